@@ -1,0 +1,160 @@
+"""Check a project's declarations against its log: what they name is there, and is of the kind that they need.
+
+`load_config` has checked the declarations by themselves; here every column, event type and rule meets the
+data. Each check names the file and the path in it, what was found, what is allowed, and the nearest match.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from unified_ranker.columns import MAX_EXAMPLES
+from unified_ranker.config import (
+    Config,
+    Freshness,
+    ItemFeature,
+    MeanValue,
+    Popularity,
+    QualityFeature,
+    UserFeature,
+)
+from unified_ranker.data.check import Check
+from unified_ranker.errors import nearest
+from unified_ranker.inspection import describe, feature_types, present
+from unified_ranker.schema import COLUMNS, InteractionLog
+from unified_ranker.task_checks import counted, task_checks
+
+__all__ = ["check_declarations"]
+
+# The feature types that each tower takes.
+ITEM_TYPES = frozenset({"text", "category", "categories", "number"})
+USER_TYPES = frozenset({"category", "number"})
+
+
+def check_declarations(config: Config, log: InteractionLog) -> list[Check]:
+    """Check that the log provides what the declarations name.
+
+    The content of the log is for `data.checks`. Its rule "every declared task has events" is repeated here
+    with the event types and values that a task counts, so call it without `tasks` when calling both.
+
+    Args:
+        config: the declarations, as `load_config` returns them.
+        log: the log in canonical form; it may have faults of content.
+
+    Returns:
+        The checks in a fixed order: item features, quality, profile, context, tasks.
+    """
+    towers = config.towers
+    return [
+        *_features("towers/item.yaml", "features", towers.item.features, log.items, "items", ITEM_TYPES),
+        *(c for n, f in towers.item.quality.items() for c in _quality(f"quality.{n}", f, log)),
+        *_features("towers/user.yaml", "profile", towers.user.profile, log.users, "users", USER_TYPES),
+        *_context(config, log),
+        *task_checks(config, log),
+    ]
+
+
+def _features(
+    file: str,
+    field: str,
+    features: Sequence[ItemFeature | UserFeature],
+    table: pd.DataFrame,
+    name: str,
+    tower: frozenset[str],
+) -> Iterator[Check]:
+    """Check that every feature's column is in the table and holds what its type takes."""
+    types = {str(c): feature_types(table[c]) & tower for c in table.columns if present(table[c]).any()}
+    for number, feature in enumerate(features):
+        column, kind = feature.column, feature.type
+        rule = f"`{file}`, `{field}[{number}].column`: `{column}` is a {kind} column of {name}"
+        # The columns of the contract are always there in a canonical log, and empty when the source had none.
+        absent = column not in table.columns or (column in COLUMNS[name] and column not in types)
+        if absent:
+            known = [c for c, of in types.items() if kind in of] or [c for c, of in types.items() if of]
+            what = f"name one of {_listed(known)}, or remove the feature.{nearest(column, known)}"
+            yield Check(rule, passed=False, found="no such column, or no value in it", what_to_do=what)
+        elif column not in types:
+            what = f"fill in the column, or remove the feature; {name} has {_listed(types)} with values"
+            yield Check(rule, passed=False, found="no row has a value", what_to_do=what, severity="warning")
+        elif kind not in types[column]:
+            yield _wrong_type(rule, table[column], kind, types)
+        else:
+            yield Check(rule, passed=True)
+
+
+def _wrong_type(rule: str, column: pd.Series, kind: str, types: dict[str, frozenset[str]]) -> Check:
+    """Return the check of a column that does not hold what the feature takes, with what would."""
+    other = sorted(types[str(column.name)])
+    fitting = [name for name, of in types.items() if kind in of]
+    remedies = [f"declare `type: {' or '.join(other)}`"] if other else []
+    remedies += [f"name a {kind} column: {_listed(fitting)}"] if fitting else []
+    values = column[present(column)].astype(str).drop_duplicates().head(MAX_EXAMPLES)
+    return Check(
+        rule,
+        passed=False,
+        examples=tuple(values),
+        found=f"it holds {describe(column)}",
+        what_to_do=", or ".join([*remedies, "remove the feature"]),
+    )
+
+
+def _quality(path: str, feature: QualityFeature, log: InteractionLog) -> Iterator[Check]:
+    """Check that the log has what a quality feature is made from."""
+    at, events = f"`towers/item.yaml`, `{path}", log.events
+    if isinstance(feature, Popularity) and feature.event_types is not None:
+        found = events["event_type"].value_counts()
+        for number, event_type in enumerate(feature.event_types):
+            known = [str(t) for t in found.index]
+            yield Check(
+                f"{at}.event_types[{number}]`: the log has `{event_type}` events",
+                passed=event_type in known,
+                found="no such event",
+                what_to_do=f"name one of {counted(found)}.{nearest(event_type, known)}",
+            )
+    elif isinstance(feature, Freshness):
+        yield Check(
+            f"{at}`: items have a `created_at`",
+            passed=bool(log.items["created_at"].notna().any()),
+            found="no item has one",
+            what_to_do="remove the feature, or add creation times to the items table",
+        )
+    elif isinstance(feature, MeanValue):
+        valued = events.loc[events["value"].notna(), "event_type"].value_counts()
+        yield Check(
+            f"{at}`: events have a `value`",
+            passed=len(valued) > 0,
+            found="no event has one",
+            what_to_do="remove the feature, or add values to the events table",
+        )
+        yield Check(
+            f"{at}`: values are of one kind of event",
+            passed=len(valued) <= 1,
+            found=f"{counted(valued)} have values",
+            what_to_do="one mean is taken over all of them; remove the feature if their scales differ",
+            severity="warning",
+        )
+
+
+def _context(config: Config, log: InteractionLog) -> Iterator[Check]:
+    """Warn about fields of the request that are declared, not left to the default, and always empty."""
+    context, events, tasks = config.towers.context, log.events, config.tasks.values()
+    if "fields" not in context.model_fields_set:
+        return
+    filled = {
+        "query": events["query"].notna().any() or any(t.imputation.query != "none" for t in tasks),
+        "source_item": events["source_item_id"].notna().any()
+        or any(t.imputation.source_item != "none" for t in tasks),
+        "country": events["country"].notna().any() or log.users["country"].notna().any(),
+    }
+    for number, field in enumerate(context.fields):
+        yield Check(
+            f"`towers/context.yaml`, `fields[{number}]`: requests have a {field.replace('_', ' ')}",
+            passed=bool(filled.get(field, True)),
+            found="none in the log",
+            what_to_do=f"remove `{field}`, or add it to the data; it is always empty as it is",
+            severity="warning",
+        )
+
+
+def _listed(names: Sequence[str] | dict[str, frozenset[str]]) -> str:
+    return ", ".join(f"`{n}`" for n in names) or "none (there is no such column)"

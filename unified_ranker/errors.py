@@ -1,0 +1,25 @@
+"""Errors that a user can act on, and the words they are made of."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """A mistake in data, declarations or arguments.
+
+    The command line prints the message as it stands and exits with code 2; it never shows a traceback for it.
+    The message names the thing in backticks, states the rule, what was received, and the remedy.
+    """
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean `x`?" for the known name closest to `name`, or "" when none is close."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean `{close[0]}`?" if close else ""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """Build the error for a name that is not among the known ones."""
+    names = sorted(known)
+    listed = ", ".join(f"`{n}`" for n in names) or "none"
+    return UserError(f"unknown {kind} `{name}`. Known: {listed}.{nearest(name, names)}")

@@ -1,0 +1,68 @@
+"""What every baseline is: fitted on the past, then scoring the whole catalogue for requests of one task."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from unified_ranker.data.examples import MISSING, Examples, Floats, Ints
+from unified_ranker.data.prepared import Prepared
+
+
+class Baseline(ABC):
+    """A scorer for one task that needs no training beyond counting.
+
+    `fit` may read the positives strictly before `fit_end`. `score` may read, beside what `fit` kept, the
+    request itself and what its user did strictly before it: nothing later (design section 4).
+
+    Attributes:
+        name: what the report calls it, unique among the baselines of a task.
+        task: the task whose requests it scores.
+        note: what a reader of its numbers must know, such as a restriction; "" when there is nothing.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        self.note = ""
+        self._prepared: Prepared | None = None
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks whose requests this scorer takes, as the evaluation protocol asks for them."""
+        return (self.task,)
+
+    def fit(self, prepared: Prepared, fit_end: int) -> None:
+        """Learn from the positives strictly before `fit_end` (seconds)."""
+        past = prepared.between(None, fit_end)
+        self._fit(prepared, past.take(past.item != MISSING), fit_end)
+        self._prepared = prepared
+
+    def score(self, requests: Examples) -> Floats:
+        """Score every item for every request, `[batch, items]`; higher is better, and NaN never occurs.
+
+        Raises:
+            RuntimeError: `fit` has not been called.
+        """
+        if self._prepared is None:
+            raise RuntimeError(f"`{self.name}` must be fitted before it scores. Call `fit` first.")
+        return self._score(requests).astype(np.float32, copy=False)
+
+    @abstractmethod
+    def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
+        """Learn from `past`, the positives of all tasks before `fit_end` (seconds)."""
+
+    @abstractmethod
+    def _score(self, requests: Examples) -> Floats:
+        """Score every item for every request, `[batch, items]`."""
+
+
+def positives_per_item(past: Examples, task: str, items: int) -> Ints:
+    """Count the positives of `task` for each item, `[items]`."""
+    return np.bincount(past.item[past.task == task], minlength=items)
+
+
+def tie_break(popularity: Ints) -> Floats:
+    """Scale counts `[items]` into [0, 1): added to whole numbers, they only decide between equal ones."""
+    return (popularity / (popularity.max(initial=0) + 1)).astype(np.float32)

@@ -1,0 +1,130 @@
+"""Item-to-item models over who engaged with what: item-kNN and EASE.
+
+They score from the user's earlier positives. Positives of every task count as engagement, so that a surface
+with little data of its own still has neighbours. A user without earlier positives gets the task's popular
+items.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.linalg import lapack
+
+from unified_ranker.data.examples import MISSING, Examples, Floats
+from unified_ranker.data.prepared import Prepared
+from unified_ranker.evaluation.baselines.base import Baseline, positives_per_item
+from unified_ranker.evaluation.engagements import Engagements, ones
+
+
+class _FromHistory(Baseline):
+    """A baseline that sums item-to-item scores over the user's earlier positives."""
+
+    def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
+        users, items = len(prepared.users), len(prepared.items)
+        self._earlier = Engagements(prepared.examples, users, items)
+        self._popularity = positives_per_item(past, self.task, items).astype(np.float32)
+        known = past.user != MISSING
+        self._learn(ones(past.user[known], past.item[known], (users, items)))
+
+    def _score(self, requests: Examples) -> Floats:
+        history = self._earlier.matrix(requests)
+        scores = self._from(history)
+        scores[np.diff(history.indptr) == 0] = self._popularity
+        return scores
+
+    def _learn(self, engaged: sparse.csr_array) -> None:
+        """Learn from the 0/1 matrix `engaged` `[users, items]`."""
+        raise NotImplementedError
+
+    def _from(self, history: sparse.csr_array) -> Floats:
+        """Score from the 0/1 matrix `history` `[batch, items]`, `[batch, items]`."""
+        raise NotImplementedError
+
+
+class ItemKnn(_FromHistory):
+    """Sum of the cosines between an item and the user's items, over the users who engaged with both.
+
+    All neighbours count and nothing is shrunk: on the validation slices of MovieLens 100K and of a retail log
+    that was at least as good as any cut at 20 to 200 neighbours and any shrinkage.
+    """
+
+    name = "item-kNN"
+
+    def _learn(self, engaged: sparse.csr_array) -> None:
+        norm = np.sqrt(np.maximum(engaged.sum(axis=0), 1.0)).astype(np.float32)
+        self._scaled = (engaged @ sparse.diags_array(1 / norm)).tocsr()
+        self._users = self._scaled.T.tocsr()
+        # An item is no neighbour of itself: its cosine with itself is 1, or 0 where nobody engaged with it.
+        self._with_itself = (np.diff(self._users.indptr) > 0).astype(np.float32)
+
+    def _from(self, history: sparse.csr_array) -> Floats:
+        # (history · Xᵀ) · X rather than history · (Xᵀ · X): the item-by-item matrix of a large log fits no
+        # memory.
+        scores = ((history @ self._users) @ self._scaled).toarray().astype(np.float32)
+        rows, items = history.nonzero()
+        scores[rows, items] -= self._with_itself[items]
+        return scores
+
+
+class Ease(_FromHistory):
+    """EASE: the linear item-to-item model with zero diagonal that best reconstructs the engagements.
+
+    Reference: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", arXiv 1905.03375, section 3.
+
+    Args:
+        task: the task whose requests it scores.
+        regularisation: λ of the ridge penalty. 500 was best or within noise of it on the validation slices of
+            MovieLens 100K and of a retail log, among 50 to 2000.
+        most_items: the model covers at most this many items, those with most positives; the others score 0.
+        Its time
+            grows with the cube of this number.
+    """
+
+    name = "EASE"
+
+    def __init__(self, task: str, regularisation: float = 500.0, most_items: int = 8000) -> None:
+        super().__init__(task)
+        self.regularisation, self.most_items = regularisation, most_items
+
+    def _learn(self, engaged: sparse.csr_array) -> None:
+        counts = np.asarray(engaged.sum(axis=0)).ravel()
+        ranked = np.argsort(-counts, kind="stable")
+        self._covered = np.sort(ranked[: min(self.most_items, np.count_nonzero(counts))])
+        left_out = np.count_nonzero(counts) - len(self._covered)
+        if left_out:
+            self.note = (
+                f"covers the {len(self._covered):,} items with most positives; {left_out:,} others score 0"
+            )
+        within = engaged[:, self._covered]
+        gram = (within.T @ within).toarray().astype(np.float32, order="F")
+        self._weights = ease_weights(gram, self.regularisation)
+
+    def _from(self, history: sparse.csr_array) -> Floats:
+        scores = np.zeros(history.shape, np.float32)
+        scores[:, self._covered] = history[:, self._covered] @ self._weights
+        return scores
+
+
+def ease_weights(gram: npt.NDArray[np.float32], regularisation: float) -> Floats:
+    """Solve EASE for `gram` = XᵀX `[items, items]` (overwritten), and return its weights `[items, items]`.
+
+    B = -P / diag(P), by columns, with P the inverse of XᵀX + λI and the diagonal set to zero.
+
+    Raises:
+        np.linalg.LinAlgError: XᵀX + λI is not positive definite, which λ > 0 rules out for a real XᵀX.
+    """
+    diagonal = np.diag_indices_from(gram)
+    gram[diagonal] += regularisation
+    # A symmetric positive definite inverse through Cholesky costs a third of a general one and half its
+    # memory.
+    factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1)
+    inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1)
+    if failed or failed_too:
+        raise np.linalg.LinAlgError(
+            f"XᵀX + {regularisation} I is not positive definite (LAPACK {failed}, {failed_too})."
+        )
+    # LAPACK leaves the upper triangle zero.
+    weights = inverse + np.tril(inverse, -1).T
+    weights = -weights / np.diag(weights)
+    weights[diagonal] = 0.0
+    return weights

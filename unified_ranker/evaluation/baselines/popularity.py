@@ -1,0 +1,33 @@
+"""The two baselines that know neither the user nor the request: most popular, and newest."""
+
+import numpy as np
+
+from unified_ranker.data.examples import Examples, Floats
+from unified_ranker.data.prepared import Prepared
+from unified_ranker.evaluation.baselines.base import Baseline, positives_per_item
+
+
+class Popularity(Baseline):
+    """Items by their number of positives of the task before the fit's end."""
+
+    name = "popularity"
+
+    def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
+        self._counts = positives_per_item(past, self.task, len(prepared.items)).astype(np.float32)
+
+    def _score(self, requests: Examples) -> Floats:
+        return np.tile(self._counts, (len(requests), 1))
+
+
+class NewestFirst(Baseline):
+    """Items by creation time, the latest first; items without one come last."""
+
+    name = "newest first"
+
+    def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
+        # The order and not the seconds themselves: float32 cannot tell two recent minutes apart.
+        _, order = np.unique(prepared.created_at, return_inverse=True)
+        self._order = order.astype(np.float32)
+
+    def _score(self, requests: Examples) -> Floats:
+        return np.tile(self._order, (len(requests), 1))

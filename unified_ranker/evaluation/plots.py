@@ -1,0 +1,157 @@
+"""Plots of the report, as SVG that takes its colours from the page's style sheet.
+
+matplotlib draws with stand-in colours; afterwards they become CSS variables, so that one picture fits light,
+dark and printed pages. It is imported inside the functions: who evaluates without a report does not wait for
+it.
+"""
+
+import html
+import io
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from unified_ranker.evaluation.metrics import Interval
+from unified_ranker.evaluation.results import Kind
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Colours that nothing else in a figure has.
+_INK, _GRID, _MODEL, _BASELINE = "#010203", "#040506", "#070809", "#0a0b0c"
+_SERIES = ("#0d0e01", "#0d0e02", "#0d0e03", "#0d0e04", "#0d0e05", "#0d0e06")
+_VARIABLES = {
+    _INK: "var(--ink)",
+    _GRID: "var(--line)",
+    _MODEL: "var(--model)",
+    _BASELINE: "var(--baseline)",
+    **{colour: f"var(--series-{n})" for n, colour in enumerate(_SERIES, 1)},
+}
+_DASHES = ("-", "--", ":", "-.")
+_SETTINGS: Any = {
+    "svg.fonttype": "none",
+    "font.size": 10,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _GRID,
+    "axes.titlesize": 10,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "grid.color": _GRID,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+WIDTH = 4.2
+"""Width of a picture in inches: about a phone's screen, so that its text stays readable there."""
+_LONGEST, _LETTER = 26, 0.078
+"""Letters that a scorer's name may have beside its bar, and the inches that a letter takes."""
+
+
+def bars(
+    title: str, names: Sequence[str], kinds: Sequence[Kind], values: Sequence[Interval], key: str
+) -> str:
+    """Draw one metric of several scorers as horizontal bars with their intervals.
+
+    Args:
+        title: the metric.
+        names: scorers, top to bottom.
+        kinds: whether each is a model or a baseline; sets the colour.
+        values: means and intervals.
+        key: unique in the page; the picture's element ids start with it.
+
+    Returns:
+        An `<svg>` element.
+    """
+    from matplotlib import rc_context
+    from matplotlib.ticker import MaxNLocator
+
+    with rc_context(_SETTINGS):
+        labels = [n if len(n) <= _LONGEST else n[: _LONGEST - 1] + "…" for n in names]
+        left = 0.15 + _LETTER * max(map(len, labels))
+        figure, axes = _figure(0.65 + 0.3 * len(names), left=left, bottom=0.3)
+        places = range(len(names))
+        means = [v.value for v in values]
+        errors = [[v.value - v.low for v in values], [v.high - v.value for v in values]]
+        axes.barh(places, means, height=0.62, color=[_MODEL if k == "model" else _BASELINE for k in kinds])
+        # The mean can lie outside the percentiles of a tiny slice, where matplotlib refuses a negative
+        # length.
+        errors = [[max(e, 0.0) for e in side] for side in errors]
+        axes.errorbar(means, places, xerr=errors, fmt="none", ecolor=_INK, elinewidth=1.1, capsize=2.5)
+        axes.set_yticks(places, labels)
+        axes.invert_yaxis()
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.set_title(title, loc="left", fontweight="bold")
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", linewidth=0.6)
+        axes.set_axisbelow(True)
+        return _svg(
+            figure, key, f"{title}: " + ", ".join(f"{n} {v:.3f}" for n, v in zip(names, means, strict=True))
+        )
+
+
+def curves(title: str, series: dict[str, Sequence[float | None]], key: str) -> str:
+    """Draw values by epoch, from epoch 1, one line per series; None leaves a gap. Returns `<svg>`."""
+    from matplotlib import rc_context
+    from matplotlib.ticker import MaxNLocator
+
+    with rc_context(_SETTINGS):
+        figure, axes = _figure(2.6, left=0.55, bottom=0.5)
+        for number, (name, values) in enumerate(series.items()):
+            axes.plot(
+                range(1, len(values) + 1),
+                [float("nan") if v is None else v for v in values],
+                color=_SERIES[number % len(_SERIES)],
+                linestyle=_DASHES[number // len(_SERIES) % len(_DASHES)],
+                marker="o",
+                markersize=3,
+                linewidth=1.6,
+                label=name,
+            )
+        axes.set_title(title, loc="left", fontweight="bold")
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(linewidth=0.6)
+        if list(series) != [title]:
+            axes.legend(frameon=False, fontsize=8.5, ncols=1 + (len(series) > 3), loc="best")
+        return _svg(figure, key, f"{title} by epoch: {', '.join(series)}")
+
+
+def _figure(height: float, left: float, bottom: float) -> tuple["Figure", Any]:
+    """Return a figure and its axes; lengths in inches."""
+    from matplotlib.figure import Figure
+
+    # No pyplot: a Figure of its own keeps no global state, and its SVG needs no display.
+    figure = Figure(figsize=(WIDTH, height))
+    # The margins are set here because matplotlib's own layout would draw everything twice.
+    right, top = 0.15, 0.3
+    box = (left / WIDTH, bottom / height, (WIDTH - left - right) / WIDTH, (height - bottom - top) / height)
+    return figure, figure.add_axes(box)
+
+
+def _svg(figure: "Figure", key: str, description: str) -> str:
+    from matplotlib import rc_context
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        # A scorer's name may hold a dollar sign, which would start a formula.
+        text.set_parse_math(False)
+    out = io.StringIO()
+    blank = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    with rc_context({"svg.hashsalt": key}):
+        figure.savefig(out, format="svg", transparent=True, metadata=blank)
+    drawing = out.getvalue()
+    # What the page sets itself, or what an element within HTML does not need.
+    drawing = re.sub(r"<(metadata|style)\b.*?</\1>", "", drawing, flags=re.DOTALL)
+    drawing = re.sub(r" font-family: [^;\"]*;", "", drawing)
+    drawing = drawing.replace("xlink:href", "href")
+    drawing = re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{key}-", drawing)
+    for colour, variable in _VARIABLES.items():
+        drawing = drawing.replace(colour, variable)
+    box = re.search(r'viewBox="([\d. ]+)"', drawing)
+    if box is None:
+        raise RuntimeError("matplotlib must give an SVG with a `viewBox`. Received: none.")
+    content = drawing[drawing.index(">", box.end()) + 1 :].strip()
+    label = html.escape(description)
+    # Without a size: the page decides, and the view box keeps the proportions.
+    return f'<svg class="plot" viewBox="{box[1]}" role="img" aria-label="{label}">{content}'

@@ -1,0 +1,184 @@
+"""Measure scorers on a part of the log: each request against the full catalogue, as of its moment.
+
+The rules are those of design section 4: temporal split, full-catalogue ranking, candidates as of the request.
+"""
+
+import logging
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from unified_ranker.config import Config
+from unified_ranker.data.examples import Examples
+from unified_ranker.data.prepared import Prepared
+from unified_ranker.errors import unknown_name
+from unified_ranker.evaluation.baselines.base import Baseline
+from unified_ranker.evaluation.candidates import CandidateRules
+from unified_ranker.evaluation.metrics import Ranks, rank_of_target
+from unified_ranker.evaluation.results import Contender, Evaluation, Part, TaskEvaluation
+from unified_ranker.evaluation.summary import summarise
+
+logger = logging.getLogger(__name__)
+
+SCORES_AT_ONCE = 4_000_000
+"""Scores held at a time, batch times items: 16 MB as float32, and a few times that for masks."""
+
+
+class Scorer(Protocol):
+    """What can be evaluated.
+
+    A scorer may also have `tasks`, the names of those that it takes (all without it), and `note`, what a
+    reader of its numbers must know.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the report calls it, unique among the scorers of a task."""
+        ...
+
+    def score(self, requests: Examples) -> npt.NDArray[Any]:
+        """Score every item for every request, `[batch, items]`; higher is better. A batch has one task."""
+        ...
+
+
+def window(prepared: Prepared, part: Part) -> tuple[int, int | None]:
+    """Return start (inclusive) and end (exclusive, None = open) of a part of the split in seconds."""
+    split = prepared.split
+    if part == "validation":
+        return split.train_end, split.validation_end
+    return split.validation_end, None
+
+
+def fit_end(prepared: Prepared, config: Config, part: Part) -> int:
+    """Return until when (exclusive, seconds) a scorer may be fitted to be measured on `part`.
+
+    This is what the model's final fit uses, so that baselines and model learn from the same rows.
+    """
+    whole = part == "test" and config.project.split.fit_on == "train_and_validation"
+    return prepared.split.validation_end if whole else prepared.split.train_end
+
+
+def evaluate(
+    scorers: Sequence[Scorer],
+    prepared: Prepared,
+    config: Config,
+    tasks: Sequence[str] | None = None,
+    part: Part = "test",
+    progress: Callable[..., Any] | None = tqdm,
+) -> Evaluation:
+    """Rank the catalogue for a sample of requests per task, and sum up how well the targets were found.
+
+    Args:
+        scorers: fitted models and baselines; see `Scorer`. Their order is kept.
+        prepared: the prepared log.
+        config: the project; `project.evaluation` sets the sample's size, `project.seed` the sample.
+        tasks: which tasks; None for all that are declared.
+        part: which part of the temporal split.
+        progress: makes the progress bar, as `tqdm` does; None for none.
+
+    Returns:
+        The evaluation. A task without a request in the part has a remark in place of numbers.
+
+    Raises:
+        UserError: a task is not declared.
+        ValueError: two scorers of a task have one name, or a score is NaN or has the wrong shape.
+    """
+    names = list(tasks) if tasks is not None else list(config.tasks)
+    for task in names:
+        if task not in config.tasks:
+            raise unknown_name("task", task, config.tasks)
+    start, end = window(prepared, part)
+    examples = prepared.between(start, end)
+    of_task = {task: examples.take(examples.task == task) for task in names}
+    samples = {task: _sample(of_task[task], task, config) for task in names}
+    chosen = {task: _scorers_for(task, scorers) for task in names}
+    rules = CandidateRules(prepared, config)
+    found: list[TaskEvaluation] = []
+    total = sum(len(samples[task]) * len(chosen[task]) for task in names)
+    # `disable=None` would still draw on a terminal: only True keeps a bar silent.
+    bar = (progress or tqdm)(total=total, desc=f"evaluate ({part})", unit="ranking", disable=progress is None)
+    with bar:
+        for task in names:
+            ranked = _rank(samples[task], chosen[task], len(prepared.items), rules, bar)
+            available = len(of_task[task])
+            found.append(summarise(task, samples[task], available, *ranked, prepared, config))
+    return Evaluation(
+        part=part,
+        start=start,
+        end=end,
+        items=len(prepared.items),
+        seed=config.project.seed,
+        bootstrap_samples=config.project.evaluation.bootstrap_samples,
+        tasks=tuple(found),
+    )
+
+
+def _rank(
+    requests: Examples, scorers: Sequence[Scorer], items: int, rules: CandidateRules, bar: Any
+) -> tuple[list[Contender], dict[str, int]]:
+    """Return every scorer with its ranks, and how many targets were no candidates, by reason."""
+    ranks: list[Ranks] = [np.empty(len(requests)) for _ in scorers]
+    seconds = [0.0] * len(scorers)
+    unreachable: Counter[str] = Counter()
+    for rows in _batches(len(requests), items):
+        batch = requests.take(rows)
+        allowed = rules.allowed(batch)
+        unreachable.update(reason for reason in rules.unreachable(batch).tolist() if reason)
+        for number, scorer in enumerate(scorers):
+            started = time.perf_counter()
+            scores = scorer.score(batch)
+            seconds[number] += time.perf_counter() - started
+            try:
+                ranks[number][rows] = rank_of_target(scores, batch.item, allowed)
+            except ValueError as error:
+                raise ValueError(f"scorer `{scorer.name}`, task `{batch.task[0]}`: {error}") from error
+            bar.update(len(batch))
+    if unreachable:
+        logger.warning(
+            "%s: targets that were no candidates count as misses: %s", requests.task[0], dict(unreachable)
+        )
+    contenders = [
+        Contender(
+            name=scorer.name,
+            kind="baseline" if isinstance(scorer, Baseline) else "model",
+            note=getattr(scorer, "note", ""),
+            ranks=ranks[number],
+            seconds=seconds[number],
+        )
+        for number, scorer in enumerate(scorers)
+    ]
+    return contenders, dict(unreachable)
+
+
+def _batches(requests: int, items: int) -> Iterator[npt.NDArray[np.int64]]:
+    size = max(1, SCORES_AT_ONCE // max(items, 1))
+    for start in range(0, requests, size):
+        yield np.arange(start, min(start + size, requests))
+
+
+def _sample(requests: Examples, task: str, config: Config) -> Examples:
+    """Draw requests of a task, in time order; each task has its own seed, so that tasks can come and go."""
+    size = config.project.evaluation.requests_per_task
+    if len(requests) <= size:
+        return requests
+    random = np.random.default_rng([config.project.seed, zlib.crc32(task.encode())])
+    return requests.take(np.sort(random.choice(len(requests), size, replace=False)))
+
+
+def _scorers_for(task: str, scorers: Sequence[Scorer]) -> list[Scorer]:
+    chosen = []
+    for scorer in scorers:
+        wanted = getattr(scorer, "tasks", None)
+        if wanted is None or task in wanted:
+            chosen.append(scorer)
+    twice = [name for name, times in Counter(s.name for s in chosen).items() if times > 1]
+    if twice:
+        listed = ", ".join(f"`{name}`" for name in twice)
+        raise ValueError(f"`scorers` of a task must differ in name. Received for `{task}`: {listed} twice.")
+    return chosen

@@ -1,0 +1,133 @@
+"""The report of a release: what was built from what, how good it is, and what it cost. JSON and HTML.
+
+`Report` is the form of `report.json`; whoever trains fills it. `write_report` writes the JSON and a page that
+needs nothing else: no script, no network, plots drawn in.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from unified_ranker.evaluation.results import Evaluation
+
+JSON_NAME, HTML_NAME = "report.json", "report.html"
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """The data behind a release.
+
+    Attributes:
+        source: where it came from, in words.
+        rows: row counts by table or part, such as events, items, users, examples.
+        first: time of the first event, seconds since 1970 UTC.
+        train_end: end (exclusive) of the training part, seconds.
+        validation_end: end (exclusive) of the validation part, seconds.
+        last: time of the last event, seconds.
+        fitted_until: end (exclusive) of what the released model was fitted on, seconds.
+    """
+
+    source: str
+    rows: dict[str, int]
+    first: int
+    train_end: int
+    validation_end: int
+    last: int
+    fitted_until: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the build; `peak_memory_mib` is its highest resident memory, None if not measured."""
+
+    name: str
+    seconds: float
+    peak_memory_mib: float | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that the report shows.
+
+    Attributes:
+        project: the project's name.
+        description: what it is, in a sentence; may be "".
+        release: the release's version.
+        created_at: when the report was made, ISO 8601 UTC.
+        config_digest: `Config.digest()`.
+        text_encoder: kind of the text encoder, such as `hashed`.
+        data: the data behind it.
+        evaluation: models against baselines.
+        curves: series by epoch (the first value is epoch 1; None where an epoch has none). Series whose names
+        agree
+            before a `/` share a plot: `loss/search` and `loss/home_feed` make the plot `loss`.
+        stages: the stages of the build in order.
+        notes: remarks to show, such as what is thin.
+        git_commit: the commit of the code, or None.
+        versions: library versions by name.
+    """
+
+    project: str
+    description: str
+    release: str
+    created_at: str
+    config_digest: str
+    text_encoder: str
+    data: DataFacts
+    evaluation: Evaluation
+    curves: dict[str, list[float | None]] = field(default_factory=dict)
+    stages: list[Stage] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    git_commit: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        return _ADAPTER.dump_python(self, mode="json")
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Report":
+        """Return the report that `to_json` gave.
+
+        Raises:
+            pydantic.ValidationError: the values are not those of a report.
+        """
+        return _ADAPTER.validate_python(values)
+
+
+_ADAPTER: TypeAdapter[Report] = TypeAdapter(Report)
+
+
+def write_report(report: Report, directory: Path) -> None:
+    """Write `report.json` and `report.html` into `directory`, making it if need be.
+
+    Both are rendered before either is written, and each appears complete or not at all.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON cannot hold.
+    """
+    from unified_ranker.evaluation.page import render
+
+    text = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    page = render(report)
+    directory.mkdir(parents=True, exist_ok=True)
+    _write(directory / JSON_NAME, text + "\n")
+    _write(directory / HTML_NAME, page)
+
+
+def _write(path: Path, text: str) -> None:
+    handle, scratch = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(scratch, 0o644)
+        os.replace(scratch, path)
+    except BaseException:
+        os.unlink(scratch)
+        raise

@@ -1,0 +1,142 @@
+"""What an evaluation found: plain records that go to JSON and back unchanged."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from unified_ranker.evaluation.metrics import Interval, Ranks
+
+Part = Literal["validation", "test"]
+Kind = Literal["model", "baseline"]
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """A scorer, the `ranks` `[requests]` that it gave the targets of a task, and the `seconds` it took."""
+
+    name: str
+    kind: Kind
+    note: str
+    ranks: Ranks
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One scorer on one slice of requests: its metrics by name (`metrics.METRICS`)."""
+
+    scorer: str
+    kind: Kind
+    metrics: dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Some requests of a task, and how every scorer did on them; no rows where there are no requests.
+
+    Attributes:
+        dimension: what the requests have in common: `all`, `country`, `user` or `item`.
+        name: which of them: `all`, a country or `unknown` or `other`, `cold` or `warm`.
+        requests: how many there are.
+        rows: one per scorer, in the order in which they were given.
+    """
+
+    dimension: Literal["all", "country", "user", "item"]
+    name: str
+    requests: int
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A model against the best baseline on one metric: `difference` is model minus baseline, paired."""
+
+    model: str
+    metric: str
+    baseline: str
+    difference: Interval
+
+    @property
+    def below(self) -> bool:
+        """Whether the model's mean is below the baseline's."""
+        return self.difference.value < 0
+
+    @property
+    def certain(self) -> bool:
+        """Whether the interval of the difference excludes zero."""
+        return self.difference.low > 0 or self.difference.high < 0
+
+
+@dataclass(frozen=True)
+class TaskEvaluation:
+    """One task.
+
+    Attributes:
+        task: its name.
+        derived: whether its requests were made up by a rule, and no user ever made them.
+        available: examples of the task in the part of the log that was evaluated.
+        requests: how many of them were sampled.
+        unreachable: requests whose target was no candidate, by reason. They count, as misses.
+        slices: the overall slice first, then countries, users and items.
+        comparisons: every model against the best baseline, per metric.
+        notes: what to know about a scorer's numbers, by scorer.
+        seconds: time spent in each scorer.
+        remark: why there are no numbers; "" where there are.
+    """
+
+    task: str
+    derived: bool
+    available: int
+    requests: int
+    unreachable: dict[str, int]
+    slices: tuple[Slice, ...]
+    comparisons: tuple[Comparison, ...]
+    notes: dict[str, str]
+    seconds: dict[str, float]
+    remark: str
+
+    @property
+    def overall(self) -> Slice | None:
+        """The slice of all requests; None when there are none."""
+        return self.slices[0] if self.slices else None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All tasks on one part of the log.
+
+    Attributes:
+        part: which part of the temporal split.
+        start: the part's first moment, seconds since 1970.
+        end: its end (exclusive) in seconds; None where it is open, as for the test part.
+        items: size of the catalogue that was ranked.
+        seed: of the sample and the bootstrap.
+        bootstrap_samples: resamples behind each interval.
+        tasks: one evaluation per task.
+    """
+
+    part: Part
+    start: int
+    end: int | None
+    items: int
+    seed: int
+    bootstrap_samples: int
+    tasks: tuple[TaskEvaluation, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the evaluation as JSON values."""
+        return _ADAPTER.dump_python(self, mode="json")
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Evaluation":
+        """Return the evaluation that `to_json` gave.
+
+        Raises:
+            pydantic.ValidationError: the values are not those of an evaluation.
+        """
+        return _ADAPTER.validate_python(values)
+
+
+_ADAPTER: TypeAdapter[Evaluation] = TypeAdapter(Evaluation)

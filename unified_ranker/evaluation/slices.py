@@ -1,0 +1,61 @@
+"""Cut the requests of an evaluation: by country, by cold and warm users, by cold and warm items."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from unified_ranker.config import Config
+from unified_ranker.data.examples import MISSING, Examples, Ints, Strings
+from unified_ranker.data.prepared import Prepared
+
+COLD_USER_EVENTS = 5
+"""A user with fewer events before the request is cold (design section 4)."""
+TOP_COUNTRIES = 10
+
+Dimension = Literal["all", "country", "user", "item"]
+Cut = tuple[Dimension, str, npt.NDArray[np.bool_]]
+
+
+def cut(requests: Examples, prepared: Prepared, config: Config) -> Iterator[Cut]:
+    """Yield (dimension, name, mask `[requests]`) of every slice, all requests first.
+
+    Countries come by falling number of requests, then `other` and `unknown` where there are such requests.
+    Cold and warm are always there, even without a request: that there is none is worth knowing.
+    """
+    yield "all", "all", np.ones(len(requests), bool)
+    countries = countries_of(requests, prepared, config)
+    names, counts = np.unique(countries[countries != ""].astype(str), return_counts=True)
+    ranked = names[np.argsort(-counts, kind="stable")].tolist()
+    for name in ranked[:TOP_COUNTRIES]:
+        yield "country", name, countries == name
+    if ranked[TOP_COUNTRIES:]:
+        yield "country", "other", np.isin(countries, ranked[TOP_COUNTRIES:])
+    if (countries == "").any():
+        yield "country", "unknown", countries == ""
+    cold_user = requests.history_length < COLD_USER_EVENTS
+    yield "user", "cold", cold_user
+    yield "user", "warm", ~cold_user
+    cold_item = first_event(prepared)[requests.item] >= requests.timestamp
+    cold_item |= requests.item == MISSING
+    yield "item", "cold", cold_item
+    yield "item", "warm", ~cold_item
+
+
+def countries_of(requests: Examples, prepared: Prepared, config: Config) -> Strings:
+    """Return each request's country, `[requests]`, as its task imputes it; "" where it is unknown."""
+    countries = requests.country.astype(object).copy()
+    imputing = [name for name, task in config.tasks.items() if task.imputation.country == "user"]
+    rows = np.flatnonzero((countries == "") & (requests.user != MISSING) & np.isin(requests.task, imputing))
+    of_users = prepared.users["country"].fillna("").to_numpy(object)
+    countries[rows] = of_users[requests.user[rows]]
+    return countries
+
+
+def first_event(prepared: Prepared) -> Ints:
+    """Return when each item had its first event, `[items]` in seconds; the most int64 where it had none."""
+    first = np.full(len(prepared.items), np.iinfo(np.int64).max)
+    known = prepared.events.item != MISSING
+    np.minimum.at(first, prepared.events.item[known], prepared.events.timestamp[known])
+    return first

@@ -1,0 +1,122 @@
+"""Raw requests to the numbers that the towers take, inside the served graph: look-up, imputation, history cut."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unified_ranker.ranker import UnifiedRanker
+from unified_ranker.tasks.imputation import Imputer, RequestFields
+from unified_ranker.tensorflow import tf
+
+TEXT_FIELDS = ("user_id", "task", "query", "source_item_id", "query_item_id", "country")
+HISTORY_TEXT_FIELDS = ("history_item_id", "history_event_type", "history_task")
+
+
+def request_signature() -> dict[str, tf.TensorSpec]:
+    """Return the request's fields: "" and 0 stand for absent, history is `[batch, events]`, oldest first."""
+    spec = {name: tf.TensorSpec([None], tf.string, name=name) for name in TEXT_FIELDS}
+    spec["timestamp"] = tf.TensorSpec([None], tf.int64, name="timestamp")
+    spec |= {name: tf.TensorSpec([None, None], tf.string, name=name) for name in HISTORY_TEXT_FIELDS}
+    spec["history_timestamp"] = tf.TensorSpec([None, None], tf.int64, name="history_timestamp")
+    spec["history_value"] = tf.TensorSpec([None, None], tf.float32, name="history_value")
+    return spec
+
+
+def string_table(keys: np.ndarray, default: int) -> tf.lookup.StaticHashTable:
+    """Map `keys` `[n]` to their positions, anything else to `default`."""
+    # A table needs an entry; no key can hold a null byte at its end only by accident.
+    names = tf.constant(keys.astype(object) if len(keys) else np.array(["\0"], object), tf.string)
+    values = tf.range(len(keys), dtype=tf.int64) if len(keys) else tf.constant([default], tf.int64)
+    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(names, values), default)
+
+
+@dataclass(frozen=True)
+class LookedUp:
+    """A request as numbers: the towers' `inputs`, and what candidate rules and answers need besides."""
+
+    inputs: dict[str, tf.Tensor]
+    query: tf.Tensor
+    query_item: tf.Tensor
+
+
+class RequestGraph(tf.Module):
+    """Looks requests up against the release's catalogue.
+
+    Events at or after the request's time are cut (design section 4), then all but the last `history_length`. A request
+    without a time is made now. An event on an item that the catalogue lacks keeps its place, with an empty vector.
+    """
+
+    def __init__(self, model: UnifiedRanker) -> None:
+        """Build over the model's catalogue."""
+        super().__init__(name="request_graph")
+        catalogue = model.catalogue
+        self.items = string_table(catalogue.item_ids, -1)
+        self.users = string_table(catalogue.user_ids, -1)
+        self.unknown_user = len(catalogue.user_ids)
+        self.length = model.config.towers.user.history_length
+        self.imputer = Imputer(model.config.tasks, catalogue.titles, catalogue.user_countries)
+        self.tables = [
+            self.items, self.users, model.categories.lookup, model.context_tower.tasks.lookup,
+            model.user_tower.tasks.lookup, model.user_tower.event_types.lookup,
+        ]  # fmt: skip
+        # Called through closures: the layers' variables belong to the served model, which tracks them itself.
+        self._event_types = model.user_tower.event_types.index
+        self._history_tasks = model.user_tower.tasks.index
+        self._tasks = model.context_tower.tasks.index
+        self._country = lambda values: model.categories.index("country", values)
+
+    def __call__(self, fields: dict[str, tf.Tensor]) -> LookedUp:
+        """Look up a batch of raw requests (see `request_signature`)."""
+        time = tf.where(fields["timestamp"] > 0, fields["timestamp"], tf.cast(tf.timestamp(), tf.int64))
+        history, length = self._history(fields, time)
+        last = tf.maximum(length - 1, 0)
+        some = length > 0
+        newest = {name: tf.gather(history[name], last, batch_dims=1) for name in ("item", "task", "timestamp")}
+        user = self.users.lookup(fields["user_id"])
+        filled = self.imputer(
+            RequestFields(
+                fields["task"], fields["query"], self.items.lookup(fields["source_item_id"]), fields["country"]
+            ),
+            tf.where(some, newest["item"], -1),
+            user,
+        )
+        inputs = {
+            **{f"history_{k}": history[k] for k in ("item", "event_type", "task", "gap", "value")},
+            "length": length,
+            "user": tf.where(user < 0, tf.constant(self.unknown_user, tf.int64), user),
+            "task": self._tasks(fields["task"]),
+            "source": filled.source_item,
+            "country": self._country(filled.country),
+            "previous_task": tf.where(some, newest["task"], 0),
+            "gap": tf.where(some, time - newest["timestamp"], -1),
+            "timestamp": time,
+        }
+        return LookedUp(inputs, filled.query, self.items.lookup(fields["query_item_id"]))
+
+    def _history(self, fields: dict[str, tf.Tensor], time: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Return the columns `[batch, n]` of the last events strictly before `time`, and their number `[batch]`."""
+        before = (fields["history_item_id"] != "") & (fields["history_timestamp"] < time[:, None])
+        length = tf.reduce_sum(tf.cast(before, tf.int64), 1)
+        kept = tf.minimum(length, self.length)
+        column = tf.range(tf.maximum(tf.reduce_max(tf.concat([kept, [1]], 0)), 1))[None]
+        present = column < kept[:, None]
+        # Events that are kept come first, in their order; a stable sort keeps the rest behind them.
+        order = tf.argsort(tf.cast(~before, tf.int32), axis=1, stable=True)
+        order = tf.pad(order, [[0, 0], [0, 1]])
+        place = tf.where(present, (length - kept)[:, None] + column, tf.shape(order, tf.int64)[1] - 1)
+        rows = tf.gather(order, place, batch_dims=1)
+
+        def pick(name: str, blank: object) -> tf.Tensor:
+            padded = tf.pad(fields[name], [[0, 0], [0, 1]], constant_values=blank)
+            return tf.where(present, tf.gather(padded, rows, batch_dims=1), tf.constant(blank, padded.dtype))
+
+        timestamp = pick("history_timestamp", 0)
+        earlier = tf.concat([timestamp[:, :1], timestamp[:, :-1]], 1)
+        return {
+            "item": tf.where(present, self.items.lookup(pick("history_item_id", "")), -1),
+            "event_type": self._event_types(pick("history_event_type", "")),
+            "task": self._history_tasks(pick("history_task", "")),
+            "gap": tf.where(present, timestamp - earlier, 0),
+            "value": pick("history_value", 0.0),
+            "timestamp": timestamp,
+        }, kept

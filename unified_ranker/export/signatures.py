@@ -1,0 +1,233 @@
+"""The served model: the signatures of design section 5 over a trained model and the release's item vectors."""
+
+import numpy as np
+
+from unified_ranker.catalogue import Catalogue
+from unified_ranker.config import CategoriesFeature, Config, Freshness, NumberFeature
+from unified_ranker.data.quality import DAY, MAX_EXPONENT, NEVER
+from unified_ranker.export.request_graph import LookedUp, RequestGraph, request_signature
+from unified_ranker.ranker import UnifiedRanker
+from unified_ranker.scoring import encode_requests
+from unified_ranker.tensorflow import tf
+
+STATE = ("embedding", "source", "context", "task", "history", "history_mask", "timestamp")
+"""What `encode` hands to `rank_encoded`, each under the name `state_…`."""
+
+SIGNATURES = ("encode", "rank_encoded", "rank", "recommend", "embed_items", "serving_default")
+
+Tensors = dict[str, tf.Tensor]
+
+
+class QualityTable(tf.Module):
+    """Quality of the release's items, with freshness as of the request.
+
+    Freshness is exp(-(t - created) / scale) = exp(-(t - T) / scale) · exp((created - T) / scale), with T the end of
+    the fit window: the first factor goes to the query vector, the second to the item vector, and one dot product with
+    a stored vector is exact at any t (docs/decisions/0003-freshness.md).
+    """
+
+    def __init__(self, config: Config, catalogue: Catalogue) -> None:
+        """Store the table, with one row more for items that the catalogue lacks."""
+        super().__init__(name="quality")
+        self.as_of = catalogue.as_of
+        features = config.towers.item.quality.values()
+        self.scales = [f.scale_days * DAY if isinstance(f, Freshness) else 0.0 for f in features]
+        self.table = tf.Variable(
+            np.concatenate([catalogue.quality, catalogue.quality_unseen[None]]), trainable=False, dtype=tf.float32
+        )
+        self.created = tf.Variable(np.append(catalogue.created_at, NEVER), trainable=False, dtype=tf.int64)
+        self.unseen = tf.constant(catalogue.quality_unseen, tf.float32)
+
+    def at(self, indices: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
+        """Return quality `[batch, n, features]` of items `[batch, n]` (-1 = unknown) at times `[batch]` (seconds)."""
+        rows = tf.where(indices < 0, tf.shape(self.table, tf.int64)[0] - 1, indices)
+        return self._fresh(tf.gather(self.table, rows), tf.gather(self.created, rows), time[:, None])
+
+    def stored(self, known: tf.Tensor, created: tf.Tensor) -> tf.Tensor:
+        """Return the part of the item vector `[n, features]`: items at table rows `known` `[n]` (-1 = a new item)."""
+        rows = tf.where(known < 0, tf.shape(self.table, tf.int64)[0] - 1, known)
+        return self._fresh(tf.gather(self.table, rows), created, tf.constant(self.as_of, tf.int64))
+
+    def decay(self, time: tf.Tensor) -> tf.Tensor:
+        """Return the query vector's factors `[batch, features]`: 1, but for freshness exp(-(t - T) / scale)."""
+        ones = tf.ones_like(time, tf.float32)
+        return _stack([self._exp(time - self.as_of, scale) if scale else ones for scale in self.scales], time)
+
+    def _fresh(self, table: tf.Tensor, created: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
+        columns = []
+        for position, scale in enumerate(self.scales):
+            column = table[..., position]
+            if scale:
+                column = tf.where(created == NEVER, tf.zeros_like(column), self._exp(time - created, scale))
+            columns.append(column)
+        return tf.stack(columns, -1) if columns else table
+
+    def _exp(self, age: tf.Tensor, scale: float) -> tf.Tensor:
+        return tf.exp(-tf.clip_by_value(tf.cast(age, tf.float32) / scale, -MAX_EXPONENT, MAX_EXPONENT))
+
+
+class ServedModel(tf.Module):
+    """Signatures `encode`, `rank_encoded`, `rank`, `recommend` and `embed_items`, of stock TensorFlow ops only."""
+
+    def __init__(self, model: UnifiedRanker, vectors: np.ndarray) -> None:
+        """Build over a trained model and the vectors of its catalogue, `[items, dim]`."""
+        super().__init__(name="unified_ranker")
+        config, catalogue = model.config, model.catalogue
+        self.dim, self.heads = config.towers.item.dim, config.heads
+        self.requests = RequestGraph(model)
+        self.quality = QualityTable(config, catalogue)
+        self.vectors = tf.Variable(
+            np.concatenate([vectors, np.zeros_like(vectors[:1])]), trainable=False, dtype=tf.float32
+        )
+        self.item_ids = tf.Variable(catalogue.item_ids.astype(object), trainable=False, dtype=tf.string)
+        self.tracked = [*model.variables]
+        # Kept out of TensorFlow's tracking: saving a Keras model would trace its training code too.
+        self._hidden = {"model": model}
+        self._set_candidate_rules(config)
+
+    def _set_candidate_rules(self, config: Config) -> None:
+        tasks = list(config.tasks.values())
+        self.candidates = tf.constant([max(t.serving.candidates for t in tasks)] + [t.serving.candidates for t in tasks])
+        self.most_candidates = int(tf.reduce_max(self.candidates))
+        self.engagements = [
+            (number, name, positive.event_type, positive.min_value)
+            for number, (name, task) in enumerate(config.tasks.items(), start=1)
+            if task.exclude_engaged
+            for positive in task.positives
+        ]
+
+    # --- signatures -----------------------------------------------------------------------------------------------
+
+    def encode(self, **fields: tf.Tensor) -> Tensors:
+        """Encode requests: `query_vector` `[batch, dim + quality]`, `imputed_query` and the states."""
+        request, state = self._encode(fields)
+        out = {f"state_{name}": state[name] for name in STATE}
+        return {"query_vector": self._query_vector(state), "imputed_query": request.query, **out}
+
+    def rank_encoded(self, **inputs: tf.Tensor) -> Tensors:
+        """Score `candidate_ids` `[batch, n]` for encoded requests; unknown candidates get the empty vector."""
+        state = {name: inputs[f"state_{name}"] for name in STATE}
+        return self._rank(state, self.requests.items.lookup(inputs["candidate_ids"]))
+
+    def rank(self, **inputs: tf.Tensor) -> Tensors:
+        """Encode and score in one call."""
+        candidates = inputs.pop("candidate_ids")
+        _, state = self._encode(inputs)
+        return self._rank(state, self.requests.items.lookup(candidates))
+
+    def recommend(self, **inputs: tf.Tensor) -> Tensors:
+        """Answer from the whole catalogue: `item_ids` and `scores` `[batch, max(limit)]`, "" and -inf behind the end."""
+        limit = inputs.pop("limit")
+        request, state = self._encode(inputs)
+        count = tf.shape(self.item_ids)[0]
+        scores = tf.matmul(self._query_vector(state), self._stored_vectors(), transpose_b=True)
+        scores = tf.where(self._allowed(inputs, request), scores, -np.inf)
+        retrieved, chosen = tf.math.top_k(scores, tf.minimum(self.most_candidates, count))
+        own = tf.range(tf.shape(chosen)[1])[None] < tf.gather(self.candidates, state["task"])[:, None]
+        ranked = self._rank(state, tf.cast(chosen, tf.int64))["score"]
+        ranked = tf.where(own & (retrieved > -np.inf), ranked, -np.inf)
+        wanted = tf.maximum(tf.reduce_max(limit), 0)
+        best, place = tf.math.top_k(ranked, tf.minimum(wanted, tf.shape(ranked)[1]))
+        ids = tf.gather(self.item_ids, tf.gather(chosen, place, batch_dims=1))
+        answered = (best > -np.inf) & (tf.range(tf.shape(best)[1])[None] < limit[:, None])
+        return {"item_ids": tf.where(answered, ids, ""), "scores": tf.where(answered, best, -np.inf)}
+
+    def embed_items(self, **fields: tf.Tensor) -> Tensors:
+        """Embed items from their fields: `item_vector` `[batch, dim + quality]`, also for ids never seen."""
+        model = self._hidden["model"]
+        index = self.requests.items.lookup(fields["item_id"])
+        vectors = model.item_tower(model.item_tower.encode(fields, index))
+        created = tf.where(fields["created_at"] > 0, fields["created_at"], NEVER)
+        return {"item_vector": tf.concat([vectors, self.quality.stored(index, created)], 1)}
+
+    # --- their parts ----------------------------------------------------------------------------------------------
+
+    def _encode(self, fields: Tensors) -> tuple[LookedUp, Tensors]:
+        model = self._hidden["model"]
+        request = self.requests(fields)
+        inputs = {**request.inputs, "query_vector": model.text(request.query)}
+        state = encode_requests(model, self.vectors, inputs)
+        return request, {**state, "timestamp": inputs["timestamp"]}
+
+    def _query_vector(self, state: Tensors) -> tf.Tensor:
+        weights = tf.gather(self._hidden["model"].quality_weights, state["task"])
+        return tf.concat([state["embedding"], weights * self.quality.decay(state["timestamp"])], 1)
+
+    def _stored_vectors(self) -> tf.Tensor:
+        known = tf.range(tf.shape(self.item_ids, tf.int64)[0])
+        return tf.concat([self.vectors[:-1], self.quality.stored(known, self.quality.created[:-1])], 1)
+
+    def _rank(self, state: Tensors, indices: tf.Tensor) -> Tensors:
+        model = self._hidden["model"]
+        rows = tf.where(indices < 0, tf.shape(self.vectors, tf.int64)[0] - 1, indices)
+        quality = self.quality.at(indices, state["timestamp"])
+        score, logits, retrieval = model.rank(state, tf.gather(self.vectors, rows), quality)
+        chances = model.probabilities(logits, state["task"])
+        heads = {name: chances[..., number] for number, name in enumerate(self.heads)}
+        return {"score": score, "retrieval_score": retrieval, **heads}
+
+    def _allowed(self, fields: Tensors, request: LookedUp) -> tf.Tensor:
+        """Return the candidates `[batch, items]`: they exist, are not the source or query item, nor engaged with."""
+        inputs, count = request.inputs, tf.shape(self.item_ids, tf.int64)[0]
+        allowed = self.quality.created[None, :-1] <= inputs["timestamp"][:, None]
+        history = self.requests.items.lookup(fields["history_item_id"])
+        engaged = tf.where(self._engaged(fields, inputs), history, -1)
+        given = self.requests.items.lookup(fields["source_item_id"])
+        banned = tf.concat([inputs["source"][:, None], given[:, None], request.query_item[:, None], engaged], 1)
+        rows = tf.repeat(tf.range(tf.shape(banned, tf.int64)[0])[:, None], tf.shape(banned)[1], 1)
+        known = banned >= 0
+        places = tf.stack([tf.boolean_mask(rows, known), tf.boolean_mask(banned, known)], 1)
+        hits = tf.scatter_nd(places, tf.ones(tf.shape(places)[0], tf.int32), tf.shape(allowed, tf.int64))
+        tf.debugging.assert_equal(tf.shape(allowed, tf.int64)[1], count)
+        return allowed & (hits == 0)
+
+    def _engaged(self, fields: Tensors, inputs: Tensors) -> tf.Tensor:
+        """Mark the events `[batch, events]` that were positives of the request's task, where the task excludes them."""
+        out = tf.zeros_like(fields["history_timestamp"], tf.bool)
+        earlier = fields["history_timestamp"] < inputs["timestamp"][:, None]
+        for number, task, event_type, least in self.engagements:
+            match = (inputs["task"] == number)[:, None] & (fields["history_task"] == task)
+            match &= (fields["history_event_type"] == event_type) & earlier
+            out |= match if least is None else match & (fields["history_value"] >= least)
+        return out
+
+
+def item_signature(config: Config) -> dict[str, tf.TensorSpec]:
+    """Return the item fields that `embed_items` takes: "", 0 and NaN stand for absent."""
+    spec = {"item_id": tf.TensorSpec([None], tf.string, name="item_id")}
+    spec["created_at"] = tf.TensorSpec([None], tf.int64, name="created_at")
+    for feature in config.towers.item.features:
+        shape = [None, None] if isinstance(feature, CategoriesFeature) else [None]
+        kind = tf.float32 if isinstance(feature, NumberFeature) else tf.string
+        spec[feature.column] = tf.TensorSpec(shape, kind, name=feature.column)
+    return spec
+
+
+def state_signature(config: Config) -> dict[str, tf.TensorSpec]:
+    """Return the states that `encode` gives and `rank_encoded` takes."""
+    dim = config.towers.item.dim
+    shapes = {
+        "embedding": ([None, dim], tf.float32), "source": ([None, dim], tf.float32),
+        "context": ([None, 2 * dim], tf.float32), "task": ([None], tf.int64),
+        "history": ([None, None, dim], tf.float32), "history_mask": ([None, None], tf.bool),
+        "timestamp": ([None], tf.int64),
+    }  # fmt: skip
+    return {f"state_{k}": tf.TensorSpec(shape, kind, name=f"state_{k}") for k, (shape, kind) in shapes.items()}
+
+
+def signatures_of(served: ServedModel, config: Config) -> dict[str, tf.types.experimental.ConcreteFunction]:
+    """Trace all signatures; `rank` is also the default."""
+    request, candidates = request_signature(), tf.TensorSpec([None, None], tf.string, name="candidate_ids")
+    wanted = {
+        "encode": (served.encode, request),
+        "rank_encoded": (served.rank_encoded, {**state_signature(config), "candidate_ids": candidates}),
+        "rank": (served.rank, {**request, "candidate_ids": candidates}),
+        "recommend": (served.recommend, {**request, "limit": tf.TensorSpec([None], tf.int32, name="limit")}),
+        "embed_items": (served.embed_items, item_signature(config)),
+    }
+    traced = {name: tf.function(call).get_concrete_function(**spec) for name, (call, spec) in wanted.items()}
+    return {**traced, "serving_default": traced["rank"]}
+
+
+def _stack(columns: list[tf.Tensor], like: tf.Tensor) -> tf.Tensor:
+    return tf.stack(columns, 1) if columns else tf.zeros([tf.shape(like)[0], 0])

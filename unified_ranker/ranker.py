@@ -1,0 +1,178 @@
+"""The model: three towers and a multi-task head, trained by one joint objective."""
+
+import numpy as np
+
+from unified_ranker.catalogue import Catalogue
+from unified_ranker.config import AllItems, Config
+from unified_ranker.data.vocabulary import Vocabulary
+from unified_ranker.tasks.heads import MultiTaskHead
+from unified_ranker.tasks.losses import log_mixture
+from unified_ranker.tasks.ranking import QualityLookup, RankingObjective
+from unified_ranker.tasks.retrieval import ItemVectors, RetrievalObjective
+from unified_ranker.tensorflow import tf, tfrs
+from unified_ranker.towers.categories import CategoryTable
+from unified_ranker.towers.context import ContextEncoder, RequestVectors
+from unified_ranker.towers.item import ItemEncoder
+from unified_ranker.towers.text import HashedTextEncoder
+from unified_ranker.towers.user import UserTowerLayer
+
+class UnifiedRanker(tfrs.Model):
+    """One model for every task.
+
+    Item vectors come from the item tower, also inside histories and as source items; the user tower turns a history
+    into a state, the context tower turns state and request into the query embedding. Retrieval is their dot product;
+    the ranking head scores candidates that retrieval would hand it.
+    """
+
+    def __init__(self, config: Config, vocabulary: Vocabulary, catalogue: Catalogue, quality: QualityLookup) -> None:
+        """Build the towers over the catalogue; `quality` answers for candidates while training."""
+        super().__init__()
+        self.config, self.catalogue = config, catalogue
+        dim, training = config.towers.item.dim, config.project.training
+        self.temperature = training.temperature
+        self.text = HashedTextEncoder(config.towers.item.text, dim, catalogue.titles)
+        self.categories = CategoryTable(vocabulary.categories, dim)
+        self.item_tower = ItemEncoder(
+            config.towers.item, vocabulary, self.text, self.categories, catalogue.trained_ids
+        )
+        self.user_tower = UserTowerLayer(config.towers.user, vocabulary, dim, self.categories)
+        self.context_tower = ContextEncoder(config.towers.context, vocabulary, dim, self.categories)
+        self.head = MultiTaskHead(
+            config.towers.ranker, len(config.tasks), len(config.heads), dim, training.temperature
+        )
+        self.calibration = self.add_weight(
+            "calibration", (len(config.tasks) + 1, len(config.heads), 2), initializer="zeros"
+        )
+        self.items = self.item_tower.encode(
+            {name: tf.constant(column) for name, column in catalogue.item_fields.items()},
+            tf.range(len(catalogue.item_ids), dtype=tf.int64),
+        )
+        self.profiles = self.user_tower.encode_profile(
+            {name: tf.constant(column) for name, column in catalogue.user_fields.items()}
+        )
+        self.whole_catalogue = any(isinstance(t.negatives, AllItems) for t in config.tasks.values())
+        self.retrieval = RetrievalObjective(config, catalogue.share)
+        self.ranking = RankingObjective(config, quality)
+        # Queries of the training slice, tokenised once: set by the training job before `fit`.
+        self.query_tokens = self.text.tokenise(tf.constant([""]))
+        self.quality_weights = tf.constant(quality_weights(config))
+        self.score_weights = tf.constant(score_weights(config))
+        self.retrieval_share = tf.constant([0.0, *(t.weight for t in config.tasks.values())], tf.float32)
+        self.ranking_share = tf.constant([0.0, *(t.ranking_weight for t in config.tasks.values())], tf.float32)
+        self.losses_by_task = {
+            f"{kind}/{name}": tf.keras.metrics.Mean(f"{kind}/{name}")
+            for kind in ("retrieval", "ranking")
+            for name in config.tasks
+        }
+
+    # --- the towers -----------------------------------------------------------------------------------------------
+
+    def item_vectors(self, indices: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
+        """Return vectors `[n, dim]` of the items at `indices` `[n]`, of the whole catalogue without."""
+        if indices is None:
+            return self.item_tower(self.items, training=training)
+        return self.item_tower({k: tf.gather(v, indices) for k, v in self.items.items()}, training=training)
+
+    def rank(
+        self, state: dict[str, tf.Tensor], items: tf.Tensor, quality: tf.Tensor, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Score candidates: `score` `[batch, candidates]`, head logits `[batch, candidates, heads]`, retrieval.
+
+        Args:
+            state: see `MultiTaskHead`, with `embedding` of unit length.
+            items: vectors of the candidates `[batch, candidates, dim]`.
+            quality: their quality as of the request `[batch, candidates, features]`.
+            training: whether dropout is on.
+        """
+        weights = tf.gather(self.quality_weights, state["task"])
+        retrieval = tf.einsum("bd,bnd->bn", state["embedding"], items) + tf.einsum("bq,bnq->bn", weights, quality)
+        logits = self.head(state, items, quality, retrieval, training=training)
+        score = log_mixture(logits, tf.gather(self.score_weights, state["task"])[:, None])
+        return score, logits, retrieval
+
+    def probabilities(self, logits: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
+        """Turn head logits `[batch, candidates, heads]` into calibrated probabilities of the event."""
+        scale, shift = tf.unstack(tf.gather(self.calibration, task)[:, None], axis=-1)
+        return tf.sigmoid(tf.exp(scale) * logits + shift)
+
+    # --- training -------------------------------------------------------------------------------------------------
+
+    def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = True) -> tf.Tensor:
+        """Return the joint loss of a batch of `WindowBatches`, a scalar, and update the losses by task."""
+        drawn = self.retrieval.draw()
+        items = self._batch_items(inputs, drawn, training)
+        history = items.at(inputs["history_item"])
+        states = self.user_tower(
+            history,
+            {k: inputs[f"history_{k}"] for k in ("event_type", "task", "gap", "value")},
+            {k: tf.gather(v, inputs["user"]) for k, v in self.profiles.items()},
+            training=training,
+        )
+        request = self._request(inputs, states, items)
+        embedding, context = self.context_tower(request)
+        logits, losses = self.retrieval(inputs, embedding, items, drawn)
+        weights = inputs["weight"] * tf.gather(self.retrieval_share, inputs["task"])
+        self._record("retrieval", losses, inputs["task"])
+        chosen = self.ranking.choose(inputs["task"])
+        state = {
+            "embedding": embedding,
+            "source": request.source,
+            "context": context,
+            "task": inputs["task"],
+        }
+        state = {name: tf.gather(value, chosen) for name, value in state.items()}
+        row, position = tf.gather(inputs["row"], chosen), tf.gather(inputs["position"], chosen)
+        state["history"] = tf.gather(history, row)
+        state["history_mask"] = tf.range(tf.shape(history)[1], dtype=tf.int64)[None] < position[:, None]
+        batch = {name: tf.gather(inputs[name], chosen) for name in ("item", "task", "head", "timestamp", "weight")}
+        ranking = self.ranking(batch, state, tf.gather(logits, chosen), items, self, training)
+        self._record("ranking", ranking, batch["task"])
+        share = batch["weight"] * tf.gather(self.ranking_share, batch["task"])
+        return _mean(losses, weights) + _mean(ranking, share)
+
+    def _batch_items(self, inputs: dict[str, tf.Tensor], drawn: tf.Tensor, training: bool) -> ItemVectors:
+        if self.whole_catalogue:
+            return ItemVectors(None, self.item_vectors(training=training))
+        needed = [inputs["history_item"], inputs["item"], inputs["source"], inputs["targets"], drawn]
+        flat = tf.concat([tf.reshape(part, [-1]) for part in needed], 0)
+        ids = tf.sort(tf.unique(tf.boolean_mask(flat, flat >= 0))[0])
+        return ItemVectors(ids, self.item_vectors(ids, training=training))
+
+    def _request(self, inputs: dict[str, tf.Tensor], states: tf.Tensor, items: ItemVectors) -> RequestVectors:
+        # The home feed's empty query and popular titles repeat within a batch: embed each once.
+        queries, place = tf.unique(inputs["query"])
+        return RequestVectors(
+            user=tf.gather_nd(states, tf.stack([inputs["row"], inputs["position"]], 1)),
+            query=tf.gather(self.text.embed(self.query_tokens.at(queries)), place),
+            source=items.at(inputs["source"]),
+            task=inputs["task"],
+            country=inputs["country"],
+            previous_task=inputs["previous_task"],
+            timestamp=inputs["timestamp"],
+            gap=inputs["gap"],
+        )
+
+    def _record(self, kind: str, losses: tf.Tensor, task: tf.Tensor) -> None:
+        for number, name in enumerate(self.config.tasks, start=1):
+            own = tf.cast(task == number, tf.float32)
+            self.losses_by_task[f"{kind}/{name}"].update_state(losses, sample_weight=own)
+
+
+def quality_weights(config: Config) -> np.ndarray:
+    """Return the declared quality weights, `[tasks + 1, features]`; row 0, the unknown task, has none."""
+    names = list(config.towers.item.quality)
+    rows = [[task.quality_weights.get(name, 0.0) for name in names] for task in config.tasks.values()]
+    return np.array([[0.0] * len(names), *rows], np.float32).reshape(len(rows) + 1, len(names))
+
+
+def score_weights(config: Config) -> np.ndarray:
+    """Return the weight of each head in a task's score, `[tasks + 1, heads]`; by default its own heads, equally."""
+    rows = [[1.0] * len(config.heads)]
+    for task in config.tasks.values():
+        declared = task.score or dict.fromkeys(task.heads, 1.0)
+        rows.append([declared.get(head, 0.0) for head in config.heads])
+    return np.array(rows, np.float32)
+
+
+def _mean(losses: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(losses * weights) / tf.maximum(tf.cast(tf.size(losses), tf.float32), 1.0)

@@ -1,0 +1,1 @@
+"""The ranking service, the TF Serving client and the embedded model server."""

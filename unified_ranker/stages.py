@@ -1,0 +1,251 @@
+"""The stages of a project, each skipped while its output is up to date: validate, prepare, train, evaluate, export.
+
+A stage's key hashes what it depends on: its part of the declarations and the key of the stage before. The data
+checksum begins the chain, so a changed row or a changed setting makes again exactly what it reaches.
+"""
+
+import hashlib
+import json
+import logging
+import resource
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unified_ranker.config import Config
+from unified_ranker.errors import unknown_name
+from unified_ranker.workspace import Workspace, fill, fresh, stamp_of
+
+if TYPE_CHECKING:
+    from unified_ranker.data.check import Check
+    from unified_ranker.data.prepared import Prepared
+    from unified_ranker.schema import InteractionLog
+    from unified_ranker.training import TrainedModel
+
+logger = logging.getLogger(__name__)
+
+ENGINE_FORMAT = "1"
+"""Raised when what a stage writes changes its form, so that older outputs are made again."""
+
+TRAINED_BY = ("project.seed", "project.split", "project.training", "towers", "tasks")
+PREPARED_BY = ("project.data", "project.split", "tasks")
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage did: whether it was up to date, how long it took, where its output is, a line to show."""
+
+    name: str
+    skipped: bool
+    seconds: float
+    output: Path | None
+    summary: str
+
+
+@dataclass
+class Pipeline:
+    """Runs stages over a workspace and keeps what they made in memory for the next one.
+
+    Attributes:
+        workspace: the project.
+        tasks: train and evaluate these only; all when empty.
+        progress: whether to draw progress bars.
+        force: make everything again.
+    """
+
+    workspace: Workspace
+    tasks: tuple[str, ...] = ()
+    progress: bool = True
+    force: bool = False
+    results: list[StageResult] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Check the chosen tasks."""
+        for task in self.tasks:
+            if task not in self.config.tasks:
+                raise unknown_name("task", task, self.config.tasks)
+
+    @property
+    def config(self) -> Config:
+        """The project's declarations."""
+        return self.workspace.config
+
+    # --- keys -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def data_key(self) -> str:
+        """Checksum of the data files."""
+        return self.workspace.data_checksum()
+
+    @cached_property
+    def prepare_key(self) -> str:
+        """Key of the prepared data."""
+        return _hash(ENGINE_FORMAT, self.data_key, self.config.digest(*PREPARED_BY))
+
+    @cached_property
+    def train_key(self) -> str:
+        """Key of the trained model."""
+        return _hash(self.prepare_key, self.config.digest(*TRAINED_BY), *self.tasks)
+
+    @cached_property
+    def evaluate_key(self) -> str:
+        """Key of the evaluation."""
+        return _hash(self.train_key, self.config.digest("project.evaluation"))
+
+    @cached_property
+    def export_key(self) -> str:
+        """Key of the release."""
+        return _hash(self.evaluate_key, self.config.digest())
+
+    # --- stages ---------------------------------------------------------------------------------------------------
+
+    def validate(self) -> "list[Check]":
+        """Check data and declarations together; keeps the log for the next stage."""
+        from unified_ranker.data.checks import validate_tables
+        from unified_ranker.declaration_checks import check_declarations
+
+        tables = self.workspace.read_tables()
+        log, checks = validate_tables(tables.events, tables.items, tables.users, tasks=tuple(self.config.tasks))
+        if log is not None:
+            checks = [*checks, *check_declarations(self.config, log)]
+            if not any(check.failed for check in checks):
+                self.__dict__["log"] = log
+        return checks
+
+    def prepare(self) -> StageResult:
+        """Make point-in-time examples."""
+
+        def make(draft: Path, notes: dict[str, Any]) -> str:
+            prepared = self.__dict__["prepared"] = _prepare(self.log, self.config)
+            prepared.save(draft)
+            notes["rows"] = {
+                "events": len(prepared.events.item), "items": len(prepared.items), "users": len(prepared.users),
+                "examples": len(prepared.examples),
+            }  # fmt: skip
+            return ", ".join(f"{count:,} {name}" for name, count in notes["rows"].items())
+
+        return self._run("prepare", self.prepare_key, make)
+
+    def train(self) -> StageResult:
+        """Train the joint model, or the chosen tasks of it; resumes an interrupted training."""
+        checkpoints = self.workspace.work / "checkpoints" / self.train_key
+
+        def make(draft: Path, notes: dict[str, Any]) -> str:
+            from unified_ranker.training import train
+            from unified_ranker.training_progress import EpochBars
+            from unified_ranker.training_store import save_trained
+
+            callbacks = (EpochBars(),) if self.progress else ()
+            trained = self.__dict__["trained"] = train(self.prepared, self.config, checkpoints, self.tasks, callbacks)
+            save_trained(trained, draft)
+            notes["curves"] = trained.curves
+            return f"{self.config.project.training.epochs} epochs, loss {trained.curves['loss'][-1]:.3f}"
+
+        result = self._run("train", self.train_key, make)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        return result
+
+    def evaluate(self) -> StageResult:
+        """Measure the model and the baselines on the test slice and write the report."""
+
+        def make(draft: Path, notes: dict[str, Any]) -> str:
+            from unified_ranker.reporting import evaluate_project
+
+            return evaluate_project(self, draft)
+
+        return self._run("evaluate", self.evaluate_key, make)
+
+    def export(self) -> StageResult:
+        """Write a release."""
+        started = time.perf_counter()
+        current = self._released()
+        if current is not None and not self.force:
+            return self._note(StageResult("export", True, 0.0, current, f"release {current.name} is up to date"))
+        from unified_ranker.releasing import export_release
+
+        release = export_release(self)
+        seconds = time.perf_counter() - started
+        return self._note(StageResult("export", False, seconds, release, f"release {release.name}"))
+
+    def verify(self, release: Path) -> StageResult:
+        """Walk the chain of a release."""
+        from unified_ranker.export.verify import verify
+
+        started = time.perf_counter()
+        lines = verify(release)
+        seconds = time.perf_counter() - started
+        return self._note(StageResult("verify", False, seconds, release, f"{len(lines)} links hold"))
+
+    # --- what they made -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def log(self) -> "InteractionLog":
+        """The validated log.
+
+        Raises:
+            UserError: when a check fails.
+        """
+        checks = self.validate()
+        from unified_ranker.data.checks import require
+
+        require(checks)
+        return self.__dict__["log"]
+
+    @cached_property
+    def prepared(self) -> "Prepared":
+        """The prepared data, made now if it is not up to date."""
+        from unified_ranker.data.prepared import Prepared
+
+        self.prepare()
+        return self.__dict__.get("prepared") or Prepared.load(self.workspace.stage("prepare"))
+
+    @cached_property
+    def trained(self) -> "TrainedModel":
+        """The trained model, trained now if it is not up to date."""
+        from unified_ranker.training_store import load_trained
+
+        self.train()
+        return self.__dict__.get("trained") or load_trained(
+            self.workspace.stage("train"), self.prepared, self.config
+        )
+
+    def stamp(self, stage: str) -> dict[str, Any]:
+        """Return what a finished stage wrote down: its key, seconds, peak memory and notes."""
+        return stamp_of(self.workspace.stage(stage))
+
+    def _run(self, name: str, key: str, make: Callable[[Path, dict[str, Any]], str]) -> StageResult:
+        directory = self.workspace.stage(name)
+        if fresh(directory, key) and not self.force:
+            return self._note(StageResult(name, True, 0.0, directory, stamp_of(directory)["summary"]))
+        started = time.perf_counter()
+        with fill(directory, key) as (draft, notes):
+            notes["summary"] = make(draft, notes)
+            notes["seconds"] = round(time.perf_counter() - started, 2)
+            notes["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        return self._note(StageResult(name, False, notes["seconds"], directory, notes["summary"]))
+
+    def _released(self) -> Path | None:
+        for manifest in sorted(self.workspace.releases.glob("*/manifest.json"), reverse=True):
+            if manifest.parent.name.isdigit() and json.loads(manifest.read_text()).get("build_key") == self.export_key:
+                return manifest.parent
+        return None
+
+    def _note(self, result: StageResult) -> StageResult:
+        self.results.append(result)
+        logger.info("%s: %s (%.1f s)", result.name, result.summary, result.seconds)
+        return result
+
+
+def _prepare(log: "InteractionLog", config: Config) -> "Prepared":
+    from unified_ranker.data.prepared import prepare
+
+    return prepare(log, config)
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+

@@ -1,0 +1,165 @@
+"""Check the files of tasks/ against the log: surfaces have positives, and their rules something to work on."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from unified_ranker.config import Config, Positive, Task
+from unified_ranker.data.check import Check
+from unified_ranker.data.examples import match_positives, seconds
+from unified_ranker.data.prepared import split_times
+from unified_ranker.errors import nearest
+from unified_ranker.schema import InteractionLog
+
+MAX_LISTED = 10
+
+
+def task_checks(config: Config, log: InteractionLog) -> Iterator[Check]:
+    """Yield the checks of every task, of tasks that nobody declares, and of the split."""
+    found = log.events["task"].value_counts()
+    known = [str(task) for task in found.index]
+    for name, task in config.tasks.items():
+        of_task = log.events[(log.events["task"] == name).to_numpy(bool)]
+        if of_task.empty:
+            yield Check(
+                f"`tasks/{name}.yaml`: the log has events of this task",
+                passed=False,
+                found="no event",
+                what_to_do=f"remove the file, or name it after a task of the log: {counted(found)}."
+                f"{nearest(name, known)}",
+            )
+            continue
+        yield from _positives(name, task, of_task)
+        yield from _imputation(name, task, of_task, log)
+    yield _undeclared(config, found)
+    yield from _split(config, log)
+
+
+def counted(counts: "pd.Series[int]") -> str:
+    """Return the first names of a count with their numbers: "`click` (1,200), `view` (80)"."""
+    rest = f" and {len(counts) - MAX_LISTED} more" if len(counts) > MAX_LISTED else ""
+    return ", ".join(f"`{n}` ({c:,})" for n, c in counts.head(MAX_LISTED).items()) + rest or "none"
+
+
+def _positives(name: str, task: Task, of_task: pd.DataFrame) -> Iterator[Check]:
+    """Check that the task has positives, and warn about each of `positives` that matches nothing."""
+    counts, free = [], np.ones(len(of_task), bool)
+    for positive in task.positives:
+        match = _matches(positive, of_task)
+        counts.append((int(match.sum()), int((match & free).sum())))
+        free = free & ~match
+    types = [str(t) for t in of_task["event_type"].dropna().unique()]
+    total = sum(taken for _, taken in counts)
+    hints = "".join(dict.fromkeys(nearest(p.event_type, types) for p in task.positives))
+    yield Check(
+        f"`tasks/{name}.yaml`, `positives`: the task has positive events",
+        passed=total > 0,
+        found=f"{'; '.join(_wanted(p) for p in task.positives)} matches none of {_events(of_task)}",
+        what_to_do=f"correct `event_type` or `min_value`, or remove the file.{hints}",
+    )
+    for number, (positive, (matched, taken)) in enumerate(zip(task.positives, counts, strict=True)):
+        if total and not taken:
+            earlier = "every one is a positive of an earlier entry" if matched else "none"
+            hint = nearest(positive.event_type, types) if positive.event_type not in types else ""
+            yield Check(
+                f"`tasks/{name}.yaml`, `positives[{number}]`: there are events with {_wanted(positive)}",
+                passed=False,
+                found=f"{earlier} among {_events(of_task)}",
+                what_to_do=f"correct or remove the entry; its head learns nothing.{hint}",
+                severity="warning",
+            )
+
+
+def _matches(positive: Positive, of_task: pd.DataFrame) -> np.ndarray:
+    match = (of_task["event_type"] == positive.event_type).to_numpy(bool)
+    if positive.min_value is not None:
+        match = match & (of_task["value"] >= positive.min_value).to_numpy(bool)
+    return match
+
+
+def _wanted(positive: Positive) -> str:
+    least = "" if positive.min_value is None else f" and value ≥ {positive.min_value:g}"
+    return f"event_type `{positive.event_type}`{least}"
+
+
+def _events(of_task: pd.DataFrame) -> str:
+    """Return the task's event types with counts and the range of their values."""
+    out = []
+    for event_type, group in of_task.groupby("event_type", sort=True):
+        values = group["value"].dropna()
+        span = f", value {values.min():g} to {values.max():g}" if len(values) else ""
+        out.append(f"`{event_type}` ({len(group):,}{span})")
+    return ", ".join(out[:MAX_LISTED]) or "none"
+
+
+def _imputation(name: str, task: Task, of_task: pd.DataFrame, log: InteractionLog) -> Iterator[Check]:
+    """Check that each declared rule can fill something."""
+    at, rules = f"`tasks/{name}.yaml`, `imputation.", task.imputation
+    if rules.query == "source_item_title":
+        yield Check(
+            f"{at}query`: items have titles",
+            passed=bool(log.items["title"].notna().any()),
+            found="no item has a title",
+            what_to_do="set it to `none`, or add titles to the items table",
+        )
+        yield Check(
+            f"{at}query`: requests of the task have a source item",
+            passed=bool(of_task["source_item_id"].notna().any()) or rules.source_item != "none",
+            found="no event of the task has a `source_item_id`",
+            what_to_do="set it to `none`, or `imputation.source_item` to `last_history_item`",
+            severity="warning",
+        )
+    if rules.source_item == "last_history_item":
+        yield Check(
+            f"{at}source_item`: requests of the task have a user, and so a history",
+            passed=bool(of_task["user_id"].notna().any()),
+            found="every event of the task is anonymous",
+            what_to_do="set it to `none`",
+        )
+    # `user` is the default, and harmless where nobody has a country; only who asks for it is told.
+    if rules.country == "user" and "country" in rules.model_fields_set:
+        yield Check(
+            f"{at}country`: users have a country",
+            passed=bool(log.users["country"].notna().any()),
+            found="no user has one",
+            what_to_do="set it to `none`, or add countries to the users table",
+            severity="warning",
+        )
+
+
+def _undeclared(config: Config, found: "pd.Series[int]") -> Check:
+    missing = found[[task not in config.tasks for task in found.index]]
+    return Check(
+        "every task of the log is declared",
+        passed=missing.empty,
+        found=f"no file for {counted(missing)}",
+        what_to_do="add tasks/NAME.yaml for each surface to serve; the events stay part of histories anyway",
+        severity="warning",
+    )
+
+
+def _split(config: Config, log: InteractionLog) -> Iterator[Check]:
+    """Warn about tasks that have no positive before the end of the fit window, or none in the test slice."""
+    rows, _, _ = match_positives(log, config.tasks)
+    chosen = log.events.iloc[rows]
+    chosen = chosen[chosen["timestamp"].notna()]
+    if chosen.empty:
+        return
+    times = seconds(chosen["timestamp"])
+    bounds = split_times(times, config)
+    fit_on = config.project.split.fit_on
+    fit_end = bounds.train_end if fit_on == "train" else bounds.validation_end
+    for name in config.tasks:
+        own = times[(chosen["task"] == name).to_numpy(bool)]
+        if len(own) == 0:
+            continue
+        before, after = int((own < fit_end).sum()), int((own >= bounds.validation_end).sum())
+        yield Check(
+            f"`tasks/{name}.yaml`: the task has positives to train on and positives to test on",
+            passed=before > 0 and after > 0,
+            found=f"{before:,} of {len(own):,} in the fit window (`{fit_on}`), {after:,} in the test slice",
+            what_to_do="move `split` in project.yaml, or wait for more events of the task; "
+            "a task without the first is not learnt, one without the second is not measured",
+            severity="warning",
+        )

@@ -1,0 +1,1 @@
+"""What a surface adds to the shared model: imputation, losses, negatives, heads."""

@@ -1,0 +1,83 @@
+"""The multi-task ranking head: candidates of a request to one logit per kind of event."""
+
+from unified_ranker.config import Ranker
+from unified_ranker.tensorflow import tf, tfrs
+
+
+class MultiTaskHead(tf.keras.layers.Layer):
+    """Crosses of request and candidate, experts gated by task (MMoE, KDD 2018), one output per event type.
+
+    Each logit is the retrieval score, scaled per task and head, plus what the crosses add. The addition begins at
+    zero: the ranker starts as good as retrieval and learns only to improve on it.
+    """
+
+    def __init__(self, config: Ranker, tasks: int, heads: int, dim: int, temperature: float) -> None:
+        """Build for vectors of `dim`, `tasks` surfaces and `heads` kinds of event."""
+        super().__init__(name="ranking_head")
+        self.config, self.dim = config, dim
+        self.crosses = [tfrs.layers.dcn.Cross(projection_dim=dim) for _ in range(config.cross_layers)]
+        self.reduce = tf.keras.layers.Dense(2 * config.hidden, activation="gelu")
+        self.experts = tf.keras.layers.Dense(config.experts * config.hidden, activation="gelu")
+        self.gate = self.add_weight("gate", (tasks + 1, config.experts), initializer="zeros")
+        self.heads = tf.keras.layers.Dense(heads, kernel_initializer="zeros")
+        self.retrieval_scale = self.add_weight(
+            "retrieval_scale", (tasks + 1, heads), initializer=tf.constant_initializer(1.0 / temperature)
+        )
+        self.attention = tf.keras.layers.Dense(dim, use_bias=False)
+        self.context = tf.keras.layers.Dense(dim, activation="gelu")
+        self.dropout = tf.keras.layers.Dropout(config.dropout)
+
+    def call(
+        self,
+        state: dict[str, tf.Tensor],
+        items: tf.Tensor,
+        quality: tf.Tensor,
+        retrieval: tf.Tensor,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """Return logits `[batch, candidates, heads]`.
+
+        Args:
+            state: `embedding` and `source` `[batch, dim]`, `context` `[batch, 2 dim]`, `task` `[batch]`, `history`
+                `[batch, events, dim]` and `history_mask` `[batch, events]`.
+            items: candidate vectors `[batch, candidates, dim]`.
+            quality: quality features as of the request `[batch, candidates, features]`.
+            retrieval: two-tower scores `[batch, candidates]`.
+            training: whether dropout is on.
+        """
+        count = tf.shape(items)[1]
+        attended, closest = self._attend(items, state["history"], state["history_mask"])
+        features = tf.concat(
+            [
+                items,
+                items * state["embedding"][:, None],
+                items * state["source"][:, None],
+                items * attended,
+                tf.repeat(self.context(state["context"])[:, None], count, 1),
+                quality,
+                retrieval[..., None],
+                closest[..., None],
+                tf.reduce_sum(items * state["source"][:, None], -1, keepdims=True),
+            ],
+            -1,
+        )
+        crossed = features
+        for cross in self.crosses:
+            crossed = cross(features, crossed)
+        shared = self.dropout(self.reduce(crossed), training=training)
+        experts = self.experts(shared)
+        experts = tf.reshape(experts, [-1, count, self.config.experts, self.config.hidden])
+        gate = tf.nn.softmax(tf.gather(self.gate, state["task"]))
+        mixed = tf.reduce_sum(experts * gate[:, None, :, None], 2)
+        scale = tf.gather(self.retrieval_scale, state["task"])
+        return self.heads(mixed) + retrieval[..., None] * scale[:, None]
+
+    def _attend(self, items: tf.Tensor, history: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the history as each candidate sees it `[batch, candidates, dim]` and its closest similarity."""
+        likeness = tf.matmul(items, history, transpose_b=True)
+        hidden = tf.cast(mask, tf.float32)[:, None]
+        scores = tf.matmul(self.attention(items), history, transpose_b=True) + (hidden - 1.0) * 1e9
+        # A request with no history attends to nothing: its weights are zero, not uniform.
+        weights = tf.nn.softmax(scores) * hidden
+        closest = tf.reduce_max(likeness * hidden, 2) if history.shape[1] != 0 else tf.zeros_like(items[..., 0])
+        return tf.matmul(weights, history), closest

@@ -1,0 +1,50 @@
+"""In-batch and uniform negatives with the log-Q correction, through TFRS' retrieval task."""
+
+import numpy as np
+
+from unified_ranker.config import SampledItems
+from unified_ranker.tensorflow import tf, tfrs
+
+
+class SampledRetrieval(tf.keras.layers.Layer):
+    """Softmax of each positive among the batch's positives and `uniform` items drawn from the catalogue.
+
+    An item's chance to be among the candidates at least once is 1 - (1 - q)^positives · (1 - 1/items)^uniform, with q
+    its share of all positives; its log corrects the logits (Yi et al., RecSys 2019; for the mixed pool see the
+    `papers.md` figures on log-Q). Items that are the positive of the same row are removed as accidental hits.
+    """
+
+    def __init__(self, config: SampledItems, share: np.ndarray, temperature: float) -> None:
+        """Build for items whose share of training positives is `share` `[items]`."""
+        super().__init__(name="sampled_retrieval")
+        self.config = config
+        self.share = tf.constant(share, tf.float32)
+        self.task = tfrs.tasks.Retrieval(
+            loss=tf.keras.losses.CategoricalCrossentropy(from_logits=True, reduction=tf.keras.losses.Reduction.NONE),
+            temperature=temperature,
+            num_hard_negatives=config.hard,
+            remove_accidental_hits=True,
+        )
+
+    def call(self, queries: tf.Tensor, positives: tf.Tensor, extra: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+        """Return the loss of each example, `[examples]`.
+
+        Args:
+            queries: `[examples, dim]`.
+            positives: vectors of each example's item, `[examples, dim]`.
+            extra: vectors of the drawn items, `[uniform, dim]`.
+            ids: item indices of `positives` then `extra`, `[examples + uniform]`.
+        """
+        items = float(len(self.share))
+        drawn = tf.cast(tf.shape(queries)[0], tf.float32)
+        # An item with no training positive can still be a later target; its share is taken as a hundredth of uniform.
+        q = tf.clip_by_value(tf.gather(self.share, ids), 0.01 / items, 0.99)
+        absent = drawn * tf.math.log1p(-q) + self.config.uniform * np.log1p(-1.0 / max(items, 2.0))
+        return self.task(
+            queries,
+            tf.concat([positives, extra], 0),
+            candidate_sampling_probability=tf.maximum(-tf.math.expm1(absent), 1e-6),
+            candidate_ids=ids,
+            compute_metrics=False,
+            compute_batch_metrics=False,
+        )

@@ -1,0 +1,102 @@
+"""The ranking objective: the head puts the positive first among candidates that retrieval would hand it."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from unified_ranker.config import Config
+from unified_ranker.tasks.losses import softmax_over_candidates
+from unified_ranker.tasks.retrieval import ItemVectors
+from unified_ranker.tensorflow import tf
+
+QualityLookup = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Quality features `[n, features]` of items `[n]` as of times `[n]` (seconds)."""
+
+
+class Scorer(Protocol):
+    """The part of the model that the objective trains."""
+
+    calibration: tf.Variable
+
+    def rank(
+        self, state: dict[str, tf.Tensor], items: tf.Tensor, quality: tf.Tensor, training: bool
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Score candidates."""
+
+    def probabilities(self, logits: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
+        """Calibrate logits."""
+
+
+class RankingObjective(tf.keras.layers.Layer):
+    """Softmax over candidates of the head of the event that happened, and a calibration of every head.
+
+    Half of the candidates are drawn in proportion to what retrieval makes of them, so that the head trains on what it
+    is served; half uniformly, so that it keeps its place in the tail.
+    """
+
+    def __init__(self, config: Config, quality: QualityLookup) -> None:
+        """Build for the declared numbers of examples and candidates a batch."""
+        super().__init__(name="ranking_objective")
+        training = config.project.training
+        self.examples, self.candidates = training.ranking_examples, training.ranking_candidates
+        self.temperature, self.features = training.temperature, len(config.towers.item.quality)
+        self.quality = quality
+
+    def choose(self, task: tf.Tensor) -> tf.Tensor:
+        """Draw the rows of a batch that train the head, at most the declared number, `[rows]`."""
+        return tf.random.shuffle(tf.range(tf.shape(task)[0]))[: self.examples]
+
+    def call(
+        self,
+        batch: dict[str, tf.Tensor],
+        state: dict[str, tf.Tensor],
+        cosines: tf.Tensor,
+        items: ItemVectors,
+        model: Scorer,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """Return the loss of each chosen example, `[rows]`.
+
+        Args:
+            batch: `item`, `task`, `head`, `timestamp` of the chosen examples, each `[rows]`.
+            state: what the head takes (see `MultiTaskHead`).
+            cosines: retrieval's view of the batch's items, `[rows, n]`; no gradient flows through the choice.
+            items: the batch's items.
+            model: scores candidates.
+            training: whether dropout is on.
+        """
+        target = items.place(batch["item"])
+        places = tf.concat([target[:, None], self._candidates(tf.stop_gradient(cosines))], 1)
+        allowed = tf.concat([tf.ones_like(target[:, None], tf.bool), places[:, 1:] != target[:, None]], 1)
+        quality = self._quality(places if items.ids is None else tf.gather(items.ids, places), batch["timestamp"])
+        _, logits, _ = model.rank(state, tf.gather(items.vectors, places), quality, training=training)
+        own = tf.gather(logits, batch["head"], axis=2, batch_dims=1)
+        loss = softmax_over_candidates(own, tf.zeros_like(target), allowed)
+        return loss + self._calibration(model, tf.stop_gradient(logits), batch, allowed)
+
+    def _candidates(self, cosines: tf.Tensor) -> tf.Tensor:
+        """Draw places `[rows, candidates - 1]` without replacement within each half (Gumbel top-k)."""
+        hard = (self.candidates - 1) // 2
+        shape = tf.shape(cosines)
+        noise = -tf.math.log(-tf.math.log(tf.random.uniform(shape, 1e-9, 1.0)))
+        # Twice the temperature flattens the draw from the few most likely items to those that retrieval returns.
+        likely = tf.math.top_k(cosines / (2 * self.temperature) + noise, tf.minimum(hard, shape[1])).indices
+        uniform = tf.random.uniform([shape[0], self.candidates - 1 - hard], 0, shape[1], tf.int32)
+        return tf.cast(tf.concat([likely, uniform], 1), tf.int64)
+
+    def _quality(self, ids: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
+        pairs = tf.repeat(times, tf.shape(ids)[1])
+        flat = tf.numpy_function(self.quality, [tf.reshape(ids, [-1]), pairs], tf.float32)
+        return tf.ensure_shape(
+            tf.reshape(flat, [tf.shape(ids)[0], tf.shape(ids)[1], self.features]), [None, None, self.features]
+        )
+
+    def _calibration(
+        self, model: Scorer, logits: tf.Tensor, batch: dict[str, tf.Tensor], allowed: tf.Tensor
+    ) -> tf.Tensor:
+        """Cross-entropy of the calibrated probabilities `[rows]`; the event's own head is 1 for the positive only."""
+        probability = tf.clip_by_value(model.probabilities(logits, batch["task"]), 1e-6, 1 - 1e-6)
+        own = tf.gather(probability, batch["head"], axis=2, batch_dims=1)
+        negative = tf.where(allowed[:, 1:], -tf.math.log1p(-own[:, 1:]), tf.zeros_like(own[:, 1:]))
+        return -tf.math.log(own[:, 0]) / self.candidates + tf.reduce_sum(negative, 1) / self.candidates

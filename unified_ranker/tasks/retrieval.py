@@ -1,0 +1,90 @@
+"""The retrieval objective: the query embedding finds the item, by each task's declared negatives."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unified_ranker.config import Config, SampledItems
+from unified_ranker.tasks.losses import softmax_over_items
+from unified_ranker.tasks.negatives import SampledRetrieval
+from unified_ranker.tensorflow import tf
+
+
+@dataclass(frozen=True)
+class ItemVectors:
+    """Vectors `[n, dim]` of the items that a batch needs; `ids` `[n]`, ascending, or None for the whole catalogue."""
+
+    ids: tf.Tensor | None
+    vectors: tf.Tensor
+
+    def place(self, indices: tf.Tensor) -> tf.Tensor:
+        """Return the rows of item `indices` (any shape); -1 stays -1."""
+        if self.ids is None:
+            return indices
+        rows = tf.reshape(tf.searchsorted(self.ids, tf.reshape(indices, [-1]), out_type=tf.int64), tf.shape(indices))
+        return tf.where(indices < 0, indices, rows)
+
+    def at(self, indices: tf.Tensor) -> tf.Tensor:
+        """Return the vectors `[..., dim]` of item `indices`; zero for -1."""
+        present = tf.cast(indices >= 0, tf.float32)[..., None]
+        return tf.gather(self.vectors, tf.maximum(self.place(indices), 0)) * present
+
+
+class RetrievalObjective(tf.keras.layers.Layer):
+    """Softmax of each example's next items among all items, or among sampled ones, as its task declares."""
+
+    def __init__(self, config: Config, share: np.ndarray) -> None:
+        """Build for items whose share of training positives is `share` `[items]`."""
+        super().__init__(name="retrieval_objective")
+        self.temperature, self.items = config.project.training.temperature, len(share)
+        groups: dict[SampledItems, list[int]] = {}
+        self.exact: list[int] = []
+        for number, task in enumerate(config.tasks.values(), start=1):
+            if isinstance(task.negatives, SampledItems):
+                groups.setdefault(task.negatives, []).append(number)
+            else:
+                self.exact.append(number)
+        self.samplers = [SampledRetrieval(kind, share, self.temperature) for kind in groups]
+        self.groups = list(groups.values())
+        self.tasks = len(config.tasks)
+        self.uniform = max((kind.uniform for kind in groups), default=0)
+
+    def draw(self) -> tf.Tensor:
+        """Draw the uniform items of a batch, `[uniform]`, shared by the tasks that sample."""
+        return tf.random.uniform([self.uniform], 0, self.items, tf.int64)
+
+    def call(
+        self, inputs: dict[str, tf.Tensor], embedding: tf.Tensor, items: ItemVectors, drawn: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return cosine scores of the batch's items `[examples, n]` and the loss of each example `[examples]`."""
+        cosines = tf.matmul(embedding, items.vectors, transpose_b=True)
+        losses = tf.zeros_like(inputs["weight"])
+        if self.exact:
+            rows = self._rows(inputs["task"], self.exact)
+            logits = tf.gather(cosines, rows) / self.temperature if self.groups else cosines / self.temperature
+            targets = tf.gather(items.place(inputs["targets"]), rows)
+            exact = softmax_over_items(logits, targets, tf.gather(inputs["decay"], rows))
+            losses += tf.scatter_nd(rows[:, None], exact, tf.shape(losses, tf.int64))
+        for sampler, numbers in zip(self.samplers, self.groups, strict=True):
+            rows = self._rows(inputs["task"], numbers)
+            target = draw_target(tf.gather(inputs["targets"], rows), tf.gather(inputs["decay"], rows))
+            extra = drawn[: sampler.config.uniform]
+            sampled = sampler(
+                tf.gather(embedding, rows), items.at(target), items.at(extra), tf.concat([target, extra], 0)
+            )
+            losses += tf.scatter_nd(rows[:, None], sampled, tf.shape(losses, tf.int64))
+        return cosines, losses
+
+    def _rows(self, task: tf.Tensor, numbers: list[int]) -> tf.Tensor:
+        if len(numbers) == self.tasks:
+            return tf.range(tf.shape(task, tf.int64)[0])
+        return tf.where(tf.reduce_any(task[:, None] == tf.constant(numbers, task.dtype)[None], 1))[:, 0]
+
+
+def draw_target(targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Draw one of the next items `[examples, k]` in proportion to its weight: next-k in expectation, `[examples]`."""
+    if targets.shape[1] == 1:
+        return targets[:, 0]
+    logits = tf.where(targets >= 0, tf.math.log(tf.maximum(weights, 1e-20)), -1e9)
+    noise = -tf.math.log(-tf.math.log(tf.random.uniform(tf.shape(logits), 1e-9, 1.0)))
+    return tf.gather(targets, tf.argmax(logits + noise, 1), batch_dims=1)

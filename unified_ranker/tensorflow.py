@@ -1,0 +1,22 @@
+"""The one door to TensorFlow, so that Keras 2 is always chosen before it is imported.
+
+tensorflow-recommenders 0.7.7 refuses Keras 3, and TensorFlow decides at import time which Keras `tf.keras` is.
+Every module of the project writes `from unified_ranker.tensorflow import tf, tfrs`.
+"""
+
+import os
+import sys
+
+if "tensorflow" in sys.modules and os.environ.get("TF_USE_LEGACY_KERAS") != "1":
+    raise ImportError(
+        "`tensorflow` was imported before `unified_ranker.tensorflow` and with Keras 3. Received: "
+        f"TF_USE_LEGACY_KERAS={os.environ.get('TF_USE_LEGACY_KERAS')!r}. Set TF_USE_LEGACY_KERAS=1 before "
+        "importing tensorflow, or import `unified_ranker.tensorflow` first."
+    )
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import tensorflow as tf  # noqa: E402
+import tensorflow_recommenders as tfrs  # noqa: E402
+
+__all__ = ["tf", "tfrs"]

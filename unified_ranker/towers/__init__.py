@@ -1,0 +1,1 @@
+"""The user foundation, context and item towers, and the layers that they share."""

@@ -1,0 +1,118 @@
+"""The item tower: id, text, categories and numbers to one L2-normalised vector."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from unified_ranker.config import CategoriesFeature, CategoryFeature, ItemTower, NumberFeature, TextFeature
+from unified_ranker.data.vocabulary import Vocabulary
+from unified_ranker.tensorflow import tf
+from unified_ranker.towers.categories import CategoryTable
+from unified_ranker.towers.text import HashedTextEncoder, Tokens
+
+Encoded = dict[str, tf.Tensor]
+"""Item fields after look-up: `id` `[n]` and, per feature, indices or numbers `[n, width]`."""
+
+
+class ItemEncoder(tf.keras.layers.Layer):
+    """Sums what is known of an item into one unit vector.
+
+    v = normalise(id + Σ text + MLP([categories, numbers]) + categories). Parts are summed, not concatenated and
+    mixed, so that a word in a title keeps its direction and meets the same word in a query.
+
+    The id is trained only for items that the fit window touched; any other id, and a random share of the trained ones
+    in training, takes the vector of the unknown id, so that the content learns to stand alone (Netflix foundation
+    model, 2025: random id masking).
+    """
+
+    def __init__(
+        self,
+        config: ItemTower,
+        vocabulary: Vocabulary,
+        text: HashedTextEncoder,
+        categories: CategoryTable,
+        trained_ids: np.ndarray,
+    ) -> None:
+        """Build for a catalogue whose `trained_ids` `[items]` marks the items with events in the fit window."""
+        super().__init__(name="item_tower")
+        self.config, self.text, self.categories = config, text, categories
+        self.scales = vocabulary.item_numbers
+        self.mask_rate = vocabulary.id_mask_rate
+        self.trained = tf.constant(np.concatenate([[False], trained_ids]))
+        self.ids = self.add_weight(
+            "ids",
+            (len(trained_ids) + 1, config.dim),
+            initializer=tf.keras.initializers.RandomNormal(stddev=config.dim**-0.5),
+        )
+        self.hidden = tf.keras.layers.Dense(config.dim, activation="gelu")
+        self.content = tf.keras.layers.Dense(config.dim)
+
+    def encode(self, fields: Mapping[str, tf.Tensor], index: tf.Tensor) -> Encoded:
+        """Look raw fields up: strings `[n]` (lists `[n, width]`), numbers `[n]`; `index` `[n]` is -1 when unknown."""
+        out: Encoded = {"id": index + 1}
+        for feature in self.config.features:
+            raw = fields[feature.column]
+            if isinstance(feature, TextFeature):
+                tokens = self.text.tokenise(raw)
+                out[f"{feature.column}/buckets"], out[f"{feature.column}/kinds"] = tokens
+            elif isinstance(feature, NumberFeature):
+                value = tf.math.log1p(tf.maximum(raw, 0.0)) if feature.log else raw
+                out[feature.column] = value
+            else:
+                indices = self.categories.index(feature.column, raw)
+                out[feature.column] = indices if indices.shape.rank == 2 else indices[:, None]
+        return out
+
+    def call(self, encoded: Encoded, training: bool = False) -> tf.Tensor:
+        """Return unit vectors `[n, dim]`."""
+        ident = tf.where(tf.gather(self.trained, encoded["id"]), encoded["id"], 0)
+        if training and self.mask_rate > 0:
+            masked = tf.random.uniform(tf.shape(ident)) < self.mask_rate
+            ident = tf.where(masked, tf.zeros_like(ident), ident)
+        total = tf.gather(self.ids, ident)
+        side = []
+        for feature in self.config.features:
+            if isinstance(feature, TextFeature):
+                total += self.text.embed(Tokens(encoded[f"{feature.column}/buckets"], encoded[f"{feature.column}/kinds"]))
+            elif isinstance(feature, NumberFeature):
+                side.append(number_channels(encoded[feature.column], self.scales[feature.column]))
+            else:
+                vectors = self.categories.embed(encoded[feature.column])
+                mean = tf.reduce_sum(vectors, 1) / tf.maximum(
+                    tf.reduce_sum(tf.cast(encoded[feature.column] > 0, tf.float32), 1, keepdims=True), 1.0
+                )
+                total += mean
+                side.append(mean)
+        if side:
+            total += self.content(self.hidden(tf.concat(side, 1)))
+        return tf.math.l2_normalize(total, 1)
+
+
+def number_channels(value: tf.Tensor, scale: object) -> tf.Tensor:
+    """Standardise a number `[n]` into channels `[n, 4]`: value, its square, its sign and whether it is absent."""
+    absent = tf.math.is_nan(value)
+    z = tf.where(absent, tf.zeros_like(value), (value - scale.mean) / scale.deviation)  # type: ignore[attr-defined]
+    z = tf.clip_by_value(z, -4.0, 4.0)
+    return tf.stack([z, z * z / 4.0, tf.tanh(3.0 * z), tf.cast(absent, tf.float32)], 1)
+
+
+def item_fields(items: pd.DataFrame, config: ItemTower) -> dict[str, np.ndarray]:
+    """Return the raw fields of a table of items as the item tower takes them: "" and NaN where absent."""
+    out: dict[str, np.ndarray] = {}
+    for feature in config.features:
+        column = items[feature.column]
+        if isinstance(feature, NumberFeature):
+            out[feature.column] = column.to_numpy(np.float32, na_value=np.nan)
+        elif isinstance(feature, CategoriesFeature):
+            out[feature.column] = pad_lists([[] if v is None else [str(x) for x in v] for v in column])
+        else:
+            text = column.astype("string" if isinstance(feature, CategoryFeature) else column.dtype)
+            out[feature.column] = text.fillna("").to_numpy(object)
+    return out
+
+
+def pad_lists(rows: list[list[str]]) -> np.ndarray:
+    """Return lists of strings as one array `[rows, longest]`, padded by ""."""
+    width = max((len(r) for r in rows), default=0) or 1
+    return np.array([r + [""] * (width - len(r)) for r in rows], object).reshape(len(rows), width)

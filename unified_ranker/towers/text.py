@@ -1,0 +1,83 @@
+"""The text encoder that titles and queries share."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from unified_ranker.config import HashedText
+from unified_ranker.tensorflow import tf
+
+
+class Tokens(NamedTuple):
+    """Texts as ragged rows of hash buckets `[n, (tokens)]` and how much each kind of token counts."""
+
+    buckets: tf.RaggedTensor
+    kinds: tf.RaggedTensor
+
+    def at(self, rows: tf.Tensor) -> "Tokens":
+        """Return the texts at `rows` `[m]`."""
+        return Tokens(tf.gather(self.buckets, rows), tf.gather(self.kinds, rows))
+
+
+class HashedTextEncoder(tf.keras.layers.Layer):
+    """Embed text as a weighted sum of trained vectors of its words and character n-grams.
+
+    Words and n-grams share one table of hash buckets, so a word that training never saw still gets a vector, the same
+    one in a title as in a query: lexical match works from the first step and for cold items. Every bucket has a
+    trained weight, begun at the inverse document frequency over the catalogue's titles.
+
+    Stock TensorFlow ops only: the same graph runs in training and in TF Serving.
+    """
+
+    def __init__(self, config: HashedText, dim: int, titles: np.ndarray) -> None:
+        """Build for vectors of `dim`; `titles` `[n]` are those whose document frequencies begin the weights."""
+        super().__init__(name="text")
+        self.config = config
+        self.table = self.add_weight(
+            "table", (config.buckets, dim), initializer=tf.keras.initializers.RandomNormal(stddev=dim**-0.5)
+        )
+        idf = _log_idf(self.tokenise(tf.constant(titles, tf.string)).buckets, config.buckets)
+        self.log_weight = self.add_weight(
+            "log_weight", (config.buckets,), initializer=tf.constant_initializer(idf)
+        )
+
+    def tokenise(self, text: tf.Tensor) -> Tokens:
+        """Turn strings `[n]` into their tokens."""
+        clean = tf.strings.regex_replace(tf.strings.lower(text, encoding="utf-8"), r"[^\p{L}\p{N}]+", " ")
+        clean = tf.strings.strip(clean)
+        words = tf.strings.split(clean)[:, : self.config.max_words]
+        tokens, kinds = self._bucket(words), tf.ones_like(words.flat_values, tf.float32)
+        kinds = tokens.with_flat_values(kinds)
+        if self.config.character_ngram and self.config.max_ngrams:
+            filled = tf.strings.length(clean) > 0
+            padded = tf.strings.join(["^", tf.strings.regex_replace(clean, " ", "^"), "^"])
+            letters = tf.strings.unicode_split(tf.where(filled, padded, clean), "UTF-8")
+            grams = self._bucket(tf.strings.ngrams(letters, self.config.character_ngram, separator=""))
+            grams = grams[:, : self.config.max_ngrams]
+            # A title has several n-grams a word; together they should weigh about as much as its words.
+            weight = grams.with_flat_values(tf.fill(tf.shape(grams.flat_values), 0.3))
+            tokens, kinds = tf.concat([tokens, grams], 1), tf.concat([kinds, weight], 1)
+        return Tokens(tokens, kinds)
+
+    def _bucket(self, strings: tf.RaggedTensor) -> tf.RaggedTensor:
+        return tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, strings, self.config.buckets)
+
+    def embed(self, tokens: Tokens) -> tf.Tensor:
+        """Return unit-length vectors `[n, dim]`; zero for texts without a token."""
+        buckets, rows = tokens.buckets.flat_values, tokens.buckets.value_rowids()
+        weight = tf.exp(tf.gather(self.log_weight, buckets)) * tokens.kinds.flat_values
+        vectors = tf.gather(self.table, buckets) * weight[:, None]
+        total = tf.math.unsorted_segment_sum(vectors, rows, tokens.buckets.nrows())
+        return total * tf.math.rsqrt(tf.reduce_sum(total**2, 1, keepdims=True) + 1e-6)
+
+    def call(self, text: tf.Tensor) -> tf.Tensor:
+        """Embed strings `[n]` as `[n, dim]`."""
+        return self.embed(self.tokenise(text))
+
+
+def _log_idf(tokens: tf.RaggedTensor, buckets: int) -> np.ndarray:
+    pairs = np.unique(tokens.value_rowids().numpy() * buckets + tokens.flat_values.numpy())
+    frequency = np.bincount(pairs % buckets, minlength=buckets)
+    documents = int(tokens.nrows())
+    idf = np.log(1 + (documents + 1) / (frequency + 1))
+    return np.log(idf / idf.max()).astype(np.float32)

@@ -1,0 +1,83 @@
+"""What watches a training job: checkpoints after every epoch, and a stop at the first loss that is not a number."""
+
+import json
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from unified_ranker.data.batches import WindowBatches
+from unified_ranker.errors import UserError
+from unified_ranker.ranker import UnifiedRanker
+from unified_ranker.tensorflow import tf
+
+
+class EpochCheckpoints(tf.keras.callbacks.Callback):
+    """Saves model, optimizer and curves after each epoch, so that an interrupted job goes on from the last whole one."""
+
+    def __init__(self, model: UnifiedRanker, directory: Path) -> None:
+        """Keep the newest checkpoint in `directory`."""
+        super().__init__()
+        checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
+        self.manager = tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=1)
+        self.checkpoint, self.log = checkpoint, directory / "curves.json"
+        self.curves: dict[str, list[float]] = {}
+
+    def restore(self) -> int:
+        """Load the newest checkpoint, if any; returns the number of epochs that it has seen."""
+        newest = self.manager.latest_checkpoint
+        if newest is None:
+            return 0
+        self.checkpoint.restore(newest)
+        done = int(newest.rsplit("-", 1)[1])
+        curves = json.loads(self.log.read_text(encoding="utf-8"))
+        self.curves = {name: values[:done] for name, values in curves.items()}
+        return done
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Append the epoch's losses and save."""
+        for name, value in (logs or {}).items():
+            self.curves.setdefault(name, []).append(float(value))
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.write_text(json.dumps(self.curves), encoding="utf-8")
+        self.manager.save(checkpoint_number=epoch + 1)
+
+
+class StopOnNaN(tf.keras.callbacks.Callback):
+    """Stops the job when a loss is not a finite number, naming the step, the tasks and the features of the batch.
+
+    Batches are made again from (seed, epoch), so nothing has to be kept for the report.
+    """
+
+    def __init__(self, batches: WindowBatches) -> None:
+        """Watch a job over `batches`."""
+        super().__init__()
+        self.batches, self.epoch = batches, 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Remember the epoch."""
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Raise `UserError` at the first step whose losses are not all finite."""
+        broken = [name for name, value in (logs or {}).items() if not np.isfinite(value)]
+        if broken:
+            raise UserError(self._report(batch, broken))
+
+    def _report(self, step: int, broken: list[str]) -> str:
+        batch = next(islice(self.batches.epoch(self.epoch), step, None))
+        tasks = sorted({name.split("/", 1)[1] for name in broken if "/" in name})
+        floats = {name: column for name, column in batch.items() if column.dtype.kind == "f"}
+        bad = [name for name, column in floats.items() if not np.isfinite(column).all()]
+        largest = {name: float(np.abs(column).max(initial=0.0)) for name, column in floats.items()}
+        cause = (
+            f"features that are not finite: {', '.join(f'`{name}`' for name in bad)}"
+            if bad
+            else f"all features of the batch are finite (largest absolute values: {largest})"
+        )
+        return (
+            f"the loss is not a number at epoch {self.epoch + 1}, step {step + 1}: {', '.join(sorted(broken))}; "
+            f"tasks: {', '.join(tasks) or 'all'}; {cause}. "
+            "Correct the data (`unified-ranker validate`), or lower `training.learning_rate`. "
+            "The last whole epoch is kept; the next run goes on from there."
+        )

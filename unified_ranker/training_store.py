@@ -1,0 +1,38 @@
+"""Keeps a trained model on disk, and brings it back."""
+
+import json
+from pathlib import Path
+
+from unified_ranker.config import Config
+from unified_ranker.data.prepared import Prepared
+from unified_ranker.data.vocabulary import Vocabulary
+from unified_ranker.tensorflow import tf
+from unified_ranker.training import TrainedModel, build_model, make_batches
+
+WEIGHTS = "weights"
+DESCRIPTION = "training.json"
+
+
+def save_trained(trained: TrainedModel, directory: Path) -> None:
+    """Write weights, vocabulary, fit window and curves into `directory`, which must exist."""
+    tf.train.Checkpoint(model=trained.model).write(str(directory / WEIGHTS))
+    description = {
+        "fit_end": trained.fit_end,
+        "curves": trained.curves,
+        "vocabulary": trained.vocabulary.to_json(),
+    }
+    (directory / DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
+
+
+def load_trained(directory: Path, prepared: Prepared, config: Config) -> TrainedModel:
+    """Rebuild the model that `save_trained` wrote, over the data that it was trained on."""
+    description = json.loads((directory / DESCRIPTION).read_text(encoding="utf-8"))
+    vocabulary, fit_end = Vocabulary.from_json(description["vocabulary"]), description["fit_end"]
+    model, _, quality = build_model(prepared, config, fit_end, vocabulary)
+    # Keras 2 makes a layer's weights at its first call: one small batch makes them all.
+    first = prepared.between(None, fit_end)
+    batch = next(iter(make_batches(prepared, first.take(slice(0, 64)), model).epoch(0)))
+    model.compute_loss({name: tf.constant(column) for name, column in batch.items()}, training=False)
+    restored = tf.train.Checkpoint(model=model).read(str(directory / WEIGHTS))
+    restored.assert_existing_objects_matched()
+    return TrainedModel(model, vocabulary, quality, fit_end, description["curves"])
