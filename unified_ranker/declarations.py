@@ -24,7 +24,8 @@ HEAD_NAME = re.compile(r"[a-z][a-z0-9_]*")
 def load_config(project: Path, overrides: Iterable[str] = ()) -> Config:
     """Read project.yaml, towers/, tasks/ and export/ below `project`, apply the overrides, and check all.
 
-    Paths in `project.data` and the output directories are taken relative to `project`.
+    Paths stay as they are declared, so that a project hashes alike wherever it lies; `Workspace` takes them
+    relative to `project`.
 
     Args:
         project: a directory with project.yaml.
@@ -48,7 +49,7 @@ def load_config(project: Path, overrides: Iterable[str] = ()) -> Config:
     problems = [*_names(config), *_contradictions(config)]
     if problems:
         raise UserError("\n".join(problems))
-    return _resolve(config, project)
+    return config
 
 
 def _at(tree: Tree, path: Keys) -> Any:
@@ -209,18 +210,3 @@ def _contradictions(config: Config) -> Iterator[str]:
                         f"`tasks/{name}.yaml`, `{field}.{key}`: names no {of}. "
                         f"Allowed: {listed(known)}.{nearest(key, known)}"
                     )
-
-
-def _resolve(config: Config, project: Path) -> Config:
-    """Make the paths of the project absolute."""
-    base = project.resolve()
-    data = config.project.data
-    paths = {k: base / v.expanduser() for k, v in data if isinstance(v, Path)}
-    resolved = config.project.model_copy(
-        update={
-            "data": data.model_copy(update=paths),
-            "work_dir": base / config.project.work_dir.expanduser(),
-            "releases_dir": base / config.project.releases_dir.expanduser(),
-        }
-    )
-    return config.model_copy(update={"project": resolved})

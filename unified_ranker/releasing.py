@@ -1,8 +1,6 @@
 """Turns a trained and evaluated project into a release."""
 
-import json
 import logging
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +9,7 @@ from unified_ranker.export.items import embed_catalogue, write_catalogue, write_
 from unified_ranker.export.release import MANIFEST, new_release, read_manifest, sha256, write_manifest
 from unified_ranker.export.savedmodel import known_requests, save_model, write_warmup
 from unified_ranker.export.signatures import SIGNATURES
+from unified_ranker.reporting import metrics_of, read_evaluation, write_project_report
 
 if TYPE_CHECKING:
     from unified_ranker.stages import Pipeline
@@ -38,8 +37,7 @@ def export_release(pipeline: "Pipeline") -> Path:
         write_items(layout.items, prepared.item_ids, vectors)
         write_catalogue(layout.catalogue, prepared)
         index = build_index(layout.index, prepared.item_ids, vectors, config.export.embeddings.index)
-        for name in ("report.json", "report.html"):
-            shutil.copy(workspace.stage("evaluate") / name, layout.root / name)
+        write_project_report(pipeline, layout.root, str(version))
         write_manifest(
             layout,
             {
@@ -59,7 +57,7 @@ def export_release(pipeline: "Pipeline") -> Path:
                 "signatures": list(SIGNATURES),
                 "warmup_requests": warmup,
                 "index": index,
-                "metrics": _metrics(workspace.stage("evaluate")),
+                "metrics": metrics_of(read_evaluation(workspace.stage("evaluate"))),
                 "parent": _parent(workspace.releases, version),
             },
         )
@@ -70,10 +68,6 @@ def _window(pipeline: "Pipeline") -> dict[str, int]:
     """Return the data window in seconds: first event, end of the fit window (exclusive), last event of the log."""
     times = pipeline.prepared.events.timestamp
     return {"start": int(times.min()), "fit_end": pipeline.trained.fit_end, "end": int(times.max())}
-
-
-def _metrics(evaluation: Path) -> dict:
-    return json.loads((evaluation / "metrics.json").read_text(encoding="utf-8"))
 
 
 def _parent(releases: Path, version: int) -> dict | None:

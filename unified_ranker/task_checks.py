@@ -1,4 +1,4 @@
-"""Check the files of tasks/ against the log: surfaces have positives, and their rules something to work on."""
+"""Check the files of tasks/ against the log: tasks have positives, and their rules something to work on."""
 
 from collections.abc import Iterator
 

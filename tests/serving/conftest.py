@@ -1,5 +1,6 @@
 """The toy model on disk, one embedded model server over it, and the means to call that."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,16 @@ def channel(server: EmbeddedModelServer) -> Iterator[grpc.Channel]:
 @pytest.fixture(scope="session")
 def prediction(channel: grpc.Channel) -> prediction_service_pb2_grpc.PredictionServiceStub:
     return prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+
+@pytest.fixture(scope="session")
+def slow_steps(prediction: prediction_service_pb2_grpc.PredictionServiceStub) -> np.int32:
+    """How many steps of the signature `slow` last about a second on this machine."""
+    probe = 20_000
+    prediction.Predict(predict_request("slow", {"steps": np.int32(1)}))
+    started = time.monotonic()
+    prediction.Predict(predict_request("slow", {"steps": np.int32(probe)}))
+    return np.int32(probe / (time.monotonic() - started))
 
 
 @pytest.fixture(scope="session")

@@ -94,8 +94,8 @@ def test_version_is_asked_for(server):
         client.predict("double", {"x": np.float32([1])})
 
 
-def test_timeout_of_the_call_and_of_the_client(server, client):
-    steps = {"steps": np.int32(20_000)}
+def test_timeout_of_the_call_and_of_the_client(server, client, slow_steps):
+    steps = {"steps": slow_steps}
     with pytest.raises(ModelServerError) as caught:
         client.predict("slow", steps, timeout=0.05)
     assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED

@@ -1,6 +1,7 @@
 """Starting and stopping the embedded model server: in this process, as a program, as a child."""
 
 import ast
+import concurrent.futures
 import os
 import select
 import shutil
@@ -24,7 +25,7 @@ from unified_ranker.serving.client import ModelClient, ModelServerError
 from unified_ranker.serving.grpc_api import PredictionService
 from unified_ranker.serving.messages import get_model_status_pb2, model_pb2
 from unified_ranker.serving.model_server import EmbeddedModelServer
-from unified_ranker.serving.model_server_process import start_in_subprocess
+from unified_ranker.serving.model_server_process import ModelServerProcess, start_in_subprocess
 from unified_ranker.serving.model_versions import ModelVersions
 from unified_ranker.tensorflow import tf
 
@@ -223,8 +224,34 @@ def test_run_serves_until_a_signal_and_puts_the_handlers_back(base_path, number)
     assert signal.getsignal(number) is before
 
 
-def test_subprocess_serves_and_stops_when_told(base_path):
-    with start_in_subprocess(base_path, model_name=MODEL) as child:
+@pytest.fixture(scope="module")
+def spoilt_base_path(base_path, tmp_path_factory):
+    base = tmp_path_factory.mktemp("spoilt")
+    shutil.copytree(base_path / str(NEWEST), base / "1")
+    (base / "1" / "variables" / "variables.index").unlink()
+    return base
+
+
+@pytest.fixture(scope="module")
+def starts(base_path, spoilt_base_path):
+    """A child that starts and one that cannot, side by side because importing TensorFlow takes seconds."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        futures = {
+            path: pool.submit(start_in_subprocess, path, model_name=MODEL)
+            for path in (base_path, spoilt_base_path)
+        }
+        yield futures
+        if futures[base_path].exception() is None:
+            futures[base_path].result().stop()
+
+
+def test_subprocess_that_dies_at_start_gives_its_reason(starts, spoilt_base_path):
+    with pytest.raises(UserError, match=f"version 1 of model `{MODEL}` at `{spoilt_base_path / '1'}`"):
+        starts[spoilt_base_path].result()
+
+
+def test_subprocess_serves_and_stops_when_told(starts, base_path):
+    with starts[base_path].result() as child:
         with ModelClient(child.grpc_address, MODEL) as client:
             assert client.wait_until_available(5) == NEWEST
             assert client.predict("double", {"x": np.float32([4])})["y"].tolist() == [8.0]
@@ -257,12 +284,6 @@ def test_subprocess_ends_with_a_parent_that_is_killed(base_path):
     assert ended, "the model server outlived its parent"
 
 
-def test_subprocess_that_dies_at_start_gives_its_reason(own_base_path):
-    (own_base_path / "1" / "variables" / "variables.index").unlink()
-    with pytest.raises(UserError, match=f"version 1 of model `{MODEL}` at `{own_base_path / '1'}`"):
-        start_in_subprocess(own_base_path, model_name=MODEL)
-
-
 def test_subprocess_with_a_bad_path_is_refused_before_it_starts(tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", None)
     with pytest.raises(UserError, match="does not exist"):
@@ -280,6 +301,19 @@ def test_subprocess_that_is_not_ready_in_time_is_ended(base_path):
     with pytest.raises(UserError, match=r"within 0\.01 s"):
         start_in_subprocess(base_path, timeout=0.01)
     assert threading.active_count() <= threads
+
+
+def test_subprocess_is_ended_when_waiting_for_it_is_interrupted(base_path, monkeypatch):
+    children = []
+
+    def interrupt(child, timeout):
+        children.append(child)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ModelServerProcess, "wait_until_ready", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        start_in_subprocess(base_path)
+    assert children[0].returncode == -signal.SIGKILL
 
 
 def test_main_reports_an_error_in_one_line_of_json(tmp_path, capsys):

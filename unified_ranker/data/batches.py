@@ -1,27 +1,29 @@
 """Training batches: windows of users' histories with all examples that fall into them.
 
-One pass of the causal user tower over a window gives the state before each of its events, so a window of 100 events
-with 150 examples costs one pass, not 150. Windows overlap by a quarter and begin at a random phase each epoch, so that
-each example sees between `history_length / 4` and `history_length` events, or all there are (sliding-window training,
-arXiv 2409.14517).
+One pass of the causal user tower over a window gives the state before each of its events, so a window of
+100 events with 150 examples costs one pass, not 150. Windows overlap by a quarter and begin at a random phase
+each epoch, so that each example sees between `history_length / 4` and `history_length` events, or all there
+are (sliding-window training, arXiv 2409.14517).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
+import pandas as pd
 
 from unified_ranker.config import Config
 from unified_ranker.data.examples import MISSING, Examples, Histories
 from unified_ranker.data.prepared import Prepared
 
 ANONYMOUS_PER_WINDOW = 64
+"""Examples without a user that are kept together as if they had one."""
 Batch = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class EventIndices:
-    """Histories with names looked up: columns `[events]`; gaps in seconds since the user's event before, 0 if none."""
+    """Histories with names looked up, `[events]`; `gap` in seconds since the event before, 0 without one."""
 
     item: np.ndarray
     event_type: np.ndarray
@@ -30,20 +32,26 @@ class EventIndices:
     value: np.ndarray
 
     def at(self, rows: np.ndarray, inside: np.ndarray) -> Batch:
-        """Return the events at `rows` `[n, width]` as batch columns, blank where not `inside` `[n, width]`."""
-        blank = {"item": MISSING}
+        """Return `history_*` columns `[n, width]`: the events at `rows`, blank where not `inside`.
+
+        Args:
+            rows: `[n, width]`, oldest first; anything in range where not `inside`.
+            inside: `[n, width]`. Blank are item -1, 0 in the other columns.
+        """
         out = {}
         for field in fields(self):
             column = getattr(self, field.name)
-            fill = np.asarray(blank.get(field.name, 0), column.dtype)
-            picked = column[rows] if len(column) else np.full(rows.shape, fill)
-            out[f"history_{field.name}"] = np.where(inside, picked, fill)
+            blank = np.asarray(MISSING if field.name == "item" else 0, column.dtype)
+            picked = column[rows] if len(column) else blank
+            out[f"history_{field.name}"] = np.where(inside, picked, blank)
+        # The model server sees nothing before the oldest event that it is given; nor must training.
+        out["history_gap"][:, :1] = 0
         return out
 
 
 @dataclass(frozen=True)
 class ExampleIndices:
-    """Examples with names looked up and fields imputed: columns `[examples]`, `targets` and `decay` `[examples, k]`."""
+    """Examples looked up and with fields imputed, `[examples]`; `targets` and `decay` `[examples, k]`."""
 
     task: np.ndarray
     query: np.ndarray
@@ -63,7 +71,9 @@ class ExampleIndices:
 def gaps(histories: Histories) -> np.ndarray:
     """Return seconds since the event before of the same user, `[events]`; 0 for a user's first."""
     out = np.diff(histories.timestamp, prepend=histories.timestamp[:1])
-    out[histories.offsets[:-1][histories.offsets[:-1] < len(out)]] = 0
+    starts = histories.offsets[:-1]
+    # A user at the end who has no events starts behind the last row.
+    out[starts[starts < len(out)]] = 0
     return out
 
 
@@ -76,25 +86,38 @@ def last_event(examples: Examples, histories: Histories) -> np.ndarray:
 def next_targets(examples: Examples, k: int, decay: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the items of the user's next `k` examples of the same task, own first, and their weights.
 
-    Both are `[examples, k]`; weights are exp(-rank / decay), and 0 with item -1 where there are fewer. Anonymous
-    examples have their own item only. Labels look ahead inside the slice that is passed in, and nowhere else.
+    Both are `[examples, k]`; weights are exp(-rank / decay), and 0 with item -1 where there are fewer.
+    Anonymous examples have their own item only. Labels look ahead inside the slice that is passed in, and
+    nowhere else.
     """
     items = np.full((len(examples), k), MISSING, np.int64)
     weights = np.zeros((len(examples), k), np.float32)
-    _, task = np.unique(examples.task, return_inverse=True)
-    order = np.lexsort((np.arange(len(examples)), task, examples.user))
-    user, kind = examples.user[order], task[order]
-    for rank in range(k):
-        ahead = np.minimum(np.arange(len(order)) + rank, len(order) - 1)
-        same = (user[ahead] == user) & (kind[ahead] == kind) & (np.arange(len(order)) + rank < len(order))
-        same &= (user != MISSING) | (rank == 0)
-        items[order[same], rank] = examples.item[order[ahead[same]]]
-        weights[order[same], rank] = np.exp(-rank / decay)
+    task, _ = pd.factorize(examples.task)
+    # A stable sort: examples of one user and task stay in order of time.
+    order = np.lexsort((task, examples.user))
+    user, kind, item = examples.user[order], task[order], examples.item[order]
+    for rank in range(min(k, len(order))):
+        stop = len(order) - rank
+        same = (
+            (user[:stop] == user[rank:])
+            & (kind[:stop] == kind[rank:])
+            & ((user[:stop] != MISSING) | (rank == 0))
+        )
+        items[order[:stop][same], rank] = item[rank:][same]
+        weights[order[:stop][same], rank] = np.exp(-rank / decay)
     return items, weights
 
 
 class WindowBatches:
-    """Deterministic batches per (seed, epoch), so that a step can be made again after a fault or a restart."""
+    """Batches of windows, the same for the same (seed, epoch): a step can be made again after a fault.
+
+    Args:
+        prepared: the prepared log.
+        examples: the slice of its examples to train on; at least one.
+        events: its histories, looked up.
+        looked_up: `examples`, looked up.
+        config: the declarations.
+    """
 
     def __init__(
         self,
@@ -104,35 +127,44 @@ class WindowBatches:
         looked_up: ExampleIndices,
         config: Config,
     ) -> None:
-        """Index `examples` (the slice to train on) over the histories of `prepared`."""
         self.examples, self.events, self.looked_up = examples, events, looked_up
         self.offsets, self.users = prepared.histories.offsets, len(prepared.users)
         self.length = config.towers.user.history_length
         self.batch_examples, self.seed = config.project.training.batch_examples, config.project.seed
+        # What a window is made of: a user, or a number of anonymous examples. Known users are 0 and more.
+        anonymous = examples.user == MISSING
+        serial = (np.cumsum(anonymous) - 1) // ANONYMOUS_PER_WINDOW
+        self._owner = np.where(anonymous, -1 - serial, examples.user)
+        self._owners = len(np.unique(self._owner))
 
     @property
     def steps(self) -> int:
-        """Batches in every epoch."""
-        wanted = -(-len(self.examples) // self.batch_examples)
-        return min(wanted, len(np.unique(self.examples.user)))
+        """Batches in every epoch: about `batch_examples` each, as many as there are windows at most."""
+        return min(-(-len(self.examples) // self.batch_examples), self._owners)
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch, `steps` of them."""
+        """Yield the batches of an epoch, `steps` of them, with every example in one of them.
+
+        A batch has windows of up to `width` events, and the examples that fall into them:
+
+        - `history_*` `[windows, width]`, see `EventIndices.at`;
+        - `user` `[windows]`, the index behind the last user where anonymous;
+        - `row` `[examples]`, the window of each, and `position` `[examples]`, how many of its events come before;
+        - `item`, `timestamp` (seconds), `weight` `[examples]`, and the columns of `ExampleIndices`.
+        """
         for rows, start in self._windows(np.random.default_rng([self.seed, number])):
             yield self._batch(rows, start)
 
     def _windows(self, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return batches as (rows of examples, start of each row's window in its user's history)."""
         stride = max(3 * self.length // 4, 1)
-        phase = int(rng.integers(0, stride)) if stride > 1 else 0
-        position = self.examples.history_length
-        number = np.maximum(0, -(-(position + phase - self.length) // stride))
+        phase = int(rng.integers(0, stride))
+        # A user's windows begin at 0, stride - phase, 2 stride - phase, …; an example takes the first from
+        # whose begin it is at most `length` events away.
+        number = np.maximum(0, -(-(self.examples.history_length + phase - self.length) // stride))
         start = np.maximum(0, number * stride - phase)
-        anonymous = self.examples.user == MISSING
-        serial = np.cumsum(anonymous) // ANONYMOUS_PER_WINDOW
-        window = np.stack([np.where(anonymous, -1 - serial, self.examples.user), number], 1)
-        _, of_window = np.unique(window, axis=0, return_inverse=True)
-        of_window = of_window.reshape(-1)
+        window = self._owner * (number.max(initial=0) + 1) + number
+        _, of_window = np.unique(window, return_inverse=True)
         shuffled = rng.permutation(of_window.max() + 1)[of_window]
         rows = np.argsort(shuffled, kind="stable")
         sizes = np.cumsum(np.bincount(shuffled))
@@ -148,13 +180,15 @@ class WindowBatches:
         position = self.examples.history_length[rows] - start
         lengths = np.zeros(len(windows), np.int64)
         np.maximum.at(lengths, row, position)
-        width = max(int(-(-lengths.max(initial=1) // 16) * 16), 16)
+        # Few different widths, so that the graph is traced few times.
+        width = max(int(-(-lengths.max() // 16) * 16), 16)
         column = np.arange(width)[None]
         inside = column < lengths[:, None]
-        at = np.where(inside, self.offsets[windows[:, 0]][:, None] + windows[:, 1][:, None] + column, 0)
+        owner, first = windows[:, :1], windows[:, 1:]
+        at = np.where(inside, self.offsets[owner] + first + column, 0)
         return {
             **self.events.at(at, inside),
-            "user": np.where(windows[:, 0] == MISSING, self.users, windows[:, 0]),
+            "user": np.where(owner[:, 0] == MISSING, self.users, owner[:, 0]),
             "row": row,
             "position": position,
             "item": self.examples.item[rows],

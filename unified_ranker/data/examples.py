@@ -1,14 +1,20 @@
 """Point-in-time examples: every positive of the log with the user's history strictly before it.
 
-Histories are not copied into each example. All events of all users lie in one flat table, sorted by user and time
-(`Histories`), and an example holds how many of its user's events came strictly before it (`history_length`): a
-prefix, so nothing that happens later can reach it (design section 4).
+Histories are not copied into each example. All events of all users lie in one flat table, sorted by user and
+time (`Histories`), and an example holds how many of its user's events came strictly before it
+(`history_length`): a prefix, so nothing that happens later can reach it (design section 4).
+
+Time counts in whole seconds: what happens within one second is simultaneous, and none of it "before" the rest.
+Indices of items and users belong to one prepared log; what identifies a row across logs is its id.
 """
 
 from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from unified_ranker.config import Task
 from unified_ranker.schema import InteractionLog
@@ -21,15 +27,44 @@ MISSING = -1
 
 
 def seconds(times: object) -> Ints:
-    """Return datetimes `[n]` as whole seconds since 1970 UTC; absent times become the least int64."""
+    """Return datetimes `[n]` as whole seconds since 1970 UTC, rounded down; the least int64 where absent."""
     stamps = np.asarray(times, dtype="datetime64[us]")
     out = stamps.astype("datetime64[s]").astype(np.int64)
     return np.where(np.isnat(stamps), np.iinfo(np.int64).min, out)
 
 
+class TimeIndex:
+    """Finds what comes strictly before a moment among rows sorted by (group, time).
+
+    Args:
+        offsets: where each group begins, and the end, `[groups + 1]`.
+        time: seconds, ascending within each group, `[rows]`.
+    """
+
+    def __init__(self, offsets: Ints, time: Ints) -> None:
+        self.offsets = offsets
+        self._low = int(time.min()) if len(time) else 0
+        # One moment beyond the latest, so that "after everything" still lies below the next group's block.
+        self._span = int(time.max()) - self._low + 2 if len(time) else 1
+        # Groups in ascending blocks make (group, time) one sorted key: one binary search serves all pairs.
+        group = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        self._keys = group * self._span + (time - self._low)
+
+    def end(self, group: Ints, time: Ints) -> Ints:
+        """Return the row behind the last one of `group[i]` strictly before `time[i]`, `[n]`.
+
+        It is `offsets[group[i]]` where nothing comes before.
+        """
+        moment = np.clip(time - self._low, 0, self._span - 1)
+        return np.searchsorted(self._keys, group * self._span + moment, side="left").astype(np.int64)
+
+
 @dataclass(frozen=True)
 class Histories:
-    """Events of all known users, sorted by (user, time), as flat columns `[events]` and `offsets` `[users + 1]`."""
+    """Events of all known users, sorted by (user, time): columns `[events]` and `offsets` `[users + 1]`.
+
+    `value` is 0 where the event has none.
+    """
 
     offsets: Ints
     item: Ints
@@ -38,26 +73,21 @@ class Histories:
     timestamp: Ints
     value: Floats
 
-    def of(self, user: int, length: int, before: int) -> slice:
-        """Return the slice of the last `length` events among the first `before` events of `user`."""
-        if user == MISSING:
-            return slice(0, 0)
-        end = int(self.offsets[user]) + before
-        return slice(max(int(self.offsets[user]), end - length), end)
-
     def lengths_before(self, user: Ints, timestamp: Ints) -> Ints:
         """Count events of `user[i]` strictly before `timestamp[i]` (seconds); 0 for anonymous users."""
-        out = np.zeros(len(user), np.int64)
-        for i, (u, t) in enumerate(zip(user.tolist(), timestamp.tolist(), strict=True)):
-            if u != MISSING:
-                span = self.timestamp[self.offsets[u] : self.offsets[u + 1]]
-                out[i] = np.searchsorted(span, t, side="left")
-        return out
+        known = user != MISSING
+        block = np.where(known, user, 0)
+        end = TimeIndex(self.offsets, self.timestamp).end(block, timestamp)
+        return np.where(known, end - self.offsets[block], 0)
 
 
 @dataclass(frozen=True)
 class Examples:
-    """One row a positive, sorted by time: columns `[examples]`, items and users as indices into the catalogue."""
+    """One row a positive, in order of time: columns `[examples]`; `timestamp` in seconds.
+
+    `user`, `item`, `source_item` and `query_item` are indices, `MISSING` where there is none; `query` and
+    `country` are "" where absent. `head` names the ranking head that the positive trains.
+    """
 
     user: Ints
     task: Strings
@@ -82,7 +112,10 @@ class Examples:
 
 @dataclass(frozen=True)
 class EventColumns:
-    """Every event of the log, anonymous ones too, by time: what counts of items are made from. Columns `[events]`."""
+    """Every event, anonymous ones too, in order of time: what items' counts are made from, `[events]`.
+
+    `value` is NaN where the event has none; `positive` marks the events that are examples.
+    """
 
     item: Ints
     event_type: Strings
@@ -92,14 +125,18 @@ class EventColumns:
 
 
 def index_of(ids: Strings, wanted: object) -> Ints:
-    """Return the positions of `wanted` in `ids`, `MISSING` where null or unknown."""
-    import pandas as pd
+    """Return the positions of `wanted` `[n]` in the distinct `ids`, `MISSING` where null or unknown."""
+    known = pa.array(ids, pa.large_string(), from_pandas=True)
+    asked = pa.array(wanted, pa.large_string(), from_pandas=True)
+    return pc.fill_null(pc.index_in(asked, value_set=known), MISSING).to_numpy().astype(np.int64)
 
-    return pd.Index(ids).get_indexer(pd.Index(np.asarray(wanted, dtype=object))).astype(np.int64)
 
+def catalogue_order(log: InteractionLog) -> Ints:
+    """Return the rows of the items table by creation time, then id; undated items come first.
 
-def catalogue_order(log: InteractionLog) -> npt.NDArray[np.int64]:
-    """Order items by creation time, then id, so that a later item never moves an earlier one; undated come first."""
+    An item that is created later therefore never moves an earlier one. An undated item is taken to have
+    always existed, here as among candidates: adding one is a change to the past, and moves the items behind it.
+    """
     created = seconds(log.items["created_at"])
     return np.lexsort((log.items["item_id"].to_numpy(object), created))
 
@@ -136,7 +173,7 @@ def match_positives(log: InteractionLog, tasks: dict[str, Task]) -> tuple[Ints, 
         for positive in task.positives:
             match = free & (events["event_type"] == positive.event_type).to_numpy(bool)
             if positive.min_value is not None:
-                match &= (events["value"] >= positive.min_value).fillna(False).to_numpy(bool)
+                match &= (events["value"] >= positive.min_value).to_numpy(bool)
             free = free & ~match
             at = np.flatnonzero(match)
             rows.append(at)
@@ -150,7 +187,7 @@ def match_positives(log: InteractionLog, tasks: dict[str, Task]) -> tuple[Ints, 
 
 
 def build_events(log: InteractionLog, item_ids: Strings, positive_rows: Ints) -> EventColumns:
-    """Keep what counts of items need of every event, in time order."""
+    """Keep what counts of items need of every event; `positive_rows` are those of `match_positives`."""
     positive = np.zeros(len(log.events), bool)
     positive[positive_rows] = True
     return EventColumns(
@@ -190,11 +227,13 @@ def build_examples(
 
 
 def _first_engagements(log: InteractionLog, tasks: dict[str, Task], at: Ints) -> npt.NDArray[np.bool_]:
-    chosen = log.events.iloc[at][["user_id", "item_id", "task"]]
-    only_first = chosen["task"].map({name: task.first_engagement_only for name, task in tasks.items()})
-    repeated = chosen.duplicated() & chosen["user_id"].notna()
-    return ~(repeated & only_first.astype(bool)).to_numpy(bool)
+    """Return which of the positives at rows `at` `[n]` count, given the tasks that count only the first."""
+    limited = [name for name, task in tasks.items() if task.first_engagement_only]
+    chosen = log.events[["task", "user_id", "item_id"]].iloc[at]
+    # Nobody knows whether two anonymous events are one user's.
+    repeated = chosen["task"].isin(limited) & chosen["user_id"].notna() & chosen.duplicated()
+    return ~repeated.to_numpy(bool)
 
 
-def _text(column: object) -> Strings:
-    return column.fillna("").to_numpy(object)  # type: ignore[attr-defined]
+def _text(column: pd.Series) -> Strings:
+    return column.fillna("").to_numpy(object)

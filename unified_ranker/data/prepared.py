@@ -28,7 +28,7 @@ from unified_ranker.schema import InteractionLog
 
 @dataclass(frozen=True)
 class SplitTimes:
-    """Bounds of the temporal split in seconds: train < `train_end` <= validation < `fit_end` <= test."""
+    """Bounds of the split in seconds: train < `train_end` <= validation < `validation_end` <= test."""
 
     train_end: int
     validation_end: int
@@ -36,7 +36,16 @@ class SplitTimes:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything that training and evaluation read. Item and user indices are row numbers of `items` and `users`."""
+    """Everything that training and evaluation read.
+
+    Attributes:
+        items: `[items]`, in catalogue order; an item's index is its row.
+        users: `[users]`, by id; a user's index is their row. Users that only events name have no profile.
+        events: every event, in order of time.
+        histories: the events of users, by user and time.
+        examples: the positives, in order of time.
+        split: bounds of the temporal split.
+    """
 
     items: pd.DataFrame
     users: pd.DataFrame
@@ -89,8 +98,8 @@ class Prepared:
         histories["offsets"] = _columns(directory / "history_offsets.parquet")["offset"]
         bounds = _columns(directory / "split.parquet")
         return cls(
-            items=pd.read_parquet(directory / "items.parquet"),
-            users=pd.read_parquet(directory / "users.parquet"),
+            items=_frame(directory / "items.parquet"),
+            users=_frame(directory / "users.parquet"),
             events=EventColumns(**_columns(directory / "events.parquet")),
             histories=Histories(**histories),
             examples=Examples(**_columns(directory / "examples.parquet")),
@@ -102,10 +111,10 @@ def prepare(log: InteractionLog, config: Config) -> Prepared:
     """Make the point-in-time examples of a validated log.
 
     Raises:
-        UserError: when a declared task has no positive, or no example is left to train on.
+        UserError: a declared task has no positive.
     """
     items = log.items.iloc[catalogue_order(log)].reset_index(drop=True)
-    users = log.users.sort_values("user_id", kind="stable").reset_index(drop=True)
+    users = _all_users(log)
     item_ids, user_ids = items["item_id"].to_numpy(object), users["user_id"].to_numpy(object)
     histories = build_histories(log, item_ids, user_ids)
     positives = match_positives(log, config.tasks)
@@ -116,6 +125,12 @@ def prepare(log: InteractionLog, config: Config) -> Prepared:
             raise UserError(_no_positives(log, config, name))
     split = split_times(examples.timestamp, config)
     return Prepared(items, users, events, histories, examples, split)
+
+
+def _all_users(log: InteractionLog) -> pd.DataFrame:
+    """Return the users table by id, with a row of nulls for every user that only events name."""
+    ids = pd.concat([log.users["user_id"], log.events["user_id"].dropna()]).drop_duplicates().sort_values()
+    return log.users.set_index("user_id").reindex(pd.Index(ids, name="user_id")).reset_index()
 
 
 def split_times(timestamps: Ints, config: Config) -> SplitTimes:
@@ -131,19 +146,26 @@ def _no_positives(log: InteractionLog, config: Config, task: str) -> str:
     found = of_task["event_type"].value_counts().to_dict() or "no event of this task"
     return (
         f"`tasks/{task}.yaml`, `positives`: a task needs at least one positive event. "
-        f"Received: {wanted}, while the log holds {found}. Correct `event_type` or `min_value`, or remove the file."
+        f"Received: {wanted}, while the log holds {found}. "
+        "Correct `event_type` or `min_value`, or remove the file."
     )
 
 
 def _table(record: object, skip: tuple[str, ...] = ()) -> pa.Table:
-    names = [f.name for f in fields(record) if f.name not in skip]  # type: ignore[arg-type]
-    return pa.table({name: pa.array(getattr(record, name)) for name in names})
+    columns = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in skip}  # type: ignore[arg-type]
+    # Without its type, a text column with no rows would come back as something else.
+    return pa.table({n: pa.array(c, pa.string() if c.dtype == object else None) for n, c in columns.items()})
 
 
 def _columns(path: Path) -> dict[str, np.ndarray]:
     table = pq.read_table(path)
-    out = {}
-    for name in table.column_names:
-        column = table[name].to_numpy()
-        out[name] = column.astype(object) if column.dtype.kind == "O" else column
-    return out
+    return {name: table[name].to_numpy() for name in table.column_names}
+
+
+def _frame(path: Path) -> pd.DataFrame:
+    """Read what `DataFrame.to_parquet` wrote, with lists as lists, not as the arrays of pandas' reader."""
+    frame = pd.read_parquet(path)
+    for name in frame.select_dtypes(object):
+        values = [v.tolist() if isinstance(v, np.ndarray) else v for v in frame[name]]
+        frame[name] = pd.Series(values, frame.index, dtype=object)
+    return frame

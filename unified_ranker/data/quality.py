@@ -1,15 +1,17 @@
 """Quality features of items as of any moment, counted exactly from the log.
 
-Counts are strictly before the moment asked for (design section 4). `gather` answers single (item, time) pairs by
-binary search; `matrix` answers every item at each time by sweeping once through the log.
+Counts are strictly before the moment asked for (design section 4). `gather` answers single (item, time) pairs
+by binary search; `matrix` answers every item at each time by sweeping once through the log. Both give the same
+bytes.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from unified_ranker.config import Freshness, MeanValue, Popularity, QualityFeature
-from unified_ranker.data.examples import EventColumns, Floats, Ints
+from unified_ranker.data.examples import EventColumns, Floats, Ints, TimeIndex
 
 DAY = 86_400
 NEVER = np.iinfo(np.int64).min
@@ -19,7 +21,7 @@ MAX_EXPONENT = 60.0
 
 @dataclass(frozen=True)
 class Stream:
-    """Events of one kind: `item` `[n]`, `time` `[n]` in seconds, ascending by time, and what each adds, `[n]`."""
+    """Events of one kind, `[n]`: `item`, `time` in seconds and ascending, and the `amount` that each adds."""
 
     item: Ints
     time: Ints
@@ -27,56 +29,78 @@ class Stream:
 
 
 class CountsAsOf:
-    """Sums of `amount` per item over events strictly before a time, optionally within a window of seconds."""
+    """Sums of `amount` per item over events strictly before a time.
+
+    Args:
+        stream: the events.
+        items: the number of items in the catalogue.
+        window: count only events in that many seconds before the time; None counts all.
+    """
 
     def __init__(self, stream: Stream, items: int, window: float | None = None) -> None:
         self._stream, self._items = stream, items
+        # Times are whole seconds, so a part of a second more or less holds the same events.
         self._window = None if window is None else int(window)
-        order = np.lexsort((stream.time, stream.item))
-        self._time = stream.time[order]
-        self._starts = np.searchsorted(stream.item[order], np.arange(items + 1))
-        self._sums = np.concatenate([[0.0], np.cumsum(stream.amount[order], dtype=np.float64)])
-        # Items in ascending blocks make (item, time) one sorted key, so that one binary search serves all pairs.
-        self._low = int(stream.time.min()) if len(stream.time) else 0
-        self._span = (int(stream.time.max()) - self._low + 2) if len(stream.time) else 1
-        self._keys = stream.item[order] * self._span + (self._time - self._low)
+        # Each event's own amount and its item's before. Summed item by item, so that not even their rounding
+        # depends on other items or on later events.
+        amount = pd.Series(stream.amount.astype(np.float64))
+        self._after = amount.groupby(stream.item).cumsum().to_numpy(np.float64)
+        order = np.argsort(stream.item, kind="stable")
+        offsets = np.searchsorted(stream.item[order], np.arange(items + 1)).astype(np.int64)
+        self._index = TimeIndex(offsets, stream.time[order])
+        self._sums = np.append(self._after[order], 0.0)
 
-    def gather(self, item: Ints, time: Ints) -> np.ndarray:
-        """Return the sums for pairs `item` `[n]`, `time` `[n]` (seconds)."""
+    def gather(self, item: Ints, time: Ints) -> Floats:
+        """Return the sums for pairs `item` `[n]`, `time` `[n]` (seconds), `[n]`."""
         out = self._before(item, time)
         if self._window is not None:
             out = out - self._before(item, time - self._window)
-        return out
+        return out.astype(np.float32)
 
-    def matrix(self, times: Ints) -> np.ndarray:
+    def matrix(self, times: Ints) -> Floats:
         """Return the sums for all items at `times` `[n]` (seconds), `[n, items]`."""
         out = np.empty((len(times), self._items), np.float32)
-        running = np.zeros(self._items)
-        upper = lower = 0
+        upper = _Sweep(self._stream, self._after, self._items)
+        lower = _Sweep(self._stream, self._after, self._items)
         for row in np.argsort(times, kind="stable"):
-            end = int(np.searchsorted(self._stream.time, times[row], side="left"))
-            running += self._between(upper, end)
-            upper = end
-            if self._window is not None:
-                start = int(np.searchsorted(self._stream.time, times[row] - self._window, side="left"))
-                running -= self._between(lower, start)
-                lower = start
-            out[row] = running
+            sums = upper.until(times[row])
+            out[row] = sums if self._window is None else sums - lower.until(times[row] - self._window)
         return out
 
-    def _between(self, start: int, end: int) -> np.ndarray:
-        return np.bincount(
-            self._stream.item[start:end], weights=self._stream.amount[start:end], minlength=self._items
-        )
-
     def _before(self, item: Ints, time: Ints) -> np.ndarray:
-        moment = np.clip(time - self._low, 0, self._span - 1)
-        position = np.searchsorted(self._keys, item * self._span + moment, side="left")
-        return self._sums[position] - self._sums[self._starts[item]]
+        end = self._index.end(item, time)
+        return np.where(end > self._index.offsets[item], self._sums[end - 1], 0.0)
+
+
+class _Sweep:
+    """Every item's sum of amounts strictly before a time that only moves forward."""
+
+    def __init__(self, stream: Stream, after: np.ndarray, items: int) -> None:
+        self._stream, self._after = stream, after
+        self._sums, self._end = np.zeros(items), 0
+
+    def until(self, time: np.int64) -> np.ndarray:
+        """Move to `time` (seconds) and return the sums `[items]`, which the next call changes."""
+        end = int(np.searchsorted(self._stream.time, time, side="left"))
+        new = slice(self._end, end)
+        # Of an item's several events the last one's sum stays: NumPy assigns in order.
+        self._sums[self._stream.item[new]] = self._after[new]
+        self._end = end
+        return self._sums
 
 
 class QualityAsOf:
-    """The declared quality features of every item, as of any time."""
+    """The declared quality features of every item, as of any time.
+
+    The scales (the count of the most popular item, the mean of all values) are constants of the fitted model,
+    as its weights are: taken once, as of `reference`, and the same in training and serving.
+
+    Args:
+        features: the declared features by name, in order of the quality vector.
+        events: every event of the log.
+        created_at: creation time of each item in seconds, `[items]`; the least int64 where absent.
+        reference: the end of the fit window in seconds; the scales are made from what happened before.
+    """
 
     def __init__(
         self,
@@ -85,7 +109,6 @@ class QualityAsOf:
         created_at: Ints,
         reference: int,
     ) -> None:
-        """Index the events; what happened before `reference` (seconds) fixes the scales of counts and means."""
         self.features, self.created_at = features, created_at
         streams = quality_streams(features, events)
         self._counts: dict[str, tuple[CountsAsOf, ...]] = {}
@@ -103,7 +126,7 @@ class QualityAsOf:
                 ones = Stream(stream.item, stream.time, np.ones_like(stream.amount))
                 self._counts[name] = (CountsAsOf(stream, items), CountsAsOf(ones, items))
                 before = stream.amount[stream.time < reference]
-                self._scale[name] = float(before.mean()) if len(before) else 0.0
+                self._scale[name] = float(before.mean(dtype=np.float64)) if len(before) else 0.0
 
     def gather(self, item: Ints, time: Ints) -> Floats:
         """Return the features of pairs `item` `[n]`, `time` `[n]` (seconds), `[n, features]`."""
@@ -111,7 +134,7 @@ class QualityAsOf:
             self._feature(name, [c.gather(item, time) for c in self._counts.get(name, ())], item, time)
             for name in self.features
         ]
-        return _stack(columns, len(item))
+        return _stack(columns, (len(item),))
 
     def matrix(self, times: Ints) -> Floats:
         """Return the features of all items at `times` `[n]` (seconds), `[n, items, features]`."""
@@ -122,12 +145,13 @@ class QualityAsOf:
             )
             for name in self.features
         ]
-        if not columns:
-            return np.zeros((len(times), len(self.created_at), 0), np.float32)
-        return np.stack(columns, axis=-1).astype(np.float32)
+        return _stack(columns, (len(times), len(self.created_at)))
 
     def unseen(self) -> Floats:
-        """Return the features of an item that nobody has touched, `[features]`; freshness is filled in later."""
+        """Return the features of an item that nobody has touched, `[features]`.
+
+        Freshness is 0, as of an item of unknown age; whoever knows the creation time fills it in.
+        """
         return np.array(
             [self._scale[n] if isinstance(f, MeanValue) else 0.0 for n, f in self.features.items()],
             np.float32,
@@ -136,7 +160,7 @@ class QualityAsOf:
     def _feature(self, name: str, sums: list[np.ndarray], item: Ints, time: Ints) -> np.ndarray:
         feature = self.features[name]
         if isinstance(feature, Popularity):
-            return np.log1p(np.maximum(sums[0], 0)) / self._scale[name]
+            return np.log1p(sums[0]) / self._scale[name]
         if isinstance(feature, MeanValue):
             total, count = sums
             return (total + feature.prior * self._scale[name]) / (count + feature.prior)
@@ -144,7 +168,11 @@ class QualityAsOf:
 
 
 def freshness(created_at: Ints, time: Ints, feature: Freshness) -> np.ndarray:
-    """Return exp(-age / scale), above 1 for items created after `time`; 0 where `created_at` is absent."""
+    """Return exp(-age / scale) for times that broadcast, in seconds; 0 where `created_at` is absent.
+
+    It is above 1 for items created after `time`. Such items are no candidates, and stored item vectors need the
+    same formula at any time, because the served graph multiplies them by a factor of the request's time.
+    """
     age = (time - np.where(created_at == NEVER, 0, created_at)) / (feature.scale_days * DAY)
     return np.where(created_at == NEVER, 0.0, np.exp(-np.clip(age, -MAX_EXPONENT, MAX_EXPONENT)))
 
@@ -166,7 +194,7 @@ def quality_streams(features: dict[str, QualityFeature], events: EventColumns) -
     return out
 
 
-def _stack(columns: list[np.ndarray], rows: int) -> Floats:
+def _stack(columns: list[np.ndarray], shape: tuple[int, ...]) -> Floats:
     if not columns:
-        return np.zeros((rows, 0), np.float32)
+        return np.zeros((*shape, 0), np.float32)
     return np.stack(columns, axis=-1).astype(np.float32)

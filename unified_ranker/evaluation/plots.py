@@ -30,6 +30,8 @@ _VARIABLES = {
 _DASHES = ("-", "--", ":", "-.")
 _SETTINGS: Any = {
     "svg.fonttype": "none",
+    # A scorer's name may hold a dollar sign, which would start a formula.
+    "text.parse_math": False,
     "font.size": 10,
     "text.color": _INK,
     "axes.labelcolor": _INK,
@@ -73,8 +75,7 @@ def bars(
         means = [v.value for v in values]
         errors = [[v.value - v.low for v in values], [v.high - v.value for v in values]]
         axes.barh(places, means, height=0.62, color=[_MODEL if k == "model" else _BASELINE for k in kinds])
-        # The mean can lie outside the percentiles of a tiny slice, where matplotlib refuses a negative
-        # length.
+        # The mean of a tiny slice can lie outside its percentiles, and matplotlib refuses negative lengths.
         errors = [[max(e, 0.0) for e in side] for side in errors]
         axes.errorbar(means, places, xerr=errors, fmt="none", ecolor=_INK, elinewidth=1.1, capsize=2.5)
         axes.set_yticks(places, labels)
@@ -85,9 +86,8 @@ def bars(
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", linewidth=0.6)
         axes.set_axisbelow(True)
-        return _svg(
-            figure, key, f"{title}: " + ", ".join(f"{n} {v:.3f}" for n, v in zip(names, means, strict=True))
-        )
+        spoken = ", ".join(f"{n} {v:.3f}" for n, v in zip(names, means, strict=True))
+        return _svg(figure, key, f"{title}: {spoken}")
 
 
 def curves(title: str, series: dict[str, Sequence[float | None]], key: str) -> str:
@@ -131,11 +131,7 @@ def _figure(height: float, left: float, bottom: float) -> tuple["Figure", Any]:
 
 def _svg(figure: "Figure", key: str, description: str) -> str:
     from matplotlib import rc_context
-    from matplotlib.text import Text
 
-    for text in figure.findobj(Text):
-        # A scorer's name may hold a dollar sign, which would start a formula.
-        text.set_parse_math(False)
     out = io.StringIO()
     blank = {"Date": None, "Creator": None, "Format": None, "Type": None}
     with rc_context({"svg.hashsalt": key}):

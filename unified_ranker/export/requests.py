@@ -1,30 +1,57 @@
 """Requests as the arrays that the served model takes: from recorded examples, or from rows of a request table."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from unified_ranker.data.examples import MISSING, Examples
+from unified_ranker.data.examples import MISSING, Examples, Floats, Ints, Strings
 from unified_ranker.data.prepared import Prepared
 
 Arrays = dict[str, np.ndarray]
 
 
-@dataclass(frozen=True)
-class HistoryEvent:
-    """One event of a request's history; `timestamp` in seconds, `value` 0 where absent."""
+@dataclass(frozen=True, eq=False)
+class History:
+    """What a user did, as columns `[events]`, oldest first; `timestamp` in seconds, `value` 0 where absent."""
 
-    item_id: str
-    event_type: str
-    task: str
-    timestamp: int
-    value: float = 0.0
+    item_id: Strings
+    event_type: Strings
+    task: Strings
+    timestamp: Ints
+    value: Floats
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.item_id)
+
+    def take(self, rows: npt.NDArray | slice) -> "History":
+        """Return the events at `rows`."""
+        return History(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def before(self, timestamp: int) -> "History":
+        """Return the events strictly before a time in seconds; all of them for 0, which means now."""
+        return self.take(self.timestamp < timestamp) if timestamp else self
+
+    @classmethod
+    def of(cls, events: Iterable[Mapping[str, Any]]) -> "History":
+        """Build from records with these fields, in any order of time; an absent field is "" or 0."""
+        rows = sorted(events, key=lambda e: int(e["timestamp"]))
+        names = ("item_id", "event_type", "task")
+        text = {n: np.array([str(e.get(n) or "") for e in rows], object) for n in names}
+        times = np.array([int(e["timestamp"]) for e in rows], np.int64)
+        return cls(**text, timestamp=times, value=np.array([float(e.get("value") or 0) for e in rows], np.float32))
 
 
-@dataclass(frozen=True)
+NO_HISTORY = History.of([])
+BLANKS: dict[str, Any] = {"item_id": "", "event_type": "", "task": "", "timestamp": 0, "value": 0.0}
+
+
+@dataclass(frozen=True, eq=False)
 class Request:
-    """The unified input (design section 1): "" and 0 stand for absent fields, history is oldest first."""
+    """The unified input (design section 1): "" and 0 stand for absent fields."""
 
     user_id: str
     task: str
@@ -34,7 +61,7 @@ class Request:
     country: str = ""
     timestamp: int = 0
     limit: int = 0
-    history: tuple[HistoryEvent, ...] = ()
+    history: History = NO_HISTORY
 
 
 def to_arrays(requests: Sequence[Request], history_length: int) -> Arrays:
@@ -45,13 +72,12 @@ def to_arrays(requests: Sequence[Request], history_length: int) -> Arrays:
     names = ("user_id", "task", "query", "source_item_id", "query_item_id", "country")
     out: Arrays = {name: np.array([getattr(r, name) for r in requests], object) for name in names}
     out["timestamp"] = np.array([r.timestamp for r in requests], np.int64)
-    kept = [r.history[-history_length:] for r in requests]
+    kept = [r.history.before(r.timestamp).take(slice(-history_length, None)) for r in requests]
     width = max((len(h) for h in kept), default=0)
-    blank: dict[str, object] = {"item_id": "", "event_type": "", "task": "", "timestamp": 0, "value": 0.0}
-    kinds = {"timestamp": np.int64, "value": np.float32}
-    for name, empty in blank.items():
-        rows = [[getattr(e, name) for e in h] + [empty] * (width - len(h)) for h in kept]
-        column = np.array(rows, kinds.get(name, object)).reshape(len(requests), width)
+    for name, blank in BLANKS.items():
+        column = np.full((len(requests), width), blank, getattr(NO_HISTORY, name).dtype)
+        for row, history in enumerate(kept):
+            column[row, : len(history)] = getattr(history, name)
         out[f"history_{name}"] = column
     return out
 

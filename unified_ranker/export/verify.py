@@ -107,7 +107,7 @@ def _report(layout: Layout, manifest: dict) -> str:
     report = json.loads((layout.root / "report.json").read_text(encoding="utf-8"))
     if not (layout.root / "report.html").is_file():
         raise UserError("`report.html` is missing.")
-    _same("config hash of the report", report["config_hash"], manifest["config_hash"])
+    _same("config hash of the report", report["config_digest"], manifest["config_hash"])
     return "report.json and report.html of this configuration"
 
 

@@ -41,11 +41,11 @@ class Imputer(tf.Module):
             last_item,
             fields.source_item,
         )
-        title = tf.gather(self.titles, tf.where(source == MISSING, len(self.titles) - 1, source))
+        title = _gather_or_last(self.titles, source)
         query = tf.where(
             self._applies(fields.task, "query", "source_item_title") & (fields.query == ""), title, fields.query
         )
-        home = tf.gather(self.countries, tf.where(user == MISSING, len(self.countries) - 1, user))
+        home = _gather_or_last(self.countries, user)
         country = tf.where(
             self._applies(fields.task, "country", "user") & (fields.country == ""), home, fields.country
         )
@@ -56,3 +56,8 @@ class Imputer(tf.Module):
         if not named:
             return tf.zeros_like(task, tf.bool)
         return tf.reduce_any(task[:, None] == tf.constant(named)[None], 1)
+
+
+def _gather_or_last(table: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+    last = tf.constant(len(table) - 1, indices.dtype)
+    return tf.gather(table, tf.where(indices == MISSING, last, indices))

@@ -113,10 +113,11 @@ def ease_weights(gram: npt.NDArray[np.float32], regularisation: float) -> Floats
     Raises:
         np.linalg.LinAlgError: XᵀX + λI is not positive definite, which λ > 0 rules out for a real XᵀX.
     """
+    if not len(gram):
+        return gram
     diagonal = np.diag_indices_from(gram)
     gram[diagonal] += regularisation
-    # A symmetric positive definite inverse through Cholesky costs a third of a general one and half its
-    # memory.
+    # Through Cholesky, an inverse costs half the operations of a general one and needs no second matrix.
     factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1)
     inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1)
     if failed or failed_too:

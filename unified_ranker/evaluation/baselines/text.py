@@ -43,8 +43,8 @@ class Bm25(Baseline):
             columns += known
         place = (np.array(rows, np.int64), np.array(columns, np.int64))
         shape = (len(requests), self._scores.shape[0])
-        asked_for = sparse.coo_array((np.ones(len(rows), np.float32), place), shape)
-        return (asked_for.tocsr() @ self._scores).toarray() + self._tie_break
+        asked_for = sparse.coo_array((np.ones(len(rows)), place), shape)
+        return (asked_for.tocsr() @ self._scores).toarray().astype(np.float32) + self._tie_break
 
 
 def title_scores(
@@ -60,9 +60,12 @@ def title_scores(
     lengths = np.array([len(t) for t in titles], np.float64)
     stretch = _mean(lengths) / _mean(lengths[known])
     fixed, by_length = K1 * (1 - B), K1 * B * stretch
-    index = bm25s.BM25(k1=fixed + by_length, b=by_length / (fixed + by_length), method="lucene")
     if not lengths.any():
-        return sparse.csr_array((0, len(titles)), dtype=np.float32), {}
+        return sparse.csr_array((0, len(titles))), {}
+    # In float64, so that rounding to float32 in the end leaves no trace of what the library was given.
+    index = bm25s.BM25(
+        k1=fixed + by_length, b=by_length / (fixed + by_length), method="lucene", dtype="float64"
+    )
     index.index(titles, show_progress=False)
     vocabulary = {w: i for w, i in index.vocab_dict.items() if w}
     data, rows, starts = (index.scores[key] for key in ("data", "indices", "indptr"))
@@ -70,7 +73,7 @@ def title_scores(
     present = (scores != 0).astype(np.float64)
     everywhere, before = present.sum(axis=1), present @ known.astype(np.float64)
     weight = _inverse_frequency(before, int(known.sum())) / _inverse_frequency(everywhere, len(titles))
-    return (sparse.diags_array(weight.astype(np.float32)) @ scores).tocsr(), vocabulary
+    return (sparse.diags_array(weight) @ scores).tocsr(), vocabulary
 
 
 def _inverse_frequency(found: npt.NDArray[np.float64], titles: int) -> npt.NDArray[np.float64]:
@@ -79,4 +82,4 @@ def _inverse_frequency(found: npt.NDArray[np.float64], titles: int) -> npt.NDArr
 
 
 def _mean(lengths: npt.NDArray[np.float64]) -> float:
-    return max(float(lengths.mean()), 1.0) if len(lengths) else 1.0
+    return float(lengths.mean()) if lengths.any() else 1.0

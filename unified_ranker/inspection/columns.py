@@ -5,7 +5,6 @@ can overrule it.
 """
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +27,7 @@ TEXT_WORDS = 3.0
 """Mean words from which mostly distinct strings are text rather than ids."""
 TEXT_DISTINCT = 0.5
 """Share of distinct values from which strings of several words are text rather than categories."""
+MAX_DIGITS = 6
 HEAVY_TAIL = 5.0
 """Ratio of the 99th percentile to the median from which a positive number is taken by its logarithm."""
 
@@ -98,7 +98,7 @@ def inspect_column(column: pd.Series) -> Finding:
     values = column[there]
     if values.empty:
         return Finding(name, None, "no row has a value")
-    known = "" if there.all() else f", {percent(float(there.mean()))} of rows have one"
+    known = "" if there.all() else f"; {percent(float(there.mean()))} of rows have one"
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         return Finding(name, None, "a time; the model reads `created_at` only")
     types = feature_types(column)
@@ -116,10 +116,11 @@ def inspect_column(column: pd.Series) -> Finding:
 
 
 def percent(share: float) -> str:
-    """Return a share as people write it: "34 %", "0.3 %"."""
-    if 0 < share < 0.01 or 0.99 < share < 1:
-        return f"{100 * share:.1f} %"
-    return f"{100 * share:.0f} %"
+    """Return a share as people write it: "34 %", "0.3 %"; only nothing is 0 %, and only all is 100 %."""
+    digits = 0
+    while 0 < share < 1 and float(f"{100 * share:.{digits}f}") in (0.0, 100.0) and digits < MAX_DIGITS:
+        digits += 1
+    return f"{100 * share:.{digits}f} %"
 
 
 def _is_text_list(value: object) -> bool:
@@ -186,9 +187,3 @@ def _number(name: str, values: pd.Series, known: str) -> Finding:
             name, "number", f"a number with a long tail, so by its logarithm: {seen}{known}", log=True
         )
     return Finding(name, "number", f"a number: {seen}{known}")
-
-
-def findings(table: pd.DataFrame, skip: Iterable[str]) -> list[Finding]:
-    """Return what each column of a table is good for, in the table's order, but for those in `skip`."""
-    left_out = set(skip)
-    return [inspect_column(table[c]) for c in table.columns if c not in left_out]

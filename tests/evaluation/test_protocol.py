@@ -1,0 +1,323 @@
+"""The evaluation protocol: what it asks of scorers, and what it makes of their scores."""
+
+import dataclasses
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from evaluation_toy import START, at, event, item, task, world
+from tqdm import tqdm
+
+from unified_ranker.errors import UserError
+from unified_ranker.evaluation import protocol
+from unified_ranker.evaluation.baselines.popularity import Popularity
+from unified_ranker.evaluation.metrics import METRICS
+from unified_ranker.evaluation.protocol import evaluate, fit_end
+from unified_ranker.evaluation.results import Evaluation
+
+TASKS = {"home_feed": task(), "search": task(derived=True)}
+ITEMS = [item(f"i{n:02}") for n in range(20)]
+
+
+class Scorer:
+    """Scores by a function of the requests, and remembers the batches."""
+
+    def __init__(self, name, function, **more):
+        self.name, self._function, self.batches = name, function, []
+        for key, value in more.items():
+            setattr(self, key, value)
+
+    def score(self, requests):
+        self.batches.append(requests)
+        return self._function(requests)
+
+
+def perfect(requests, items=20):
+    scores = np.zeros((len(requests), items), np.float32)
+    scores[np.arange(len(requests)), requests.item] = 1
+    return scores
+
+
+def equal(requests, items=20):
+    return np.zeros((len(requests), items), np.float32)
+
+
+def events(count=40, task="home_feed", start=0, **fields):
+    return [event(f"u{n % 7}", f"i{n % 20:02}", start + n, task, **fields) for n in range(count)]
+
+
+def two_tasks(**settings):
+    settings = {"split": (20, 30), "bootstrap_samples": 100} | settings
+    return world(events() + events(task="search", query="words"), ITEMS, TASKS, **settings)
+
+
+def found(evaluation, task="home_feed"):
+    return next(t for t in evaluation.tasks if t.task == task)
+
+
+def metrics(evaluation, scorer, task="home_feed", dimension="all", name="all"):
+    part = next(s for s in found(evaluation, task).slices if (s.dimension, s.name) == (dimension, name))
+    row = next(r for r in part.rows if r.scorer == scorer)
+    return {metric: row.metrics[metric].value for metric in METRICS}
+
+
+def test_a_perfect_scorer_gets_everything_and_an_equal_one_the_mean_rank():
+    prepared, config = two_tasks()
+    evaluation = evaluate(
+        [Scorer("perfect", perfect), Scorer("equal", equal)], prepared, config, progress=None
+    )
+
+    for surface in ("home_feed", "search"):
+        assert metrics(evaluation, "perfect", surface) == dict.fromkeys(METRICS, 1)
+        expected = {"recall@10": 0, "recall@100": 1, "ndcg@10": 0, "mrr": 1 / 10.5}
+        assert metrics(evaluation, "equal", surface) == pytest.approx(expected)
+    assert [t.derived for t in evaluation.tasks] == [False, True]
+
+
+def test_parts_are_the_temporal_split():
+    prepared, config = two_tasks()
+    scorer = Scorer("perfect", perfect)
+    test = evaluate([scorer], prepared, config, part="test", progress=None)
+    seen = np.concatenate([batch.timestamp for batch in scorer.batches])
+
+    assert (test.start, test.end) == (at(30), None)
+    assert (seen.min(), seen.max(), found(test).requests) == (at(30), at(39), 10)
+    scorer.batches.clear()
+    validation = evaluate([scorer], prepared, config, part="validation", progress=None)
+    seen = np.concatenate([batch.timestamp for batch in scorer.batches])
+    assert (validation.start, validation.end) == (at(20), at(30))
+    assert (seen.min(), seen.max(), found(validation).requests) == (at(20), at(29), 10)
+
+
+def test_baselines_are_fitted_on_what_the_final_fit_sees():
+    prepared, config = two_tasks()
+
+    assert fit_end(prepared, config, "test") == at(30)
+    assert fit_end(prepared, config, "validation") == at(20)
+    split = config.project.split.model_copy(update={"fit_on": "train"})
+    project = config.project.model_copy(update={"split": split})
+    assert fit_end(prepared, config.model_copy(update={"project": project}), "test") == at(20)
+
+
+def test_scorers_see_one_task_at_a_time_and_only_their_own():
+    prepared, config = two_tasks()
+    everywhere, only_search = Scorer("everywhere", equal), Scorer("search only", equal, tasks=("search",))
+    evaluation = evaluate([everywhere, only_search], prepared, config, progress=None)
+
+    assert all(len(set(batch.task.tolist())) == 1 for batch in everywhere.batches)
+    assert {batch.task[0] for batch in only_search.batches} == {"search"}
+    assert [row.scorer for row in found(evaluation, "home_feed").overall.rows] == ["everywhere"]
+    assert [row.scorer for row in found(evaluation, "search").overall.rows] == ["everywhere", "search only"]
+
+
+def test_batches_bound_the_scores_in_memory_and_change_nothing(monkeypatch):
+    prepared, config = two_tasks()
+    random = np.random.default_rng(0).random((20, 20))
+
+    def score(requests):
+        return random[requests.item]
+
+    whole = evaluate([Scorer("s", score)], prepared, config, progress=None)
+    monkeypatch.setattr(protocol, "SCORES_AT_ONCE", 70)
+    scorer = Scorer("s", score)
+    small = evaluate([scorer], prepared, config, progress=None)
+
+    assert [len(batch) for batch in scorer.batches] == [3, 3, 3, 1] * 2
+    assert _without_seconds(small) == _without_seconds(whole)
+
+
+def test_the_sample_is_seeded_and_each_tasks_own():
+    prepared, config = two_tasks(split=(1, 2), requests_per_task=5)
+
+    def sampled(tasks):
+        scorer = Scorer("s", equal)
+        evaluate([scorer], prepared, config, tasks=tasks, progress=None)
+        return {batch.task[0]: batch.timestamp.tolist() for batch in scorer.batches}
+
+    both = sampled(["home_feed", "search"])
+    assert sampled(["search"])["search"] == both["search"]
+    assert both["search"] != both["home_feed"]
+    assert [len(times) for times in both.values()] == [5, 5]
+    assert all(times == sorted(set(times)) for times in both.values())
+    evaluation = evaluate([Scorer("s", equal)], prepared, config, progress=None)
+    assert (found(evaluation).requests, found(evaluation).available) == (5, 38)
+
+
+def test_a_target_that_is_no_candidate_is_a_miss_and_is_counted():
+    items = [*ITEMS, item("late", created=100)]
+    rows = [*events(), event("u", "late", 35), event("u", "i03", 36, source_item_id="i03")]
+    prepared, config = world(rows, items, {"home_feed": task()}, split=(20, 30), bootstrap_samples=100)
+    evaluation = evaluate([Scorer("s", lambda r: perfect(r, 21))], prepared, config, progress=None)
+
+    assert found(evaluation).requests == 12
+    assert found(evaluation).unreachable == {"created after the request": 1, "is the source item": 1}
+    assert metrics(evaluation, "s") == pytest.approx(dict.fromkeys(METRICS, 10 / 12))
+
+
+def test_a_task_without_requests_in_the_part_says_so():
+    rows = [*events(), *events(10, task="search")]
+    prepared, config = world(rows, ITEMS, TASKS, split=(20, 30), bootstrap_samples=100)
+    evaluation = evaluate([Scorer("s", perfect)], prepared, config, progress=None)
+
+    assert found(evaluation, "search").remark == "no requests in the slice"
+    assert found(evaluation, "search").slices == ()
+    assert found(evaluation, "home_feed").remark == ""
+
+
+def test_a_task_without_scorers_says_so():
+    prepared, config = two_tasks()
+    evaluation = evaluate([Scorer("s", perfect, tasks=("search",))], prepared, config, progress=None)
+
+    assert found(evaluation, "home_feed").remark == "no scorer for this task"
+
+
+@pytest.mark.parametrize("bad", [np.nan, "shape"])
+def test_bad_scores_name_the_scorer_and_the_task(bad):
+    prepared, config = two_tasks()
+
+    def score(requests):
+        return equal(requests, 19) if bad == "shape" else np.full((len(requests), 20), bad)
+
+    with pytest.raises(ValueError, match="scorer `broken`, task `home_feed`"):
+        evaluate([Scorer("broken", score)], prepared, config, progress=None)
+
+
+def test_names_must_be_known_and_differ():
+    prepared, config = two_tasks()
+
+    with pytest.raises(UserError, match=r"unknown task `serch`.*Did you mean `search`"):
+        evaluate([Scorer("s", equal)], prepared, config, tasks=["serch"], progress=None)
+    with pytest.raises(ValueError, match="Received for `home_feed`: `s` twice"):
+        evaluate([Scorer("s", equal), Scorer("s", equal)], prepared, config, progress=None)
+
+
+def test_models_are_compared_with_the_best_baseline_of_each_metric():
+    class Named(Popularity):
+        def __init__(self, name, function):
+            super().__init__("home_feed")
+            self.name, self.score = name, function
+
+    def place(where):
+        def score(requests):
+            scores = perfect(requests)
+            scores[:, : where - 1] += 2
+            return np.roll(scores, 0, axis=1)
+
+        return score
+
+    rows = [event("u", "i19", n) for n in range(40)]
+    prepared, config = world(rows, ITEMS, {"home_feed": task()}, split=(20, 30), bootstrap_samples=100)
+    scorers = [Scorer("model", place(3)), Named("second", place(2)), Named("fourth", place(4))]
+    evaluation = evaluate(scorers, prepared, config, progress=None)
+    against = {c.metric: c for c in found(evaluation).comparisons}
+
+    assert set(against) == set(METRICS)
+    assert against["mrr"].baseline == against["ndcg@10"].baseline == "second"
+    assert against["mrr"].difference.value == pytest.approx(1 / 3 - 1 / 2)
+    assert (against["mrr"].below, against["mrr"].certain) == (True, True)
+    assert (against["recall@10"].below, against["recall@10"].certain) == (False, False)
+    assert [row.kind for row in found(evaluation).overall.rows] == ["model", "baseline", "baseline"]
+
+
+def test_slices_by_country_user_and_item():
+    countries = [f"C{n}" for n in range(12)]
+    rows = [event("old", "i00", n) for n in range(20)]
+    # Country n has n + 2 requests, so that the two last by number are the first by name.
+    rows += [
+        event(f"{country}{n}", f"i{place % 2:02}", 30 + place, country=country)
+        for place, country in enumerate(countries)
+        for n in range(place + 2)
+    ]
+    rows += [event(None, "i02", 60), event("native", "i02", 61), event("old", "i03", 62)]
+    users = pd.DataFrame(
+        [{"user_id": name, "country": None} for name in {r["user_id"] for r in rows} - {None, "native"}]
+        + [{"user_id": "native", "country": "C11"}]
+    )
+    prepared, config = world(
+        rows, ITEMS, {"home_feed": task()}, split=(20, 30), users=users, bootstrap_samples=100
+    )
+    slices = found(evaluate([Scorer("s", equal)], prepared, config, progress=None)).slices
+    sizes = {(s.dimension, s.name): s.requests for s in slices}
+
+    assert slices[0].dimension == "all"
+    assert [s.name for s in slices if s.dimension == "country"][:3] == ["C11", "C10", "C9"]
+    # The user's own country where the request has none.
+    assert sizes["country", "C11"] == 13 + 1
+    assert sizes["country", "other"] == 2 + 3
+    assert sizes["country", "unknown"] == 2
+    total = sizes["all", "all"]
+    for dimension in ("country", "user", "item"):
+        assert sum(size for (of, _), size in sizes.items() if of == dimension) == total
+    assert sizes["user", "warm"] == 1
+    # i01 first appears at hour 31 in three requests of that moment, i02 at 60, i03 at 62.
+    assert sizes["item", "cold"] == 3 + 1 + 1
+
+
+def test_unseen_items_of_anonymous_views_are_warm():
+    rows = [*events(), event(None, "late", 33, event_type="view"), event("u1", "late", 35)]
+    prepared, config = world(rows, [*ITEMS, item("late")], {"home_feed": task()}, split=(20, 30))
+    slices = found(evaluate([Scorer("s", lambda r: equal(r, 21))], prepared, config, progress=None)).slices
+
+    assert {s.name: s.requests for s in slices if s.dimension == "item"} == {"cold": 0, "warm": 11}
+    assert next(s for s in slices if s.name == "cold" and s.dimension == "item").rows == ()
+
+
+def test_evaluation_goes_to_json_and_back():
+    prepared, config = two_tasks()
+    baseline = Popularity("home_feed")
+    baseline.fit(prepared, at(30))
+    baseline.note = "a remark"
+    evaluation = evaluate([Scorer("model", perfect), baseline], prepared, config, progress=None)
+
+    assert found(evaluation).comparisons
+    assert found(evaluation).notes == {"popularity": "a remark"}
+    assert Evaluation.from_json(json.loads(json.dumps(evaluation.to_json(), allow_nan=False))) == evaluation
+
+
+def test_two_runs_agree_in_every_digit():
+    prepared, config = two_tasks()
+    runs = [evaluate([Scorer("s", perfect)], prepared, config, progress=None) for _ in range(2)]
+
+    assert _without_seconds(runs[0]) == _without_seconds(runs[1])
+
+
+def test_later_rows_change_no_earlier_number():
+    later = [event("u1", "i05", 50 + n, "search", query="words") for n in range(9)]
+    numbers = []
+    for rows in ([], later):
+        prepared, config = world(
+            events() + events(task="search", query="words") + rows, ITEMS, TASKS, split=(20, 30)
+        )
+        baseline = Popularity("search")
+        baseline.fit(prepared, fit_end(prepared, config, "validation"))
+        evaluation = evaluate([baseline], prepared, config, part="validation", progress=None)
+        numbers.append(_without_seconds(evaluation))
+
+    assert numbers[0] == numbers[1]
+
+
+def test_progress_counts_every_ranking_or_stays_silent(capsys):
+    prepared, config = two_tasks()
+    bars = []
+
+    def progress(**settings):
+        bars.append(tqdm(**settings, file=io.StringIO()))
+        return bars[-1]
+
+    scorers = [Scorer("a", perfect), Scorer("b", perfect, tasks=("search",))]
+    evaluate(scorers, prepared, config, progress=progress)
+    assert (bars[0].n, bars[0].total) == (30, 30)
+    evaluate(scorers, prepared, config, progress=None)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_times_are_whole_seconds_of_the_split():
+    prepared, config = two_tasks()
+
+    assert evaluate([Scorer("s", perfect)], prepared, config, progress=None).start == START + 30 * 3600
+
+
+def _without_seconds(evaluation):
+    return [dataclasses.replace(t, seconds={}) for t in evaluation.tasks]

@@ -1,0 +1,445 @@
+"""Reading declarations: a mistake is one line with file, path, what was found, what is allowed and the nearest name."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from unified_ranker.config import (
+    AllItems,
+    Config,
+    Freshness,
+    MeanValue,
+    NumberFeature,
+    SampledItems,
+    TextFeature,
+)
+from unified_ranker.declarations import load_config
+from unified_ranker.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+FILES = {
+    "project.yaml": "name: toy\ndata: {type: tables, events: e.parquet, items: i.csv}\n",
+    "towers/item.yaml": "features: [{type: text, column: title}, {type: number, column: price, log: true}]\n"
+    "quality: {popularity: {type: popularity}, rating: {type: mean_value, prior: 3}}\n",
+    "tasks/search.yaml": "positives: [{event_type: click}]\nnegatives: {type: sampled, uniform: 16}\n",
+    "tasks/home_feed.yaml": "positives: [{event_type: like}, {event_type: view, weight: 0.5}]\n",
+}
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Return a function that writes the toy project, with files replaced, added or (None) left out."""
+
+    def write(**changed):
+        files = FILES | {name.replace("__", "/"): text for name, text in changed.items()}
+        return write_files(tmp_path, files)
+
+    return write
+
+
+def write_files(directory, files):
+    for name, text in files.items():
+        if text is not None:
+            path = directory / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    return directory
+
+
+def changed(directory, name, text):
+    """Return the toy project with one file's text."""
+    return write_files(directory, FILES | {name: text})
+
+
+def lines_of(directory, *sets):
+    with pytest.raises(UserError) as caught:
+        load_config(directory, sets)
+    return str(caught.value).splitlines()
+
+
+def line_of(directory, *sets):
+    lines = lines_of(directory, *sets)
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_files_become_one_frozen_configuration(project):
+    config = load_config(project())
+    assert config.project.name == "toy"
+    assert config.towers.item.features == (
+        TextFeature(type="text", column="title"),
+        NumberFeature(type="number", column="price", log=True),
+    )
+    assert config.towers.item.quality["rating"] == MeanValue(type="mean_value", prior=3)
+    assert list(config.tasks) == ["home_feed", "search"]
+    assert config.tasks["search"].negatives == SampledItems(type="sampled", uniform=16)
+    assert config.tasks["home_feed"].negatives == AllItems(type="all_items")
+    assert config.heads == ("like", "view", "click")
+    assert config.query_dim == 64 + 2
+    with pytest.raises(ValidationError, match="frozen"):
+        config.project.seed = 1
+    with pytest.raises(ValidationError, match="frozen"):
+        config.towers.item.features[0].column = "other"
+
+
+def test_absent_files_are_defaults_and_empty_ones_too(project):
+    config = load_config(project(towers__user="", **{"towers/ranker.yaml": "# nothing but a comment\n"}))
+    assert config.towers.user.history_length == 100
+    assert config.towers.ranker.experts == 4
+    assert config.export.embeddings.index.type == "auto"
+
+
+def test_the_repository_itself_is_a_project():
+    config = load_config(ROOT)
+    assert config.project.data.type == "movielens"
+    assert config.heads == ("like",)
+    assert config.tasks["home_feed"].positives[0].min_value == 4
+
+
+# file, its text, what the one line must say
+MISTAKES = {
+    "unknown key": (
+        "tasks/search.yaml",
+        "positives: [{event_type: click}]\nwieght: 2\n",
+        ["`tasks/search.yaml`, `wieght`", "not known", "`serving`", "Did you mean `weight`?"],
+    ),
+    "unknown key deep down": (
+        "towers/item.yaml",
+        "features: [{type: number, column: price, logg: true}]",
+        ["`towers/item.yaml`, `features[0].logg`", "`column`", "Did you mean `log`?"],
+    ),
+    "unknown key below a name that is also a kind": (
+        "towers/item.yaml",
+        "quality: {popularity: {type: mean_value, priors: 3}}",
+        ["`quality.popularity.priors`", "Allowed: `type`, `prior`.", "Did you mean `prior`?"],
+    ),
+    "wrong type": (
+        "project.yaml",
+        "name: toy\ndata: {type: tables, events: e, items: i}\ntraining: {epochs: many}\n",
+        ["`project.yaml`, `training.epochs`", "must be a valid integer", "Received: 'many'"],
+    ),
+    "out of range": (
+        "towers/user.yaml",
+        "history_length: 0",
+        ["`towers/user.yaml`, `history_length`", "must be greater than or equal to 2", "Received: 0"],
+    ),
+    "kind not known": (
+        "tasks/search.yaml",
+        "positives: [{event_type: click}]\nnegatives: {type: sampeld}\n",
+        [
+            "`tasks/search.yaml`, `negatives`",
+            "`all_items`, `sampled`",
+            "'sampeld'",
+            "Did you mean `sampled`?",
+        ],
+    ),
+    "kind not given": (
+        "tasks/search.yaml",
+        "positives: [{event_type: click}]\nnegatives: {uniform: 3}\n",
+        ["needs `type`, one of `all_items`, `sampled`", "Received: {'uniform': 3}"],
+    ),
+    "kind without braces": (
+        "tasks/search.yaml",
+        "positives: [{event_type: click}]\nnegatives: sampled\n",
+        ["needs `type`", "Write `{type: sampled}`."],
+    ),
+    "kind without braces, in a list": (
+        "towers/item.yaml",
+        "features: [title]",
+        ["`towers/item.yaml`, `features[0]`", "`text`, `category`, `categories`, `number`", "'title'"],
+    ),
+    "value of a choice": (
+        "towers/context.yaml",
+        "fields: [query, contry]",
+        ["`towers/context.yaml`, `fields[1]`", "'previous_task'", "'contry'", "Did you mean `country`?"],
+    ),
+    "value of a mixed union": (
+        "towers/item.yaml",
+        "id_mask_rate: lots",
+        ["`id_mask_rate`", "valid number", "or must be 'auto'", "Received: 'lots'"],
+    ),
+    "required key": ("tasks/search.yaml", "weight: 2", ["`positives`", "required and absent"]),
+    "nothing in a list that needs one": ("tasks/search.yaml", "positives: []", ["`positives`", "at least 1"]),
+    "mapping for a list": (
+        "tasks/search.yaml",
+        "positives: {event_type: click}",
+        ["`positives`: must be a list"],
+    ),
+    "value for a mapping": (
+        "towers/user.yaml",
+        "encoder: big",
+        ["`encoder`: must hold keys and values", "'big'"],
+    ),
+    "list for a file": ("towers/user.yaml", "- history_length", ["`towers/user.yaml` must hold", "list"]),
+    "rule of a model": (
+        "project.yaml",
+        "name: toy\ndata: {type: tables, events: e, items: i}\nsplit: {train: 0.9, validation: 0.2}\n",
+        ["`split`", "must be below 1", "0.9 + 0.2"],
+    ),
+    "name": (
+        "project.yaml",
+        "name: My Project\ndata: {type: movielens}\n",
+        ["`project.yaml`, `name`", "must match pattern", "'My Project'"],
+    ),
+    "not YAML": ("towers/item.yaml", "features: [", ["`towers/item.yaml` is not valid YAML", "line 1"]),
+    "a key twice": (
+        "tasks/search.yaml",
+        "positives: [{event_type: click}]\nweight: 1\nweight: 2\n",
+        ["`tasks/search.yaml` is not valid YAML", "the key `weight` is written twice", "line 3"],
+    ),
+    "no such tower": (
+        "towers/itme.yaml",
+        "dim: 3",
+        ["`towers/itme.yaml` is no declaration", "`towers/ranker.yaml`", "Did you mean `item`?"],
+    ),
+    "task file name": (
+        "tasks/Home Feed.yaml",
+        FILES["tasks/search.yaml"],
+        ["Received: `Home Feed`", "Rename"],
+    ),
+    "one name, two files": ("towers/item.yml", "dim: 32", ["`towers/item.yaml` and `towers/item.yml`"]),
+    "column declared twice": (
+        "towers/item.yaml",
+        "features: [{type: text, column: title}, {type: category, column: title}]\n",
+        ["`towers/item.yaml`, `features[1].column`", "declared once", "`title`", "features[0]"],
+    ),
+    "column that the served model cannot take": (
+        "towers/item.yaml",
+        "features: [{type: number, column: price (GBP)}]\n",
+        ["`features[0].column`", "input of the served model", "`price (GBP)`"],
+    ),
+    "head that the served model cannot have": (
+        "tasks/search.yaml",
+        "positives: [{event_type: Add To Cart}]\n",
+        ["`tasks/search.yaml`, `positives[0]`", "output of the served model", "`Add To Cart`", "Set `head`"],
+    ),
+    "head of that name already is an output": (
+        "tasks/search.yaml",
+        "positives: [{event_type: score}]\n",
+        ["`positives[0]`", "Received: `score`"],
+    ),
+    "quality weight without a feature": (
+        "tasks/search.yaml",
+        "positives: [{event_type: click}]\nquality_weights: {populrity: 1}\n",
+        ["`quality_weights.populrity`", "`popularity`, `rating`", "Did you mean `popularity`?"],
+    ),
+    "score of a head of another task": (
+        "tasks/search.yaml",
+        "positives: [{event_type: click}]\nscore: {like: 1}\n",
+        ["`tasks/search.yaml`, `score.like`", "Allowed: `click`."],
+    ),
+    "attention heads": ("towers/user.yaml", "encoder: {heads: 3}", ["`encoder.heads`", "divide", "3 and 64"]),
+    "targets beyond the history": (
+        "towers/user.yaml",
+        "history_length: 4\nobjective: {k: 5}",
+        ["`objective.k`", "5 and 4"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "said"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line_that_says_where_what_and_what_instead(tmp_path, name, text, said):
+    line = line_of(changed(tmp_path, name, text))
+    for part in said:
+        assert part in line
+    assert "tables" not in line.split("`", 4)[-1] or name == "project.yaml"
+
+
+def test_several_mistakes_are_told_at_once(project):
+    lines = lines_of(
+        project(
+            **{
+                "project.yaml": "name: toy\ndata: {type: tables, events: e, itmes: i}\nseed: -1\n",
+                "towers/item.yaml": "dim: [",
+                "tasks/search.yaml": "positives: [{event_typ: click}]\n",
+                "tasks/Bad.yaml": "",
+            }
+        ),
+        "towers.user.history_length=1",
+        "no equals sign",
+    )
+    text = "\n".join(lines)
+    assert len(lines) == 9
+    for part in (
+        "`data.items`: this key is required",
+        "`data.itmes`",
+        "`seed`",
+        "`towers/item.yaml` is not valid YAML",
+        "`positives[0].event_type`: this key is required",
+        "`positives[0].event_typ`: this key is not known",
+        "`tasks/Bad.yaml`",
+        "`--set towers.user.history_length`",
+        "Received: `no equals sign`",
+    ):
+        assert part in text
+
+
+def test_a_missing_project_is_named(tmp_path):
+    line = line_of(tmp_path / "nowhere")
+    assert "nowhere/project.yaml` does not exist" in line
+    assert "unified-ranker init" in line
+
+
+def test_a_project_without_tasks_is_refused(tmp_path):
+    files = {name: text for name, text in FILES.items() if not name.startswith("tasks")}
+    assert "declares no task" in line_of(write_files(tmp_path, files))
+
+
+def test_a_file_that_is_no_text_is_named(project):
+    directory = project()
+    (directory / "towers" / "user.yaml").write_bytes(b"history_length: \xff")
+    assert "`towers/user.yaml` must be UTF-8 text" in line_of(directory)
+
+
+def test_numbers_may_be_written_with_an_exponent(project):
+    directory = project(
+        **{"project.yaml": FILES["project.yaml"] + "training: {learning_rate: 3e-3, weight_decay: 1E-5}\n"}
+    )
+    training = load_config(directory).project.training
+    assert (training.learning_rate, training.weight_decay) == (0.003, 0.00001)
+
+
+# --- --set ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("project.training.epochs=3", lambda c: c.project.training.epochs == 3),
+        ("project.seed = 11", lambda c: c.project.seed == 11),
+        ("project.data.events=/tmp/a=b.parquet", lambda c: str(c.project.data.events) == "/tmp/a=b.parquet"),
+        ("tasks.search.weight=0.5", lambda c: c.tasks["search"].weight == 0.5),
+        (
+            "tasks.search.negatives={type: all_items}",
+            lambda c: c.tasks["search"].negatives.type == "all_items",
+        ),
+        ("tasks.home_feed.positives.1.event_type=open", lambda c: c.heads == ("like", "open", "click")),
+        ("towers.item.features.0.column=name", lambda c: c.towers.item.features[0].column == "name"),
+        (
+            "towers.item.features.1={type: text, column: b}",
+            lambda c: c.towers.item.features[1].type == "text",
+        ),
+        (
+            "towers.item.quality.fresh={type: freshness}",
+            lambda c: c.towers.item.quality["fresh"].scale_days == 30,
+        ),
+        # No such file: its values are defaults, which can be set like any other.
+        ("towers.ranker.hidden=32", lambda c: c.towers.ranker.hidden == 32),
+        ("export.embeddings.index={type: exact}", lambda c: c.export.embeddings.index.type == "exact"),
+        ("project.description=", lambda c: False),
+    ],
+)
+def test_set_changes_a_value(project, text, read):
+    if text.endswith("="):
+        assert "must be a valid string" in line_of(project(), text)
+    else:
+        assert read(load_config(project(), [text]))
+
+
+def test_set_reaches_below_a_key_with_nothing_behind_it(project):
+    directory = project(**{"project.yaml": FILES["project.yaml"] + "training:\n"})
+    assert load_config(directory, ["project.training.epochs=2"]).project.training.epochs == 2
+
+
+def test_the_last_of_two_values_counts(project):
+    assert load_config(project(), ["project.seed=1", "project.seed=2"]).project.seed == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("project.training.epochs", ["takes path.in.config=value", "`project.training.epochs`"]),
+        ("project..seed=1", ["takes path.in.config=value"]),
+        ("=1", ["takes path.in.config=value"]),
+        ("project.seed=[", ["must be YAML"]),
+        ("projct.seed=1", ["`projct` is not known", "Did you mean `project`?"]),
+        ("towers.itme.dim=8", ["`towers.itme` is not known", "`towers.ranker`", "Did you mean `item`?"]),
+        (
+            "tasks.serch.weight=2",
+            ["`tasks.serch` is not known", "Did you mean `search`?", "new file in tasks/"],
+        ),
+        ("tasks={}", ["only keys of a file can be set"]),
+        ("towers=5", ["only keys of a file can be set", "`towers.user`"]),
+        ("project=5", ["only keys of a file can be set"]),
+        ("towers.item.dmi=8", ["`--set towers.item.dmi`", "not known", "Did you mean `dim`?"]),
+        ("towers.item.dim=wide", ["`--set towers.item.dim`", "valid integer", "'wide'"]),
+        ("towers.item.features.2.column=a", ["`towers.item.features` is a list of 2", "Received: `2`"]),
+        ("towers.item.features.9.0=a", ["`towers.item.features` is a list of 2", "Received: `9`"]),
+        ("towers.item.features.first.column=a", ["is a list of 2", "`first`"]),
+        (
+            "towers.item.features.0.colum=a",
+            ["`--set towers.item.features.0.colum`", "Did you mean `column`?"],
+        ),
+        ("project.name.first=a", ["`project.name` is 'toy'", "holds no `first`"]),
+        ("project.data.pth=x", ["`--set project.data.pth`", "Allowed: `type`, `events`, `items`, `users`"]),
+        ("project.data.type=movielens", ["`project.yaml`, `data.events`: this key is not known"]),
+        ("tasks.search.weight=.nan", ["`--set tasks.search.weight`", "finite"]),
+        ("towers.item.quality.trend.window_days=3", ["`quality.trend`", "needs `type`", "`freshness`"]),
+    ],
+)
+def test_a_bad_set_is_blamed_and_changes_nothing_else(project, text, said):
+    first = lines_of(project(), text)[0]
+    for part in said:
+        assert part in first
+
+
+# --- what stays, and what changes, the hash ----------------------------------------------------------------------
+
+
+def test_a_configuration_survives_json(project):
+    for directory in (project(), ROOT, ROOT / "examples" / "travel", ROOT / "examples" / "retail"):
+        config = load_config(directory)
+        assert Config.model_validate(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_the_digest_changes_with_a_value_and_not_with_the_order_of_keys(project, tmp_path_factory):
+    directory = project()
+    digest = load_config(directory).digest()
+    assert digest == load_config(directory).digest()
+    assert digest != load_config(directory, ["project.seed=8"]).digest()
+    assert digest != load_config(directory, ["towers.ranker.dropout=0.2"]).digest()
+
+    reordered = tmp_path_factory.mktemp("reordered")
+    for name in FILES:
+        tree = yaml.safe_load((directory / name).read_text())
+        (reordered / name).parent.mkdir(exist_ok=True)
+        (reordered / name).write_text(yaml.safe_dump(dict(reversed(tree.items())), sort_keys=False))
+    assert load_config(reordered).digest() == digest
+
+
+def test_the_digest_of_parts_changes_with_those_parts_only(project):
+    directory = project()
+    before = load_config(directory)
+    after = load_config(directory, ["tasks.search.weight=2"])
+    assert before.digest("tasks") != after.digest("tasks")
+    assert before.digest("tasks.search") != after.digest("tasks.search")
+    assert before.digest("tasks.home_feed", "towers") == after.digest("tasks.home_feed", "towers")
+
+
+def test_defaults_written_out_do_not_change_the_digest(project):
+    plain = load_config(project()).digest()
+    written = load_config(project(**{"towers/ranker.yaml": "hidden: 64\nexperts: 4\n"})).digest()
+    assert plain == written
+
+
+def test_a_project_hashes_alike_wherever_it_lies(tmp_path_factory):
+    here, there = (write_files(tmp_path_factory.mktemp(name), FILES) for name in ("here", "there"))
+    assert load_config(here).digest() == load_config(there).digest()
+
+
+def test_reading_declarations_loads_no_tensorflow():
+    code = (
+        "import sys; from pathlib import Path; from unified_ranker.declarations import load_config; "
+        "load_config(Path('.')); sys.exit('tensorflow' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_freshness_is_a_quality_feature(project):
+    directory = project(**{"towers/item.yaml": "quality: {new: {type: freshness, scale_days: 2}}"})
+    assert load_config(directory).towers.item.quality == {"new": Freshness(type="freshness", scale_days=2)}

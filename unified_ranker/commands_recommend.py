@@ -1,0 +1,87 @@
+"""What `unified-ranker recommend` does and prints."""
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.table import Table
+
+from unified_ranker.commands import OUT
+from unified_ranker.config import Config
+from unified_ranker.errors import UserError
+from unified_ranker.export.log_history import LogHistory
+from unified_ranker.export.release import read_manifest
+from unified_ranker.export.requests import NO_HISTORY, Request
+from unified_ranker.recommending import Answer, Recommender
+from unified_ranker.request_table import answer_table, read_requests
+
+
+def recommend_one(
+    release: Path, user: str, task: str | None, fields: dict[str, str], limit: int, project: Path | None, as_json: bool
+) -> None:
+    """Answer one request with a table of titles."""
+    config = Config.model_validate(read_manifest(release)["config"])
+    if task is None:
+        raise UserError(f"`--task` is required. Known: {', '.join(f'`{t}`' for t in config.tasks)}.")
+    recommender = Recommender(release)
+    log = project_log(release, project)
+    known = recommender.item_ids
+    if fields["source_item_id"] and fields["source_item_id"] not in set(known):
+        OUT.print(f"note: the catalogue has no item {fields['source_item_id']!r}", markup=False, style="yellow")
+    history = NO_HISTORY if log is None else log.before(user, 0)
+    request = Request(user, task, **fields, limit=limit, history=history)
+    answer = next(iter(recommender.answer([request])))
+    if as_json:
+        print(json.dumps({"release": recommender.manifest["version"], "user_id": user, "task": task, **asdict(answer)}))
+    else:
+        _print_answer(request, answer, recommender.manifest["version"])
+
+
+def recommend_table(
+    release: Path, requests: Path, output: Path | None, limit: int, project: Path | None, as_json: bool
+) -> None:
+    """Answer a table of requests into a Parquet file."""
+    if output is None:
+        raise UserError("`--requests` needs `--output`, the Parquet file for the answers. Received: none.")
+    started = time.perf_counter()
+    rows = read_requests(requests, project_log(release, project), limit)
+    written = answer_table(Recommender(release), rows, output, progress=not as_json)
+    seconds = time.perf_counter() - started
+    if as_json:
+        print(json.dumps({"requests": len(rows), "rows": written, "output": str(output), "seconds": seconds}))
+    else:
+        OUT.print(f"{len(rows):,} requests, {written:,} answers in {seconds:.1f} s: {output}", markup=False)
+
+
+def project_log(release: Path, project: Path | None) -> LogHistory | None:
+    """Open the event log of a release's project, or of `project`; None where the release has left its project."""
+    from unified_ranker.stages import Pipeline
+    from unified_ranker.workspace import Workspace
+
+    manifest = read_manifest(release)
+    root = project or release.resolve().parent.parent
+    if not (root / "project.yaml").is_file():
+        if project is not None:
+            raise UserError(f"`--project {project}` holds no project.yaml. Name the project whose log holds the histories.")
+        OUT.print(f"note: {root} is no project, so there are no histories; name one with --project", style="yellow")
+        return None
+    workspace = Workspace(root.resolve(), Config.model_validate(manifest["config"]))
+    return LogHistory(Pipeline(workspace, progress=False).prepared)
+
+
+def _print_answer(request: Request, answer: Answer, version: int) -> None:
+    heads = list(answer.items[0].heads) if answer.items else []
+    asked = f"query {answer.imputed_query!r}" if answer.imputed_query else "no query"
+    table = Table(
+        title=f"{request.task} for user {request.user_id or 'unknown'} ({len(request.history)} events), {asked}, "
+        f"release {version}",
+        title_justify="left",
+    )
+    for name in ("rank", "item", "title", "score", "retrieval", *heads):
+        table.add_column(name, justify="left" if name in ("item", "title") else "right")
+    for rank, item in enumerate(answer.items, start=1):
+        chances = [f"{item.heads[name]:.3f}" for name in heads]
+        scores = (f"{item.score:.3f}", f"{item.retrieval_score:.3f}", *chances)
+        table.add_row(str(rank), item.item_id, item.title, *scores)
+    OUT.print(table)

@@ -1,0 +1,1 @@
+"""Looking at a log: what its columns are good for, which surfaces it has, what counts as engagement."""

@@ -1,0 +1,58 @@
+"""Writes YAML for people: comments that wrap, and values quoted only where YAML needs it."""
+
+import textwrap
+from typing import Any
+
+import yaml
+
+WIDTH = 110
+
+
+class YamlPage:
+    """A YAML file in the making, line by line."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def note(self, text: str, indent: int = 0) -> None:
+        """Add a comment above the next line; names from the data are made harmless."""
+        # A line break from the data would end the comment, and YAML refuses control characters even there.
+        shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split()))
+        start = " " * indent + "# "
+        self._lines += textwrap.wrap(
+            shown,
+            WIDTH,
+            initial_indent=start,
+            subsequent_indent=start,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+    def put(self, key: str, value: Any) -> None:
+        """Add a key with its value, on one line."""
+        self._lines.append(f"{flow(key)}: {flow(value)}")
+
+    def begin(self, key: str) -> None:
+        """Add a key whose values follow by `entry` or `item`."""
+        self._lines.append(f"{flow(key)}:")
+
+    def entry(self, key: str, value: Any) -> None:
+        """Add a key with its value below the key that was begun."""
+        self._lines.append(f"  {flow(key)}: {flow(value)}")
+
+    def item(self, value: Any) -> None:
+        """Add a list item below the key that was begun."""
+        self._lines.append(f"  - {flow(value)}")
+
+    def text(self) -> str:
+        """Return the file's text."""
+        return "\n".join(self._lines) + "\n"
+
+
+def flow(value: Any) -> str:
+    """Return a value as YAML on one line."""
+    # In a list, a scalar comes without the document end mark that YAML puts after a bare one.
+    dumped = yaml.safe_dump(
+        [value], default_flow_style=True, sort_keys=False, allow_unicode=True, width=float("inf")
+    )
+    return str(dumped).strip()[1:-1]
