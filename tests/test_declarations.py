@@ -1,4 +1,4 @@
-"""Reading declarations: a mistake is one line with file, path, what was found, what is allowed and the nearest name."""
+"""Reading declarations: a mistake is one line: file, path, what was found, what is allowed, nearest name."""
 
 import json
 import subprocess
@@ -117,6 +117,11 @@ MISTAKES = {
         "towers/item.yaml",
         "quality: {popularity: {type: mean_value, priors: 3}}",
         ["`quality.popularity.priors`", "Allowed: `type`, `prior`.", "Did you mean `prior`?"],
+    ),
+    "key that is no text": (
+        "towers/item.yaml",
+        "quality: {1: {type: popularity}}",
+        ["`towers/item.yaml`, `quality[1]`: must be a valid string", "Received: 1"],
     ),
     "wrong type": (
         "project.yaml",
@@ -247,7 +252,6 @@ def test_a_mistake_is_one_line_that_says_where_what_and_what_instead(tmp_path, n
     line = line_of(changed(tmp_path, name, text))
     for part in said:
         assert part in line
-    assert "tables" not in line.split("`", 4)[-1] or name == "project.yaml"
 
 
 def test_several_mistakes_are_told_at_once(project):
@@ -304,7 +308,7 @@ def test_numbers_may_be_written_with_an_exponent(project):
     assert (training.learning_rate, training.weight_decay) == (0.003, 0.00001)
 
 
-# --- --set ----------------------------------------------------------------------------------------------------
+# --- --set -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -312,7 +316,7 @@ def test_numbers_may_be_written_with_an_exponent(project):
     [
         ("project.training.epochs=3", lambda c: c.project.training.epochs == 3),
         ("project.seed = 11", lambda c: c.project.seed == 11),
-        ("project.data.events=/tmp/a=b.parquet", lambda c: str(c.project.data.events) == "/tmp/a=b.parquet"),
+        ("project.data.events=/data/a=b.parquet", lambda c: c.project.data.events.name == "a=b.parquet"),
         ("tasks.search.weight=0.5", lambda c: c.tasks["search"].weight == 0.5),
         (
             "tasks.search.negatives={type: all_items}",
@@ -388,7 +392,7 @@ def test_a_bad_set_is_blamed_and_changes_nothing_else(project, text, said):
         assert part in first
 
 
-# --- what stays, and what changes, the hash ----------------------------------------------------------------------
+# --- the hash --------------------------------------------------------------------------------------------
 
 
 def test_a_configuration_survives_json(project):

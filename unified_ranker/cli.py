@@ -7,15 +7,36 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from unified_ranker import __version__
 from unified_ranker.errors import UserError
 
+
+class Commands(TyperGroup):
+    """The commands; a mistake of the user's is one clear message on standard error and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command. Typer ends an interrupted one without a word, so both are caught in here."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as error:
+            print(
+                "interrupted; finished stages and releases are intact, the next run goes on from there",
+                file=sys.stderr,
+            )
+            raise typer.Exit(130) from error
+
+
 app = typer.Typer(
     name="unified-ranker",
+    cls=Commands,
     help="One trained model for search, more-like-this and the home feed.",
     no_args_is_help=True,
     add_completion=False,
@@ -34,9 +55,9 @@ SourceOption = Annotated[
     Path | None, typer.Option("--source", help="MovieLens only: GroupLens' own ml-100k.zip, or its directory.")
 ]
 TasksOption = Annotated[
-    list[str] | None, typer.Option("--tasks", help="Only these tasks. May be repeated, or separated by commas.")
+    list[str] | None, typer.Option("--tasks", help="A model of these tasks alone. May be repeated, or separated by commas.")
 ]
-ForceOption = Annotated[bool, typer.Option("--force", help="Do it again, even when it is up to date.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Do this again, even when it is up to date.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, to standard error.")]
 
@@ -108,7 +129,8 @@ def prepare(
     """
     from unified_ranker.commands import open_pipeline, print_result
 
-    print_result(open_pipeline(project, overrides, source, force=force).prepare(), as_json)
+    pipeline = open_pipeline(project, overrides, source, force=("prepare",) if force else ())
+    print_result(pipeline.prepare(), as_json)
 
 
 @app.command()
@@ -126,7 +148,8 @@ def train(
     """
     from unified_ranker.commands import open_pipeline, print_result
 
-    print_result(open_pipeline(project, overrides, source, tasks, force, not as_json).train(), as_json)
+    pipeline = open_pipeline(project, overrides, source, tasks, ("train",) if force else (), not as_json)
+    print_result(pipeline.train(), as_json)
 
 
 @app.command()
@@ -144,7 +167,7 @@ def evaluate(
     """
     from unified_ranker.commands import open_pipeline, print_evaluation
 
-    pipeline = open_pipeline(project, overrides, source, tasks, force, not as_json)
+    pipeline = open_pipeline(project, overrides, source, tasks, ("evaluate",) if force else (), not as_json)
     pipeline.evaluate()
     print_evaluation(pipeline, as_json)
 
@@ -164,7 +187,8 @@ def export(
     """
     from unified_ranker.commands import open_pipeline, print_result
 
-    print_result(open_pipeline(project, overrides, source, tasks, force, not as_json).export(), as_json)
+    pipeline = open_pipeline(project, overrides, source, tasks, ("export",) if force else (), not as_json)
+    print_result(pipeline.export(), as_json)
 
 
 @app.command()
@@ -198,8 +222,9 @@ def build(
     Example: `unified-ranker build --project examples/travel`
     """
     from unified_ranker.commands import open_pipeline, run_build
+    from unified_ranker.stages import STAGES
 
-    run_build(open_pipeline(project, overrides, source, tasks, force, not as_json), as_json)
+    run_build(open_pipeline(project, overrides, source, tasks, STAGES if force else (), not as_json), as_json)
 
 
 @app.command()
@@ -274,12 +299,5 @@ def model_server_command(
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user's is one clear message on standard error and exit code 2."""
-    try:
-        app()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted; finished stages and releases are intact, the next run goes on from there", file=sys.stderr)
-        sys.exit(130)
+    """Run the command line."""
+    app()

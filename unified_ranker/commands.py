@@ -1,11 +1,12 @@
 """What the stage commands do and print."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from unified_ranker.data.check import Check
 
 OUT = Console(soft_wrap=True, highlight=False)
+NOTES = Console(soft_wrap=True, highlight=False, stderr=True)
+"""For remarks that are no answer, so that `--json` stays JSON."""
 
 
 def open_pipeline(
@@ -27,27 +30,29 @@ def open_pipeline(
     overrides: list[str] | None,
     source: Path | None = None,
     tasks: list[str] | None = None,
-    force: bool = False,
+    force: Collection[str] = (),
     progress: bool = True,
 ) -> Pipeline:
-    """Load a project's declarations and return its pipeline; prints the terms of use of MovieLens."""
+    """Load a project's declarations and return its pipeline, which runs the stages named in `force` in any case."""
     sets = list(overrides or [])
-    if source is not None:
-        sets.append(f"project.data.path={json.dumps(str(source.resolve()))}")
     config = load_config(project, sets)
-    if source is not None and not isinstance(config.project.data, MovieLensSource):
-        raise UserError(
-            f"`--source` names MovieLens data, and `project.yaml` declares `data.type: {config.project.data.type}`. "
-            "Set project.data.events and project.data.items instead."
-        )
-    names = tuple(name for part in tasks or () for name in part.split(",") if name)
+    if source is not None:
+        if not isinstance(config.project.data, MovieLensSource):
+            raise UserError(
+                f"`--source` names MovieLens data, and `project.yaml` declares `data.type: {config.project.data.type}`. "
+                "Set project.data.events and project.data.items instead."
+            )
+        config = load_config(project, [*sets, f"project.data.path={json.dumps(str(source.resolve()))}"])
+    names = tuple(name.strip() for part in tasks or () for name in part.split(",") if name.strip())
+    if tasks and not names:
+        raise UserError(f"`--tasks` names no task. Known: {', '.join(f'`{t}`' for t in config.tasks)}.")
     return Pipeline(Workspace(project.resolve(), config), names, progress, force)
 
 
 def print_checks(checks: "Iterable[Check]", as_json: bool) -> None:
     """Print one line per check."""
     if as_json:
-        print(json.dumps([{"line": c.line(), "failed": c.failed} for c in checks], indent=2))
+        typer.echo(json.dumps([{"line": c.line(), "failed": c.failed} for c in checks], indent=2))
         return
     for check in checks:
         OUT.print(check.line(), markup=False, style="red" if check.failed else "")
@@ -56,7 +61,7 @@ def print_checks(checks: "Iterable[Check]", as_json: bool) -> None:
 def print_result(result: StageResult, as_json: bool) -> None:
     """Print what a stage did."""
     if as_json:
-        print(json.dumps({**asdict(result), "output": str(result.output)}))
+        typer.echo(json.dumps({**asdict(result), "output": str(result.output)}))
     else:
         OUT.print(stage_line(result), markup=False)
 
@@ -73,7 +78,7 @@ def print_evaluation(pipeline: Pipeline, as_json: bool) -> None:
 
     evaluation = read_evaluation(pipeline.workspace.stage("evaluate"))
     if as_json:
-        print(json.dumps(metrics_of(evaluation), indent=2))
+        typer.echo(json.dumps(metrics_of(evaluation), indent=2))
         return
     for title, header, rows in metric_tables(evaluation):
         table = Table(title=title, title_justify="left")
@@ -92,9 +97,11 @@ def run_build(pipeline: Pipeline, as_json: bool) -> None:
 
         OUT.print(TERMS + "\n", markup=False)
     checks = pipeline.validate()
-    if any(check.failed for check in checks):
-        print_checks(checks, as_json)
-        raise UserError("the log or the declarations fail a check; nothing was written. Correct the lines marked FAIL.")
+    failed = [check.line() for check in checks if check.failed]
+    if failed:
+        if as_json:
+            print_checks(checks, as_json)
+        raise UserError("\n".join([*failed, "Nothing was written. `unified-ranker validate` lists every check."]))
     warnings = [check.line() for check in checks if not check.passed]
     if not as_json:
         OUT.print(f"validate: {len(checks)} checks, {len(warnings)} warnings", markup=False)
@@ -105,10 +112,9 @@ def run_build(pipeline: Pipeline, as_json: bool) -> None:
         if not as_json:
             print_result(result, as_json=False)
     release = pipeline.results[-1].output
-    assert release is not None
     verified = pipeline.verify(release)
     if as_json:
-        print(json.dumps([{**asdict(r), "output": str(r.output)} for r in pipeline.results], indent=2))
+        typer.echo(json.dumps([{**asdict(r), "output": str(r.output)} for r in pipeline.results], indent=2))
         return
     print_result(verified, as_json=False)
     print_evaluation(pipeline, as_json=False)

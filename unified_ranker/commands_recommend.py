@@ -5,11 +5,12 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import typer
 from rich.table import Table
 
-from unified_ranker.commands import OUT
+from unified_ranker.commands import NOTES, OUT
 from unified_ranker.config import Config
-from unified_ranker.errors import UserError
+from unified_ranker.errors import UserError, unknown_name
 from unified_ranker.export.log_history import LogHistory
 from unified_ranker.export.release import read_manifest
 from unified_ranker.export.requests import NO_HISTORY, Request
@@ -21,21 +22,23 @@ def recommend_one(
     release: Path, user: str, task: str | None, fields: dict[str, str], limit: int, project: Path | None, as_json: bool
 ) -> None:
     """Answer one request with a table of titles."""
-    config = Config.model_validate(read_manifest(release)["config"])
+    tasks = config_of(release).tasks
     if task is None:
-        raise UserError(f"`--task` is required. Known: {', '.join(f'`{t}`' for t in config.tasks)}.")
-    recommender = Recommender(release)
+        raise UserError(f"`--task` is required. Known: {', '.join(f'`{t}`' for t in tasks)}.")
+    if task not in tasks:
+        raise unknown_name("task", task, tasks)
     log = project_log(release, project)
-    known = recommender.item_ids
-    if fields["source_item_id"] and fields["source_item_id"] not in set(known):
-        OUT.print(f"note: the catalogue has no item {fields['source_item_id']!r}", markup=False, style="yellow")
+    recommender = Recommender(release)
+    if fields["source_item_id"] and fields["source_item_id"] not in set(recommender.item_ids):
+        NOTES.print(f"note: the catalogue has no item {fields['source_item_id']!r}", markup=False, style="yellow")
     history = NO_HISTORY if log is None else log.before(user, 0)
     request = Request(user, task, **fields, limit=limit, history=history)
     answer = next(iter(recommender.answer([request])))
+    version = recommender.manifest["version"]
     if as_json:
-        print(json.dumps({"release": recommender.manifest["version"], "user_id": user, "task": task, **asdict(answer)}))
+        typer.echo(json.dumps({"release": version, "user_id": user, "task": task, **asdict(answer)}))
     else:
-        _print_answer(request, answer, recommender.manifest["version"])
+        _print_answer(request, answer, version)
 
 
 def recommend_table(
@@ -44,29 +47,41 @@ def recommend_table(
     """Answer a table of requests into a Parquet file."""
     if output is None:
         raise UserError("`--requests` needs `--output`, the Parquet file for the answers. Received: none.")
+    if output.is_dir():
+        raise UserError(f"`--output` must be a file. Received: the directory `{output}`. Name a Parquet file in it.")
     started = time.perf_counter()
-    rows = read_requests(requests, project_log(release, project), limit)
+    tasks = config_of(release).tasks
+    rows = read_requests(requests, tasks, lambda: project_log(release, project), limit)
     written = answer_table(Recommender(release), rows, output, progress=not as_json)
     seconds = time.perf_counter() - started
     if as_json:
-        print(json.dumps({"requests": len(rows), "rows": written, "output": str(output), "seconds": seconds}))
+        typer.echo(json.dumps({"requests": len(rows), "rows": written, "output": str(output), "seconds": seconds}))
     else:
         OUT.print(f"{len(rows):,} requests, {written:,} answers in {seconds:.1f} s: {output}", markup=False)
 
 
-def project_log(release: Path, project: Path | None) -> LogHistory | None:
-    """Open the event log of a release's project, or of `project`; None where the release has left its project."""
-    from unified_ranker.stages import Pipeline
-    from unified_ranker.workspace import Workspace
+def config_of(release: Path) -> Config:
+    """Return the declarations that a release was made by."""
+    return Config.model_validate(read_manifest(release)["config"])
 
-    manifest = read_manifest(release)
-    root = project or release.resolve().parent.parent
-    if not (root / "project.yaml").is_file():
-        if project is not None:
-            raise UserError(f"`--project {project}` holds no project.yaml. Name the project whose log holds the histories.")
-        OUT.print(f"note: {root} is no project, so there are no histories; name one with --project", style="yellow")
-        return None
-    workspace = Workspace(root.resolve(), Config.model_validate(manifest["config"]))
+
+def project_log(release: Path, project: Path | None) -> LogHistory | None:
+    """Open the event log of `project`, or of the release's own; None where the release has left its project."""
+    from unified_ranker.declarations import load_config
+    from unified_ranker.stages import Pipeline
+    from unified_ranker.workspace import Workspace, project_of
+
+    if project is not None:
+        workspace = Workspace(project.resolve(), load_config(project))
+    else:
+        # The release's own declarations: they name the tables even where `--set` did.
+        config = config_of(release)
+        root = project_of(release, config)
+        if not (root / "project.yaml").is_file():
+            note = f"note: {root} is no project, so there are no histories; name one with --project"
+            NOTES.print(note, markup=False, style="yellow")
+            return None
+        workspace = Workspace(root, config)
     return LogHistory(Pipeline(workspace, progress=False).prepared)
 
 

@@ -21,9 +21,6 @@ class Declaration(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
-# --- project.yaml -----------------------------------------------------------------------------------------------
-
-
 class MovieLensSource(Declaration):
     """MovieLens 100K, fetched through PyPI or read from GroupLens' own archive."""
 
@@ -94,9 +91,6 @@ class Project(Declaration):
     samples: dict[str, str] = {}
 
 
-# --- towers/ ----------------------------------------------------------------------------------------------------
-
-
 class TextFeature(Declaration):
     """A text column, read by the shared text encoder."""
 
@@ -128,9 +122,7 @@ class NumberFeature(Declaration):
     log: bool = False
 
 
-ItemFeature = Annotated[
-    TextFeature | CategoryFeature | CategoriesFeature | NumberFeature, Field(discriminator="type")
-]
+ItemFeature = Annotated[TextFeature | CategoryFeature | CategoriesFeature | NumberFeature, Field(discriminator="type")]
 UserFeature = Annotated[CategoryFeature | NumberFeature, Field(discriminator="type")]
 
 
@@ -242,9 +234,6 @@ class Towers(Declaration):
     ranker: Ranker = Ranker()
 
 
-# --- tasks/ -----------------------------------------------------------------------------------------------------
-
-
 class Positive(Declaration):
     """Which events count as engagement: their type, a least `value`, their weight and the head that predicts them."""
 
@@ -322,9 +311,6 @@ class Task(Declaration):
         return tuple(dict.fromkeys(p.head_name for p in self.positives))
 
 
-# --- export/ ----------------------------------------------------------------------------------------------------
-
-
 class Serving(Declaration):
     """export/serving.yaml: the SavedModel and its warm-up records."""
 
@@ -366,9 +352,6 @@ class Export(Declaration):
 
     serving: Serving = Serving()
     embeddings: Embeddings = Embeddings()
-
-
-# --- all together -----------------------------------------------------------------------------------------------
 
 
 class Config(Declaration):

@@ -142,8 +142,7 @@ def _context(config: Config, log: InteractionLog) -> Iterator[Check]:
         return
     filled = {
         "query": events["query"].notna().any() or any(t.imputation.query != "none" for t in tasks),
-        "source_item": events["source_item_id"].notna().any()
-        or any(t.imputation.source_item != "none" for t in tasks),
+        "source_item": events["source_item_id"].notna().any() or any(t.imputation.source_item != "none" for t in tasks),
         "country": events["country"].notna().any() or log.users["country"].notna().any(),
     }
     for number, field in enumerate(context.fields):

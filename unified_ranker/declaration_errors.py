@@ -54,10 +54,17 @@ def word_errors(source: Source, error: ValidationError, assigned: Iterable[Keys]
     """
     places: dict[Keys, list[tuple[_Place, ErrorDetails]]] = {}
     for detail in error.errors():
+        if _follows_from_others(detail):
+            continue
         place = _place(source.model, detail["loc"])
         places.setdefault(place.keys, []).append((place, detail))
     assigned = list(assigned)
     return [_line(source, found, assigned) for found in places.values()]
+
+
+def _follows_from_others(detail: ErrorDetails) -> bool:
+    """Tell whether a list is too short only because its items are wrong, which has been said of each."""
+    return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 
 def shown_path(keys: Sequence[str]) -> str:

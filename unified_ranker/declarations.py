@@ -86,9 +86,7 @@ def _assignment(text: str) -> tuple[Keys, Any]:
     try:
         return keys, parse_yaml(value)
     except yaml.YAMLError as error:
-        raise UserError(
-            f"`--set {text}`: the value must be YAML. Received: `{value}`. Put text in quotes."
-        ) from error
+        raise UserError(f"`--set {text}`: the value must be YAML. Received: `{value}`. Put text in quotes.") from error
 
 
 def _assign(files: Files, path: Keys, value: Any) -> None:
@@ -100,8 +98,7 @@ def _assign(files: Files, path: Keys, value: Any) -> None:
         if isinstance(node, list):
             if not key.isdecimal() or int(key) >= len(node):
                 raise UserError(
-                    f"`--set {'.'.join(path)}`: `{here}` is a list of {len(node)}, numbered from 0. "
-                    f"Received: `{key}`."
+                    f"`--set {'.'.join(path)}`: `{here}` is a list of {len(node)}, numbered from 0. Received: `{key}`."
                 )
             place: Any = int(key)
         elif isinstance(node, dict):
@@ -126,9 +123,7 @@ def _check_section(files: Files, path: Keys) -> None:
     text = ".".join(path)
     if section not in Config.model_fields:
         known = list(Config.model_fields)
-        raise UserError(
-            f"`--set {text}`: `{section}` is not known. Allowed: {listed(known)}.{nearest(section, known)}"
-        )
+        raise UserError(f"`--set {text}`: `{section}` is not known. Allowed: {listed(known)}.{nearest(section, known)}")
     if section == "project":
         known = []
     elif section == "tasks":
@@ -189,15 +184,11 @@ def _contradictions(config: Config) -> Iterator[str]:
     dim, heads = config.towers.item.dim, config.towers.user.encoder.heads
     if dim % heads:
         yield (
-            "`towers/user.yaml`, `encoder.heads`: must divide `dim` of towers/item.yaml. "
-            f"Received: {heads} and {dim}."
+            f"`towers/user.yaml`, `encoder.heads`: must divide `dim` of towers/item.yaml. Received: {heads} and {dim}."
         )
     k, length = config.towers.user.objective.k, config.towers.user.history_length
     if k > length:
-        yield (
-            "`towers/user.yaml`, `objective.k`: must not exceed `history_length`. "
-            f"Received: {k} and {length}."
-        )
+        yield (f"`towers/user.yaml`, `objective.k`: must not exceed `history_length`. Received: {k} and {length}.")
     quality = list(config.towers.item.quality)
     for name, task in config.tasks.items():
         for field, given, known, of in (

@@ -88,9 +88,7 @@ def data_path(path: Path, directory: Path) -> str:
 def _check_target(directory: Path) -> None:
     """Raise when writing a project into `directory` would touch what is there."""
     if directory.exists() and not directory.is_dir():
-        raise UserError(
-            f"`{directory}` must be a directory or not exist. Received: a file. Choose another name."
-        )
+        raise UserError(f"`{directory}` must be a directory or not exist. Received: a file. Choose another name.")
     if (directory / "project.yaml").exists():
         raise UserError(
             f"`{directory}` is a project already: it has a project.yaml. Choose another directory, or remove "

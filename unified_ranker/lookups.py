@@ -4,6 +4,8 @@ Imputation and text go through the very functions that the served graph calls, s
 serving.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from unified_ranker.config import Config
@@ -34,24 +36,24 @@ def look_up_events(prepared: Prepared, model: UnifiedRanker) -> EventIndices:
     )
 
 
-def look_up_examples(
-    prepared: Prepared, examples: Examples, model: UnifiedRanker
-) -> tuple[ExampleIndices, Tokens]:
+def look_up_examples(prepared: Prepared, examples: Examples, model: UnifiedRanker) -> tuple[ExampleIndices, Tokens]:
     """Look up and impute examples; returns also the texts that `query` numbers."""
     config, histories = model.config, prepared.histories
     last = last_event(examples, histories)
     has_history = last != MISSING
+    newest = last[has_history]
     fields = RequestFields(
         task=tf.constant(examples.task, tf.string),
         query=tf.constant(examples.query, tf.string),
         source_item=tf.constant(examples.source_item),
         country=tf.constant(examples.country, tf.string),
     )
-    newest = np.where(has_history, histories.item[last] if len(histories.item) else MISSING, MISSING)
-    filled = imputer_of(model)(fields, tf.constant(newest), tf.constant(examples.user))
+    last_item, previous_task, gap = (np.full(len(examples), blank) for blank in (MISSING, 0, MISSING))
+    last_item[has_history] = histories.item[newest]
+    previous_task[has_history] = _look_up(model.user_tower.tasks.index, histories.task[newest])
+    gap[has_history] = examples.timestamp[has_history] - histories.timestamp[newest]
+    filled = imputer_of(model)(fields, tf.constant(last_item), tf.constant(examples.user))
     queries, number = np.unique(filled.query.numpy().astype(object), return_inverse=True)
-    events = look_up_events(prepared, model)
-    then = histories.timestamp[last] if len(last) and len(histories.item) else examples.timestamp
     objective = config.towers.user.objective
     targets, decay = next_targets(examples, objective.k, objective.decay)
     looked_up = ExampleIndices(
@@ -59,8 +61,8 @@ def look_up_examples(
         query=number.reshape(-1).astype(np.int64),
         source=filled.source_item.numpy(),
         country=model.categories.index("country", filled.country).numpy(),
-        previous_task=np.where(has_history, events.task[last] if len(events.task) else 0, 0),
-        gap=np.where(has_history, examples.timestamp - then, MISSING),
+        previous_task=previous_task,
+        gap=gap,
         head=head_numbers(config, examples.head),
         targets=targets,
         decay=decay,
@@ -74,9 +76,9 @@ def head_numbers(config: Config, heads: np.ndarray) -> np.ndarray:
     return np.array([numbers[h] for h in heads], np.int64)
 
 
-def _look_up(index: object, names: np.ndarray) -> np.ndarray:
+def _look_up(index: Callable[[tf.Tensor], tf.Tensor], names: np.ndarray) -> np.ndarray:
     """Look up repeated names once each."""
     if len(names) == 0:
         return np.zeros(0, np.int64)
     unique, number = np.unique(names.astype(str), return_inverse=True)
-    return index(tf.constant(unique.astype(object), tf.string)).numpy()[number.reshape(-1)]  # type: ignore[operator]
+    return index(tf.constant(unique.astype(object), tf.string)).numpy()[number.reshape(-1)]

@@ -16,6 +16,7 @@ from unified_ranker.towers.item import ItemEncoder
 from unified_ranker.towers.text import HashedTextEncoder
 from unified_ranker.towers.user import UserTowerLayer
 
+
 class UnifiedRanker(tfrs.Model):
     """One model for every task.
 
@@ -29,17 +30,12 @@ class UnifiedRanker(tfrs.Model):
         super().__init__()
         self.config, self.catalogue = config, catalogue
         dim, training = config.towers.item.dim, config.project.training
-        self.temperature = training.temperature
         self.text = HashedTextEncoder(config.towers.item.text, dim, catalogue.titles)
         self.categories = CategoryTable(vocabulary.categories, dim)
-        self.item_tower = ItemEncoder(
-            config.towers.item, vocabulary, self.text, self.categories, catalogue.trained_ids
-        )
+        self.item_tower = ItemEncoder(config.towers.item, vocabulary, self.text, self.categories, catalogue.trained_ids)
         self.user_tower = UserTowerLayer(config.towers.user, vocabulary, dim, self.categories)
         self.context_tower = ContextEncoder(config.towers.context, vocabulary, dim, self.categories)
-        self.head = MultiTaskHead(
-            config.towers.ranker, len(config.tasks), len(config.heads), dim, training.temperature
-        )
+        self.head = MultiTaskHead(config.towers.ranker, len(config.tasks), len(config.heads), dim, training.temperature)
         self.calibration = self.add_weight(
             "calibration", (len(config.tasks) + 1, len(config.heads), 2), initializer="zeros"
         )
@@ -50,6 +46,7 @@ class UnifiedRanker(tfrs.Model):
         self.profiles = self.user_tower.encode_profile(
             {name: tf.constant(column) for name, column in catalogue.user_fields.items()}
         )
+        self.created = tf.constant(catalogue.created_at)
         self.whole_catalogue = any(isinstance(t.negatives, AllItems) for t in config.tasks.values())
         self.retrieval = RetrievalObjective(config, catalogue.share)
         self.ranking = RankingObjective(config, quality)
@@ -116,7 +113,7 @@ class UnifiedRanker(tfrs.Model):
         chosen = self.ranking.choose(inputs["task"])
         state = {
             "embedding": embedding,
-            "source": request.source,
+            "source": self.context_tower.visible(request).source,
             "context": context,
             "task": inputs["task"],
         }
@@ -132,11 +129,11 @@ class UnifiedRanker(tfrs.Model):
 
     def _batch_items(self, inputs: dict[str, tf.Tensor], drawn: tf.Tensor, training: bool) -> ItemVectors:
         if self.whole_catalogue:
-            return ItemVectors(None, self.item_vectors(training=training))
+            return ItemVectors(None, self.item_vectors(training=training), self.created)
         needed = [inputs["history_item"], inputs["item"], inputs["source"], inputs["targets"], drawn]
         flat = tf.concat([tf.reshape(part, [-1]) for part in needed], 0)
         ids = tf.sort(tf.unique(tf.boolean_mask(flat, flat >= 0))[0])
-        return ItemVectors(ids, self.item_vectors(ids, training=training))
+        return ItemVectors(ids, self.item_vectors(ids, training=training), tf.gather(self.created, ids))
 
     def _request(self, inputs: dict[str, tf.Tensor], states: tf.Tensor, items: ItemVectors) -> RequestVectors:
         # The home feed's empty query and popular titles repeat within a batch: embed each once.
@@ -154,8 +151,11 @@ class UnifiedRanker(tfrs.Model):
 
     def _record(self, kind: str, losses: tf.Tensor, task: tf.Tensor) -> None:
         for number, name in enumerate(self.config.tasks, start=1):
-            own = tf.cast(task == number, tf.float32)
-            self.losses_by_task[f"{kind}/{name}"].update_state(losses, sample_weight=own)
+            own = task == number
+            # Not `losses * own`: NaN times 0 is NaN, and would name every task for the fault of one.
+            self.losses_by_task[f"{kind}/{name}"].update_state(
+                tf.where(own, losses, 0.0), sample_weight=tf.cast(own, tf.float32)
+            )
 
 
 def quality_weights(config: Config) -> np.ndarray:

@@ -1,26 +1,29 @@
-"""Answers from a release without a server: one request, or a table of them."""
+"""Answers from a release: encode, retrieve, rank; for the service, for one request, or for a table of them."""
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from unified_ranker.config import Config
-from unified_ranker.data.quality import NEVER
-from unified_ranker.errors import unknown_name
-from unified_ranker.export.items import read_catalogue, read_items
-from unified_ranker.export.release import Layout, read_manifest
+from unified_ranker.data.examples import Ints, Strings
+from unified_ranker.export.release import Layout
 from unified_ranker.export.requests import Arrays, Request, to_arrays
-from unified_ranker.tasks.engagement import engaged_items
-
-logger = logging.getLogger(__name__)
+from unified_ranker.opened_release import OpenedRelease
+from unified_ranker.retrieving import Retriever
 
 BATCH = 64
 
 Predict = Callable[[str, Arrays], Arrays]
 """Runs a signature of the served model: its name and inputs to its outputs."""
+
+Retrieve = Callable[[np.ndarray, Sequence[Request]], list[Ints]]
+"""Finds candidates: query vectors `[batch, width]` and requests to positions of items, best first."""
+
+
+class ModelOutputError(RuntimeError):
+    """The model gave numbers that are no answer."""
 
 
 @dataclass(frozen=True)
@@ -42,83 +45,110 @@ class Answer:
     items: tuple[Answered, ...]
 
 
+def answer_batch(
+    release: OpenedRelease, requests: Sequence[Request], predict: Predict, retrieve: Retrieve
+) -> list[Answer]:
+    """Answer requests of known tasks: every one is encoded once, for retrieval and ranking alike.
+
+    Raises:
+        ModelOutputError: the model's numbers are not finite, or its query vectors do not fit the item vectors.
+    """
+    encoded = predict("encode", to_arrays(requests, release.config.towers.user.history_length))
+    queries = encoded["query_vector"]
+    if queries.shape != (len(requests), release.vectors.shape[1]):
+        raise ModelOutputError(
+            f"query vectors must be as wide as the release's item vectors, {release.vectors.shape[1]}. "
+            f"Received: {list(queries.shape)} for {len(requests)} requests."
+        )
+    _require_finite("query_vector", queries)
+    candidates = retrieve(queries, requests)
+    ranked = _rank(release, candidates, states(encoded), predict)
+    texts = [q.decode() if isinstance(q, bytes) else str(q) for q in encoded["imputed_query"]]
+    return [
+        Answer(
+            texts[row],
+            _items(release, candidates[row], {name: v[row] for name, v in ranked.items()}, release.limit(request)),
+        )
+        for row, request in enumerate(requests)
+    ]
+
+
+def states(encoded: Arrays) -> Arrays:
+    """Return what `encode` hands to `rank_encoded`."""
+    return {name: value for name, value in encoded.items() if name.startswith("state_")}
+
+
+def _rank(release: OpenedRelease, candidates: list[Ints], encoding: Arrays, predict: Predict) -> Arrays:
+    """Score candidates, in rows padded behind by ""; nothing is asked of the model where no row has any."""
+    width = max(len(positions) for positions in candidates)
+    if width == 0:
+        return {}
+    ids = np.full((len(candidates), width), "", object)
+    for row, positions in enumerate(candidates):
+        ids[row, : len(positions)] = release.item_ids[positions]
+    return predict("rank_encoded", {**encoding, "candidate_ids": ids})
+
+
+def _items(release: OpenedRelease, positions: Ints, ranked: Arrays, limit: int) -> tuple[Answered, ...]:
+    """Put a request's candidates in the ranker's order and keep `limit` of them; ties stay as retrieved."""
+    if len(positions) == 0:
+        return ()
+    outputs = {name: values[: len(positions)] for name, values in ranked.items()}
+    for name, values in outputs.items():
+        _require_finite(name, values)
+    score, retrieval = outputs.pop("score"), outputs.pop("retrieval_score")
+    return tuple(
+        Answered(
+            item_id=str(release.item_ids[positions[column]]),
+            title=str(release.titles[positions[column]]),
+            score=float(score[column]),
+            retrieval_score=float(retrieval[column]),
+            heads={name: float(values[column]) for name, values in outputs.items()},
+        )
+        for column in np.argsort(-score, kind="stable")[:limit]
+    )
+
+
+def _require_finite(name: str, values: np.ndarray) -> None:
+    broken = ~np.isfinite(values)
+    if broken.any():
+        raise ModelOutputError(
+            f"the model's output `{name}` must be finite. Received: {int(broken.sum())} of {values.size} "
+            "numbers that are not. Verify the release, or serve the one before it."
+        )
+
+
 class Recommender:
-    """Encode, retrieve exactly over the release's vectors, rank: the stages of the service, in batches."""
+    """Answers in batches, with exact retrieval over the release's vectors."""
 
     def __init__(self, release: Path, predict: Predict | None = None) -> None:
         """Open a release; `predict` runs the model, by default loaded into this process."""
-        self.manifest = read_manifest(release)
-        self.config = Config.model_validate(self.manifest["config"])
-        layout = Layout(release)
-        self.item_ids, self.vectors = read_items(layout.items)
-        catalogue = read_catalogue(layout.catalogue)
-        self.titles = catalogue["title"].fillna("").to_numpy(object)
-        created = catalogue["created_at"].to_numpy("datetime64[s]")
-        self.created_at = np.where(np.isnat(created), NEVER, created.astype(np.int64))
-        self._place = {item: i for i, item in enumerate(self.item_ids)}
-        self._predict = predict or load_predict(layout.saved_model())
+        self.release = OpenedRelease.open(release)
+        self._predict = predict or load_predict(Layout(release).saved_model())
+        self._retrieve = Retriever(self.release)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The release's manifest."""
+        return self.release.manifest
+
+    @property
+    def item_ids(self) -> Strings:
+        """The release's items, `[items]`."""
+        return self.release.item_ids
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Answer]:
         """Answer requests in their order. A limit of 0 means the task's own.
 
         Raises:
             UserError: when a request's task is not one of the release.
+            ModelOutputError: when the model's numbers are no answer.
         """
         for request in requests:
-            if request.task not in self.config.tasks:
-                raise unknown_name("task", request.task, self.config.tasks)
+            self.release.require_task(request.task)
         for start in range(0, len(requests), BATCH):
-            yield from self._answer(requests[start : start + BATCH])
-
-    def _answer(self, requests: Sequence[Request]) -> list[Answer]:
-        encoded = self._predict("encode", to_arrays(requests, self.config.towers.user.history_length))
-        scores = encoded["query_vector"] @ self.vectors.T
-        scores[~self._allowed(requests)] = -np.inf
-        wanted = [self._limit(request) for request in requests]
-        counts = [
-            max(self.config.tasks[r.task].serving.candidates, limit) for r, limit in zip(requests, wanted, strict=True)
-        ]
-        width = min(max(counts), scores.shape[1])
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :width]
-        states = {name: value for name, value in encoded.items() if name.startswith("state_")}
-        ranked = self._predict("rank_encoded", {**states, "candidate_ids": self.item_ids[order]})
-        queries = [q.decode() if isinstance(q, bytes) else str(q) for q in encoded["imputed_query"]]
-        return [
-            Answer(queries[row], self._items(row, order[row], scores, ranked, counts[row], wanted[row]))
-            for row in range(len(requests))
-        ]
-
-    def _items(
-        self, row: int, order: np.ndarray, scores: np.ndarray, ranked: Arrays, count: int, limit: int
-    ) -> tuple[Answered, ...]:
-        """Put the first `count` candidates of a request in the ranker's order and keep `limit` of them."""
-        columns = np.flatnonzero(np.isfinite(scores[row, order]))[:count]
-        best = columns[np.argsort(-ranked["score"][row, columns], kind="stable")][:limit]
-        heads = [name for name in ranked if name not in ("score", "retrieval_score")]
-        return tuple(
-            Answered(
-                item_id=str(self.item_ids[order[column]]),
-                title=str(self.titles[order[column]]),
-                score=float(ranked["score"][row, column]),
-                retrieval_score=float(ranked["retrieval_score"][row, column]),
-                heads={name: float(ranked[name][row, column]) for name in heads},
-            )
-            for column in best
-        )
-
-    def _allowed(self, requests: Sequence[Request]) -> np.ndarray:
-        """Return the candidates `[batch, items]`: they exist, are not source or query item, nor engaged with."""
-        times = np.array([r.timestamp or np.iinfo(np.int64).max for r in requests])
-        allowed = self.created_at[None] <= times[:, None]
-        for row, request in enumerate(requests):
-            banned = {request.source_item_id, request.query_item_id}
-            earlier = request.history.before(request.timestamp)
-            banned |= engaged_items(request.task, self.config.tasks[request.task], earlier)
-            allowed[row, [self._place[item] for item in banned if item in self._place]] = False
-        return allowed
-
-    def _limit(self, request: Request) -> int:
-        return request.limit or self.config.tasks[request.task].serving.limit
+            part = requests[start : start + BATCH]
+            yield from answer_batch(self.release, part, self._predict, self._retrieve)
 
 
 def load_predict(saved_model: Path) -> Predict:

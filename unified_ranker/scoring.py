@@ -109,7 +109,7 @@ def encode_requests(model: UnifiedRanker, vectors: tf.Tensor, inputs: dict[str, 
     embedding, context = model.context_tower(request)
     return {
         "embedding": embedding,
-        "source": request.source,
+        "source": model.context_tower.visible(request).source,
         "context": context,
         "task": inputs["task"],
         "history": history,
@@ -128,11 +128,8 @@ def request_inputs(
     column = np.arange(width)[None]
     inside = column < lengths[:, None]
     at = np.where(inside, (begin + requests.history_length - lengths)[:, None] + column, 0)
-    pick = events.at(at, inside)
-    # The oldest event that is kept has no event before it, as the service sees it.
-    pick["history_gap"][:, 0] = 0
     return {
-        **pick,
+        **events.at(at, inside),
         "length": lengths,
         "user": np.where(requests.user == MISSING, len(prepared.users), requests.user),
         "task": looked_up.task,

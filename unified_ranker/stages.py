@@ -10,13 +10,13 @@ import logging
 import resource
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unified_ranker.config import Config
+from unified_ranker.config import Config, Task
 from unified_ranker.errors import unknown_name
 from unified_ranker.workspace import Workspace, fill, fresh, stamp_of
 
@@ -31,8 +31,12 @@ logger = logging.getLogger(__name__)
 ENGINE_FORMAT = "1"
 """Raised when what a stage writes changes its form, so that older outputs are made again."""
 
-TRAINED_BY = ("project.seed", "project.split", "project.training", "towers", "tasks")
-PREPARED_BY = ("project.data", "project.split", "tasks")
+STAGES = ("prepare", "train", "evaluate", "export")
+PREPARED_BY = ("project.data", "project.split")
+TRAINED_BY = ("project.seed", "project.split", "project.training", "towers")
+# Of a task's file: what decides on the examples, and what the model does not see of it while it is trained.
+PREPARED_BY_TASK = frozenset({"positives", "first_engagement_only"})
+NOT_TRAINED_BY_TASK = frozenset({"description", "derived", "exclude_engaged", "score", "serving"})
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class StageResult:
     name: str
     skipped: bool
     seconds: float
-    output: Path | None
+    output: Path
     summary: str
 
 
@@ -50,24 +54,28 @@ class StageResult:
 class Pipeline:
     """Runs stages over a workspace and keeps what they made in memory for the next one.
 
+    A stage runs at most once, however often it is asked for.
+
     Attributes:
         workspace: the project.
-        tasks: train and evaluate these only; all when empty.
+        tasks: train and evaluate these only, in the order of their declaration; all when empty.
         progress: whether to draw progress bars.
-        force: make everything again.
+        force: stages to run again although they are up to date.
     """
 
     workspace: Workspace
     tasks: tuple[str, ...] = ()
     progress: bool = True
-    force: bool = False
+    force: Collection[str] = ()
     results: list[StageResult] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Check the chosen tasks."""
+        """Check the chosen tasks; all of them are the same choice as none."""
         for task in self.tasks:
             if task not in self.config.tasks:
                 raise unknown_name("task", task, self.config.tasks)
+        chosen = tuple(name for name in self.config.tasks if name in self.tasks)
+        self.tasks = () if len(chosen) == len(self.config.tasks) else chosen
 
     @property
     def config(self) -> Config:
@@ -84,22 +92,27 @@ class Pipeline:
     @cached_property
     def prepare_key(self) -> str:
         """Key of the prepared data."""
-        return _hash(ENGINE_FORMAT, self.data_key, self.config.digest(*PREPARED_BY))
+        return _hash(ENGINE_FORMAT, self.data_key, self._digest(PREPARED_BY, PREPARED_BY_TASK))
 
     @cached_property
     def train_key(self) -> str:
         """Key of the trained model."""
-        return _hash(self.prepare_key, self.config.digest(*TRAINED_BY), *self.tasks)
+        fields = Task.model_fields.keys() - NOT_TRAINED_BY_TASK
+        return _hash(self.prepare_key, self._digest(TRAINED_BY, fields), *self.tasks)
 
     @cached_property
     def evaluate_key(self) -> str:
         """Key of the evaluation."""
-        return _hash(self.train_key, self.config.digest("project.evaluation"))
+        return _hash(self.train_key, self.config.digest("project.evaluation", "tasks"))
 
     @cached_property
     def export_key(self) -> str:
         """Key of the release."""
         return _hash(self.evaluate_key, self.config.digest())
+
+    def _digest(self, parts: Iterable[str], of_each_task: Iterable[str]) -> str:
+        of_tasks = [f"tasks.{name}.{field}" for name in self.config.tasks for field in sorted(of_each_task)]
+        return self.config.digest(*parts, *of_tasks)
 
     # --- stages ---------------------------------------------------------------------------------------------------
 
@@ -160,10 +173,14 @@ class Pipeline:
         return self._run("evaluate", self.evaluate_key, make)
 
     def export(self) -> StageResult:
-        """Write a release."""
+        """Write a release, unless the newest one is of these declarations and this data."""
+        from unified_ranker.export.release import point_latest
+
         started = time.perf_counter()
-        current = self._released()
-        if current is not None and not self.force:
+        current = self._newest_release()
+        if current is not None and "export" not in self.force:
+            # Where a build was stopped between writing the release and pointing at it.
+            point_latest(self.workspace.releases, int(current.name))
             return self._note(StageResult("export", True, 0.0, current, f"release {current.name} is up to date"))
         from unified_ranker.releasing import export_release
 
@@ -218,8 +235,11 @@ class Pipeline:
         return stamp_of(self.workspace.stage(stage))
 
     def _run(self, name: str, key: str, make: Callable[[Path, dict[str, Any]], str]) -> StageResult:
+        for earlier in self.results:
+            if earlier.name == name:
+                return earlier
         directory = self.workspace.stage(name)
-        if fresh(directory, key) and not self.force:
+        if fresh(directory, key) and name not in self.force:
             return self._note(StageResult(name, True, 0.0, directory, stamp_of(directory)["summary"]))
         started = time.perf_counter()
         with fill(directory, key) as (draft, notes):
@@ -228,11 +248,18 @@ class Pipeline:
             notes["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         return self._note(StageResult(name, False, notes["seconds"], directory, notes["summary"]))
 
-    def _released(self) -> Path | None:
-        for manifest in sorted(self.workspace.releases.glob("*/manifest.json"), reverse=True):
-            if manifest.parent.name.isdigit() and json.loads(manifest.read_text()).get("build_key") == self.export_key:
-                return manifest.parent
-        return None
+    def _newest_release(self) -> Path | None:
+        """Return the newest release if it has the present key.
+
+        An older one does not count: going back to earlier declarations is a new release, whose parent is the one it
+        replaces, so that `latest` is always what was built last.
+        """
+        from unified_ranker.export.release import next_version, read_manifest
+
+        newest = self.workspace.releases / str(next_version(self.workspace.releases) - 1)
+        if not newest.is_dir() or read_manifest(newest).get("build_key") != self.export_key:
+            return None
+        return newest
 
     def _note(self, result: StageResult) -> StageResult:
         self.results.append(result)

@@ -44,9 +44,9 @@ def build_model(
     prepared: Prepared, config: Config, fit_end: int, vocabulary: Vocabulary | None = None
 ) -> tuple[UnifiedRanker, Vocabulary, QualityAsOf]:
     """Build an untrained model over what is known before `fit_end` (seconds), seeded by the project."""
-    tf.keras.utils.set_random_seed(config.project.seed)
     if config.project.training.threads:
         tf.config.threading.set_intra_op_parallelism_threads(config.project.training.threads)
+    tf.keras.utils.set_random_seed(config.project.seed)
     vocabulary = vocabulary or build_vocabulary(prepared, config, fit_end)
     quality = quality_of(prepared, config, fit_end)
     model = UnifiedRanker(config, vocabulary, build_catalogue(prepared, config, fit_end, quality), quality.gather)
@@ -72,7 +72,7 @@ def train(
     if not len(examples):
         raise UserError(
             f"the fit window holds no positive of {', '.join(tasks or config.tasks)}. "
-            "Lower `split.train` in project.yaml, or bring a longer log."
+            "Raise `split.train` in project.yaml, or bring a longer log."
         )
     model, vocabulary, quality = build_model(prepared, config, fit_end)
     batches = make_batches(prepared, examples, model)
@@ -80,7 +80,10 @@ def train(
     steps = batches.steps
     model.compile(optimizer=optimizer_of(config, steps * epochs))
     saver = EpochCheckpoints(model, checkpoints)
-    done = saver.restore()
+    done = saver.epochs_done
+    if done:
+        make_weights(model, batches)
+        saver.restore()
     logger.info("%d examples, %d steps an epoch, %d of %d epochs done", len(examples), steps, done, epochs)
     model.fit(
         dataset_of(batches, done, epochs),
@@ -99,13 +102,21 @@ def make_batches(prepared: Prepared, examples: Examples, model: UnifiedRanker) -
     return WindowBatches(prepared, examples, look_up_events(prepared, model), looked_up, model.config)
 
 
+def make_weights(model: UnifiedRanker, batches: WindowBatches) -> None:
+    """Make the weights that Keras 2 leaves to a layer's first call, so that a checkpoint finds all of them."""
+    batch = next(batches.epoch(0))
+    model.compute_loss({name: tf.constant(column) for name, column in batch.items()}, training=False)
+    model.reset_metrics()
+
+
 def dataset_of(batches: WindowBatches, first: int, last: int) -> tf.data.Dataset:
     """Stream the batches of epochs `first` to `last` - 1."""
+
     def produce() -> Iterator[Batch]:
         for epoch in range(first, last):
             yield from batches.epoch(epoch)
 
-    example = next(iter(batches.epoch(0)))
+    example = next(batches.epoch(0))
     signature = {
         name: tf.TensorSpec(
             [None, column.shape[1]] if name in ("targets", "decay") else [None] * column.ndim,

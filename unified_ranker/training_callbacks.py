@@ -13,33 +13,39 @@ from unified_ranker.tensorflow import tf
 
 
 class EpochCheckpoints(tf.keras.callbacks.Callback):
-    """Saves model, optimizer and curves after each epoch, so that an interrupted job goes on from the last whole one."""
+    """Saves model, optimizer and curves after each epoch; an interrupted job goes on from the last whole one."""
 
     def __init__(self, model: UnifiedRanker, directory: Path) -> None:
         """Keep the newest checkpoint in `directory`."""
         super().__init__()
-        checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
-        self.manager = tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=1)
-        self.checkpoint, self.log = checkpoint, directory / "curves.json"
+        self.ranker = model
+        self.checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
+        self.manager = tf.train.CheckpointManager(self.checkpoint, str(directory), max_to_keep=1)
+        self.log = directory / "curves.json"
         self.curves: dict[str, list[float]] = {}
 
-    def restore(self) -> int:
-        """Load the newest checkpoint, if any; returns the number of epochs that it has seen."""
+    @property
+    def epochs_done(self) -> int:
+        """The number of epochs that the newest checkpoint has seen, 0 without one."""
         newest = self.manager.latest_checkpoint
-        if newest is None:
-            return 0
-        self.checkpoint.restore(newest)
-        done = int(newest.rsplit("-", 1)[1])
+        return int(newest.rsplit("-", 1)[1]) if newest else 0
+
+    def restore(self) -> None:
+        """Load the newest checkpoint into the model, all of whose weights exist, and its optimizer."""
+        self.ranker.optimizer.build(self.ranker.trainable_variables)
+        self.checkpoint.restore(self.manager.latest_checkpoint).assert_existing_objects_matched()
         curves = json.loads(self.log.read_text(encoding="utf-8"))
-        self.curves = {name: values[:done] for name, values in curves.items()}
-        return done
+        self.curves = {name: values[: self.epochs_done] for name, values in curves.items()}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Append the epoch's losses and save."""
         for name, value in (logs or {}).items():
             self.curves.setdefault(name, []).append(float(value))
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        self.log.write_text(json.dumps(self.curves), encoding="utf-8")
+        # Replaced whole: a job that is killed here must find readable curves when it goes on.
+        draft = self.log.with_suffix(".draft")
+        draft.write_text(json.dumps(self.curves), encoding="utf-8")
+        draft.replace(self.log)
         self.manager.save(checkpoint_number=epoch + 1)
 
 

@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
+
 from unified_ranker.config import Config
 from unified_ranker.data.prepared import Prepared
 from unified_ranker.data.vocabulary import Vocabulary
 from unified_ranker.tensorflow import tf
-from unified_ranker.training import TrainedModel, build_model, make_batches
+from unified_ranker.training import TrainedModel, build_model, make_batches, make_weights
 
 WEIGHTS = "weights"
 DESCRIPTION = "training.json"
@@ -29,10 +31,8 @@ def load_trained(directory: Path, prepared: Prepared, config: Config) -> Trained
     description = json.loads((directory / DESCRIPTION).read_text(encoding="utf-8"))
     vocabulary, fit_end = Vocabulary.from_json(description["vocabulary"]), description["fit_end"]
     model, _, quality = build_model(prepared, config, fit_end, vocabulary)
-    # Keras 2 makes a layer's weights at its first call: one small batch makes them all.
-    first = prepared.between(None, fit_end)
-    batch = next(iter(make_batches(prepared, first.take(slice(0, 64)), model).epoch(0)))
-    model.compute_loss({name: tf.constant(column) for name, column in batch.items()}, training=False)
+    fit = prepared.between(None, fit_end)
+    make_weights(model, make_batches(prepared, fit.take(np.arange(min(64, len(fit)))), model))
     restored = tf.train.Checkpoint(model=model).read(str(directory / WEIGHTS))
     restored.assert_existing_objects_matched()
     return TrainedModel(model, vocabulary, quality, fit_end, description["curves"])

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from unified_ranker.config import Config, MovieLensSource, TablesSource
+from unified_ranker.config import Config, MovieLensSource
 from unified_ranker.errors import UserError
 
 STAMP = "stamp.json"
@@ -58,26 +57,39 @@ class Workspace:
         if isinstance(source, MovieLensSource):
             from unified_ranker.data.movielens_files import fetch_movielens
 
-            root = self._resolve(source.path) if source.path else fetch_movielens()
-            paths = [root]
+            declared = {"path": self._resolve(source.path) if source.path else fetch_movielens()}
         else:
-            paths = [self._resolve(p) for p in (source.events, source.items, source.users) if p is not None]
-        files = [f for p in paths for f in (sorted(p.rglob("*")) if p.is_dir() else [p]) if not f.is_dir()]
-        for path in paths:
+            tables = {"events": source.events, "items": source.items, "users": source.users}
+            declared = {name: self._resolve(path) for name, path in tables.items() if path is not None}
+        for name, path in declared.items():
             if not path.exists():
                 raise UserError(
-                    f"`{path}` does not exist. Received it from `project.yaml`, `data`. "
-                    "Correct the path, or give one with --set project.data.….=PATH."
+                    f"`{path}` does not exist. Received it from `project.yaml`, `data.{name}`. "
+                    f"Correct the path, or give one with --set project.data.{name}=PATH."
                 )
-        return files
+        return [
+            file
+            for path in declared.values()
+            for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
+            if file.is_file()
+        ]
 
     def data_checksum(self) -> str:
-        """Return the SHA-256 over names and contents of the data files, and the seed that derives tasks."""
-        digest = hashlib.sha256(str(self.config.project.seed).encode())
+        """Return the SHA-256 over names and contents of the data files, and of the seed where it derives tasks.
+
+        Raises:
+            UserError: when a file is missing or cannot be read.
+        """
+        digest = hashlib.sha256()
+        if isinstance(self.config.project.data, MovieLensSource):
+            digest.update(str(self.config.project.seed).encode())
         for file in self.data_files():
             digest.update(file.name.encode())
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
+            try:
+                with file.open("rb") as stream:
+                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+            except OSError as error:
+                raise UserError(f"`{file}` cannot be read: {error.strerror}. Check its permissions.") from error
         return digest.hexdigest()
 
     def read_tables(self) -> Tables:
@@ -88,11 +100,10 @@ class Workspace:
 
             log = load_movielens(self._resolve(source.path) if source.path else None, self.config.project.seed)
             return Tables(*(pa.Table.from_pandas(t, preserve_index=False) for t in (log.events, log.items, log.users)))
-        assert isinstance(source, TablesSource)
         from unified_ranker.data.tables import read_table
 
-        paths = (source.events, source.items, source.users)
-        return Tables(*(None if p is None else read_table(self._resolve(p)) for p in paths))
+        users = None if source.users is None else read_table(self._resolve(source.users))
+        return Tables(read_table(self._resolve(source.events)), read_table(self._resolve(source.items)), users)
 
     def _resolve(self, path: Path) -> Path:
         return self.project / path.expanduser()
@@ -111,6 +122,13 @@ def stamp_of(directory: Path) -> dict[str, Any]:
     return json.loads((directory / STAMP).read_text(encoding="utf-8"))
 
 
+def project_of(release: Path, config: Config) -> Path:
+    """Return the directory in whose `releases_dir` a release of the project `config` lies, project or not."""
+    folder, above = config.project.releases_dir, release.resolve().parents
+    levels = 1 if folder.is_absolute() else len(folder.parts)
+    return above[min(levels, len(above) - 1)]
+
+
 @contextlib.contextmanager
 def fill(directory: Path, key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Offer a draft of `directory` and a dict for its stamp; on success the draft takes its place, whole.
@@ -118,18 +136,18 @@ def fill(directory: Path, key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
     Anything that goes wrong leaves the old contents untouched.
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-    try:
+    # Beside its place, so that a rename suffices; what is set aside goes with it.
+    with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
+        draft, old = Path(scratch, "new"), Path(scratch, "old")
+        draft.mkdir()
         notes: dict[str, Any] = {}
         yield draft, notes
         (draft / STAMP).write_text(json.dumps({"key": key, **notes}, indent=2), encoding="utf-8")
-        if directory.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{directory.name}-old-", dir=directory.parent))
-            directory.rename(old / directory.name)
+        try:
+            if directory.exists():
+                directory.rename(old)
             draft.rename(directory)
-            shutil.rmtree(old)
-        else:
-            draft.rename(directory)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
+        except BaseException:
+            if old.exists() and not directory.exists():
+                old.rename(directory)
+            raise

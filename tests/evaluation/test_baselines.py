@@ -31,10 +31,7 @@ def ranked(found):
 def checkerboard(users=8, items=8):
     """User i likes item j where i + j is even."""
     rows = [
-        event(f"u{u}", f"i{i}", hour=1 + u + i / items)
-        for u in range(users)
-        for i in range(items)
-        if (u + i) % 2 == 0
+        event(f"u{u}", f"i{i}", hour=1 + u + i / items) for u in range(users) for i in range(items) if (u + i) % 2 == 0
     ]
     return rows, [item(f"i{i}") for i in range(items)]
 
@@ -140,17 +137,13 @@ def test_ease_is_the_ridge_regression_of_each_item_on_the_others():
         others = np.arange(7) != own
         x, y = matrix[:, others], matrix[:, own]
         weights[others, own] = np.linalg.solve(x.T @ x + 3.0 * np.eye(6), x.T @ y)
-    found = fitted(Ease("home_feed", regularisation=3.0), prepared, 99).score(ask(prepared, 99, user="u05"))[
-        0
-    ]
+    found = fitted(Ease("home_feed", regularisation=3.0), prepared, 99).score(ask(prepared, 99, user="u05"))[0]
 
     np.testing.assert_allclose(found, matrix[5] @ weights, rtol=1e-3, atol=1e-5)
 
 
 def test_ease_covers_the_items_with_most_positives_and_says_so():
-    events = [
-        event(f"u{n}", i, 1) for i, times in (("a", 5), ("b", 4), ("c", 3), ("d", 2)) for n in range(times)
-    ]
+    events = [event(f"u{n}", i, 1) for i, times in (("a", 5), ("b", 4), ("c", 3), ("d", 2)) for n in range(times)]
     prepared, _ = world(events, [item(i) for i in "abcde"], TASKS)
     small = fitted(Ease("home_feed", regularisation=1.0, most_items=2), prepared, 9)
     found = scores(small, prepared, 9, user="u0")
@@ -264,6 +257,7 @@ def test_same_query_follows_what_was_chosen_for_it_before():
 
     # However popular, an item that nobody chose for the query stays behind one that somebody did.
     assert ranked(scores(baseline, prepared, 60, query="the matrix")) == ["a", "b", "c", "d"]
+    assert ranked(scores(baseline, prepared, 60, query="«The»  MATRIX?")) == ["a", "b", "c", "d"]
     assert ranked(scores(baseline, prepared, 60, query="quiet"))[:2] == ["c", "a"]
     unseen = scores(baseline, prepared, 60, query="never asked")
     assert unseen == scores(baseline, prepared, 60)

@@ -37,9 +37,7 @@ def early():
 
 
 def late():
-    return [
-        event(f"u{n % 5}", f"i{n % 6}", 30 + n, source_item_id=f"i{n % 4}", query="word1") for n in range(12)
-    ]
+    return [event(f"u{n % 5}", f"i{n % 6}", 30 + n, source_item_id=f"i{n % 4}", query="word1") for n in range(12)]
 
 
 @pytest.mark.parametrize("kind", BASELINES, ids=lambda kind: kind.__name__)

@@ -41,7 +41,7 @@ def logs(draw):
     return events + both
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(logs())
 def test_mask_equals_the_rule_item_by_item(events):
     prepared, config = world(events, ITEMS, TASKS)

@@ -26,9 +26,7 @@ def values_of(ranks: list[float]) -> dict[str, np.ndarray]:
 def scored(draw):
     batch, items = draw(st.integers(1, 5)), draw(st.integers(1, 9))
     # Few distinct values, so that ties are common.
-    scores = draw(
-        npst.arrays(np.float32, (batch, items), elements=st.sampled_from([-np.inf, -1, 0, 2, np.inf]))
-    )
+    scores = draw(npst.arrays(np.float32, (batch, items), elements=st.sampled_from([-np.inf, -1, 0, 2, np.inf])))
     target = draw(npst.arrays(np.int64, batch, elements=st.integers(-1, items - 1)))
     return scores, target, draw(npst.arrays(np.bool_, (batch, items)))
 

@@ -16,6 +16,7 @@ from unified_ranker.evaluation.baselines.popularity import Popularity
 from unified_ranker.evaluation.metrics import METRICS
 from unified_ranker.evaluation.protocol import evaluate, fit_end
 from unified_ranker.evaluation.results import Evaluation
+from unified_ranker.evaluation.slices import cut
 
 TASKS = {"home_feed": task(), "search": task(derived=True)}
 ITEMS = [item(f"i{n:02}") for n in range(20)]
@@ -65,9 +66,7 @@ def metrics(evaluation, scorer, task="home_feed", dimension="all", name="all"):
 
 def test_a_perfect_scorer_gets_everything_and_an_equal_one_the_mean_rank():
     prepared, config = two_tasks()
-    evaluation = evaluate(
-        [Scorer("perfect", perfect), Scorer("equal", equal)], prepared, config, progress=None
-    )
+    evaluation = evaluate([Scorer("perfect", perfect), Scorer("equal", equal)], prepared, config, progress=None)
 
     for surface in ("home_feed", "search"):
         assert metrics(evaluation, "perfect", surface) == dict.fromkeys(METRICS, 1)
@@ -235,9 +234,7 @@ def test_slices_by_country_user_and_item():
         [{"user_id": name, "country": None} for name in {r["user_id"] for r in rows} - {None, "native"}]
         + [{"user_id": "native", "country": "C11"}]
     )
-    prepared, config = world(
-        rows, ITEMS, {"home_feed": task()}, split=(20, 30), users=users, bootstrap_samples=100
-    )
+    prepared, config = world(rows, ITEMS, {"home_feed": task()}, split=(20, 30), users=users, bootstrap_samples=100)
     slices = found(evaluate([Scorer("s", equal)], prepared, config, progress=None)).slices
     sizes = {(s.dimension, s.name): s.requests for s in slices}
 
@@ -251,8 +248,18 @@ def test_slices_by_country_user_and_item():
     for dimension in ("country", "user", "item"):
         assert sum(size for (of, _), size in sizes.items() if of == dimension) == total
     assert sizes["user", "warm"] == 1
+    assert sizes["user", "cold"] == total - 1
     # i01 first appears at hour 31 in three requests of that moment, i02 at 60, i03 at 62.
     assert sizes["item", "cold"] == 3 + 1 + 1
+
+
+def test_a_user_is_warm_from_the_sixth_event_on():
+    rows = [*events(), *[event("me", f"i{n:02}", 31 + n) for n in range(8)]]
+    prepared, config = world(rows, ITEMS, {"home_feed": task()}, split=(20, 30))
+    requests = prepared.examples.take(prepared.examples.user == prepared.user_ids.tolist().index("me"))
+    cuts = {(dimension, name): mask for dimension, name, mask in cut(requests, prepared, config)}
+
+    assert cuts["user", "cold"].tolist() == [True] * 5 + [False] * 3
 
 
 def test_unseen_items_of_anonymous_views_are_warm():
@@ -287,9 +294,7 @@ def test_later_rows_change_no_earlier_number():
     later = [event("u1", "i05", 50 + n, "search", query="words") for n in range(9)]
     numbers = []
     for rows in ([], later):
-        prepared, config = world(
-            events() + events(task="search", query="words") + rows, ITEMS, TASKS, split=(20, 30)
-        )
+        prepared, config = world(events() + events(task="search", query="words") + rows, ITEMS, TASKS, split=(20, 30))
         baseline = Popularity("search")
         baseline.fit(prepared, fit_end(prepared, config, "validation"))
         evaluation = evaluate([baseline], prepared, config, part="validation", progress=None)

@@ -101,12 +101,19 @@ def report(*tasks, **more):
     return Report(**settings | more)
 
 
+@pytest.fixture
+def no_plots(monkeypatch):
+    """Drawing takes most of the time of a page, and is not what these tests are about."""
+    for name in ("bars", "curves"):
+        monkeypatch.setattr(f"unified_ranker.evaluation.page.{name}", lambda *arguments: "")
+
+
 def rendered(made, directory):
     write_report(made, directory)
     return (directory / "report.html").read_text(encoding="utf-8")
 
 
-def test_json_holds_the_report_and_reads_back(tmp_path):
+def test_json_holds_the_report_and_reads_back(tmp_path, no_plots):
     made = report(evaluated(), empty("search"), notes=["thin"], versions={"numpy": "2"}, git_commit="abc")
     write_report(made, tmp_path / "new" / "folder")
     values = json.loads((tmp_path / "new" / "folder" / "report.json").read_text(encoding="utf-8"))
@@ -119,7 +126,8 @@ def test_page_needs_nothing_from_outside(tmp_path):
     text = rendered(report(evaluated(), evaluated("search", derived=True)), tmp_path)
     page = Page(text)
 
-    assert not {"script", "link", "img", "iframe", "object", "base", "form"} & set(page.elements)
+    assert not {"script", "link", "img", "iframe", "object", "base", "form", "metadata"} & set(page.elements)
+    assert page.elements.count("style") == 1
     sources = [value for _, name, value in page.attributes if name in {"href", "src", "xlink:href", "action"}]
     assert sources
     assert all(value.startswith("#") for value in sources)
@@ -131,9 +139,7 @@ def test_ids_are_unique_and_every_link_has_its_target(tmp_path):
     text = rendered(report(evaluated(), evaluated("search")), tmp_path)
     attributes = Page(text).attributes
     ids = [value for _, name, value in attributes if name == "id"]
-    targets = {value[1:] for _, name, value in attributes if name == "href"} | set(
-        re.findall(r"url\(#([^)]+)\)", text)
-    )
+    targets = {value[1:] for _, name, value in attributes if name == "href"} | set(re.findall(r"url\(#([^)]+)\)", text))
 
     assert len(ids) == len(set(ids))
     assert targets
@@ -174,7 +180,7 @@ def test_scorer_names_with_dollars_are_drawn_as_they_are(tmp_path):
     assert page.text.count("cost $x^2$") > 2 + len(METRICS)
 
 
-def test_a_model_below_the_best_baseline_is_said_first_and_in_red(tmp_path):
+def test_a_model_below_the_best_baseline_is_said_first_and_in_red(tmp_path, no_plots):
     text = rendered(report(evaluated("home_feed", model=0.05), evaluated("search", model=0.5)), tmp_path)
 
     alert, first_task = text.index('<section class="alert bad">'), text.index('id="task-0"')
@@ -186,7 +192,7 @@ def test_a_model_below_the_best_baseline_is_said_first_and_in_red(tmp_path):
     assert text.count('class="alert bad"') == 1
 
 
-def test_a_model_at_the_baseline_is_not_below_it(tmp_path):
+def test_a_model_at_the_baseline_is_not_below_it(tmp_path, no_plots):
     text = rendered(report(evaluated(model=0.1, baseline=0.1)), tmp_path)
 
     assert "No model is below the best baseline" in text
@@ -194,7 +200,7 @@ def test_a_model_at_the_baseline_is_not_below_it(tmp_path):
     assert "may be chance" in text
 
 
-def test_baselines_alone_make_a_report_too(tmp_path):
+def test_baselines_alone_make_a_report_too(tmp_path, no_plots):
     task = evaluated()
     alone = tuple(Slice(s.dimension, s.name, s.requests, s.rows[1:]) for s in task.slices)
     text = rendered(report(TaskEvaluation(**vars(task) | {"slices": alone, "comparisons": ()})), tmp_path)
@@ -203,7 +209,7 @@ def test_baselines_alone_make_a_report_too(tmp_path):
     assert "two-tower" not in text
 
 
-def test_best_of_each_column_is_bold(tmp_path):
+def test_best_of_each_column_is_bold(tmp_path, no_plots):
     text = rendered(report(evaluated(model=0.25, baseline=0.1)), tmp_path)
     table = text[text.index('id="task-0"') :]
     table = table[: table.index("</table>")]
@@ -212,7 +218,7 @@ def test_best_of_each_column_is_bold(tmp_path):
     assert table.count("0.240 to 0.260") == len(METRICS)
 
 
-def test_derived_tasks_are_marked_and_others_are_not(tmp_path):
+def test_derived_tasks_are_marked_and_others_are_not(tmp_path, no_plots):
     text = rendered(report(evaluated("home_feed"), evaluated("search", derived=True)), tmp_path)
     sections = re.split(r'id="task-\d"', text)
 
@@ -222,11 +228,11 @@ def test_derived_tasks_are_marked_and_others_are_not(tmp_path):
     assert "derived queries" not in rendered(report(evaluated("home_feed")), tmp_path)
 
 
-def test_a_task_without_requests_says_so(tmp_path):
+def test_a_task_without_requests_says_so(tmp_path, no_plots):
     assert "No numbers: no requests in the slice." in rendered(report(empty("search")), tmp_path)
 
 
-def test_header_stages_and_breakdowns_are_there(tmp_path):
+def test_header_stages_and_breakdowns_are_there(tmp_path, no_plots):
     page = Page(rendered(report(notes=["Thin in search."]), tmp_path))
 
     for text in (
@@ -259,7 +265,7 @@ def test_the_same_report_is_the_same_page(tmp_path):
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_number_that_json_cannot_hold_stops_before_anything_is_written(tmp_path, bad):
+def test_a_number_that_json_cannot_hold_stops_before_anything_is_written(tmp_path, no_plots, bad):
     write_report(report(), tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 

@@ -29,9 +29,7 @@ def base_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("models") / MODEL
     toy = ToyRanker()
     signatures = {name: getattr(toy, name) for name in SIGNATURES}
-    tf.saved_model.save(
-        toy, str(base / str(NEWEST)), signatures={**signatures, "serving_default": toy.double}
-    )
+    tf.saved_model.save(toy, str(base / str(NEWEST)), signatures={**signatures, "serving_default": toy.double})
     tf.saved_model.save(toy, str(base / "9"), signatures={"old": toy.double})
     (base / "11.writing").mkdir()
     (base / "12").write_text("a file is no version")

@@ -127,9 +127,7 @@ def write_warmup(version_directory: Path, requests: list[predict_pb2.PredictRequ
             writer.write(log.SerializeToString())
 
 
-def predict_request(
-    signature: str, inputs: dict[str, object], model: str = MODEL
-) -> predict_pb2.PredictRequest:
+def predict_request(signature: str, inputs: dict[str, object], model: str = MODEL) -> predict_pb2.PredictRequest:
     """The request as TensorFlow's own helpers write it; dtypes follow from the values."""
     request = predict_pb2.PredictRequest()
     request.model_spec.name = model

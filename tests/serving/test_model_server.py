@@ -237,8 +237,7 @@ def starts(base_path, spoilt_base_path):
     """A child that starts and one that cannot, side by side because importing TensorFlow takes seconds."""
     with concurrent.futures.ThreadPoolExecutor() as pool:
         futures = {
-            path: pool.submit(start_in_subprocess, path, model_name=MODEL)
-            for path in (base_path, spoilt_base_path)
+            path: pool.submit(start_in_subprocess, path, model_name=MODEL) for path in (base_path, spoilt_base_path)
         }
         yield futures
         if futures[base_path].exception() is None:

@@ -224,9 +224,7 @@ def test_row_form_needs_one_output_value_per_instance(http):
 
 def test_unknown_model_and_version_are_404(http):
     body = {"instances": [1]}
-    assert error(http, 404, body, "/v1/models/half:predict") == (
-        "Servable not found for request: Latest(half)"
-    )
+    assert error(http, 404, body, "/v1/models/half:predict") == ("Servable not found for request: Latest(half)")
     assert error(http, 404, body, f"/v1/models/{MODEL}/versions/9:predict") == (
         f"Servable not found for request: Specific({MODEL}, 9)"
     )

@@ -98,11 +98,7 @@ def next_targets(examples: Examples, k: int, decay: float) -> tuple[np.ndarray, 
     user, kind, item = examples.user[order], task[order], examples.item[order]
     for rank in range(min(k, len(order))):
         stop = len(order) - rank
-        same = (
-            (user[:stop] == user[rank:])
-            & (kind[:stop] == kind[rank:])
-            & ((user[:stop] != MISSING) | (rank == 0))
-        )
+        same = (user[:stop] == user[rank:]) & (kind[:stop] == kind[rank:]) & ((user[:stop] != MISSING) | (rank == 0))
         items[order[:stop][same], rank] = item[rank:][same]
         weights[order[:stop][same], rank] = np.exp(-rank / decay)
     return items, weights
@@ -149,7 +145,7 @@ class WindowBatches:
 
         - `history_*` `[windows, width]`, see `EventIndices.at`;
         - `user` `[windows]`, the index behind the last user where anonymous;
-        - `row` `[examples]`, the window of each, and `position` `[examples]`, how many of its events come before;
+        - `row`, the window of each, and `position`, how many of its events are earlier, both `[examples]`;
         - `item`, `timestamp` (seconds), `weight` `[examples]`, and the columns of `ExampleIndices`.
         """
         for rows, start in self._windows(np.random.default_rng([self.seed, number])):

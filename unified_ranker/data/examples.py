@@ -4,7 +4,7 @@ Histories are not copied into each example. All events of all users lie in one f
 time (`Histories`), and an example holds how many of its user's events came strictly before it
 (`history_length`): a prefix, so nothing that happens later can reach it (design section 4).
 
-Time counts in whole seconds: what happens within one second is simultaneous, and none of it "before" the rest.
+Time counts in whole seconds: what happens within one second is simultaneous, none of it "before" the rest.
 Indices of items and users belong to one prepared log; what identifies a row across logs is its id.
 """
 
@@ -135,7 +135,7 @@ def catalogue_order(log: InteractionLog) -> Ints:
     """Return the rows of the items table by creation time, then id; undated items come first.
 
     An item that is created later therefore never moves an earlier one. An undated item is taken to have
-    always existed, here as among candidates: adding one is a change to the past, and moves the items behind it.
+    always existed, here as among candidates: adding one changes the past, and moves the items behind it.
     """
     created = seconds(log.items["created_at"])
     return np.lexsort((log.items["item_id"].to_numpy(object), created))

@@ -165,7 +165,8 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
 def _frame(path: Path) -> pd.DataFrame:
     """Read what `DataFrame.to_parquet` wrote, with lists as lists, not as the arrays of pandas' reader."""
     frame = pd.read_parquet(path)
-    for name in frame.select_dtypes(object):
-        values = [v.tolist() if isinstance(v, np.ndarray) else v for v in frame[name]]
-        frame[name] = pd.Series(values, frame.index, dtype=object)
+    for name in frame.columns:
+        if pd.api.types.is_object_dtype(frame[name]):
+            values = [v.tolist() if isinstance(v, np.ndarray) else v for v in frame[name]]
+            frame[name] = pd.Series(values, frame.index, dtype=object)
     return frame

@@ -1,8 +1,8 @@
 """Quality features of items as of any moment, counted exactly from the log.
 
 Counts are strictly before the moment asked for (design section 4). `gather` answers single (item, time) pairs
-by binary search; `matrix` answers every item at each time by sweeping once through the log. Both give the same
-bytes.
+by binary search; `matrix` answers every item at each time by sweeping once through the log. Both give the
+same bytes.
 """
 
 from dataclasses import dataclass
@@ -140,9 +140,7 @@ class QualityAsOf:
         """Return the features of all items at `times` `[n]` (seconds), `[n, items, features]`."""
         everything = np.arange(len(self.created_at))[None, :]
         columns = [
-            self._feature(
-                name, [c.matrix(times) for c in self._counts.get(name, ())], everything, times[:, None]
-            )
+            self._feature(name, [c.matrix(times) for c in self._counts.get(name, ())], everything, times[:, None])
             for name in self.features
         ]
         return _stack(columns, (len(times), len(self.created_at)))
@@ -170,11 +168,10 @@ class QualityAsOf:
 def freshness(created_at: Ints, time: Ints, feature: Freshness) -> np.ndarray:
     """Return exp(-age / scale) for times that broadcast, in seconds; 0 where `created_at` is absent.
 
-    It is above 1 for items created after `time`. Such items are no candidates, and stored item vectors need the
-    same formula at any time, because the served graph multiplies them by a factor of the request's time.
+    An item created after `time` counts as just created: it is no candidate then, and must not overflow.
     """
     age = (time - np.where(created_at == NEVER, 0, created_at)) / (feature.scale_days * DAY)
-    return np.where(created_at == NEVER, 0.0, np.exp(-np.clip(age, -MAX_EXPONENT, MAX_EXPONENT)))
+    return np.where(created_at == NEVER, 0.0, np.exp(-np.clip(age, 0, MAX_EXPONENT)))
 
 
 def quality_streams(features: dict[str, QualityFeature], events: EventColumns) -> dict[str, Stream]:

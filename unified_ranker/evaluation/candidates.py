@@ -93,7 +93,5 @@ class CandidateRules:
         if task not in self._engagements:
             examples = self._prepared.examples
             of_task = examples.take(examples.task == task)
-            self._engagements[task] = Engagements(
-                of_task, len(self._prepared.users), len(self._prepared.items)
-            )
+            self._engagements[task] = Engagements(of_task, len(self._prepared.users), len(self._prepared.items))
         return self._engagements[task]

@@ -1,7 +1,6 @@
 """What each user had engaged with as of a moment: positives strictly before it.
 
-The candidate rule excludes by it and the history-based baselines score by it, so that both read the same
-past.
+The candidate rule excludes by it and the history-based baselines score by it, so that both read the same past.
 """
 
 import numpy as np

@@ -29,9 +29,7 @@ class Interval:
     high: float
 
 
-def rank_of_target(
-    scores: npt.NDArray, target: npt.NDArray[np.integer], allowed: npt.NDArray[np.bool_]
-) -> Ranks:
+def rank_of_target(scores: npt.NDArray, target: npt.NDArray[np.integer], allowed: npt.NDArray[np.bool_]) -> Ranks:
     """Return the rank of each request's target among its allowed items; 1 is best.
 
     Ties take the rank that random tie-breaking would give on average: 1 + greater + ties / 2. A scorer that
@@ -55,9 +53,7 @@ def rank_of_target(
         )
     if np.isnan(scores).any():
         rows = np.flatnonzero(np.isnan(scores).any(axis=1))
-        raise ValueError(
-            f"`scores` must not be NaN. Received: NaN in {len(rows)} rows, first in row {rows[0]}."
-        )
+        raise ValueError(f"`scores` must not be NaN. Received: NaN in {len(rows)} rows, first in row {rows[0]}.")
     rows = np.arange(len(target))
     known = target >= 0
     place = np.where(known, target, 0)
@@ -96,8 +92,7 @@ def bootstrap(values: Values, samples: int, seed: int | Sequence[int]) -> Values
         size = min(step, samples - start)
         drawn = random.integers(0, count, size=(size, count), dtype=np.int32)
         drawn += (np.arange(size, dtype=np.int32) * np.int32(count))[:, None]
-        # How often each request was drawn, times the values: one matrix product in place of a gather per
-        # column.
+        # How often each request was drawn, times the values: one matrix product in place of a gather per column.
         times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
         means[start : start + size] = times.astype(np.float32) @ weighed
     return means / count

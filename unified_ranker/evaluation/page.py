@@ -45,9 +45,7 @@ def render(report: Report) -> str:
 
 def _header(report: Report) -> str:
     data = report.data
-    rows = "".join(
-        f"{', ' if n else ''}{count:,} {name}" for n, (name, count) in enumerate(data.rows.items())
-    )
+    rows = "".join(f"{', ' if n else ''}{count:,} {name}" for n, (name, count) in enumerate(data.rows.items()))
     pairs = [
         ("release", report.release),
         ("made", report.created_at),
@@ -62,9 +60,7 @@ def _header(report: Report) -> str:
         ("text encoder", report.text_encoder),
         ("derived tasks", ", ".join(t.task for t in report.evaluation.tasks if t.derived) or "none"),
     ]
-    links = "".join(
-        f'<a href="#task-{n}">{escape(t.task)}</a>' for n, t in enumerate(report.evaluation.tasks)
-    )
+    links = "".join(f'<a href="#task-{n}">{escape(t.task)}</a>' for n, t in enumerate(report.evaluation.tasks))
     described = f'<p class="soft">{escape(report.description)}</p>' if report.description else ""
     return (
         f"<header><h1>{escape(report.project)}</h1>{described}"

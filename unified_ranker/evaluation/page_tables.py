@@ -79,18 +79,14 @@ def stages_table(stages: Sequence[Stage]) -> str:
             f'<td><span class="meter"><i style="width:{share:.0f}%"></i></span></td><td>{memory}</td></tr>'
         )
     total = sum(s.seconds for s in stages)
-    lines.append(
-        f'<tr><th scope="row"><strong>all</strong></th><td>{total:,.1f} s</td><td></td><td></td></tr>'
-    )
+    lines.append(f'<tr><th scope="row"><strong>all</strong></th><td>{total:,.1f} s</td><td></td><td></td></tr>')
     head = '<th scope="col">stage</th><th scope="col">time</th><th></th><th scope="col">peak memory</th>'
     return _table(head, lines, "")
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
     """Return names and values as a definition list."""
-    return (
-        "<dl>" + "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in pairs) + "</dl>"
-    )
+    return "<dl>" + "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in pairs) + "</dl>"
 
 
 def _breakdown_table(slices: Sequence[Slice], scorers: Sequence[str], metric: str) -> str:
@@ -99,8 +95,7 @@ def _breakdown_table(slices: Sequence[Slice], scorers: Sequence[str], metric: st
         by_name: dict[str, Row] = {row.scorer: row for row in part.rows}
         best = max((row.metrics[metric].value for row in part.rows), default=0.0)
         cells = "".join(
-            _cell(by_name[name].metrics[metric], best, below=False) if by_name else "<td></td>"
-            for name in scorers
+            _cell(by_name[name].metrics[metric], best, below=False) if by_name else "<td></td>" for name in scorers
         )
         lines.append(f'<tr><th scope="row">{escape(part.name)}</th><td>{part.requests:,}</td>{cells}</tr>')
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in scorers)

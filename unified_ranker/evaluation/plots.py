@@ -1,8 +1,7 @@
 """Plots of the report, as SVG that takes its colours from the page's style sheet.
 
-matplotlib draws with stand-in colours; afterwards they become CSS variables, so that one picture fits light,
-dark and printed pages. It is imported inside the functions: who evaluates without a report does not wait for
-it.
+matplotlib draws with stand-in colours; afterwards they become CSS variables, so that one picture fits light, dark and
+printed pages. It is imported inside the functions: who evaluates without a report does not wait for it.
 """
 
 import html
@@ -49,9 +48,7 @@ _LONGEST, _LETTER = 26, 0.078
 """Letters that a scorer's name may have beside its bar, and the inches that a letter takes."""
 
 
-def bars(
-    title: str, names: Sequence[str], kinds: Sequence[Kind], values: Sequence[Interval], key: str
-) -> str:
+def bars(title: str, names: Sequence[str], kinds: Sequence[Kind], values: Sequence[Interval], key: str) -> str:
     """Draw one metric of several scorers as horizontal bars with their intervals.
 
     Args:
@@ -138,7 +135,7 @@ def _svg(figure: "Figure", key: str, description: str) -> str:
         figure.savefig(out, format="svg", transparent=True, metadata=blank)
     drawing = out.getvalue()
     # What the page sets itself, or what an element within HTML does not need.
-    drawing = re.sub(r"<(metadata|style)\b.*?</\1>", "", drawing, flags=re.DOTALL)
+    drawing = re.sub(r"<style\b.*?</style>", "", drawing, flags=re.DOTALL)
     drawing = re.sub(r" font-family: [^;\"]*;", "", drawing)
     drawing = drawing.replace("xlink:href", "href")
     drawing = re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{key}-", drawing)

@@ -140,9 +140,7 @@ def _rank(
                 raise ValueError(f"scorer `{scorer.name}`, task `{batch.task[0]}`: {error}") from error
             bar.update(len(batch))
     if unreachable:
-        logger.warning(
-            "%s: targets that were no candidates count as misses: %s", requests.task[0], dict(unreachable)
-        )
+        logger.warning("%s: targets that were no candidates count as misses: %s", requests.task[0], dict(unreachable))
     contenders = [
         Contender(
             name=scorer.name,

@@ -64,8 +64,7 @@ class Report:
         text_encoder: kind of the text encoder, such as `hashed`.
         data: the data behind it.
         evaluation: models against baselines.
-        curves: series by epoch (the first value is epoch 1; None where an epoch has none). Series whose names
-        agree
+        curves: series by epoch (the first value is epoch 1; None where an epoch has none). Series whose names agree
             before a `/` share a plot: `loss/search` and `loss/home_feed` make the plot `loss`.
         stages: the stages of the build in order.
         notes: remarks to show, such as what is thin.

@@ -62,9 +62,7 @@ class _Table:
     All columns share their resamples, so that differences between contenders are paired by request.
     """
 
-    def __init__(
-        self, contenders: Sequence[Contender], values: Values, config: Config, key: list[int]
-    ) -> None:
+    def __init__(self, contenders: Sequence[Contender], values: Values, config: Config, key: list[int]) -> None:
         self._contenders, self._values = contenders, values
         if len(values):
             samples = config.project.evaluation.bootstrap_samples

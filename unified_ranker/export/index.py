@@ -3,6 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from unified_ranker.errors import UserError
 
 DESCRIPTION = "index.json"
 IDS = "ids.json"
+SCANN_LEAST = 16
+"""Items below which ScaNN cannot train its codebooks of 16 centres."""
 
 
 class Index(ABC):
@@ -29,10 +32,10 @@ class ExactSearch(Index):
         self.vectors = np.ascontiguousarray(vectors, np.float32)
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """See `Index.search`; ties go to the lower position."""
+        """See `Index.search`; among the answers, ties go to the lower position."""
         scores = queries.astype(np.float32) @ self.vectors.T
         k = min(k, scores.shape[1])
-        chosen = np.argpartition(-scores, k - 1, axis=1)[:, :k] if k < scores.shape[1] else _everything(scores)
+        chosen = np.argpartition(-scores, k - 1, axis=1)[:, :k]
         values = np.take_along_axis(scores, chosen, 1)
         order = np.lexsort((chosen, -values), axis=1)
         return np.take_along_axis(chosen, order, 1), np.take_along_axis(values, order, 1)
@@ -41,13 +44,17 @@ class ExactSearch(Index):
 class ScannSearch(Index):
     """ScaNN in process: partitions, scores residuals by anisotropic hashing, reorders exactly (arXiv 1908.10396)."""
 
-    def __init__(self, searcher: object) -> None:
-        """Wrap a searcher of `scann.scann_ops_pybind`."""
-        self.searcher = searcher
+    def __init__(self, searcher: Any, items: int, reorder: int) -> None:
+        """Wrap a searcher of `scann.scann_ops_pybind` over `items`; at least `reorder` are scored exactly."""
+        self.searcher, self.items, self.reorder = searcher, items, reorder
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """See `Index.search`."""
-        found, scores = self.searcher.search_batched(queries.astype(np.float32), final_num_neighbors=k)  # type: ignore[attr-defined]
+        """See `Index.search`; where the searched leaves hold too few, the rest of a row has the score NaN."""
+        k = min(k, self.items)
+        # What is not scored exactly cannot be found; twice as many as are wanted keep the recall of the last ones.
+        found, scores = self.searcher.search_batched(
+            queries.astype(np.float32), final_num_neighbors=k, pre_reorder_num_neighbors=max(self.reorder, 2 * k)
+        )
         return np.asarray(found, np.int64), np.asarray(scores, np.float32)
 
 
@@ -57,12 +64,10 @@ def build_index(
     """Write the index of `vectors` `[items, width]` into `directory`; returns its description, which is stored too."""
     items = len(item_ids)
     if isinstance(declared, AutoIndex):
-        declared = ScannIndex(type="scann") if items >= declared.scann_from else ExactIndex(type="exact")
-    if isinstance(declared, ScannIndex):
-        description = _build_scann(directory, vectors, declared)
-    else:
-        description = {"type": "exact"}
-    description |= {"items": items, "width": int(vectors.shape[1])}
+        enough = items >= max(declared.scann_from, SCANN_LEAST)
+        declared = ScannIndex(type="scann") if enough else ExactIndex(type="exact")
+    scann = _build_scann(directory, vectors, declared) if isinstance(declared, ScannIndex) else None
+    description = {**(scann or {"type": "exact"}), "items": items, "width": int(vectors.shape[1])}
     (directory / DESCRIPTION).write_text(json.dumps(description, indent=2), encoding="utf-8")
     (directory / IDS).write_text(json.dumps(list(item_ids)), encoding="utf-8")
     return description
@@ -84,11 +89,17 @@ def load_index(directory: Path, vectors: np.ndarray) -> Index:
         return ExactSearch(vectors)
     from scann.scann_ops.py import scann_ops_pybind
 
-    return ScannSearch(scann_ops_pybind.load_searcher(str(directory)))
+    searcher = scann_ops_pybind.load_searcher(str(directory))
+    return ScannSearch(searcher, description["items"], description["reorder"])
 
 
 def _build_scann(directory: Path, vectors: np.ndarray, declared: ScannIndex) -> dict:
     """Build by ScaNN's own rules of thumb: about √items leaves, a twentieth of them searched."""
+    if len(vectors) < SCANN_LEAST:
+        raise UserError(
+            f"`export/embeddings.yaml`, `index`: ScaNN needs at least {SCANN_LEAST} items. Received: {len(vectors)}. "
+            "Declare `type: exact` or `type: auto`."
+        )
     from scann.scann_ops.py import scann_ops_pybind
 
     leaves = declared.leaves or max(int(np.sqrt(len(vectors))), 1)
@@ -100,9 +111,6 @@ def _build_scann(directory: Path, vectors: np.ndarray, declared: ScannIndex) -> 
         .reorder(declared.reorder)
         .build()
     )
-    searcher.serialize(str(directory))
+    # Relative: the release is written beside its place and renamed.
+    searcher.serialize(str(directory), relative_path=True)
     return {"type": "scann", "leaves": leaves, "leaves_to_search": searched, "reorder": declared.reorder}
-
-
-def _everything(scores: np.ndarray) -> np.ndarray:
-    return np.tile(np.arange(scores.shape[1]), (len(scores), 1))

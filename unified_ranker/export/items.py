@@ -1,6 +1,5 @@
 """The item vectors of a release, and what is shown of items beside them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,48 +7,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unified_ranker.config import Config
 from unified_ranker.data.prepared import Prepared
-from unified_ranker.errors import UserError
-from unified_ranker.tensorflow import tf
-from unified_ranker.towers.item import item_fields
 
 VECTORS = "vectors.parquet"
 CATALOGUE = "catalogue.parquet"
-
-
-def embed_catalogue(saved_model: Path, prepared: Prepared, config: Config) -> np.ndarray:
-    """Embed all items through the exported `embed_items` signature, `[items, dim + quality]`.
-
-    The vectors of a release thus come from the very graph that it serves.
-
-    Raises:
-        UserError: when a vector is not finite or zero; no such release is written.
-    """
-    embed = tf.saved_model.load(str(saved_model)).signatures["embed_items"]
-    parts = [embed(**batch)["item_vector"].numpy() for batch in _batches(prepared, config)]
-    vectors = np.concatenate(parts)
-    broken = ~np.isfinite(vectors).all(1) | (np.linalg.norm(vectors[:, : config.towers.item.dim], axis=1) < 1e-6)
-    if broken.any():
-        examples = ", ".join(prepared.item_ids[broken][:3])
-        raise UserError(
-            f"item vectors must be finite and not zero. Received: {int(broken.sum())} that are not, e.g. {examples}. "
-            "Train again, with a lower `training.learning_rate`, and look at the training curves."
-        )
-    return vectors
-
-
-def _batches(prepared: Prepared, config: Config) -> Iterator[dict[str, tf.Tensor]]:
-    fields = item_fields(prepared.items, config.towers.item)
-    created = np.maximum(prepared.created_at, 0)
-    size = config.export.embeddings.batch_size
-    for start in range(0, len(prepared.items), size):
-        rows = slice(start, start + size)
-        yield {
-            "item_id": tf.constant(prepared.item_ids[rows], tf.string),
-            "created_at": tf.constant(created[rows], tf.int64),
-            **{name: tf.constant(column[rows]) for name, column in fields.items()},
-        }
 
 
 def write_items(directory: Path, item_ids: np.ndarray, vectors: np.ndarray) -> None:

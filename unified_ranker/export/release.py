@@ -132,18 +132,24 @@ def read_manifest(release: Path) -> dict:
     """
     file = release / MANIFEST
     if not file.is_file():
-        near = sorted(p.name for p in release.parent.glob("*") if (p / MANIFEST).is_file()) if release.parent.is_dir() else []
+        near = (
+            sorted(p.name for p in release.parent.glob("*") if (p / MANIFEST).is_file())
+            if release.parent.is_dir()
+            else []
+        )
         found = f"Releases there: {', '.join(near)}." if near else "There is no release beside it."
         raise UserError(
-            f"`{release}` is no release: it holds no {MANIFEST}. {found} Name one, or make one with `unified-ranker build`."
+            f"`{release}` is no release: it holds no {MANIFEST}. {found} "
+            "Name one, or make one with `unified-ranker build`."
         )
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise UserError(f"`{file}` is damaged: {error}. Export again; a release is never edited.") from error
-    if manifest.get("format") != FORMAT:
+    found_format = manifest.get("format") if isinstance(manifest, dict) else None
+    if found_format != FORMAT:
         raise UserError(
-            f"`{file}` has format {manifest.get('format')!r}; this version of unified_ranker reads {FORMAT}. "
+            f"`{file}` has format {found_format!r}; this version of unified_ranker reads {FORMAT}. "
             "Install the version that wrote it, or export again."
         )
     return manifest
@@ -151,13 +157,18 @@ def read_manifest(release: Path) -> dict:
 
 def git_commit() -> str | None:
     """Return the commit of the engine's checkout, with "-dirty" for local changes; None outside a checkout."""
-    here = Path(__file__).parent
     try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
-        status = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True)
+        # An engine that is installed below another repository's checkout is no file of it.
+        _git("ls-files", "--error-unmatch", Path(__file__).name)
+        head, status = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return head.stdout.strip() + ("-dirty" if status.stdout.strip() else "")
+    return head + ("-dirty" if status else "")
+
+
+def _git(*arguments: str) -> str:
+    here = Path(__file__).parent
+    return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _library_versions() -> dict[str, str]:

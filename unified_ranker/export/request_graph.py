@@ -2,32 +2,28 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from unified_ranker.data.examples import MISSING
+from unified_ranker.lookups import imputer_of
 from unified_ranker.ranker import UnifiedRanker
-from unified_ranker.tasks.imputation import Imputer, RequestFields
+from unified_ranker.tasks.imputation import RequestFields
 from unified_ranker.tensorflow import tf
+from unified_ranker.towers.lookup import string_table
 
 TEXT_FIELDS = ("user_id", "task", "query", "source_item_id", "query_item_id", "country")
 HISTORY_TEXT_FIELDS = ("history_item_id", "history_event_type", "history_task")
 
 
 def request_signature() -> dict[str, tf.TensorSpec]:
-    """Return the request's fields: "" and 0 stand for absent, history is `[batch, events]`, oldest first."""
+    """Return the request's fields: "" and 0 stand for absent, history is `[batch, events]`, oldest first.
+
+    Seconds since 1970 are the unit of times. Places of the history whose item is "" are skipped, wherever they are.
+    """
     spec = {name: tf.TensorSpec([None], tf.string, name=name) for name in TEXT_FIELDS}
     spec["timestamp"] = tf.TensorSpec([None], tf.int64, name="timestamp")
     spec |= {name: tf.TensorSpec([None, None], tf.string, name=name) for name in HISTORY_TEXT_FIELDS}
     spec["history_timestamp"] = tf.TensorSpec([None, None], tf.int64, name="history_timestamp")
     spec["history_value"] = tf.TensorSpec([None, None], tf.float32, name="history_value")
     return spec
-
-
-def string_table(keys: np.ndarray, default: int) -> tf.lookup.StaticHashTable:
-    """Map `keys` `[n]` to their positions, anything else to `default`."""
-    # A table needs an entry; no key can hold a null byte at its end only by accident.
-    names = tf.constant(keys.astype(object) if len(keys) else np.array(["\0"], object), tf.string)
-    values = tf.range(len(keys), dtype=tf.int64) if len(keys) else tf.constant([default], tf.int64)
-    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(names, values), default)
 
 
 @dataclass(frozen=True)
@@ -43,18 +39,19 @@ class RequestGraph(tf.Module):
     """Looks requests up against the release's catalogue.
 
     Events at or after the request's time are cut (design section 4), then all but the last `history_length`. A request
-    without a time is made now. An event on an item that the catalogue lacks keeps its place, with an empty vector.
+    without a time is made now. An event on an item that the catalogue lacks keeps its place, with an empty vector. A
+    value that is not finite is taken for absent.
     """
 
     def __init__(self, model: UnifiedRanker) -> None:
         """Build over the model's catalogue."""
         super().__init__(name="request_graph")
         catalogue = model.catalogue
-        self.items = string_table(catalogue.item_ids, -1)
-        self.users = string_table(catalogue.user_ids, -1)
+        self.items = string_table(catalogue.item_ids, first=0, default=MISSING)
+        self.users = string_table(catalogue.user_ids, first=0, default=MISSING)
         self.unknown_user = len(catalogue.user_ids)
         self.length = model.config.towers.user.history_length
-        self.imputer = Imputer(model.config.tasks, catalogue.titles, catalogue.user_countries)
+        self.imputer = imputer_of(model)
         self.tables = [
             self.items, self.users, model.categories.lookup, model.context_tower.tasks.lookup,
             model.user_tower.tasks.lookup, model.user_tower.event_types.lookup,
@@ -77,7 +74,7 @@ class RequestGraph(tf.Module):
             RequestFields(
                 fields["task"], fields["query"], self.items.lookup(fields["source_item_id"]), fields["country"]
             ),
-            tf.where(some, newest["item"], -1),
+            tf.where(some, newest["item"], MISSING),
             user,
         )
         inputs = {
@@ -110,13 +107,13 @@ class RequestGraph(tf.Module):
             padded = tf.pad(fields[name], [[0, 0], [0, 1]], constant_values=blank)
             return tf.where(present, tf.gather(padded, rows, batch_dims=1), tf.constant(blank, padded.dtype))
 
-        timestamp = pick("history_timestamp", 0)
+        timestamp, value = pick("history_timestamp", 0), pick("history_value", 0.0)
         earlier = tf.concat([timestamp[:, :1], timestamp[:, :-1]], 1)
         return {
-            "item": tf.where(present, self.items.lookup(pick("history_item_id", "")), -1),
+            "item": tf.where(present, self.items.lookup(pick("history_item_id", "")), MISSING),
             "event_type": self._event_types(pick("history_event_type", "")),
             "task": self._history_tasks(pick("history_task", "")),
             "gap": tf.where(present, timestamp - earlier, 0),
-            "value": pick("history_value", 0.0),
+            "value": tf.where(tf.math.is_finite(value), value, 0.0),
             "timestamp": timestamp,
         }, kept

@@ -1,6 +1,7 @@
 """Writes the SavedModel that TF Serving loads, and the requests that warm it up."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from unified_ranker.ranker import UnifiedRanker
 from unified_ranker.tensorflow import tf
 
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
+WARMED = ("encode", "rank_encoded", "rank")
+"""Signatures that are warmed up; `encode` and `rank_encoded` are what the ranking service calls."""
 
 
 def save_model(model: UnifiedRanker, vectors: np.ndarray, directory: Path) -> None:
@@ -23,18 +26,20 @@ def save_model(model: UnifiedRanker, vectors: np.ndarray, directory: Path) -> No
 
 
 def write_warmup(directory: Path, prepared: Prepared, examples: Examples, config: Config, model_name: str) -> int:
-    """Write recorded requests of every task to the SavedModel's warm-up file; returns how many.
+    """Write recorded requests of every task to the warm-up file of the SavedModel in `directory`; returns how many.
 
-    Each record is one Predict call of a batch size in `warmup_batch_sizes`, so that all sizes are traced and allocated
-    before the version serves (TF Serving takes 1,000 records at most).
+    Each record is one Predict call: the signatures that services call, by turns, each in the batch sizes of
+    `warmup_batch_sizes`, so that all are traced and allocated before the version serves (TF Serving takes 1,000
+    records at most).
     """
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
     target = directory / WARMUP
     target.parent.mkdir(parents=True, exist_ok=True)
+    encode = tf.saved_model.load(str(directory)).signatures["encode"]
     written = 0
     with tf.io.TFRecordWriter(str(target)) as writer:
-        for signature, arrays in _recorded(prepared, examples, config):
+        for signature, arrays in _recorded(prepared, examples, config, encode):
             request = predict_pb2.PredictRequest()
             request.model_spec.name, request.model_spec.signature_name = model_name, signature
             for name, array in arrays.items():
@@ -45,20 +50,24 @@ def write_warmup(directory: Path, prepared: Prepared, examples: Examples, config
     return written
 
 
-def _recorded(prepared: Prepared, examples: Examples, config: Config) -> Iterator[tuple[str, Arrays]]:
+def _recorded(
+    prepared: Prepared, examples: Examples, config: Config, encode: Callable[..., dict[str, tf.Tensor]]
+) -> Iterator[tuple[str, Arrays]]:
     rng = np.random.default_rng(config.project.seed)
-    sizes = config.export.serving.warmup_batch_sizes
-    count = config.export.serving.warmup_requests
-    for number in range(count):
-        size = sizes[number % len(sizes)]
-        rows = examples.take(rng.choice(len(examples), size, replace=len(examples) < size))
-        arrays = request_arrays(rows, prepared, config.towers.user.history_length)
-        if number % 2:
-            yield "encode", arrays
-        else:
-            candidates = min(len(prepared.items), max(t.serving.candidates for t in config.tasks.values()))
-            ids = np.tile(prepared.item_ids[rng.permutation(len(prepared.items))[:candidates]], (size, 1))
-            yield "rank", {**arrays, "candidate_ids": ids}
+    calls = list(itertools.product(config.export.serving.warmup_batch_sizes, WARMED))
+    most = min(len(prepared.items), max(t.serving.candidates for t in config.tasks.values()))
+    of_task = [np.flatnonzero(examples.task == task) for task in np.unique(examples.task)]
+    for number in range(config.export.serving.warmup_requests):
+        size, signature = calls[number % len(calls)]
+        rows = [rng.choice(of_task[(number + place) % len(of_task)]) for place in range(size)]
+        arrays = request_arrays(examples.take(np.array(rows)), prepared, config.towers.user.history_length)
+        if signature == "rank_encoded":
+            encoded = encode(**{name: tf.constant(array) for name, array in arrays.items()})
+            arrays = {name: value.numpy() for name, value in encoded.items() if name.startswith("state_")}
+        if signature != "encode":
+            candidates = prepared.item_ids[rng.permutation(len(prepared.items))[:most]]
+            arrays = {**arrays, "candidate_ids": np.tile(candidates, (size, 1))}
+        yield signature, arrays
 
 
 def known_requests(examples: Examples) -> Examples:

@@ -36,12 +36,13 @@ class QualityTable(tf.Module):
             np.concatenate([catalogue.quality, catalogue.quality_unseen[None]]), trainable=False, dtype=tf.float32
         )
         self.created = tf.Variable(np.append(catalogue.created_at, NEVER), trainable=False, dtype=tf.int64)
-        self.unseen = tf.constant(catalogue.quality_unseen, tf.float32)
 
     def at(self, indices: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
         """Return quality `[batch, n, features]` of items `[batch, n]` (-1 = unknown) at times `[batch]` (seconds)."""
         rows = tf.where(indices < 0, tf.shape(self.table, tf.int64)[0] - 1, indices)
-        return self._fresh(tf.gather(self.table, rows), tf.gather(self.created, rows), time[:, None])
+        # An item created later is no candidate; like `data.quality.freshness`, it counts as just created.
+        created = tf.minimum(tf.gather(self.created, rows), time[:, None])
+        return self._fresh(tf.gather(self.table, rows), created, time[:, None])
 
     def stored(self, known: tf.Tensor, created: tf.Tensor) -> tf.Tensor:
         """Return the part of the item vector `[n, features]`: items at table rows `known` `[n]` (-1 = a new item)."""
@@ -73,22 +74,24 @@ class ServedModel(tf.Module):
         """Build over a trained model and the vectors of its catalogue, `[items, dim]`."""
         super().__init__(name="unified_ranker")
         config, catalogue = model.config, model.catalogue
-        self.dim, self.heads = config.towers.item.dim, config.heads
+        self.heads = config.heads
         self.requests = RequestGraph(model)
         self.quality = QualityTable(config, catalogue)
         self.vectors = tf.Variable(
             np.concatenate([vectors, np.zeros_like(vectors[:1])]), trainable=False, dtype=tf.float32
         )
         self.item_ids = tf.Variable(catalogue.item_ids.astype(object), trainable=False, dtype=tf.string)
-        self.tracked = [*model.variables]
-        # Kept out of TensorFlow's tracking: saving a Keras model would trace its training code too.
-        self._hidden = {"model": model}
+        self.weights = [*model.variables]
+        # Behind a function, which TensorFlow does not track: a Keras model would be saved with its training code.
+        self._model = lambda: model
         self._set_candidate_rules(config)
 
     def _set_candidate_rules(self, config: Config) -> None:
         tasks = list(config.tasks.values())
-        self.candidates = tf.constant([max(t.serving.candidates for t in tasks)] + [t.serving.candidates for t in tasks])
-        self.most_candidates = int(tf.reduce_max(self.candidates))
+        self.candidates = tf.constant(
+            [max(t.serving.candidates for t in tasks)] + [t.serving.candidates for t in tasks]
+        )
+        self.limits = tf.constant([max(t.serving.limit for t in tasks)] + [t.serving.limit for t in tasks])
         self.engagements = [
             (number, name, positive.event_type, positive.min_value)
             for number, (name, task) in enumerate(config.tasks.items(), start=1)
@@ -116,41 +119,46 @@ class ServedModel(tf.Module):
         return self._rank(state, self.requests.items.lookup(candidates))
 
     def recommend(self, **inputs: tf.Tensor) -> Tensors:
-        """Answer from the whole catalogue: `item_ids` and `scores` `[batch, max(limit)]`, "" and -inf behind the end."""
-        limit = inputs.pop("limit")
+        """Answer from the whole catalogue: `item_ids` and `scores` `[batch, limit]`, "" and -inf behind the end.
+
+        The width is the highest limit of the batch, or the number of items where that is less. A limit of 0 stands for
+        the task's own.
+        """
+        given = inputs.pop("limit")
         request, state = self._encode(inputs)
-        count = tf.shape(self.item_ids)[0]
+        count, task = tf.shape(self.item_ids)[0], state["task"]
+        limit = tf.where(given > 0, given, tf.gather(self.limits, task))
+        candidates = tf.maximum(tf.gather(self.candidates, task), limit)
         scores = tf.matmul(self._query_vector(state), self._stored_vectors(), transpose_b=True)
         scores = tf.where(self._allowed(inputs, request), scores, -np.inf)
-        retrieved, chosen = tf.math.top_k(scores, tf.minimum(self.most_candidates, count))
-        own = tf.range(tf.shape(chosen)[1])[None] < tf.gather(self.candidates, state["task"])[:, None]
+        retrieved, chosen = tf.math.top_k(scores, tf.minimum(tf.reduce_max(candidates), count))
+        own = tf.range(tf.shape(chosen)[1])[None] < candidates[:, None]
         ranked = self._rank(state, tf.cast(chosen, tf.int64))["score"]
         ranked = tf.where(own & (retrieved > -np.inf), ranked, -np.inf)
-        wanted = tf.maximum(tf.reduce_max(limit), 0)
-        best, place = tf.math.top_k(ranked, tf.minimum(wanted, tf.shape(ranked)[1]))
+        best, place = tf.math.top_k(ranked, tf.minimum(tf.reduce_max(limit), count))
         ids = tf.gather(self.item_ids, tf.gather(chosen, place, batch_dims=1))
         answered = (best > -np.inf) & (tf.range(tf.shape(best)[1])[None] < limit[:, None])
         return {"item_ids": tf.where(answered, ids, ""), "scores": tf.where(answered, best, -np.inf)}
 
     def embed_items(self, **fields: tf.Tensor) -> Tensors:
         """Embed items from their fields: `item_vector` `[batch, dim + quality]`, also for ids never seen."""
-        model = self._hidden["model"]
+        model = self._model()
         index = self.requests.items.lookup(fields["item_id"])
         vectors = model.item_tower(model.item_tower.encode(fields, index))
-        created = tf.where(fields["created_at"] > 0, fields["created_at"], NEVER)
+        created = tf.where(fields["created_at"] == 0, NEVER, fields["created_at"])
         return {"item_vector": tf.concat([vectors, self.quality.stored(index, created)], 1)}
 
     # --- their parts ----------------------------------------------------------------------------------------------
 
     def _encode(self, fields: Tensors) -> tuple[LookedUp, Tensors]:
-        model = self._hidden["model"]
+        model = self._model()
         request = self.requests(fields)
         inputs = {**request.inputs, "query_vector": model.text(request.query)}
         state = encode_requests(model, self.vectors, inputs)
         return request, {**state, "timestamp": inputs["timestamp"]}
 
     def _query_vector(self, state: Tensors) -> tf.Tensor:
-        weights = tf.gather(self._hidden["model"].quality_weights, state["task"])
+        weights = tf.gather(self._model().quality_weights, state["task"])
         return tf.concat([state["embedding"], weights * self.quality.decay(state["timestamp"])], 1)
 
     def _stored_vectors(self) -> tf.Tensor:
@@ -158,7 +166,7 @@ class ServedModel(tf.Module):
         return tf.concat([self.vectors[:-1], self.quality.stored(known, self.quality.created[:-1])], 1)
 
     def _rank(self, state: Tensors, indices: tf.Tensor) -> Tensors:
-        model = self._hidden["model"]
+        model = self._model()
         rows = tf.where(indices < 0, tf.shape(self.vectors, tf.int64)[0] - 1, indices)
         quality = self.quality.at(indices, state["timestamp"])
         score, logits, retrieval = model.rank(state, tf.gather(self.vectors, rows), quality)
@@ -168,17 +176,17 @@ class ServedModel(tf.Module):
 
     def _allowed(self, fields: Tensors, request: LookedUp) -> tf.Tensor:
         """Return the candidates `[batch, items]`: they exist, are not the source or query item, nor engaged with."""
-        inputs, count = request.inputs, tf.shape(self.item_ids, tf.int64)[0]
+        inputs = request.inputs
         allowed = self.quality.created[None, :-1] <= inputs["timestamp"][:, None]
         history = self.requests.items.lookup(fields["history_item_id"])
         engaged = tf.where(self._engaged(fields, inputs), history, -1)
-        given = self.requests.items.lookup(fields["source_item_id"])
-        banned = tf.concat([inputs["source"][:, None], given[:, None], request.query_item[:, None], engaged], 1)
+        # The source item that was given: an imputed one may answer, as in evaluation.
+        source = self.requests.items.lookup(fields["source_item_id"])
+        banned = tf.concat([source[:, None], request.query_item[:, None], engaged], 1)
         rows = tf.repeat(tf.range(tf.shape(banned, tf.int64)[0])[:, None], tf.shape(banned)[1], 1)
         known = banned >= 0
         places = tf.stack([tf.boolean_mask(rows, known), tf.boolean_mask(banned, known)], 1)
         hits = tf.scatter_nd(places, tf.ones(tf.shape(places)[0], tf.int32), tf.shape(allowed, tf.int64))
-        tf.debugging.assert_equal(tf.shape(allowed, tf.int64)[1], count)
         return allowed & (hits == 0)
 
     def _engaged(self, fields: Tensors, inputs: Tensors) -> tf.Tensor:

@@ -1,4 +1,7 @@
-"""Walks the chain of a release and names its first broken link: manifest, files, vectors, model, index, parent."""
+"""Walks the chain of a release and names its first broken link.
+
+The links are: manifest, configuration, files, vectors, model, index, report, parent.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -31,15 +34,16 @@ def verify(release: Path) -> list[str]:
             lines.append(f"{name}: {check()}")
         except UserError as error:
             raise BrokenLinkError(f"`{release}`: broken link `{name}`: {error}") from error
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise BrokenLinkError(f"`{release}`: broken link `{name}`: {type(error).__name__}: {error}") from error
     return lines
 
 
 def _links(release: Path) -> Iterator[Link]:
-    manifest = read_manifest(release)
     layout = Layout(release)
-    yield "manifest", lambda: f"format {manifest['format']}, release {manifest['version']}"
+    yield "manifest", lambda: _manifest(read_manifest(release))
+    # The link before has read it, or the walk has ended there.
+    manifest = read_manifest(release)
     yield "configuration", lambda: _configuration(manifest)
     yield "files", lambda: _files(layout, manifest)
     yield "vectors", lambda: _vectors(layout, manifest)
@@ -47,6 +51,10 @@ def _links(release: Path) -> Iterator[Link]:
     yield "index", lambda: _index(layout, manifest)
     yield "report", lambda: _report(layout, manifest)
     yield "parent", lambda: _parent(release, manifest)
+
+
+def _manifest(manifest: dict) -> str:
+    return f"format {manifest['format']}, release {manifest['version']}"
 
 
 def _configuration(manifest: dict) -> str:
@@ -98,6 +106,7 @@ def _index(layout: Layout, manifest: dict) -> str:
     items, _ = read_items(layout.items)
     _same("version of the index", manifest["versions"]["index"], manifest["version"])
     _same("width of the index", description["width"], manifest["vector_width"])
+    _same("items of the index", description["items"], len(items))
     if ids != list(items):
         raise UserError("index and vectors must list the same items in the same order.")
     return f"{description['type']}, {description['items']} items"

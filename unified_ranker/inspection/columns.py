@@ -154,9 +154,7 @@ def _category(name: str, values: pd.Series, known: str) -> Finding:
             f"and make up {percent(covered)} of the rows with one; rarer ones count as unknown{known}"
         )
         return Finding(name, "category", why, min_count=RARE)
-    return Finding(
-        name, None, f"nearly every value is its own: {distinct:,} distinct in {len(values):,} rows"
-    )
+    return Finding(name, None, f"nearly every value is its own: {distinct:,} distinct in {len(values):,} rows")
 
 
 def _lists(name: str, values: pd.Series, known: str) -> Finding:
@@ -178,12 +176,10 @@ def _number(name: str, values: pd.Series, known: str) -> Finding:
     if distinct < 2:
         return Finding(name, None, f"one and the same number everywhere{known}")
     whole = bool((numbers == np.floor(numbers)).all())
-    if whole and distinct == len(numbers) > 2 and numbers.max() - numbers.min() == distinct - 1:
+    if whole and distinct == len(numbers) > FEW and numbers.max() - numbers.min() == distinct - 1:
         return Finding(name, None, "a running number")
     low, half, high = (float(q) for q in np.quantile(numbers, [0.0, 0.5, 0.99]))
     seen = f"half are below {half:g}, 1 % above {high:g}"
     if low >= 0 and high > HEAVY_TAIL * max(half, 1.0 if half == 0 else 0.0):
-        return Finding(
-            name, "number", f"a number with a long tail, so by its logarithm: {seen}{known}", log=True
-        )
+        return Finding(name, "number", f"a number with a long tail, so by its logarithm: {seen}{known}", log=True)
     return Finding(name, "number", f"a number: {seen}{known}")

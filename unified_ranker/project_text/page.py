@@ -52,7 +52,5 @@ class YamlPage:
 def flow(value: Any) -> str:
     """Return a value as YAML on one line."""
     # In a list, a scalar comes without the document end mark that YAML puts after a bare one.
-    dumped = yaml.safe_dump(
-        [value], default_flow_style=True, sort_keys=False, allow_unicode=True, width=float("inf")
-    )
+    dumped = yaml.safe_dump([value], default_flow_style=True, sort_keys=False, allow_unicode=True, width=float("inf"))
     return str(dumped).strip()[1:-1]

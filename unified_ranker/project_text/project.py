@@ -31,9 +31,7 @@ def project_page(facts: Facts) -> str:
         page.entry(key, value)
     if found.left_out:
         left = ", ".join(f"`{t}`" for t in found.left_out)
-        page.note(
-            f"Not declared in tasks/: {left}. All its events are anonymous signals of an item's quality."
-        )
+        page.note(f"Not declared in tasks/: {left}. All its events are anonymous signals of an item's quality.")
     page.put("seed", 7)
     page.note("By time: the first 80 % of the labelled events, then 10 % to choose by, then 10 % to measure.")
     page.put("split", {"train": 0.8, "validation": 0.1, "fit_on": "train_and_validation"})
@@ -64,11 +62,7 @@ def embeddings_page(facts: Facts) -> str:
     page = YamlPage()
     page.note("Item vectors and the index over them.")
     page.put("batch_size", 1024)
-    kind = (
-        "exact search is fast enough"
-        if facts.items < INDEX_FROM
-        else "ScaNN finds the best without scoring all"
-    )
+    kind = "exact search is fast enough" if facts.items < INDEX_FROM else "ScaNN finds the best without scoring all"
     page.note(f"{facts.items:,} items: {kind}. The choice is made anew at each export.")
     page.put("index", {"type": "auto", "scann_from": INDEX_FROM})
     return page.text()

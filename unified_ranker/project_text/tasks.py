@@ -103,8 +103,7 @@ def _shares(surface: Surface) -> str:
     if surface.kind == "more_like_this":
         return f"{percent(surface.source_share)} of the positives have one"
     return (
-        f"{percent(surface.query_share)} of the positives have a query, "
-        f"{percent(surface.source_share)} a source item"
+        f"{percent(surface.query_share)} of the positives have a query, {percent(surface.source_share)} a source item"
     )
 
 
@@ -162,9 +161,7 @@ def _imputation(page: YamlPage, surface: Surface, facts: Facts) -> None:
     else:
         page.note("There is neither a query nor a source item to make one from.")
     if user_countries:
-        page.note(
-            f"{percent(user_countries)} of users have a country, which stands in where the event has none."
-        )
+        page.note(f"{percent(user_countries)} of users have a country, which stands in where the event has none.")
     else:
         page.note("No user has a country, so none can stand in where the event has none.")
     page.put(
@@ -193,9 +190,7 @@ def _serving(page: YamlPage, items: int) -> None:
     wanted = CANDIDATES_LARGE if items > LARGE_CATALOGUE else CANDIDATES
     candidates = min(wanted, items)
     which = "all items" if candidates == items else f"the best {candidates:,} of {items:,} items"
-    page.note(
-        f"Retrieval hands {which} to the ranker; an answer has `limit` items unless the request says so."
-    )
+    page.note(f"Retrieval hands {which} to the ranker; an answer has `limit` items unless the request says so.")
     page.put("serving", {"candidates": candidates, "limit": min(10, candidates)})
 
 

@@ -32,9 +32,7 @@ def user_page(facts: Facts) -> str:
     page.put("history_length", length)
     page.put("encoder", {"type": "transformer", "layers": 2, "heads": 2, "dropout": 0.2})
     _features(page, "profile", facts.user_columns, "users", inputs=False)
-    queries = sum(s.query_share * s.events for s in found.surfaces) / max(
-        sum(s.events for s in found.surfaces), 1
-    )
+    queries = sum(s.query_share * s.events for s in found.surfaces) / max(sum(s.events for s in found.surfaces), 1)
     if queries < 0.5:
         page.note(
             f"Most of the events answer no query, so what the user does next on the surface is learnt too: "
@@ -42,9 +40,7 @@ def user_page(facts: Facts) -> str:
         )
         page.put("objective", {"k": NEXT_K, "decay": 2.0})
     else:
-        page.note(
-            "Most of the events answer a query, and the next one answers another: only the next is learnt."
-        )
+        page.note("Most of the events answer a query, and the next one answers another: only the next is learnt.")
         page.put("objective", {"k": 1})
     return page.text()
 
@@ -52,9 +48,7 @@ def user_page(facts: Facts) -> str:
 def context_page(facts: Facts) -> str:
     """Return the text of towers/context.yaml."""
     surfaces, page = facts.events.surfaces, YamlPage()
-    page.note(
-        "The context tower: what is known about the request itself. Only fields that the log fills are read."
-    )
+    page.note("The context tower: what is known about the request itself. Only fields that the log fills are read.")
     titled = facts.titles and any(s.kind == "more_like_this" for s in surfaces)
     several = len(surfaces) > 1
     queries = [s.task for s in surfaces if s.query_share > 0]
@@ -93,13 +87,9 @@ def context_page(facts: Facts) -> str:
 def item_page(facts: Facts) -> str:
     """Return the text of towers/item.yaml."""
     page = YamlPage()
-    page.note(
-        "The item tower: an item is its id plus what is known of it, which carries items nobody touched yet."
-    )
+    page.note("The item tower: an item is its id plus what is known of it, which carries items nobody touched yet.")
     page.put("dim", 64)
-    page.note(
-        "Ids are masked in training as often as unseen items are served, which is estimated from the log."
-    )
+    page.note("Ids are masked in training as often as unseen items are served, which is estimated from the log.")
     page.put("id_mask_rate", "auto")
     _features(page, "features", facts.item_columns, "items", inputs=True)
     page.note("One encoder for titles and queries, in every tower.")
@@ -111,9 +101,7 @@ def item_page(facts: Facts) -> str:
 def ranker_page(facts: Facts, heads: int) -> str:
     """Return the text of towers/ranker.yaml for a model of `heads` outputs."""
     tasks, page = len(facts.events.surfaces), YamlPage()
-    page.note(
-        "The multi-task ranking head: crossed features, experts gated by task (MMoE), one output per head."
-    )
+    page.note("The multi-task ranking head: crossed features, experts gated by task (MMoE), one output per head.")
     page.put("hidden", 64)
     experts = 4 if tasks > 1 or heads > 1 else 1
     page.note(f"{tasks} tasks and {heads} heads share {experts} experts.")
@@ -143,9 +131,7 @@ def _features(page: YamlPage, key: str, columns: Iterable[Finding], table: str, 
     chosen: list[tuple[Finding, dict[str, object]]] = []
     for column in columns:
         if column.type is None or (column.type in ("text", "categories") and not inputs):
-            why = (
-                column.why if column.type is None else f"{column.why}; a profile takes categories and numbers"
-            )
+            why = column.why if column.type is None else f"{column.why}; a profile takes categories and numbers"
             page.note(f"Left out: `{column.column}` ({why}).")
         elif inputs and not INPUT_NAME.fullmatch(column.column):
             page.note(
@@ -188,9 +174,7 @@ def _quality(page: YamlPage, facts: Facts) -> None:
         page.entry("rating", {"type": "mean_value", "prior": 10})
     elif found.valued_types:
         types = ", ".join(f"`{t}`" for t in found.valued_types)
-        page.note(
-            f"No mean of values: those of {types} are strengths of an event, not opinions of an item.", 2
-        )
+        page.note(f"No mean of values: those of {types} are strengths of an event, not opinions of an item.", 2)
     if found.age_days is not None:
         scale = freshness_scale(found.age_days)
         page.note(
@@ -207,9 +191,7 @@ def signal_features(signals: Iterable[EventKind]) -> list[tuple[str, list[str], 
     for kind in signals:
         counts[kind.event_type] = counts.get(kind.event_type, 0) + kind.events
     if len(counts) > MAX_SIGNALS:
-        return [
-            ("signals", list(counts), f"{sum(counts.values()):,} anonymous events of {len(counts)} types")
-        ]
+        return [("signals", list(counts), f"{sum(counts.values()):,} anonymous events of {len(counts)} types")]
     out: dict[str, tuple[str, list[str], str]] = {}
     for event_type, count in counts.items():
         name, number = f"{slug(event_type)}_popularity", 2

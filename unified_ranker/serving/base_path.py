@@ -4,9 +4,7 @@ from pathlib import Path
 
 from unified_ranker.errors import UserError
 
-_REMEDY = (
-    "Give a release, or the directory above `<version>/saved_model.pb` that `unified-ranker export` wrote."
-)
+_REMEDY = "Give a release, or the directory above `<version>/saved_model.pb` that `unified-ranker export` wrote."
 
 
 def resolve_base_path(path: Path | str) -> Path:

@@ -173,27 +173,25 @@ class ModelClient:
             timeout: seconds.
 
         Raises:
-            ModelServerError: DEADLINE_EXCEEDED, with what was last seen.
+            ModelServerError: DEADLINE_EXCEEDED, with what was last seen; or what waiting will not mend, as it came.
         """
         deadline = time.monotonic() + timeout
-        seen = "nothing"
+        seen = "no answer"
         while (remaining := deadline - time.monotonic()) > 0:
             try:
                 statuses = self._status(remaining, wait_for_ready=True)
             except ModelServerError as error:
-                if error.code not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND):
+                if error.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND):
                     seen = f"{error.code.name}: {error.details}"
-                    break
-                seen = f"{error.code.name}: {error.details}"
+                elif error.code is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                    raise
             else:
                 available = [status.version for status in statuses if status.state == "AVAILABLE"]
                 if available:
                     return max(available)
                 seen = ", ".join(f"version {s.version} {s.state} {s.error}".rstrip() for s in statuses)
             time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
-        raise self._error(
-            grpc.StatusCode.DEADLINE_EXCEEDED, f"not AVAILABLE within {timeout:g} s; last seen: {seen}"
-        )
+        raise self._error(grpc.StatusCode.DEADLINE_EXCEEDED, f"not AVAILABLE within {timeout:g} s; last seen: {seen}")
 
     def close(self) -> None:
         """Close the connection."""

@@ -37,9 +37,7 @@ _OPTIONS = [
 Response = TypeVar("Response")
 
 
-def start_grpc_server(
-    model_versions: ModelVersions, address: str, executor: Executor
-) -> tuple[grpc.Server, int]:
+def start_grpc_server(model_versions: ModelVersions, address: str, executor: Executor) -> tuple[grpc.Server, int]:
     """Start the gRPC server.
 
     Args:
@@ -54,9 +52,7 @@ def start_grpc_server(
         UserError: the address cannot be bound.
     """
     server = grpc.server(executor, options=_OPTIONS)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionService(model_versions), server
-    )
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(model_versions), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(model_versions), server)
     try:
         port = server.add_insecure_port(address)
@@ -101,9 +97,7 @@ def get_model_status(
         ServingError: NOT_FOUND for an unknown model or version.
     """
     served = model_versions.statuses(_model_spec(request))
-    return get_model_status_pb2.GetModelStatusResponse(
-        model_version_status=[version.to_proto() for version in served]
-    )
+    return get_model_status_pb2.GetModelStatusResponse(model_version_status=[version.to_proto() for version in served])
 
 
 def _model_spec(request: Any) -> model_pb2.ModelSpec:
@@ -121,9 +115,7 @@ def _answering(
     def answer(service: Any, request: Any, context: grpc.ServicerContext) -> Response:
         remaining = context.time_remaining()
         if remaining is not None and remaining <= 0:
-            context.abort(
-                grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed while the request was queued"
-            )
+            context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed while the request was queued")
         try:
             return method(service, request, context)
         except ServingError as error:

@@ -162,9 +162,7 @@ def run(
 
     previous = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        with EmbeddedModelServer(
-            base_path, model_name, host, grpc_port, rest_port, allow_non_loopback
-        ) as server:
+        with EmbeddedModelServer(base_path, model_name, host, grpc_port, rest_port, allow_non_loopback) as server:
             if on_ready is not None:
                 on_ready(server)
             stop.wait()
@@ -188,9 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.grpc_port,
             options.rest_port,
             options.allow_non_loopback,
-            on_ready=lambda server: _report(
-                grpc_address=server.grpc_address, rest_address=server.rest_address
-            ),
+            on_ready=lambda server: _report(grpc_address=server.grpc_address, rest_address=server.rest_address),
             stop_event=stop,
         )
     except UserError as error:
@@ -201,17 +197,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m unified_ranker.serving.model_server", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m unified_ranker.serving.model_server", description=__doc__)
     parser.add_argument("base_path", type=Path, help="directory of <version>/saved_model.pb, or a release")
     parser.add_argument("--model-name", default="unified_ranker", help="the name that requests give")
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     parser.add_argument("--grpc-port", type=int, default=DEFAULT_GRPC_PORT, help="0 takes a free port")
     parser.add_argument("--rest-port", type=int, default=DEFAULT_REST_PORT, help="0 takes a free port")
-    parser.add_argument(
-        "--allow-non-loopback", action="store_true", help="let other machines reach the server"
-    )
+    parser.add_argument("--allow-non-loopback", action="store_true", help="let other machines reach the server")
     parser.add_argument("--stop-with-stdin", action="store_true", help="end when standard input ends")
     return parser
 

@@ -182,7 +182,5 @@ def start_in_subprocess(
     except BaseException:
         child.kill()
         raise
-    logger.info(
-        "the model server is ready at %s after %.1f s", child.grpc_address, time.monotonic() - started
-    )
+    logger.info("the model server is ready at %s after %.1f s", child.grpc_address, time.monotonic() - started)
     return child

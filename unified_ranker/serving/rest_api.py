@@ -34,9 +34,7 @@ _MAX_VERSION = 2**63 - 1
 logger = logging.getLogger(__name__)
 
 
-def create_rest_app(
-    model_versions: ModelVersions, executor: Executor, timeout: float = TIMEOUT_SECONDS
-) -> FastAPI:
+def create_rest_app(model_versions: ModelVersions, executor: Executor, timeout: float = TIMEOUT_SECONDS) -> FastAPI:
     """Build the HTTP application.
 
     Args:

@@ -77,9 +77,7 @@ def _parse_object(body: bytes) -> dict[str, Any]:
 
 def _from_instances(instances: Any, specs: InputSpecs) -> dict[str, np.ndarray]:
     if not isinstance(instances, list) or not instances:
-        raise invalid_argument(
-            f"'instances' must be a list of at least one value. Received: {_shown(instances)}"
-        )
+        raise invalid_argument(f"'instances' must be a list of at least one value. Received: {_shown(instances)}")
     if not _is_named(instances[0]):
         return {_only_input("instances", specs): _dense(instances, _only_spec(specs), "'instances'")}
     for position, instance in enumerate(instances):
@@ -147,13 +145,10 @@ def _collect(value: Any, shape: list[int], level: int, dtype: np.dtype[Any], lea
         leaves.append(_leaf(value, dtype))
         return
     if not isinstance(value, list):
-        raise invalid_argument(
-            f"JSON Value: {_shown(value)} found at level {level}, where a list is expected"
-        )
+        raise invalid_argument(f"JSON Value: {_shown(value)} found at level {level}, where a list is expected")
     if len(value) != shape[level]:
         raise invalid_argument(
-            f"Encountered list at unexpected size: {len(value)} at level: {level} "
-            f"expected size: {shape[level]}"
+            f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: {shape[level]}"
         )
     for element in value:
         _collect(element, shape, level + 1, dtype, leaves)

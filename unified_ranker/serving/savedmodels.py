@@ -38,9 +38,7 @@ class Signature:
         self.outputs = {key: TensorSpec.from_info(info) for key, info in sorted(definition.outputs.items())}
         self._function = function
 
-    def run(
-        self, inputs: Mapping[str, np.ndarray], output_filter: Sequence[str] = ()
-    ) -> dict[str, np.ndarray]:
+    def run(self, inputs: Mapping[str, np.ndarray], output_filter: Sequence[str] = ()) -> dict[str, np.ndarray]:
         """Run the signature.
 
         Args:
@@ -112,9 +110,7 @@ class SavedModel:
         """
         key = name or DEFAULT_SIGNATURE
         if key not in self.signatures:
-            raise ServingError(
-                grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{key}" not found.'
-            )
+            raise ServingError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{key}" not found.')
         return self.signatures[key]
 
 

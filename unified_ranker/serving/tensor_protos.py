@@ -56,11 +56,7 @@ class TensorSpec:
         )
 
     def __str__(self) -> str:
-        sizes = (
-            "[?]"
-            if self.shape is None
-            else f"[{', '.join('?' if d is None else str(d) for d in self.shape)}]"
-        )
+        sizes = "[?]" if self.shape is None else f"[{', '.join('?' if d is None else str(d) for d in self.shape)}]"
         return f"{self.dtype} {sizes}"
 
 
@@ -115,9 +111,7 @@ def _as_bytes(value: Any) -> bytes:
         return value
     if isinstance(value, str):
         return value.encode("utf-8")
-    raise TypeError(
-        f"a string tensor takes `str` or `bytes`. Received: {value!r} of type {type(value).__name__}"
-    )
+    raise TypeError(f"a string tensor takes `str` or `bytes`. Received: {value!r} of type {type(value).__name__}")
 
 
 @functools.cache

@@ -51,9 +51,7 @@ def replay_warmup(model: SavedModel, directory: Path) -> int:
     except DecodeError as error:
         raise ValueError(f"record {number} of `{WARMUP_FILE}` is no PredictionLog") from error
     except ServingError as error:
-        raise ValueError(
-            f"record {number} of `{WARMUP_FILE}` failed: {error.code.name}: {error.message}"
-        ) from error
+        raise ValueError(f"record {number} of `{WARMUP_FILE}` failed: {error.code.name}: {error.message}") from error
     return number
 
 

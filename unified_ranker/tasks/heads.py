@@ -14,7 +14,7 @@ class MultiTaskHead(tf.keras.layers.Layer):
     def __init__(self, config: Ranker, tasks: int, heads: int, dim: int, temperature: float) -> None:
         """Build for vectors of `dim`, `tasks` surfaces and `heads` kinds of event."""
         super().__init__(name="ranking_head")
-        self.config, self.dim = config, dim
+        self.config = config
         self.crosses = [tfrs.layers.dcn.Cross(projection_dim=dim) for _ in range(config.cross_layers)]
         self.reduce = tf.keras.layers.Dense(2 * config.hidden, activation="gelu")
         self.experts = tf.keras.layers.Dense(config.experts * config.hidden, activation="gelu")
@@ -66,18 +66,19 @@ class MultiTaskHead(tf.keras.layers.Layer):
             crossed = cross(features, crossed)
         shared = self.dropout(self.reduce(crossed), training=training)
         experts = self.experts(shared)
-        experts = tf.reshape(experts, [-1, count, self.config.experts, self.config.hidden])
+        experts = tf.reshape(experts, [tf.shape(items)[0], count, self.config.experts, self.config.hidden])
         gate = tf.nn.softmax(tf.gather(self.gate, state["task"]))
         mixed = tf.reduce_sum(experts * gate[:, None, :, None], 2)
         scale = tf.gather(self.retrieval_scale, state["task"])
         return self.heads(mixed) + retrieval[..., None] * scale[:, None]
 
     def _attend(self, items: tf.Tensor, history: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the history as each candidate sees it `[batch, candidates, dim]` and its closest similarity."""
+        """Return a history as each candidate sees it `[batch, candidates, dim]`, its closest likeness, at least 0."""
         likeness = tf.matmul(items, history, transpose_b=True)
-        hidden = tf.cast(mask, tf.float32)[:, None]
-        scores = tf.matmul(self.attention(items), history, transpose_b=True) + (hidden - 1.0) * 1e9
+        present = tf.cast(mask, tf.float32)[:, None]
+        scores = tf.matmul(self.attention(items), history, transpose_b=True) + (present - 1.0) * 1e9
         # A request with no history attends to nothing: its weights are zero, not uniform.
-        weights = tf.nn.softmax(scores) * hidden
-        closest = tf.reduce_max(likeness * hidden, 2) if history.shape[1] != 0 else tf.zeros_like(items[..., 0])
+        weights = tf.nn.softmax(scores) * present
+        # At least 0, so that it does not depend on whether, and how far, a history is padded.
+        closest = tf.nn.relu(tf.reduce_max(likeness * present, 2))
         return tf.matmul(weights, history), closest

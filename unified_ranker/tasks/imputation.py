@@ -24,7 +24,10 @@ class RequestFields:
 
 
 class Imputer(tf.Module):
-    """Applies each task's rules. A field that the request carries is never changed; an unknown task changes nothing."""
+    """Applies each task's rules. A field that the request carries is never changed; an unknown task changes nothing.
+
+    A source item that the catalogue lacks counts as missing.
+    """
 
     def __init__(self, tasks: dict[str, Task], titles: np.ndarray, user_countries: np.ndarray) -> None:
         """Build from the tasks, item titles `[items]`, and users' countries `[users]` ("" = unknown)."""
@@ -46,9 +49,7 @@ class Imputer(tf.Module):
             self._applies(fields.task, "query", "source_item_title") & (fields.query == ""), title, fields.query
         )
         home = _gather_or_last(self.countries, user)
-        country = tf.where(
-            self._applies(fields.task, "country", "user") & (fields.country == ""), home, fields.country
-        )
+        country = tf.where(self._applies(fields.task, "country", "user") & (fields.country == ""), home, fields.country)
         return RequestFields(fields.task, query, source, country)
 
     def _applies(self, task: tf.Tensor, field: str, rule: str) -> tf.Tensor:

@@ -4,26 +4,35 @@ import numpy as np
 
 from unified_ranker.tensorflow import tf
 
+NOT_A_CANDIDATE = -1e9
+"""Logit of an item that takes no part in a softmax."""
 
-def softmax_over_items(logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy over the whole catalogue with several weighted targets a row.
+
+def softmax_over_items(logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, existed: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy over the catalogue as it was, with several weighted targets a row.
 
     Args:
         logits: `[examples, items]`.
         targets: item indices `[examples, k]`; -1 = none.
-        weights: `[examples, k]`; each row is normalised to sum 1. The first target of a row must exist.
+        weights: `[examples, k]`; each row is normalised to sum 1. The first target of a row must be given.
+        existed: which items were candidates, `[examples, items]`. The first target always is one: where a log dates
+            an item after its own event, the event is believed.
 
     Reference: next-k with time decay, Netflix foundation model (2025), multi-token prediction.
     """
     present = tf.cast(targets >= 0, tf.float32) * weights
     present /= tf.reduce_sum(present, 1, keepdims=True)
-    chosen = tf.gather(logits, tf.maximum(targets, 0), batch_dims=1)
-    return tf.reduce_logsumexp(logits, 1) - tf.reduce_sum(present * chosen, 1)
+    places = tf.maximum(targets, 0)
+    chosen = tf.gather(logits, places, batch_dims=1)
+    late = ~tf.gather(existed, places[:, 0], batch_dims=1)
+    total = tf.reduce_logsumexp(tf.where(existed, logits, NOT_A_CANDIDATE), 1)
+    total = tf.where(late, tf.nn.softplus(total - chosen[:, 0]) + chosen[:, 0], total)
+    return total - tf.reduce_sum(present * chosen, 1)
 
 
 def softmax_over_candidates(logits: tf.Tensor, target: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:
     """Cross-entropy of the candidate at position `target` `[examples]` among `allowed` `[examples, candidates]`."""
-    masked = tf.where(allowed, logits, tf.fill(tf.shape(logits), -1e9))
+    masked = tf.where(allowed, logits, NOT_A_CANDIDATE)
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=target, logits=masked)
 
 

@@ -10,8 +10,8 @@ class SampledRetrieval(tf.keras.layers.Layer):
     """Softmax of each positive among the batch's positives and `uniform` items drawn from the catalogue.
 
     An item's chance to be among the candidates at least once is 1 - (1 - q)^positives · (1 - 1/items)^uniform, with q
-    its share of all positives; its log corrects the logits (Yi et al., RecSys 2019; for the mixed pool see the
-    `papers.md` figures on log-Q). Items that are the positive of the same row are removed as accidental hits.
+    its share of all positives; its log corrects the logits (Yi et al., RecSys 2019, for batches alone). Other
+    occurrences of a row's own positive are removed as accidental hits.
     """
 
     def __init__(self, config: SampledItems, share: np.ndarray, temperature: float) -> None:
@@ -26,14 +26,15 @@ class SampledRetrieval(tf.keras.layers.Layer):
             remove_accidental_hits=True,
         )
 
-    def call(self, queries: tf.Tensor, positives: tf.Tensor, extra: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+    def call(self, queries: tf.Tensor, candidates: tf.Tensor, ids: tf.Tensor, existed: tf.Tensor) -> tf.Tensor:
         """Return the loss of each example, `[examples]`.
 
         Args:
             queries: `[examples, dim]`.
-            positives: vectors of each example's item, `[examples, dim]`.
-            extra: vectors of the drawn items, `[uniform, dim]`.
-            ids: item indices of `positives` then `extra`, `[examples + uniform]`.
+            candidates: vectors of each example's item, then of the drawn items, `[examples + uniform, dim]`.
+            ids: their item indices, `[examples + uniform]`.
+            existed: which candidates existed at the time of which example, `[examples, examples + uniform]`; an
+                example's own item always takes part.
         """
         items = float(len(self.share))
         drawn = tf.cast(tf.shape(queries)[0], tf.float32)
@@ -42,9 +43,10 @@ class SampledRetrieval(tf.keras.layers.Layer):
         absent = drawn * tf.math.log1p(-q) + self.config.uniform * np.log1p(-1.0 / max(items, 2.0))
         return self.task(
             queries,
-            tf.concat([positives, extra], 0),
+            candidates,
             candidate_sampling_probability=tf.maximum(-tf.math.expm1(absent), 1e-6),
             candidate_ids=ids,
+            score_mask=existed | tf.eye(tf.shape(queries)[0], tf.shape(ids)[0], dtype=tf.bool),
             compute_metrics=False,
             compute_batch_metrics=False,
         )

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from unified_ranker.config import Config
-from unified_ranker.tasks.losses import softmax_over_candidates
+from unified_ranker.tasks.losses import NOT_A_CANDIDATE, softmax_over_candidates
 from unified_ranker.tasks.retrieval import ItemVectors
 from unified_ranker.tensorflow import tf
 
@@ -16,8 +16,6 @@ QualityLookup = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 class Scorer(Protocol):
     """The part of the model that the objective trains."""
-
-    calibration: tf.Variable
 
     def rank(
         self, state: dict[str, tf.Tensor], items: tf.Tensor, quality: tf.Tensor, training: bool
@@ -66,17 +64,20 @@ class RankingObjective(tf.keras.layers.Layer):
             model: scores candidates.
             training: whether dropout is on.
         """
-        target = items.place(batch["item"])
-        places = tf.concat([target[:, None], self._candidates(tf.stop_gradient(cosines))], 1)
-        allowed = tf.concat([tf.ones_like(target[:, None], tf.bool), places[:, 1:] != target[:, None]], 1)
+        target, time = items.place(batch["item"])[:, None], batch["timestamp"][:, None]
+        likely = tf.where(items.created[None] <= time, tf.stop_gradient(cosines), NOT_A_CANDIDATE)
+        others = self._candidates(likely)
+        existed = tf.gather(items.created, others) <= time
+        places = tf.concat([target, others], 1)
+        allowed = tf.concat([tf.ones_like(target, tf.bool), (others != target) & existed], 1)
         quality = self._quality(places if items.ids is None else tf.gather(items.ids, places), batch["timestamp"])
         _, logits, _ = model.rank(state, tf.gather(items.vectors, places), quality, training=training)
         own = tf.gather(logits, batch["head"], axis=2, batch_dims=1)
-        loss = softmax_over_candidates(own, tf.zeros_like(target), allowed)
+        loss = softmax_over_candidates(own, tf.zeros_like(target[:, 0]), allowed)
         return loss + self._calibration(model, tf.stop_gradient(logits), batch, allowed)
 
     def _candidates(self, cosines: tf.Tensor) -> tf.Tensor:
-        """Draw places `[rows, candidates - 1]` without replacement within each half (Gumbel top-k)."""
+        """Draw places `[rows, candidates - 1]`: half without replacement (Gumbel top-k), half uniformly with it."""
         hard = (self.candidates - 1) // 2
         shape = tf.shape(cosines)
         noise = -tf.math.log(-tf.math.log(tf.random.uniform(shape, 1e-9, 1.0)))

@@ -12,10 +12,17 @@ from unified_ranker.tensorflow import tf
 
 @dataclass(frozen=True)
 class ItemVectors:
-    """Vectors `[n, dim]` of the items that a batch needs; `ids` `[n]`, ascending, or None for the whole catalogue."""
+    """The items that a batch needs.
+
+    Attributes:
+        ids: their indices `[n]`, ascending, or None for the whole catalogue.
+        vectors: `[n, dim]`.
+        created: creation times in seconds `[n]`; the least int64 where absent.
+    """
 
     ids: tf.Tensor | None
     vectors: tf.Tensor
+    created: tf.Tensor
 
     def place(self, indices: tf.Tensor) -> tf.Tensor:
         """Return the rows of item `indices` (any shape); -1 stays -1."""
@@ -23,6 +30,10 @@ class ItemVectors:
             return indices
         rows = tf.reshape(tf.searchsorted(self.ids, tf.reshape(indices, [-1]), out_type=tf.int64), tf.shape(indices))
         return tf.where(indices < 0, indices, rows)
+
+    def created_at(self, indices: tf.Tensor) -> tf.Tensor:
+        """Return the creation times of item `indices` (any shape); of no meaning for -1."""
+        return tf.gather(self.created, tf.maximum(self.place(indices), 0))
 
     def at(self, indices: tf.Tensor) -> tf.Tensor:
         """Return the vectors `[..., dim]` of item `indices`; zero for -1."""
@@ -59,21 +70,30 @@ class RetrievalObjective(tf.keras.layers.Layer):
         """Return cosine scores of the batch's items `[examples, n]` and the loss of each example `[examples]`."""
         cosines = tf.matmul(embedding, items.vectors, transpose_b=True)
         losses = tf.zeros_like(inputs["weight"])
+        decay = self._decay(inputs, items)
         if self.exact:
             rows = self._rows(inputs["task"], self.exact)
-            logits = tf.gather(cosines, rows) / self.temperature if self.groups else cosines / self.temperature
-            targets = tf.gather(items.place(inputs["targets"]), rows)
-            exact = softmax_over_items(logits, targets, tf.gather(inputs["decay"], rows))
+            exact = softmax_over_items(
+                tf.gather(cosines, rows) / self.temperature,
+                tf.gather(items.place(inputs["targets"]), rows),
+                tf.gather(decay, rows),
+                items.created[None] <= tf.gather(inputs["timestamp"], rows)[:, None],
+            )
             losses += tf.scatter_nd(rows[:, None], exact, tf.shape(losses, tf.int64))
         for sampler, numbers in zip(self.samplers, self.groups, strict=True):
             rows = self._rows(inputs["task"], numbers)
-            target = draw_target(tf.gather(inputs["targets"], rows), tf.gather(inputs["decay"], rows))
-            extra = drawn[: sampler.config.uniform]
-            sampled = sampler(
-                tf.gather(embedding, rows), items.at(target), items.at(extra), tf.concat([target, extra], 0)
-            )
+            target = draw_target(tf.gather(inputs["targets"], rows), tf.gather(decay, rows))
+            ids = tf.concat([target, drawn[: sampler.config.uniform]], 0)
+            existed = items.created_at(ids)[None] <= tf.gather(inputs["timestamp"], rows)[:, None]
+            sampled = sampler(tf.gather(embedding, rows), items.at(ids), ids, existed)
             losses += tf.scatter_nd(rows[:, None], sampled, tf.shape(losses, tf.int64))
         return cosines, losses
+
+    def _decay(self, inputs: dict[str, tf.Tensor], items: ItemVectors) -> tf.Tensor:
+        """Drop later targets `[examples, k]` that did not exist yet; the example's own item stays in any case."""
+        existed = items.created_at(inputs["targets"]) <= inputs["timestamp"][:, None]
+        own = tf.range(tf.shape(existed)[1])[None] == 0
+        return inputs["decay"] * tf.cast(existed | own, tf.float32)
 
     def _rows(self, task: tf.Tensor, numbers: list[int]) -> tf.Tensor:
         if len(numbers) == self.tasks:

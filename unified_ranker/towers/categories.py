@@ -1,6 +1,7 @@
 """One embedding table for countries and every other category, shared by the towers."""
 
 from unified_ranker.tensorflow import tf
+from unified_ranker.towers.lookup import string_table
 
 
 class CategoryTable(tf.keras.layers.Layer):
@@ -13,16 +14,15 @@ class CategoryTable(tf.keras.layers.Layer):
     def __init__(self, values: list[str], dim: int) -> None:
         """Build rows for `values` and one for the unknown."""
         super().__init__(name="categories")
-        names = tf.constant(values or ["="], tf.string)
-        indices = tf.range(1, len(values or ["="]) + 1, dtype=tf.int64)
-        self.lookup = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(names, indices), 0)
+        self.lookup = string_table(values, first=1, default=0)
         self.table = self.add_weight(
-            "table", (len(values or ["="]) + 1, dim), initializer=tf.keras.initializers.RandomNormal(stddev=dim**-0.5)
+            "table", (len(values) + 1, dim), initializer=tf.keras.initializers.RandomNormal(stddev=dim**-0.5)
         )
 
     def index(self, column: str, values: tf.Tensor) -> tf.Tensor:
-        """Return indices of string `values` of `column`, in their shape."""
-        return self.lookup.lookup(tf.strings.join([column + "=", values]))
+        """Return indices of string `values` of `column`, in their shape; "" is none."""
+        indices = self.lookup.lookup(tf.strings.join([column + "=", values]))
+        return tf.where(values == "", tf.zeros_like(indices), indices)
 
     def embed(self, indices: tf.Tensor) -> tf.Tensor:
         """Return vectors `[..., dim]` for `indices`; the unknown is zero, so that it adds nothing to a sum."""

@@ -1,6 +1,6 @@
 """The context tower: joins the user state with what is known of the request into the query embedding."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unified_ranker.config import ContextTower
 from unified_ranker.data.vocabulary import Vocabulary
@@ -28,6 +28,16 @@ class RequestVectors:
     gap: tf.Tensor
 
 
+HIDEABLE = {
+    "query": "query",
+    "source_item": "source",
+    "country": "country",
+    "task": "task",
+    "previous_task": "previous_task",
+}
+"""Fields of towers/context.yaml and the parts of `RequestVectors` that they govern; `time` governs an addition."""
+
+
 class ContextEncoder(tf.keras.layers.Layer):
     """query embedding = normalise(gates[task] · (user, query, source) + MLP(cross(all parts))).
 
@@ -39,7 +49,7 @@ class ContextEncoder(tf.keras.layers.Layer):
     def __init__(self, config: ContextTower, vocabulary: Vocabulary, dim: int, categories: CategoryTable) -> None:
         """Build for vectors of `dim`."""
         super().__init__(name="context_tower")
-        self.fields, self.dim, self.categories = frozenset(config.fields), dim, categories
+        self.fields, self.categories = frozenset(config.fields), categories
         self.tasks = Names(vocabulary.tasks, dim, "tasks")
         self.previous = Names(vocabulary.tasks, dim, "previous_task")
         self.gaps = self.add_weight("gaps", (GAP_BUCKETS + 1, dim), initializer="zeros")
@@ -53,18 +63,20 @@ class ContextEncoder(tf.keras.layers.Layer):
         self.hidden = tf.keras.layers.Dense(2 * dim, activation="gelu")
         self.out = tf.keras.layers.Dense(dim)
 
+    def visible(self, request: RequestVectors) -> RequestVectors:
+        """Blank the fields that towers/context.yaml leaves out."""
+        hidden = [part for field, part in HIDEABLE.items() if field not in self.fields]
+        return replace(request, **{part: tf.zeros_like(getattr(request, part)) for part in hidden})
+
     def call(self, request: RequestVectors) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the query embedding `[batch, dim]`, of unit length, and the context state `[batch, 2 dim]`."""
-        absent = tf.zeros_like(request.user)
-        query = request.query if "query" in self.fields else absent
-        source = request.source if "source_item" in self.fields else absent
-        surroundings = absent
-        if "task" in self.fields:
-            surroundings += self.tasks.embed(request.task)
-        if "country" in self.fields:
-            surroundings += self.categories.embed(request.country)
-        if "previous_task" in self.fields:
-            surroundings += self.previous.embed(request.previous_task)
+        request = self.visible(request)
+        query, source = request.query, request.source
+        surroundings = (
+            self.tasks.embed(request.task)
+            + self.categories.embed(request.country)
+            + self.previous.embed(request.previous_task)
+        )
         if "time" in self.fields:
             gap = tf.where(request.gap < 0, GAP_BUCKETS, gap_bucket(request.gap))
             surroundings += self.clock(clock_channels(request.timestamp)) + tf.gather(self.gaps, gap)
@@ -73,9 +85,11 @@ class ContextEncoder(tf.keras.layers.Layer):
         for cross in self.crosses:
             crossed = cross(parts, crossed)
         state = self.hidden(crossed)
-        task = request.task if "task" in self.fields else tf.zeros_like(request.task)
-        gates = tf.gather(self.gates, task)
+        gates = tf.gather(self.gates, request.task)
         total = (
-            gates[:, 0:1] * self.project(request.user) + gates[:, 1:2] * query + gates[:, 2:3] * source + self.out(state)
+            gates[:, 0:1] * self.project(request.user)
+            + gates[:, 1:2] * query
+            + gates[:, 2:3] * source
+            + self.out(state)
         )
         return tf.math.l2_normalize(total, 1), state

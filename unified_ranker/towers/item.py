@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from unified_ranker.config import CategoriesFeature, CategoryFeature, ItemTower, NumberFeature, TextFeature
-from unified_ranker.data.vocabulary import Vocabulary
+from unified_ranker.data.vocabulary import Scale, Vocabulary
 from unified_ranker.tensorflow import tf
 from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.text import HashedTextEncoder, Tokens
@@ -74,7 +74,9 @@ class ItemEncoder(tf.keras.layers.Layer):
         side = []
         for feature in self.config.features:
             if isinstance(feature, TextFeature):
-                total += self.text.embed(Tokens(encoded[f"{feature.column}/buckets"], encoded[f"{feature.column}/kinds"]))
+                total += self.text.embed(
+                    Tokens(encoded[f"{feature.column}/buckets"], encoded[f"{feature.column}/kinds"])
+                )
             elif isinstance(feature, NumberFeature):
                 side.append(number_channels(encoded[feature.column], self.scales[feature.column]))
             else:
@@ -89,10 +91,13 @@ class ItemEncoder(tf.keras.layers.Layer):
         return tf.math.l2_normalize(total, 1)
 
 
-def number_channels(value: tf.Tensor, scale: object) -> tf.Tensor:
-    """Standardise a number `[n]` into channels `[n, 4]`: value, its square, its sign and whether it is absent."""
+def number_channels(value: tf.Tensor, scale: Scale) -> tf.Tensor:
+    """Standardise a number `[n]` (NaN = absent) into channels `[n, 4]`.
+
+    They are the value, within four deviations, its square, on which side of the mean it lies, and whether it is absent.
+    """
     absent = tf.math.is_nan(value)
-    z = tf.where(absent, tf.zeros_like(value), (value - scale.mean) / scale.deviation)  # type: ignore[attr-defined]
+    z = tf.where(absent, tf.zeros_like(value), (value - scale.mean) / scale.deviation)
     z = tf.clip_by_value(z, -4.0, 4.0)
     return tf.stack([z, z * z / 4.0, tf.tanh(3.0 * z), tf.cast(absent, tf.float32)], 1)
 

@@ -7,6 +7,11 @@ import numpy as np
 from unified_ranker.config import HashedText
 from unified_ranker.tensorflow import tf
 
+NO_WORD = r"[^\p{L}\p{M}\p{N}]+"
+"""What parts words: all but letters, the marks that belong to them (vowels of Indic scripts, accents), and digits."""
+NGRAM_WEIGHT = 0.3
+"""Weight of an n-gram beside a word's 1: a title has several a word, and together they should count about as much."""
+
 
 class Tokens(NamedTuple):
     """Texts as ragged rows of hash buckets `[n, (tokens)]` and how much each kind of token counts."""
@@ -37,25 +42,22 @@ class HashedTextEncoder(tf.keras.layers.Layer):
             "table", (config.buckets, dim), initializer=tf.keras.initializers.RandomNormal(stddev=dim**-0.5)
         )
         idf = _log_idf(self.tokenise(tf.constant(titles, tf.string)).buckets, config.buckets)
-        self.log_weight = self.add_weight(
-            "log_weight", (config.buckets,), initializer=tf.constant_initializer(idf)
-        )
+        self.log_weight = self.add_weight("log_weight", (config.buckets,), initializer=tf.constant_initializer(idf))
 
     def tokenise(self, text: tf.Tensor) -> Tokens:
         """Turn strings `[n]` into their tokens."""
-        clean = tf.strings.regex_replace(tf.strings.lower(text, encoding="utf-8"), r"[^\p{L}\p{N}]+", " ")
+        clean = tf.strings.regex_replace(tf.strings.lower(text, encoding="utf-8"), NO_WORD, " ")
         clean = tf.strings.strip(clean)
         words = tf.strings.split(clean)[:, : self.config.max_words]
-        tokens, kinds = self._bucket(words), tf.ones_like(words.flat_values, tf.float32)
-        kinds = tokens.with_flat_values(kinds)
+        tokens = self._bucket(words)
+        kinds = tokens.with_flat_values(tf.ones_like(tokens.flat_values, tf.float32))
         if self.config.character_ngram and self.config.max_ngrams:
             filled = tf.strings.length(clean) > 0
             padded = tf.strings.join(["^", tf.strings.regex_replace(clean, " ", "^"), "^"])
             letters = tf.strings.unicode_split(tf.where(filled, padded, clean), "UTF-8")
             grams = self._bucket(tf.strings.ngrams(letters, self.config.character_ngram, separator=""))
             grams = grams[:, : self.config.max_ngrams]
-            # A title has several n-grams a word; together they should weigh about as much as its words.
-            weight = grams.with_flat_values(tf.fill(tf.shape(grams.flat_values), 0.3))
+            weight = grams.with_flat_values(tf.fill(tf.shape(grams.flat_values), NGRAM_WEIGHT))
             tokens, kinds = tf.concat([tokens, grams], 1), tf.concat([kinds, weight], 1)
         return Tokens(tokens, kinds)
 

@@ -9,10 +9,14 @@ DAY = 86_400
 
 
 def gap_bucket(seconds: tf.Tensor) -> tf.Tensor:
-    """Number gaps by powers of two: 0 for none, 1 for up to a second, … 31 for about 34 years and more."""
-    positive = tf.maximum(tf.cast(seconds, tf.float32), 0.0)
-    bucket = tf.cast(tf.math.floor(tf.math.log(positive + 1.0) / np.log(2.0)), tf.int32)
-    return tf.clip_by_value(bucket, 0, GAP_BUCKETS - 1)
+    """Number gaps (any shape) by powers of two: bucket k begins at 2^k - 1 seconds; 0 is none, 31 is 68 years and more.
+
+    In whole numbers: a float logarithm rounds differently from one place of a tensor to the next, so that one gap
+    would lie in two buckets.
+    """
+    begins = tf.constant([2**k - 1 for k in range(1, GAP_BUCKETS)], tf.int64)
+    flat = tf.reshape(tf.cast(seconds, tf.int64), [-1])
+    return tf.reshape(tf.searchsorted(begins, flat, side="right"), tf.shape(seconds))
 
 
 def clock_channels(timestamp: tf.Tensor) -> tf.Tensor:

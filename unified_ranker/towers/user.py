@@ -14,6 +14,8 @@ from unified_ranker.towers.lookup import Names
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
 
 DISTANCE_BUCKETS = 32
+LIKED_FROM = 4.0
+"""The value from which a rating counts as a like (design section 4), as a hint beside the value itself."""
 
 
 class UserTowerLayer(tf.keras.layers.Layer):
@@ -42,7 +44,11 @@ class UserTowerLayer(tf.keras.layers.Layer):
         self.dropout = tf.keras.layers.Dropout(encoder.dropout)
 
     def call(
-        self, items: tf.Tensor, events: Mapping[str, tf.Tensor], profile: Mapping[str, tf.Tensor], training: bool = False
+        self,
+        items: tf.Tensor,
+        events: Mapping[str, tf.Tensor],
+        profile: Mapping[str, tf.Tensor],
+        training: bool = False,
     ) -> tf.Tensor:
         """Return states `[batch, events + 1, dim]`.
 
@@ -58,7 +64,7 @@ class UserTowerLayer(tf.keras.layers.Layer):
             + self.event_types.embed(events["event_type"])
             + self.tasks.embed(events["task"])
             + tf.gather(self.gaps, gap_bucket(events["gap"]))
-            + self.value(tf.stack([value, tf.math.log1p(tf.abs(value)), tf.cast(value >= 4.0, tf.float32)], -1))
+            + self.value(tf.stack([value, tf.math.log1p(tf.abs(value)), tf.cast(value >= LIKED_FROM, tf.float32)], -1))
         )
         start = self._profile(profile, tf.shape(items)[0])
         x = self.dropout(tf.concat([start[:, None], tokens], 1), training=training)

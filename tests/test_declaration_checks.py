@@ -1,0 +1,351 @@
+"""Declarations against data: what the log does not provide is one line with place, facts and remedy."""
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+from unified_ranker.config import Config
+from unified_ranker.data.check import Check
+from unified_ranker.data.checks import require
+from unified_ranker.declaration_checks import check_declarations
+from unified_ranker.errors import UserError
+from unified_ranker.schema import normalise
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+ROWS = 40
+
+
+def make_log(events=None, items=None, users=None):
+    """Return a log that `make_config` fits, with columns replaced, added or (None) left out."""
+    searches = [i % 2 == 0 for i in range(ROWS)]
+    base_events = {
+        "user_id": [f"u{i % 4}" for i in range(ROWS)],
+        "item_id": [f"i{i % 5}" for i in range(ROWS)],
+        "task": ["search" if s else "home_feed" for s in searches],
+        "event_type": ["click" if s else "rating" for s in searches],
+        "timestamp": [START + timedelta(hours=i) for i in range(ROWS)],
+        "query": ["red shoe" if s else None for s in searches],
+        "source_item_id": ["i1" if s else None for s in searches],
+        "value": [None if s else float(i % 5 + 1) for i, s in enumerate(searches)],
+    }
+    base_items = {
+        "item_id": [f"i{i}" for i in range(5)],
+        "title": ["red shoe", "blue shoe", "hat", "scarf", None],
+        "brand": ["a", "b", "a", "b", None],
+        "price": [1.5, 2.0, None, 4.0, 5.0],
+        "stock": [1, 2, 3, 4, 5],
+        "colours": [["red"], ["blue"], [], None, ["red", "blue"]],
+        "created_at": [START] * 5,
+        "nothing": pa.nulls(5, pa.float64()),
+    }
+    base_users = {
+        "user_id": [f"u{i}" for i in range(4)],
+        "country": ["GB", "US", None, None],
+        "age": [1, 2, 3, None],
+    }
+    tables = []
+    for base, changed in ((base_events, events), (base_items, items), (base_users, users)):
+        columns = base | (changed or {})
+        tables.append(pa.table({name: column for name, column in columns.items() if column is not None}))
+    return normalise(*tables)
+
+
+def make_config(item=None, user=None, context=None, home=None, search=None, **project):
+    """Return declarations that fit `make_log`, with keys of the files replaced."""
+    return Config.model_validate(
+        {
+            "project": {"name": "toy", "data": {"type": "tables", "events": "e", "items": "i"}, **project},
+            "towers": {
+                "item": {
+                    "features": [
+                        {"type": "text", "column": "title"},
+                        {"type": "category", "column": "brand"},
+                        {"type": "number", "column": "price"},
+                        {"type": "category", "column": "stock"},
+                        {"type": "categories", "column": "colours"},
+                    ],
+                    "quality": {
+                        "popularity": {"type": "popularity"},
+                        "clicks": {"type": "popularity", "event_types": ["click"]},
+                        "rating": {"type": "mean_value"},
+                        "freshness": {"type": "freshness"},
+                    },
+                    **(item or {}),
+                },
+                "user": {"profile": [{"type": "category", "column": "country"}], **(user or {})},
+                "context": context or {"fields": ["query", "source_item", "country", "time"]},
+            },
+            "tasks": {
+                "home_feed": {"positives": [{"event_type": "rating", "min_value": 4}], **(home or {})},
+                "search": {
+                    "positives": [{"event_type": "click"}],
+                    "imputation": {"query": "source_item_title", "country": "user"},
+                    **(search or {}),
+                },
+            },
+        }
+    )
+
+
+def broken(config, log):
+    return [check for check in check_declarations(config, log) if not check.passed]
+
+
+def the_broken(config, log) -> Check:
+    found = broken(config, log)
+    assert len(found) == 1, [check.line() for check in found]
+    return found[0]
+
+
+def test_what_fits_passes_every_check():
+    checks = check_declarations(make_config(), make_log())
+    assert [c.line() for c in checks if not c.line().startswith("PASS ")] == []
+    assert len({c.name for c in checks}) == len(checks) >= 18
+    require(checks)
+
+
+def feature(kind, column):
+    return {"features": [{"type": kind, "column": column}]}
+
+
+def profile(kind, column):
+    return {"profile": [{"type": kind, "column": column}]}
+
+
+NO_TITLES = {"title": None}
+# declarations, changes to the log, whether it is an error, what the line says
+FAULTS = {
+    "item column that is not there": (
+        {"item": feature("number", "prize")},
+        {},
+        True,
+        [
+            "`towers/item.yaml`, `features[0].column`",
+            "`prize`",
+            "no such column",
+            "`price`",
+            "Did you mean `price`?",
+        ],
+    ),
+    "user column that is not there": (
+        {"user": profile("number", "aeg")},
+        {},
+        True,
+        ["`towers/user.yaml`, `profile[0].column`", "users", "name one of `age`", "Did you mean `age`?"],
+    ),
+    "column of the contract that the source did not have": (
+        {"item": feature("categories", "categories")},
+        {},
+        True,
+        ["`categories` is a categories column of items", "no such column, or no value", "`colours`"],
+    ),
+    "country without a users table's countries": (
+        {"search": {"imputation": {}}},
+        {"users": {"country": None}},
+        True,
+        ["`profile[0].column`", "`country`"],
+    ),
+    "column without a value": (
+        {"item": feature("number", "nothing")},
+        {},
+        False,
+        ["`nothing`", "no row has a value"],
+    ),
+    "number that is text": (
+        {"item": feature("number", "brand")},
+        {},
+        True,
+        [
+            "`features[0].column`: `brand` is a number column",
+            "it holds text, e.g. `a`; `b`",
+            "`price`, `stock`",
+        ],
+    ),
+    "text that is a number": (
+        {"item": feature("text", "price")},
+        {},
+        True,
+        ["it holds numbers, e.g. `1.5`", "declare `type: number`", "`title`, `brand`"],
+    ),
+    "category that is a fraction": (
+        {"item": feature("category", "price")},
+        {},
+        True,
+        ["is a category column", "declare `type: number`"],
+    ),
+    "list that is text": ({"item": feature("categories", "brand")}, {}, True, ["it holds text", "`colours`"]),
+    "category that is a list": (
+        {"item": feature("category", "colours")},
+        {},
+        True,
+        ["lists of text", "`brand`"],
+    ),
+    "number that is a time": ({"item": feature("number", "created_at")}, {}, True, ["it holds times"]),
+    "profile column that is no category": (
+        {"user": profile("number", "country")},
+        {},
+        True,
+        ["it holds text", "`age`"],
+    ),
+    "event type of a quality feature": (
+        {"item": {"quality": {"liked": {"type": "popularity", "event_types": ["click", "ratnig"]}}}},
+        {},
+        True,
+        ["`quality.liked.event_types[1]`", "`ratnig`", "`rating` (20)", "Did you mean `rating`?"],
+    ),
+    "freshness without creation times": (
+        {},
+        {"items": {"created_at": None}},
+        True,
+        ["`towers/item.yaml`, `quality.freshness`", "`created_at`", "no item has one"],
+    ),
+    "mean of values that are not there": (
+        {"home": {"positives": [{"event_type": "rating"}]}},
+        {"events": {"value": None}},
+        True,
+        ["`quality.rating`", "no event has one"],
+    ),
+    "mean over two scales": (
+        {},
+        {"events": {"value": [float(i % 5 + 1) for i in range(ROWS)]}},
+        False,
+        ["`quality.rating`: values are of one kind", "`click` (20), `rating` (20)"],
+    ),
+    "field that is always empty": (
+        {"search": {"imputation": {}}},
+        {"events": {"query": None}},
+        False,
+        ["`towers/context.yaml`, `fields[0]`", "requests have a query"],
+    ),
+    "task without positives by type": (
+        {"search": {"positives": [{"event_type": "clik"}]}},
+        {},
+        True,
+        ["`tasks/search.yaml`, `positives`", "`clik` matches none of `click` (20)", "Did you mean `click`?"],
+    ),
+    "task without positives by value": (
+        {"home": {"positives": [{"event_type": "rating", "min_value": 8}]}},
+        {},
+        True,
+        ["`tasks/home_feed.yaml`", "`rating` and value ≥ 8", "`rating` (20, value 1 to 5)", "`min_value`"],
+    ),
+    "one positive of two without events": (
+        {"search": {"positives": [{"event_type": "click"}, {"event_type": "klick", "head": "k"}]}},
+        {},
+        False,
+        ["`tasks/search.yaml`, `positives[1]`", "none among `click` (20)", "Did you mean `click`?"],
+    ),
+    "one positive of two that is always taken": (
+        {"home": {"positives": [{"event_type": "rating"}, {"event_type": "rating", "min_value": 4, "head": "k"}]}},
+        {},
+        False,
+        ["`positives[1]`", "value ≥ 4", "a positive of an earlier entry"],
+    ),
+    "title for a query without titles": (
+        {"item": {"features": []}},
+        {"items": NO_TITLES},
+        True,
+        ["`tasks/search.yaml`, `imputation.query`: items have titles", "no item has a title"],
+    ),
+    "title for a query without source items": (
+        {"context": {"fields": ["query"]}},
+        {"events": {"source_item_id": None}},
+        False,
+        ["`imputation.query`: requests of the task have a source item", "`last_history_item`"],
+    ),
+    "last item of a history that nobody has": (
+        {
+            "home": {
+                "imputation": {"source_item": "last_history_item"},
+                "positives": [{"event_type": "rating"}],
+            }
+        },
+        {"events": {"user_id": [f"u{i % 4}" if i % 2 == 0 else None for i in range(ROWS)]}},
+        True,
+        ["`tasks/home_feed.yaml`, `imputation.source_item`", "anonymous"],
+    ),
+    "country of users who have none": (
+        {"user": {"profile": []}},
+        {"users": {"country": None}, "events": {"country": ["GB"] * ROWS}},
+        False,
+        ["`tasks/search.yaml`, `imputation.country`", "no user has one"],
+    ),
+    "surface that nobody declares": (
+        {},
+        {
+            "events": {
+                "task": ["search", "home_feed", "checkout", "search"] * 10,
+                "event_type": ["click", "rating"] * 20,
+            }
+        },
+        False,
+        ["every task of the log is declared", "`checkout` (10)", "tasks/NAME.yaml"],
+    ),
+    "surface whose positives all come late": (
+        {"split": {"train": 0.5, "validation": 0.1}},
+        {"events": {"event_type": [*["view", "rating"] * 19, "click", "rating"]}},
+        False,
+        ["`tasks/search.yaml`: the task has positives to train on", "0 of 1 in the fit window"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("declared", "data", "error", "said"), FAULTS.values(), ids=FAULTS)
+def test_a_fault_is_one_line_with_place_facts_and_remedy(declared, data, error, said):
+    found = broken(make_config(**declared), make_log(**data))
+    # Some data also make another check warn; the one that is meant has all of what is to be said.
+    lines = [check.line() for check in found]
+    fitting = [check for check in found if all(part in check.line() for part in said)]
+    assert len(fitting) == 1, lines
+    assert fitting[0].failed is error
+    assert len([check for check in found if check.failed]) == error, lines
+
+
+def test_a_task_that_the_log_does_not_have_names_those_that_it_has():
+    config = make_config()
+    tasks = {"serch": config.tasks["search"], "home_feed": config.tasks["home_feed"]}
+    config = config.model_copy(update={"tasks": tasks})
+    failed = [check for check in broken(config, make_log()) if check.failed]
+    assert len(failed) == 1
+    for part in ("`tasks/serch.yaml`", "`search` (20)", "Did you mean `search`?"):
+        assert part in failed[0].line()
+    with pytest.raises(UserError, match="serch"):
+        require(check_declarations(config, make_log()))
+
+
+def test_default_fields_and_rules_are_not_warned_about():
+    config = make_config(
+        user={"profile": []},
+        context={"cross_layers": 2},
+        search={"imputation": {}},
+        item={"features": []},
+    )
+    log = make_log(events={"query": None, "source_item_id": None}, users={"country": None}, items=NO_TITLES)
+    assert broken(config, log) == []
+
+
+def test_truth_values_can_be_categories_and_numbers():
+    log = make_log(items={"on_sale": [True, False, None, True, True]})
+    for kind in ("category", "number"):
+        assert broken(make_config(item=feature(kind, "on_sale")), log) == []
+    assert "truth values" in the_broken(make_config(item=feature("text", "on_sale")), log).line()
+
+
+def test_a_log_with_faults_of_content_is_checked_all_the_same():
+    log = make_log(
+        events={
+            "task": [None, " ", *["search", "home_feed"] * 19],
+            "event_type": [None, *["click", "rating"] * 19, "click"],
+            "item_id": [None, "gone", *["i1"] * 38],
+            "timestamp": [None, *[START + timedelta(hours=i) for i in range(39)]],
+            "value": [float("nan"), float("inf"), *[4.0] * 38],
+        },
+        items={"item_id": ["i1", "i1", "i2", "i3", "i4"]},
+    )
+    assert check_declarations(make_config(), log)
+
+
+def test_an_empty_log_fails_and_does_not_crash():
+    log = normalise(make_log().events.head(0), make_log().items.head(0))
+    assert [check for check in check_declarations(make_config(), log) if check.failed]

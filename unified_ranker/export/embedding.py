@@ -1,0 +1,49 @@
+"""Embeds the catalogue through the exported model."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from unified_ranker.config import Config
+from unified_ranker.data.prepared import Prepared
+from unified_ranker.data.quality import NEVER
+from unified_ranker.errors import UserError
+from unified_ranker.tensorflow import tf
+from unified_ranker.towers.item import item_fields
+
+
+def embed_catalogue(saved_model: Path, prepared: Prepared, config: Config) -> np.ndarray:
+    """Embed all items through the exported `embed_items` signature, `[items, dim + quality]`.
+
+    The vectors of a release thus come from the very graph that it serves.
+
+    Raises:
+        UserError: when a vector is not finite or zero; no such release is written.
+    """
+    embed = tf.saved_model.load(str(saved_model)).signatures["embed_items"]
+    parts = [embed(**batch)["item_vector"].numpy() for batch in _batches(prepared, config)]
+    vectors = np.concatenate(parts)
+    broken = ~np.isfinite(vectors).all(1) | (np.linalg.norm(vectors[:, : config.towers.item.dim], axis=1) < 1e-6)
+    if broken.any():
+        examples = ", ".join(prepared.item_ids[broken][:3])
+        raise UserError(
+            f"item vectors must be finite and not zero. Received: {int(broken.sum())} that are not, e.g. {examples}. "
+            "Train again, with a lower `training.learning_rate`, and look at the training curves."
+        )
+    return vectors
+
+
+def _batches(prepared: Prepared, config: Config) -> Iterator[dict[str, tf.Tensor]]:
+    fields = item_fields(prepared.items, config.towers.item)
+    # 0 says absent, so the one moment that is 0 seconds moves by one.
+    known = np.where(prepared.created_at == 0, 1, prepared.created_at)
+    created = np.where(prepared.created_at == NEVER, 0, known)
+    size = config.export.embeddings.batch_size
+    for start in range(0, len(prepared.items), size):
+        rows = slice(start, start + size)
+        yield {
+            "item_id": tf.constant(prepared.item_ids[rows], tf.string),
+            "created_at": tf.constant(created[rows], tf.int64),
+            **{name: tf.constant(column[rows]) for name, column in fields.items()},
+        }
