@@ -11,10 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, settings
 
 from unified_ranker.config import Config
 from unified_ranker.data.prepared import Prepared, prepare
 from unified_ranker.schema import InteractionLog, normalise
+
+# A busy machine is no fault of the code under test.
+settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_machine")
 
 START = pd.Timestamp("2024-01-01", tz="UTC")
 WORDS = ("red", "blue", "paper", "wooden", "lantern", "clock", "bird", "box")

@@ -1,13 +1,14 @@
 """Reading declarations: a mistake is one line: file, path, what was found, what is allowed, nearest name."""
 
+import functools
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 from pydantic import ValidationError
+from toy_project import FILES, ROOT, changed, line_of, lines_of, write_files, write_project
 
 from unified_ranker.config import (
     AllItems,
@@ -19,53 +20,12 @@ from unified_ranker.config import (
     TextFeature,
 )
 from unified_ranker.declarations import load_config
-from unified_ranker.errors import UserError
-
-ROOT = Path(__file__).parents[1]
-FILES = {
-    "project.yaml": "name: toy\ndata: {type: tables, events: e.parquet, items: i.csv}\n",
-    "towers/item.yaml": "features: [{type: text, column: title}, {type: number, column: price, log: true}]\n"
-    "quality: {popularity: {type: popularity}, rating: {type: mean_value, prior: 3}}\n",
-    "tasks/search.yaml": "positives: [{event_type: click}]\nnegatives: {type: sampled, uniform: 16}\n",
-    "tasks/home_feed.yaml": "positives: [{event_type: like}, {event_type: view, weight: 0.5}]\n",
-}
 
 
 @pytest.fixture
 def project(tmp_path):
-    """Return a function that writes the toy project, with files replaced, added or (None) left out."""
-
-    def write(**changed):
-        files = FILES | {name.replace("__", "/"): text for name, text in changed.items()}
-        return write_files(tmp_path, files)
-
-    return write
-
-
-def write_files(directory, files):
-    for name, text in files.items():
-        if text is not None:
-            path = directory / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-    return directory
-
-
-def changed(directory, name, text):
-    """Return the toy project with one file's text."""
-    return write_files(directory, FILES | {name: text})
-
-
-def lines_of(directory, *sets):
-    with pytest.raises(UserError) as caught:
-        load_config(directory, sets)
-    return str(caught.value).splitlines()
-
-
-def line_of(directory, *sets):
-    lines = lines_of(directory, *sets)
-    assert len(lines) == 1, lines
-    return lines[0]
+    """Return a function that writes the toy project."""
+    return functools.partial(write_project, tmp_path)
 
 
 def test_files_become_one_frozen_configuration(project):
@@ -306,90 +266,6 @@ def test_numbers_may_be_written_with_an_exponent(project):
     )
     training = load_config(directory).project.training
     assert (training.learning_rate, training.weight_decay) == (0.003, 0.00001)
-
-
-# --- --set -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "read"),
-    [
-        ("project.training.epochs=3", lambda c: c.project.training.epochs == 3),
-        ("project.seed = 11", lambda c: c.project.seed == 11),
-        ("project.data.events=/data/a=b.parquet", lambda c: c.project.data.events.name == "a=b.parquet"),
-        ("tasks.search.weight=0.5", lambda c: c.tasks["search"].weight == 0.5),
-        (
-            "tasks.search.negatives={type: all_items}",
-            lambda c: c.tasks["search"].negatives.type == "all_items",
-        ),
-        ("tasks.home_feed.positives.1.event_type=open", lambda c: c.heads == ("like", "open", "click")),
-        ("towers.item.features.0.column=name", lambda c: c.towers.item.features[0].column == "name"),
-        (
-            "towers.item.features.1={type: text, column: b}",
-            lambda c: c.towers.item.features[1].type == "text",
-        ),
-        (
-            "towers.item.quality.fresh={type: freshness}",
-            lambda c: c.towers.item.quality["fresh"].scale_days == 30,
-        ),
-        # No such file: its values are defaults, which can be set like any other.
-        ("towers.ranker.hidden=32", lambda c: c.towers.ranker.hidden == 32),
-        ("export.embeddings.index={type: exact}", lambda c: c.export.embeddings.index.type == "exact"),
-        ("project.description=", lambda c: False),
-    ],
-)
-def test_set_changes_a_value(project, text, read):
-    if text.endswith("="):
-        assert "must be a valid string" in line_of(project(), text)
-    else:
-        assert read(load_config(project(), [text]))
-
-
-def test_set_reaches_below_a_key_with_nothing_behind_it(project):
-    directory = project(**{"project.yaml": FILES["project.yaml"] + "training:\n"})
-    assert load_config(directory, ["project.training.epochs=2"]).project.training.epochs == 2
-
-
-def test_the_last_of_two_values_counts(project):
-    assert load_config(project(), ["project.seed=1", "project.seed=2"]).project.seed == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("project.training.epochs", ["takes path.in.config=value", "`project.training.epochs`"]),
-        ("project..seed=1", ["takes path.in.config=value"]),
-        ("=1", ["takes path.in.config=value"]),
-        ("project.seed=[", ["must be YAML"]),
-        ("projct.seed=1", ["`projct` is not known", "Did you mean `project`?"]),
-        ("towers.itme.dim=8", ["`towers.itme` is not known", "`towers.ranker`", "Did you mean `item`?"]),
-        (
-            "tasks.serch.weight=2",
-            ["`tasks.serch` is not known", "Did you mean `search`?", "new file in tasks/"],
-        ),
-        ("tasks={}", ["only keys of a file can be set"]),
-        ("towers=5", ["only keys of a file can be set", "`towers.user`"]),
-        ("project=5", ["only keys of a file can be set"]),
-        ("towers.item.dmi=8", ["`--set towers.item.dmi`", "not known", "Did you mean `dim`?"]),
-        ("towers.item.dim=wide", ["`--set towers.item.dim`", "valid integer", "'wide'"]),
-        ("towers.item.features.2.column=a", ["`towers.item.features` is a list of 2", "Received: `2`"]),
-        ("towers.item.features.9.0=a", ["`towers.item.features` is a list of 2", "Received: `9`"]),
-        ("towers.item.features.first.column=a", ["is a list of 2", "`first`"]),
-        (
-            "towers.item.features.0.colum=a",
-            ["`--set towers.item.features.0.colum`", "Did you mean `column`?"],
-        ),
-        ("project.name.first=a", ["`project.name` is 'toy'", "holds no `first`"]),
-        ("project.data.pth=x", ["`--set project.data.pth`", "Allowed: `type`, `events`, `items`, `users`"]),
-        ("project.data.type=movielens", ["`project.yaml`, `data.events`: this key is not known"]),
-        ("tasks.search.weight=.nan", ["`--set tasks.search.weight`", "finite"]),
-        ("towers.item.quality.trend.window_days=3", ["`quality.trend`", "needs `type`", "`freshness`"]),
-    ],
-)
-def test_a_bad_set_is_blamed_and_changes_nothing_else(project, text, said):
-    first = lines_of(project(), text)[0]
-    for part in said:
-        assert part in first
 
 
 # --- the hash --------------------------------------------------------------------------------------------

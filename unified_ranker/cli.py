@@ -55,7 +55,8 @@ SourceOption = Annotated[
     Path | None, typer.Option("--source", help="MovieLens only: GroupLens' own ml-100k.zip, or its directory.")
 ]
 TasksOption = Annotated[
-    list[str] | None, typer.Option("--tasks", help="A model of these tasks alone. May be repeated, or separated by commas.")
+    list[str] | None,
+    typer.Option("--tasks", help="A model of these tasks alone; repeated, or with commas."),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Do this again, even when it is up to date.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -245,18 +246,20 @@ def recommend(
 ) -> None:
     """Answer one request, or a table of them.
 
-    Examples:
+    Example: `unified-ranker recommend releases/latest --user 42 --task search --query "space war"`
 
-    `unified-ranker recommend releases/latest --user 42 --task search --query "space war"`
-
-    `unified-ranker recommend releases/latest --requests requests.parquet --output answers.parquet --limit 100`
+    Example: `unified-ranker recommend releases/latest --requests requests.parquet --output answers.parquet --limit 100`
     """
     from unified_ranker.commands_recommend import recommend_one, recommend_table
 
+    fields = {"query": query, "source_item_id": source_item, "country": country}
     if requests is not None:
+        if user or task or any(fields.values()):
+            raise UserError("`--requests` brings its own users, tasks and fields. Leave `--user`, `--task` … out.")
         recommend_table(release, requests, output, limit, project, as_json)
+    elif output is not None:
+        raise UserError("`--output` is for the answers to `--requests`. Name that table, or leave `--output` out.")
     else:
-        fields = {"query": query, "source_item_id": source_item, "country": country}
         recommend_one(release, user, task, fields, limit, project, as_json)
 
 

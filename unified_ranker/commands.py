@@ -37,9 +37,10 @@ def open_pipeline(
     sets = list(overrides or [])
     config = load_config(project, sets)
     if source is not None:
-        if not isinstance(config.project.data, MovieLensSource):
+        data = config.project.data
+        if not isinstance(data, MovieLensSource):
             raise UserError(
-                f"`--source` names MovieLens data, and `project.yaml` declares `data.type: {config.project.data.type}`. "
+                f"`--source` names MovieLens data, and `project.yaml` declares `data.type: {data.type}`. "
                 "Set project.data.events and project.data.items instead."
             )
         config = load_config(project, [*sets, f"project.data.path={json.dumps(str(source.resolve()))}"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from unified_ranker.commands import NOTES, OUT
 from unified_ranker.config import Config
@@ -32,7 +33,15 @@ def recommend_one(
     if fields["source_item_id"] and fields["source_item_id"] not in set(recommender.item_ids):
         NOTES.print(f"note: the catalogue has no item {fields['source_item_id']!r}", markup=False, style="yellow")
     history = NO_HISTORY if log is None else log.before(user, 0)
-    request = Request(user, task, **fields, limit=limit, history=history)
+    request = Request(
+        user_id=user,
+        task=task,
+        query=fields["query"],
+        source_item_id=fields["source_item_id"],
+        country=fields["country"],
+        limit=limit,
+        history=history,
+    )
     answer = next(iter(recommender.answer([request])))
     version = recommender.manifest["version"]
     if as_json:
@@ -88,15 +97,16 @@ def project_log(release: Path, project: Path | None) -> LogHistory | None:
 def _print_answer(request: Request, answer: Answer, version: int) -> None:
     heads = list(answer.items[0].heads) if answer.items else []
     asked = f"query {answer.imputed_query!r}" if answer.imputed_query else "no query"
-    table = Table(
-        title=f"{request.task} for user {request.user_id or 'unknown'} ({len(request.history)} events), {asked}, "
-        f"release {version}",
-        title_justify="left",
+    title = (
+        f"{request.task} for user {request.user_id or 'unknown'} ({len(request.history)} events), {asked}, "
+        f"release {version}"
     )
+    # As `Text`, because rich would take brackets in a string for its markup.
+    table = Table(title=Text(title), title_justify="left")
     for name in ("rank", "item", "title", "score", "retrieval", *heads):
         table.add_column(name, justify="left" if name in ("item", "title") else "right")
     for rank, item in enumerate(answer.items, start=1):
         chances = [f"{item.heads[name]:.3f}" for name in heads]
         scores = (f"{item.score:.3f}", f"{item.retrieval_score:.3f}", *chances)
-        table.add_row(str(rank), item.item_id, item.title, *scores)
+        table.add_row(str(rank), Text(item.item_id), Text(item.title), *scores)
     OUT.print(table)

@@ -59,9 +59,6 @@ def _at(tree: Tree, path: Keys) -> Any:
     return node
 
 
-# --- --set --------------------------------------------------------------------------------------------------
-
-
 def _apply(files: Files, overrides: Iterable[str]) -> list[Keys]:
     """Write the overrides into the tree; returns their paths. Those that lead nowhere are problems."""
     assigned = []
@@ -146,9 +143,6 @@ def _check_section(files: Files, path: Keys) -> None:
         if model is not None:
             files.tree[section][rest[0]] = {}
             files.sources.append(Source(f"{section}/{rest[0]}.yaml", (section, rest[0]), model))
-
-
-# --- rules across keys and files ----------------------------------------------------------------------------
 
 
 def _names(config: Config) -> Iterator[str]:

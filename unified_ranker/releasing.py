@@ -77,4 +77,3 @@ def _parent(releases: Path, version: int) -> dict | None:
         return None
     parent = releases / str(max(earlier))
     return {"version": read_manifest(parent)["version"], "manifest_sha256": sha256(parent / MANIFEST)}
-

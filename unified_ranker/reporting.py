@@ -11,11 +11,11 @@ from tqdm import tqdm
 from unified_ranker.config import MovieLensSource
 from unified_ranker.evaluation.baselines.choose import fit_baselines
 from unified_ranker.evaluation.candidates import CandidateRules
-from unified_ranker.evaluation.protocol import evaluate
+from unified_ranker.evaluation.protocol import Scorer, evaluate
 from unified_ranker.evaluation.report import DataFacts, Report, Stage, write_report
 from unified_ranker.evaluation.results import Evaluation
 from unified_ranker.export.release import LIBRARIES, git_commit
-from unified_ranker.scoring import ModelScorer
+from unified_ranker.scoring import JointScorer, RequestEncoder, TwoTowerScorer
 
 if TYPE_CHECKING:
     from unified_ranker.stages import Pipeline
@@ -29,9 +29,8 @@ def evaluate_project(pipeline: "Pipeline", directory: Path) -> str:
     trained, prepared, config = pipeline.trained, pipeline.prepared, pipeline.config
     tasks = list(pipeline.tasks or config.tasks)
     rules = CandidateRules(prepared, config)
-    models = [
-        ModelScorer(trained.model, prepared, trained.quality, rules, ranked=ranked) for ranked in (True, False)
-    ]
+    encoder = RequestEncoder(trained.model, prepared, trained.quality)
+    models: list[Scorer] = [JointScorer(encoder, rules), TwoTowerScorer(encoder)]
     baselines = fit_baselines(prepared, tasks, trained.fit_end)
     progress = tqdm if pipeline.progress else None
     evaluation = evaluate([*models, *baselines], prepared, config, tasks, part="test", progress=progress)
@@ -67,7 +66,9 @@ def write_project_report(pipeline: "Pipeline", directory: Path, release: str) ->
             fitted_until=pipeline.trained.fit_end,
         ),
         evaluation=read_evaluation(pipeline.workspace.stage("evaluate")),
-        curves={name: list(values) for name, values in pipeline.trained.curves.items() if "/" in name or name == "loss"},
+        curves={
+            name: list(values) for name, values in pipeline.trained.curves.items() if "/" in name or name == "loss"
+        },
         stages=[
             Stage(name, stamp["seconds"], stamp["peak_memory_mib"])
             for name, stamp in ((name, pipeline.stamp(name)) for name in STAGES)

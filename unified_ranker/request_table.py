@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,97 +11,111 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from unified_ranker.columns import ColumnError, to_times
+from unified_ranker.columns import to_integers, to_optional_text
+from unified_ranker.data.examples import Ints
 from unified_ranker.data.tables import read_table
-from unified_ranker.errors import UserError, nearest
+from unified_ranker.errors import UserError, unknown_name
 from unified_ranker.export.log_history import LogHistory
-from unified_ranker.export.requests import NO_HISTORY, History, Request
+from unified_ranker.export.requests import NO_HISTORY, Request
 from unified_ranker.recommending import Recommender
+from unified_ranker.request_columns import check_names, converted, histories_of, refuse, times_of
 
 REQUIRED = ("user_id", "task")
-TEXT = ("query", "source_item_id", "query_item_id", "country")
-COLUMNS = (*REQUIRED, *TEXT, "timestamp", "limit", "history")
+TEXT = (*REQUIRED, "query", "source_item_id", "query_item_id", "country")
+COLUMNS = (*TEXT, "timestamp", "limit", "history")
 ROWS_AT_ONCE = 200_000
 
+OpenLog = Callable[[], LogHistory | None]
 
-def read_requests(path: Path, log: LogHistory | None, limit: int) -> list[Request]:
+
+def read_requests(
+    path: Path, tasks: Collection[str], log: Callable[[], LogHistory | None], limit: int
+) -> list[Request]:
     """Read a table of requests (design section 3).
 
-    Where a row has a time and the table no `history`, the history is what `log` holds strictly before that time.
+    Where the table has no column `history`, a row's history is what the log holds strictly before the row's
+    `timestamp`. A row without a time is a request of now.
 
     Args:
         path: Parquet or CSV.
-        log: the project's event log, or None to take no history from one.
-        limit: for rows without a `limit` of their own.
+        tasks: the known tasks.
+        log: opens the project's event log, None where there is none; called only where it is needed.
+        limit: for rows without a `limit` of their own; 0 = as the task declares.
 
     Raises:
-        UserError: a column is missing or unknown, or a row has no task.
+        UserError: a column is missing, unknown or of the wrong type, a row has no task or an unknown one, or a time or
+            a number that no request can have.
     """
     table = read_table(path)
-    missing = [name for name in REQUIRED if name not in table.column_names]
-    if missing:
-        raise UserError(
-            f"`{path}`: a table of requests needs the columns {', '.join(f'`{n}`' for n in REQUIRED)}. "
-            f"Received: {', '.join(table.column_names) or 'none'}.{nearest(missing[0], table.column_names)}"
-        )
-    unknown = [name for name in table.column_names if name not in COLUMNS]
-    if unknown:
-        raise UserError(
-            f"`{path}`: the column `{unknown[0]}` is not one of a request. "
-            f"Allowed: {', '.join(f'`{n}`' for n in COLUMNS)}.{nearest(unknown[0], COLUMNS)}"
-        )
-    times = _seconds(table, path)
-    given = "history" in table.column_names
-    return [_request(row, int(times[i]), given, log, limit, path, i) for i, row in enumerate(table.to_pylist())]
+    try:
+        check_names(table.column_names, COLUMNS, REQUIRED, "a request")
+        text = {name: _text(table, name) for name in TEXT}
+        _check_tasks(text["task"], tasks)
+        times, limits = _times(table), _limits(table, limit)
+        histories = histories_of(table["history"]) if "history" in table.column_names else None
+    except UserError as error:
+        raise UserError(f"`{path}`: {error}") from error
+    if histories is None:
+        opened = log()
+        histories = [
+            opened.before(user, int(time)) if opened is not None and user else NO_HISTORY
+            for user, time in zip(text["user_id"], times, strict=True)
+        ]
+    fields = {**text, "timestamp": times.tolist(), "limit": limits, "history": histories}
+    return [Request(**{name: column[row] for name, column in fields.items()}) for row in range(len(table))]
 
 
-def _request(
-    row: dict[str, Any], time: int, given: bool, log: LogHistory | None, limit: int, path: Path, number: int
-) -> Request:
-    if not row["task"]:
-        raise UserError(f"`{path}`, row {number}: a request needs a `task`. Received: {row['task']!r}.")
-    user = "" if row["user_id"] is None else str(row["user_id"])
-    history = NO_HISTORY
-    if given:
-        history = History.of({**e, "timestamp": _moment(e["timestamp"])} for e in row["history"] or [])
-    elif log is not None and user:
-        history = log.before(user, time)
-    text = {name: "" if row.get(name) is None else str(row[name]) for name in TEXT}
-    return Request(user, str(row["task"]), **text, timestamp=time, limit=int(row.get("limit") or limit), history=history)
+def _text(table: pa.Table, name: str) -> list[str]:
+    if name not in table.column_names:
+        return [""] * len(table)
+    return list(converted(name, table[name], to_optional_text).fillna(""))
 
 
-def _seconds(table: pa.Table, path: Path) -> np.ndarray:
-    """Return the rows' times in seconds, 0 where absent."""
+def _check_tasks(found: list[str], known: Collection[str]) -> None:
+    bad = np.array([not task for task in found], bool)
+    refuse(bad, found, "`task` is present", "none", "fill it in, or remove the rows")
+    for row, task in enumerate(found):
+        if task not in known:
+            raise UserError(f"row {row}: {unknown_name('task', task, known)}")
+
+
+def _times(table: pa.Table) -> Ints:
     if "timestamp" not in table.column_names:
         return np.zeros(len(table), np.int64)
-    try:
-        stamps = to_times(table["timestamp"])
-    except ColumnError as error:
-        raise UserError(f"`{path}`, column `timestamp`: {error}") from error
-    values = stamps.to_numpy("datetime64[us]")
-    return np.where(np.isnat(values), 0, values.astype("datetime64[s]").astype(np.int64))
+    return times_of("timestamp", table["timestamp"])
 
 
-def _moment(value: Any) -> int:
-    return int(value.timestamp()) if hasattr(value, "timestamp") else int(value)
+def _limits(table: pa.Table, default: int) -> list[int]:
+    if "limit" not in table.column_names:
+        return [default] * len(table)
+    given = converted("limit", table["limit"], to_integers)
+    bad = (given < 0).fillna(False).to_numpy(bool)
+    rule = "`limit` is 0 (as the task declares) or more"
+    refuse(bad, given.tolist(), rule, "negative numbers", "correct it, or write null for what `--limit` says")
+    return [int(n) for n in given.fillna(default)]
 
 
 def answer_table(recommender: Recommender, requests: list[Request], output: Path, progress: bool) -> int:
     """Answer all requests into a Parquet file with `row, rank, item_id, score`; returns the number of rows written.
 
     `row` numbers the requests from 0, `rank` the answers to one from 1. The file appears whole or not at all.
+
+    Raises:
+        UserError: when the file cannot be written there.
     """
-    schema = pa.schema(
-        [("row", pa.int64()), ("rank", pa.int32()), ("item_id", pa.string()), ("score", pa.float32())]
-    )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(prefix=f".{output.name}-", dir=output.parent)
+    schema = pa.schema([("row", pa.int64()), ("rank", pa.int32()), ("item_id", pa.string()), ("score", pa.float32())])
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(prefix=f".{output.name}-", dir=output.parent)
+    except OSError as error:
+        raise UserError(f"`{output}` cannot be written: {error.strerror}. Name another place.") from error
     os.close(handle)
     written = 0
     try:
-        with pq.ParquetWriter(draft, schema) as writer, tqdm(
-            total=len(requests), desc="recommend", unit="request", disable=not progress
-        ) as bar:
+        with (
+            pq.ParquetWriter(draft, schema) as writer,
+            tqdm(total=len(requests), desc="recommend", unit="request", disable=not progress) as bar,
+        ):
             for part in _parts(recommender, requests, bar):
                 writer.write_table(pa.table(part, schema=schema))
                 written += len(part["row"])

@@ -1,5 +1,7 @@
 """The trained model over recorded requests: full-catalogue scores for evaluation, as of each request."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from unified_ranker.data.batches import EventIndices, ExampleIndices
@@ -16,67 +18,105 @@ CHUNK = 256
 """Requests that go through the towers at once."""
 
 
-class ModelScorer:
-    """Scores every item for recorded requests, by the two towers alone or with the ranking head on top.
+class Encoded(NamedTuple):
+    """A chunk of requests: what the head takes, quality `[chunk, items, features]`, scores `[chunk, items]`."""
 
-    The stages are those of the service: the two-tower score with quality orders the allowed items, the first
-    `serving.candidates` of them go to the ranking head, and what it did not see follows in the order of retrieval.
+    state: dict[str, tf.Tensor]
+    quality: np.ndarray
+    scores: np.ndarray
+
+
+class RequestEncoder:
+    """Runs the towers over recorded requests; the last batch is kept, for a second scorer that asks for it."""
+
+    def __init__(self, model: UnifiedRanker, prepared: Prepared, quality: QualityAsOf) -> None:
+        """Build for requests drawn from `prepared`."""
+        self.model, self.prepared, self.quality = model, prepared, quality
+        self.vectors = model.item_vectors()
+        self._events = look_up_events(prepared, model)
+        self._encode = tf.function(
+            lambda inputs: encode_requests(model, self.vectors, inputs), autograph=False, reduce_retracing=True
+        )
+        self._last: tuple[Examples, list[Encoded]] | None = None
+
+    def chunks(self, requests: Examples) -> list[Encoded]:
+        """Return the requests in chunks of `CHUNK`, in their order."""
+        if self._last is None or self._last[0] is not requests:
+            looked_up, texts = look_up_examples(self.prepared, requests, self.model)
+            queries = self.model.text.embed(texts).numpy()
+            parts = [np.arange(i, min(i + CHUNK, len(requests))) for i in range(0, len(requests), CHUNK)]
+            self._last = requests, [self._chunk(requests.take(p), looked_up.take(p), queries) for p in parts]
+        return self._last[1]
+
+    def _chunk(self, requests: Examples, looked_up: ExampleIndices, queries: np.ndarray) -> Encoded:
+        inputs = request_inputs(requests, looked_up, self.prepared, self._events, self.model)
+        inputs["query_vector"] = queries[looked_up.query]
+        state = self._encode({name: tf.constant(column) for name, column in inputs.items()})
+        quality = self.quality.matrix(requests.timestamp)
+        weights = self.model.quality_weights.numpy()[looked_up.task]
+        scores = state["embedding"].numpy() @ self.vectors.numpy().T + np.einsum("bq,bnq->bn", weights, quality)
+        return Encoded(state, quality, scores)
+
+
+class TwoTowerScorer:
+    """Scores every item for recorded requests by the two towers and the quality vector: retrieval alone."""
+
+    name = "two towers"
+    note = "retrieval alone; no surface is answered by it"
+
+    def __init__(self, encoder: RequestEncoder) -> None:
+        """Score what `encoder` encodes."""
+        self.tasks, self._encoder = tuple(encoder.model.config.tasks), encoder
+
+    def score(self, requests: Examples) -> np.ndarray:
+        """Return scores `[requests, items]`."""
+        return np.concatenate([chunk.scores for chunk in self._encoder.chunks(requests)])
+
+
+class JointScorer:
+    """Scores as the service answers, full catalogue.
+
+    The two-tower score with quality orders the allowed items, the first `serving.candidates` of them go to the ranking
+    head, and what it did not see follows in the order of retrieval.
     """
 
-    def __init__(
-        self, model: UnifiedRanker, prepared: Prepared, quality: QualityAsOf, rules: CandidateRules, ranked: bool
-    ) -> None:
-        """Build for requests drawn from `prepared`; `ranked` adds the ranking head."""
-        self.name = "joint model" if ranked else "two towers"
-        self.tasks = tuple(model.config.tasks)
-        self._model, self._prepared, self._quality = model, prepared, quality
-        self._rules, self._ranked = rules, ranked
-        self._events = look_up_events(prepared, model)
-        self._vectors = model.item_vectors()
-        self._encode = tf.function(self._encode_graph, reduce_retracing=True)
-        self._rank = tf.function(self._rank_graph, reduce_retracing=True)
+    name = "joint model"
+
+    def __init__(self, encoder: RequestEncoder, rules: CandidateRules) -> None:
+        """Score what `encoder` encodes; `rules` say which items retrieval may hand on."""
+        model = encoder.model
+        self.tasks, self._encoder, self._rules, self._model = tuple(model.config.tasks), encoder, rules, model
+        self._rank = tf.function(
+            lambda state, chosen, quality: model.rank(state, tf.gather(encoder.vectors, chosen), quality)[0],
+            autograph=False,
+            reduce_retracing=True,
+        )
 
     def score(self, requests: Examples) -> np.ndarray:
         """Return scores `[requests, items]`; higher is better, and comparable within a row only."""
-        looked_up, texts = look_up_examples(self._prepared, requests, self._model)
-        queries = self._model.text.embed(texts).numpy()
-        out = np.empty((len(requests), len(self._prepared.items)), np.float32)
-        for start in range(0, len(requests), CHUNK):
-            rows = np.arange(start, min(start + CHUNK, len(requests)))
-            out[rows] = self._score(requests.take(rows), looked_up.take(rows), queries)
-        return out
+        allowed = self._rules.allowed(requests)
+        chunks = self._encoder.chunks(requests)
+        parts = [slice(i, i + CHUNK) for i in range(0, len(requests), CHUNK)]
+        return np.concatenate(
+            [self._score(chunk, requests.task[p], allowed[p]) for chunk, p in zip(chunks, parts, strict=True)]
+        )
 
-    def _score(self, requests: Examples, looked_up: ExampleIndices, queries: np.ndarray) -> np.ndarray:
-        inputs = request_inputs(requests, looked_up, self._prepared, self._events, self._model)
-        inputs["query_vector"] = queries[looked_up.query]
-        state = self._encode({name: tf.constant(column) for name, column in inputs.items()})
-        quality = self._quality.matrix(requests.timestamp)
-        weights = self._model.quality_weights.numpy()[looked_up.task]
-        scores = state["embedding"].numpy() @ self._vectors.numpy().T + np.einsum("bq,bnq->bn", weights, quality)
-        if not self._ranked:
-            return scores
-        allowed = np.where(self._rules.allowed(requests), scores, -np.inf)
-        for task in np.unique(requests.task):
-            rows = np.flatnonzero(requests.task == task)
+    def _score(self, chunk: Encoded, tasks: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+        scores = chunk.scores.copy()
+        candidates = np.where(allowed, scores, -np.inf)
+        for task in np.unique(tasks):
+            rows = np.flatnonzero(tasks == task)
             count = min(self._model.config.tasks[task].serving.candidates, scores.shape[1])
-            chosen = np.argpartition(-allowed[rows], count - 1, axis=1)[:, :count]
+            chosen = np.argpartition(-candidates[rows], count - 1, axis=1)[:, :count]
             ranked = self._rank(
-                {name: tf.gather(value, rows) for name, value in state.items()},
+                {name: tf.gather(value, rows) for name, value in chunk.state.items()},
                 tf.constant(chosen),
-                tf.constant(np.take_along_axis(quality[rows], chosen[..., None], axis=1)),
+                tf.constant(np.take_along_axis(chunk.quality[rows], chosen[..., None], axis=1)),
             ).numpy()
-            # Ranked items stand above all others: cosine and quality bound the latter.
+            # Ranked items stand above all others, in their own order.
             floor = scores[rows].max(axis=1, keepdims=True) + 1.0
-            lifted = ranked - ranked.min(axis=1, keepdims=True) + floor
-            scores[rows[:, None], chosen] = lifted
+            scores[rows[:, None], chosen] = ranked - ranked.min(axis=1, keepdims=True) + floor
         return scores
-
-    def _encode_graph(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return encode_requests(self._model, self._vectors, inputs)
-
-    def _rank_graph(self, state: dict[str, tf.Tensor], chosen: tf.Tensor, quality: tf.Tensor) -> tf.Tensor:
-        score, _, _ = self._model.rank(state, tf.gather(self._vectors, chosen), quality)
-        return score
 
 
 def encode_requests(model: UnifiedRanker, vectors: tf.Tensor, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -5,7 +5,6 @@ checksum begins the chain, so a changed row or a changed setting makes again exa
 """
 
 import hashlib
-import json
 import logging
 import resource
 import shutil
@@ -226,9 +225,7 @@ class Pipeline:
         from unified_ranker.training_store import load_trained
 
         self.train()
-        return self.__dict__.get("trained") or load_trained(
-            self.workspace.stage("train"), self.prepared, self.config
-        )
+        return self.__dict__.get("trained") or load_trained(self.workspace.stage("train"), self.prepared, self.config)
 
     def stamp(self, stage: str) -> dict[str, Any]:
         """Return what a finished stage wrote down: its key, seconds, peak memory and notes."""
@@ -275,4 +272,3 @@ def _prepare(log: "InteractionLog", config: Config) -> "Prepared":
 
 def _hash(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-

@@ -79,11 +79,9 @@ def train(
     epochs = config.project.training.epochs
     steps = batches.steps
     model.compile(optimizer=optimizer_of(config, steps * epochs))
+    make_weights(model, batches)
     saver = EpochCheckpoints(model, checkpoints)
-    done = saver.epochs_done
-    if done:
-        make_weights(model, batches)
-        saver.restore()
+    done = saver.restore()
     logger.info("%d examples, %d steps an epoch, %d of %d epochs done", len(examples), steps, done, epochs)
     model.fit(
         dataset_of(batches, done, epochs),
@@ -103,7 +101,11 @@ def make_batches(prepared: Prepared, examples: Examples, model: UnifiedRanker) -
 
 
 def make_weights(model: UnifiedRanker, batches: WindowBatches) -> None:
-    """Make the weights that Keras 2 leaves to a layer's first call, so that a checkpoint finds all of them."""
+    """Make the weights that Keras 2 leaves to a layer's first call.
+
+    A checkpoint then finds all of them, and a training step is traced once: TensorFlow traces a function that makes
+    variables twice.
+    """
     batch = next(batches.epoch(0))
     model.compute_loss({name: tf.constant(column) for name, column in batch.items()}, training=False)
     model.reset_metrics()

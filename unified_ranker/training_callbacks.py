@@ -24,18 +24,21 @@ class EpochCheckpoints(tf.keras.callbacks.Callback):
         self.log = directory / "curves.json"
         self.curves: dict[str, list[float]] = {}
 
-    @property
-    def epochs_done(self) -> int:
-        """The number of epochs that the newest checkpoint has seen, 0 without one."""
-        newest = self.manager.latest_checkpoint
-        return int(newest.rsplit("-", 1)[1]) if newest else 0
+    def restore(self) -> int:
+        """Load the newest checkpoint, if any, into the model, which has all its weights.
 
-    def restore(self) -> None:
-        """Load the newest checkpoint into the model, all of whose weights exist, and its optimizer."""
+        Returns:
+            The number of epochs that it has seen.
+        """
+        newest = self.manager.latest_checkpoint
+        if newest is None:
+            return 0
         self.ranker.optimizer.build(self.ranker.trainable_variables)
-        self.checkpoint.restore(self.manager.latest_checkpoint).assert_existing_objects_matched()
+        self.checkpoint.restore(newest).assert_existing_objects_matched()
+        done = int(newest.rsplit("-", 1)[1])
         curves = json.loads(self.log.read_text(encoding="utf-8"))
-        self.curves = {name: values[: self.epochs_done] for name, values in curves.items()}
+        self.curves = {name: values[:done] for name, values in curves.items()}
+        return done
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Append the epoch's losses and save."""

@@ -71,6 +71,13 @@ def test_sums_do_not_depend_on_later_events_not_even_in_their_rounding(events, m
     assert full.matrix(times).tobytes() == short.matrix(times).tobytes()
 
 
+def test_a_large_amount_elsewhere_or_later_swallows_no_small_one():
+    events = [(0, 1, 0.25), (1, 1, 0.5), (2, 0, 1e30), (3, 2, 1e30), (9, 1, 1e30)]
+    counts = CountsAsOf(stream_of(events), ITEMS)
+    assert counts.gather(*pairs([1, 5])).tolist() == pytest.approx([0, 0.25, 0, 0, 1e30, 0.75, 1e30, 0])
+    assert counts.matrix(np.array([5]))[0].tolist() == pytest.approx([1e30, 0.75, 1e30, 0])
+
+
 def test_the_order_of_the_moments_does_not_matter():
     counts = CountsAsOf(stream_of([(time, time % ITEMS, 1.0) for time in range(12)]), ITEMS, 5)
     moments = np.array([9, 0, 20, 9, 4], np.int64)

@@ -148,7 +148,8 @@ def build_histories(log: InteractionLog, item_ids: Strings, user_ids: Strings) -
     known = user != MISSING
     stamp = seconds(events["timestamp"])
     order = np.flatnonzero(known)
-    order = order[np.lexsort((stamp[order], user[order]))]
+    # The log is in order of time, and a stable sort keeps it so for each user.
+    order = order[np.argsort(user[order], kind="stable")]
     counts = np.bincount(user[order], minlength=len(user_ids))
     return Histories(
         offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),

@@ -157,7 +157,7 @@ def _events(ratings: pd.DataFrame, items: pd.DataFrame, users: pd.DataFrame, see
     likes = home[values >= MIN_LIKED]
     events = [
         home.assign(task="home_feed", event_type="rating", value=values, derived=False),
-        more_like_this(likes).assign(task="more_like_this", event_type="like", derived=True),
+        more_like_this(likes, seed).assign(task="more_like_this", event_type="like", derived=True),
         searches(likes, items, seed).assign(task="search", event_type="like", derived=True),
     ]
     return pd.concat(events, ignore_index=True)

@@ -233,7 +233,10 @@ def signatures_of(served: ServedModel, config: Config) -> dict[str, tf.types.exp
         "recommend": (served.recommend, {**request, "limit": tf.TensorSpec([None], tf.int32, name="limit")}),
         "embed_items": (served.embed_items, item_signature(config)),
     }
-    traced = {name: tf.function(call).get_concrete_function(**spec) for name, (call, spec) in wanted.items()}
+    traced = {
+        name: tf.function(call, autograph=False).get_concrete_function(**spec)
+        for name, (call, spec) in wanted.items()
+    }
     return {**traced, "serving_default": traced["rank"]}
 
 

@@ -1,0 +1,124 @@
+"""Columns of a table of requests, strictly read: an error names the column, the rows and the remedy."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unified_ranker.columns import (
+    MAX_EXAMPLES,
+    ColumnError,
+    Converter,
+    is_list,
+    to_optional_text,
+    to_strengths,
+    to_times,
+)
+from unified_ranker.data.examples import Ints, seconds
+from unified_ranker.errors import UserError, nearest
+from unified_ranker.export.requests import NO_HISTORY, History
+from unified_ranker.schema import Problem
+
+HISTORY_TEXT = ("item_id", "event_type", "task")
+HISTORY_FIELDS = (*HISTORY_TEXT, "timestamp", "value")
+EPOCH = "1970-01-01T00:00:00Z"
+
+
+def check_names(found: Sequence[str], known: Sequence[str], required: Sequence[str], what: str) -> None:
+    """Raise `UserError` when a required column of `what` is missing, one is unknown, or one occurs twice."""
+    for name in required:
+        if name not in found:
+            raise UserError(
+                f"the column `{name}` of {what} is missing. Received: {_listed(found)}. "
+                f"Rename or add it.{nearest(name, found)}"
+            )
+    for name in found:
+        if name not in known:
+            raise UserError(
+                f"`{name}` is no column of {what}. Allowed: {_listed(known)}. Rename or remove it."
+                f"{nearest(name, known)}"
+            )
+        if found.count(name) > 1:
+            raise UserError(f"the column `{name}` of {what} must occur once. Received: {found.count(name)}. Keep one.")
+
+
+def converted(name: str, column: pa.ChunkedArray, convert: Converter) -> Any:
+    """Return the column as one of the interaction log's types, or raise `UserError` with what does not fit."""
+    try:
+        return convert(column)
+    except ColumnError as error:
+        raise UserError(
+            str(Problem(f"`{name}` {error.rule}", error.found, error.remedy, error.count, error.examples))
+        ) from error
+
+
+def refuse(bad: np.ndarray, values: Sequence[object], rule: str, found: str, remedy: str) -> None:
+    """Raise `UserError` when a row is `bad` `[rows]`, with the first three of the `values` `[rows]`."""
+    rows = np.flatnonzero(bad)
+    if len(rows):
+        examples = tuple(f"{values[row]} (row {row})" for row in rows[:MAX_EXAMPLES])
+        raise UserError(str(Problem(rule, found, remedy, len(rows), examples)))
+
+
+def times_of(name: str, column: pa.ChunkedArray) -> Ints:
+    """Return times in seconds `[rows]`, 0 where absent, which no given time may be."""
+    stamps = converted(name, column, to_times)
+    absent, times = stamps.isna().to_numpy(bool), seconds(stamps)
+    refuse(
+        ~absent & (times <= 0), [str(stamp) for stamp in stamps], f"`{name}` lies after {EPOCH}", "earlier times",
+        "correct the times; a wrong unit is the usual cause",
+    )  # fmt: skip
+    return np.where(absent, 0, times)
+
+
+def histories_of(column: pa.ChunkedArray) -> list[History]:
+    """Return the history of each row, oldest event first; an empty one for null.
+
+    Args:
+        column: `[rows]`, lists of structs with the fields `item_id`, `timestamp`, and optionally `event_type`, `task`,
+            `value`.
+    """
+    if pa.types.is_null(column.type):
+        return [NO_HISTORY] * len(column)
+    if not (is_list(column.type) and pa.types.is_struct(column.type.value_type)):
+        raise UserError(
+            f"`history` holds lists of structs of {_listed(HISTORY_FIELDS)}. Received: a column of type {column.type}. "
+            "Write such lists to Parquet (a CSV has none), or leave the column out: the project's log has histories."
+        )
+    lists = column.cast(pa.large_list(column.type.value_type)).combine_chunks()
+    events, row = pc.list_flatten(lists), pc.list_parent_indices(lists).to_numpy()
+    names = [field.name for field in events.type]
+    check_names(names, HISTORY_FIELDS, ("item_id", "timestamp"), "`history`")
+    fields = {name: pa.chunked_array([pc.struct_field(events, name)]) for name in names}
+    whole = _history(fields, len(events))
+    order = np.lexsort((np.arange(len(row)), whole.timestamp, row))
+    whole = whole.take(order)
+    bounds = np.searchsorted(row, np.arange(len(column) + 1))
+    return [whole.take(slice(start, end)) for start, end in pairwise(bounds)]
+
+
+def _history(fields: dict[str, pa.ChunkedArray], events: int) -> History:
+    """Return all events of all rows as one history, in the order of the table."""
+    text = {name: np.full(events, "", object) for name in HISTORY_TEXT}
+    for name in HISTORY_TEXT:
+        if name in fields:
+            text[name] = converted(f"history.{name}", fields[name], to_optional_text).fillna("").to_numpy(object)
+    times = times_of("history.timestamp", fields["timestamp"])
+    shown = text["item_id"].tolist()
+    refuse(text["item_id"] == "", shown, "`history.item_id` is present", "none", "fill it in, or remove the events")
+    refuse(times == 0, shown, "`history.timestamp` is present", "none", "fill it in, or remove the events")
+    value = np.zeros(events, np.float32)
+    if "value" in fields:
+        given = converted("history.value", fields["value"], to_strengths).to_numpy(np.float32)
+        absent = pc.is_null(fields["value"]).to_numpy()
+        remedy = "write null where there is no number"
+        refuse(~absent & ~np.isfinite(given), given.tolist(), "`history.value` is finite or null", "others", remedy)
+        value = np.where(absent, np.float32(0), given)
+    return History(**text, timestamp=times, value=value)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none"
