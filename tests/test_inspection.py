@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from toy_shop import START, rows
 
@@ -98,6 +98,9 @@ def test_shares_say_when_they_are_not_quite_all_or_nothing():
     assert [percent(s) for s in shares] == ["0 %", "34 %", "10 %", "100 %", "0.04 %", "99.98 %", "99.6 %"]
 
 
+@example("\x85 \u2028", "\x85")
+@example("# - key: x", "a: b # c")
+@example("\x00\ufffe", "null")
 @given(st.text(), st.text())
 def test_names_from_the_data_cannot_break_a_file(comment, value):
     import yaml

@@ -382,7 +382,10 @@ class Config(Declaration):
         A part is a dotted path into the configuration; stages hash only what they depend on.
         """
         tree = self.to_json()
-        chosen = {p: _descend(tree, p) for p in parts} if parts else tree
+        chosen = {p: _descend(tree, p) for p in parts} if parts else dict(tree)
+        if not parts or "towers" in parts:
+            # Keys are sorted, but the order of the quality features is that of the vector's columns.
+            chosen["quality_order"] = list(self.towers.item.quality)
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -80,6 +80,7 @@ def train(
     steps = batches.steps
     model.compile(optimizer=optimizer_of(config, steps * epochs))
     make_weights(model, batches)
+    model.optimizer.build(model.trainable_variables)
     saver = EpochCheckpoints(model, checkpoints)
     done = saver.restore()
     logger.info("%d examples, %d steps an epoch, %d of %d epochs done", len(examples), steps, done, epochs)
@@ -103,8 +104,8 @@ def make_batches(prepared: Prepared, examples: Examples, model: UnifiedRanker) -
 def make_weights(model: UnifiedRanker, batches: WindowBatches) -> None:
     """Make the weights that Keras 2 leaves to a layer's first call.
 
-    A checkpoint then finds all of them, and a training step is traced once: TensorFlow traces a function that makes
-    variables twice.
+    A checkpoint then finds all of them. And TensorFlow traces a function that makes variables twice: this way a
+    training step is traced once.
     """
     batch = next(batches.epoch(0))
     model.compute_loss({name: tf.constant(column) for name, column in batch.items()}, training=False)

@@ -18,14 +18,13 @@ class EpochCheckpoints(tf.keras.callbacks.Callback):
     def __init__(self, model: UnifiedRanker, directory: Path) -> None:
         """Keep the newest checkpoint in `directory`."""
         super().__init__()
-        self.ranker = model
         self.checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
         self.manager = tf.train.CheckpointManager(self.checkpoint, str(directory), max_to_keep=1)
         self.log = directory / "curves.json"
         self.curves: dict[str, list[float]] = {}
 
     def restore(self) -> int:
-        """Load the newest checkpoint, if any, into the model, which has all its weights.
+        """Load the newest checkpoint, if any, into model and optimizer, which have all their weights.
 
         Returns:
             The number of epochs that it has seen.
@@ -33,7 +32,6 @@ class EpochCheckpoints(tf.keras.callbacks.Callback):
         newest = self.manager.latest_checkpoint
         if newest is None:
             return 0
-        self.ranker.optimizer.build(self.ranker.trainable_variables)
         self.checkpoint.restore(newest).assert_existing_objects_matched()
         done = int(newest.rsplit("-", 1)[1])
         curves = json.loads(self.log.read_text(encoding="utf-8"))

@@ -36,12 +36,12 @@ class Workspace:
     @property
     def work(self) -> Path:
         """The directory of everything that can be made again."""
-        return self.project / self.config.project.work_dir
+        return self.project / self.config.project.work_dir.expanduser()
 
     @property
     def releases(self) -> Path:
         """The directory of releases."""
-        return self.project / self.config.project.releases_dir
+        return self.project / self.config.project.releases_dir.expanduser()
 
     def stage(self, name: str) -> Path:
         """The directory that a stage fills."""

@@ -19,7 +19,7 @@ from unified_ranker.data.batches import (
     last_event,
     next_targets,
 )
-from unified_ranker.data.examples import MISSING
+from unified_ranker.data.examples import MISSING, Examples
 from unified_ranker.data.prepared import prepare
 from unified_ranker.schema import normalise
 
@@ -132,7 +132,7 @@ def check_windows(batch, width, length):
         assert (batch[f"history_{name}"][behind] == 0).all()
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 2)), st.integers(0, 30)), min_size=6, max_size=60),
     st.integers(2, 12),
@@ -250,7 +250,7 @@ def test_a_user_without_events_disturbs_nobody(make_config):
     check_epoch(prepared, prepared.examples, config, 0)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 2)), st.integers(0, 9)), min_size=4, max_size=20),
     st.integers(1, 5),
@@ -282,3 +282,25 @@ def test_next_targets_are_the_users_next_examples_of_the_task(make_config, rows,
 def test_next_targets_of_no_examples(toy_prepared):
     items, weights = next_targets(toy_prepared.examples.take(np.zeros(0, np.int64)), 3, 1.0)
     assert items.shape == weights.shape == (0, 3)
+
+
+def test_next_targets_do_not_answer_a_query_or_a_source_item_with_what_the_user_chose_for_another():
+    rows = 4
+    blank = np.zeros(rows, np.int64)
+    absent = np.full(rows, MISSING)
+    examples = Examples(
+        user=blank,
+        task=np.array(["search"] * rows, object),
+        item=np.arange(10, 10 + rows),
+        source_item=np.array([MISSING, MISSING, 3, MISSING]),
+        query_item=absent,
+        query=np.array(["", "tea", "", ""], object),
+        country=np.array([""] * rows, object),
+        timestamp=np.arange(rows),
+        head=np.array(["click"] * rows, object),
+        weight=np.ones(rows, np.float32),
+        history_length=blank,
+    )
+    items, weights = next_targets(examples, 2, 1.0)
+    assert items.tolist() == [[10, 11], [11, MISSING], [12, MISSING], [13, MISSING]]
+    assert ((weights > 0) == (items != MISSING)).all()

@@ -87,8 +87,9 @@ def next_targets(examples: Examples, k: int, decay: float) -> tuple[np.ndarray, 
     """Return the items of the user's next `k` examples of the same task, own first, and their weights.
 
     Both are `[examples, k]`; weights are exp(-rank / decay), and 0 with item -1 where there are fewer.
-    Anonymous examples have their own item only. Labels look ahead inside the slice that is passed in, and
-    nowhere else.
+    Anonymous examples have their own item only, and so have those with a query or a source item: what the
+    user chooses for the next query does not answer this one. Labels look ahead inside the slice that is
+    passed in, and nowhere else.
     """
     items = np.full((len(examples), k), MISSING, np.int64)
     weights = np.zeros((len(examples), k), np.float32)
@@ -96,9 +97,12 @@ def next_targets(examples: Examples, k: int, decay: float) -> tuple[np.ndarray, 
     # A stable sort: examples of one user and task stay in order of time.
     order = np.lexsort((task, examples.user))
     user, kind, item = examples.user[order], task[order], examples.item[order]
+    alone = (user == MISSING) | (examples.query != "")[order] | (examples.source_item != MISSING)[order]
     for rank in range(min(k, len(order))):
         stop = len(order) - rank
-        same = (user[:stop] == user[rank:]) & (kind[:stop] == kind[rank:]) & ((user[:stop] != MISSING) | (rank == 0))
+        same = (user[:stop] == user[rank:]) & (kind[:stop] == kind[rank:])
+        if rank:
+            same &= ~alone[:stop]
         items[order[:stop][same], rank] = item[rank:][same]
         weights[order[:stop][same], rank] = np.exp(-rank / decay)
     return items, weights

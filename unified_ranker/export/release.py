@@ -121,7 +121,7 @@ def write_manifest(layout: Layout, content: dict) -> None:
         "libraries": {"python": sys.version.split()[0], **_library_versions()},
         "files": files,
     }
-    layout.manifest.write_text(json.dumps(whole, indent=2, sort_keys=True), encoding="utf-8")
+    layout.manifest.write_text(json.dumps(whole, indent=2), encoding="utf-8")
 
 
 def read_manifest(release: Path) -> dict:

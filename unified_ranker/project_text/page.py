@@ -51,6 +51,14 @@ class YamlPage:
 
 def flow(value: Any) -> str:
     """Return a value as YAML on one line."""
+    shown = _dump(value, allow_unicode=True)
+    # PyYAML lets Unicode's other line breaks stand in quotes, where they are read as spaces; escaped they survive.
+    return shown if shown.isprintable() else _dump(value, allow_unicode=False)
+
+
+def _dump(value: Any, allow_unicode: bool) -> str:
     # In a list, a scalar comes without the document end mark that YAML puts after a bare one.
-    dumped = yaml.safe_dump([value], default_flow_style=True, sort_keys=False, allow_unicode=True, width=float("inf"))
-    return str(dumped).strip()[1:-1]
+    dumped = yaml.safe_dump(
+        [value], default_flow_style=True, sort_keys=False, allow_unicode=allow_unicode, width=float("inf")
+    )
+    return str(dumped).removesuffix("\n")[1:-1]
