@@ -1,7 +1,10 @@
 """A small complete project: 60 users, 40 items, three surfaces whose answers can be learnt from the data."""
 
+import functools
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,9 @@ START = pd.Timestamp("2024-01-01", tz="UTC")
 GENRES = ("comedy", "drama", "horror", "western")
 COLOURS = ("amber", "blue", "crimson", "dun", "ebony", "fawn", "green", "hazel", "indigo", "jade")
 TASKS = ("search", "more_like_this", "home_feed")
+FOURTH_TASK = "pre_query"
+"""A surface of the log that the project does not declare: what to show before anything is typed."""
+FOURTH_FILE = {"positives": [{"event_type": "click"}], "serving": {"candidates": 30, "limit": 5}}
 LATE_ITEM = "i39"
 """Created in the last days of the log; every other item is there from the first."""
 LATE_ITEM_CREATED = START + pd.Timedelta(hours=1400)
@@ -47,7 +53,7 @@ def users_table() -> pd.DataFrame:
     return pd.DataFrame({"user_id": [f"u{n}" for n in number], "country": countries, "age": 20 + number % 50})
 
 
-def events_table(tasks: Sequence[str] = TASKS, seed: int = 5) -> pd.DataFrame:
+def events_table(tasks: Sequence[str] = (*TASKS, FOURTH_TASK), seed: int = 5) -> pd.DataFrame:
     """One event an hour: users like their own genre, queries name a title, sources lead to their own genre."""
     rng = np.random.default_rng(seed)
     titles = items_table()["title"].tolist()
@@ -75,15 +81,15 @@ def events_table(tasks: Sequence[str] = TASKS, seed: int = 5) -> pd.DataFrame:
             row["query"] = titles[item].lower().removeprefix("the ")
         elif task == "more_like_this":
             row["source_item_id"] = f"i{rng.choice(choices[choices != item])}"
-        elif rng.random() < 0.3:
+        elif task == "home_feed" and rng.random() < 0.3:
             row |= {"event_type": "rating", "value": float(rng.integers(1, 6))}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def tables(tasks: Sequence[str] = TASKS) -> Tables:
+def tables() -> Tables:
     """The three tables of the project."""
-    return {"events": events_table(tasks), "items": items_table(), "users": users_table()}
+    return {"events": events_table(), "items": items_table(), "users": users_table()}
 
 
 def declarations() -> dict[str, Tree]:
@@ -160,9 +166,7 @@ def write_files(directory: Path, files: Mapping[str, Tree]) -> None:
         file.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
 
 
-def write_project(
-    directory: Path, frames: Tables | None = None, files: Mapping[str, Tree] | None = None
-) -> Path:
+def write_project(directory: Path, frames: Tables | None = None, files: Mapping[str, Tree] | None = None) -> Path:
     """Write the project into `directory` and return it."""
     write_tables(directory, tables() if frames is None else frames)
     write_files(directory, declarations() if files is None else files)
@@ -170,5 +174,38 @@ def write_project(
 
 
 def cli(*arguments: object) -> Result:
-    """Run the command line in this process, as the console script does."""
+    """Run the command line in this process."""
     return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+
+
+@dataclass(frozen=True)
+class Built:
+    """The project with the fourth task, built; `output` is what the build printed.
+
+    Tests read it and never write: `copy` gives them one of their own.
+    """
+
+    directory: Path
+    output: str
+
+    @property
+    def release(self) -> Path:
+        """The one release."""
+        return self.directory / "releases" / "1"
+
+    def copy(self, to: Path) -> Path:
+        """Copy the project, stages and releases included, and return where it is."""
+        return Path(shutil.copytree(self.directory, to / "project", symlinks=True))
+
+
+_SCRATCH = tempfile.TemporaryDirectory(prefix="small-project-")
+
+
+@functools.cache
+def built_project() -> Built:
+    """Build the project, once in a process: tests that use it belong to the xdist group `small_project`."""
+    directory = write_project(Path(_SCRATCH.name, "project"))
+    write_files(directory, {f"tasks/{FOURTH_TASK}.yaml": FOURTH_FILE})
+    result = cli("build", "--project", directory)
+    assert result.exit_code == 0, result.output
+    return Built(directory, result.output)

@@ -281,7 +281,7 @@ def serve(
     """
     from unified_ranker.serving.http_api import run_service
 
-    run_service(release, host, port, model_server, project)
+    run_service(release, host, port, model_server, project, announce=print)
 
 
 @app.command("model-server")

@@ -95,7 +95,7 @@ class UnifiedRanker(tfrs.Model):
     # --- training -------------------------------------------------------------------------------------------------
 
     # Nothing below branches on a tensor, and to have AutoGraph look takes as long as the tracing itself.
-    @tf.autograph.experimental.do_not_convert
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = True) -> tf.Tensor:
         """Return the joint loss of a batch of `WindowBatches`, a scalar, and update the losses by task."""
         drawn = self.retrieval.draw()

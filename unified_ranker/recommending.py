@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from unified_ranker.data.examples import Ints, Strings
+from unified_ranker.errors import UserError
 from unified_ranker.export.release import Layout
 from unified_ranker.export.requests import Arrays, Request, to_arrays
 from unified_ranker.opened_release import OpenedRelease
@@ -22,8 +23,8 @@ Retrieve = Callable[[np.ndarray, Sequence[Request]], list[Ints]]
 """Finds candidates: query vectors `[batch, width]` and requests to positions of items, best first."""
 
 
-class ModelOutputError(RuntimeError):
-    """The model gave numbers that are no answer."""
+class ModelOutputError(UserError):
+    """The model of a release gave numbers that are no answer."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def answer_batch(
     if queries.shape != (len(requests), release.vectors.shape[1]):
         raise ModelOutputError(
             f"query vectors must be as wide as the release's item vectors, {release.vectors.shape[1]}. "
-            f"Received: {list(queries.shape)} for {len(requests)} requests."
+            f"Received: {list(queries.shape)} for {len(requests)} requests. Verify the release."
         )
     _require_finite("query_vector", queries)
     candidates = retrieve(queries, requests)

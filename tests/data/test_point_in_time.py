@@ -22,7 +22,7 @@ from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.schema import InteractionLog, normalise
 
 START = pd.Timestamp("2024-01-01", tz="UTC")
-LENGTH = 20
+LENGTH = 8
 TASKS = {
     "home_feed": {
         "positives": [{"event_type": "rating", "min_value": 3, "head": "like"}, {"event_type": "buy"}],
@@ -56,14 +56,14 @@ def moment(random, low, high):
 
 
 def event_rows(random, count, low, high, items):
-    """Events within [low, high)."""
+    """Events within [low, high): few users and much engagement, so that most rows bear on others."""
     return [
         (
             moment(random, low, high),
-            random.choice(["a", "m", "z", None]),
+            random.choice(["a", "z", "z", None]),
             random.choice(items),
             random.choice(["home_feed", "home_feed", "search", "newsletter"]),
-            random.choice(["rating", "buy", "view"]),
+            random.choice(["rating", "buy", "buy", "view"]),
             random.choice([None, random.uniform(0, 5)]),
             random.choice([None, *items]),
             random.choice([None, *items]),
@@ -81,12 +81,15 @@ def futures(draw, least=0):
     # Ids before, between and behind those of later items and users, so that nothing may hang on the order of ids.
     early = {"p0": None, "p1": None, "b1": None}
     early |= {name: moment(random, 0, cut) for name in random.sample(["b2", "q1", "x1", "x2"], draw(st.integers(0, 4)))}
-    past = event_rows(random, draw(st.integers(0, 25)), 0, cut, sorted(early))
+    past = event_rows(random, draw(st.integers(0, 15)), 0, cut, sorted(early))
+    past += event_rows(random, draw(st.integers(0, 10)), cut - 1, cut, sorted(early))
     ways = []
     for _ in range(2):
         names = random.sample(["a9", "b9", "q9", "z9"], draw(st.integers(0, 4)))
         late = {name: moment(random, cut, LENGTH) for name in names}
-        ways.append((late, event_rows(random, draw(st.integers(least, 15)), cut, LENGTH, sorted(early | late))))
+        # The worst leaks are the shortest: much happens just before and just after the cut.
+        soon = event_rows(random, draw(st.integers(least, 10)), cut, cut + 1, sorted(early | late))
+        ways.append((late, soon + event_rows(random, draw(st.integers(0, 10)), cut, LENGTH, sorted(early | late))))
     return cut, early, past, ways
 
 

@@ -162,10 +162,16 @@ def test_host_that_others_can_reach_is_refused(release, host):
         run_service(release, host=host)
 
 
-@pytest.mark.parametrize("where", ["localhost", "host:", ":8500", "http://host:8500 x"])
+@pytest.mark.parametrize("where", ["localhost", "host:", ":8500", "http://host:8500", "a b:1"])
 def test_model_server_without_a_port_is_refused(release, where):
     with pytest.raises(UserError, match="`host:port`"):
         run_service(release, model_server=where)
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_what_is_no_port_is_refused(release, port):
+    with pytest.raises(UserError, match=rf"`--port` must be from 0.*{port}"):
+        run_service(release, port=port)
 
 
 def test_port_that_is_taken_is_refused_at_once(release):

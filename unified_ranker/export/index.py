@@ -1,5 +1,6 @@
 """The retrieval index of a release: exact below about 20,000 items, ScaNN above."""
 
+import importlib
 import json
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -51,9 +52,9 @@ class ScannSearch(Index):
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Index.search`; where the searched leaves hold too few, the rest of a row has the score NaN."""
         k = min(k, self.items)
-        # What is not scored exactly cannot be found; twice as many as are wanted keep the recall of the last ones.
+        # ScaNN returns no more than it reorders; twice as many as are wanted keep the recall of the last ones.
         found, scores = self.searcher.search_batched(
-            queries.astype(np.float32), final_num_neighbors=k, pre_reorder_num_neighbors=max(self.reorder, 2 * k)
+            queries.astype(np.float32), final_num_neighbors=k, pre_reorder_num_neighbors=max(2 * k, self.reorder)
         )
         return np.asarray(found, np.int64), np.asarray(scores, np.float32)
 
@@ -87,9 +88,7 @@ def load_index(directory: Path, vectors: np.ndarray) -> Index:
         )
     if description["type"] == "exact":
         return ExactSearch(vectors)
-    from scann.scann_ops.py import scann_ops_pybind
-
-    searcher = scann_ops_pybind.load_searcher(str(directory))
+    searcher = _scann().load_searcher(str(directory))
     return ScannSearch(searcher, description["items"], description["reorder"])
 
 
@@ -100,12 +99,11 @@ def _build_scann(directory: Path, vectors: np.ndarray, declared: ScannIndex) -> 
             f"`export/embeddings.yaml`, `index`: ScaNN needs at least {SCANN_LEAST} items. Received: {len(vectors)}. "
             "Declare `type: exact` or `type: auto`."
         )
-    from scann.scann_ops.py import scann_ops_pybind
-
     leaves = declared.leaves or max(int(np.sqrt(len(vectors))), 1)
     searched = declared.leaves_to_search or max(leaves // 20, min(leaves, 10))
     searcher = (
-        scann_ops_pybind.builder(np.ascontiguousarray(vectors, np.float32), declared.reorder, "dot_product")
+        _scann()
+        .builder(np.ascontiguousarray(vectors, np.float32), declared.reorder, "dot_product")
         .tree(num_leaves=leaves, num_leaves_to_search=searched, training_sample_size=min(len(vectors), 250_000))
         .score_ah(2, anisotropic_quantization_threshold=0.2)
         .reorder(declared.reorder)
@@ -114,3 +112,9 @@ def _build_scann(directory: Path, vectors: np.ndarray, declared: ScannIndex) -> 
     # Relative: the release is written beside its place and renamed.
     searcher.serialize(str(directory), relative_path=True)
     return {"type": "scann", "leaves": leaves, "leaves_to_search": searched, "reorder": declared.reorder}
+
+
+def _scann() -> Any:
+    """Return ScaNN's searchers; scann imports TensorFlow, which must first be told which Keras to take."""
+    importlib.import_module("unified_ranker.tensorflow")
+    return importlib.import_module("scann.scann_ops.py.scann_ops_pybind")

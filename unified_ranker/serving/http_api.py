@@ -26,6 +26,8 @@ from unified_ranker.serving.model_server_process import start_in_subprocess
 from unified_ranker.serving.opening import open_histories, open_release, open_service
 from unified_ranker.serving.service import AVAILABLE, RankingService
 
+_LAST_PORT = 65_535
+
 logger = logging.getLogger(__name__)
 
 
@@ -45,9 +47,9 @@ def create_app(service: RankingService) -> FastAPI:
     _add_probes(app, service)
 
     @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
+    async def docs(request: Request) -> HTMLResponse:
         policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-        return HTMLResponse(docs_page(app.openapi()), headers=policy)
+        return HTMLResponse(docs_page(app.openapi(), str(request.base_url)), headers=policy)
 
     return app
 
@@ -107,9 +109,7 @@ def run_service(
     Raises:
         UserError: the service cannot start, or the parts of it do not belong together.
     """
-    _require_local(host)
-    if model_server is not None and not re.fullmatch(r"\S+:\d{1,5}", model_server):
-        raise UserError(f"`--model-server` must be `host:port` of a gRPC API. Received: `{model_server}`.")
+    _check_addresses(host, port, model_server)
     say = announce or logger.info
     release = release.resolve()  # one and the same throughout, should `latest` move
     opened = open_release(release)
@@ -128,7 +128,7 @@ def run_service(
     logger.info("stopped")
 
 
-def _require_local(host: str) -> None:
+def _check_addresses(host: str, port: int, model_server: str | None) -> None:
     try:
         require_loopback(host)
     except UserError as error:
@@ -136,6 +136,13 @@ def _require_local(host: str) -> None:
             f"`--host` must be a loopback address, because the service asks nobody who they are. Received: `{host}`. "
             "Use 127.0.0.1, behind a proxy that does ask where others are to reach it."
         ) from error
+    if not 0 <= port <= _LAST_PORT:
+        raise UserError(f"`--port` must be from 0, which takes a free one, to {_LAST_PORT}. Received: {port}.")
+    if model_server is not None and not re.fullmatch(r"[^\s/]+:\d{1,5}", model_server):
+        raise UserError(
+            f"`--model-server` must be `host:port` of TF Serving's gRPC API, such as `127.0.0.1:8500`. "
+            f"Received: `{model_server}`."
+        )
 
 
 def _ready(url: str, version: int, service: RankingService) -> str:

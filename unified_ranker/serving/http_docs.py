@@ -18,11 +18,11 @@ td { text-align: left; vertical-align: top; padding: .2rem 1rem .2rem 0 }
 Schema = dict[str, Any]
 
 
-def docs_page(document: dict[str, Any]) -> str:
-    """Return the page for an OpenAPI document."""
+def docs_page(document: dict[str, Any], base_url: str) -> str:
+    """Return the page for the OpenAPI document of a service at `base_url`."""
     title = escape(document["info"]["title"])
     operations = [
-        _operation(document, path, method, operation)
+        _operation(document, base_url.rstrip("/") + path, method, operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
@@ -34,22 +34,22 @@ def docs_page(document: dict[str, Any]) -> str:
     )
 
 
-def _operation(document: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> str:
-    parts = [f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(operation.get('description', ''))}</p>"]
+def _operation(document: dict[str, Any], url: str, method: str, operation: dict[str, Any]) -> str:
+    parts = [f"<h2><code>{method.upper()} {escape(url)}</code></h2><p>{escape(operation.get('description', ''))}</p>"]
     body = operation.get("requestBody")
     if body:
         schema = body["content"]["application/json"]["schema"]
         parts.append(f"<h3>Request</h3>{_fields(document, schema)}")
         for example in _resolve(document, schema).get("examples", []):
-            parts.append(f"<pre>{escape(_curl(path, example))}</pre>")
+            parts.append(f"<pre>{escape(_curl(url, example))}</pre>")
     for status, response in operation["responses"].items():
         schema = response.get("content", {}).get("application/json", {}).get("schema", {})
         parts.append(f"<h3>{status} {escape(response['description'])}</h3>{_fields(document, schema)}")
     return "".join(parts)
 
 
-def _curl(path: str, example: object) -> str:
-    return f"curl -s localhost:8080{path} -H 'Content-Type: application/json' \\\n  -d '{json.dumps(example)}'"
+def _curl(url: str, example: object) -> str:
+    return f"curl -s {url} -H 'Content-Type: application/json' \\\n  -d '{json.dumps(example)}'"
 
 
 def _fields(document: dict[str, Any], schema: Schema) -> str:

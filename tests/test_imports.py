@@ -1,0 +1,212 @@
+"""What imports what: one way through the layers (design section 2), TensorFlow where it is needed, pins that fit."""
+
+import ast
+import configparser
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "unified_ranker"
+# From the bottom up; a module imports from its own layer and from those below. A folder stands for all of its modules.
+LAYERS = (
+    {
+        "columns",
+        "config",
+        "declaration_errors",
+        "declaration_files",
+        "declarations",
+        "errors",
+        "schema",
+        "tensorflow",
+    },
+    {
+        "data",
+        "declaration_checks",
+        "init_project",
+        "inspection",
+        "project_text",
+        "task_checks",
+        "tasks",
+        "towers",
+        "workspace",
+    },
+    {"catalogue", "lookups", "ranker"},
+    {
+        "evaluation",
+        "export",
+        "releasing",
+        "reporting",
+        "scoring",
+        "stages",
+        "training",
+        "training_callbacks",
+        "training_progress",
+        "training_store",
+    },
+    {"opened_release", "recommending", "request_columns", "request_table", "retrieving", "serving"},
+    {"cli", "commands", "commands_recommend", "reporting_lines"},
+)
+LIGHT = (
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "tensorflow",
+    "tf_keras",
+    "keras",
+    "scann",
+    "apache_beam",
+    "fastapi",
+    "rich.table",
+)
+
+
+def modules():
+    """Every module below the package by its dotted name, without the package's own."""
+    found = {}
+    for file in (ROOT / PACKAGE).rglob("*.py"):
+        parts = file.relative_to(ROOT / PACKAGE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    del found[""]
+    return found
+
+
+def for_types_only(tree):
+    """The nodes below `if TYPE_CHECKING:`, which never run."""
+    blocks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    return {id(inner) for block in blocks for inner in ast.walk(block)}
+
+
+def imported(file, known, at_import=False):
+    """The modules of the package that a file imports, inside functions too unless `at_import`."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    left_out = for_types_only(tree)
+    nodes = tree.body if at_import else ast.walk(tree)
+    names = set()
+    for node in nodes:
+        if id(node) in left_out:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are by full path"
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {n if n.removeprefix(f"{PACKAGE}.") in known else node.module for n in inner}
+    own = {name.removeprefix(f"{PACKAGE}.") for name in names if name.startswith(f"{PACKAGE}.")}
+    assert own <= known.keys(), f"{file} imports what there is not: {own - known.keys()}"
+    return own
+
+
+def layer(module):
+    top = module.split(".")[0]
+    places = [number for number, names in enumerate(LAYERS) if top in names]
+    assert len(places) == 1, f"`{module}` has no place in the layers of this test: give it one"
+    return places[0]
+
+
+def test_every_module_has_one_place_in_the_layers():
+    tops = {name.split(".")[0] for name in modules()}
+    assert tops == set().union(*LAYERS)
+    assert sum(len(names) for names in LAYERS) == len(tops)
+
+
+def test_imports_point_one_way():
+    known = modules()
+    wrong = [
+        f"{module} -> {other}"
+        for module, file in known.items()
+        for other in imported(file, known)
+        if layer(other) > layer(module)
+    ]
+    assert not wrong, f"imports that point up the layers: {wrong}"
+
+
+def test_no_two_modules_need_each_other_to_be_imported():
+    known = modules()
+    needs = {module: imported(file, known, at_import=True) for module, file in known.items()}
+    while ready := {module for module, others in needs.items() if not others & needs.keys() - {module}}:
+        needs = {module: others for module, others in needs.items() if module not in ready}
+    assert not needs, f"a circle among {sorted(needs)}"
+
+
+def test_only_one_module_imports_tensorflow_by_name():
+    """It chooses Keras 2 before TensorFlow is imported, which must happen first everywhere."""
+    guilty = []
+    for module, file in modules().items():
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(n.split(".")[0] in ("tensorflow", "tensorflow_recommenders", "keras", "tf_keras") for n in names):
+                guilty.append(module)
+    assert set(guilty) == {"tensorflow"}
+
+
+def loaded_by(*names):
+    """Import modules in a fresh Python, and return what each of them left in `sys.modules`."""
+    code = f"""
+import importlib, json, sys
+out = {{}}
+for name in {list(names)!r}:
+    importlib.import_module(name)
+    out[name] = sorted(sys.modules)
+print(json.dumps(out))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return ast.literal_eval(done.stdout)
+
+
+def test_the_package_and_the_command_line_are_light():
+    """So that `unified-ranker --help` answers in under half a second."""
+    for name, loaded in loaded_by(PACKAGE, f"{PACKAGE}.cli").items():
+        assert not set(LIGHT) & set(loaded), name
+
+
+def test_what_validates_and_prepares_loads_no_tensorflow():
+    names = ("config", "schema", "declarations", "data.checks", "data.prepared", "data.movielens", "stages", "commands")
+    for name, loaded in loaded_by(*(f"{PACKAGE}.{n}" for n in names)).items():
+        assert "tensorflow" not in loaded, name
+
+
+@pytest.mark.xdist_group("small_project")
+def test_scann_works_beside_the_pinned_tensorflow():
+    """scann 1.4.2 is compiled against TensorFlow 2.20; beside 2.21 its import fails."""
+    import numpy as np
+
+    from unified_ranker.tensorflow import tf
+
+    scann = pytest.importorskip("scann", reason="it is a dependency", exc_type=ModuleNotFoundError)
+    assert tf.__version__ == "2.20.0"
+    vectors = np.eye(8, dtype=np.float32)
+    found, _ = scann.scann_ops_pybind.builder(vectors, 3, "dot_product").score_brute_force().build().search(vectors[5])
+    assert found[0] == 5
+
+
+def requirements():
+    """What setup.cfg says that the package needs."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    return [Requirement(line) for line in setup["options"]["install_requires"].split("\n") if line.strip()]
+
+
+@pytest.mark.parametrize("wanted", requirements(), ids=str)
+def test_what_is_installed_is_what_setup_cfg_pins(wanted):
+    assert wanted.specifier.contains(metadata.version(wanted.name))
+
+
+def test_what_must_match_is_pinned_exactly():
+    """The versions of design section 9 that work together."""
+    pins = {wanted.name: str(wanted.specifier) for wanted in requirements()}
+    stack = {
+        "tensorflow": "==2.20.0",
+        "tf-keras": "==2.20.1",
+        "tensorflow-recommenders": "==0.7.7",
+        "scann": "==1.4.2",
+        "tensorflow-serving-api": "==2.20.0",
+        "apache-beam": "==2.77.0",
+    }
+    assert {name: pins.get(name) for name in stack} == stack
