@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from unified_ranker.config import Config, MovieLensSource
-from unified_ranker.errors import UserError
+from unified_ranker.errors import UserError, nearest
 
 STAMP = "stamp.json"
 
@@ -63,9 +63,10 @@ class Workspace:
             declared = {name: self._resolve(path) for name, path in tables.items() if path is not None}
         for name, path in declared.items():
             if not path.exists():
+                beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
                 raise UserError(
                     f"`{path}` does not exist. Received it from `project.yaml`, `data.{name}`. "
-                    f"Correct the path, or give one with --set project.data.{name}=PATH."
+                    f"Correct the path, or give one with --set project.data.{name}=PATH.{nearest(path.name, beside)}"
                 )
         return [
             file

@@ -132,7 +132,7 @@ def check_windows(batch, width, length):
         assert (batch[f"history_{name}"][behind] == 0).all()
 
 
-@settings(max_examples=25)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 2)), st.integers(0, 30)), min_size=6, max_size=60),
     st.integers(2, 12),
@@ -250,7 +250,7 @@ def test_a_user_without_events_disturbs_nobody(make_config):
     check_epoch(prepared, prepared.examples, config, 0)
 
 
-@settings(max_examples=25)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 2)), st.integers(0, 9)), min_size=4, max_size=20),
     st.integers(1, 5),

@@ -158,7 +158,7 @@ def materialised(prepared: Prepared, config, cut: int):
     return item_ids[existing].tolist(), out
 
 
-@settings(max_examples=30)
+@settings(max_examples=60)
 @given(futures())
 def test_what_happens_later_leaves_every_earlier_example_byte_identical(make_config, world):
     cut, early, past, ways = world
@@ -174,7 +174,7 @@ def test_what_happens_later_leaves_every_earlier_example_byte_identical(make_con
     assert build_vocabulary(one, config, cut_at) == build_vocabulary(other, config, cut_at)
 
 
-@settings(max_examples=12)
+@settings(max_examples=25)
 @given(futures(least=1), st.integers(0, 14))
 def test_one_later_row_deleted_or_moved_changes_no_earlier_example(make_config, world, victim):
     cut, early, past, ((late, rest), _) = world

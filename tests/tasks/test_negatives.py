@@ -1,0 +1,94 @@
+"""Sampled negatives, against a softmax with log-Q in NumPy."""
+
+import numpy as np
+import pytest
+
+from unified_ranker.config import SampledItems
+from unified_ranker.tasks.negatives import SampledRetrieval
+from unified_ranker.tensorflow import tf
+
+ITEMS, ROWS, UNIFORM, DIM, TEMPERATURE = 12, 5, 4, 8, 0.1
+RNG = np.random.default_rng(2)
+SHARE = RNG.dirichlet(np.ones(ITEMS))
+SHARE[7] = 0.0
+QUERIES, VECTORS = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in RNG.normal(size=(2, ITEMS, DIM)))
+# Items 3 and 9 are the positives of two rows each; 0 and 3 are drawn again, 7 has no positive in the log.
+IDS = np.array([3, 9, 3, 1, 9, 0, 3, 7, 5])
+EXISTED = np.ones((ROWS, len(IDS)), bool)
+
+
+def loss(ids=IDS, vectors=None, existed=EXISTED, **settings):
+    config = SampledItems(type="sampled", uniform=UNIFORM, **settings)
+    vectors = VECTORS[ids] if vectors is None else vectors
+    layer = SampledRetrieval(config, SHARE, TEMPERATURE)
+    queries, vectors = (tf.constant(x, tf.float32) for x in (QUERIES[:ROWS], vectors))
+    return layer(queries, vectors, tf.constant(ids, tf.int64), tf.constant(existed)).numpy()
+
+
+def logits(ids=IDS):
+    """Cosines over temperature, corrected by the chance that an item is among the candidates at least once."""
+    q = np.clip(SHARE[ids], 0.01 / ITEMS, 0.99)
+    chance = 1 - (1 - q) ** ROWS * (1 - 1 / ITEMS) ** UNIFORM
+    return QUERIES[:ROWS] @ VECTORS[ids].T / TEMPERATURE - np.log(chance)
+
+
+def cross_entropy(row, place, keep):
+    kept = np.append(np.flatnonzero(keep & (np.arange(len(row)) != place)), place)
+    return np.log(np.exp(row[kept]).sum()) - row[place]
+
+
+def no_accident(place):
+    return IDS[place] != IDS
+
+
+def test_loss_is_the_corrected_softmax_without_accidental_hits():
+    expected = [cross_entropy(row, i, no_accident(i)) for i, row in enumerate(logits())]
+    np.testing.assert_allclose(loss(), expected, rtol=1e-4)
+
+
+def test_the_correction_is_the_chance_of_being_drawn():
+    """What the logits are corrected by is how often an item really is among the candidates."""
+    rng = np.random.default_rng(3)
+    share = SHARE[:6] / SHARE[:6].sum()
+    drawn = np.concatenate([rng.choice(6, (20_000, ROWS), p=share), rng.integers(0, 6, (20_000, UNIFORM))], 1)
+    seen = np.array([(drawn == item).any(1).mean() for item in range(6)])
+    layer = SampledRetrieval(SampledItems(type="sampled", uniform=UNIFORM), share, 1.0)
+    queries, ids = tf.zeros([ROWS, DIM]), tf.constant(np.arange(ROWS), tf.int64)
+    existed = np.zeros((ROWS, ROWS), bool)
+    existed[0, 1] = True
+    found = layer(queries, tf.zeros([ROWS, DIM]), ids, tf.constant(existed)).numpy()[0]
+    # Equal vectors leave only the corrections: log(1 + chance of the own item / chance of the other).
+    np.testing.assert_allclose(found, np.log(1 + seen[0] / seen[1]), rtol=0.03)
+
+
+def test_an_accidental_hit_has_no_effect():
+    """Other copies of a row's own positive may score what they like."""
+    vectors = VECTORS[IDS]
+    changed = vectors.copy()
+    changed[[2, 6]] = -5 * vectors[[2, 6]]
+    before, after = loss(), loss(vectors=changed)
+    np.testing.assert_allclose(after[0], before[0], rtol=1e-5)
+    assert (np.abs(after - before)[[1, 3, 4]] > 1e-3).all()
+
+
+def test_an_item_that_did_not_exist_has_no_effect():
+    existed = EXISTED.copy()
+    existed[0, 5] = existed[3, 3] = False
+    expected = [cross_entropy(row, i, no_accident(i)) for i, row in enumerate(logits())]
+    expected[0] = cross_entropy(logits()[0], 0, no_accident(0) & existed[0])
+    np.testing.assert_allclose(loss(existed=existed), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("hard", [1, 3, 100])
+def test_hard_negatives_keep_the_highest_scores(hard):
+    expected = []
+    for i, row in enumerate(logits()):
+        others = np.sort(row[no_accident(i)])[::-1][:hard]
+        expected.append(np.log(np.exp(np.append(others, row[i])).sum()) - row[i])
+    np.testing.assert_allclose(loss(hard=hard), expected, rtol=1e-4)
+
+
+def test_a_batch_without_a_row_of_the_task():
+    layer = SampledRetrieval(SampledItems(type="sampled", uniform=UNIFORM, hard=2), SHARE, TEMPERATURE)
+    vectors, ids = tf.constant(VECTORS[:UNIFORM], tf.float32), tf.range(UNIFORM, dtype=tf.int64)
+    assert layer(tf.zeros([0, DIM]), vectors, ids, tf.ones([0, UNIFORM], tf.bool)).shape == (0,)

@@ -1,0 +1,108 @@
+"""The retrieval objective: next-k targets, and each task by its own negatives."""
+
+import numpy as np
+import pytest
+import tiny_world
+
+from unified_ranker.tasks.losses import softmax_over_items
+from unified_ranker.tasks.retrieval import ItemVectors, RetrievalObjective, draw_target
+from unified_ranker.tensorflow import tf
+
+ITEMS, ROWS, DIM = 9, 6, 4
+LONG_AGO = np.iinfo(np.int64).min
+RNG = np.random.default_rng(4)
+VECTORS = tf.math.l2_normalize(RNG.normal(size=(ITEMS, DIM)).astype(np.float32), 1)
+QUERIES = tf.math.l2_normalize(RNG.normal(size=(ROWS, DIM)).astype(np.float32), 1)
+SHARE = np.full(ITEMS, 1 / ITEMS)
+# Tasks 1, 2 and 3 twice each; the last example's second target does not exist yet at its time.
+INPUTS = {
+    "task": tf.constant([1, 2, 3, 1, 2, 3], tf.int64),
+    "targets": tf.constant([[0, 1], [2, -1], [3, 4], [5, 6], [7, 2], [1, 8]], tf.int64),
+    "decay": tf.constant([[1, 0.5], [1, 0], [1, 0.5], [1, 0.5], [1, 0.5], [1, 0.5]], tf.float32),
+    "weight": tf.ones([ROWS]),
+    "timestamp": tf.fill([ROWS], tf.constant(100, tf.int64)),
+}
+CREATED = tf.constant([LONG_AGO] * 8 + [200], tf.int64)
+
+
+def objective(**negatives):
+    tasks = {name: {"negatives": n} for name, n in negatives.items()}
+    return RetrievalObjective(tiny_world.config(**tasks), SHARE)
+
+
+def call(objective, items=None):
+    items = items or ItemVectors(None, VECTORS, CREATED)
+    cosines, losses = objective(INPUTS, QUERIES, items, objective.draw())
+    return cosines.numpy(), losses.numpy()
+
+
+def exact(rows):
+    existed = np.tile(np.arange(ITEMS) < 8, (ROWS, 1))
+    decay = INPUTS["decay"].numpy().copy()
+    decay[5, 1] = 0
+    logits = tf.matmul(QUERIES, VECTORS, transpose_b=True) / 0.07
+    return softmax_over_items(logits, INPUTS["targets"], tf.constant(decay), tf.constant(existed)).numpy()[rows]
+
+
+def test_all_items():
+    cosines, losses = call(objective())
+    np.testing.assert_allclose(cosines, QUERIES.numpy() @ VECTORS.numpy().T, atol=1e-6)
+    np.testing.assert_allclose(losses, exact(slice(None)), rtol=1e-5)
+
+
+def test_a_task_that_samples_leaves_the_others_exact():
+    mixed = objective(more_like_this={"type": "sampled", "uniform": 5})
+    tf.random.set_seed(1)
+    _, losses = call(mixed)
+    others = [0, 2, 3, 5]
+    np.testing.assert_allclose(losses[others], exact(others), rtol=1e-5)
+    assert (losses[[1, 4]] > 0).all()
+    assert (np.abs(losses[[1, 4]] - exact([1, 4])) > 1e-4).all()
+
+
+def test_tasks_with_equal_negatives_share_them():
+    same, other = {"type": "sampled", "uniform": 3}, {"type": "sampled", "uniform": 4}
+    assert objective(search=same, more_like_this=other, home_feed=same).groups == [[1, 3], [2]]
+    assert objective(search=same, more_like_this=other).draw().shape == (4,)
+    assert objective().draw().shape == (0,)
+
+
+def test_a_subset_of_the_items_gives_the_same_losses():
+    """With sampling only, a batch holds the items that it needs, and not the catalogue."""
+    same = {"type": "sampled", "uniform": 0}
+    sampled = objective(search=same, more_like_this=same, home_feed=same)
+    needed = tf.constant([0, 1, 2, 3, 4, 5, 6, 7, 8], tf.int64)[1:]
+    few = {**INPUTS, "targets": tf.maximum(INPUTS["targets"][:, :1], 1)}
+    few["decay"] = INPUTS["decay"][:, :1]
+    whole = ItemVectors(None, VECTORS, CREATED)
+    part = ItemVectors(needed, tf.gather(VECTORS, needed), tf.gather(CREATED, needed))
+    drawn = sampled.draw()
+    np.testing.assert_allclose(sampled(few, QUERIES, whole, drawn)[1], sampled(few, QUERIES, part, drawn)[1], rtol=1e-6)
+
+
+def test_item_vectors_by_index():
+    ids = tf.constant([1, 4, 6], tf.int64)
+    part = ItemVectors(ids, tf.gather(VECTORS, ids), tf.gather(CREATED, ids))
+    asked = tf.constant([[6, -1], [1, 4]], tf.int64)
+    assert part.place(asked).numpy().tolist() == [[2, -1], [0, 1]]
+    expected = VECTORS.numpy()[asked.numpy()]
+    expected[0, 1] = 0
+    np.testing.assert_array_equal(part.at(asked), expected)
+    np.testing.assert_array_equal(ItemVectors(None, VECTORS, CREATED).at(asked), expected)
+    assert part.created_at(tf.constant([6], tf.int64)).numpy() == [LONG_AGO]
+
+
+@pytest.mark.parametrize("weights", [[1.0, 0.6, 0.2], [1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
+def test_next_items_are_drawn_in_proportion_to_their_weight(weights):
+    tf.random.set_seed(5)
+    many = 20_000
+    drawn = draw_target(tf.tile([[4, 5, 6]], [many, 1]), tf.tile([weights], [many, 1])).numpy()
+    share = np.array([(drawn == item).mean() for item in (4, 5, 6)])
+    np.testing.assert_allclose(share, np.array(weights) / sum(weights), atol=0.015)
+
+
+def test_an_absent_target_is_never_drawn():
+    tf.random.set_seed(6)
+    drawn = draw_target(tf.tile([[4, -1]], [1000, 1]), tf.tile([[1e-6, 1.0]], [1000, 1])).numpy()
+    assert (drawn == 4).all()
+    assert draw_target(tf.constant([[3], [2]]), tf.ones([2, 1])).numpy().tolist() == [3, 2]

@@ -1,0 +1,168 @@
+"""The item tower."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from unified_ranker.config import ItemTower
+from unified_ranker.data.vocabulary import Scale, Vocabulary
+from unified_ranker.tensorflow import tf
+from unified_ranker.towers.categories import CategoryTable
+from unified_ranker.towers.item import ItemEncoder, item_fields, number_channels
+from unified_ranker.towers.text import HashedTextEncoder
+
+DIM = 8
+FEATURES = [
+    {"type": "text", "column": "title"},
+    {"type": "categories", "column": "genres"},
+    {"type": "category", "column": "maker"},
+    {"type": "number", "column": "price", "log": True},
+    {"type": "number", "column": "year"},
+]
+ITEMS = pd.DataFrame(
+    {
+        "title": ["red lamp", "blue lamp", "red lamp", "red lamp", "red lamp", None],
+        "genres": [["a", "b"], ["a"], ["a", "b"], ["a", "b"], ["a", "b"], []],
+        "maker": ["m", "n", "m", "m", "m", None],
+        "price": [10.0, 20.0, 10.0, 10.0, 10.0, None],
+        "year": pd.array([1990, 2000, 1990, 1990, 1990, None], "Int64"),
+    }
+)
+# The items 0, 2, 3 and 4 have the same content; of them 0 and 2 are trained.
+TRAINED = np.array([True, True, True, False, False, False])
+UNKNOWN = -1
+
+
+def build(mask_rate=0.0):
+    tf.keras.utils.set_random_seed(6)
+    config = ItemTower(dim=DIM, features=FEATURES, text={"buckets": 256})
+    vocabulary = Vocabulary(
+        tasks=[],
+        event_types=[],
+        categories=["genres=a", "genres=b", "maker=m", "maker=n"],
+        item_numbers={"price": Scale(2.5, 0.5), "year": Scale(1995.0, 5.0)},
+        user_numbers={},
+        id_mask_rate=mask_rate,
+    )
+    text = HashedTextEncoder(config.text, DIM, ITEMS["title"].fillna("").to_numpy(object))
+    return ItemEncoder(config, vocabulary, text, CategoryTable(vocabulary.categories, DIM), TRAINED)
+
+
+@pytest.fixture(scope="module")
+def tower():
+    return build()
+
+
+def encoded(tower, items=ITEMS, index=None):
+    fields = {name: tf.constant(column) for name, column in item_fields(items, tower.config).items()}
+    index = np.arange(len(items)) if index is None else index
+    return tower.encode(fields, tf.constant(index, tf.int64))
+
+
+def vectors(tower, items=ITEMS, index=None, training=False):
+    return tower(encoded(tower, items, index), training=training).numpy()
+
+
+def test_vectors_have_unit_length(tower):
+    np.testing.assert_allclose(np.linalg.norm(vectors(tower), axis=1), 1, atol=1e-5)
+
+
+def test_the_id_of_a_trained_item_tells_it_from_its_like(tower):
+    v = vectors(tower)
+    assert v[0] @ v[2] < 0.99
+
+
+def test_untrained_items_of_equal_content_are_equal(tower):
+    v = vectors(tower)
+    np.testing.assert_array_equal(v[3], v[4])
+    # So is an item that the catalogue does not have.
+    np.testing.assert_array_equal(vectors(tower, ITEMS.iloc[[0]], [UNKNOWN])[0], v[3])
+
+
+def test_every_feature_tells(tower):
+    one = ITEMS.iloc[[0]].reset_index(drop=True)
+    before = vectors(tower, one, [UNKNOWN])
+    for column, value in (("title", "green chair"), ("genres", ["b"]), ("maker", "n"), ("price", 12.0), ("year", 1991)):
+        other = one.copy()
+        other.at[0, column] = value
+        assert np.abs(vectors(tower, other, [UNKNOWN]) - before).max() > 1e-4, column
+
+
+def test_absent_features_are_no_error(tower):
+    assert np.isfinite(vectors(tower)[5]).all()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tower(encoded(tower), training=True)[5] ** 3)
+    gradients = tape.gradient(loss, tower.trainable_variables, unconnected_gradients="zero")
+    for gradient in gradients:
+        assert np.isfinite(tf.convert_to_tensor(gradient)).all()
+
+
+def test_unknown_categories_are_left_out_of_the_mean(tower):
+    one = ITEMS.iloc[[0]].reset_index(drop=True)
+    known, mixed = one.copy(), one.copy()
+    known.at[0, "genres"], mixed.at[0, "genres"] = ["a"], ["a", "nonsense", "other"]
+    np.testing.assert_allclose(vectors(tower, known, [0]), vectors(tower, mixed, [0]), atol=1e-6)
+
+
+def test_the_vector_is_the_sum_of_its_parts(tower):
+    parts = encoded(tower)
+    table = tower.categories.table.numpy()
+    genres = np.array([(table[1] + table[2]) / 2, table[1]])
+    maker = table[[3, 4]]
+    numbers = [number_channels(parts[n], tower.scales[n]).numpy()[:2] for n in ("price", "year")]
+    side = np.concatenate([genres, maker, *numbers], 1)
+    content = tower.content(tower.hidden(tf.constant(side))).numpy()
+    text = tower.text(tf.constant(["red lamp", "blue lamp"])).numpy()
+    total = tower.ids.numpy()[[1, 2]] + text + genres + maker + content
+    np.testing.assert_allclose(vectors(tower)[:2], total / np.linalg.norm(total, axis=1, keepdims=True), atol=1e-5)
+
+
+def test_ids_are_masked_in_training_at_the_declared_rate():
+    tower = build(mask_rate=0.5)
+    many = ITEMS.iloc[[0] * 2000].reset_index(drop=True)
+    unmasked, masked = vectors(tower)[0], vectors(tower)[3]
+    drawn = vectors(tower, many, np.zeros(2000), training=True)
+    is_masked = np.abs(drawn - masked).max(1) < 1e-6
+    assert 0.45 < is_masked.mean() < 0.55
+    np.testing.assert_allclose(drawn[~is_masked], np.tile(unmasked, ((~is_masked).sum(), 1)), atol=1e-6)
+    still = vectors(tower, many, np.zeros(2000))
+    np.testing.assert_allclose(still, np.tile(unmasked, (2000, 1)), atol=1e-6)
+
+
+def test_number_channels():
+    out = number_channels(tf.constant([30.0, 40.0, 1e9, -1e9, np.nan, np.inf]), Scale(30.0, 10.0)).numpy()
+    z = np.array([0, 1, 4, -4, 0, 4])
+    np.testing.assert_allclose(out[:, 0], z)
+    np.testing.assert_allclose(out[:, 1], z**2 / 4)
+    np.testing.assert_allclose(out[:, 2], np.tanh(3 * z), rtol=1e-5)
+    assert out[:, 3].tolist() == [0, 0, 0, 0, 1, 0]
+
+
+def test_a_logarithm_keeps_an_absent_number_absent(tower):
+    price = encoded(tower)["price"].numpy()
+    np.testing.assert_allclose(price[:2], np.log1p([10, 20]), rtol=1e-6)
+    assert np.isnan(price[5])
+    negative = ITEMS.iloc[[0]].assign(price=-3.0)
+    assert encoded(tower, negative, [0])["price"].numpy() == [0]
+
+
+def test_item_fields_pad_lists_and_blank_what_is_absent():
+    fields = item_fields(ITEMS, ItemTower(features=FEATURES))
+    assert fields["genres"].tolist() == [["a", "b"], ["a", ""], ["a", "b"], ["a", "b"], ["a", "b"], ["", ""]]
+    assert fields["title"][5] == ""
+    assert fields["maker"].tolist()[-2:] == ["m", ""]
+    assert np.isnan(fields["year"][5])
+    assert fields["price"].dtype == np.float32
+    none = item_fields(ITEMS.iloc[[5]], ItemTower(features=FEATURES))
+    assert none["genres"].tolist() == [[""]]
+
+
+def test_an_item_of_nothing_but_its_id():
+    vocabulary = Vocabulary([], [], [], {}, {}, 0.0)
+    config = ItemTower(dim=DIM)
+    text = HashedTextEncoder(config.text, DIM, np.array(["a"], object))
+    tower = ItemEncoder(config, vocabulary, text, CategoryTable([], DIM), TRAINED)
+    v = tower(tower.encode({}, tf.constant([0, 1, 3, -1], tf.int64))).numpy()
+    np.testing.assert_allclose(np.linalg.norm(v, axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(v[2], v[3])
+    assert np.abs(v[0] - v[1]).max() > 0.01

@@ -1,0 +1,173 @@
+"""The user tower: what a state knows, and what it cannot."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from unified_ranker.config import Transformer, UserTower
+from unified_ranker.data.vocabulary import Scale, Vocabulary
+from unified_ranker.tensorflow import tf
+from unified_ranker.towers.categories import CategoryTable
+from unified_ranker.towers.user import CausalBlock, UserTowerLayer, distance_bucket, user_fields
+
+DIM, EVENTS, USERS = 8, 12, 3
+VOCABULARY = Vocabulary(
+    tasks=["search", "feed"],
+    event_types=["click", "like"],
+    categories=["country=GB", "country=US"],
+    item_numbers={},
+    user_numbers={"age": Scale(30.0, 10.0)},
+    id_mask_rate=0.1,
+)
+PROFILE = ({"type": "category", "column": "country"}, {"type": "number", "column": "age"})
+
+
+@pytest.fixture(scope="module")
+def tower():
+    tf.keras.utils.set_random_seed(2)
+    config = UserTower(encoder=Transformer(layers=2, heads=2, dropout=0.5), profile=PROFILE)
+    tower = UserTowerLayer(config, VOCABULARY, DIM, CategoryTable(VOCABULARY.categories, DIM))
+    states(tower, history(), profile(tower))
+    randomise(tower)
+    return tower
+
+
+def randomise(layer):
+    """Leave no weight at zero, where it would hide what it multiplies."""
+    rng = np.random.default_rng(3)
+    for variable in layer.trainable_variables:
+        variable.assign_add(rng.normal(0, 0.3, variable.shape))
+
+
+def history(seed=0, width=EVENTS):
+    rng = np.random.default_rng(seed)
+    return {
+        "item": rng.normal(size=(USERS, width, DIM)).astype(np.float32),
+        "event_type": rng.integers(1, 3, (USERS, width)),
+        "task": rng.integers(0, 3, (USERS, width)),
+        "gap": rng.integers(0, 10**6, (USERS, width)),
+        "value": rng.choice([0, 3, 5], (USERS, width)).astype(np.float32),
+    }
+
+
+def profile(tower, countries=("GB", "US", ""), ages=(25.0, np.nan, 60.0)):
+    raw = {"country": tf.constant(countries), "age": tf.constant(ages, tf.float32)}
+    return tower.encode_profile(raw)
+
+
+def states(tower, events, profiles, training=False):
+    rest = {k: tf.constant(v) for k, v in events.items() if k != "item"}
+    return tower(tf.constant(events["item"]), rest, profiles, training=training).numpy()
+
+
+@pytest.mark.parametrize("position", [0, 5, EVENTS - 1])
+@pytest.mark.parametrize("part", ["item", "event_type", "task", "gap", "value"])
+def test_an_event_changes_no_state_before_it(tower, position, part):
+    before = states(tower, history(), profile(tower))
+    events, other = history(), history(seed=9)
+    events[part][:, position] = other[part][:, position] + 1 if part == "value" else other[part][:, position]
+    if part in ("event_type", "task"):
+        events[part][:, position] = (history()[part][:, position] + 1) % 3
+    after = states(tower, events, profile(tower))
+    np.testing.assert_array_equal(after[:, : position + 1], before[:, : position + 1])
+    # A gap within the same power of two is the same to the model; the others all tell.
+    changed = np.abs(after[:, position + 1 :] - before[:, position + 1 :]).max(axis=(1, 2)) > 1e-6
+    assert changed.any() if part == "gap" else changed.all()
+
+
+def test_there_is_a_state_before_and_after_each_event(tower):
+    assert states(tower, history(), profile(tower)).shape == (USERS, EVENTS + 1, DIM)
+
+
+def test_the_first_state_knows_the_profile_only(tower):
+    here, elsewhere = states(tower, history(0), profile(tower)), states(tower, history(1), profile(tower))
+    np.testing.assert_array_equal(here[:, 0], elsewhere[:, 0])
+    moved = states(tower, history(0), profile(tower, countries=("US", "GB", "GB")))
+    assert (np.abs(here[:, 0] - moved[:, 0]).max(1) > 1e-3).all()
+    alone = states(tower, history(width=0), profile(tower))
+    np.testing.assert_allclose(alone[:, 0], here[:, 0], atol=1e-5)
+
+
+def test_every_state_knows_the_profile(tower):
+    young, old = (states(tower, history(), profile(tower, ages=(age,) * 3)) for age in (20.0, 60.0))
+    assert (np.abs(young - old).max(2) > 1e-4).all()
+
+
+@pytest.mark.parametrize("padding", [1, 4, 30])
+def test_padding_behind_does_not_matter(tower, padding):
+    events, filler = history(), history(seed=7, width=padding)
+    longer = {name: np.concatenate([events[name], filler[name]], 1) for name in events}
+    short, long = states(tower, events, profile(tower)), states(tower, longer, profile(tower))
+    np.testing.assert_allclose(long[:, : EVENTS + 1], short, atol=1e-5)
+
+
+def test_an_absent_age_differs_from_the_mean_age(tower):
+    absent, mean = (states(tower, history(), profile(tower, ages=(age,) * 3)) for age in (np.nan, 30.0))
+    assert np.isfinite(absent).all()
+    assert np.abs(absent - mean).max() > 1e-3
+
+
+def test_dropout_only_in_training(tower):
+    still = [states(tower, history(), profile(tower)) for _ in range(2)]
+    np.testing.assert_array_equal(*still)
+    assert np.abs(states(tower, history(), profile(tower), training=True) - still[0]).max() > 1e-3
+
+
+def test_a_tower_without_a_profile():
+    tower = UserTowerLayer(UserTower(), VOCABULARY, DIM, CategoryTable([], DIM))
+    out = states(tower, history(), {})
+    np.testing.assert_array_equal(out[0, 0], out[1, 0])
+    assert np.isfinite(out).all()
+
+
+# --- distances ----------------------------------------------------------------------------------------------------
+
+
+def test_distance_buckets_never_fall_with_distance():
+    buckets = distance_bucket(tf.range(-5, 1000)).numpy()
+    assert (np.diff(buckets) >= 0).all()
+    assert buckets[:6].tolist() == [0] * 6
+    np.testing.assert_array_equal(buckets[5:21], np.arange(16))
+    assert buckets[5 + 16] == 16
+    assert [buckets[5 + d] for d in (31, 32, 63, 64, 127, 128)] == [19, 20, 23, 24, 27, 28]
+    assert buckets[-1] == 31
+
+
+@pytest.mark.parametrize("length", [33, 100, 129])
+def test_distance_buckets_do_not_depend_on_where_the_window_begins(length):
+    whole = tf.range(400)[:, None] - tf.range(400)[None]
+    part = tf.range(length)[:, None] - tf.range(length)[None]
+    np.testing.assert_array_equal(distance_bucket(whole)[-length:, -length:], distance_bucket(part))
+
+
+def test_a_block_is_what_numpy_says():
+    tf.keras.utils.set_random_seed(4)
+    block = CausalBlock(DIM, heads=2, dropout=0.3)
+    x = np.random.default_rng(5).normal(size=(2, 20, DIM)).astype(np.float32)
+    block(tf.constant(x))
+    randomise(block)
+    normed = _normalise(x, block.norms[0])
+    q, k, v = np.split(normed @ block.qkv.kernel.numpy(), 3, axis=-1)
+    distance = np.arange(20)[:, None] - np.arange(20)[None]
+    bias = block.bias.numpy()[distance_bucket(tf.constant(distance, tf.int32)).numpy()]
+    mixed = np.empty_like(x)
+    for head, columns in enumerate((slice(0, 4), slice(4, 8))):
+        scores = np.einsum("bid,bjd->bij", q[..., columns], k[..., columns]) / 2 + bias[..., head]
+        weights = np.exp(np.where(distance < 0, -np.inf, scores))
+        mixed[..., columns] = np.einsum("bij,bjd->bid", weights / weights.sum(-1, keepdims=True), v[..., columns])
+    y = x + mixed @ block.out.kernel.numpy() + block.out.bias.numpy()
+    grown = _normalise(y, block.norms[1]) @ block.grow.kernel.numpy() + block.grow.bias.numpy()
+    expected = y + tf.nn.gelu(grown).numpy() @ block.shrink.kernel.numpy() + block.shrink.bias.numpy()
+    np.testing.assert_allclose(block(tf.constant(x)), expected, atol=1e-4)
+
+
+def _normalise(x, norm):
+    mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+    return (x - mean) / np.sqrt(variance + norm.epsilon) * norm.gamma.numpy() + norm.beta.numpy()
+
+
+def test_user_fields_end_with_the_unknown_user():
+    users = pd.DataFrame({"country": ["GB", None], "age": pd.array([30, None], "Int64")})
+    fields = user_fields(users, UserTower(profile=PROFILE))
+    assert fields["country"].tolist() == ["GB", "", ""]
+    np.testing.assert_array_equal(fields["age"], np.array([30, np.nan, np.nan], np.float32))
