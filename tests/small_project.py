@@ -208,4 +208,4 @@ def built_project() -> Built:
     write_files(directory, {f"tasks/{FOURTH_TASK}.yaml": FOURTH_FILE})
     result = cli("build", "--project", directory)
     assert result.exit_code == 0, result.output
-    return Built(directory, result.output)
+    return Built(directory, result.stdout)

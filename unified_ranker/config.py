@@ -64,7 +64,7 @@ class Training(Declaration):
     warmup_share: float = Field(0.1, ge=0, lt=1)
     clip_norm: float = Field(1.0, gt=0)
     temperature: float = Field(0.07, gt=0, le=1)
-    ranking_examples: int = Field(128, ge=8)
+    ranking_examples: int = Field(256, ge=8)
     ranking_candidates: int = Field(24, ge=2)
     threads: int = Field(0, ge=0)
 

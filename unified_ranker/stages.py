@@ -31,7 +31,7 @@ ENGINE_FORMAT = "1"
 """Raised when what a stage writes changes its form, so that older outputs are made again."""
 
 STAGES = ("prepare", "train", "evaluate", "export")
-PREPARED_BY = ("project.data", "project.split")
+PREPARED_BY = ("project.data", "project.split.train", "project.split.validation")
 TRAINED_BY = ("project.seed", "project.split", "project.training", "towers")
 # Of a task's file: what decides on the examples, and what the model does not see of it while it is trained.
 PREPARED_BY_TASK = frozenset({"positives", "first_engagement_only"})
@@ -102,7 +102,8 @@ class Pipeline:
     @cached_property
     def evaluate_key(self) -> str:
         """Key of the evaluation."""
-        return _hash(self.train_key, self.config.digest("project.evaluation", "tasks"))
+        fields = Task.model_fields.keys() - {"description"}
+        return _hash(self.train_key, self._digest(["project.evaluation"], fields))
 
     @cached_property
     def export_key(self) -> str:

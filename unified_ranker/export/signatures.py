@@ -122,7 +122,8 @@ class ServedModel(tf.Module):
         """Answer from the whole catalogue: `item_ids` and `scores` `[batch, limit]`, "" and -inf behind the end.
 
         The width is the highest limit of the batch, or the number of items where that is less. A limit of 0 stands for
-        the task's own.
+        the task's own. Where a task leaves out what its user has engaged with, the whole history that is given counts,
+        and not only the part that the model reads.
         """
         given = inputs.pop("limit")
         request, state = self._encode(inputs)

@@ -1,0 +1,136 @@
+"""The multi-task ranking head."""
+
+import numpy as np
+import pytest
+
+from unified_ranker.config import Ranker
+from unified_ranker.tasks.heads import MultiTaskHead
+from unified_ranker.tensorflow import tf
+
+DIM, BATCH, CANDIDATES, EVENTS, QUALITY, TASKS, HEADS = 8, 4, 6, 5, 3, 3, 2
+TEMPERATURE = 0.1
+
+
+def inputs(candidates=CANDIDATES, events=EVENTS):
+    rng = np.random.default_rng(1)
+
+    def normal(*shape):
+        return tf.constant(rng.normal(size=shape), tf.float32)
+
+    history, items = normal(BATCH, EVENTS, DIM)[:, :events], normal(BATCH, CANDIDATES, DIM)[:, :candidates]
+    state = {
+        "embedding": normal(BATCH, DIM),
+        "source": normal(BATCH, DIM),
+        "context": normal(BATCH, 2 * DIM),
+        "task": tf.constant([1, 2, 3, 1], tf.int64),
+        "history": history,
+        "history_mask": tf.sequence_mask([min(n, events) for n in (EVENTS, 3, 0, 1)], events),
+    }
+    quality, retrieval = normal(BATCH, CANDIDATES, QUALITY)[:, :candidates], normal(BATCH, CANDIDATES)[:, :candidates]
+    return state, items, quality, retrieval
+
+
+def build(trained=True, **settings):
+    tf.keras.utils.set_random_seed(2)
+    config = Ranker(**{"hidden": 8, "experts": 3, "cross_layers": 2, **settings})
+    head = MultiTaskHead(config, TASKS, HEADS, DIM, TEMPERATURE)
+    head(*inputs())
+    rng = np.random.default_rng(3)
+    for variable in head.trainable_variables if trained else ():
+        variable.assign_add(rng.normal(0, 0.3, variable.shape))
+    return head
+
+
+@pytest.fixture(scope="module")
+def head():
+    return build()
+
+
+def test_an_untrained_head_ranks_as_retrieval_does():
+    state, items, quality, retrieval = inputs()
+    logits = build(trained=False)(state, items, quality, retrieval).numpy()
+    np.testing.assert_allclose(logits, np.tile(retrieval.numpy()[..., None] / TEMPERATURE, HEADS), rtol=1e-6)
+
+
+@pytest.mark.parametrize("part", ["embedding", "source", "context", "history"])
+def test_every_part_of_the_state_tells(head, part):
+    state, *rest = inputs()
+    before, after = head(state, *rest).numpy(), head({**state, part: -state[part]}, *rest).numpy()
+    told = np.abs(after - before).max(axis=(1, 2)) > 1e-4
+    # The third request has no history.
+    assert told.tolist() == [True, True, part != "history", True]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_everything_about_a_candidate_tells(head, place):
+    state, *rest = inputs()
+    before = head(state, *rest).numpy()
+    rest[place] = -rest[place]
+    assert (np.abs(head(state, *rest).numpy() - before) > 1e-5).any(2).all()
+
+
+def test_masked_history_has_no_influence(head):
+    state, *rest = inputs()
+    noise = tf.where(state["history_mask"][..., None], state["history"], 7.0)
+    np.testing.assert_array_equal(head({**state, "history": noise}, *rest), head(state, *rest))
+
+
+@pytest.mark.parametrize("padding", [1, 11])
+def test_padding_has_no_influence(head, padding):
+    """Neither has it where nothing in the history is like the candidate."""
+    state, items, *rest = inputs()
+    state["history"] = -tf.tile(items[:, :1], [1, EVENTS, 1])
+    longer = {
+        "history": tf.pad(state["history"], [[0, 0], [0, padding], [0, 0]], constant_values=3.0),
+        "history_mask": tf.pad(state["history_mask"], [[0, 0], [0, padding]]),
+    }
+    np.testing.assert_allclose(head({**state, **longer}, items, *rest), head(state, items, *rest), atol=1e-5)
+
+
+def test_the_order_of_the_history_does_not_matter(head):
+    state, *rest = inputs()
+    turned = {name: tf.reverse(state[name], [1]) for name in ("history", "history_mask")}
+    np.testing.assert_allclose(head({**state, **turned}, *rest), head(state, *rest), atol=1e-5)
+
+
+def test_no_history_at_all(head):
+    state, *rest = inputs()
+    masked = {**state, "history_mask": tf.zeros_like(state["history_mask"])}
+    none = {**state, "history": state["history"][:, :0], "history_mask": state["history_mask"][:, :0]}
+    assert np.isfinite(head(masked, *rest)).all()
+    np.testing.assert_allclose(head(none, *rest), head(masked, *rest), atol=1e-6)
+
+
+def test_a_candidate_is_scored_by_itself(head):
+    state, *rest = inputs()
+    whole = head(state, *rest).numpy()
+    for place in range(CANDIDATES):
+        alone = head(state, *(part[:, place : place + 1] for part in rest)).numpy()
+        np.testing.assert_allclose(alone[:, 0], whole[:, place], atol=1e-5)
+
+
+def test_no_candidates_no_scores(head):
+    assert head(*inputs(candidates=0)).shape == (BATCH, 0, HEADS)
+
+
+@pytest.mark.parametrize("name", ["gate", "retrieval_scale"])
+def test_what_belongs_to_a_task_changes_that_task_alone(name):
+    head = build()
+    before = head(*inputs()).numpy()
+    variable = getattr(head, name)
+    change = np.zeros(variable.shape, np.float32)
+    change[1] = np.arange(1, variable.shape[1] + 1)
+    variable.assign_add(change)
+    changed = (np.abs(head(*inputs()).numpy() - before) > 1e-5).any(axis=(1, 2))
+    assert changed.tolist() == [True, False, False, True]
+
+
+def test_an_unknown_task_is_no_error(head):
+    state, *rest = inputs()
+    assert np.isfinite(head({**state, "task": tf.zeros([BATCH], tf.int64)}, *rest)).all()
+
+
+def test_dropout_only_in_training():
+    head = build(dropout=0.5)
+    np.testing.assert_array_equal(head(*inputs()), head(*inputs()))
+    assert np.abs(head(*inputs(), training=True).numpy() - head(*inputs()).numpy()).max() > 1e-3

@@ -1,0 +1,158 @@
+"""The ranking objective: which candidates, as of when, and the loss over them."""
+
+import numpy as np
+import pytest
+import tiny_world
+
+from unified_ranker.tasks.ranking import RankingObjective
+from unified_ranker.tasks.retrieval import ItemVectors
+from unified_ranker.tensorflow import tf
+
+ITEMS, ROWS, CANDIDATES, HEADS = 30, 40, 11, 3
+RNG = np.random.default_rng(7)
+VECTORS = tf.constant(RNG.normal(size=(ITEMS, 4)), tf.float32)
+CREATED = np.where(np.arange(ITEMS) < 25, 0, 1000 + np.arange(ITEMS))
+COSINES = tf.constant(RNG.uniform(-1, 1, (ROWS, ITEMS)), tf.float32)
+BATCH = {
+    "item": tf.constant(RNG.integers(0, 25, ROWS), tf.int64),
+    "task": tf.constant(RNG.integers(1, 4, ROWS), tf.int64),
+    "head": tf.constant(RNG.integers(0, HEADS, ROWS), tf.int64),
+    "timestamp": tf.constant(RNG.integers(1, 3, ROWS) * 1000 - 1, tf.int64),
+}
+
+
+class Recorder:
+    """Stands in for the model: scores by the vectors, and keeps what it was given."""
+
+    def __init__(self):
+        self.calibration = tf.Variable(np.zeros((4, HEADS, 2), np.float32))
+        self.weights = tf.Variable(np.random.default_rng(8).normal(size=(4, HEADS)).astype(np.float32))
+
+    def rank(self, state, items, quality, training):
+        self.items, self.quality, self.training = items, quality, training
+        self.logits = items @ self.weights
+        return tf.reduce_sum(self.logits, -1), self.logits, items[..., 0]
+
+    def probabilities(self, logits, task):
+        shift = tf.gather(self.calibration, task)[:, None, :, 1]
+        return tf.sigmoid(logits + shift)
+
+    def places(self):
+        """Return the candidates `[rows, candidates]`, found again by their vectors."""
+        same = np.abs(self.items.numpy()[:, :, None] - VECTORS.numpy()[None, None]).max(-1) < 1e-6
+        assert (same.sum(-1) == 1).all()
+        return same.argmax(-1)
+
+
+def quality_of(item, time):
+    return np.stack([item, time, item * 0, item + time], 1).astype(np.float32)
+
+
+@pytest.fixture
+def objective():
+    tf.random.set_seed(9)
+    training = {"ranking_examples": 16, "ranking_candidates": CANDIDATES}
+    return RankingObjective(tiny_world.config(training), quality_of)
+
+
+def run(objective, cosines=COSINES, items=None):
+    model = Recorder()
+    items = items or ItemVectors(None, VECTORS, tf.constant(CREATED))
+    return objective(BATCH, {}, cosines, items, model, training=True).numpy(), model
+
+
+def test_the_positive_comes_first(objective):
+    _, model = run(objective)
+    np.testing.assert_array_equal(model.places()[:, 0], BATCH["item"])
+    assert model.places().shape == (ROWS, CANDIDATES)
+    assert model.training
+
+
+def test_the_loss_is_a_softmax_over_candidates_and_a_calibration(objective):
+    loss, model = run(objective)
+    places, target, time = model.places(), BATCH["item"].numpy(), BATCH["timestamp"].numpy()
+    expected = []
+    for row in range(ROWS):
+        logits = model.logits.numpy()[row, :, BATCH["head"].numpy()[row]].astype(np.float64)
+        keep = (places[row] != target[row]) & (CREATED[places[row]] <= time[row])
+        keep[0] = True
+        softmax = np.log(np.exp(logits[keep]).sum()) - logits[0]
+        chance = 1 / (1 + np.exp(-logits))
+        calibration = -np.log(chance[0]) - np.log(1 - chance[1:][keep[1:]]).sum()
+        expected.append(softmax + calibration / CANDIDATES)
+    np.testing.assert_allclose(loss, expected, rtol=1e-4)
+
+
+def test_some_candidates_are_of_each_kind_that_does_not_count(objective):
+    """What the test above leaves out of the loss does occur in it."""
+    _, model = run(objective)
+    places = model.places()[:, 1:]
+    assert (places == BATCH["item"].numpy()[:, None]).any()
+    assert (CREATED[places] > BATCH["timestamp"].numpy()[:, None]).any()
+
+
+def test_quality_is_as_of_each_example(objective):
+    _, model = run(objective)
+    times = np.repeat(BATCH["timestamp"].numpy(), CANDIDATES)
+    expected = quality_of(model.places().reshape(-1), times).reshape(ROWS, CANDIDATES, 4)
+    np.testing.assert_array_equal(model.quality, expected)
+
+
+def test_a_batch_that_holds_a_part_of_the_catalogue(objective):
+    ids = np.arange(0, ITEMS, 2)
+    items = ItemVectors(
+        tf.constant(ids), tf.gather(VECTORS, ids), tf.constant(np.where(np.arange(len(ids)) < 12, 0, 5000))
+    )
+    even = {**BATCH, "item": BATCH["item"] // 2 * 2}
+    model = Recorder()
+    objective(even, {}, tf.gather(COSINES, ids, axis=1), items, model)
+    np.testing.assert_array_equal(model.places()[:, 0], even["item"])
+    assert (model.places() % 2 == 0).all()
+    np.testing.assert_array_equal(model.quality[..., 0], model.places())
+
+
+def test_half_of_the_candidates_are_likely_and_differ(objective):
+    likely = COSINES.numpy() * 0 - 1
+    likely[:, :5] = 1
+    _, model = run(objective, tf.constant(likely))
+    hard = model.places()[:, 1:6]
+    assert (hard < 5).all()
+    assert all(len(set(row)) == 5 for row in hard.tolist())
+    uniform = model.places()[:, 6:]
+    assert 0.05 < (uniform < 5).mean() < 0.35
+
+
+def test_likely_candidates_existed(objective):
+    best_are_new = tf.concat([COSINES[:, :25] * 0 - 1, COSINES[:, 25:] * 0 + 1], 1)
+    _, model = run(objective, best_are_new)
+    hard = model.places()[:, 1:6]
+    assert (CREATED[hard] <= BATCH["timestamp"].numpy()[:, None]).all()
+
+
+def test_gradients_reach_the_head_and_never_the_choice(objective):
+    model, cosines = Recorder(), tf.Variable(COSINES)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(objective(BATCH, {}, cosines, ItemVectors(None, VECTORS, tf.constant(CREATED)), model))
+    choice, weights, calibration = tape.gradient(loss, [cosines, model.weights, model.calibration])
+    assert choice is None
+    assert np.abs(weights).max() > 0.1
+    assert np.abs(tf.convert_to_tensor(calibration)).max() > 0.01
+
+
+def test_calibration_does_not_move_the_head(objective):
+    gradients = []
+    for shift in (0.0, 5.0):
+        tf.random.set_seed(10)
+        model = Recorder()
+        model.calibration.assign_add(tf.fill(model.calibration.shape, shift))
+        with tf.GradientTape() as tape:
+            loss = objective(BATCH, {}, COSINES, ItemVectors(None, VECTORS, tf.constant(CREATED)), model)
+        gradients.append(tape.gradient(loss, model.weights))
+    np.testing.assert_allclose(*gradients, atol=1e-5)
+
+
+def test_rows_are_drawn_up_to_the_declared_number(objective):
+    chosen = objective.choose(BATCH["task"]).numpy()
+    assert len(set(chosen.tolist())) == 16
+    assert set(chosen.tolist()) < set(range(ROWS))
+    assert sorted(objective.choose(BATCH["task"][:3]).numpy().tolist()) == [0, 1, 2]
