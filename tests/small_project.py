@@ -3,7 +3,7 @@
 import functools
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from unified_ranker.cli import app
+from unified_ranker.export.release import Layout
+from unified_ranker.recommending import Recommender, load_predict
 
 USERS, ITEMS, EVENTS = 60, 40, 1500
 START = pd.Timestamp("2024-01-01", tz="UTC")
@@ -31,14 +33,20 @@ Tree = dict[str, Any]
 Tables = dict[str, pd.DataFrame]
 
 
+def title(number: int) -> str:
+    """Name an item by a colour and its genre; brackets, as the first one's, are ordinary text."""
+    uncut = "" if number else " [uncut]"
+    return f"The {COLOURS[number // 4].capitalize()} {GENRES[number % 4].capitalize()}{uncut}"
+
+
 def items_table() -> pd.DataFrame:
-    """Ten items of each genre: a colour and the genre make the title."""
+    """Ten items of each genre."""
     number = np.arange(ITEMS)
     created = [LATE_ITEM_CREATED if f"i{n}" == LATE_ITEM else START - pd.Timedelta(days=30) for n in number]
     return pd.DataFrame(
         {
             "item_id": [f"i{n}" for n in number],
-            "title": [f"The {COLOURS[n // 4].capitalize()} {GENRES[n % 4].capitalize()}" for n in number],
+            "title": [title(n) for n in number],
             "created_at": created,
             "categories": [GENRES[n % 4] for n in number],
             "minutes": 80 + number,
@@ -55,6 +63,11 @@ def users_table() -> pd.DataFrame:
 
 def events_table(tasks: Sequence[str] = (*TASKS, FOURTH_TASK), seed: int = 5) -> pd.DataFrame:
     """One event an hour: users like their own genre, queries name a title, sources lead to their own genre."""
+    return _events(tuple(tasks), seed).copy()
+
+
+@functools.cache
+def _events(tasks: tuple[str, ...], seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     titles = items_table()["title"].tolist()
     rows = []
@@ -196,6 +209,18 @@ class Built:
     def copy(self, to: Path) -> Path:
         """Copy the project, stages and releases included, and return where it is."""
         return Path(shutil.copytree(self.directory, to / "project", symlinks=True))
+
+
+@functools.cache
+def predict_of(release: Path) -> Callable[[str, dict[str, np.ndarray]], dict[str, np.ndarray]]:
+    """Load the model of a release, once in a process, and return what runs its signatures."""
+    return load_predict(Layout(release).saved_model())
+
+
+@functools.cache
+def recommender(release: Path) -> Recommender:
+    """Open a release, once in a process."""
+    return Recommender(release, predict_of(release))
 
 
 _SCRATCH = tempfile.TemporaryDirectory(prefix="small-project-")

@@ -122,3 +122,35 @@ def test_counts_in_the_comments_are_those_of_the_log(example):
         line = next((line for line in text.splitlines() if f"event_type: {event_type}" in line), None)
         if line is not None:
             assert f"{events:,} by {users:,}" in line
+
+
+SMALL = [
+    "project.training={epochs: 1, batch_examples: 512, ranking_examples: 32, ranking_candidates: 8}",
+    "project.evaluation={requests_per_task: 40, bootstrap_samples: 100}",
+    "towers.item.dim=16",
+    "towers.item.text={type: hashed, buckets: 4096}",
+    "export.serving={warmup_requests: 4, warmup_batch_sizes: [1, 8]}",
+]
+
+
+@pytest.mark.xdist_group("examples")
+def test_an_example_builds_from_a_sample_of_its_log_and_answers_every_task(example, tmp_path):
+    from unified_ranker.export.requests import Request
+    from unified_ranker.recommending import Recommender
+    from unified_ranker.stages import Pipeline
+    from unified_ranker.workspace import Workspace
+
+    name, config, log = example
+    part = sample(log, share=40)
+    tables = {"events": part.events, "items": part.items, "users": part.users}
+    for table, frame in tables.items():
+        frame.to_parquet(tmp_path / f"{table}.parquet")
+    paths = [f"project.data.{table}={tmp_path / f'{table}.parquet'}" for table in tables]
+    small = load_config(ROOT / "examples" / name, [*SMALL, *paths])
+    pipeline = Pipeline(Workspace(tmp_path, small), progress=False)
+    release = pipeline.export().output
+    assert pipeline.verify(release).summary.endswith("links hold")
+    source = part.events["source_item_id"].dropna().iloc[0]
+    requests = [Request(part.users["user_id"].iloc[0], task, "visa", source, limit=5) for task in config.tasks]
+    for request, answer in zip(requests, Recommender(release).answer(requests), strict=True):
+        assert len({item.item_id for item in answer.items} - {source}) == 5, request.task

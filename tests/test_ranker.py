@@ -52,13 +52,6 @@ def test_a_word_finds_the_item_that_it_names():
     assert np.mean(np.array(first) == np.arange(ALL)) >= 0.9
 
 
-def test_a_word_that_nobody_ever_typed_is_nearest_to_the_titles_that_have_it():
-    requests = [Request("u00", "search", query=word, timestamp=NOW) for word in tiny_world.WORDS]
-    queries = tiny_world.call("encode", **to_arrays(requests, 8))["query_vector"][:, :8]
-    twin = tiny_world.trained().model.item_vectors().numpy()[-1]
-    assert tiny_world.WORDS[np.argmax(queries @ twin)] == "twin"
-
-
 def test_a_source_item_leads_to_its_successor():
     sources = range(ALL)
     users = [source // tiny_world.COMMUNITY for source in sources]

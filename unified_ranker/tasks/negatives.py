@@ -25,6 +25,8 @@ class SampledRetrieval(tf.keras.layers.Layer):
             num_hard_negatives=config.hard,
             remove_accidental_hits=True,
         )
+        # TFRS takes `len` of a shape, which only AutoGraph can trace; the model's own code is traced without it.
+        self.loss = tf.function(self.task.call, reduce_retracing=True)
 
     def call(self, queries: tf.Tensor, candidates: tf.Tensor, ids: tf.Tensor, existed: tf.Tensor) -> tf.Tensor:
         """Return the loss of each example, `[examples]`.
@@ -41,7 +43,7 @@ class SampledRetrieval(tf.keras.layers.Layer):
         # An item with no training positive can still be a later target; its share is taken as a hundredth of uniform.
         q = tf.clip_by_value(tf.gather(self.share, ids), 0.01 / items, 0.99)
         absent = drawn * tf.math.log1p(-q) + self.config.uniform * np.log1p(-1.0 / max(items, 2.0))
-        return self.task(
+        return self.loss(
             queries,
             candidates,
             candidate_sampling_probability=tf.maximum(-tf.math.expm1(absent), 1e-6),
