@@ -8,7 +8,7 @@ from unified_ranker.export.log_history import LogHistory
 from unified_ranker.export.requests import Request, to_arrays
 from unified_ranker.ranker import quality_weights, score_weights
 from unified_ranker.tensorflow import tf
-from unified_ranker.training import make_batches
+from unified_ranker.training import build_model, make_batches, make_weights
 
 pytestmark = pytest.mark.xdist_group("tiny_model")
 NOW = int(tiny_world.START.timestamp()) + tiny_world.DAYS * 86_400
@@ -96,6 +96,20 @@ def test_gradients_reach_every_part(model, batch):
     assert {name.rsplit(":", 1)[0].rsplit("/", 1)[-1] for name in silent} <= {"pool"}
     for gradient in gradients:
         assert np.isfinite(tf.convert_to_tensor(gradient)).all()
+
+
+def test_a_batch_with_sampled_negatives_can_be_traced():
+    """Its items are those that it needs: with them alone the model is as good as with all."""
+    sampled = {"negatives": {"type": "sampled", "uniform": 4}}
+    config = tiny_world.config(search=sampled, more_like_this=sampled, home_feed=sampled)
+    world, fit_end = tiny_world.prepared(), tiny_world.trained().fit_end
+    model, _, _ = build_model(world, config, fit_end)
+    batches = make_batches(world, world.between(None, fit_end), model)
+    make_weights(model, batches)
+    assert not model.whole_catalogue
+    loss = tf.function(lambda inputs: model.compute_loss(inputs, training=False), autograph=False)
+    value = loss({name: tf.constant(column) for name, column in next(batches.epoch(0)).items()})
+    assert np.isfinite(value)
 
 
 def test_vectors_of_some_items_are_those_of_the_catalogue(model):

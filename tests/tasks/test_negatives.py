@@ -92,3 +92,12 @@ def test_a_batch_without_a_row_of_the_task():
     layer = SampledRetrieval(SampledItems(type="sampled", uniform=UNIFORM, hard=2), SHARE, TEMPERATURE)
     vectors, ids = tf.constant(VECTORS[:UNIFORM], tf.float32), tf.range(UNIFORM, dtype=tf.int64)
     assert layer(tf.zeros([0, DIM]), vectors, ids, tf.ones([0, UNIFORM], tf.bool)).shape == (0,)
+
+
+def test_traced_without_autograph_it_is_the_same():
+    """As the model is: AutoGraph is off for its own code, and TFRS' needs it."""
+    layer = SampledRetrieval(SampledItems(type="sampled", uniform=UNIFORM), SHARE, TEMPERATURE)
+    traced = tf.function(layer.call, autograph=False)
+    arguments = (tf.constant(QUERIES[:ROWS], tf.float32), tf.constant(VECTORS[IDS], tf.float32))
+    found = traced(*arguments, tf.constant(IDS, tf.int64), tf.constant(EXISTED))
+    np.testing.assert_allclose(found, loss(), rtol=1e-5)
