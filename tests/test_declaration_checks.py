@@ -8,7 +8,7 @@ import pytest
 from unified_ranker.config import Config
 from unified_ranker.data.check import Check
 from unified_ranker.data.checks import require
-from unified_ranker.declaration_checks import check_declarations
+from unified_ranker.declarations.checks import check_declarations
 from unified_ranker.errors import UserError
 from unified_ranker.schema import normalise
 

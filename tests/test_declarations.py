@@ -19,7 +19,7 @@ from unified_ranker.config import (
     SampledItems,
     TextFeature,
 )
-from unified_ranker.declarations import load_config
+from unified_ranker.declarations.loading import load_config
 
 
 @pytest.fixture
@@ -314,7 +314,7 @@ def test_a_project_hashes_alike_wherever_it_lies(tmp_path_factory):
 
 def test_reading_declarations_loads_no_tensorflow():
     code = (
-        "import sys; from pathlib import Path; from unified_ranker.declarations import load_config; "
+        "import sys; from pathlib import Path; from unified_ranker.declarations.loading import load_config; "
         "load_config(Path('.')); sys.exit('tensorflow' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -12,8 +12,8 @@ from unified_ranker.data.checks import check_log
 from unified_ranker.data.prepared import prepare
 from unified_ranker.data.tables import read_table
 from unified_ranker.data.vocabulary import build_vocabulary
-from unified_ranker.declaration_checks import check_declarations
-from unified_ranker.declarations import load_config
+from unified_ranker.declarations.checks import check_declarations
+from unified_ranker.declarations.loading import load_config
 from unified_ranker.schema import InteractionLog, normalise
 
 ROOT = Path(__file__).parents[1]
@@ -136,9 +136,9 @@ SMALL = [
 @pytest.mark.xdist_group("examples")
 def test_an_example_builds_from_a_sample_of_its_log_and_answers_every_task(example, tmp_path):
     from unified_ranker.export.requests import Request
-    from unified_ranker.recommending import Recommender
-    from unified_ranker.stages import Pipeline
-    from unified_ranker.workspace import Workspace
+    from unified_ranker.pipeline.stages import Pipeline
+    from unified_ranker.pipeline.workspace import Workspace
+    from unified_ranker.serving.recommending import Recommender
 
     name, config, log = example
     part = sample(log, share=40)

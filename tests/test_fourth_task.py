@@ -5,30 +5,35 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_project import FOURTH_FILE, FOURTH_TASK, TASKS, built_project, cli, declarations, write_files, write_project
+from small_project import (
+    FOURTH_FILE,
+    FOURTH_TASK,
+    TASKS,
+    built_project,
+    cli,
+    declarations,
+    predict_of,
+    recommender,
+    write_files,
+    write_project,
+)
 
 import unified_ranker
-from unified_ranker.declarations import load_config
-from unified_ranker.export.release import Layout
+from unified_ranker.declarations.loading import load_config
 from unified_ranker.export.requests import Request, to_arrays
 
 pytestmark = pytest.mark.xdist_group("small_project")
 NOW = 1_720_000_000
 
 
-@pytest.fixture(scope="module")
-def signatures():
-    """The served model, as TF Serving loads it."""
-    from unified_ranker.tensorflow import tf
+@pytest.fixture(autouse=True)
+def model_in_memory(monkeypatch):
+    monkeypatch.setattr("unified_ranker.commands.recommend.Recommender", recommender)
 
-    loaded = tf.saved_model.load(str(Layout(built_project().release).saved_model()))
 
-    def call(signature, *requests, **more):
-        arrays = {**to_arrays(requests, 8), **more}
-        outputs = loaded.signatures[signature](**{name: tf.constant(value) for name, value in arrays.items()})
-        return {name: value.numpy() for name, value in outputs.items()}
-
-    return call
+def serve(signature, *requests, **more):
+    """Run a signature of the served model, as TF Serving does."""
+    return predict_of(built_project().release)(signature, {**to_arrays(requests, 8), **more})
 
 
 def request(**fields):
@@ -88,16 +93,16 @@ def test_it_answers_on_the_command_line():
     assert len(answer["items"]) == FOURTH_FILE["serving"]["limit"]
 
 
-def test_it_is_encoded_by_the_served_model(signatures):
-    encoded = signatures("encode", request(), request(user_id="nobody"), request(query="blue drama"))
+def test_it_is_encoded_by_the_served_model():
+    encoded = serve("encode", request(), request(user_id="nobody"), request(query="blue drama"))
     assert encoded["query_vector"].shape == (3, 10)
     assert np.isfinite(encoded["query_vector"]).all()
     assert encoded["imputed_query"].tolist() == [b"", b"", b"blue drama"]
 
 
-def test_user_country_and_time_each_count(signatures):
+def test_user_country_and_time_each_count():
     changes = [{}, {"user_id": "u2"}, {"country": "DE"}, {"country": "GB"}, {"timestamp": NOW + 6 * 3600}]
-    vectors = signatures("encode", *(request(**change) for change in changes))["query_vector"]
+    vectors = serve("encode", *(request(**change) for change in changes))["query_vector"]
     distance = np.abs(vectors[:, None] - vectors[None]).max(-1) + np.eye(len(changes))
     # u1 comes from DE, which is also what is imputed where the request names no country.
     assert distance[0, 2] < 1e-5
@@ -105,14 +110,12 @@ def test_user_country_and_time_each_count(signatures):
     assert distance.min() > 1e-4
 
 
-def test_the_served_recommend_and_the_command_line_agree(signatures):
+def test_the_served_recommend_and_the_command_line_agree():
     """Two implementations of one answer: the graph of the model, and the stages of the service."""
-    from unified_ranker.recommending import Recommender
-
     requests = [request(), request(user_id="u7", country="GB"), request(user_id="nobody", country="ZZ")]
-    served = signatures("recommend", *requests, limit=np.full(3, 5, np.int32))
+    served = serve("recommend", *requests, limit=np.full(3, 5, np.int32))
     assert served["item_ids"].shape == (3, 5)
-    for row, answer in enumerate(Recommender(built_project().release).answer(requests)):
+    for row, answer in enumerate(recommender(built_project().release).answer(requests)):
         ids = [name.decode() for name in served["item_ids"][row]]
         assert "" not in ids
         assert [item.item_id for item in answer.items] == ids

@@ -14,42 +14,12 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "unified_ranker"
 # From the bottom up; a module imports from its own layer and from those below. A folder stands for all of its modules.
 LAYERS = (
-    {
-        "columns",
-        "config",
-        "declaration_errors",
-        "declaration_files",
-        "declarations",
-        "errors",
-        "schema",
-        "tensorflow",
-    },
-    {
-        "data",
-        "declaration_checks",
-        "init_project",
-        "inspection",
-        "project_text",
-        "task_checks",
-        "tasks",
-        "towers",
-        "workspace",
-    },
+    {"columns", "config", "errors", "schema", "tensorflow"},
+    {"data", "declarations", "init", "tasks", "towers"},
     {"catalogue", "lookups", "ranker"},
-    {
-        "evaluation",
-        "export",
-        "releasing",
-        "reporting",
-        "scoring",
-        "stages",
-        "training",
-        "training_callbacks",
-        "training_progress",
-        "training_store",
-    },
-    {"opened_release", "recommending", "request_columns", "request_table", "retrieving", "serving"},
-    {"cli", "commands", "commands_recommend", "reporting_lines"},
+    {"evaluation", "export", "pipeline", "training"},
+    {"serving"},
+    {"cli", "commands"},
 )
 LIGHT = (
     "numpy",
@@ -167,7 +137,7 @@ def test_the_package_and_the_command_line_are_light():
 
 
 def test_what_validates_and_prepares_loads_no_tensorflow():
-    names = ("config", "schema", "declarations", "data.checks", "data.prepared", "data.movielens", "stages", "commands")
+    names = ("config", "schema", "data.checks", "data.prepared", "data.movielens", "pipeline.stages", "commands.stages")
     for name, loaded in loaded_by(*(f"{PACKAGE}.{n}" for n in names)).items():
         assert "tensorflow" not in loaded, name
 

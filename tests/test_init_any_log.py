@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from toy_shop import ROOT, START
 
 from unified_ranker.data.prepared import prepare
-from unified_ranker.declaration_checks import check_declarations
-from unified_ranker.declarations import load_config
-from unified_ranker.init_project import init_project
+from unified_ranker.declarations.checks import check_declarations
+from unified_ranker.declarations.loading import load_config
+from unified_ranker.init.project import init_project
 from unified_ranker.schema import normalise
 
 SMALL = st.sampled_from

@@ -8,8 +8,8 @@ from toy_shop import comment_above, new_project, rows, shop
 from unified_ranker.config import (
     CategoriesFeature,
 )
-from unified_ranker.declarations import load_config
-from unified_ranker.init_project import init_project
+from unified_ranker.declarations.loading import load_config
+from unified_ranker.init.project import init_project
 
 
 def test_a_log_of_bare_events(tmp_path):

@@ -19,9 +19,9 @@ from unified_ranker.config import (
     TextFeature,
 )
 from unified_ranker.data.prepared import prepare
-from unified_ranker.declarations import load_config
+from unified_ranker.declarations.loading import load_config
 from unified_ranker.errors import UserError
-from unified_ranker.init_project import init_project, project_name
+from unified_ranker.init.project import init_project, project_name
 from unified_ranker.schema import normalise
 
 
@@ -270,5 +270,5 @@ def test_nothing_is_left_behind_by_a_failed_move(tmp_path, monkeypatch):
 
 
 def test_init_loads_no_tensorflow():
-    code = "import sys, unified_ranker.init_project; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys, unified_ranker.init.project; sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

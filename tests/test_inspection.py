@@ -10,11 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from toy_shop import START, rows
 
-from unified_ranker.inspection.columns import inspect_column, percent
-from unified_ranker.inspection.events import rating_top
-from unified_ranker.project_text.page import YamlPage, flow
-from unified_ranker.project_text.project import batch_for, epochs_for
-from unified_ranker.project_text.towers import freshness_scale, history_length, trend_window
+from unified_ranker.init.inspection.columns import inspect_column, percent
+from unified_ranker.init.inspection.events import rating_top
+from unified_ranker.init.text.page import YamlPage, flow
+from unified_ranker.init.text.project import batch_for, epochs_for
+from unified_ranker.init.text.towers import freshness_scale, history_length, trend_window
 from unified_ranker.schema import normalise
 
 COLUMNS = {

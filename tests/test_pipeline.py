@@ -1,6 +1,5 @@
 """The stages of a project: what a build makes, what it skips, what makes it again, and what an interrupt leaves."""
 
-import contextlib
 import hashlib
 import json
 import logging
@@ -34,10 +33,10 @@ from small_project import (
 
 from unified_ranker.config import Config, Task
 from unified_ranker.data.prepared import prepare
-from unified_ranker.declarations import load_config
+from unified_ranker.declarations.loading import load_config
 from unified_ranker.export.release import new_release, read_manifest, write_manifest
-from unified_ranker.stages import NOT_TRAINED_BY_TASK, PREPARED_BY_TASK, STAGES, Pipeline
-from unified_ranker.workspace import Workspace
+from unified_ranker.pipeline.stages import NOT_TRAINED_BY_TASK, PREPARED_BY_TASK, STAGES, Pipeline
+from unified_ranker.pipeline.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("small_project")
 
@@ -229,12 +228,12 @@ class Stages:
     def __init__(self, monkeypatch):
         self.ran = Counter()
         patch = monkeypatch.setattr
-        patch("unified_ranker.stages._prepare", self._prepare)
-        patch("unified_ranker.training.train", self._train)
-        patch("unified_ranker.training_store.save_trained", lambda trained, draft: None)
-        patch("unified_ranker.training_store.load_trained", lambda *_: self.model)
-        patch("unified_ranker.reporting.evaluate_project", self._evaluate)
-        patch("unified_ranker.releasing.export_release", self._export)
+        patch("unified_ranker.pipeline.stages._prepare", self._prepare)
+        patch("unified_ranker.training.job.train", self._train)
+        patch("unified_ranker.training.store.save_trained", lambda trained, draft: None)
+        patch("unified_ranker.training.store.load_trained", lambda *_: self.model)
+        patch("unified_ranker.pipeline.reporting.evaluate_project", self._evaluate)
+        patch("unified_ranker.pipeline.releasing.export_release", self._export)
         self.model = type("Model", (), {"curves": {"loss": [1.0]}})()
 
     def _prepare(self, log, config):
@@ -365,7 +364,7 @@ def test_force_runs_what_it_names_and_nothing_else(project, stages, forced):
 @pytest.mark.parametrize("command", [*STAGES, "build"])
 def test_the_option_force_is_for_the_command_that_has_it(project, stages, command, monkeypatch):
     stages.run(project)
-    monkeypatch.setattr("unified_ranker.commands.print_evaluation", lambda *_, **__: None)
+    monkeypatch.setattr("unified_ranker.commands.stages.print_evaluation", lambda *_, **__: None)
     monkeypatch.setattr("unified_ranker.export.verify.verify", lambda release: [])
     stages.ran.clear()
     assert cli(command, "--project", project).exit_code == 0
@@ -417,10 +416,10 @@ def test_a_stage_that_fails_leaves_what_was_there(project, stages, monkeypatch, 
     if stage == "export":
         monkeypatch.setattr("unified_ranker.export.release.sha256", None)
     names = {
-        "prepare": "unified_ranker.stages._prepare",
-        "train": "unified_ranker.training_store.save_trained",
-        "evaluate": "unified_ranker.reporting.evaluate_project",
-        "export": "unified_ranker.releasing.export_release",
+        "prepare": "unified_ranker.pipeline.stages._prepare",
+        "train": "unified_ranker.training.store.save_trained",
+        "evaluate": "unified_ranker.pipeline.reporting.evaluate_project",
+        "export": "unified_ranker.pipeline.releasing.export_release",
     }
 
     def fail(*_):
@@ -454,18 +453,6 @@ def test_what_does_not_make_the_data_again_would_not_change_them(project):
 EPOCHS = 12
 
 
-@contextlib.contextmanager
-def eagerly():
-    """Run TensorFlow without graphs: a few steps take less time than to trace one."""
-    from unified_ranker.tensorflow import tf
-
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(False)
-
-
 def wait_for(path, process):
     """Return once a file matches below `path`, by watching; the process must live until then."""
     while not (found := sorted(path.glob("*/checkpoint"))):
@@ -477,7 +464,6 @@ def wait_for(path, process):
     return found[0].parent
 
 
-@pytest.mark.filterwarnings("ignore:Even though the .tf.config.experimental_run_functions_eagerly. option")
 def test_an_interrupted_training_leaves_releases_and_goes_on(tmp_path, caplog):
     """A real SIGINT to the real command, after the first epoch of a training of one task alone."""
     project = built_project().copy(tmp_path)
@@ -498,7 +484,7 @@ def test_an_interrupted_training_leaves_releases_and_goes_on(tmp_path, caplog):
 
     done = max(int(p.stem.rsplit("-", 1)[1]) for p in checkpoints.glob("*.index"))
     assert 1 <= done <= EPOCHS
-    with caplog.at_level(logging.INFO, "unified_ranker"), eagerly():
+    with caplog.at_level(logging.INFO, "unified_ranker"):
         shown = cli("-v", *options)
     assert shown.exit_code == 0, shown.output
     assert f"{done} of {EPOCHS} epochs done" in caplog.text

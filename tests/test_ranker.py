@@ -8,7 +8,7 @@ from unified_ranker.export.log_history import LogHistory
 from unified_ranker.export.requests import Request, to_arrays
 from unified_ranker.ranker import quality_weights, score_weights
 from unified_ranker.tensorflow import tf
-from unified_ranker.training import build_model, make_batches, make_weights
+from unified_ranker.training.job import build_model, make_batches, make_weights
 
 pytestmark = pytest.mark.xdist_group("tiny_model")
 NOW = int(tiny_world.START.timestamp()) + tiny_world.DAYS * 86_400

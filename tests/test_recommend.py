@@ -1,6 +1,5 @@
 """`unified-ranker recommend`: one request, and a table of them, as a user asks."""
 
-import functools
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from small_project import (
     cli,
     events_table,
     items_table,
+    recommender,
     title,
     write_files,
     write_project,
@@ -26,23 +26,22 @@ from small_project import (
 )
 
 from unified_ranker.errors import UserError
-from unified_ranker.recommending import Recommender
-from unified_ranker.request_table import read_requests
+from unified_ranker.serving.request_table import read_requests
 
 pytestmark = pytest.mark.xdist_group("small_project")
 ITEM_IDS = set(items_table()["item_id"])
 END = events_table()["timestamp"].max()
 
 
-@functools.cache
 def opened(release):
-    """Load the model of a release once."""
-    return Recommender(release)
+    """Open the one release: whatever the tests ask is it, or a copy of it."""
+    return recommender(built_project().release)
 
 
 @pytest.fixture(autouse=True)
 def model_in_memory(monkeypatch):
-    monkeypatch.setattr("unified_ranker.commands_recommend.Recommender", lambda release: opened(release.resolve()))
+    """To load it takes longer than all the rest; `test_pipeline` has a test that loads it as the command does."""
+    monkeypatch.setattr("unified_ranker.commands.recommend.Recommender", opened)
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +128,8 @@ def test_the_limit_is_the_tasks_own_unless_given(release):
 
 def test_a_history_counts(release):
     """Users of the two kinds get other answers; a user without one as well."""
-    answers = {user: [i["item_id"] for i in one(release, "--user", user, "--task", "home_feed")["items"]] for user in ("u1", "u2", "stranger")}  # fmt: skip
-    assert len({tuple(items) for items in answers.values()}) == 3
+    answers = [one(release, "--user", user, "--task", "home_feed")["items"] for user in ("u1", "u2", "stranger")]
+    assert len({tuple(item["item_id"] for item in items) for items in answers}) == 3
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -229,7 +228,7 @@ def with_histories(requests, histories):
 @pytest.fixture(scope="module")
 def answered(release, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("unified_ranker.commands_recommend.Recommender", lambda release: opened(release.resolve()))
+        patch.setattr("unified_ranker.commands.recommend.Recommender", opened)
         return bulk(release, requests_table(), tmp_path_factory.mktemp("bulk"), "--limit", "40")
 
 
@@ -432,7 +431,7 @@ def test_an_interrupt_leaves_no_answers(release, tmp_path, monkeypatch):
 
     requests_table().to_parquet(tmp_path / "requests.parquet", index=False)
     (tmp_path / "answers.parquet").write_text("of yesterday")
-    monkeypatch.setattr(opened(release.resolve()), "answer", interrupted)
+    monkeypatch.setattr(opened(release), "answer", interrupted)
     shown = cli(
         "recommend", release, "--requests", tmp_path / "requests.parquet", "--output", tmp_path / "answers.parquet"
     )
@@ -542,7 +541,7 @@ def test_the_first_fault_of_many_rows_is_told_with_three_examples(tmp_path):
 
 def test_releases_may_lie_deeper_in_a_project(tmp_path):
     """`releases_dir` tells how far up the project is."""
-    from unified_ranker.commands_recommend import project_log
+    from unified_ranker.commands.recommend import project_log
 
     project = write_project(tmp_path)
     config = json.loads((built_project().release / "manifest.json").read_text())["config"]
@@ -556,7 +555,7 @@ def test_releases_may_lie_deeper_in_a_project(tmp_path):
 
 def test_a_named_project_brings_its_own_log(release, tmp_path):
     """With its own declarations: the tables may lie, and be called, otherwise."""
-    from unified_ranker.commands_recommend import project_log
+    from unified_ranker.commands.recommend import project_log
 
     project = write_project(tmp_path)
     (project / "data" / "events.parquet").rename(project / "data" / "log.parquet")

@@ -100,9 +100,7 @@ def test_times_in_any_form_are_the_same_instant_in_utc(times):
     assert str(log.events["timestamp"].dtype) == "datetime64[us, UTC]"
 
 
-@pytest.mark.parametrize(
-    "times", [[881250949] * 3, [881250949.0] * 3, ["881250949", " 881250949", "881250949"]]
-)
+@pytest.mark.parametrize("times", [[881250949] * 3, [881250949.0] * 3, ["881250949", " 881250949", "881250949"]])
 def test_whole_numbers_are_epoch_seconds(times):
     log = normalise(events_table(timestamp=times), items_table())
     assert log.events["timestamp"].tolist() == [pd.Timestamp("1997-12-04T15:55:49Z")] * 3
@@ -296,9 +294,7 @@ def test_the_same_rows_in_any_order_give_the_same_log(rows, data):
 @settings(max_examples=30, deadline=None)
 @given(rows=st.lists(EVENT, max_size=8))
 def test_normalising_a_log_again_changes_nothing(rows):
-    log = normalise(
-        pa.Table.from_pylist(rows, SCHEMA), items_table(categories=[["x"], []], price=[1.5, None])
-    )
+    log = normalise(pa.Table.from_pylist(rows, SCHEMA), items_table(categories=[["x"], []], price=[1.5, None]))
     assert_same(log, normalise(log.events, log.items, log.users))
 
 

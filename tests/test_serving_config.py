@@ -30,7 +30,7 @@ def message(name: str, fields: list[tuple[str, int, int, str]]):
 def test_models_config_names_the_model_that_the_release_and_the_client_use():
     from tensorflow_serving.config import model_server_config_pb2
 
-    from unified_ranker.releasing import MODEL_NAME
+    from unified_ranker.pipeline.releasing import MODEL_NAME
 
     text = (CONFIG / "models.config").read_text()
     [model] = text_format.Parse(text, model_server_config_pb2.ModelServerConfig()).model_config_list.config
@@ -53,7 +53,10 @@ def test_batching_parameters_fit_the_warm_up():
     wrapped = (Field.LABEL_OPTIONAL, Field.TYPE_MESSAGE, ".google.protobuf.Int64Value")
     batching = message(
         "BatchingParameters",
-        [(name, *wrapped) for name in ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")]
+        [
+            (name, *wrapped)
+            for name in ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
+        ]
         + [
             ("allowed_batch_sizes", Field.LABEL_REPEATED, Field.TYPE_INT64, ""),
             ("pad_variable_length_inputs", Field.LABEL_OPTIONAL, Field.TYPE_BOOL, ""),

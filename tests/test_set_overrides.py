@@ -5,7 +5,7 @@ import functools
 import pytest
 from toy_project import FILES, line_of, lines_of, write_project
 
-from unified_ranker.declarations import load_config
+from unified_ranker.declarations.loading import load_config
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 from small_project import declarations, write_files, write_project
 
 from unified_ranker.config import Config
-from unified_ranker.declarations import load_config
+from unified_ranker.declarations.loading import load_config
 from unified_ranker.errors import UserError
-from unified_ranker.workspace import Workspace, fill, fresh, project_of, stamp_of
+from unified_ranker.pipeline.workspace import Workspace, fill, fresh, project_of, stamp_of
 
 
 @pytest.fixture

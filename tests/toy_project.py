@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from unified_ranker.declarations import load_config
+from unified_ranker.declarations.loading import load_config
 from unified_ranker.errors import UserError
 
 ROOT = Path(__file__).parents[1]

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from unified_ranker.declaration_checks import check_declarations
-from unified_ranker.declarations import load_config
-from unified_ranker.init_project import init_project
+from unified_ranker.declarations.checks import check_declarations
+from unified_ranker.declarations.loading import load_config
+from unified_ranker.init.project import init_project
 from unified_ranker.schema import normalise
 
 ROOT = Path(__file__).parents[1]

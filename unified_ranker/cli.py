@@ -88,7 +88,7 @@ def init(
 
     Example: `unified-ranker init shop --events events.parquet --items items.parquet`
     """
-    from unified_ranker.init_project import init_project
+    from unified_ranker.init.project import init_project
 
     written = init_project(directory, events, items, users)
     for file in written:
@@ -108,7 +108,7 @@ def validate(
 
     Example: `unified-ranker validate --project examples/travel`
     """
-    from unified_ranker.commands import open_pipeline, print_checks
+    from unified_ranker.commands.stages import open_pipeline, print_checks
 
     checks = open_pipeline(project, overrides, source).validate()
     print_checks(checks, as_json)
@@ -128,7 +128,7 @@ def prepare(
 
     Example: `unified-ranker prepare --project examples/retail`
     """
-    from unified_ranker.commands import open_pipeline, print_result
+    from unified_ranker.commands.stages import open_pipeline, print_result
 
     pipeline = open_pipeline(project, overrides, source, force=("prepare",) if force else ())
     print_result(pipeline.prepare(), as_json)
@@ -147,7 +147,7 @@ def train(
 
     Example: `unified-ranker train --tasks search --set project.training.epochs=3`
     """
-    from unified_ranker.commands import open_pipeline, print_result
+    from unified_ranker.commands.stages import open_pipeline, print_result
 
     pipeline = open_pipeline(project, overrides, source, tasks, ("train",) if force else (), not as_json)
     print_result(pipeline.train(), as_json)
@@ -166,7 +166,7 @@ def evaluate(
 
     Example: `unified-ranker evaluate --set project.evaluation.requests_per_task=500`
     """
-    from unified_ranker.commands import open_pipeline, print_evaluation
+    from unified_ranker.commands.stages import open_pipeline, print_evaluation
 
     pipeline = open_pipeline(project, overrides, source, tasks, ("evaluate",) if force else (), not as_json)
     pipeline.evaluate()
@@ -186,7 +186,7 @@ def export(
 
     Example: `unified-ranker export --project examples/retail`
     """
-    from unified_ranker.commands import open_pipeline, print_result
+    from unified_ranker.commands.stages import open_pipeline, print_result
 
     pipeline = open_pipeline(project, overrides, source, tasks, ("export",) if force else (), not as_json)
     print_result(pipeline.export(), as_json)
@@ -222,8 +222,8 @@ def build(
 
     Example: `unified-ranker build --project examples/travel`
     """
-    from unified_ranker.commands import open_pipeline, run_build
-    from unified_ranker.stages import STAGES
+    from unified_ranker.commands.stages import open_pipeline, run_build
+    from unified_ranker.pipeline.stages import STAGES
 
     run_build(open_pipeline(project, overrides, source, tasks, STAGES if force else (), not as_json), as_json)
 
@@ -250,7 +250,7 @@ def recommend(
 
     Example: `unified-ranker recommend releases/latest --requests requests.parquet --output answers.parquet --limit 100`
     """
-    from unified_ranker.commands_recommend import recommend_one, recommend_table
+    from unified_ranker.commands.recommend import recommend_one, recommend_table
 
     fields = {"query": query, "source_item_id": source_item, "country": country}
     if requests is not None:

@@ -136,11 +136,7 @@ def _times_of_seconds(column: pa.ChunkedArray, rule: str, remedy: str) -> pd.Ser
         found = "whole numbers that, as seconds since 1970, lie outside the years 1 to 9999 (milliseconds?)"
         raise ColumnError(rule, found, remedy, bad)
     return (
-        column.cast(pa.int64())
-        .cast(pa.timestamp("s", "UTC"))
-        .cast(pa.timestamp("us", "UTC"))
-        .to_pandas()
-        .astype(TIMES)
+        column.cast(pa.int64()).cast(pa.timestamp("s", "UTC")).cast(pa.timestamp("us", "UTC")).to_pandas().astype(TIMES)
     )
 
 
@@ -173,9 +169,7 @@ def to_numbers(column: pa.ChunkedArray, dtype: Literal["float32", "float64"] = "
         narrow = values.astype(dtype)
     overflow = np.isinf(narrow) & ~np.isinf(values)
     if overflow.any():
-        raise ColumnError(
-            f"fits in {dtype}", "numbers that are too large", remedy, wide.filter(pa.array(overflow))
-        )
+        raise ColumnError(f"fits in {dtype}", "numbers that are too large", remedy, wide.filter(pa.array(overflow)))
     return pd.Series(narrow)
 
 

@@ -230,9 +230,7 @@ def _name_problems(name: str, found: list[str]) -> list[Problem]:
         if column not in found:
             hint = nearest(column, [c for c in found if c not in COLUMNS[name]])
             rule = f"`{name}` has the required column `{column}`"
-            problems.append(
-                Problem(rule, f"no such column; there are: {listed}", f"rename or add the column.{hint}")
-            )
+            problems.append(Problem(rule, f"no such column; there are: {listed}", f"rename or add the column.{hint}"))
     for column in sorted({c for c in found if found.count(c) > 1}):
         rule = f"`{name}.{column}` occurs once"
         problems.append(Problem(rule, f"{found.count(column)} columns of this name", "rename one"))

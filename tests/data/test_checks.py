@@ -248,22 +248,16 @@ def test_a_task_without_events_names_it_and_what_there_is():
 def test_every_fault_of_form_is_a_line_and_the_other_checks_still_run():
     events, items, users = tables(items={"price": [math.nan, 1.0, 1.0, 1.0]})
     events = events.rename_columns({"timestamp": "time", "value": "position"})
-    log, checks = validate_tables(
-        events, items.append_column("created_at", pa.array(["?"] * 4)), users, now=NOW
-    )
+    log, checks = validate_tables(events, items.append_column("created_at", pa.array(["?"] * 4)), users, now=NOW)
     assert log is None
     lines = [check.line() for check in checks if not check.passed]
     assert len(lines) == 4
-    assert lines[0].startswith(
-        "FAIL `events` has the required column `timestamp`: no such column; there are:"
-    )
+    assert lines[0].startswith("FAIL `events` has the required column `timestamp`: no such column; there are:")
     assert "Did you mean `time`?" in lines[0]
     assert lines[1].startswith("FAIL `items.created_at` is a time: text that is not an ISO 8601 time, 4 rows")
     assert lines[1].count("`?`") == 3
     assert lines[2].startswith("WARN events has no column beyond the contract: `time`")
-    assert lines[3].startswith(
-        "FAIL items.price is finite or null: 1 of 4 rows (25 %), e.g. item_id=i0 price=nan →"
-    )
+    assert lines[3].startswith("FAIL items.price is finite or null: 1 of 4 rows (25 %), e.g. item_id=i0 price=nan →")
 
 
 def test_csv_tables_tell_an_empty_number_from_nan(tmp_path):
@@ -273,9 +267,7 @@ def test_csv_tables_tell_an_empty_number_from_nan(tmp_path):
         ",i0,search,click,2024-05-01 13:00,nan\n"
     )
     (tmp_path / "items.csv").write_text("item_id,categories\ni0,x|y\n")
-    log, checks = validate_tables(
-        read_table(tmp_path / "events.csv"), read_table(tmp_path / "items.csv"), now=NOW
-    )
+    log, checks = validate_tables(read_table(tmp_path / "events.csv"), read_table(tmp_path / "items.csv"), now=NOW)
     failed = [check for check in checks if not check.passed]
     assert [(check.name, check.count) for check in failed] == [("events.value is finite or null", 1)]
     assert log.users["user_id"].tolist() == ["007"]
@@ -283,9 +275,7 @@ def test_csv_tables_tell_an_empty_number_from_nan(tmp_path):
 
 
 def test_lines_are_short_and_examples_are_cut():
-    check = Check(
-        "x", passed=False, count=1, examples=("long " * 100, {"a": None, "b": [1]}), what_to_do="do"
-    )
+    check = Check("x", passed=False, count=1, examples=("long " * 100, {"a": None, "b": [1]}), what_to_do="do")
     assert len(check.line()) < 250
     assert "b=[1]" in check.line()
     assert "a=" not in check.line()

@@ -65,9 +65,7 @@ def write_grouplens(folder):
     rows = [f"{u}\t{i}\t{r}\t{START + t}" for u, i, r, t in RATINGS]
     (folder / "u.data").write_text("\n".join(rows) + "\n")
     rows = [
-        "|".join(
-            [item, theirs, "01-Jan-1995", "", "http://x", *("1" if g in genres else "0" for g in GENRES)]
-        )
+        "|".join([item, theirs, "01-Jan-1995", "", "http://x", *("1" if g in genres else "0" for g in GENRES)])
         for item, _, theirs, _, _, genres in ITEMS
     ]
     (folder / "u.item").write_bytes(("\n".join(rows) + "\n").encode("latin-1"))
@@ -184,13 +182,8 @@ def test_searches_are_derived_from_likes_only(source):
         assert search["derived"].all()
         assert search["query"].notna().all()
         assert search["value"].isna().all()
-        times = dict(
-            zip(zip(search["user_id"], search["item_id"], strict=True), search["timestamp"], strict=True)
-        )
-        assert (
-            times.items()
-            <= {(u, i): pd.Timestamp(START + t, unit="s", tz="UTC") for u, i, _, t in RATINGS}.items()
-        )
+        times = dict(zip(zip(search["user_id"], search["item_id"], strict=True), search["timestamp"], strict=True))
+        assert times.items() <= {(u, i): pd.Timestamp(START + t, unit="s", tz="UTC") for u, i, _, t in RATINGS}.items()
         found |= times.keys()
     # Each like has a query for half of the seeds, except that item 4 has no title.
     assert found == {(u, i) for u, i in liked if i != "4"}
@@ -424,9 +417,7 @@ def test_pip_is_asked_for_one_wheel_and_its_failure_is_told(tmp_path, monkeypatc
 
     def run(command, **options):
         commands.append(command)
-        return movielens_files.subprocess.CompletedProcess(
-            command, 1, "", "WARNING: x\nERROR: no network\n\n"
-        )
+        return movielens_files.subprocess.CompletedProcess(command, 1, "", "WARNING: x\nERROR: no network\n\n")
 
     monkeypatch.setattr(movielens_files.subprocess, "run", run)
     with pytest.raises(UserError, match=r"ERROR: no network.*--source"):

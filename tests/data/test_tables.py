@@ -54,9 +54,7 @@ def test_files_of_one_directory_must_agree(tmp_path):
 def test_csv_ids_and_text_stay_as_written(tmp_path):
     path = write_csv(
         tmp_path / "items.csv",
-        "item_id,title,store_id,zip,price,year,colour\n"
-        "007,1984,1,01234,1.5,1999,red\n"
-        '"8","a ""b""\n, c",2,02345,,,\n',
+        'item_id,title,store_id,zip,price,year,colour\n007,1984,1,01234,1.5,1999,red\n"8","a ""b""\n, c",2,02345,,,\n',
     )
     table = read_table(path)
     assert table["item_id"].to_pylist() == ["007", "8"]

@@ -20,8 +20,8 @@ from unified_ranker.export.index import ExactSearch, build_index
 from unified_ranker.export.items import write_catalogue, write_items
 from unified_ranker.export.release import Layout, new_release, write_manifest
 from unified_ranker.export.requests import History
-from unified_ranker.opened_release import OpenedRelease
 from unified_ranker.schema import normalise
+from unified_ranker.serving.opened_release import OpenedRelease
 from unified_ranker.serving.service import RankingService
 
 ITEMS = 60

@@ -31,8 +31,8 @@ from service_toy import (
 from unified_ranker.errors import UserError
 from unified_ranker.export.index import ExactSearch, Index
 from unified_ranker.export.requests import Request
-from unified_ranker.recommending import ModelOutputError, answer_batch
-from unified_ranker.retrieving import Retriever
+from unified_ranker.serving.recommending import ModelOutputError, answer_batch
+from unified_ranker.serving.retrieving import Retriever
 
 QUERY = "0.5,-1,2"
 

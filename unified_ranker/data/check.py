@@ -69,9 +69,7 @@ def rows_check(
 ) -> Check:
     """Return the check that no row is `bad` `[rows]`, with `columns` of the first three that are."""
     count = int(bad.sum())
-    shown = (
-        frame.loc[bad.to_numpy(), list(dict.fromkeys(columns))].head(MAX_EXAMPLES) if count else frame.head(0)
-    )
+    shown = frame.loc[bad.to_numpy(), list(dict.fromkeys(columns))].head(MAX_EXAMPLES) if count else frame.head(0)
     examples = tuple({str(k): v for k, v in row.items()} for row in shown.to_dict("records"))
     return Check(name, not count, count, examples, what_to_do, severity, total=len(frame))
 

@@ -14,9 +14,7 @@ FAR_FUTURE = timedelta(days=1)
 MAX_EMPTY_TITLES = 0.5
 
 
-def content_checks(
-    log: InteractionLog, tasks: Sequence[str], now: datetime, title_given: bool
-) -> list[Check]:
+def content_checks(log: InteractionLog, tasks: Sequence[str], now: datetime, title_given: bool) -> list[Check]:
     """Return every check of a log's content, in a fixed order."""
     return [
         *_presence(log),
@@ -118,17 +116,13 @@ def _times(log: InteractionLog, now: datetime) -> list[Check]:
             rows_check(f"{name}.{column} is not before 1970", frame, early, shown, remedy),
             rows_check(f"{name}.{column} is not in the future", frame, late, shown, remedy, "warning"),
         ]
-    created = (
-        log.items.dropna(subset=["item_id"]).drop_duplicates("item_id").set_index("item_id")["created_at"]
-    )
+    created = log.items.dropna(subset=["item_id"]).drop_duplicates("item_id").set_index("item_id")["created_at"]
     # Not `Series.map`, which tries to make an empty table of times into numbers.
     events = log.events.assign(created_at=created.reindex(log.events["item_id"]).array)
     remedy = "an item is a candidate from `created_at` on, so these cannot be learnt or measured; correct it"
     bad = events["timestamp"] < events["created_at"]
     shown = ("item_id", "created_at", "timestamp", "task", "event_type")
-    checks.append(
-        rows_check("events happen after their item's created_at", events, bad, shown, remedy, "warning")
-    )
+    checks.append(rows_check("events happen after their item's created_at", events, bad, shown, remedy, "warning"))
     return checks
 
 
@@ -153,17 +147,13 @@ def _oddities(log: InteractionLog, title_given: bool) -> list[Check]:
     for name, frame, key in (("events", events, "user_id"), ("users", log.users, "user_id")):
         bad = frame["country"].notna() & ~frame["country"].str.fullmatch("[A-Z]{2}", na=False)
         remedy = "write ISO 3166 alpha-2 codes (`GB`), null where it is unknown"
-        checks.append(
-            rows_check(f"{name}.country is an alpha-2 code", frame, bad, (key, "country"), remedy, "warning")
-        )
+        checks.append(rows_check(f"{name}.country is an alpha-2 code", frame, bad, (key, "country"), remedy, "warning"))
     # Events are ordered by all of their columns, so identical rows are neighbours. The first row has none
     # before it: `derived` is never null, and the null that `shift` puts there differs from it.
     same = pd.Series(True, index=events.index)
     for column in events.columns:
         values = events[column]
-        same &= (values == values.shift()).fillna(False).astype(bool) | (
-            values.isna() & values.shift().isna()
-        )
+        same &= (values == values.shift()).fillna(False).astype(bool) | (values.isna() & values.shift().isna())
     remedy = "expected when one act is logged once per unit; otherwise remove the repetitions"
     checks.append(rows_check("events are distinct", events, same, EVENT_KEYS, remedy, "warning"))
     untitled = items["title"].isna()

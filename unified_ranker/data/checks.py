@@ -48,9 +48,7 @@ def validate_tables(
         checks.append(Check("the tables have the required columns, of the right types", passed=True))
     checks += [known_columns(events), *finite_numbers(tables)]
     if log is not None:
-        checks += content_checks(
-            log, tasks, now or datetime.now(UTC), title_given="title" in column_names(items)
-        )
+        checks += content_checks(log, tasks, now or datetime.now(UTC), title_given="title" in column_names(items))
     return log, checks
 
 

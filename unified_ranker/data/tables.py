@@ -55,9 +55,7 @@ def read_table(path: Path) -> pa.Table:
     if path.suffix.lower() == ".csv":
         return _read_csv(path)
     if path.suffix.lower() == ".parquet":
-        raise UserError(
-            f"`{path}` is not a Parquet file: it starts with {magic!r}. Write it again, as Parquet."
-        )
+        raise UserError(f"`{path}` is not a Parquet file: it starts with {magic!r}. Write it again, as Parquet.")
     kind = path.suffix or path.name
     raise UserError(f"`{path}` must be a Parquet file, a `.csv` file or a directory. Received: `{kind}`.")
 
@@ -68,9 +66,7 @@ def _what_is_there(path: Path) -> str:
     while not folder.is_dir():
         path, folder = folder, folder.parent
     names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-    listed = ", ".join(f"`{n}`" for n in names[:10]) + (
-        f" and {len(names) - 10} more" if len(names) > 10 else ""
-    )
+    listed = ", ".join(f"`{n}`" for n in names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
     return f"`{folder}` holds: {listed or 'nothing'}.{nearest(path.name, names)}"
 
 
@@ -100,9 +96,7 @@ def _read_directory(path: Path) -> pa.Table:
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
-        raise UserError(
-            f"the files in `{path}` have columns of different types: {error}. Write them alike."
-        ) from error
+        raise UserError(f"the files in `{path}` have columns of different types: {error}. Write them alike.") from error
 
 
 def _read_csv(path: Path) -> pa.Table:

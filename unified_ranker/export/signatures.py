@@ -5,9 +5,9 @@ import numpy as np
 from unified_ranker.catalogue import Catalogue
 from unified_ranker.config import CategoriesFeature, Config, Freshness, NumberFeature
 from unified_ranker.data.quality import DAY, MAX_EXPONENT, NEVER
+from unified_ranker.evaluation.scoring import encode_requests
 from unified_ranker.export.request_graph import LookedUp, RequestGraph, request_signature
 from unified_ranker.ranker import UnifiedRanker
-from unified_ranker.scoring import encode_requests
 from unified_ranker.tensorflow import tf
 
 STATE = ("embedding", "source", "context", "task", "history", "history_mask", "timestamp")
@@ -235,8 +235,7 @@ def signatures_of(served: ServedModel, config: Config) -> dict[str, tf.types.exp
         "embed_items": (served.embed_items, item_signature(config)),
     }
     traced = {
-        name: tf.function(call, autograph=False).get_concrete_function(**spec)
-        for name, (call, spec) in wanted.items()
+        name: tf.function(call, autograph=False).get_concrete_function(**spec) for name, (call, spec) in wanted.items()
     }
     return {**traced, "serving_default": traced["rank"]}
 

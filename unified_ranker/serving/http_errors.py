@@ -11,10 +11,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from unified_ranker.errors import UserError, unknown_name
-from unified_ranker.recommending import ModelOutputError
 from unified_ranker.serving.client import ModelServerError
 from unified_ranker.serving.http_context import REQUEST_ID, request_id_of
 from unified_ranker.serving.http_models import ErrorResponse, FieldError, HistoryEvent, RecommendRequest
+from unified_ranker.serving.recommending import ModelOutputError
 
 RETRY_SECONDS = 1
 """After which a client that got a 503 may try again."""

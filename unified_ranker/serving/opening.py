@@ -12,11 +12,11 @@ from unified_ranker.export.log_history import LogHistory
 from unified_ranker.export.release import Layout
 from unified_ranker.export.requests import Request, to_arrays
 from unified_ranker.export.verify import verify
-from unified_ranker.opened_release import OpenedRelease
-from unified_ranker.recommending import states
+from unified_ranker.pipeline.workspace import STAMP, Workspace
 from unified_ranker.serving.client import ModelClient, ModelServerError
+from unified_ranker.serving.opened_release import OpenedRelease
+from unified_ranker.serving.recommending import states
 from unified_ranker.serving.service import Histories, RankingService
-from unified_ranker.workspace import STAMP, Workspace
 
 MODEL_SERVER_SECONDS = 30.0
 """How long a model server may take to have the release's version AVAILABLE."""

@@ -11,9 +11,9 @@ import numpy as np
 from unified_ranker.data.examples import Ints
 from unified_ranker.export.index import Index
 from unified_ranker.export.requests import NO_HISTORY, Arrays, History, Request
-from unified_ranker.opened_release import OpenedRelease
-from unified_ranker.recommending import Answer, answer_batch
-from unified_ranker.retrieving import Retriever
+from unified_ranker.serving.opened_release import OpenedRelease
+from unified_ranker.serving.recommending import Answer, answer_batch
+from unified_ranker.serving.retrieving import Retriever
 
 DEADLINE = 5.0
 """Seconds that a request may take."""

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from unified_ranker.config import Config, Task
 from unified_ranker.errors import unknown_name
-from unified_ranker.workspace import Workspace, fill, fresh, stamp_of
+from unified_ranker.pipeline.workspace import Workspace, fill, fresh, stamp_of
 
 if TYPE_CHECKING:
     from unified_ranker.data.check import Check
     from unified_ranker.data.prepared import Prepared
     from unified_ranker.schema import InteractionLog
-    from unified_ranker.training import TrainedModel
+    from unified_ranker.training.job import TrainedModel
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Pipeline:
     def validate(self) -> "list[Check]":
         """Check data and declarations together; keeps the log for the next stage."""
         from unified_ranker.data.checks import validate_tables
-        from unified_ranker.declaration_checks import check_declarations
+        from unified_ranker.declarations.checks import check_declarations
 
         tables = self.workspace.read_tables()
         log, checks = validate_tables(tables.events, tables.items, tables.users, tasks=tuple(self.config.tasks))
@@ -148,9 +148,9 @@ class Pipeline:
         checkpoints = self.workspace.work / "checkpoints" / self.train_key
 
         def make(draft: Path, notes: dict[str, Any]) -> str:
-            from unified_ranker.training import train
-            from unified_ranker.training_progress import EpochBars
-            from unified_ranker.training_store import save_trained
+            from unified_ranker.training.job import train
+            from unified_ranker.training.progress import EpochBars
+            from unified_ranker.training.store import save_trained
 
             callbacks = (EpochBars(),) if self.progress else ()
             trained = self.__dict__["trained"] = train(self.prepared, self.config, checkpoints, self.tasks, callbacks)
@@ -166,7 +166,7 @@ class Pipeline:
         """Measure the model and the baselines on the test slice and write the report."""
 
         def make(draft: Path, notes: dict[str, Any]) -> str:
-            from unified_ranker.reporting import evaluate_project
+            from unified_ranker.pipeline.reporting import evaluate_project
 
             return evaluate_project(self, draft)
 
@@ -182,7 +182,7 @@ class Pipeline:
             # Where a build was stopped between writing the release and pointing at it.
             point_latest(self.workspace.releases, int(current.name))
             return self._note(StageResult("export", True, 0.0, current, f"release {current.name} is up to date"))
-        from unified_ranker.releasing import export_release
+        from unified_ranker.pipeline.releasing import export_release
 
         release = export_release(self)
         seconds = time.perf_counter() - started
@@ -223,7 +223,7 @@ class Pipeline:
     @cached_property
     def trained(self) -> "TrainedModel":
         """The trained model, trained now if it is not up to date."""
-        from unified_ranker.training_store import load_trained
+        from unified_ranker.training.store import load_trained
 
         self.train()
         return self.__dict__.get("trained") or load_trained(self.workspace.stage("train"), self.prepared, self.config)

@@ -7,7 +7,7 @@ import numpy as np
 from unified_ranker.data.examples import Ints
 from unified_ranker.export.index import Index
 from unified_ranker.export.requests import Request
-from unified_ranker.opened_release import OpenedRelease
+from unified_ranker.serving.opened_release import OpenedRelease
 
 
 class Retriever:

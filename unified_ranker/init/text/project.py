@@ -1,7 +1,7 @@
 """Writes project.yaml and export/ for a log that has been looked at."""
 
-from unified_ranker.inspection.facts import Facts
-from unified_ranker.project_text.page import YamlPage
+from unified_ranker.init.inspection.facts import Facts
+from unified_ranker.init.text.page import YamlPage
 
 WORK = 1_000_000
 """Labelled events that a training job should see in all, over its epochs."""

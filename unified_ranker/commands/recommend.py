@@ -9,14 +9,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from unified_ranker.commands import NOTES, OUT
+from unified_ranker.commands.stages import NOTES, OUT
 from unified_ranker.config import Config
 from unified_ranker.errors import UserError, unknown_name
 from unified_ranker.export.log_history import LogHistory
 from unified_ranker.export.release import read_manifest
 from unified_ranker.export.requests import NO_HISTORY, Request
-from unified_ranker.recommending import Answer, Recommender
-from unified_ranker.request_table import answer_table, read_requests
+from unified_ranker.serving.recommending import Answer, Recommender
+from unified_ranker.serving.request_table import answer_table, read_requests
 
 
 def recommend_one(
@@ -76,9 +76,9 @@ def config_of(release: Path) -> Config:
 
 def project_log(release: Path, project: Path | None) -> LogHistory | None:
     """Open the event log of `project`, or of the release's own; None where the release has left its project."""
-    from unified_ranker.declarations import load_config
-    from unified_ranker.stages import Pipeline
-    from unified_ranker.workspace import Workspace, project_of
+    from unified_ranker.declarations.loading import load_config
+    from unified_ranker.pipeline.stages import Pipeline
+    from unified_ranker.pipeline.workspace import Workspace, project_of
 
     if project is not None:
         workspace = Workspace(project.resolve(), load_config(project))

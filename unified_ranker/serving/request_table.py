@@ -17,8 +17,8 @@ from unified_ranker.data.tables import read_table
 from unified_ranker.errors import UserError, unknown_name
 from unified_ranker.export.log_history import LogHistory
 from unified_ranker.export.requests import NO_HISTORY, Request
-from unified_ranker.recommending import Recommender
-from unified_ranker.request_columns import check_names, converted, histories_of, refuse, times_of
+from unified_ranker.serving.recommending import Recommender
+from unified_ranker.serving.request_columns import check_names, converted, histories_of, refuse, times_of
 
 REQUIRED = ("user_id", "task")
 TEXT = (*REQUIRED, "query", "source_item_id", "query_item_id", "country")

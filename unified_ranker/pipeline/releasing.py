@@ -10,10 +10,10 @@ from unified_ranker.export.items import write_catalogue, write_items
 from unified_ranker.export.release import MANIFEST, new_release, read_manifest, sha256, write_manifest
 from unified_ranker.export.savedmodel import known_requests, save_model, write_warmup
 from unified_ranker.export.signatures import SIGNATURES
-from unified_ranker.reporting import metrics_of, read_evaluation, write_project_report
+from unified_ranker.pipeline.reporting import metrics_of, read_evaluation, write_project_report
 
 if TYPE_CHECKING:
-    from unified_ranker.stages import Pipeline
+    from unified_ranker.pipeline.stages import Pipeline
 
 logger = logging.getLogger(__name__)
 

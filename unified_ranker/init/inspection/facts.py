@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from unified_ranker.inspection.columns import Finding, inspect_column, present
-from unified_ranker.inspection.events import EventFindings, inspect_events
+from unified_ranker.init.inspection.columns import Finding, inspect_column, present
+from unified_ranker.init.inspection.events import EventFindings, inspect_events
 from unified_ranker.schema import COLUMNS, InteractionLog
 
 # Keys, and the time that freshness reads.

@@ -9,7 +9,7 @@ from unified_ranker.config import Config
 from unified_ranker.data.prepared import Prepared
 from unified_ranker.data.vocabulary import Vocabulary
 from unified_ranker.tensorflow import tf
-from unified_ranker.training import TrainedModel, build_model, make_batches, make_weights
+from unified_ranker.training.job import TrainedModel, build_model, make_batches, make_weights
 
 WEIGHTS = "weights"
 DESCRIPTION = "training.json"

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from unified_ranker.data.checks import require
 from unified_ranker.data.tables import read_table
-from unified_ranker.declaration_checks import check_declarations
-from unified_ranker.declarations import load_config
+from unified_ranker.declarations.checks import check_declarations
+from unified_ranker.declarations.loading import load_config
 from unified_ranker.errors import UserError
-from unified_ranker.inspection.facts import look_at
-from unified_ranker.project_text.project import embeddings_page, project_page, serving_page
-from unified_ranker.project_text.tasks import all_heads, head_names, task_page
-from unified_ranker.project_text.towers import context_page, item_page, ranker_page, user_page
+from unified_ranker.init.inspection.facts import look_at
+from unified_ranker.init.text.project import embeddings_page, project_page, serving_page
+from unified_ranker.init.text.tasks import all_heads, head_names, task_page
+from unified_ranker.init.text.towers import context_page, item_page, ranker_page, user_page
 from unified_ranker.schema import InteractionLog, normalise
 
 PARTS = ("towers", "tasks", "export", "project.yaml")

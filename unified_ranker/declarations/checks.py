@@ -19,10 +19,10 @@ from unified_ranker.config import (
     UserFeature,
 )
 from unified_ranker.data.check import Check
+from unified_ranker.declarations.task_checks import counted, task_checks
 from unified_ranker.errors import nearest
-from unified_ranker.inspection.columns import describe, feature_types, present
+from unified_ranker.init.inspection.columns import describe, feature_types, present
 from unified_ranker.schema import COLUMNS, InteractionLog
-from unified_ranker.task_checks import counted, task_checks
 
 __all__ = ["check_declarations"]
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from unified_ranker.declaration_files import TASK_NAME
+from unified_ranker.declarations.files import TASK_NAME
 from unified_ranker.errors import UserError
 from unified_ranker.schema import InteractionLog
 

@@ -10,12 +10,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from unified_ranker.commands.metric_tables import metric_tables
 from unified_ranker.config import MovieLensSource
-from unified_ranker.declarations import load_config
+from unified_ranker.declarations.loading import load_config
 from unified_ranker.errors import UserError
-from unified_ranker.reporting_lines import metric_tables
-from unified_ranker.stages import Pipeline, StageResult
-from unified_ranker.workspace import Workspace
+from unified_ranker.pipeline.stages import Pipeline, StageResult
+from unified_ranker.pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
     from unified_ranker.data.check import Check
@@ -75,7 +75,7 @@ def stage_line(result: StageResult) -> str:
 
 def print_evaluation(pipeline: Pipeline, as_json: bool) -> None:
     """Print the main table of the evaluation, a table per task."""
-    from unified_ranker.reporting import metrics_of, read_evaluation
+    from unified_ranker.pipeline.reporting import metrics_of, read_evaluation
 
     evaluation = read_evaluation(pipeline.workspace.stage("evaluate"))
     if as_json:

@@ -14,11 +14,11 @@ from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.protocol import Scorer, evaluate
 from unified_ranker.evaluation.report import DataFacts, Report, Stage, write_report
 from unified_ranker.evaluation.results import Evaluation
+from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
 from unified_ranker.export.release import LIBRARIES, git_commit
-from unified_ranker.scoring import JointScorer, RequestEncoder, TwoTowerScorer
 
 if TYPE_CHECKING:
-    from unified_ranker.stages import Pipeline
+    from unified_ranker.pipeline.stages import Pipeline
 
 EVALUATION = "evaluation.json"
 STAGES = ("prepare", "train", "evaluate")

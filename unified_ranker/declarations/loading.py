@@ -12,8 +12,8 @@ import yaml
 from pydantic import ValidationError
 
 from unified_ranker.config import Config
-from unified_ranker.declaration_errors import Keys, Source, listed, received, word_errors
-from unified_ranker.declaration_files import FOLDERS, Files, Tree, parse_yaml, read_files, section_model
+from unified_ranker.declarations.files import FOLDERS, Files, Tree, parse_yaml, read_files, section_model
+from unified_ranker.declarations.wording import Keys, Source, listed, received, word_errors
 from unified_ranker.errors import UserError, nearest
 
 # Item columns are inputs, and heads outputs, of the served model. TensorFlow renames or refuses other names.

@@ -18,7 +18,7 @@ from unified_ranker.errors import UserError
 from unified_ranker.lookups import look_up_events, look_up_examples
 from unified_ranker.ranker import UnifiedRanker
 from unified_ranker.tensorflow import tf
-from unified_ranker.training_callbacks import EpochCheckpoints, StopOnNaN
+from unified_ranker.training.callbacks import EpochCheckpoints, StopOnNaN
 
 logger = logging.getLogger(__name__)
 

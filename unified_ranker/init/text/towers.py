@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from unified_ranker.declarations import INPUT_NAME
-from unified_ranker.inspection.columns import Finding, percent
-from unified_ranker.inspection.events import EventKind
-from unified_ranker.inspection.facts import Facts
-from unified_ranker.project_text.page import YamlPage
-from unified_ranker.project_text.tasks import slug
+from unified_ranker.declarations.loading import INPUT_NAME
+from unified_ranker.init.inspection.columns import Finding, percent
+from unified_ranker.init.inspection.events import EventKind
+from unified_ranker.init.inspection.facts import Facts
+from unified_ranker.init.text.page import YamlPage
+from unified_ranker.init.text.tasks import slug
 
 HISTORY_LENGTHS = (20, 32, 50, 64, 100)
 FRESHNESS_DAYS = (0.25, 0.5, 1, 2, 3, 7, 14, 30, 60, 90, 180, 365)

@@ -11,8 +11,8 @@ from unified_ranker.data.examples import Ints, Strings
 from unified_ranker.errors import UserError
 from unified_ranker.export.release import Layout
 from unified_ranker.export.requests import Arrays, Request, to_arrays
-from unified_ranker.opened_release import OpenedRelease
-from unified_ranker.retrieving import Retriever
+from unified_ranker.serving.opened_release import OpenedRelease
+from unified_ranker.serving.retrieving import Retriever
 
 BATCH = 64
 

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from unified_ranker.config import Export, Project, Task, Towers
-from unified_ranker.declaration_errors import Source, listed
+from unified_ranker.declarations.wording import Source, listed
 from unified_ranker.errors import UserError, nearest
 
 FOLDERS: dict[str, type[BaseModel]] = {"towers": Towers, "export": Export}

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable
 
 from unified_ranker.config import RESERVED_OUTPUTS
-from unified_ranker.declarations import HEAD_NAME
-from unified_ranker.inspection.columns import percent
-from unified_ranker.inspection.events import EventKind, Surface
-from unified_ranker.inspection.facts import Facts
-from unified_ranker.project_text.page import YamlPage
+from unified_ranker.declarations.loading import HEAD_NAME
+from unified_ranker.init.inspection.columns import percent
+from unified_ranker.init.inspection.events import EventKind, Surface
+from unified_ranker.init.inspection.facts import Facts
+from unified_ranker.init.text.page import YamlPage
 
 LIKE = "like"
 """The head of every event that is a rating high enough."""

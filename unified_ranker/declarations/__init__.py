@@ -1,0 +1,1 @@
+"""Declarations: YAML read into `config`, worded mistakes, and checks against the data."""

@@ -1,0 +1,1 @@
+"""`unified-ranker init`: a project written by looking at a log."""

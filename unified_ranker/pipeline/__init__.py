@@ -1,0 +1,1 @@
+"""The stages of a project, in order, each skipped while its output is up to date."""

@@ -1,0 +1,1 @@
+"""The training job, what watches it, and where its model is kept."""
