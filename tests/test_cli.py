@@ -143,7 +143,7 @@ def test_an_interrupt_is_told_with_exit_code_130(tmp_path, monkeypatch):
     monkeypatch.setattr("unified_ranker.commands.stages.open_pipeline", interrupted)
     shown = cli("build", "--project", tmp_path)
     assert shown.exit_code == 130
-    assert shown.stderr.startswith("interrupted;")
+    assert shown.stderr.startswith("\ninterrupted;")
     assert "Traceback" not in shown.stderr
 
 

@@ -185,7 +185,12 @@ def test_the_model_has_learnt_something():
 def test_a_second_build_skips_everything(tmp_path, monkeypatch):
     project = built_project().copy(tmp_path)
     before = {p: p.stat().st_mtime_ns for p in project.rglob("*") if p.is_file()}
-    for name in ("data.prepared.prepare", "training.train", "reporting.evaluate_project", "releasing.export_release"):
+    for name in (
+        "pipeline.stages._prepare",
+        "training.job.train",
+        "pipeline.reporting.evaluate_project",
+        "pipeline.releasing.export_release",
+    ):
         monkeypatch.setattr(f"unified_ranker.{name}", None)
     shown = cli("build", "--project", project)
     assert shown.exit_code == 0

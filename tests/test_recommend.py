@@ -186,6 +186,21 @@ def test_a_release_away_from_its_project_answers_without_histories(release, tmp_
     assert "(0 events)" not in named.stdout
 
 
+def test_a_task_that_a_release_was_not_trained_for_is_remarked(tmp_path):
+    """As after `build --tasks search`: the other surfaces are declared, and answered, by an untaught model."""
+    release = built_project().copy(tmp_path) / "releases" / "1"
+    manifest = json.loads((release / "manifest.json").read_text())
+    (release / "manifest.json").write_text(json.dumps(manifest | {"tasks_trained": ["search"]}))
+    shown = cli("recommend", release, "--user", "u1", "--task", "home_feed", "--json")
+    assert shown.stderr == "note: the release was trained for search alone; it has learnt nothing for home_feed\n"
+    assert len(json.loads(shown.stdout)["items"]) == 5
+    assert cli("recommend", release, "--user", "u1", "--task", "search", "--json").stderr == ""
+    requests_table().to_parquet(tmp_path / "requests.parquet", index=False)
+    paths = ["--requests", tmp_path / "requests.parquet", "--output", tmp_path / "answers.parquet", "--json"]
+    remarks = cli("recommend", release, *paths).stderr.splitlines()
+    assert [line.rsplit(" ", 1)[1] for line in remarks] == ["home_feed", "more_like_this", "pre_query"]
+
+
 # --- a table of requests
 
 

@@ -27,8 +27,9 @@ class Commands(TyperGroup):
             print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
+            # On a line of its own, below a progress bar.
             print(
-                "interrupted; finished stages and releases are intact, the next run goes on from there",
+                "\ninterrupted; finished stages and releases are intact, the next run goes on from there",
                 file=sys.stderr,
             )
             raise typer.Exit(130) from error

@@ -2,8 +2,10 @@
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.table import Table
@@ -23,11 +25,13 @@ def recommend_one(
     release: Path, user: str, task: str | None, fields: dict[str, str], limit: int, project: Path | None, as_json: bool
 ) -> None:
     """Answer one request with a table of titles."""
-    tasks = config_of(release).tasks
+    manifest = read_manifest(release)
+    tasks = config_of(manifest).tasks
     if task is None:
         raise UserError(f"`--task` is required. Known: {', '.join(f'`{t}`' for t in tasks)}.")
     if task not in tasks:
         raise unknown_name("task", task, tasks)
+    _note_untrained(manifest, [task])
     log = project_log(release, project)
     recommender = Recommender(release)
     if fields["source_item_id"] and fields["source_item_id"] not in set(recommender.item_ids):
@@ -43,7 +47,7 @@ def recommend_one(
         history=history,
     )
     answer = next(iter(recommender.answer([request])))
-    version = recommender.manifest["version"]
+    version = manifest["version"]
     if as_json:
         typer.echo(json.dumps({"release": version, "user_id": user, "task": task, **asdict(answer)}))
     else:
@@ -59,8 +63,9 @@ def recommend_table(
     if output.is_dir():
         raise UserError(f"`--output` must be a file. Received: the directory `{output}`. Name a Parquet file in it.")
     started = time.perf_counter()
-    tasks = config_of(release).tasks
-    rows = read_requests(requests, tasks, lambda: project_log(release, project), limit)
+    manifest = read_manifest(release)
+    rows = read_requests(requests, config_of(manifest).tasks, lambda: project_log(release, project), limit)
+    _note_untrained(manifest, [request.task for request in rows])
     written = answer_table(Recommender(release), rows, output, progress=not as_json)
     seconds = time.perf_counter() - started
     if as_json:
@@ -69,9 +74,20 @@ def recommend_table(
         OUT.print(f"{len(rows):,} requests, {written:,} answers in {seconds:.1f} s: {output}", markup=False)
 
 
-def config_of(release: Path) -> Config:
-    """Return the declarations that a release was made by."""
-    return Config.model_validate(read_manifest(release)["config"])
+def config_of(manifest: dict[str, Any]) -> Config:
+    """Return the declarations that the release of a manifest was made by."""
+    return Config.model_validate(manifest["config"])
+
+
+def _note_untrained(manifest: dict[str, Any], tasks: Iterable[str]) -> None:
+    """Remark which of the requests' tasks the release declares but was not trained for (`--tasks`)."""
+    for task in sorted(set(tasks) - set(manifest["tasks_trained"])):
+        trained = ", ".join(manifest["tasks_trained"])
+        NOTES.print(
+            f"note: the release was trained for {trained} alone; it has learnt nothing for {task}",
+            markup=False,
+            style="yellow",
+        )
 
 
 def project_log(release: Path, project: Path | None) -> LogHistory | None:
@@ -84,7 +100,7 @@ def project_log(release: Path, project: Path | None) -> LogHistory | None:
         workspace = Workspace(project.resolve(), load_config(project))
     else:
         # The release's own declarations: they name the tables even where `--set` did.
-        config = config_of(release)
+        config = config_of(read_manifest(release))
         root = project_of(release, config)
         if not (root / "project.yaml").is_file():
             note = f"note: {root} is no project, so there are no histories; name one with --project"
