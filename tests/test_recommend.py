@@ -25,6 +25,7 @@ from small_project import (
     write_tables,
 )
 
+from unified_ranker.commands.recommend import project_log
 from unified_ranker.errors import UserError
 from unified_ranker.serving.request_table import read_requests
 
@@ -263,6 +264,17 @@ def test_histories_come_from_the_log_strictly_before_each_request(release, answe
     assert [len(h) for h in histories[-4:]] == [10, 11, 0, 0]
     given = bulk(release, with_histories(requests, histories), tmp_path, "--limit", "40")
     pd.testing.assert_frame_equal(given, answered)
+
+
+def test_a_history_ends_before_the_second_of_its_request(release, tmp_path):
+    """The model would cut later events too; they are not even read."""
+    requests_table().to_parquet(tmp_path / "requests.parquet", index=False)
+    read = read_requests(
+        tmp_path / "requests.parquet", ("pre_query", *TASKS), lambda: project_log(release, None), limit=0
+    )
+    for request, row in zip(read, requests_table().to_dict("records"), strict=True):
+        wanted = [event["item_id"] for event in history_of(row["user_id"], row["timestamp"])]
+        assert request.history.item_id.tolist() == wanted
 
 
 def test_histories_make_a_difference(release, answered, tmp_path):
@@ -556,8 +568,6 @@ def test_the_first_fault_of_many_rows_is_told_with_three_examples(tmp_path):
 
 def test_releases_may_lie_deeper_in_a_project(tmp_path):
     """`releases_dir` tells how far up the project is."""
-    from unified_ranker.commands.recommend import project_log
-
     project = write_project(tmp_path)
     config = json.loads((built_project().release / "manifest.json").read_text())["config"]
     config["project"]["releases_dir"] = "out/models"
@@ -570,8 +580,6 @@ def test_releases_may_lie_deeper_in_a_project(tmp_path):
 
 def test_a_named_project_brings_its_own_log(release, tmp_path):
     """With its own declarations: the tables may lie, and be called, otherwise."""
-    from unified_ranker.commands.recommend import project_log
-
     project = write_project(tmp_path)
     (project / "data" / "events.parquet").rename(project / "data" / "log.parquet")
     files = (project / "project.yaml").read_text().replace("data/events.parquet", "data/log.parquet")

@@ -14,7 +14,7 @@ from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.context import ContextEncoder, RequestVectors
 from unified_ranker.towers.item import ItemEncoder
 from unified_ranker.towers.text import HashedTextEncoder
-from unified_ranker.towers.user import UserTowerLayer
+from unified_ranker.towers.user import UserEncoder
 
 
 class UnifiedRanker(tfrs.Model):
@@ -33,7 +33,7 @@ class UnifiedRanker(tfrs.Model):
         self.text = HashedTextEncoder(config.towers.item.text, dim, catalogue.titles)
         self.categories = CategoryTable(vocabulary.categories, dim)
         self.item_tower = ItemEncoder(config.towers.item, vocabulary, self.text, self.categories, catalogue.trained_ids)
-        self.user_tower = UserTowerLayer(config.towers.user, vocabulary, dim, self.categories)
+        self.user_tower = UserEncoder(config.towers.user, vocabulary, dim, self.categories)
         self.context_tower = ContextEncoder(config.towers.context, vocabulary, dim, self.categories)
         self.head = MultiTaskHead(config.towers.ranker, len(config.tasks), len(config.heads), dim, training.temperature)
         self.calibration = self.add_weight(

@@ -390,6 +390,7 @@ def test_no_candidates_and_no_requests():
     assert {values.shape for values in out.values()} == {(1, 0)}
     nobody = {name: column[:0] for name, column in request.items()}
     assert tiny_world.call("encode", **nobody)["query_vector"].shape == (0, DIM + QUALITY)
+    assert tiny_world.call("recommend", **nobody, limit=np.zeros(0, np.int32))["item_ids"].shape[0] == 0
 
 
 # --- recommend ----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from unified_ranker.config import Transformer, UserTower
 from unified_ranker.data.vocabulary import Scale, Vocabulary
 from unified_ranker.tensorflow import tf
 from unified_ranker.towers.categories import CategoryTable
-from unified_ranker.towers.user import CausalBlock, UserTowerLayer, distance_bucket, user_fields
+from unified_ranker.towers.user import CausalBlock, UserEncoder, distance_bucket, user_fields
 
 DIM, EVENTS, USERS = 8, 12, 3
 VOCABULARY = Vocabulary(
@@ -26,7 +26,7 @@ PROFILE = ({"type": "category", "column": "country"}, {"type": "number", "column
 def tower():
     tf.keras.utils.set_random_seed(2)
     config = UserTower(encoder=Transformer(layers=2, heads=2, dropout=0.5), profile=PROFILE)
-    tower = UserTowerLayer(config, VOCABULARY, DIM, CategoryTable(VOCABULARY.categories, DIM))
+    tower = UserEncoder(config, VOCABULARY, DIM, CategoryTable(VOCABULARY.categories, DIM))
     states(tower, history(), profile(tower))
     randomise(tower)
     return tower
@@ -114,7 +114,7 @@ def test_dropout_only_in_training(tower):
 
 
 def test_a_tower_without_a_profile():
-    tower = UserTowerLayer(UserTower(), VOCABULARY, DIM, CategoryTable([], DIM))
+    tower = UserEncoder(UserTower(), VOCABULARY, DIM, CategoryTable([], DIM))
     out = states(tower, history(), {})
     np.testing.assert_array_equal(out[0, 0], out[1, 0])
     assert np.isfinite(out).all()

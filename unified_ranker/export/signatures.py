@@ -132,11 +132,11 @@ class ServedModel(tf.Module):
         candidates = tf.maximum(tf.gather(self.candidates, task), limit)
         scores = tf.matmul(self._query_vector(state), self._stored_vectors(), transpose_b=True)
         scores = tf.where(self._allowed(inputs, request), scores, -np.inf)
-        retrieved, chosen = tf.math.top_k(scores, tf.minimum(tf.reduce_max(candidates), count))
+        retrieved, chosen = tf.math.top_k(scores, tf.minimum(_highest(candidates), count))
         own = tf.range(tf.shape(chosen)[1])[None] < candidates[:, None]
         ranked = self._rank(state, tf.cast(chosen, tf.int64))["score"]
         ranked = tf.where(own & (retrieved > -np.inf), ranked, -np.inf)
-        best, place = tf.math.top_k(ranked, tf.minimum(tf.reduce_max(limit), count))
+        best, place = tf.math.top_k(ranked, tf.minimum(_highest(limit), count))
         ids = tf.gather(self.item_ids, tf.gather(chosen, place, batch_dims=1))
         answered = (best > -np.inf) & (tf.range(tf.shape(best)[1])[None] < limit[:, None])
         return {"item_ids": tf.where(answered, ids, ""), "scores": tf.where(answered, best, -np.inf)}
@@ -238,6 +238,11 @@ def signatures_of(served: ServedModel, config: Config) -> dict[str, tf.types.exp
         name: tf.function(call, autograph=False).get_concrete_function(**spec) for name, (call, spec) in wanted.items()
     }
     return {**traced, "serving_default": traced["rank"]}
+
+
+def _highest(numbers: tf.Tensor) -> tf.Tensor:
+    """Return the highest of `[batch]`; 1 for no batch."""
+    return tf.reduce_max(tf.concat([numbers, [1]], 0))
 
 
 def _stack(columns: list[tf.Tensor], like: tf.Tensor) -> tf.Tensor:

@@ -18,7 +18,7 @@ LIKED_FROM = 4.0
 """The value from which a rating counts as a like (design section 4), as a hint beside the value itself."""
 
 
-class UserTowerLayer(tf.keras.layers.Layer):
+class UserEncoder(tf.keras.layers.Layer):
     """Turns a history into one state per prefix.
 
     A token is an event: its item vector (through the item tower), event type, task, value and the gap to the event
