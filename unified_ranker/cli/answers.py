@@ -1,0 +1,83 @@
+"""Answers from a release: `recommend`, `serve` and `model-server`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unified_ranker.cli.app import app
+from unified_ranker.cli.options import JsonOption
+from unified_ranker.errors import UserError
+
+
+@app.command()
+def recommend(
+    release: Annotated[Path, typer.Argument(help="A release, such as releases/latest.")],
+    user: Annotated[str, typer.Option(help="User id; unknown ones are welcome.")] = "",
+    task: Annotated[str | None, typer.Option(help="The surface to answer for.")] = None,
+    query: Annotated[str, typer.Option(help="What the user typed.")] = "",
+    source_item: Annotated[str, typer.Option(help="The item that the user looks at.")] = "",
+    country: Annotated[str, typer.Option(help="Two capital letters (ISO 3166).")] = "",
+    limit: Annotated[int, typer.Option(min=0, help="How many items; 0 = as the task declares.")] = 0,
+    requests: Annotated[Path | None, typer.Option(help="A table of requests, Parquet or CSV.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Where the answers to --requests go (Parquet).")] = None,
+    project: Annotated[
+        Path | None, typer.Option("--project", "-p", help="Whose log holds the histories; by default the release's.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer one request, or a table of them.
+
+    Example: `unified-ranker recommend releases/latest --user 42 --task search --query "space war"`
+
+    Example: `unified-ranker recommend releases/latest --requests requests.parquet --output answers.parquet --limit 100`
+    """
+    from unified_ranker.commands.recommend import recommend_one, recommend_table
+
+    fields = {"query": query, "source_item_id": source_item, "country": country}
+    if requests is not None:
+        if user or task or any(fields.values()):
+            raise UserError("`--requests` brings its own users, tasks and fields. Leave `--user`, `--task` … out.")
+        recommend_table(release, requests, output, limit, project, as_json)
+    elif output is not None:
+        raise UserError("`--output` is for the answers to `--requests`. Name that table, or leave `--output` out.")
+    else:
+        recommend_one(release, user, task, fields, limit, project, as_json)
+
+
+@app.command()
+def serve(
+    release: Annotated[Path, typer.Argument(help="A release, such as releases/latest.")],
+    host: Annotated[str, typer.Option(help="Address to listen on; loopback only.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 = any free one.")] = 8080,
+    model_server: Annotated[
+        str | None, typer.Option(help="host:port of TF Serving's gRPC; without, the embedded model server starts.")
+    ] = None,
+    project: Annotated[
+        Path | None, typer.Option("--project", "-p", help="Whose log holds the histories; by default the release's.")
+    ] = None,
+) -> None:
+    """Start the ranking service.
+
+    Example: `unified-ranker serve releases/latest --port 8080`
+    """
+    from unified_ranker.serving.http_api import run_service
+
+    run_service(release, host, port, model_server, project, announce=print)
+
+
+@app.command("model-server")
+def model_server_command(
+    path: Annotated[Path, typer.Argument(help="A release, or a base path with version directories.")],
+    host: Annotated[str, typer.Option(help="Address to listen on; loopback only.")] = "127.0.0.1",
+    grpc_port: Annotated[int, typer.Option(help="Port of the gRPC API.")] = 8500,
+    rest_port: Annotated[int, typer.Option(help="Port of the REST API.")] = 8501,
+    model_name: Annotated[str, typer.Option(help="Name under which the model is served.")] = "unified_ranker",
+) -> None:
+    """Start the embedded model server alone: a stand-in for TF Serving on one machine.
+
+    Example: `unified-ranker model-server releases/latest`
+    """
+    from unified_ranker.serving.model_server import run
+
+    run(path, model_name=model_name, host=host, grpc_port=grpc_port, rest_port=rest_port)

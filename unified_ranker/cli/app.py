@@ -1,0 +1,55 @@
+"""The command line itself: what every command shares."""
+
+import logging
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from unified_ranker import __version__
+from unified_ranker.errors import UserError
+
+
+class Commands(TyperGroup):
+    """The commands; a mistake of the user's is one clear message on standard error and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command. Typer ends an interrupted one without a word, so both are caught in here."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as error:
+            # On a line of its own, below a progress bar.
+            print(
+                "\ninterrupted; finished stages and releases are intact, the next run goes on from there",
+                file=sys.stderr,
+            )
+            raise typer.Exit(130) from error
+
+
+app = typer.Typer(
+    name="unified-ranker",
+    cls=Commands,
+    help="One trained model for search, more-like-this and the home feed.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, to standard error.")] = False,
+) -> None:
+    """One trained model for search, more-like-this and the home feed."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+    if version:
+        print(__version__)
+        raise typer.Exit

@@ -1,0 +1,23 @@
+"""Options that several commands take."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ProjectOption = Annotated[
+    Path, typer.Option("--project", "-p", help="Directory with project.yaml, towers/, tasks/ and export/.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a declaration: path.in.config=value. May be repeated."),
+]
+SourceOption = Annotated[
+    Path | None, typer.Option("--source", help="MovieLens only: GroupLens' own ml-100k.zip, or its directory.")
+]
+TasksOption = Annotated[
+    list[str] | None,
+    typer.Option("--tasks", help="A model of these tasks alone; repeated, or with commas."),
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Do this again, even when it is up to date.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

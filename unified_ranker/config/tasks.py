@@ -1,0 +1,87 @@
+"""A file of tasks/: one surface."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from unified_ranker.config.base import Declaration
+
+RESERVED_OUTPUTS = frozenset({"score", "retrieval_score"})
+"""Output names of the served ranker that no head may take (design section 5)."""
+
+
+class Positive(Declaration):
+    """Which events count as engagement: their type, a least `value`, their weight and the head that predicts them."""
+
+    event_type: str
+    min_value: float | None = None
+    weight: float = Field(1.0, gt=0)
+    head: str | None = Field(None, pattern=r"^[a-z][a-z0-9_]*$")
+
+    @property
+    def head_name(self) -> str:
+        """The ranking head that predicts this event; the event type itself unless named."""
+        return self.head or self.event_type
+
+    @model_validator(mode="after")
+    def _head_is_no_output(self) -> "Positive":
+        if self.head_name in RESERVED_OUTPUTS:
+            raise ValueError(
+                f"a head may not be called {', '.join(sorted(RESERVED_OUTPUTS))}. Received: `{self.head_name}`. "
+                "Set `head` to another name."
+            )
+        return self
+
+
+class Imputation(Declaration):
+    """How a missing field of the request is filled, in training and serving alike (UniCoRn, section 2)."""
+
+    query: Literal["none", "source_item_title"] = "none"
+    source_item: Literal["none", "last_history_item"] = "none"
+    country: Literal["none", "user"] = "user"
+
+
+class AllItems(Declaration):
+    """Softmax over the whole catalogue: for catalogues below about 20,000 items."""
+
+    type: Literal["all_items"]
+
+
+class SampledItems(Declaration):
+    """In-batch positives plus `uniform` items of the catalogue, corrected by log-Q; `hard` keeps only the hardest."""
+
+    type: Literal["sampled"]
+    uniform: int = Field(1024, ge=0)
+    hard: int | None = Field(None, ge=1)
+
+
+Negatives = Annotated[AllItems | SampledItems, Field(discriminator="type")]
+
+
+class TaskServing(Declaration):
+    """How the surface is served: candidates that retrieval hands to the ranker, and the default answer length."""
+
+    candidates: int = Field(500, ge=1)
+    limit: int = Field(10, ge=1)
+
+
+class Task(Declaration):
+    """A file of tasks/: one surface."""
+
+    description: str = ""
+    positives: tuple[Positive, ...] = Field(min_length=1)
+    derived: bool = False
+    first_engagement_only: bool = False
+    exclude_engaged: bool = False
+    imputation: Imputation = Imputation()
+    negatives: Negatives = AllItems(type="all_items")
+    weight: float = Field(1.0, gt=0)
+    ranking_weight: float = Field(1.0, ge=0)
+    quality_weights: dict[str, float] = Field(default_factory=dict)
+    score: dict[str, float] = Field(default_factory=dict)
+    serving: TaskServing = TaskServing()
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the heads that this task trains, in order of declaration."""
+        return tuple(dict.fromkeys(p.head_name for p in self.positives))

@@ -1,0 +1,54 @@
+"""A whole project, and the hashes of its parts."""
+
+import hashlib
+import json
+
+from pydantic import Field
+
+from unified_ranker.config.base import Declaration
+from unified_ranker.config.export import Export
+from unified_ranker.config.project import Project
+from unified_ranker.config.tasks import Task
+from unified_ranker.config.towers import Towers
+
+
+class Config(Declaration):
+    """A whole project: project.yaml, towers/, tasks/ and export/."""
+
+    project: Project
+    towers: Towers = Towers()
+    tasks: dict[str, Task] = Field(min_length=1)
+    export: Export = Export()
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """All head names, in order of the tasks."""
+        return tuple(dict.fromkeys(h for t in self.tasks.values() for h in t.heads))
+
+    @property
+    def query_dim(self) -> int:
+        """Width of query and item vectors: embedding plus quality."""
+        return self.towers.item.dim + len(self.towers.item.quality)
+
+    def to_json(self) -> dict:
+        """Return the full configuration, defaults included, as JSON values."""
+        return self.model_dump(mode="json")
+
+    def digest(self, *parts: str) -> str:
+        """Return the SHA-256 (first 16 hex digits) of the named parts, such as "tasks", or of everything.
+
+        A part is a dotted path into the configuration; stages hash only what they depend on.
+        """
+        tree = self.to_json()
+        chosen = {p: _descend(tree, p) for p in parts} if parts else dict(tree)
+        if not parts or "towers" in parts:
+            # Keys are sorted, but the order of the quality features is that of the vector's columns.
+            chosen["quality_order"] = list(self.towers.item.quality)
+        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _descend(tree: dict, path: str) -> object:
+    node: object = tree
+    for key in path.split("."):
+        node = node[key]  # type: ignore[index]
+    return node
