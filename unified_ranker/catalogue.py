@@ -26,6 +26,7 @@ class Catalogue:
         quality: quality features as of `as_of`, `[items, features]`.
         quality_unseen: quality features of an item unknown to the log, `[features]`.
         as_of: end of the fit window, seconds.
+        log_end: the last event of the log, seconds.
         user_ids: `[users]`.
         user_fields: raw profile features by column, `[users + 1]`; the last row stands for unknown users.
         user_countries: `[users]`, "" where unknown.
@@ -40,6 +41,7 @@ class Catalogue:
     quality: np.ndarray
     quality_unseen: np.ndarray
     as_of: int
+    log_end: int
     user_ids: Strings
     user_fields: dict[str, np.ndarray]
     user_countries: Strings
@@ -66,6 +68,7 @@ def build_catalogue(prepared: Prepared, config: Config, fit_end: int, quality: Q
         quality=quality.matrix(np.array([fit_end]))[0],
         quality_unseen=quality.unseen(),
         as_of=fit_end,
+        log_end=int(events.timestamp.max(initial=fit_end)),
         user_ids=prepared.user_ids,
         user_fields=user_fields(prepared.users, config.towers.user),
         user_countries=prepared.users["country"].fillna("").to_numpy(object),

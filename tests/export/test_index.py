@@ -56,6 +56,13 @@ def test_auto_takes_scann_from_the_declared_size(tmp_path, items, kind):
     assert build(tmp_path / "index", FEW[:items], AutoIndex(scann_from=30))["type"] == kind
 
 
+def test_vectors_that_would_overflow_scann_are_refused(tmp_path):
+    vectors = np.ones((100, 4), np.float32)
+    vectors[7:9, 2] = 1e26
+    with pytest.raises(UserError, match=r"finite squared lengths.* 2 of 100 .*row 7"):
+        build(tmp_path / "index", vectors, ScannIndex(type="scann"))
+
+
 def test_auto_is_exact_where_scann_could_not_train(tmp_path):
     assert build(tmp_path / "index", FEW[: SCANN_LEAST - 1], AutoIndex(scann_from=1))["type"] == "exact"
 

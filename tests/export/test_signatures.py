@@ -149,7 +149,7 @@ def test_an_item_of_which_nothing_is_known():
 
 def test_an_item_from_before_1970_has_an_age(world, config):
     scale = config.towers.item.quality["freshness"].scale_days * DAY
-    end = tiny_world.trained().fit_end
+    end = int(world.events.timestamp.max())
     out = tiny_world.call(
         "embed_items",
         item_id=["x", "y"],
@@ -159,6 +159,15 @@ def test_an_item_from_before_1970_has_an_age(world, config):
         price=np.array([1, 1], np.float32),
     )["item_vector"]
     np.testing.assert_allclose(out[:, -1], [np.exp(-60), np.exp(-1)], rtol=1e-3)
+
+
+def test_young_items_keep_their_vectors_small(world, vectors):
+    """An index squares what it stores: the newest items of a log, or of the far future, must not drown the rest."""
+    assert vectors[:, -1].max() <= 1
+    fields = {"title": [""], "categories": [[""]], "price": np.array([1], np.float32)}
+    later = np.array([int(world.events.timestamp.max()) + 10_000 * DAY])
+    out = tiny_world.call("embed_items", item_id=["x"], created_at=later, **fields)["item_vector"]
+    assert 1 < out[0, -1] < 1e9
 
 
 # --- freshness ----------------------------------------------------------------------------------------------------

@@ -99,6 +99,14 @@ def _build_scann(directory: Path, vectors: np.ndarray, declared: ScannIndex) -> 
             f"`export/embeddings.yaml`, `index`: ScaNN needs at least {SCANN_LEAST} items. Received: {len(vectors)}. "
             "Declare `type: exact` or `type: auto`."
         )
+    with np.errstate(over="ignore"):
+        broken = ~np.isfinite(np.square(vectors, dtype=np.float32).sum(1))
+    if broken.any():
+        # ScaNN's k-means would end the process.
+        raise UserError(
+            f"item vectors must have finite squared lengths in float32. Received: {int(broken.sum()):,} of "
+            f"{len(vectors):,} that have not, first at row {int(broken.argmax())}. Look at the quality features."
+        )
     leaves = declared.leaves or max(int(np.sqrt(len(vectors))), 1)
     searched = declared.leaves_to_search or max(leaves // 20, min(leaves, 10))
     searcher = (

@@ -15,6 +15,9 @@ STATE = ("embedding", "source", "context", "task", "history", "history_mask", "t
 
 SIGNATURES = ("encode", "rank_encoded", "rank", "recommend", "embed_items", "serving_default")
 
+MAX_GROWTH = 20.0
+"""Bound of the exponent of an item younger than the release: an index over vectors squares what it stores."""
+
 Tensors = dict[str, tf.Tensor]
 
 
@@ -22,14 +25,14 @@ class QualityTable(tf.Module):
     """Quality of the release's items, with freshness as of the request.
 
     Freshness is exp(-(t - created) / scale) = exp(-(t - T) / scale) · exp((created - T) / scale), with T the end of
-    the fit window: the first factor goes to the query vector, the second to the item vector, and one dot product with
+    the log: the first factor goes to the query vector, the second to the item vector, and one dot product with
     a stored vector is exact at any t (docs/decisions/0003-freshness.md).
     """
 
     def __init__(self, config: Config, catalogue: Catalogue) -> None:
         """Store the table, with one row more for items that the catalogue lacks."""
         super().__init__(name="quality")
-        self.as_of = catalogue.as_of
+        self.origin = catalogue.log_end
         features = config.towers.item.quality.values()
         self.scales = [f.scale_days * DAY if isinstance(f, Freshness) else 0.0 for f in features]
         self.table = tf.Variable(
@@ -47,24 +50,23 @@ class QualityTable(tf.Module):
     def stored(self, known: tf.Tensor, created: tf.Tensor) -> tf.Tensor:
         """Return the part of the item vector `[n, features]`: items at table rows `known` `[n]` (-1 = a new item)."""
         rows = tf.where(known < 0, tf.shape(self.table, tf.int64)[0] - 1, known)
-        return self._fresh(tf.gather(self.table, rows), created, tf.constant(self.as_of, tf.int64))
+        return self._fresh(tf.gather(self.table, rows), created, tf.constant(self.origin, tf.int64))
 
     def decay(self, time: tf.Tensor) -> tf.Tensor:
         """Return the query vector's factors `[batch, features]`: 1, but for freshness exp(-(t - T) / scale)."""
         ones = tf.ones_like(time, tf.float32)
-        return _stack([self._exp(time - self.as_of, scale) if scale else ones for scale in self.scales], time)
+        return _stack(
+            [_decayed(time - self.origin, scale, MAX_EXPONENT) if scale else ones for scale in self.scales], time
+        )
 
     def _fresh(self, table: tf.Tensor, created: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
         columns = []
         for position, scale in enumerate(self.scales):
             column = table[..., position]
             if scale:
-                column = tf.where(created == NEVER, tf.zeros_like(column), self._exp(time - created, scale))
+                column = tf.where(created == NEVER, tf.zeros_like(column), _decayed(time - created, scale, MAX_GROWTH))
             columns.append(column)
         return tf.stack(columns, -1) if columns else table
-
-    def _exp(self, age: tf.Tensor, scale: float) -> tf.Tensor:
-        return tf.exp(-tf.clip_by_value(tf.cast(age, tf.float32) / scale, -MAX_EXPONENT, MAX_EXPONENT))
 
 
 class ServedModel(tf.Module):
@@ -238,6 +240,11 @@ def signatures_of(served: ServedModel, config: Config) -> dict[str, tf.types.exp
         name: tf.function(call, autograph=False).get_concrete_function(**spec) for name, (call, spec) in wanted.items()
     }
     return {**traced, "serving_default": traced["rank"]}
+
+
+def _decayed(age: tf.Tensor, scale: float, growth: float) -> tf.Tensor:
+    """Return exp(-age / scale) (seconds), bounded above by exp(`growth`)."""
+    return tf.exp(-tf.clip_by_value(tf.cast(age, tf.float32) / scale, -growth, MAX_EXPONENT))
 
 
 def _highest(numbers: tf.Tensor) -> tf.Tensor:
