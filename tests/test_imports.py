@@ -15,9 +15,9 @@ PACKAGE = "unified_ranker"
 # From the bottom up; a module imports from its own layer and from those below. A folder stands for all of its modules.
 LAYERS = (
     {"columns", "config", "errors", "schema", "tensorflow"},
-    {"data", "declarations", "init", "tasks", "towers"},
+    {"data", "declarations", "init", "signals", "tasks", "towers"},
     {"catalogue", "lookups", "ranker"},
-    {"evaluation", "export", "pipeline", "training"},
+    {"comparison", "evaluation", "export", "pipeline", "training"},
     {"serving"},
     {"cli", "commands"},
 )

@@ -71,7 +71,16 @@ TOWERS: Mapping[str, Any] = {
         "profile": [{"type": "category", "column": "country"}, {"type": "number", "column": "age"}],
         "objective": {"k": 2, "decay": 2.0},
     },
-    "ranker": {"hidden": 8, "experts": 2, "dropout": 0.0},
+    "ranker": {
+        "hidden": 8,
+        "experts": 2,
+        "dropout": 0.0,
+        "signals": [
+            {"type": "lexical", "candidates": 3},
+            {"type": "source_pairs", "neighbours": 6, "candidates": 2},
+            {"type": "successions", "window": 2, "neighbours": 5, "candidates": 2},
+        ],
+    },
 }
 TRAINING: Mapping[str, Any] = {
     "epochs": 12,

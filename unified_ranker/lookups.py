@@ -10,7 +10,7 @@ import numpy as np
 
 from unified_ranker.config import Config
 from unified_ranker.data.batches import EventIndices, ExampleIndices, gaps, last_event, next_targets
-from unified_ranker.data.examples import MISSING, Examples
+from unified_ranker.data.examples import MISSING, Examples, Strings
 from unified_ranker.data.prepared import Prepared
 from unified_ranker.ranker import UnifiedRanker
 from unified_ranker.tasks.imputation import Imputer, RequestFields
@@ -36,8 +36,10 @@ def look_up_events(prepared: Prepared, model: UnifiedRanker) -> EventIndices:
     )
 
 
-def look_up_examples(prepared: Prepared, examples: Examples, model: UnifiedRanker) -> tuple[ExampleIndices, Tokens]:
-    """Look up and impute examples; returns also the texts that `query` numbers."""
+def look_up_examples(
+    prepared: Prepared, examples: Examples, model: UnifiedRanker
+) -> tuple[ExampleIndices, Tokens, Strings]:
+    """Look up and impute examples; returns also the texts that `query` numbers, as tokens and as they are."""
     config, histories = model.config, prepared.histories
     last = last_event(examples, histories)
     has_history = last != MISSING
@@ -67,7 +69,7 @@ def look_up_examples(prepared: Prepared, examples: Examples, model: UnifiedRanke
         targets=targets,
         decay=decay,
     )
-    return looked_up, model.text.tokenise(tf.constant(queries, tf.string))
+    return looked_up, model.text.tokenise(tf.constant(queries, tf.string)), queries
 
 
 def head_numbers(config: Config, heads: np.ndarray) -> np.ndarray:

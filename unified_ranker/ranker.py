@@ -5,6 +5,7 @@ import numpy as np
 from unified_ranker.catalogue import Catalogue
 from unified_ranker.config import AllItems, Config
 from unified_ranker.data.vocabulary import Vocabulary
+from unified_ranker.signals.signals import Signals, recent_items
 from unified_ranker.tasks.heads import MultiTaskHead
 from unified_ranker.tasks.losses import log_mixture
 from unified_ranker.tasks.ranking import QualityLookup, RankingObjective
@@ -25,17 +26,22 @@ class UnifiedRanker(tfrs.Model):
     the ranking head scores candidates that retrieval would hand it.
     """
 
-    def __init__(self, config: Config, vocabulary: Vocabulary, catalogue: Catalogue, quality: QualityLookup) -> None:
-        """Build the towers over the catalogue; `quality` answers for candidates while training."""
+    def __init__(
+        self, config: Config, vocabulary: Vocabulary, catalogue: Catalogue, quality: QualityLookup, signals: Signals
+    ) -> None:
+        """Build the towers over the catalogue; `quality` and `signals` answer for candidates while training."""
         super().__init__()
-        self.config, self.catalogue = config, catalogue
+        self.config, self.catalogue, self.signals = config, catalogue, signals
         dim, training = config.towers.item.dim, config.project.training
         self.text = HashedTextEncoder(config.towers.item.text, dim, catalogue.titles)
         self.categories = CategoryTable(vocabulary.categories, dim)
         self.item_tower = ItemEncoder(config.towers.item, vocabulary, self.text, self.categories, catalogue.trained_ids)
         self.user_tower = UserEncoder(config.towers.user, vocabulary, dim, self.categories)
         self.context_tower = ContextEncoder(config.towers.context, vocabulary, dim, self.categories)
-        self.head = MultiTaskHead(config.towers.ranker, len(config.tasks), len(config.heads), dim, training.temperature)
+        direct = len(config.towers.item.quality) + signals.channels
+        self.head = MultiTaskHead(
+            config.towers.ranker, len(config.tasks), len(config.heads), dim, direct, training.temperature
+        )
         self.calibration = self.add_weight(
             "calibration", (len(config.tasks) + 1, len(config.heads), 2), initializer="zeros"
         )
@@ -52,6 +58,7 @@ class UnifiedRanker(tfrs.Model):
         self.ranking = RankingObjective(config, quality)
         # Queries of the training slice, tokenised once: set by the training job before `fit`.
         self.query_tokens = self.text.tokenise(tf.constant([""]))
+        self.query_words = signals.words(tf.constant([""]))
         self.quality_weights = tf.constant(quality_weights(config))
         self.score_weights = tf.constant(score_weights(config))
         self.retrieval_share = tf.constant([0.0, *(t.weight for t in config.tasks.values())], tf.float32)
@@ -71,7 +78,12 @@ class UnifiedRanker(tfrs.Model):
         return self.item_tower({k: tf.gather(v, indices) for k, v in self.items.items()}, training=training)
 
     def rank(
-        self, state: dict[str, tf.Tensor], items: tf.Tensor, quality: tf.Tensor, training: bool = False
+        self,
+        state: dict[str, tf.Tensor],
+        items: tf.Tensor,
+        quality: tf.Tensor,
+        signals: tf.Tensor,
+        training: bool = False,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Score candidates: `score` `[batch, candidates]`, head logits `[batch, candidates, heads]`, retrieval.
 
@@ -79,11 +91,14 @@ class UnifiedRanker(tfrs.Model):
             state: see `MultiTaskHead`, with `embedding` of unit length.
             items: vectors of the candidates `[batch, candidates, dim]`.
             quality: their quality as of the request `[batch, candidates, features]`.
+            signals: what links them to the request beyond vectors `[batch, candidates, channels]`.
             training: whether dropout is on.
         """
         weights = tf.gather(self.quality_weights, state["task"])
         retrieval = tf.einsum("bd,bnd->bn", state["embedding"], items) + tf.einsum("bq,bnq->bn", weights, quality)
-        logits = self.head(state, items, quality, retrieval, training=training)
+        # Whoever hides the task from the context tower hides it from the head, too.
+        seen = state if "task" in self.context_tower.fields else {**state, "task": tf.zeros_like(state["task"])}
+        logits = self.head(seen, items, quality, signals, retrieval, training=training)
         score = log_mixture(logits, tf.gather(self.score_weights, state["task"])[:, None])
         return score, logits, retrieval
 
@@ -92,14 +107,29 @@ class UnifiedRanker(tfrs.Model):
         scale, shift = tf.unstack(tf.gather(self.calibration, task)[:, None], axis=-1)
         return tf.sigmoid(tf.exp(scale) * logits + shift)
 
+    def visible(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Blank who asks, where towers/user.yaml says that the model is not personal."""
+        if self.config.towers.user.personal:
+            return inputs
+        blanks = {
+            "user": len(self.catalogue.user_ids), "history_item": -1, "position": 0, "length": 0,
+            "previous_task": 0, "gap": -1,
+        }  # fmt: skip
+        hidden = {name: tf.fill(tf.shape(inputs[name]), np.int64(v)) for name, v in blanks.items() if name in inputs}
+        return {**inputs, **hidden}
+
     # --- training -------------------------------------------------------------------------------------------------
 
     # Nothing below branches on a tensor, and to have AutoGraph look takes as long as the tracing itself.
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = True) -> tf.Tensor:
         """Return the joint loss of a batch of `WindowBatches`, a scalar, and update the losses by task."""
+        inputs = self.visible(inputs)
         drawn = self.retrieval.draw()
-        items = self._batch_items(inputs, drawn, training)
+        chosen = self.ranking.choose(inputs["task"])
+        linked = self._signal_state(inputs, chosen)
+        proposed = self.ranking.draw_proposals(self.signals.proposals(linked))
+        items = self._batch_items(inputs, drawn, proposed, training)
         history = items.at(inputs["history_item"])
         states = self.user_tower(
             history,
@@ -112,27 +142,36 @@ class UnifiedRanker(tfrs.Model):
         logits, losses = self.retrieval(inputs, embedding, items, drawn)
         weights = inputs["weight"] * tf.gather(self.retrieval_share, inputs["task"])
         self._record("retrieval", losses, inputs["task"])
-        chosen = self.ranking.choose(inputs["task"])
         state = {
             "embedding": embedding,
             "source": self.context_tower.visible(request).source,
             "context": context,
             "task": inputs["task"],
         }
-        state = {name: tf.gather(value, chosen) for name, value in state.items()}
+        state = {**linked, **{name: tf.gather(value, chosen) for name, value in state.items()}}
         row, position = tf.gather(inputs["row"], chosen), tf.gather(inputs["position"], chosen)
         state["history"] = tf.gather(history, row)
         state["history_mask"] = tf.range(tf.shape(history)[1], dtype=tf.int64)[None] < position[:, None]
         batch = {name: tf.gather(inputs[name], chosen) for name in ("item", "task", "head", "timestamp", "weight")}
-        ranking = self.ranking(batch, state, tf.gather(logits, chosen), items, self, training)
+        ranking = self.ranking(batch, state, tf.gather(logits, chosen), proposed, items, self, training)
         self._record("ranking", ranking, batch["task"])
         share = batch["weight"] * tf.gather(self.ranking_share, batch["task"])
         return _mean(losses, weights) + _mean(ranking, share)
 
-    def _batch_items(self, inputs: dict[str, tf.Tensor], drawn: tf.Tensor, training: bool) -> ItemVectors:
+    def _signal_state(self, inputs: dict[str, tf.Tensor], chosen: tf.Tensor) -> dict[str, tf.Tensor]:
+        row, position = tf.gather(inputs["row"], chosen), tf.gather(inputs["position"], chosen)
+        return {
+            "words": tf.gather(self.query_words, tf.gather(inputs["query"], chosen)),
+            "source_item": tf.gather(inputs["source"], chosen),
+            "recent": recent_items(tf.gather(inputs["history_item"], row), position, self.signals.recent),
+        }
+
+    def _batch_items(
+        self, inputs: dict[str, tf.Tensor], drawn: tf.Tensor, proposed: tf.Tensor, training: bool
+    ) -> ItemVectors:
         if self.whole_catalogue:
             return ItemVectors(None, self.item_vectors(training=training), self.created)
-        needed = [inputs["history_item"], inputs["item"], inputs["source"], inputs["targets"], drawn]
+        needed = [inputs["history_item"], inputs["item"], inputs["source"], inputs["targets"], drawn, proposed]
         flat = tf.concat([tf.reshape(part, [-1]) for part in needed], 0)
         ids = tf.sort(tf.unique(tf.boolean_mask(flat, flat >= 0))[0])
         return ItemVectors(ids, self.item_vectors(ids, training=training), tf.gather(self.created, ids))

@@ -9,8 +9,9 @@ from unified_ranker.evaluation.baselines.neighbours import Ease, ItemKnn, ease_w
 from unified_ranker.evaluation.baselines.pairs import REVERSE, SECOND_STEP, CoOccurrence, CoOccurrenceWalk
 from unified_ranker.evaluation.baselines.popularity import NewestFirst, Popularity
 from unified_ranker.evaluation.baselines.queries import SameQuery
-from unified_ranker.evaluation.baselines.text import K1, B, Bm25
+from unified_ranker.evaluation.baselines.text import Bm25
 from unified_ranker.evaluation.baselines.words import normalise_query, words
+from unified_ranker.signals.bm25 import K1, B
 
 TASKS = {"home_feed": task(exclude_engaged=True)}
 

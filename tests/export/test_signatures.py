@@ -12,7 +12,7 @@ import tiny_world
 
 from unified_ranker.data.quality import DAY
 from unified_ranker.evaluation.candidates import CandidateRules
-from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
+from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer, put_first
 from unified_ranker.export.embedding import embed_catalogue
 from unified_ranker.export.requests import History, Request, request_arrays, to_arrays
 from unified_ranker.lookups import look_up_examples
@@ -22,7 +22,10 @@ from unified_ranker.towers.item import item_fields
 pytestmark = pytest.mark.xdist_group("tiny_model")
 LENGTH, DIM, QUALITY = 8, 8, 4
 FRESHNESS = 3
-STATES = ("embedding", "source", "context", "task", "history", "history_mask", "timestamp")
+STATES = (
+    "embedding", "source", "context", "task", "history", "history_mask", "timestamp",
+    "words", "source_item", "recent",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +98,8 @@ def test_rank_is_the_default(arrays, ranked, world):
 
 def test_heads_are_probabilities(ranked):
     for head in ("click", "buy", "like"):
-        assert ((ranked[head] > 0) & (ranked[head] < 1)).all()
+        assert ((ranked[head] >= 0) & (ranked[head] <= 1)).all()
+        assert 0.01 < ranked[head].mean() < 0.99
 
 
 def test_the_retrieval_score_is_the_dot_product_with_the_stored_vector(world, examples, encoded, ranked, vectors):
@@ -224,7 +228,10 @@ def test_served_ranker_scores_are_those_of_the_trained_model(world, examples, en
     chunk = encoder.chunks(examples)[0]
     assert len(chunk.scores) == len(examples)
     items = tf.tile(model.item_vectors()[None], [len(examples), 1, 1])
-    score, logits, _ = model.rank(chunk.state, items, tf.constant(chunk.quality))
+    everything = tf.tile(tf.range(len(world.items), dtype=tf.int64)[None], [len(examples), 1])
+    signals = model.signals.features(chunk.state, everything)
+    assert (np.abs(signals) > 0).any((0, 1)).all(), "every signal has something to say here"
+    score, logits, _ = model.rank(chunk.state, items, tf.constant(chunk.quality), signals)
     np.testing.assert_allclose(ranked["score"], score, atol=1e-4)
     chances = model.probabilities(logits, chunk.state["task"]).numpy()
     for number, head in enumerate(("click", "buy", "like")):
@@ -234,8 +241,11 @@ def test_served_ranker_scores_are_those_of_the_trained_model(world, examples, en
 def test_the_joint_scorer_puts_the_ranked_candidates_first(world, config, examples, encoder, ranked):
     rules = CandidateRules(world, config)
     scores, towers = JointScorer(encoder, rules).score(examples), TwoTowerScorer(encoder).score(examples)
-    for row, allowed in enumerate(rules.allowed(examples)):
-        retrieved = np.argsort(-np.where(allowed, towers[row], -np.inf), kind="stable")[:12]
+    mask, first_stage = rules.allowed(examples), towers.copy()
+    put_first(first_stage, tiny_world.trained().model.signals.proposals(encoder.chunks(examples)[0].state).numpy())
+    assert not np.array_equal(first_stage, towers)
+    for row, allowed in enumerate(mask):
+        retrieved = np.argsort(-np.where(allowed, first_stage[row], -np.inf), kind="stable")[:12]
         first = np.argsort(-scores[row], kind="stable")[:12]
         assert allowed[first].all()
         # By their scores, because the twins may stand for each other.
@@ -246,7 +256,7 @@ def test_the_joint_scorer_puts_the_ranked_candidates_first(world, config, exampl
 
 def test_imputation_is_the_same_in_training_and_serving(examples, world, encoded):
     model = tiny_world.trained().model
-    looked_up, _ = look_up_examples(world, examples, model)
+    looked_up, _, _ = look_up_examples(world, examples, model)
     served = encoded["imputed_query"].astype(str)
     # `query` numbers the distinct texts in ascending order.
     np.testing.assert_array_equal(np.sort(np.unique(served.astype("S")))[looked_up.query], served.astype("S"))

@@ -7,7 +7,7 @@ from unified_ranker.config import Ranker
 from unified_ranker.tasks.heads import MultiTaskHead
 from unified_ranker.tensorflow import tf
 
-DIM, BATCH, CANDIDATES, EVENTS, QUALITY, TASKS, HEADS = 8, 4, 6, 5, 3, 3, 2
+DIM, BATCH, CANDIDATES, EVENTS, QUALITY, SIGNALS, TASKS, HEADS = 8, 4, 6, 5, 3, 2, 3, 2
 TEMPERATURE = 0.1
 
 
@@ -27,13 +27,14 @@ def inputs(candidates=CANDIDATES, events=EVENTS):
         "history_mask": tf.sequence_mask([min(n, events) for n in (EVENTS, 3, 0, 1)], events),
     }
     quality, retrieval = normal(BATCH, CANDIDATES, QUALITY)[:, :candidates], normal(BATCH, CANDIDATES)[:, :candidates]
-    return state, items, quality, retrieval
+    signals = normal(BATCH, CANDIDATES, SIGNALS)[:, :candidates]
+    return state, items, quality, signals, retrieval
 
 
 def build(trained=True, **settings):
     tf.keras.utils.set_random_seed(2)
     config = Ranker(**{"hidden": 8, "experts": 3, "cross_layers": 2, **settings})
-    head = MultiTaskHead(config, TASKS, HEADS, DIM, TEMPERATURE)
+    head = MultiTaskHead(config, TASKS, HEADS, DIM, QUALITY + SIGNALS, TEMPERATURE)
     head(*inputs())
     rng = np.random.default_rng(3)
     for variable in head.trainable_variables if trained else ():
@@ -47,8 +48,8 @@ def head():
 
 
 def test_an_untrained_head_ranks_as_retrieval_does():
-    state, items, quality, retrieval = inputs()
-    logits = build(trained=False)(state, items, quality, retrieval).numpy()
+    state, *rest, retrieval = inputs()
+    logits = build(trained=False)(state, *rest, retrieval).numpy()
     np.testing.assert_allclose(logits, np.tile(retrieval.numpy()[..., None] / TEMPERATURE, HEADS), rtol=1e-6)
 
 

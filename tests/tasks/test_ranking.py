@@ -13,6 +13,7 @@ RNG = np.random.default_rng(7)
 VECTORS = tf.constant(RNG.normal(size=(ITEMS, 4)), tf.float32)
 CREATED = np.where(np.arange(ITEMS) < 25, 0, 1000 + np.arange(ITEMS))
 COSINES = tf.constant(RNG.uniform(-1, 1, (ROWS, ITEMS)), tf.float32)
+NOTHING = tf.zeros([ROWS, 0], tf.int64)
 BATCH = {
     "item": tf.constant(RNG.integers(0, 25, ROWS), tf.int64),
     "task": tf.constant(RNG.integers(1, 4, ROWS), tf.int64),
@@ -28,8 +29,13 @@ class Recorder:
         self.calibration = tf.Variable(np.zeros((4, HEADS, 2), np.float32))
         self.weights = tf.Variable(np.random.default_rng(8).normal(size=(4, HEADS)).astype(np.float32))
 
-    def rank(self, state, items, quality, training):
-        self.items, self.quality, self.training = items, quality, training
+        self.signals = self
+
+    def features(self, state, candidates, time):
+        return tf.cast(candidates[..., None] * time[:, None, None], tf.float32)
+
+    def rank(self, state, items, quality, signals, training):
+        self.items, self.quality, self.linked, self.training = items, quality, signals, training
         self.logits = items @ self.weights
         return tf.reduce_sum(self.logits, -1), self.logits, items[..., 0]
 
@@ -55,10 +61,10 @@ def objective():
     return RankingObjective(tiny_world.config(training), quality_of)
 
 
-def run(objective, cosines=COSINES, items=None):
+def run(objective, cosines=COSINES, items=None, proposed=NOTHING):
     model = Recorder()
     items = items or ItemVectors(None, VECTORS, tf.constant(CREATED))
-    return objective(BATCH, {}, cosines, items, model, training=True).numpy(), model
+    return objective(BATCH, {}, cosines, proposed, items, model, training=True).numpy(), model
 
 
 def test_the_positive_comes_first(objective):
@@ -105,7 +111,7 @@ def test_a_batch_that_holds_a_part_of_the_catalogue(objective):
     )
     even = {**BATCH, "item": BATCH["item"] // 2 * 2}
     model = Recorder()
-    objective(even, {}, tf.gather(COSINES, ids, axis=1), items, model)
+    objective(even, {}, tf.gather(COSINES, ids, axis=1), NOTHING, items, model)
     np.testing.assert_array_equal(model.places()[:, 0], even["item"])
     assert (model.places() % 2 == 0).all()
     np.testing.assert_array_equal(model.quality[..., 0], model.places())
@@ -132,7 +138,9 @@ def test_likely_candidates_existed(objective):
 def test_gradients_reach_the_head_and_never_the_choice(objective):
     model, cosines = Recorder(), tf.Variable(COSINES)
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(objective(BATCH, {}, cosines, ItemVectors(None, VECTORS, tf.constant(CREATED)), model))
+        loss = tf.reduce_sum(
+            objective(BATCH, {}, cosines, NOTHING, ItemVectors(None, VECTORS, tf.constant(CREATED)), model)
+        )
     choice, weights, calibration = tape.gradient(loss, [cosines, model.weights, model.calibration])
     assert choice is None
     assert np.abs(weights).max() > 0.1
@@ -146,7 +154,7 @@ def test_calibration_does_not_move_the_head(objective):
         model = Recorder()
         model.calibration.assign_add(tf.fill(model.calibration.shape, shift))
         with tf.GradientTape() as tape:
-            loss = objective(BATCH, {}, COSINES, ItemVectors(None, VECTORS, tf.constant(CREATED)), model)
+            loss = objective(BATCH, {}, COSINES, NOTHING, ItemVectors(None, VECTORS, tf.constant(CREATED)), model)
         gradients.append(tape.gradient(loss, model.weights))
     np.testing.assert_allclose(*gradients, atol=1e-5)
 
@@ -156,3 +164,35 @@ def test_rows_are_drawn_up_to_the_declared_number(objective):
     assert len(set(chosen.tolist())) == 16
     assert set(chosen.tolist()) < set(range(ROWS))
     assert sorted(objective.choose(BATCH["task"][:3]).numpy().tolist()) == [0, 1, 2]
+
+
+def test_what_the_signals_propose_is_ranked_as_far_as_it_is_there(objective):
+    proposed = tf.constant(np.tile([[3, -1, 26]], (ROWS, 1)), tf.int64)
+    _, model = run(objective, proposed=proposed)
+    places = model.places()
+    assert places.shape == (ROWS, CANDIDATES)
+    assert (places[:, 1] == 3).all()
+    assert (places[:, 3] == 26).all()
+
+
+def test_signals_are_as_of_each_example(objective):
+    _, model = run(objective)
+    np.testing.assert_array_equal(model.linked[..., 0], model.places() * BATCH["timestamp"].numpy()[:, None])
+
+
+def test_proposals_are_drawn_among_those_that_are_given(objective):
+    proposals = tf.constant([[5, -1, 7, -1, 9, -1], [-1, -1, -1, -1, -1, 4]], tf.int64)
+    drawn = np.concatenate([objective.draw_proposals(proposals).numpy() for _ in range(20)], 1)
+    assert objective.draw_proposals(proposals).shape == (2, (CANDIDATES - 1) // 3)
+    assert set(drawn[0].tolist()) == {5, 7, 9}
+    assert set(drawn[1].tolist()) == {4, -1}
+
+
+@pytest.mark.parametrize(("balance", "least", "most"), [(0.0, 0, 4), (1.0, 10, 16)])
+def test_a_rare_task_gets_its_share_of_the_rows(balance, least, most):
+    tf.random.set_seed(1)
+    training = {"ranking_examples": 32, "ranking_candidates": CANDIDATES, "ranking_balance": balance}
+    objective = RankingObjective(tiny_world.config(training), quality_of)
+    task = tf.constant([1] * 380 + [2] * 20, tf.int64)
+    drawn = [int((tf.gather(task, objective.choose(task)) == 2).numpy().sum()) for _ in range(10)]
+    assert least <= np.mean(drawn) <= most

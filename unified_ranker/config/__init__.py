@@ -19,6 +19,7 @@ from unified_ranker.config.features import (
     UserFeature,
 )
 from unified_ranker.config.project import Evaluation, MovieLensSource, Project, Split, TablesSource, Training
+from unified_ranker.config.signals import Lexical, Signal, SourcePairs, Successions
 from unified_ranker.config.tasks import (
     RESERVED_OUTPUTS,
     AllItems,
@@ -61,6 +62,7 @@ __all__ = [
     "Imputation",
     "ItemFeature",
     "ItemTower",
+    "Lexical",
     "MeanValue",
     "MovieLensSource",
     "Negatives",
@@ -74,7 +76,10 @@ __all__ = [
     "SampledItems",
     "ScannIndex",
     "Serving",
+    "Signal",
+    "SourcePairs",
     "Split",
+    "Successions",
     "TablesSource",
     "Task",
     "TaskServing",

@@ -42,7 +42,13 @@ class Split(Declaration):
 
 
 class Training(Declaration):
-    """The training job. `batch_examples` counts labelled events, `learning_rate` is AdamW's peak."""
+    """The training job. `batch_examples` counts labelled events, `learning_rate` is AdamW's peak.
+
+    `seed` is of weights and batches; the project's own, unless given.
+
+    The head learns from `ranking_examples` of a batch: drawn alike at a `ranking_balance` of 0, equally many of each
+    task at 1.
+    """
 
     epochs: int = Field(10, ge=1)
     batch_examples: int = Field(2048, ge=8)
@@ -53,12 +59,18 @@ class Training(Declaration):
     temperature: float = Field(0.07, gt=0, le=1)
     ranking_examples: int = Field(256, ge=8)
     ranking_candidates: int = Field(24, ge=2)
+    ranking_balance: float = Field(0.5, ge=0, le=1)
     threads: int = Field(0, ge=0)
+    seed: int | None = Field(None, ge=0)
 
 
 class Evaluation(Declaration):
-    """How the test slice is measured: requests per task, bootstrap samples."""
+    """How a slice is measured: which, requests per task, bootstrap samples.
 
+    Settings are chosen on `validation`, with a model that was fitted on `train` alone; `test` is for the final numbers.
+    """
+
+    part: Literal["validation", "test"] = "test"
     requests_per_task: int = Field(3000, ge=1)
     bootstrap_samples: int = Field(1000, ge=100)
 
@@ -76,3 +88,17 @@ class Project(Declaration):
     work_dir: Path = Path(".unified_ranker")
     releases_dir: Path = Path("releases")
     samples: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def training_seed(self) -> int:
+        """The seed of weights and batches."""
+        return self.seed if self.training.seed is None else self.training.seed
+
+    @model_validator(mode="after")
+    def _measures_what_it_did_not_learn(self) -> "Project":
+        if self.evaluation.part == "validation" and self.split.fit_on != "train":
+            raise ValueError(
+                "`evaluation.part: validation` measures a model that was fitted on the train slice alone. Received: "
+                f"`split.fit_on: {self.split.fit_on}`. Set `project.split.fit_on=train`."
+            )
+        return self

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from unified_ranker.config.base import Declaration
 from unified_ranker.config.features import ItemFeature, QualityFeature, UserFeature
+from unified_ranker.config.signals import Signal
 
 
 class HashedText(Declaration):
@@ -51,11 +52,15 @@ class NextK(Declaration):
 
 
 class UserTower(Declaration):
-    """towers/user.yaml: how long a history, how it is encoded, which profile columns join it."""
+    """towers/user.yaml: how long a history, how it is encoded, which profile columns join it.
+
+    Without `personal` the model sees nothing of who asks: to measure what personalisation is worth.
+    """
 
     history_length: int = Field(100, ge=2)
     encoder: Annotated[Transformer, Field()] = Transformer()
     profile: tuple[UserFeature, ...] = ()
+    personal: bool = True
     objective: NextK = NextK()
 
 
@@ -71,12 +76,24 @@ class ContextTower(Declaration):
 
 
 class Ranker(Declaration):
-    """towers/ranker.yaml: the multi-task head. `experts` gated by task (MMoE) over a shared crossed bottom."""
+    """towers/ranker.yaml: the multi-task head. `experts` gated by task (MMoE) over a shared crossed bottom.
+
+    `signals` link request and candidate beyond their vectors, and propose candidates beside the two towers.
+    """
 
     hidden: int = Field(64, ge=4)
     experts: int = Field(4, ge=1)
     cross_layers: int = Field(1, ge=0)
     dropout: float = Field(0.1, ge=0, lt=1)
+    signals: tuple[Signal, ...] = ()
+
+    @model_validator(mode="after")
+    def _each_signal_once(self) -> "Ranker":
+        kinds = [signal.type for signal in self.signals]
+        twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
+        if twice:
+            raise ValueError(f"`signals` must have each type once. Received twice: {', '.join(twice)}. Remove one.")
+        return self
 
 
 class Towers(Declaration):

@@ -71,6 +71,7 @@ def evaluate(
     tasks: Sequence[str] | None = None,
     part: Part = "test",
     progress: Callable[..., Any] | None = tqdm,
+    keep: Callable[[str, Sequence[Contender]], None] | None = None,
 ) -> Evaluation:
     """Rank the catalogue for a sample of requests per task, and sum up how well the targets were found.
 
@@ -81,6 +82,7 @@ def evaluate(
         tasks: which tasks; None for all that are declared.
         part: which part of the temporal split.
         progress: makes the progress bar, as `tqdm` does; None for none.
+        keep: is given each task's contenders, with the rank of every request's target.
 
     Returns:
         The evaluation. A task without a request in the part has a remark in place of numbers.
@@ -107,6 +109,8 @@ def evaluate(
         for task in names:
             ranked = _rank(samples[task], chosen[task], len(prepared.items), rules, bar)
             available = len(of_task[task])
+            if keep is not None:
+                keep(task, ranked[0])
             found.append(summarise(task, samples[task], available, *ranked, prepared, config))
     return Evaluation(
         part=part,

@@ -11,11 +11,14 @@ from unified_ranker.data.quality import QualityAsOf
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.lookups import look_up_events, look_up_examples
 from unified_ranker.ranker import UnifiedRanker
+from unified_ranker.signals.signals import recent_items
 from unified_ranker.tensorflow import tf
 from unified_ranker.towers.context import RequestVectors
 
 CHUNK = 256
 """Requests that go through the towers at once."""
+PROPOSED = 1e6
+"""Above any two-tower score."""
 
 
 class Encoded(NamedTuple):
@@ -42,15 +45,16 @@ class RequestEncoder:
     def chunks(self, requests: Examples) -> list[Encoded]:
         """Return the requests in chunks of `CHUNK`, in their order."""
         if self._last is None or self._last[0] is not requests:
-            looked_up, texts = look_up_examples(self.prepared, requests, self.model)
+            looked_up, texts, strings = look_up_examples(self.prepared, requests, self.model)
             queries = self.model.text.embed(texts).numpy()
+            words = self.model.signals.words(tf.constant(strings, tf.string)).numpy()
             parts = [np.arange(i, min(i + CHUNK, len(requests))) for i in range(0, len(requests), CHUNK)]
-            self._last = requests, [self._chunk(requests.take(p), looked_up.take(p), queries) for p in parts]
+            self._last = requests, [self._chunk(requests.take(p), looked_up.take(p), queries, words) for p in parts]
         return self._last[1]
 
-    def _chunk(self, requests: Examples, looked_up: ExampleIndices, queries: np.ndarray) -> Encoded:
+    def _chunk(self, requests: Examples, looked_up: ExampleIndices, queries: np.ndarray, words: np.ndarray) -> Encoded:
         inputs = request_inputs(requests, looked_up, self.prepared, self._events, self.model)
-        inputs["query_vector"] = queries[looked_up.query]
+        inputs["query_vector"], inputs["words"] = queries[looked_up.query], words[looked_up.query]
         state = self._encode({name: tf.constant(column) for name, column in inputs.items()})
         quality = self.quality.matrix(requests.timestamp)
         weights = self.model.quality_weights.numpy()[looked_up.task]
@@ -76,8 +80,8 @@ class TwoTowerScorer:
 class JointScorer:
     """Scores as the service answers, full catalogue.
 
-    The two-tower score with quality orders the allowed items, the first `serving.candidates` of them go to the ranking
-    head, and what it did not see follows in the order of retrieval.
+    What the signals propose and the two-tower score with quality puts first, `serving.candidates` in all, goes to the
+    ranking head; what it did not see follows in the order of retrieval.
     """
 
     name = "joint model"
@@ -87,7 +91,9 @@ class JointScorer:
         model = encoder.model
         self.tasks, self._encoder, self._rules, self._model = tuple(model.config.tasks), encoder, rules, model
         self._rank = tf.function(
-            lambda state, chosen, quality: model.rank(state, tf.gather(encoder.vectors, chosen), quality)[0],
+            lambda state, chosen, quality: model.rank(
+                state, tf.gather(encoder.vectors, chosen), quality, model.signals.features(state, chosen)
+            )[0],
             autograph=False,
             reduce_retracing=True,
         )
@@ -104,6 +110,7 @@ class JointScorer:
     def _score(self, chunk: Encoded, tasks: np.ndarray, allowed: np.ndarray) -> np.ndarray:
         scores = chunk.scores.copy()
         candidates = np.where(allowed, scores, -np.inf)
+        put_first(candidates, self._model.signals.proposals(chunk.state).numpy())
         for task in np.unique(tasks):
             rows = np.flatnonzero(tasks == task)
             count = min(self._model.config.tasks[task].serving.candidates, scores.shape[1])
@@ -125,8 +132,9 @@ def encode_requests(model: UnifiedRanker, vectors: tf.Tensor, inputs: dict[str, 
     Args:
         model: the trained model.
         vectors: vectors of the whole catalogue `[items, dim]`.
-        inputs: see `request_inputs`, and `query_vector` `[batch, dim]`, the embedded query.
+        inputs: see `request_inputs`, and of the query `query_vector` `[batch, dim]` and `words` `[batch, words]`.
     """
+    inputs = model.visible(inputs)
     item = inputs["history_item"]
     mask = item >= 0
     history = tf.gather(vectors, tf.maximum(item, 0)) * tf.cast(mask, tf.float32)[..., None]
@@ -154,7 +162,23 @@ def encode_requests(model: UnifiedRanker, vectors: tf.Tensor, inputs: dict[str, 
         "task": inputs["task"],
         "history": history,
         "history_mask": mask,
+        "words": inputs["words"],
+        "source_item": source,
+        "recent": recent_items(item, inputs["length"], model.signals.recent),
     }
+
+
+def put_first(scores: np.ndarray, proposals: np.ndarray) -> None:
+    """Raise the `proposals` `[batch, n]` (-1 = none) above all other items in `scores` `[batch, items]`, in place.
+
+    Items at -inf may not answer, and stay there.
+    """
+    rows = np.repeat(np.arange(len(scores)), proposals.shape[1])
+    columns = proposals.reshape(-1)
+    known = columns >= 0
+    chosen = np.zeros(scores.shape, bool)
+    chosen[rows[known], columns[known]] = True
+    scores[chosen & np.isfinite(scores)] += PROPOSED
 
 
 def request_inputs(

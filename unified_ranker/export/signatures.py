@@ -5,12 +5,15 @@ import numpy as np
 from unified_ranker.catalogue import Catalogue
 from unified_ranker.config import CategoriesFeature, Config, Freshness, NumberFeature
 from unified_ranker.data.quality import DAY, MAX_EXPONENT, NEVER
-from unified_ranker.evaluation.scoring import encode_requests
+from unified_ranker.evaluation.scoring import PROPOSED, encode_requests
 from unified_ranker.export.request_graph import LookedUp, RequestGraph, request_signature
 from unified_ranker.ranker import UnifiedRanker
 from unified_ranker.tensorflow import tf
 
-STATE = ("embedding", "source", "context", "task", "history", "history_mask", "timestamp")
+STATE = (
+    "embedding", "source", "context", "task", "history", "history_mask", "timestamp",
+    "words", "source_item", "recent",
+)  # fmt: skip
 """What `encode` hands to `rank_encoded`, each under the name `state_…`."""
 
 SIGNATURES = ("encode", "rank_encoded", "rank", "recommend", "embed_items", "serving_default")
@@ -104,10 +107,21 @@ class ServedModel(tf.Module):
     # --- signatures -----------------------------------------------------------------------------------------------
 
     def encode(self, **fields: tf.Tensor) -> Tensors:
-        """Encode requests: `query_vector` `[batch, dim + quality]`, `imputed_query` and the states."""
+        """Encode requests: `query_vector` `[batch, dim + quality]`, `imputed_query`, `proposed_ids` and the states.
+
+        `proposed_ids` `[batch, n]` are candidates of the signals, to be ranked beside those of the index; "" is none,
+        and whether they may answer is left to whoever retrieves.
+        """
         request, state = self._encode(fields)
         out = {f"state_{name}": state[name] for name in STATE}
-        return {"query_vector": self._query_vector(state), "imputed_query": request.query, **out}
+        proposed = self._model().signals.proposals(state)
+        ids = tf.where(proposed < 0, "", tf.gather(self.item_ids, tf.maximum(proposed, 0)))
+        return {
+            "query_vector": self._query_vector(state),
+            "imputed_query": request.query,
+            "proposed_ids": ids,
+            **out,
+        }
 
     def rank_encoded(self, **inputs: tf.Tensor) -> Tensors:
         """Score `candidate_ids` `[batch, n]` for encoded requests; unknown candidates get the empty vector."""
@@ -134,6 +148,7 @@ class ServedModel(tf.Module):
         candidates = tf.maximum(tf.gather(self.candidates, task), limit)
         scores = tf.matmul(self._query_vector(state), self._stored_vectors(), transpose_b=True)
         scores = tf.where(self._allowed(inputs, request), scores, -np.inf)
+        scores += PROPOSED * _marked(self._model().signals.proposals(state), tf.shape(scores))
         retrieved, chosen = tf.math.top_k(scores, tf.minimum(_highest(candidates), count))
         own = tf.range(tf.shape(chosen)[1])[None] < candidates[:, None]
         ranked = self._rank(state, tf.cast(chosen, tf.int64))["score"]
@@ -156,7 +171,11 @@ class ServedModel(tf.Module):
     def _encode(self, fields: Tensors) -> tuple[LookedUp, Tensors]:
         model = self._model()
         request = self.requests(fields)
-        inputs = {**request.inputs, "query_vector": model.text(request.query)}
+        inputs = {
+            **request.inputs,
+            "query_vector": model.text(request.query),
+            "words": model.signals.words(request.query),
+        }
         state = encode_requests(model, self.vectors, inputs)
         return request, {**state, "timestamp": inputs["timestamp"]}
 
@@ -172,7 +191,8 @@ class ServedModel(tf.Module):
         model = self._model()
         rows = tf.where(indices < 0, tf.shape(self.vectors, tf.int64)[0] - 1, indices)
         quality = self.quality.at(indices, state["timestamp"])
-        score, logits, retrieval = model.rank(state, tf.gather(self.vectors, rows), quality)
+        signals = model.signals.features(state, indices)
+        score, logits, retrieval = model.rank(state, tf.gather(self.vectors, rows), quality, signals)
         chances = model.probabilities(logits, state["task"])
         heads = {name: chances[..., number] for number, name in enumerate(self.heads)}
         return {"score": score, "retrieval_score": retrieval, **heads}
@@ -221,7 +241,8 @@ def state_signature(config: Config) -> dict[str, tf.TensorSpec]:
         "embedding": ([None, dim], tf.float32), "source": ([None, dim], tf.float32),
         "context": ([None, 2 * dim], tf.float32), "task": ([None], tf.int64),
         "history": ([None, None, dim], tf.float32), "history_mask": ([None, None], tf.bool),
-        "timestamp": ([None], tf.int64),
+        "timestamp": ([None], tf.int64), "words": ([None, None], tf.int64),
+        "source_item": ([None], tf.int64), "recent": ([None, None], tf.int64),
     }  # fmt: skip
     return {f"state_{k}": tf.TensorSpec(shape, kind, name=f"state_{k}") for k, (shape, kind) in shapes.items()}
 
@@ -245,6 +266,15 @@ def signatures_of(served: ServedModel, config: Config) -> dict[str, tf.types.exp
 def _decayed(age: tf.Tensor, scale: float, growth: float) -> tf.Tensor:
     """Return exp(-age / scale) (seconds), bounded above by exp(`growth`)."""
     return tf.exp(-tf.clip_by_value(tf.cast(age, tf.float32) / scale, -growth, MAX_EXPONENT))
+
+
+def _marked(indices: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """Return 1 at `indices` `[batch, n]` (-1 = none) of a table of `shape`, else 0."""
+    rows = tf.repeat(tf.range(shape[0])[:, None], tf.shape(indices)[1], 1)
+    known = indices >= 0
+    places = tf.stack([tf.boolean_mask(rows, known), tf.cast(tf.boolean_mask(indices, known), tf.int32)], 1)
+    marked = tf.scatter_nd(places, tf.ones(tf.shape(places)[0]), shape)
+    return tf.minimum(marked, 1.0)
 
 
 def _highest(numbers: tf.Tensor) -> tf.Tensor:

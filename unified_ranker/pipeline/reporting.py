@@ -33,7 +33,8 @@ def evaluate_project(pipeline: "Pipeline", directory: Path) -> str:
     models: list[Scorer] = [JointScorer(encoder, rules), TwoTowerScorer(encoder)]
     baselines = fit_baselines(prepared, tasks, trained.fit_end)
     progress = tqdm if pipeline.progress else None
-    evaluation = evaluate([*models, *baselines], prepared, config, tasks, part="test", progress=progress)
+    part = config.project.evaluation.part
+    evaluation = evaluate([*models, *baselines], prepared, config, tasks, part=part, progress=progress)
     text = json.dumps(evaluation.to_json(), indent=2, allow_nan=False)
     (directory / EVALUATION).write_text(text, encoding="utf-8")
     return "; ".join(_headline(evaluation))

@@ -100,6 +100,24 @@ class OpenedRelease:
         places = [self._place[item] for item in banned if item in self._place]
         return np.union1d(np.array(places, np.int64), self._created_after(request.timestamp or int(self.clock())))
 
+    def with_proposals(self, found: Ints, proposed: Strings, request: Request) -> Ints:
+        """Put the items that the model's signals propose before those that retrieval found, each once.
+
+        Args:
+            found: positions of items that may answer, best first.
+            proposed: item ids `[n]`, as strings or bytes; "" is none.
+            request: whose candidates they are.
+
+        Returns:
+            As many positions as `candidates` says, or all there are.
+        """
+        names = [item.decode() if isinstance(item, bytes) else str(item) for item in proposed]
+        places = np.array([self._place[name] for name in dict.fromkeys(names) if name in self._place], np.int64)
+        if not len(places):
+            return found
+        places = places[~np.isin(places, self.excluded(request))]
+        return np.concatenate([places, found[~np.isin(found, places)]])[: self.candidates(request)]
+
     def _created_after(self, moment: int) -> Ints:
         order, times = self._by_creation
         return order[np.searchsorted(times, moment, side="right") :]

@@ -62,7 +62,10 @@ def answer_batch(
             f"Received: {list(queries.shape)} for {len(requests)} requests. Verify the release."
         )
     _require_finite("query_vector", queries)
-    candidates = retrieve(queries, requests)
+    candidates = [
+        release.with_proposals(found, proposed, request)
+        for found, proposed, request in zip(retrieve(queries, requests), encoded["proposed_ids"], requests, strict=True)
+    ]
     ranked = _rank(release, candidates, states(encoded), predict)
     texts = [q.decode() if isinstance(q, bytes) else str(q) for q in encoded["imputed_query"]]
     return [

@@ -7,12 +7,13 @@ from unified_ranker.tensorflow import tf, tfrs
 class MultiTaskHead(tf.keras.layers.Layer):
     """Crosses of request and candidate, experts gated by task (MMoE, KDD 2018), one output per event type.
 
-    Each logit is the retrieval score, scaled per task and head, plus what the crosses add. The addition begins at
-    zero: the ranker starts as good as retrieval and learns only to improve on it.
+    Each logit is the retrieval score, scaled per task and head, plus a linear part of quality and signals for each
+    task, plus what the crosses add. Both additions begin at zero: the ranker starts as good as retrieval and learns
+    only to improve on it; a task with few examples learns its linear part first.
     """
 
-    def __init__(self, config: Ranker, tasks: int, heads: int, dim: int, temperature: float) -> None:
-        """Build for vectors of `dim`, `tasks` surfaces and `heads` kinds of event."""
+    def __init__(self, config: Ranker, tasks: int, heads: int, dim: int, direct: int, temperature: float) -> None:
+        """Build for vectors of `dim`, `tasks` surfaces, `heads` kinds of event, `direct` numbers a candidate."""
         super().__init__(name="ranking_head")
         self.config = config
         self.crosses = [tfrs.layers.dcn.Cross(projection_dim=dim) for _ in range(config.cross_layers)]
@@ -23,6 +24,7 @@ class MultiTaskHead(tf.keras.layers.Layer):
         self.retrieval_scale = self.add_weight(
             "retrieval_scale", (tasks + 1, heads), initializer=tf.constant_initializer(1.0 / temperature)
         )
+        self.direct = self.add_weight("direct", (tasks + 1, direct, heads), initializer="zeros")
         self.attention = tf.keras.layers.Dense(dim, use_bias=False)
         self.context = tf.keras.layers.Dense(dim, activation="gelu")
         self.dropout = tf.keras.layers.Dropout(config.dropout)
@@ -32,6 +34,7 @@ class MultiTaskHead(tf.keras.layers.Layer):
         state: dict[str, tf.Tensor],
         items: tf.Tensor,
         quality: tf.Tensor,
+        signals: tf.Tensor,
         retrieval: tf.Tensor,
         training: bool = False,
     ) -> tf.Tensor:
@@ -42,11 +45,13 @@ class MultiTaskHead(tf.keras.layers.Layer):
                 `[batch, events, dim]` and `history_mask` `[batch, events]`.
             items: candidate vectors `[batch, candidates, dim]`.
             quality: quality features as of the request `[batch, candidates, features]`.
+            signals: links to the request beyond vectors `[batch, candidates, channels]`.
             retrieval: two-tower scores `[batch, candidates]`.
             training: whether dropout is on.
         """
         count = tf.shape(items)[1]
         attended, closest = self._attend(items, state["history"], state["history_mask"])
+        direct = tf.concat([quality, signals], -1)
         features = tf.concat(
             [
                 items,
@@ -54,7 +59,7 @@ class MultiTaskHead(tf.keras.layers.Layer):
                 items * state["source"][:, None],
                 items * attended,
                 tf.repeat(self.context(state["context"])[:, None], count, 1),
-                quality,
+                direct,
                 retrieval[..., None],
                 closest[..., None],
                 tf.reduce_sum(items * state["source"][:, None], -1, keepdims=True),
@@ -70,7 +75,8 @@ class MultiTaskHead(tf.keras.layers.Layer):
         gate = tf.nn.softmax(tf.gather(self.gate, state["task"]))
         mixed = tf.reduce_sum(experts * gate[:, None, :, None], 2)
         scale = tf.gather(self.retrieval_scale, state["task"])
-        return self.heads(mixed) + retrieval[..., None] * scale[:, None]
+        plain = tf.matmul(direct, tf.gather(self.direct, state["task"]))
+        return self.heads(mixed) + plain + retrieval[..., None] * scale[:, None]
 
     def _attend(self, items: tf.Tensor, history: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return a history as each candidate sees it `[batch, candidates, dim]`, its closest likeness, at least 0."""

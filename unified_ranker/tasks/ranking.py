@@ -14,11 +14,20 @@ QualityLookup = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Quality features `[n, features]` of items `[n]` as of times `[n]` (seconds)."""
 
 
+class Linked(Protocol):
+    """What links requests and candidates beyond their vectors."""
+
+    def features(self, state: dict[str, tf.Tensor], candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
+        """Return the signals `[rows, candidates, channels]` as of `time` `[rows]`."""
+
+
 class Scorer(Protocol):
     """The part of the model that the objective trains."""
 
+    signals: Linked
+
     def rank(
-        self, state: dict[str, tf.Tensor], items: tf.Tensor, quality: tf.Tensor, training: bool
+        self, state: dict[str, tf.Tensor], items: tf.Tensor, quality: tf.Tensor, signals: tf.Tensor, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Score candidates."""
 
@@ -29,8 +38,9 @@ class Scorer(Protocol):
 class RankingObjective(tf.keras.layers.Layer):
     """Softmax over candidates of the head of the event that happened, and a calibration of every head.
 
-    Half of the candidates are drawn in proportion to what retrieval makes of them, so that the head trains on what it
-    is served; half uniformly, so that it keeps its place in the tail.
+    A third of the candidates are drawn in proportion to what retrieval makes of them and up to a third from what the
+    signals propose, so that the head trains on what it is served; the rest uniformly, so that it keeps its place in the
+    tail.
     """
 
     def __init__(self, config: Config, quality: QualityLookup) -> None:
@@ -40,16 +50,30 @@ class RankingObjective(tf.keras.layers.Layer):
         self.examples, self.candidates = training.ranking_examples, training.ranking_candidates
         self.temperature, self.features = training.temperature, len(config.towers.item.quality)
         self.quality = quality
+        self.balance, self.proposed = training.ranking_balance, (self.candidates - 1) // 3
 
     def choose(self, task: tf.Tensor) -> tf.Tensor:
-        """Draw the rows of a batch that train the head, at most the declared number, `[rows]`."""
-        return tf.random.shuffle(tf.range(tf.shape(task)[0]))[: self.examples]
+        """Draw the rows of a batch that train the head, at most the declared number, `[rows]`.
+
+        A task with n of the batch's examples is drawn in proportion to n to the power of 1 - balance (Gumbel top-k).
+        """
+        of_task = tf.math.unsorted_segment_sum(tf.ones_like(task, tf.float32), task, tf.reduce_max(task) + 1)
+        noise = -tf.math.log(-tf.math.log(tf.random.uniform(tf.shape(task), 1e-9, 1.0)))
+        keys = noise - self.balance * tf.math.log(tf.gather(of_task, task))
+        return tf.math.top_k(keys, tf.minimum(self.examples, tf.shape(task)[0])).indices
+
+    def draw_proposals(self, proposals: tf.Tensor) -> tf.Tensor:
+        """Draw from what the signals propose `[rows, n]` at most a third of the candidates, `[rows, m]`; -1 = none."""
+        count = min(self.proposed, proposals.shape[1])
+        keys = tf.where(proposals >= 0, tf.random.uniform(tf.shape(proposals)), -1.0)
+        return tf.gather(proposals, tf.math.top_k(keys, count).indices, batch_dims=1)
 
     def call(
         self,
         batch: dict[str, tf.Tensor],
         state: dict[str, tf.Tensor],
         cosines: tf.Tensor,
+        proposed: tf.Tensor,
         items: ItemVectors,
         model: Scorer,
         training: bool = False,
@@ -60,30 +84,38 @@ class RankingObjective(tf.keras.layers.Layer):
             batch: `item`, `task`, `head`, `timestamp` of the chosen examples, each `[rows]`.
             state: what the head takes (see `MultiTaskHead`).
             cosines: retrieval's view of the batch's items, `[rows, n]`; no gradient flows through the choice.
-            items: the batch's items.
+            proposed: item indices from the signals `[rows, m]`; -1 = none.
+            items: the batch's items, the proposed among them.
             model: scores candidates.
             training: whether dropout is on.
         """
         target, time = items.place(batch["item"])[:, None], batch["timestamp"][:, None]
         likely = tf.where(items.created[None] <= time, tf.stop_gradient(cosines), NOT_A_CANDIDATE)
-        others = self._candidates(likely)
-        existed = tf.gather(items.created, others) <= time
+        others = tf.concat([items.place(proposed), self._candidates(likely, proposed.shape[1])], 1)
+        there, others = others >= 0, tf.maximum(others, 0)
+        existed = there & (tf.gather(items.created, others) <= time)
         places = tf.concat([target, others], 1)
         allowed = tf.concat([tf.ones_like(target, tf.bool), (others != target) & existed], 1)
-        quality = self._quality(places if items.ids is None else tf.gather(items.ids, places), batch["timestamp"])
-        _, logits, _ = model.rank(state, tf.gather(items.vectors, places), quality, training=training)
+        ids = places if items.ids is None else tf.gather(items.ids, places)
+        quality = self._quality(ids, batch["timestamp"])
+        signals = model.signals.features(state, ids, batch["timestamp"])
+        _, logits, _ = model.rank(state, tf.gather(items.vectors, places), quality, signals, training=training)
         own = tf.gather(logits, batch["head"], axis=2, batch_dims=1)
         loss = softmax_over_candidates(own, tf.zeros_like(target[:, 0]), allowed)
         return loss + self._calibration(model, tf.stop_gradient(logits), batch, allowed)
 
-    def _candidates(self, cosines: tf.Tensor) -> tf.Tensor:
-        """Draw places `[rows, candidates - 1]`: half without replacement (Gumbel top-k), half uniformly with it."""
-        hard = (self.candidates - 1) // 2
+    def _candidates(self, cosines: tf.Tensor, proposed: int) -> tf.Tensor:
+        """Draw places `[rows, candidates - 1 - proposed]`.
+
+        Half of them are drawn without replacement (Gumbel top-k), the rest uniformly with it.
+        """
+        others = self.candidates - 1 - proposed
+        hard = others // 2
         shape = tf.shape(cosines)
         noise = -tf.math.log(-tf.math.log(tf.random.uniform(shape, 1e-9, 1.0)))
         # Twice the temperature flattens the draw from the few most likely items to those that retrieval returns.
         likely = tf.math.top_k(cosines / (2 * self.temperature) + noise, tf.minimum(hard, shape[1])).indices
-        uniform = tf.random.uniform([shape[0], self.candidates - 1 - hard], 0, shape[1], tf.int32)
+        uniform = tf.random.uniform([shape[0], others - hard], 0, shape[1], tf.int32)
         return tf.cast(tf.concat([likely, uniform], 1), tf.int64)
 
     def _quality(self, ids: tf.Tensor, times: tf.Tensor) -> tf.Tensor:

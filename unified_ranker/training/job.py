@@ -17,6 +17,7 @@ from unified_ranker.data.vocabulary import Vocabulary, build_vocabulary
 from unified_ranker.errors import UserError
 from unified_ranker.lookups import look_up_events, look_up_examples
 from unified_ranker.ranker import UnifiedRanker
+from unified_ranker.signals.signals import Signals
 from unified_ranker.tensorflow import tf
 from unified_ranker.training.callbacks import EpochCheckpoints, StopOnNaN
 
@@ -46,10 +47,11 @@ def build_model(
     """Build an untrained model over what is known before `fit_end` (seconds), seeded by the project."""
     if config.project.training.threads:
         tf.config.threading.set_intra_op_parallelism_threads(config.project.training.threads)
-    tf.keras.utils.set_random_seed(config.project.seed)
+    tf.keras.utils.set_random_seed(config.project.training_seed)
     vocabulary = vocabulary or build_vocabulary(prepared, config, fit_end)
     quality = quality_of(prepared, config, fit_end)
-    model = UnifiedRanker(config, vocabulary, build_catalogue(prepared, config, fit_end, quality), quality.gather)
+    catalogue = build_catalogue(prepared, config, fit_end, quality)
+    model = UnifiedRanker(config, vocabulary, catalogue, quality.gather, Signals(config, prepared, fit_end))
     return model, vocabulary, quality
 
 
@@ -67,6 +69,7 @@ def train(
     """
     fit_end = fit_end_of(prepared, config)
     examples = prepared.between(None, fit_end)
+    everything = len(examples)
     if tasks:
         examples = examples.take(np.isin(examples.task, tasks))
     if not len(examples):
@@ -75,7 +78,7 @@ def train(
             "Raise `split.train` in project.yaml, or bring a longer log."
         )
     model, vocabulary, quality = build_model(prepared, config, fit_end)
-    batches = make_batches(prepared, examples, model)
+    batches = make_batches(prepared, examples, model, everything)
     epochs = config.project.training.epochs
     steps = batches.steps
     model.compile(optimizer=optimizer_of(config, steps * epochs))
@@ -95,10 +98,19 @@ def train(
     return TrainedModel(model, vocabulary, quality, fit_end, saver.curves)
 
 
-def make_batches(prepared: Prepared, examples: Examples, model: UnifiedRanker) -> WindowBatches:
-    """Look `examples` up and cut them into windows; leaves the tokens of their queries with the model."""
-    looked_up, model.query_tokens = look_up_examples(prepared, examples, model)
-    return WindowBatches(prepared, examples, look_up_events(prepared, model), looked_up, model.config)
+def make_batches(
+    prepared: Prepared, examples: Examples, model: UnifiedRanker, everything: int | None = None
+) -> WindowBatches:
+    """Look `examples` up and cut them into windows; leaves the tokens of their queries with the model.
+
+    Where they are a part of `everything` in the fit window, batches hold as many fewer: a task alone gets the steps
+    that the joint model gets, each with this task's part of its batch.
+    """
+    looked_up, model.query_tokens, queries = look_up_examples(prepared, examples, model)
+    model.query_words = model.signals.words(tf.constant(queries, tf.string))
+    share = len(examples) / max(everything or len(examples), 1)
+    size = max(round(model.config.project.training.batch_examples * share), 8)
+    return WindowBatches(prepared, examples, look_up_events(prepared, model), looked_up, model.config, size)
 
 
 def make_weights(model: UnifiedRanker, batches: WindowBatches) -> None:

@@ -1,0 +1,146 @@
+"""The lexical signal: BM25 of the query over titles, as numbers for the ranker and as a source of candidates."""
+
+import numpy as np
+
+from unified_ranker.config import Lexical
+from unified_ranker.signals.bm25 import inverse_frequency, title_scores
+from unified_ranker.signals.match import SignalRequest
+from unified_ranker.signals.text import split_words
+from unified_ranker.tensorflow import tf
+
+SCALE = 0.1
+"""BM25 runs to some tens; what enters the ranker should be about 1."""
+
+
+class LexicalSignal(tf.keras.layers.Layer):
+    """Three channels: BM25 (scaled), the share of the query that the title holds, the share of the title that is asked.
+
+    Shares are weighed by inverse document frequency. What words are rare comes from the titles that existed at the end
+    of the fit window. Stock TensorFlow ops only.
+    """
+
+    channels = 3
+
+    def __init__(self, config: Lexical, titles: np.ndarray, known: np.ndarray) -> None:
+        """Index `titles` `[items]`; `known` `[items]` marks those whose words decide what is rare."""
+        super().__init__(name="lexical")
+        self.config = config
+        words = split_words(tf.constant(titles, tf.string), config.max_words)
+        vocabulary, ids = np.unique(words.flat_values.numpy(), return_inverse=True)
+        of_title = words.value_rowids().numpy()
+        texts: list[list[str]] = [[] for _ in titles]
+        for row, word in zip(of_title.tolist(), ids.tolist(), strict=True):
+            texts[row].append(str(word))
+        scores, numbers = title_scores(texts, known)
+        self.vocabulary = self._constant("vocabulary", _at_least_one(vocabulary, np.iinfo(np.int64).max))
+        names = np.array([numbers[str(n)] for n in range(len(vocabulary))], np.int64)
+        by_word = scores[names] if len(names) else scores
+        found = np.zeros(max(len(vocabulary), 1))
+        pairs = np.unique(np.stack([ids, of_title]), axis=1)
+        np.add.at(found, pairs[0], known[pairs[1]])
+        idf = inverse_frequency(found, int(known.sum())).astype(np.float32)
+        self.idf = self._constant("idf", idf)
+        self._index_titles(by_word, len(titles), idf)
+        self._index_words(by_word)
+
+    def words(self, text: tf.Tensor) -> tf.Tensor:
+        """Return the ids of the known words of strings `[n]`, each once, `[n, max_words]`; -1 elsewhere."""
+        hashes = split_words(text, self.config.max_words)
+        place = tf.searchsorted(self.vocabulary, hashes.flat_values, out_type=tf.int64)
+        place = tf.minimum(place, tf.shape(self.vocabulary, tf.int64)[0] - 1)
+        known = tf.gather(self.vocabulary, place) == hashes.flat_values
+        ids = hashes.with_flat_values(tf.where(known, place, -1))
+        padded = ids.to_tensor(default_value=-1, shape=[None, self.config.max_words])
+        order = tf.range(self.config.max_words)
+        again = (padded[:, :, None] == padded[:, None, :]) & (order[:, None] > order[None])
+        return tf.where(tf.reduce_any(again, 2), tf.constant(-1, tf.int64), padded)
+
+    def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
+        """See `Signal.features`; titles do not change with time."""
+        del time
+        rows = tf.where(candidates < 0, tf.shape(self.title_words, tf.int64)[0] - 1, candidates)
+        title, weight = tf.gather(self.title_words, rows), tf.gather(self.title_weights, rows)
+        asked = request.words[:, None, :, None]
+        same = tf.cast((title[:, :, None, :] == asked) & (asked >= 0), tf.float32)
+        score = tf.reduce_sum(same * weight[:, :, None, :], [2, 3])
+        importance = self._importance(request.words)
+        held = tf.reduce_sum(tf.reduce_max(same, 3) * importance[:, None], 2)
+        asked_for = tf.reduce_sum(importance, 1, keepdims=True)
+        return tf.stack(
+            [
+                SCALE * score,
+                tf.math.divide_no_nan(held, asked_for),
+                tf.math.divide_no_nan(held, tf.gather(self.title_importance, rows)),
+            ],
+            -1,
+        )
+
+    def proposals(self, request: SignalRequest) -> tf.Tensor:
+        """See `Signal.proposals`: the titles with the highest BM25, as far as the postings reach."""
+        if not self.config.candidates:
+            return tf.zeros([tf.shape(request.words)[0], 0], tf.int64)
+        batch = tf.shape(request.words, tf.int64)[0]
+        words = tf.reshape(request.words, [-1])
+        last = tf.shape(self.starts, tf.int64)[0] - 2
+        rows = tf.where(words < 0, last, words)
+        begin, end = tf.gather(self.starts, rows), tf.gather(self.starts, rows + 1)
+        places = tf.ragged.range(begin, end)
+        owner = places.value_rowids() // request.words.shape[1]
+        items = tf.shape(self.title_words, tf.int64)[0]
+        keys = owner * items + tf.gather(self.posting_items, places.flat_values)
+        pairs, number = tf.unique(keys, tf.int64)
+        totals = tf.math.unsorted_segment_sum(
+            tf.gather(self.posting_weights, places.flat_values), number, tf.shape(pairs, tf.int64)[0]
+        )
+        # `unique` keeps first occurrences in order, and owners ascend: rows stay together.
+        found = tf.RaggedTensor.from_value_rowids(pairs % items, pairs // items, batch)
+        width = tf.maximum(found.bounding_shape(1), self.config.candidates)
+        items_of = found.to_tensor(-1, shape=[None, None])
+        items_of = tf.pad(items_of, [[0, 0], [0, width - tf.shape(items_of, tf.int64)[1]]], constant_values=-1)
+        totals = found.with_flat_values(totals).to_tensor(-1.0)
+        totals = tf.pad(totals, [[0, 0], [0, width - tf.shape(totals, tf.int64)[1]]], constant_values=-1.0)
+        best = tf.math.top_k(totals, self.config.candidates).indices
+        return tf.gather(items_of, best, batch_dims=1)
+
+    def _importance(self, words: tf.Tensor) -> tf.Tensor:
+        return tf.gather(self.idf, tf.maximum(words, 0)) * tf.cast(words >= 0, tf.float32)
+
+    def _index_titles(self, by_word: object, items: int, idf: np.ndarray) -> None:
+        """Store the words of each title with their BM25, `[items + 1, words]`; the last row is of no title."""
+        table = by_word.T.tocsr()  # type: ignore[attr-defined]
+        lengths = np.diff(table.indptr) if items else np.zeros(0, np.int64)
+        width = max(int(lengths.max(initial=0)), 1)
+        words = np.full((items + 1, width), -1, np.int64)
+        weights = np.zeros((items + 1, width), np.float32)
+        rows = np.repeat(np.arange(items), lengths)
+        columns = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        words[rows, columns], weights[rows, columns] = table.indices, table.data
+        self.title_words = self._constant("title_words", words)
+        self.title_weights = self._constant("title_weights", weights)
+        importance = np.where(words >= 0, idf[np.maximum(words, 0)], 0).sum(1).astype(np.float32)
+        self.title_importance = self._constant("title_importance", importance)
+
+    def _index_words(self, by_word: object) -> None:
+        """Store for each word the titles where it weighs most, at most `postings`; the last word is none."""
+        table = by_word.tocsr()  # type: ignore[attr-defined]
+        word = np.repeat(np.arange(table.shape[0]), np.diff(table.indptr))
+        order = np.lexsort((table.indices, -table.data, word))
+        rank = np.arange(len(word)) - table.indptr[word]
+        kept = order[rank < self.config.postings]
+        counts = np.minimum(np.diff(table.indptr), self.config.postings)
+        # One empty list behind, for what is no word.
+        starts = np.concatenate([[0], np.cumsum(counts), [counts.sum()]]).astype(np.int64)
+        self.starts = self._constant("starts", starts)
+        self.posting_items = self._constant("posting_items", _at_least_one(table.indices[kept].astype(np.int64), 0))
+        self.posting_weights = self._constant(
+            "posting_weights", _at_least_one(table.data[kept].astype(np.float32), 0.0)
+        )
+
+    def _constant(self, name: str, value: np.ndarray) -> tf.Variable:
+        return self.add_weight(
+            name, value.shape, dtype=value.dtype, initializer=lambda *_, **__: tf.constant(value), trainable=False
+        )
+
+
+def _at_least_one(values: np.ndarray, blank: float) -> np.ndarray:
+    return values if len(values) else np.array([blank], values.dtype)

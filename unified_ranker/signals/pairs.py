@@ -1,0 +1,108 @@
+"""Ordered pairs of items with the times at which they were seen: counts as of any moment, and tables for serving."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unified_ranker.data.examples import MISSING, Examples, Floats, Histories, Ints, TimeIndex
+
+
+class PairsAsOf:
+    """How often item `b` came after item `a`, strictly before a time.
+
+    Args:
+        first: item indices `[n]`.
+        second: item indices `[n]`; pairs of an item with itself are left out.
+        time: seconds `[n]`, when the pair became known.
+        items: the number of items in the catalogue.
+    """
+
+    def __init__(self, first: Ints, second: Ints, time: Ints, items: int) -> None:
+        kept = (first != MISSING) & (second != MISSING) & (first != second)
+        first, second, time = first[kept], second[kept], time[kept]
+        self.items = items
+        key = first * items + second
+        order = np.lexsort((time, key))
+        self.keys, starts = np.unique(key[order], return_index=True)
+        self._of_pair = TimeIndex(np.append(starts, len(key)).astype(np.int64), time[order])
+        order = np.lexsort((time, first))
+        self._starts = np.searchsorted(first[order], np.arange(items + 1)).astype(np.int64)
+        self._of_first = TimeIndex(self._starts, time[order])
+
+    def count(self, first: Ints, second: Ints, time: Ints) -> Ints:
+        """Return the counts of pairs `first` `[n]`, `second` `[n]` before `time` `[n]`; 0 where one is `MISSING`."""
+        if not len(self.keys):
+            return np.zeros(len(first), np.int64)
+        key = first * self.items + second
+        place = np.minimum(np.searchsorted(self.keys, key), len(self.keys) - 1)
+        found = (self.keys[place] == key) & (first != MISSING) & (second != MISSING)
+        return np.where(found, self._of_pair.end(place, time) - self._of_pair.offsets[place], 0)
+
+    def total(self, first: Ints, time: Ints) -> Ints:
+        """Return how many pairs begin with `first` `[n]` before `time` `[n]`; 0 for `MISSING`."""
+        place = np.maximum(first, 0)
+        return np.where(first == MISSING, 0, self._of_first.end(place, time) - self._starts[place])
+
+
+@dataclass(frozen=True)
+class PairTable:
+    """The strongest partners of each item at one moment, padded by `MISSING`; the last row is that of no item.
+
+    Attributes:
+        partners: item indices `[items + 1, neighbours]`, the strongest first.
+        forward: how often the partner came after the item, `[items + 1, neighbours]`.
+        backward: how often it was the other way round, `[items + 1, neighbours]`.
+        total: how many pairs begin with the item, `[items + 1]`.
+    """
+
+    partners: Ints
+    forward: Floats
+    backward: Floats
+    total: Floats
+
+
+BACKWARD = 0.25
+"""What a pair in the other direction counts when partners are chosen; as in the baseline of co-occurrence."""
+
+
+def pair_table(pairs: PairsAsOf, time: int, neighbours: int) -> PairTable:
+    """Tabulate the counts strictly before `time` (seconds), for the `neighbours` strongest partners of each item."""
+    items = pairs.items
+    moment = np.full(len(pairs.keys), time)
+    first, second = np.divmod(pairs.keys, items)
+    forward = pairs.count(first, second, moment)
+    # Every pair in both directions, so that a partner is found from either end.
+    keys = np.unique(np.concatenate([pairs.keys, second * items + first])[np.tile(forward > 0, 2)])
+    first, second = np.divmod(keys, items)
+    moment = np.full(len(keys), time)
+    ahead, behind = pairs.count(first, second, moment), pairs.count(second, first, moment)
+    order = np.lexsort((second, -(ahead + BACKWARD * behind), first))
+    first, second, ahead, behind = first[order], second[order], ahead[order], behind[order]
+    starts = np.searchsorted(first, np.arange(items + 1))
+    rank = np.arange(len(first)) - starts[first]
+    kept = rank < neighbours
+    width = max(int(rank[kept].max(initial=0)) + 1, 1)
+    partners = np.full((items + 1, width), MISSING, np.int64)
+    counts = np.zeros((2, items + 1, width), np.float32)
+    place = first[kept], rank[kept]
+    partners[place], counts[0][place], counts[1][place] = second[kept], ahead[kept], behind[kept]
+    total = pairs.total(np.append(np.arange(items), MISSING), np.full(items + 1, time)).astype(np.float32)
+    return PairTable(partners, counts[0], counts[1], total)
+
+
+def source_pairs(examples: Examples, items: int) -> PairsAsOf:
+    """Pair each positive with the source item that it was chosen from."""
+    return PairsAsOf(examples.source_item, examples.item, examples.timestamp, items)
+
+
+def successions(histories: Histories, window: int, items: int) -> PairsAsOf:
+    """Pair each event's item with those of its user's `window` events before."""
+    events = len(histories.item)
+    user = np.repeat(np.arange(len(histories.offsets) - 1), np.diff(histories.offsets))
+    parts = []
+    for step in range(1, window + 1):
+        later = np.arange(step, events)
+        later = later[user[later] == user[later - step]] if events > step else later[:0]
+        parts.append((histories.item[later - step], histories.item[later], histories.timestamp[later]))
+    first, second, time = (np.concatenate([part[n] for part in parts]) for n in range(3))
+    return PairsAsOf(first, second, time, items)

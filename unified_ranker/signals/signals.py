@@ -1,0 +1,77 @@
+"""All declared signals of a project, as one."""
+
+import numpy as np
+
+from unified_ranker.config import Config, Lexical, SourcePairs
+from unified_ranker.data.prepared import Prepared
+from unified_ranker.signals.item_pairs import SourceSignal, SuccessionSignal
+from unified_ranker.signals.lexical import LexicalSignal
+from unified_ranker.signals.match import Signal, SignalRequest
+from unified_ranker.signals.pairs import source_pairs, successions
+from unified_ranker.tensorflow import tf
+
+
+class Signals(tf.keras.layers.Layer):
+    """The signals of towers/ranker.yaml, side by side.
+
+    Args:
+        config: the declarations.
+        prepared: the log that pairs are counted in.
+        end: the end of the fit window (seconds): what serving knows.
+    """
+
+    def __init__(self, config: Config, prepared: Prepared, end: int) -> None:
+        super().__init__(name="signals")
+        self.parts: list[Signal] = []
+        self.lexical: LexicalSignal | None = None
+        self.recent = 1
+        items = len(prepared.items)
+        for declared in config.towers.ranker.signals:
+            if isinstance(declared, Lexical):
+                titles = prepared.items["title"].fillna("").to_numpy(object)
+                self.lexical = LexicalSignal(declared, titles, prepared.created_at < end)
+                self.parts.append(self.lexical)
+            elif isinstance(declared, SourcePairs):
+                pairs = source_pairs(prepared.examples, items)
+                self.parts.append(SourceSignal(pairs, end, declared.neighbours, declared.candidates, "source_pairs"))
+            else:
+                pairs = successions(prepared.histories, declared.window, items)
+                self.recent = max(self.recent, declared.window)
+                self.parts.append(
+                    SuccessionSignal(
+                        pairs, end, declared.neighbours, declared.candidates, declared.window, "successions"
+                    )
+                )
+        self.channels = sum(part.channels for part in self.parts)
+
+    def words(self, text: tf.Tensor) -> tf.Tensor:
+        """Return the word ids of queries `[n]` that the lexical signal compares, `[n, words]`."""
+        if self.lexical is None:
+            return tf.fill([tf.shape(text)[0], 1], np.int64(-1))
+        return self.lexical.words(text)
+
+    def features(self, state: dict[str, tf.Tensor], candidates: tf.Tensor, time: tf.Tensor | None = None) -> tf.Tensor:
+        """Return `[batch, candidates, channels]` (see `Signal.features`); `state` holds the columns of `request_of`."""
+        if not self.parts:
+            return tf.zeros([tf.shape(candidates)[0], tf.shape(candidates)[1], 0])
+        request = request_of(state)
+        return tf.concat([part.features(request, candidates, time) for part in self.parts], -1)
+
+    def proposals(self, state: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Return the items that the signals would have ranked, `[batch, n]`; -1 where there are fewer, some twice."""
+        if not self.parts:
+            return tf.zeros([tf.shape(state["source_item"])[0], 0], tf.int64)
+        request = request_of(state)
+        return tf.concat([part.proposals(request) for part in self.parts], 1)
+
+
+def request_of(state: dict[str, tf.Tensor]) -> SignalRequest:
+    """Pick what the signals read of a request's state."""
+    return SignalRequest(words=state["words"], source=state["source_item"], recent=state["recent"])
+
+
+def recent_items(items: tf.Tensor, length: tf.Tensor, count: int) -> tf.Tensor:
+    """Return the last `count` of the first `length` `[batch]` of `items` `[batch, n]`, newest first; -1 where none."""
+    place = length[:, None] - 1 - tf.range(count, dtype=length.dtype)[None]
+    found = tf.gather(items, tf.maximum(place, 0), batch_dims=1)
+    return tf.where(place >= 0, found, tf.constant(-1, items.dtype))
