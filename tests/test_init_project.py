@@ -128,6 +128,18 @@ def test_quality_counts_and_ages(shop_project):
     assert config.tasks["home_feed"].quality_weights == {}
 
 
+def test_signals_are_those_that_requests_have(shop_project):
+    config, directory = shop_project
+    assert [s.type for s in config.towers.ranker.signals] == ["lexical", "source_pairs", "successions"]
+    assert "titles: more_like_this, search" in comment_above(directory, "towers/ranker.yaml", "type: lexical")
+
+
+def test_a_feed_alone_has_no_words_and_no_source(tmp_path):
+    events, items, _ = shop()
+    config, _ = new_project(tmp_path, events[events["task"] == "home_feed"], items)
+    assert [s.type for s in config.towers.ranker.signals] == ["successions"]
+
+
 def test_young_items_are_looked_for_first(tmp_path):
     events, items, _ = shop()
     items["created_at"] = [START + timedelta(days=DAYS * i / ITEMS) for i in range(ITEMS)]

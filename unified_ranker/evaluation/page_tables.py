@@ -36,7 +36,7 @@ def main_table(task: TaskEvaluation) -> str:
         css = f"{row.kind}{' first-baseline' if starts else ''}"
         lines.append(f'<tr class="{css}"><th scope="row">{escape(row.scorer)}</th>{cells}</tr>')
     caption = f"{overall.requests:,} requests; below each number its 95 % bootstrap interval"
-    return _table(f'<th scope="col">scorer</th>{_METRIC_HEADS}', lines, caption)
+    return html_table(f'<th scope="col">scorer</th>{_METRIC_HEADS}', lines, caption)
 
 
 def comparison_table(tasks: Sequence[TaskEvaluation]) -> str:
@@ -49,7 +49,7 @@ def comparison_table(tasks: Sequence[TaskEvaluation]) -> str:
             title = f"{escape(task.task)}<small>{escape(model)}</small>"
             lines.append(f'<tr><th scope="row">{title}</th>{cells}</tr>')
     caption = "model minus best baseline, with the 95 % interval of the paired difference"
-    return _table(f'<th scope="col">task and model</th>{_METRIC_HEADS}', lines, caption)
+    return html_table(f'<th scope="col">task and model</th>{_METRIC_HEADS}', lines, caption)
 
 
 def breakdown(task: TaskEvaluation, dimension: str) -> str:
@@ -81,7 +81,7 @@ def stages_table(stages: Sequence[Stage]) -> str:
     total = sum(s.seconds for s in stages)
     lines.append(f'<tr><th scope="row"><strong>all</strong></th><td>{total:,.1f} s</td><td></td><td></td></tr>')
     head = '<th scope="col">stage</th><th scope="col">time</th><th></th><th scope="col">peak memory</th>'
-    return _table(head, lines, "")
+    return html_table(head, lines, "")
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
@@ -100,7 +100,7 @@ def _breakdown_table(slices: Sequence[Slice], scorers: Sequence[str], metric: st
         lines.append(f'<tr><th scope="row">{escape(part.name)}</th><td>{part.requests:,}</td>{cells}</tr>')
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in scorers)
     head = f'<th scope="col">slice</th><th scope="col">requests</th>{heads}'
-    return _table(head, lines, METRIC_TITLES[metric])
+    return html_table(head, lines, METRIC_TITLES[metric])
 
 
 def _cell(found: Interval, best: float, below: bool) -> str:
@@ -124,7 +124,8 @@ def _signed(value: float) -> str:
     return f"{value:+.4f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _table(head: str, lines: Sequence[str], caption: str) -> str:
+def html_table(head: str, lines: Sequence[str], caption: str) -> str:
+    """Return a table from the cells of its head and its rows, which must be HTML already."""
     title = f'<p class="caption">{escape(caption)}</p>' if caption else ""
     rows = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
     return f'{title}<div class="scroll"><table>{rows}</table></div>'

@@ -108,7 +108,25 @@ def ranker_page(facts: Facts, heads: int) -> str:
     page.put("experts", experts)
     page.put("cross_layers", 1)
     page.put("dropout", 0.1)
+    _signals(page, facts)
     return page.text()
+
+
+def _signals(page: YamlPage, facts: Facts) -> None:
+    """Write what links a request to a candidate beyond their vectors, by what requests have."""
+    surfaces = facts.events.surfaces
+    asked = [s.task for s in surfaces if s.query_share > 0 or (s.kind == "more_like_this" and facts.titles)]
+    sources = [s.task for s in surfaces if s.source_share > 0]
+    page.note("What links a request to a candidate beyond their vectors; each also proposes candidates.")
+    page.begin("signals")
+    if facts.titles and asked:
+        page.note(f"BM25 of the query, or of the source's title, over titles: {', '.join(asked)}.", 2)
+        page.item({"type": "lexical"})
+    if sources:
+        page.note(f"What was chosen from the source item before: {', '.join(sources)}.", 2)
+        page.item({"type": "source_pairs"})
+    page.note("What followed the user's last items before.", 2)
+    page.item({"type": "successions"})
 
 
 def history_length(earlier: float) -> int:

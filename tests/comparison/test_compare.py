@@ -1,0 +1,70 @@
+"""`unified-ranker compare`, from the command line, on a small project."""
+
+import json
+import re
+
+import pytest
+from small_project import cli, write_project
+
+pytestmark = pytest.mark.xdist_group("small_project")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return write_project(tmp_path_factory.mktemp("compare"))
+
+
+@pytest.fixture(scope="module")
+def first(project):
+    return cli("compare", "--project", project, "--seeds", 1, "--runs", "joint,alone", "--json")
+
+
+def test_it_compares_joint_specialists_and_baselines(first):
+    found = json.loads(first.stdout)
+    for task in found["tasks"]:
+        kinds = {line["name"]: line["kind"] for line in task["lines"]}
+        assert kinds["joint model"] == "joint"
+        assert kinds["alone"] == "alone"
+        assert kinds["popularity"] == "baseline"
+        worse = task["verdict"]["specialist"]["value"] < 0.99 or task["verdict"]["over_baseline"]["value"] < 1
+        assert first.exit_code == 1 or not worse
+    assert {t["task"] for t in found["tasks"]} == {"search", "more_like_this", "home_feed"}
+    assert len(found["costs"]) == 1 + 1 + 3
+    assert all(cost["peak_memory_mib"] > 50 for cost in found["costs"])
+
+
+def test_the_page_needs_nothing_else(first, project):
+    page = (project / "comparison/comparison.html").read_text()
+    assert first.exit_code == ("The joint model misses its promise" in page)
+    assert "http" not in page.replace("http://www.w3.org", "")
+    for text in ("joint ÷ alone", "popularity divergence", "Time and memory"):
+        assert text in page
+
+
+def test_what_is_done_is_kept(first, project):
+    again = cli("compare", "--project", project, "--seeds", 1, "--runs", "joint,alone")
+    assert again.output.count("kept from before") == 5
+    assert again.exit_code == first.exit_code
+    changed = project / ".unified_ranker/comparison/joint-7/stamp.json"
+    before = changed.stat().st_mtime_ns
+    more = cli(
+        "compare", "--project", project, "--seeds", 1, "--runs", "joint",
+        "--set", "project.training.learning_rate=0.001",
+    )  # fmt: skip
+    assert more.output.count("kept from before") == 1, "the baselines learn nothing from it"
+    assert changed.stat().st_mtime_ns != before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--runs", "joint,allone"), "unknown kind of run `allone`.* Did you mean `alone`"),
+        (("--runs", "alone"), "must have `joint`"),
+        (("--variant", "hot"), "NAME:path=value"),
+        (("--runs", "joint", "--variant", "hot:project.training.epoch=3"), "epoch"),
+    ],
+)
+def test_bad_arguments(project, arguments, words):
+    failed = cli("compare", "--project", project, *arguments)
+    assert failed.exit_code == 2
+    assert re.search(words, failed.output)

@@ -1,0 +1,96 @@
+"""From ranks to ratios and verdicts."""
+
+import numpy as np
+import pytest
+
+from unified_ranker.comparison.plan import Run
+from unified_ranker.comparison.running import Result
+from unified_ranker.comparison.summary import compare_task, inverse
+from unified_ranker.comparison.transfer import transfers
+from unified_ranker.data.examples import MISSING
+from unified_ranker.evaluation.metrics import Interval
+
+RNG = np.random.default_rng(4)
+REQUESTS = 400
+
+
+def result(name, kind, seed, **ranks):
+    found = {"feed": {scorer.replace("_", " "): np.asarray(r, float) for scorer, r in ranks.items()}}
+    return Result(Run(name, kind, seed), found, 1.0, 2.0, 3, {})
+
+
+def ranks(hits):
+    """Ranks of which the first `hits` are 1 and the others infinite: NDCG@10 = hits / REQUESTS."""
+    return np.where(np.arange(REQUESTS) < hits, 1.0, np.inf)
+
+
+def compared(joint=(200, 220), alone=(200, 210), baseline=100):
+    results = [result("baselines", "variant", 0, EASE=ranks(baseline), kNN=ranks(baseline // 2))]
+    results += [result("joint", "joint", n, joint_model=ranks(hits)) for n, hits in enumerate(joint)]
+    results += [result("feed alone", "alone", n, joint_model=ranks(hits)) for n, hits in enumerate(alone)]
+    results += [result("no crosses", "ablation", 0, joint_model=ranks(190))]
+    return compare_task("feed", results, 200, 1)
+
+
+def test_means_over_seeds_and_their_spread():
+    lines = {line.name: line for line in compared().lines}
+    joint = lines["joint model"]
+    assert joint.seeds == 2
+    assert joint.metrics["ndcg@10"].value == pytest.approx(210 / REQUESTS)
+    assert joint.spread == pytest.approx((200 / REQUESTS, 220 / REQUESTS))
+    assert joint.ratio == Interval(1, 1, 1)
+
+
+def test_ratios_are_paired_and_of_the_same_seeds():
+    found = compared()
+    lines = {line.name: line for line in found.lines}
+    # One seed of the ablation stands against that seed of the joint model.
+    assert lines["no crosses"].ratio.value == pytest.approx(190 / 200)
+    assert lines["alone"].ratio.value == pytest.approx(205 / 210)
+    assert found.verdict.specialist.value == pytest.approx(210 / 205)
+    assert found.verdict.baseline == "EASE"
+    assert found.verdict.over_baseline.value == pytest.approx(2.1)
+    # Paired: what both get right moves both.
+    ratio = lines["no crosses"].ratio
+    assert 0.9 < ratio.low < 0.95 < ratio.high < 1
+
+
+@pytest.mark.parametrize(
+    ("numbers", "worse"),
+    [
+        ({}, False),
+        ({"joint": (200,), "alone": (201,)}, False),
+        ({"joint": (200,), "alone": (210,)}, True),
+        ({"baseline": 300}, True),
+    ],
+)
+def test_the_verdict(numbers, worse):
+    assert compared(**numbers).verdict.worse is worse
+
+
+def test_a_task_without_requests_has_no_comparison():
+    assert compare_task("feed", [result("joint", "joint", 0, joint_model=[])], 10, 1) is None
+    assert compare_task("other", [result("joint", "joint", 0, joint_model=[1.0])], 10, 1) is None
+
+
+def test_inverse_turns_the_interval():
+    assert inverse(Interval(0.5, 0.4, 1.0)) == Interval(2.0, 1.0, 2.5)
+    assert inverse(Interval(0.0, 0.0, 1.0)).value == float("inf")
+
+
+class Past:
+    task = np.array(["a", "a", "a", "b", "b", "c", "c"], object)
+    item = np.array([0, 0, 1, 0, 2, 3, MISSING])
+
+
+def test_transfer_between_tasks():
+    found = {(t.task, t.other): t for t in transfers(Past, ["a", "b", "c", "d"], 5)}
+    assert set(found) == {(x, y) for x in "abc" for y in "abc" if x != y}
+    assert (found["a", "b"].items, found["a", "b"].positives) == pytest.approx((0.5, 2 / 3))
+    assert (found["b", "a"].items, found["b", "a"].positives) == pytest.approx((0.5, 0.5))
+    assert found["a", "c"].divergence == pytest.approx(1)
+    assert found["a", "c"].items == 0
+    p, q = np.array([2, 1, 0]) / 3, np.array([1, 0, 1]) / 2
+    m = (p + q) / 2
+    expected = sum(x * np.log2(x / y) for x, y in [*zip(p, m, strict=True), *zip(q, m, strict=True)] if x) / 2
+    assert found["a", "b"].divergence == found["b", "a"].divergence == pytest.approx(expected)

@@ -1,0 +1,48 @@
+"""Model quality: `compare`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unified_ranker.cli.app import app
+from unified_ranker.cli.options import JsonOption, ProjectOption, SetOption
+from unified_ranker.errors import UserError, unknown_name
+
+KINDS = ("joint", "alone", "ablation")
+
+
+@app.command()
+def compare(
+    project: ProjectOption = Path("."),
+    overrides: SetOption = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of the joint model and of each task alone.")] = 3,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(help="One more model: NAME:path=value[;path=value …]. May be repeated."),
+    ] = None,
+    runs: Annotated[str, typer.Option(help="Which models: joint, alone, ablation; with commas.")] = ",".join(KINDS),
+    output: Annotated[
+        Path | None, typer.Option(help="Where the report goes; by default comparison/ of the project.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the joint model with specialists, ablations and baselines, and write a report.
+
+    Runs that are done are kept: an interrupted comparison goes on where it was. Exit code 1 says that the joint
+    model is below a specialist or a baseline.
+
+    Example: `unified-ranker compare --project examples/travel --seeds 3`
+
+    Example: `unified-ranker compare --runs joint --variant "hot:project.training.temperature=0.1"`
+    """
+    from unified_ranker.commands.compare import compare_project
+
+    kinds = [name.strip() for name in runs.split(",") if name.strip()]
+    for kind in kinds:
+        if kind not in KINDS:
+            raise unknown_name("kind of run", kind, KINDS)
+    if "joint" not in kinds:
+        raise UserError(f"`--runs` must have `joint`: all others are compared with it. Received: `{runs}`. Add it.")
+    if not compare_project(project, list(overrides or []), seeds, list(variant or []), kinds, output, as_json):
+        raise typer.Exit(1)

@@ -1,0 +1,63 @@
+"""What `compare` does and prints."""
+
+import json
+from pathlib import Path
+
+from rich.table import Table
+
+from unified_ranker.commands.stages import NOTES, OUT
+from unified_ranker.comparison.plan import Run, plan
+from unified_ranker.comparison.report import JSON, summarise, write
+from unified_ranker.comparison.running import run_all
+from unified_ranker.comparison.summary import Comparison
+from unified_ranker.declarations.loading import load_config
+from unified_ranker.evaluation.metrics import METRICS
+from unified_ranker.pipeline.stages import Pipeline
+from unified_ranker.pipeline.workspace import Workspace
+
+
+def compare_project(
+    project: Path, overrides: list[str], seeds: int, variants: list[str], kinds: list[str], output: Path | None,
+    as_json: bool,
+) -> bool:  # fmt: skip
+    """Compare the models of a project; returns whether the joint model keeps its promise on every task."""
+    project = project.resolve()
+    config = load_config(project, overrides)
+    runs = plan(config, seeds, variants, kinds)
+    for run in runs:
+        # Before anything is trained: what the last run declares can be wrong, too.
+        load_config(project, [*overrides, *run.settings])
+    total = len(runs) + 1
+    done = 0
+
+    def announce(run: Run, kept: bool, seconds: float) -> None:
+        nonlocal done
+        done += 1
+        what = "kept from before" if kept else f"{seconds:.0f} s"
+        NOTES.print(f"{done} of {total}  {run.name}, seed {run.seed}: {what}", markup=False)
+
+    results = run_all(project, overrides, runs, not as_json, announce)
+    prepared = Pipeline(Workspace(project, config), (), False).prepared
+    found = summarise(results, prepared, config)
+    page = write(found, output or project / "comparison")
+    if as_json:
+        print(json.dumps(json.loads((page.parent / JSON).read_text(encoding="utf-8"))))  # noqa: T201
+    else:
+        _print(found)
+        OUT.print(f"\nreport:  {page}", markup=False)
+    return not any(task.verdict.worse for task in found.tasks)
+
+
+def _print(found: Comparison) -> None:
+    for task in found.tasks:
+        table = Table(title=f"{task.task} ({task.requests:,} requests, {found.part} slice)", title_justify="left")
+        for name in ("model", "seeds", *METRICS, "÷ joint"):
+            table.add_column(name, justify="left" if name == "model" else "right")
+        for line in task.lines:
+            numbers = [f"{line.metrics[m].value:.3f}" for m in METRICS]
+            ratio = f"{line.ratio.value:.3f} ({line.ratio.low:.2f} to {line.ratio.high:.2f})"
+            table.add_row(line.name, str(line.seeds), *numbers, ratio)
+        OUT.print(table)
+        verdict = task.verdict
+        if verdict.specialist is not None:
+            OUT.print(f"joint ÷ alone: {verdict.specialist.value:.3f}", style="red" if verdict.worse else "green")

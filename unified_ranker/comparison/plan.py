@@ -1,0 +1,104 @@
+"""Which models a comparison trains: the joint one, each task alone, ablations, variants."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import yaml
+
+from unified_ranker.config import Config
+from unified_ranker.errors import UserError
+
+Kind = Literal["joint", "alone", "ablation", "variant"]
+
+ABLATIONS = ("no task id", "no imputation", "no crosses", "no personalisation", "no signals")
+"""The first four are those of UniCoRn (arXiv 2408.10394, section 3)."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model: what it is called, the seed of its training, the tasks that it learns, what it declares otherwise."""
+
+    name: str
+    kind: Kind
+    seed: int
+    tasks: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def directory(self) -> str:
+        """Name of the directory that holds its results."""
+        return f"{self.name.replace(' ', '-').replace('/', '-')}-{self.seed}"
+
+    @property
+    def settings(self) -> list[str]:
+        """Its declarations as `path=value`."""
+        return [*self.overrides, f"project.training.seed={self.seed}"]
+
+
+def plan(
+    config: Config, seeds: int, variants: Sequence[str] = (), kinds: Sequence[str] = ("joint", "alone", "ablation")
+) -> list[Run]:
+    """List the runs: joint and each task alone for every seed, ablations and variants for the first.
+
+    Args:
+        config: the project.
+        seeds: how many seeds, from the project's own on.
+        variants: `NAME:path=value[;path=value …]` each: a model that differs in these declarations.
+        kinds: which kinds of run; variants are always in.
+
+    Raises:
+        UserError: a variant is no such text, or two have one name.
+    """
+    numbers = range(config.project.training_seed, config.project.training_seed + seeds)
+    first = numbers[0]
+    runs = [Run("joint", "joint", seed) for seed in numbers] if "joint" in kinds else []
+    if "alone" in kinds and len(config.tasks) > 1:
+        runs += [Run(f"{task} alone", "alone", seed, (task,)) for seed in numbers for task in config.tasks]
+    if "ablation" in kinds:
+        for name in ABLATIONS:
+            overrides = ablation(name, config)
+            if overrides:
+                runs.append(Run(name, "ablation", first, (), overrides))
+    runs += [_variant(text, first) for text in variants]
+    names = [run.directory for run in runs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(f"`--variant` must have a name of its own. Received {', '.join(twice)} twice. Rename one.")
+    return runs
+
+
+def ablation(name: str, config: Config) -> tuple[str, ...]:
+    """Return what an ablation declares; nothing where the project has none of what it would take away."""
+    towers = config.towers
+    if name == "no task id":
+        fields = [field for field in towers.context.fields if field not in ("task", "previous_task")]
+        return (f"towers.context.fields={_yaml(fields)}",) if "task" in towers.context.fields else ()
+    if name == "no imputation":
+        return tuple(
+            f"tasks.{task}.imputation.{field}=none"
+            for task, declared in config.tasks.items()
+            for field in ("query", "source_item")
+            if getattr(declared.imputation, field) != "none"
+        )
+    if name == "no crosses":
+        parts = ("context", "ranker")
+        return tuple(f"towers.{p}.cross_layers=0" for p in parts if getattr(towers, p).cross_layers)
+    if name == "no personalisation":
+        return ("towers.user.personal=false",) if towers.user.personal else ()
+    return ("towers.ranker.signals=[]",) if towers.ranker.signals else ()
+
+
+def _variant(text: str, seed: int) -> Run:
+    name, colon, settings = text.partition(":")
+    overrides = tuple(part.strip() for part in settings.split(";") if part.strip())
+    if not (name.strip() and colon and overrides and all("=" in part for part in overrides)):
+        raise UserError(
+            f"`--variant` must be NAME:path=value[;path=value …]. Received: `{text}`. "
+            "For example: --variant 'hotter:project.training.temperature=0.1'"
+        )
+    return Run(name.strip(), "variant", seed, (), overrides)
+
+
+def _yaml(value: object) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).strip()

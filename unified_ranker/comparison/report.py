@@ -1,0 +1,49 @@
+"""Compares all runs of a project, and writes `comparison.json` and `comparison.html`."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from unified_ranker.comparison.page import render
+from unified_ranker.comparison.running import Result
+from unified_ranker.comparison.summary import Comparison, Cost, compare_task
+from unified_ranker.comparison.transfer import transfers
+from unified_ranker.config import Config
+from unified_ranker.data.prepared import Prepared
+from unified_ranker.evaluation.protocol import fit_end
+
+JSON, HTML = "comparison.json", "comparison.html"
+_ADAPTER: TypeAdapter[Comparison] = TypeAdapter(Comparison)
+
+
+def summarise(results: Sequence[Result], prepared: Prepared, config: Config) -> Comparison:
+    """Sum up all runs."""
+    evaluation = config.project.evaluation
+    found = [compare_task(task, results, evaluation.bootstrap_samples, config.project.seed) for task in config.tasks]
+    past = prepared.between(None, fit_end(prepared, config, evaluation.part))
+    return Comparison(
+        project=config.project.name,
+        part=evaluation.part,
+        config_digest=config.digest(),
+        seeds=len({r.run.seed for r in results if r.run.kind == "joint"}),
+        text_encoder=config.towers.item.text.type,
+        derived=tuple(name for name, task in config.tasks.items() if task.derived),
+        tasks=tuple(task for task in found if task is not None),
+        transfers=tuple(transfers(past, list(config.tasks), len(prepared.items))),
+        costs=tuple(
+            Cost(r.run.name, r.run.seed, r.train_seconds, r.evaluate_seconds, r.peak_memory_mib) for r in results
+        ),
+    )
+
+
+def write(found: Comparison, directory: Path) -> Path:
+    """Write JSON and page into `directory`, each whole or not at all; returns the page."""
+    directory.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(_ADAPTER.dump_python(found, mode="json"), indent=2, allow_nan=False)
+    for name, content in ((JSON, text + "\n"), (HTML, render(found))):
+        draft = directory / f".{name}"
+        draft.write_text(content, encoding="utf-8")
+        draft.replace(directory / name)
+    return directory / HTML

@@ -1,0 +1,159 @@
+"""Trains and measures the runs of a comparison, each in a process of its own; what is done already is kept."""
+
+import hashlib
+import json
+import multiprocessing
+import resource
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unified_ranker.comparison.plan import Run
+from unified_ranker.declarations.loading import load_config
+from unified_ranker.pipeline.stages import Pipeline
+from unified_ranker.pipeline.workspace import Workspace, fill, fresh, stamp_of
+
+RANKS = "ranks.npz"
+BASELINES = Run("baselines", "variant", 0)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found.
+
+    Attributes:
+        run: which.
+        ranks: rank of every sampled request's target `[requests]`, by task and scorer.
+        train_seconds: of training.
+        evaluate_seconds: of measuring.
+        peak_memory_mib: of its process.
+        curves: one value an epoch for each loss.
+    """
+
+    run: Run
+    ranks: dict[str, dict[str, np.ndarray]]
+    train_seconds: float
+    evaluate_seconds: float
+    peak_memory_mib: int
+    curves: dict[str, list[float]]
+
+
+def run_all(
+    project: Path,
+    overrides: Sequence[str],
+    runs: Sequence[Run],
+    progress: bool,
+    announce: Callable[[Run, bool, float], None] = lambda *_: None,
+) -> list[Result]:
+    """Return the results of the baselines, then of `runs`; each is made unless it is there and up to date.
+
+    Args:
+        project: the project's directory.
+        overrides: declarations of all runs, as `path=value`.
+        runs: what to train.
+        progress: whether to draw progress bars.
+        announce: is told of each run, whether it was kept, and the seconds it took.
+
+    Raises:
+        UserError: a run failed; those before it stay.
+    """
+    Pipeline(Workspace(project, load_config(project, list(overrides))), (), progress).prepare()
+    results = []
+    for run in [BASELINES, *runs]:
+        started = time.perf_counter()
+        directory, key = place_of(project, overrides, run)
+        kept = fresh(directory, key)
+        if not kept:
+            # A process for each: its memory is its own, and TensorFlow starts anew.
+            context = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(1, mp_context=context) as pool:
+                pool.submit(make, project, list(overrides), run, progress).result()
+        announce(run, kept, time.perf_counter() - started)
+        results.append(read(directory, run))
+    return results
+
+
+def place_of(project: Path, overrides: Sequence[str], run: Run) -> tuple[Path, str]:
+    """Return a run's directory, and the key of what it depends on."""
+    pipeline = _pipeline(project, overrides, run, progress=False)
+    # The baselines learn from the examples alone, and do not change with how a model is trained.
+    depends = pipeline.evaluate_key
+    if run == BASELINES:
+        parts = ("project.evaluation", "project.split", "project.seed", "tasks")
+        depends = pipeline.prepare_key + pipeline.config.digest(*parts)
+    key = hashlib.sha256(f"{depends}\n{json.dumps(asdict(run))}".encode()).hexdigest()[:16]
+    return pipeline.workspace.work / "comparison" / run.directory, key
+
+
+def make(project: Path, overrides: Sequence[str], run: Run, progress: bool) -> None:
+    """Train and measure one run, and write what it found; an interrupted training goes on from its last epoch."""
+    from tqdm import tqdm
+
+    from unified_ranker.evaluation.baselines.choose import fit_baselines
+    from unified_ranker.evaluation.candidates import CandidateRules
+    from unified_ranker.evaluation.protocol import Scorer, evaluate, fit_end
+    from unified_ranker.evaluation.results import Contender
+
+    pipeline = _pipeline(project, overrides, run, progress)
+    directory, key = place_of(project, overrides, run)
+    config, prepared = pipeline.config, pipeline.prepared
+    part = config.project.evaluation.part
+    ranks: dict[str, np.ndarray] = {}
+
+    def keep(task: str, contenders: Sequence[Contender]) -> None:
+        ranks.update({f"{task}/{c.name}": c.ranks for c in contenders})
+
+    with fill(directory, key) as (draft, notes):
+        started = time.perf_counter()
+        scorers: list[Scorer] = []
+        if run == BASELINES:
+            scorers += fit_baselines(prepared, list(config.tasks), fit_end(prepared, config, part))
+        else:
+            from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
+            from unified_ranker.training.job import train
+            from unified_ranker.training.progress import EpochBars
+
+            checkpoints = directory.with_name(f"{directory.name}-checkpoints") / pipeline.train_key
+            trained = train(prepared, config, checkpoints, run.tasks, (EpochBars(),) if progress else ())
+            notes["curves"] = trained.curves
+            encoder = RequestEncoder(trained.model, prepared, trained.quality)
+            scorers += [JointScorer(encoder, CandidateRules(prepared, config)), TwoTowerScorer(encoder)]
+        notes["train_seconds"] = round(time.perf_counter() - started, 1)
+        started = time.perf_counter()
+        evaluate(scorers, prepared, config, run.tasks or None, part, tqdm if progress else None, keep)
+        notes["evaluate_seconds"] = round(time.perf_counter() - started, 1)
+        notes["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        notes["run"] = asdict(run)
+        np.savez_compressed(draft / RANKS, **ranks)  # type: ignore[arg-type]
+    if run != BASELINES:
+        shutil.rmtree(checkpoints.parent, ignore_errors=True)
+
+
+def read(directory: Path, run: Run) -> Result:
+    """Read what `make` wrote."""
+    notes: dict[str, Any] = stamp_of(directory)
+    ranks: dict[str, dict[str, np.ndarray]] = {}
+    with np.load(directory / RANKS) as stored:
+        for name in stored.files:
+            task, _, scorer = name.partition("/")
+            ranks.setdefault(task, {})[scorer] = stored[name]
+    return Result(
+        run,
+        ranks,
+        notes["train_seconds"],
+        notes["evaluate_seconds"],
+        notes["peak_memory_mib"],
+        notes.get("curves", {}),
+    )
+
+
+def _pipeline(project: Path, overrides: Sequence[str], run: Run, progress: bool) -> Pipeline:
+    settings = run.settings if run != BASELINES else []
+    config = load_config(project, [*overrides, *settings])
+    return Pipeline(Workspace(project, config), run.tasks, progress)
