@@ -128,7 +128,8 @@ class UnifiedRanker(tfrs.Model):
         drawn = self.retrieval.draw()
         chosen = self.ranking.choose(inputs["task"])
         linked = self._signal_state(inputs, chosen)
-        proposed = self.ranking.draw_proposals(self.signals.proposals(linked))
+        proposals = self.signals.proposals(linked)
+        proposed = self.ranking.draw_proposals(proposals)
         items = self._batch_items(inputs, drawn, proposed, training)
         history = items.at(inputs["history_item"])
         states = self.user_tower(
@@ -153,7 +154,7 @@ class UnifiedRanker(tfrs.Model):
         state["history"] = tf.gather(history, row)
         state["history_mask"] = tf.range(tf.shape(history)[1], dtype=tf.int64)[None] < position[:, None]
         batch = {name: tf.gather(inputs[name], chosen) for name in ("item", "task", "head", "timestamp", "weight")}
-        ranking = self.ranking(batch, state, tf.gather(logits, chosen), proposed, items, self, training)
+        ranking = self.ranking(batch, state, tf.gather(logits, chosen), proposed, proposals, items, self, training)
         self._record("ranking", ranking, batch["task"])
         share = batch["weight"] * tf.gather(self.ranking_share, batch["task"])
         return _mean(losses, weights) + _mean(ranking, share)

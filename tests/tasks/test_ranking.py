@@ -64,7 +64,13 @@ def objective():
 def run(objective, cosines=COSINES, items=None, proposed=NOTHING):
     model = Recorder()
     items = items or ItemVectors(None, VECTORS, tf.constant(CREATED))
-    return objective(BATCH, {}, cosines, proposed, items, model, training=True).numpy(), model
+    return objective(BATCH, {}, cosines, proposed, proposed, items, model, training=True).numpy(), model
+
+
+def drawn_share(row, time):
+    """How often each item is drawn: five times by retrieval's view of those that existed, five times uniformly."""
+    likely = np.where(time >= CREATED, np.exp(COSINES.numpy()[row].astype(np.float64) / 0.14), 0)
+    return 1 - (1 - likely / likely.sum()) ** 5 + 5 / ITEMS
 
 
 def test_the_positive_comes_first(objective):
@@ -82,7 +88,8 @@ def test_the_loss_is_a_softmax_over_candidates_and_a_calibration(objective):
         logits = model.logits.numpy()[row, :, BATCH["head"].numpy()[row]].astype(np.float64)
         keep = (places[row] != target[row]) & (CREATED[places[row]] <= time[row])
         keep[0] = True
-        softmax = np.log(np.exp(logits[keep]).sum()) - logits[0]
+        corrected = logits - np.log(drawn_share(row, time[row])[places[row]])
+        softmax = np.log(np.exp(corrected[keep]).sum()) - corrected[0]
         chance = 1 / (1 + np.exp(-logits))
         calibration = -np.log(chance[0]) - np.log(1 - chance[1:][keep[1:]]).sum()
         expected.append(softmax + calibration / CANDIDATES)
@@ -111,7 +118,7 @@ def test_a_batch_that_holds_a_part_of_the_catalogue(objective):
     )
     even = {**BATCH, "item": BATCH["item"] // 2 * 2}
     model = Recorder()
-    objective(even, {}, tf.gather(COSINES, ids, axis=1), NOTHING, items, model)
+    objective(even, {}, tf.gather(COSINES, ids, axis=1), NOTHING, NOTHING, items, model)
     np.testing.assert_array_equal(model.places()[:, 0], even["item"])
     assert (model.places() % 2 == 0).all()
     np.testing.assert_array_equal(model.quality[..., 0], model.places())
@@ -139,7 +146,7 @@ def test_gradients_reach_the_head_and_never_the_choice(objective):
     model, cosines = Recorder(), tf.Variable(COSINES)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(
-            objective(BATCH, {}, cosines, NOTHING, ItemVectors(None, VECTORS, tf.constant(CREATED)), model)
+            objective(BATCH, {}, cosines, NOTHING, NOTHING, ItemVectors(None, VECTORS, tf.constant(CREATED)), model)
         )
     choice, weights, calibration = tape.gradient(loss, [cosines, model.weights, model.calibration])
     assert choice is None
@@ -154,7 +161,9 @@ def test_calibration_does_not_move_the_head(objective):
         model = Recorder()
         model.calibration.assign_add(tf.fill(model.calibration.shape, shift))
         with tf.GradientTape() as tape:
-            loss = objective(BATCH, {}, COSINES, NOTHING, ItemVectors(None, VECTORS, tf.constant(CREATED)), model)
+            loss = objective(
+                BATCH, {}, COSINES, NOTHING, NOTHING, ItemVectors(None, VECTORS, tf.constant(CREATED)), model
+            )
         gradients.append(tape.gradient(loss, model.weights))
     np.testing.assert_allclose(*gradients, atol=1e-5)
 
@@ -196,3 +205,20 @@ def test_a_rare_task_gets_its_share_of_the_rows(balance, least, most):
     task = tf.constant([1] * 380 + [2] * 20, tf.int64)
     drawn = [int((tf.gather(task, objective.choose(task)) == 2).numpy().sum()) for _ in range(10)]
     assert least <= np.mean(drawn) <= most
+
+
+def test_drawn_as_often_as_the_correction_says(objective):
+    """What is drawn without replacement is drawn a little less often than the formula for draws with it."""
+    tf.random.set_seed(3)
+    proposals = tf.constant(np.tile([[2, 9, 11, 17]], (ROWS, 1)), tf.int64)
+    counts, rounds = np.zeros((ROWS, ITEMS)), 300
+    _, chance = objective._candidates(COSINES, 3)
+    everything = tf.constant(np.tile(np.arange(ITEMS), (ROWS, 1)))
+    expected = (chance + objective._proposed_share(proposals, everything)).numpy()
+    for _ in range(rounds):
+        drawn, _ = objective._candidates(COSINES, 3)
+        both = np.concatenate([objective.draw_proposals(proposals).numpy(), drawn.numpy()], 1)
+        np.add.at(counts, (np.arange(ROWS)[:, None], both), 1)
+    ratio = (counts / rounds) / expected
+    assert 0.9 < ratio.mean() < 1.2
+    assert np.corrcoef(counts.ravel(), expected.ravel())[0, 1] > 0.98

@@ -1,4 +1,4 @@
-"""Model quality: `compare`."""
+"""Model quality: `compare` and `tune-quality`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -46,3 +46,22 @@ def compare(
         raise UserError(f"`--runs` must have `joint`: all others are compared with it. Received: `{runs}`. Add it.")
     if not compare_project(project, list(overrides or []), seeds, list(variant or []), kinds, output, as_json):
         raise typer.Exit(1)
+
+
+@app.command("tune-quality")
+def tune_quality_command(
+    project: ProjectOption = Path("."),
+    overrides: SetOption = None,
+    trials: Annotated[int, typer.Option(min=1, help="Weights to try for each task.")] = 150,
+    requests: Annotated[int, typer.Option(min=1, help="Requests of the validation slice to try them on.")] = 500,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit each task's quality weights on the validation slice, with a model that saw the train slice alone.
+
+    It prints what to put into tasks/*.yaml, and Recall@100 of retrieval with no weights, the declared and the fitted.
+
+    Example: `unified-ranker tune-quality --project examples/travel`
+    """
+    from unified_ranker.commands.tune import tune_quality
+
+    tune_quality(project, list(overrides or []), trials, requests, as_json)

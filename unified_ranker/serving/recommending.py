@@ -62,10 +62,11 @@ def answer_batch(
             f"Received: {list(queries.shape)} for {len(requests)} requests. Verify the release."
         )
     _require_finite("query_vector", queries)
-    candidates = [
-        release.with_proposals(found, proposed, request)
-        for found, proposed, request in zip(retrieve(queries, requests), encoded["proposed_ids"], requests, strict=True)
-    ]
+    candidates = retrieve(queries, requests)
+    # The model of a release from before there were signals proposes nothing.
+    if "proposed_ids" in encoded:
+        both = zip(candidates, encoded["proposed_ids"], requests, strict=True)
+        candidates = [release.with_proposals(*of_request) for of_request in both]
     ranked = _rank(release, candidates, states(encoded), predict)
     texts = [q.decode() if isinstance(q, bytes) else str(q) for q in encoded["imputed_query"]]
     return [

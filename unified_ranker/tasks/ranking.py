@@ -40,7 +40,8 @@ class RankingObjective(tf.keras.layers.Layer):
 
     A third of the candidates are drawn in proportion to what retrieval makes of them and up to a third from what the
     signals propose, so that the head trains on what it is served; the rest uniformly, so that it keeps its place in the
-    tail.
+    tail. Each logit is corrected by the log of how often its item is drawn: else the head would learn to distrust the
+    very items that retrieval and signals find (log-Q, Yi et al., RecSys 2019).
     """
 
     def __init__(self, config: Config, quality: QualityLookup) -> None:
@@ -74,6 +75,7 @@ class RankingObjective(tf.keras.layers.Layer):
         state: dict[str, tf.Tensor],
         cosines: tf.Tensor,
         proposed: tf.Tensor,
+        proposals: tf.Tensor,
         items: ItemVectors,
         model: Scorer,
         training: bool = False,
@@ -84,14 +86,16 @@ class RankingObjective(tf.keras.layers.Layer):
             batch: `item`, `task`, `head`, `timestamp` of the chosen examples, each `[rows]`.
             state: what the head takes (see `MultiTaskHead`).
             cosines: retrieval's view of the batch's items, `[rows, n]`; no gradient flows through the choice.
-            proposed: item indices from the signals `[rows, m]`; -1 = none.
+            proposed: item indices drawn from the signals' proposals `[rows, m]`; -1 = none.
+            proposals: what they were drawn from `[rows, n]`; -1 = none.
             items: the batch's items, the proposed among them.
             model: scores candidates.
             training: whether dropout is on.
         """
         target, time = items.place(batch["item"])[:, None], batch["timestamp"][:, None]
         likely = tf.where(items.created[None] <= time, tf.stop_gradient(cosines), NOT_A_CANDIDATE)
-        others = tf.concat([items.place(proposed), self._candidates(likely, proposed.shape[1])], 1)
+        drawn, chance = self._candidates(likely, proposed.shape[1])
+        others = tf.concat([items.place(proposed), drawn], 1)
         there, others = others >= 0, tf.maximum(others, 0)
         existed = there & (tf.gather(items.created, others) <= time)
         places = tf.concat([target, others], 1)
@@ -101,11 +105,13 @@ class RankingObjective(tf.keras.layers.Layer):
         signals = model.signals.features(state, ids, batch["timestamp"])
         _, logits, _ = model.rank(state, tf.gather(items.vectors, places), quality, signals, training=training)
         own = tf.gather(logits, batch["head"], axis=2, batch_dims=1)
-        loss = softmax_over_candidates(own, tf.zeros_like(target[:, 0]), allowed)
+        expected = tf.gather(chance, places, batch_dims=1) + self._proposed_share(proposals, ids)
+        corrected = own - tf.math.log(expected)
+        loss = softmax_over_candidates(corrected, tf.zeros_like(target[:, 0]), allowed)
         return loss + self._calibration(model, tf.stop_gradient(logits), batch, allowed)
 
-    def _candidates(self, cosines: tf.Tensor, proposed: int) -> tf.Tensor:
-        """Draw places `[rows, candidates - 1 - proposed]`.
+    def _candidates(self, cosines: tf.Tensor, proposed: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Draw places `[rows, candidates - 1 - proposed]`; returns also how often each place is, `[rows, n]`.
 
         Half of them are drawn without replacement (Gumbel top-k), the rest uniformly with it.
         """
@@ -114,9 +120,20 @@ class RankingObjective(tf.keras.layers.Layer):
         shape = tf.shape(cosines)
         noise = -tf.math.log(-tf.math.log(tf.random.uniform(shape, 1e-9, 1.0)))
         # Twice the temperature flattens the draw from the few most likely items to those that retrieval returns.
-        likely = tf.math.top_k(cosines / (2 * self.temperature) + noise, tf.minimum(hard, shape[1])).indices
+        logits = cosines / (2 * self.temperature)
+        likely = tf.math.top_k(logits + noise, tf.minimum(hard, shape[1])).indices
         uniform = tf.random.uniform([shape[0], others - hard], 0, shape[1], tf.int32)
-        return tf.cast(tf.concat([likely, uniform], 1), tf.int64)
+        # What a draw with replacement would give; without it, the likeliest are drawn a little less often.
+        found = -tf.math.expm1(hard * tf.math.log1p(-tf.minimum(tf.nn.softmax(logits), 0.999999)))
+        chance = found + (others - hard) / tf.cast(shape[1], tf.float32)
+        return tf.cast(tf.concat([likely, uniform], 1), tf.int64), chance
+
+    def _proposed_share(self, proposals: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+        """Return how often each of `ids` `[rows, candidates]` is drawn from `proposals` `[rows, n]`."""
+        count = min(self.proposed, proposals.shape[1])
+        times = tf.reduce_sum(tf.cast(ids[:, :, None] == proposals[:, None, :], tf.float32), 2)
+        given = tf.reduce_sum(tf.cast(proposals >= 0, tf.float32), 1, keepdims=True)
+        return times * tf.minimum(tf.math.divide_no_nan(float(count), given), 1.0)
 
     def _quality(self, ids: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
         pairs = tf.repeat(times, tf.shape(ids)[1])
