@@ -349,3 +349,24 @@ def test_a_log_with_faults_of_content_is_checked_all_the_same():
 def test_an_empty_log_fails_and_does_not_crash():
     log = normalise(make_log().events.head(0), make_log().items.head(0))
     assert [check for check in check_declarations(make_config(), log) if check.failed]
+
+
+@pytest.mark.parametrize(("late", "failed"), [(5, True), (4, False)])
+def test_positives_of_items_that_do_not_exist_yet_are_no_ground_to_learn_from(late, failed):
+    """Four of five items created after the log leave a fifth of the clicks; all five leave none."""
+    created = [START + timedelta(days=900) if i < late else START for i in range(5)]
+    checks = [c for c in check_declarations(make_config(), make_log(items={"created_at": created})) if c.failed]
+    found = [c.name.split(":")[0] for c in checks if "exist" in c.name]
+    assert found == (["`tasks/home_feed.yaml`", "`tasks/search.yaml`"] if failed else [])
+    if failed:
+        assert "only 0 of 20 positives" in checks[-1].line()
+        assert "correct `created_at`" in checks[-1].line()
+
+
+def test_only_positives_that_can_be_learnt_are_counted_for_the_split():
+    """Every item appears in the last hours: nothing is left to train on, although the log is full of clicks."""
+    log = make_log(items={"created_at": [START + timedelta(hours=36)] * 5})
+    config = make_config(search={"imputation": {}})
+    (check,) = [c for c in check_declarations(config, log) if "search" in c.name and "train on" in c.name]
+    assert not check.passed
+    assert "0 of 2 in the fit window" in check.line()
