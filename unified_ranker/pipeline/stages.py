@@ -154,7 +154,7 @@ class Pipeline:
         from unified_ranker.declarations.checks import check_declarations
 
         tables = self.workspace.read_tables()
-        log, checks = validate_tables(tables.events, tables.items, tables.users, tasks=tuple(self.config.tasks))
+        log, checks = validate_tables(tables.events, tables.items, tables.users)
         if log is not None:
             checks = [*checks, *check_declarations(self.config, log)]
             if not any(check.failed for check in checks):
@@ -252,6 +252,13 @@ class Pipeline:
 
         self.prepare()
         return self.__dict__.get("prepared") or Prepared.load(self.workspace.stage("prepare"))
+
+    def read_prepared(self) -> "Prepared":
+        """Return the prepared data without writing any: for commands that read a project."""
+        from unified_ranker.data.prepared import Prepared
+
+        directory = self.workspace.stage("prepare")
+        return Prepared.load(directory) if fresh(directory, self.prepare_key) else _prepare(self.log, self.config)
 
     @cached_property
     def trained(self) -> "TrainedModel":
