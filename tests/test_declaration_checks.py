@@ -75,6 +75,7 @@ def make_config(item=None, user=None, context=None, home=None, search=None, **pr
                 },
                 "user": {"profile": [{"type": "category", "column": "country"}], **(user or {})},
                 "context": context or {"fields": ["query", "source_item", "country", "time"]},
+                "ranker": {},
             },
             "tasks": {
                 "home_feed": {"positives": [{"event_type": "rating", "min_value": 4}], **(home or {})},
@@ -370,3 +371,28 @@ def test_only_positives_that_can_be_learnt_are_counted_for_the_split():
     (check,) = [c for c in check_declarations(config, log) if "search" in c.name and "train on" in c.name]
     assert not check.passed
     assert "0 of 2 in the fit window" in check.line()
+
+
+def test_a_tower_without_a_file_is_told():
+    config = make_config()
+    towers = config.towers.model_dump(exclude_unset=True, exclude={"item"})
+    check = the_broken(Config.model_validate({**config.model_dump(exclude_unset=True), "towers": towers}), make_log())
+    assert check.severity == "warning"
+    assert "`towers/item.yaml`" in check.line()
+    assert "defaults are in use: items have no feature, so they are their ids alone" in check.line()
+
+
+def test_a_stray_text_in_a_column_of_numbers_is_named_with_its_item():
+    log = make_log(items={"price": ["1.5", "n/a", None, "4", "5e1", *map(str, range(9))], **more_items(9)})
+    line = the_broken(make_config(item=feature("number", "price"), search={"imputation": {}}), log).line()
+    assert "1 of 13 values is no number, e.g. `n/a (item_id i1)` → write numbers there" in line
+    assert "category" not in line
+
+
+def more_items(count):
+    """The other columns of the items table, for `count` items more."""
+    return {
+        "item_id": [f"i{i}" for i in range(5 + count)],
+        **dict.fromkeys(("title", "brand", "stock", "colours", "nothing")),
+        "created_at": [START] * (5 + count),
+    }

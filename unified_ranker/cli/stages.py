@@ -23,7 +23,7 @@ def init(
     """
     from unified_ranker.init.project import init_project
 
-    written = init_project(directory, events, items, users)
+    written = init_project(directory, events, items, users, announce=lambda line: typer.echo(line, err=True))
     for file in written:
         print(f"wrote {file}")
     print(f"\nRead the comments in {directory}, change what you know better, then run:")
