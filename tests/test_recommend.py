@@ -417,6 +417,11 @@ FAULTS = {
     "half a limit": ({**GOOD, "limit": 2.5}, ["`limit` is a whole number", "`2.5`"]),
     "negative limit": ({**GOOD, "limit": -3}, ["`limit` is 0", "-3 (row 0)", "`--limit`"]),
     "text for a limit": ({**GOOD, "limit": "ten"}, ["`limit` is a whole number", "string"]),
+    "country in small letters": (
+        {**GOOD, "country": "us"},
+        ["`country` is two capital letters", "in 1 rows, e.g. `us (row 0)`", "GB"],
+    ),
+    "country of three letters": ({**GOOD, "country": "USA"}, ["`country` is two capital letters", "`USA (row 0)`"]),
     "text for a history": ({**GOOD, "history": "i1|i2"}, ["`history` holds lists of structs", "a CSV has none"]),
     "history of ids": ({**GOOD, "history": ["i1"]}, ["`history` holds lists of structs", "`item_id`"]),
     "history without times": ({**GOOD, "history": [{"item_id": "i1"}]}, ["`timestamp` of `history` is missing"]),
@@ -587,3 +592,69 @@ def test_a_named_project_brings_its_own_log(release, tmp_path):
     history = project_log(release, project).before("u1", int(np.datetime64("2024-01-20", "s").astype(int)))
     early = events_table()["timestamp"] < "2024-01-20"
     assert len(history) == ((events_table()["user_id"] == "u1") & early).sum()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".CSV", ".parquet"])
+def test_the_output_is_of_the_kind_that_its_name_says(release, tmp_path, suffix):
+    pq.write_table(pa.Table.from_pylist([GOOD]), tmp_path / "requests.parquet")
+    output = tmp_path / f"answers{suffix}"
+    shown = cli("recommend", release, "--requests", tmp_path / "requests.parquet", "--output", output, "--limit", "3")
+    assert shown.exit_code == 0, shown.output
+    table = pd.read_parquet(output) if suffix == ".parquet" else pd.read_csv(output)
+    assert table.columns.tolist() == ["row", "rank", "item_id", "score"]
+    assert table["rank"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("answers.txt", "`--output` must end in .parquet or .csv. Received: `"),
+        ("answers", "`--output` must end in .parquet or .csv. Received: `"),
+        ("no/such/answers.csv", "`--output` must lie in a directory that exists. Received: `"),
+    ],
+)
+def test_an_output_that_cannot_be_is_one_line_and_makes_nothing(release, tmp_path, name, said):
+    pq.write_table(pa.Table.from_pylist([GOOD]), tmp_path / "requests.parquet")
+    shown = cli("recommend", release, "--requests", tmp_path / "requests.parquet", "--output", tmp_path / name)
+    assert shown.exit_code == 2
+    assert shown.stderr.startswith(f"error: {said}")
+    assert len(shown.stderr.splitlines()) == 1
+    assert os.listdir(tmp_path) == ["requests.parquet"]
+
+
+@pytest.mark.parametrize(("country", "hint"), [("usa", ""), ("us", "Did you mean `US`?"), ("U", "")])
+def test_a_country_that_is_no_code_is_refused(release, country, hint):
+    shown = cli("recommend", release, "--task", "search", "--query", "drama", "--country", country)
+    assert shown.exit_code == 2
+    assert f"Received: `{country}`.{' ' * bool(hint)}{hint} Leave it out" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("task", "lack"),
+    [
+        ("search", "note: the request for search has no query: name one with --query"),
+        ("more_like_this", "note: the request for more_like_this has no source item: name one with --source-item"),
+        ("home_feed", ""),
+    ],
+)
+def test_a_request_without_what_it_is_about_is_remarked(release, task, lack):
+    shown = cli("recommend", release, "--user", "u1", "--task", task, "--json")
+    assert shown.exit_code == 0
+    assert shown.stderr.strip() == lack
+    assert json.loads(shown.stdout)["items"]
+    full = cli("recommend", release, "--task", task, "--query", "drama", "--source-item", "i3", "--json")
+    assert full.stderr == ""
+
+
+def test_another_project_is_refused_and_none_is_written_into(release, tmp_path):
+    project = write_project(tmp_path)
+    declared = (project / "project.yaml").read_text()
+    (project / "project.yaml").write_text(declared.replace("name: small", "name: other"))
+    options = ["--user", "u1", "--task", "home_feed", "--project", project]
+    shown = cli("recommend", release, *options)
+    assert shown.exit_code == 2
+    assert "`--project` must be the project of the release, `small`" in shown.stderr
+    assert "which is `other`" in shown.stderr
+    (project / "project.yaml").write_text(declared)
+    assert cli("recommend", release, *options).exit_code == 0
+    assert not (project / ".unified_ranker").exists()
