@@ -143,6 +143,12 @@ def read_manifest(release: Path) -> dict:
             if release.parent.is_dir()
             else []
         )
+        inside = sorted(p.name for p in release.glob("*") if (p / MANIFEST).is_file())
+        if inside:
+            raise UserError(
+                f"`{release}` holds releases and is none itself: it has no {MANIFEST}. "
+                f"Name one of them: {', '.join(inside)}."
+            )
         found = f"Releases there: {', '.join(near)}." if near else "There is no release beside it."
         raise UserError(
             f"`{release}` is no release: it holds no {MANIFEST}. {found} "
