@@ -396,3 +396,10 @@ def more_items(count):
         **dict.fromkeys(("title", "brand", "stock", "colours", "nothing")),
         "created_at": [START] * (5 + count),
     }
+
+
+def test_a_value_that_is_too_high_suggests_no_event_type():
+    config = make_config(home={"positives": [{"event_type": "rating", "min_value": 9}]})
+    line = next(c.line() for c in broken(config, make_log()) if c.failed)
+    assert "rating` and value ≥ 9 matches none" in line
+    assert "Did you mean" not in line

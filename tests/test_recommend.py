@@ -658,3 +658,7 @@ def test_another_project_is_refused_and_none_is_written_into(release, tmp_path):
     (project / "project.yaml").write_text(declared)
     assert cli("recommend", release, *options).exit_code == 0
     assert not (project / ".unified_ranker").exists()
+    events_table().iloc[:-1].to_parquet(project / "data" / "events.parquet", index=False)
+    changed = cli("recommend", release, *options)
+    assert changed.exit_code == 0
+    assert f"note: the data of {project} are not those that the release was made from" in changed.stderr

@@ -139,7 +139,11 @@ def project_log(release: Path, project: Path | None) -> LogHistory | None:
             NOTES.print(note, markup=False, style="yellow")
             return None
         workspace = Workspace(root, config)
-    return LogHistory(Pipeline(workspace, progress=False).read_prepared())
+    pipeline = Pipeline(workspace, progress=False)
+    if project is not None and pipeline.data_key != manifest["data"]["checksum"]:
+        note = f"note: the data of {project} are not those that the release was made from"
+        NOTES.print(note, markup=False, style="yellow")
+    return LogHistory(pipeline.read_prepared())
 
 
 def _print_answer(request: Request, answer: Answer, version: int) -> None:

@@ -54,7 +54,7 @@ def _positives(name: str, task: Task, of_task: pd.DataFrame) -> Iterator[Check]:
         free = free & ~match
     types = [str(t) for t in of_task["event_type"].dropna().unique()]
     total = sum(taken for _, taken in counts)
-    hints = "".join(dict.fromkeys(nearest(p.event_type, types) for p in task.positives))
+    hints = "".join(dict.fromkeys(nearest(p.event_type, types) for p in task.positives if p.event_type not in types))
     yield Check(
         f"`tasks/{name}.yaml`, `positives`: the task has positive events",
         passed=total > 0,
