@@ -5,6 +5,7 @@ data. Each check names the file and the path in it, what was found, what is allo
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -126,14 +127,11 @@ def _nearly_numbers(rule: str, table: pd.DataFrame, column: str, name: str) -> C
     if not count:
         return None
     key = f"{name.removesuffix('s')}_id"
-    culprits = stray.head(MAX_EXAMPLES)
+    culprits: dict[Any, Any] = stray.head(MAX_EXAMPLES).to_dict()
     return Check(
         rule,
         passed=False,
-        examples=tuple(
-            f"{value} ({key} {table.at[row, key]})"
-            for row, value in zip(culprits.index, culprits.tolist(), strict=True)
-        ),
+        examples=tuple(f"{value} ({key} {table[key][row]})" for row, value in culprits.items()),
         found=f"{count:,} of {len(values):,} values {'is' if count == 1 else 'are'} no number",
         what_to_do="write numbers there, or leave the cells empty (null)",
     )
