@@ -152,7 +152,7 @@ FAULTS = [
     (no_project, ["project.yaml` does not exist", "--project", "unified-ranker init"]),
 ]
 # Faults from which others follow, each with its own line.
-WITH_CONSEQUENCES = {"empty_catalogue", "empty_log", "task_without_events"}
+WITH_CONSEQUENCES = {"empty_catalogue", "empty_log"}
 
 
 def files_below(directory):

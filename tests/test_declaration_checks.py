@@ -75,6 +75,7 @@ def make_config(item=None, user=None, context=None, home=None, search=None, **pr
                 },
                 "user": {"profile": [{"type": "category", "column": "country"}], **(user or {})},
                 "context": context or {"fields": ["query", "source_item", "country", "time"]},
+                "ranker": {},
             },
             "tasks": {
                 "home_feed": {"positives": [{"event_type": "rating", "min_value": 4}], **(home or {})},
@@ -349,3 +350,56 @@ def test_a_log_with_faults_of_content_is_checked_all_the_same():
 def test_an_empty_log_fails_and_does_not_crash():
     log = normalise(make_log().events.head(0), make_log().items.head(0))
     assert [check for check in check_declarations(make_config(), log) if check.failed]
+
+
+@pytest.mark.parametrize(("late", "failed"), [(5, True), (4, False)])
+def test_positives_of_items_that_do_not_exist_yet_are_no_ground_to_learn_from(late, failed):
+    """Four of five items created after the log leave a fifth of the clicks; all five leave none."""
+    created = [START + timedelta(days=900) if i < late else START for i in range(5)]
+    checks = [c for c in check_declarations(make_config(), make_log(items={"created_at": created})) if c.failed]
+    found = [c.name.split(":")[0] for c in checks if "exist" in c.name]
+    assert found == (["`tasks/home_feed.yaml`", "`tasks/search.yaml`"] if failed else [])
+    if failed:
+        assert "only 0 of 20 positives" in checks[-1].line()
+        assert "correct `created_at`" in checks[-1].line()
+
+
+def test_only_positives_that_can_be_learnt_are_counted_for_the_split():
+    """Every item appears in the last hours: nothing is left to train on, although the log is full of clicks."""
+    log = make_log(items={"created_at": [START + timedelta(hours=36)] * 5})
+    config = make_config(search={"imputation": {}})
+    (check,) = [c for c in check_declarations(config, log) if "search" in c.name and "train on" in c.name]
+    assert not check.passed
+    assert "0 of 2 in the fit window" in check.line()
+
+
+def test_a_tower_without_a_file_is_told():
+    config = make_config()
+    towers = config.towers.model_dump(exclude_unset=True, exclude={"item"})
+    check = the_broken(Config.model_validate({**config.model_dump(exclude_unset=True), "towers": towers}), make_log())
+    assert check.severity == "warning"
+    assert "`towers/item.yaml`" in check.line()
+    assert "defaults are in use: items have no feature, so they are their ids alone" in check.line()
+
+
+def test_a_stray_text_in_a_column_of_numbers_is_named_with_its_item():
+    log = make_log(items={"price": ["1.5", "n/a", None, "4", "5e1", *map(str, range(9))], **more_items(9)})
+    line = the_broken(make_config(item=feature("number", "price"), search={"imputation": {}}), log).line()
+    assert "1 of 13 values is no number, e.g. `n/a (item_id i1)` → write numbers there" in line
+    assert "category" not in line
+
+
+def more_items(count):
+    """The other columns of the items table, for `count` items more."""
+    return {
+        "item_id": [f"i{i}" for i in range(5 + count)],
+        **dict.fromkeys(("title", "brand", "stock", "colours", "nothing")),
+        "created_at": [START] * (5 + count),
+    }
+
+
+def test_a_value_that_is_too_high_suggests_no_event_type():
+    config = make_config(home={"positives": [{"event_type": "rating", "min_value": 9}]})
+    line = next(c.line() for c in broken(config, make_log()) if c.failed)
+    assert "rating` and value ≥ 9 matches none" in line
+    assert "Did you mean" not in line

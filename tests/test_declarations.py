@@ -323,3 +323,17 @@ def test_reading_declarations_loads_no_tensorflow():
 def test_freshness_is_a_quality_feature(project):
     directory = project(**{"towers/item.yaml": "quality: {new: {type: freshness, scale_days: 2}}"})
     assert load_config(directory).towers.item.quality == {"new": Freshness(type="freshness", scale_days=2)}
+
+
+@pytest.mark.parametrize("value", ["yes", '"3"', "3.5"])
+def test_a_number_is_a_number(tmp_path, value):
+    text = FILES["project.yaml"] + f"training: {{epochs: {value}}}\n"
+    line = line_of(changed(tmp_path, "project.yaml", text))
+    assert line.startswith("`project.yaml`, `training.epochs`: must be a valid integer")
+
+
+def test_an_answer_is_no_longer_than_its_candidates(tmp_path):
+    text = FILES["tasks/search.yaml"] + "serving: {candidates: 5, limit: 6}\n"
+    line = line_of(changed(tmp_path, "tasks/search.yaml", text))
+    assert "`tasks/search.yaml`, `serving`: `limit` must not exceed `candidates`" in line
+    assert "Received: 6 and 5" in line

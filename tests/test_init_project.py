@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from small_project import cli, write_project
 from toy_shop import DAYS, ITEMS, ROOT, START, comment_above, new_project, shop, write_tables
 
 from unified_ranker.config import (
@@ -284,3 +285,16 @@ def test_nothing_is_left_behind_by_a_failed_move(tmp_path, monkeypatch):
 def test_init_loads_no_tensorflow():
     code = "import sys, unified_ranker.init.project; sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_a_column_of_numbers_with_a_stray_text_is_left_out_with_a_word(tmp_path):
+    write_project(tmp_path / "from")
+    items = pd.read_csv(tmp_path / "from" / "data" / "items.csv", dtype=str)
+    items.loc[7, "minutes"] = "n/a"
+    items.to_csv(tmp_path / "items.csv", index=False)
+    shown = cli("init", tmp_path / "to", "--events", tmp_path / "from" / "data" / "events.parquet",
+                "--items", tmp_path / "items.csv")  # fmt: skip
+    assert shown.exit_code == 0
+    why = "left out `items.minutes`: 1 of 40 values is no number, e.g. `n/a`"
+    assert why in shown.stderr
+    assert "minutes" in (tmp_path / "to" / "towers" / "item.yaml").read_text()

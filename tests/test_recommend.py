@@ -195,7 +195,8 @@ def test_a_task_that_a_release_was_not_trained_for_is_remarked(tmp_path):
     shown = cli("recommend", release, "--user", "u1", "--task", "home_feed", "--json")
     assert shown.stderr == "note: the release was trained for search alone; it has learnt nothing for home_feed\n"
     assert len(json.loads(shown.stdout)["items"]) == 5
-    assert cli("recommend", release, "--user", "u1", "--task", "search", "--json").stderr == ""
+    search = ["--user", "u1", "--task", "search", "--query", "drama", "--json"]
+    assert cli("recommend", release, *search).stderr == ""
     requests_table().to_parquet(tmp_path / "requests.parquet", index=False)
     paths = ["--requests", tmp_path / "requests.parquet", "--output", tmp_path / "answers.parquet", "--json"]
     remarks = cli("recommend", release, *paths).stderr.splitlines()
@@ -296,7 +297,7 @@ def test_events_in_the_order_of_the_list_do_not_matter(release, answered, tmp_pa
 
 
 def test_later_events_do_not_change_an_answer(answered, tmp_path):
-    """The log goes on: only what is prepared from it is made again, and earlier requests are answered as before."""
+    """The log goes on: earlier requests are answered as before, and a command that reads writes nothing."""
     project = built_project().copy(tmp_path)
     stamps = {name: project / ".unified_ranker" / name / "stamp.json" for name in ("prepare", "train", "evaluate")}
     before = {name: file.read_bytes() for name, file in stamps.items()}
@@ -306,9 +307,7 @@ def test_later_events_do_not_change_an_answer(answered, tmp_path):
     again = bulk(project / "releases" / "latest", requests_table(), tmp_path, "--limit", "40")
     pd.testing.assert_frame_equal(again, answered)
     now = {name: file.read_bytes() for name, file in stamps.items()}
-    assert [name for name in stamps if now[name] != before[name]] == ["prepare"]
-    rows = json.loads(now["prepare"])["rows"]
-    assert rows["events"] == 2 * len(events)
+    assert now == before
 
 
 def test_what_comes_before_a_request_does_change_its_answer(answered, tmp_path):
@@ -372,7 +371,7 @@ def test_a_row_has_its_own_limit_then_the_options_then_the_tasks(release, tmp_pa
 
 def test_a_csv_of_requests_gives_the_same_answers(release, answered, tmp_path):
     requests_table().to_csv(tmp_path / "requests.csv", index=False)
-    output = tmp_path / "new" / "answers.parquet"
+    output = tmp_path / "answers.parquet"
     options = ["--requests", tmp_path / "requests.csv", "--output", output, "--limit", "40", "--json"]
     shown = cli("recommend", release, *options)
     assert shown.exit_code == 0
@@ -417,6 +416,11 @@ FAULTS = {
     "half a limit": ({**GOOD, "limit": 2.5}, ["`limit` is a whole number", "`2.5`"]),
     "negative limit": ({**GOOD, "limit": -3}, ["`limit` is 0", "-3 (row 0)", "`--limit`"]),
     "text for a limit": ({**GOOD, "limit": "ten"}, ["`limit` is a whole number", "string"]),
+    "country in small letters": (
+        {**GOOD, "country": "us"},
+        ["`country` is two capital letters", "in 1 rows, e.g. `us (row 0)`", "GB"],
+    ),
+    "country of three letters": ({**GOOD, "country": "USA"}, ["`country` is two capital letters", "`USA (row 0)`"]),
     "text for a history": ({**GOOD, "history": "i1|i2"}, ["`history` holds lists of structs", "a CSV has none"]),
     "history of ids": ({**GOOD, "history": ["i1"]}, ["`history` holds lists of structs", "`item_id`"]),
     "history without times": ({**GOOD, "history": [{"item_id": "i1"}]}, ["`timestamp` of `history` is missing"]),
@@ -587,3 +591,73 @@ def test_a_named_project_brings_its_own_log(release, tmp_path):
     history = project_log(release, project).before("u1", int(np.datetime64("2024-01-20", "s").astype(int)))
     early = events_table()["timestamp"] < "2024-01-20"
     assert len(history) == ((events_table()["user_id"] == "u1") & early).sum()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".CSV", ".parquet"])
+def test_the_output_is_of_the_kind_that_its_name_says(release, tmp_path, suffix):
+    pq.write_table(pa.Table.from_pylist([GOOD]), tmp_path / "requests.parquet")
+    output = tmp_path / f"answers{suffix}"
+    shown = cli("recommend", release, "--requests", tmp_path / "requests.parquet", "--output", output, "--limit", "3")
+    assert shown.exit_code == 0, shown.output
+    table = pd.read_parquet(output) if suffix == ".parquet" else pd.read_csv(output)
+    assert table.columns.tolist() == ["row", "rank", "item_id", "score"]
+    assert table["rank"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("answers.txt", "`--output` must end in .parquet or .csv. Received: `"),
+        ("answers", "`--output` must end in .parquet or .csv. Received: `"),
+        ("no/such/answers.csv", "`--output` must lie in a directory that exists. Received: `"),
+    ],
+)
+def test_an_output_that_cannot_be_is_one_line_and_makes_nothing(release, tmp_path, name, said):
+    pq.write_table(pa.Table.from_pylist([GOOD]), tmp_path / "requests.parquet")
+    shown = cli("recommend", release, "--requests", tmp_path / "requests.parquet", "--output", tmp_path / name)
+    assert shown.exit_code == 2
+    assert shown.stderr.startswith(f"error: {said}")
+    assert len(shown.stderr.splitlines()) == 1
+    assert os.listdir(tmp_path) == ["requests.parquet"]
+
+
+@pytest.mark.parametrize(("country", "hint"), [("usa", ""), ("us", "Did you mean `US`?"), ("U", "")])
+def test_a_country_that_is_no_code_is_refused(release, country, hint):
+    shown = cli("recommend", release, "--task", "search", "--query", "drama", "--country", country)
+    assert shown.exit_code == 2
+    assert f"Received: `{country}`.{' ' * bool(hint)}{hint} Leave it out" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("task", "lack"),
+    [
+        ("search", "note: the request for search has no query: name one with --query"),
+        ("more_like_this", "note: the request for more_like_this has no source item: name one with --source-item"),
+        ("home_feed", ""),
+    ],
+)
+def test_a_request_without_what_it_is_about_is_remarked(release, task, lack):
+    shown = cli("recommend", release, "--user", "u1", "--task", task, "--json")
+    assert shown.exit_code == 0
+    assert shown.stderr.strip() == lack
+    assert json.loads(shown.stdout)["items"]
+    full = cli("recommend", release, "--task", task, "--query", "drama", "--source-item", "i3", "--json")
+    assert full.stderr == ""
+
+
+def test_another_project_is_refused_and_none_is_written_into(release, tmp_path):
+    project = write_project(tmp_path)
+    declared = (project / "project.yaml").read_text()
+    (project / "project.yaml").write_text(declared.replace("name: small", "name: other"))
+    options = ["--user", "u1", "--task", "home_feed", "--project", project]
+    shown = cli("recommend", release, *options)
+    assert shown.exit_code == 2
+    assert "`--project` must be the project of the release, `small`" in shown.stderr
+    assert "which is `other`" in shown.stderr
+    (project / "project.yaml").write_text(declared)
+    assert cli("recommend", release, *options).exit_code == 0
+    assert not (project / ".unified_ranker").exists()
+    events_table().iloc[:-1].to_parquet(project / "data" / "events.parquet", index=False)
+    changed = cli("recommend", release, *options)
+    assert changed.exit_code == 0
+    assert f"note: the data of {project} are not those that the release was made from" in changed.stderr

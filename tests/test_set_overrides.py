@@ -26,6 +26,8 @@ def project(tmp_path):
             lambda c: c.tasks["search"].negatives.type == "all_items",
         ),
         ("tasks.home_feed.positives.1.event_type=open", lambda c: c.heads == ("like", "open", "click")),
+        ("towers.item.features[0].column=name", lambda c: c.towers.item.features[0].column == "name"),
+        ("tasks.home_feed.positives[1].event_type=open", lambda c: c.heads == ("like", "open", "click")),
         ("towers.item.features.0.column=name", lambda c: c.towers.item.features[0].column == "name"),
         (
             "towers.item.features.1={type: text, column: b}",
@@ -77,6 +79,7 @@ def test_the_last_of_two_values_counts(project):
         ("towers.item.dim=wide", ["`--set towers.item.dim`", "valid integer", "'wide'"]),
         ("towers.item.features.2.column=a", ["`towers.item.features` is a list of 2", "Received: `2`"]),
         ("towers.item.features.9.0=a", ["`towers.item.features` is a list of 2", "Received: `9`"]),
+        ("towers.item.features[2].column=a", ["`towers.item.features` is a list of 2", "Received: `2`"]),
         ("towers.item.features.first.column=a", ["is a list of 2", "`first`"]),
         (
             "towers.item.features.0.colum=a",

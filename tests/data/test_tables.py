@@ -123,3 +123,11 @@ def test_a_directory_without_parquet_files(tmp_path):
     (tmp_path / "events.json").touch()
     with pytest.raises(UserError, match=r"has no `.parquet` file directly in it.*`events.json`"):
         read_table(tmp_path)
+
+
+def test_what_a_library_says_ends_with_one_full_stop(tmp_path):
+    (tmp_path / "t.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(UserError) as caught:
+        read_table(tmp_path / "t.parquet")
+    assert ".." not in str(caught.value).replace(str(tmp_path), "")
+    assert str(caught.value).endswith(". Write it again.")

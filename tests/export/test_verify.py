@@ -245,3 +245,29 @@ def test_the_first_broken_link_is_named(release):
     edit_manifest(release, "versions", "index", value=1)
     seal(release)
     broken(release, "index")
+
+
+def one_line(release, link):
+    with pytest.raises(BrokenLinkError) as caught:
+        verify(release)
+    message = str(caught.value)
+    assert f"broken link `{link}`" in message
+    assert f"{release}/manifest.json" in message
+    assert "\n" not in message
+    assert "http" not in message
+    return message
+
+
+def test_a_configuration_that_is_none_is_told_in_one_line(release):
+    edit_manifest(release, "config", "project", "training", value={"epochs": "x", "y": 1})
+    assert "`project.training.epochs`" in one_line(release, "configuration")
+
+
+def test_a_parent_that_is_no_mapping_is_told_in_one_line(release):
+    edit_manifest(release, "parent", value=5)
+    assert "Received: 5." in one_line(release, "parent")
+
+
+def test_a_directory_of_releases_names_them(release):
+    with pytest.raises(BrokenLinkError, match=r"holds releases and is none itself.*Name one of them: 1, 2, latest\."):
+        verify(release.parent)

@@ -168,6 +168,15 @@ def test_model_server_without_a_port_is_refused(release, where):
         run_service(release, model_server=where)
 
 
+def test_it_is_said_which_model_server_is_waited_for(release, monkeypatch):
+    monkeypatch.setattr(open_service, "__defaults__", (0.2,))  # Seconds of patience.
+    said = []
+    with pytest.raises(UserError, match="the model server must serve version"):
+        run_service(release, port=0, model_server="localhost:1", announce=said.append)
+    assert len(said) == 1
+    assert "waiting for the model server at localhost:1" in said[0]
+
+
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_what_is_no_port_is_refused(release, port):
     with pytest.raises(UserError, match=rf"`--port` must be from 0.*{port}"):

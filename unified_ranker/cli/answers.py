@@ -20,7 +20,7 @@ def recommend(
     country: Annotated[str, typer.Option(help="Two capital letters (ISO 3166).")] = "",
     limit: Annotated[int, typer.Option(min=0, help="How many items; 0 = as the task declares.")] = 0,
     requests: Annotated[Path | None, typer.Option(help="A table of requests, Parquet or CSV.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Where the answers to --requests go (Parquet).")] = None,
+    output: Annotated[Path | None, typer.Option(help="Where the answers to --requests go (.parquet or .csv).")] = None,
     project: Annotated[
         Path | None, typer.Option("--project", "-p", help="Whose log holds the histories; by default the release's.")
     ] = None,

@@ -23,7 +23,7 @@ def init(
     """
     from unified_ranker.init.project import init_project
 
-    written = init_project(directory, events, items, users)
+    written = init_project(directory, events, items, users, announce=lambda line: typer.echo(line, err=True))
     for file in written:
         print(f"wrote {file}")
     print(f"\nRead the comments in {directory}, change what you know better, then run:")
@@ -64,7 +64,8 @@ def prepare(
     from unified_ranker.commands.stages import open_pipeline, print_result
 
     pipeline = open_pipeline(project, overrides, source, force=("prepare",) if force else ())
-    print_result(pipeline.prepare(), as_json)
+    with pipeline.claimed():
+        print_result(pipeline.prepare(), as_json)
 
 
 @app.command()
@@ -83,7 +84,8 @@ def train(
     from unified_ranker.commands.stages import open_pipeline, print_result
 
     pipeline = open_pipeline(project, overrides, source, tasks, ("train",) if force else (), not as_json)
-    print_result(pipeline.train(), as_json)
+    with pipeline.claimed():
+        print_result(pipeline.train(), as_json)
 
 
 @app.command()
@@ -102,8 +104,9 @@ def evaluate(
     from unified_ranker.commands.stages import open_pipeline, print_evaluation
 
     pipeline = open_pipeline(project, overrides, source, tasks, ("evaluate",) if force else (), not as_json)
-    pipeline.evaluate()
-    print_evaluation(pipeline, as_json)
+    with pipeline.claimed():
+        pipeline.evaluate()
+        print_evaluation(pipeline, as_json)
 
 
 @app.command()
@@ -122,7 +125,8 @@ def export(
     from unified_ranker.commands.stages import open_pipeline, print_result
 
     pipeline = open_pipeline(project, overrides, source, tasks, ("export",) if force else (), not as_json)
-    print_result(pipeline.export(), as_json)
+    with pipeline.claimed(releases=True):
+        print_result(pipeline.export(), as_json)
 
 
 @app.command()

@@ -12,13 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from unified_ranker.commands.stages import NOTES, OUT
-from unified_ranker.config import Config
+from unified_ranker.config import Config, Task
 from unified_ranker.errors import UserError, unknown_name
 from unified_ranker.export.log_history import LogHistory
 from unified_ranker.export.release import read_manifest
 from unified_ranker.export.requests import NO_HISTORY, Request
 from unified_ranker.serving.recommending import Answer, Recommender
-from unified_ranker.serving.request_table import answer_table, read_requests
+from unified_ranker.serving.request_table import COUNTRY, answer_table, read_requests
 
 
 def recommend_one(
@@ -31,6 +31,13 @@ def recommend_one(
         raise UserError(f"`--task` is required. Known: {', '.join(f'`{t}`' for t in tasks)}.")
     if task not in tasks:
         raise unknown_name("task", task, tasks)
+    if fields["country"] and not COUNTRY.fullmatch(fields["country"]):
+        upper = fields["country"].upper()
+        hint = f" Did you mean `{upper}`?" if COUNTRY.fullmatch(upper) else ""
+        raise UserError(
+            "`--country` must be two capital letters (ISO 3166 alpha-2), such as GB. "
+            f"Received: `{fields['country']}`.{hint} Leave it out where it is unknown."
+        )
     _note_untrained(manifest, [task])
     log = project_log(release, project)
     recommender = Recommender(release)
@@ -46,6 +53,7 @@ def recommend_one(
         limit=limit,
         history=history,
     )
+    _note_lack(request, tasks[task])
     answer = next(iter(recommender.answer([request])))
     version = manifest["version"]
     if as_json:
@@ -57,11 +65,15 @@ def recommend_one(
 def recommend_table(
     release: Path, requests: Path, output: Path | None, limit: int, project: Path | None, as_json: bool
 ) -> None:
-    """Answer a table of requests into a Parquet file."""
+    """Answer a table of requests into a Parquet or CSV file."""
     if output is None:
-        raise UserError("`--requests` needs `--output`, the Parquet file for the answers. Received: none.")
+        raise UserError("`--requests` needs `--output`, the Parquet or CSV file for the answers. Received: none.")
     if output.is_dir():
         raise UserError(f"`--output` must be a file. Received: the directory `{output}`. Name a Parquet file in it.")
+    if output.suffix.lower() not in (".parquet", ".csv"):
+        raise UserError(f"`--output` must end in .parquet or .csv. Received: `{output}`. Rename it.")
+    if not output.parent.is_dir():
+        raise UserError(f"`--output` must lie in a directory that exists. Received: `{output.parent}`. Make it first.")
     started = time.perf_counter()
     manifest = read_manifest(release)
     rows = read_requests(requests, config_of(manifest).tasks, lambda: project_log(release, project), limit)
@@ -90,24 +102,48 @@ def _note_untrained(manifest: dict[str, Any], tasks: Iterable[str]) -> None:
         )
 
 
+def _note_lack(request: Request, task: Task) -> None:
+    """Remark that a request of a known kind lacks what it is about, where no rule of the task fills it in."""
+    from_history = task.imputation.source_item != "none" and len(request.history) > 0
+    has_source = bool(request.source_item_id) or from_history
+    lack = ""
+    if request.task == "search" and not request.query:
+        lack = "" if has_source and task.imputation.query != "none" else "query: name one with --query"
+    elif request.task == "more_like_this" and not has_source:
+        lack = "source item: name one with --source-item"
+    if lack:
+        NOTES.print(f"note: the request for {request.task} has no {lack}", markup=False, style="yellow")
+
+
 def project_log(release: Path, project: Path | None) -> LogHistory | None:
     """Open the event log of `project`, or of the release's own; None where the release has left its project."""
     from unified_ranker.declarations.loading import load_config
     from unified_ranker.pipeline.stages import Pipeline
     from unified_ranker.pipeline.workspace import Workspace, project_of
 
+    manifest = read_manifest(release)
     if project is not None:
         workspace = Workspace(project.resolve(), load_config(project))
+        name = workspace.config.project.name
+        if name != manifest["project"]:
+            raise UserError(
+                f"`--project` must be the project of the release, `{manifest['project']}`. Received: `{project}`, "
+                f"which is `{name}`: its users and items are others. Name the right one, or leave the option out."
+            )
     else:
         # The release's own declarations: they name the tables even where `--set` did.
-        config = config_of(read_manifest(release))
+        config = config_of(manifest)
         root = project_of(release, config)
         if not (root / "project.yaml").is_file():
             note = f"note: {root} is no project, so there are no histories; name one with --project"
             NOTES.print(note, markup=False, style="yellow")
             return None
         workspace = Workspace(root, config)
-    return LogHistory(Pipeline(workspace, progress=False).prepared)
+    pipeline = Pipeline(workspace, progress=False)
+    if project is not None and pipeline.data_key != manifest["data"]["checksum"]:
+        note = f"note: the data of {project} are not those that the release was made from"
+        NOTES.print(note, markup=False, style="yellow")
+    return LogHistory(pipeline.read_prepared())
 
 
 def _print_answer(request: Request, answer: Answer, version: int) -> None:

@@ -92,6 +92,11 @@ def print_evaluation(pipeline: Pipeline, as_json: bool) -> None:
 
 def run_build(pipeline: Pipeline, as_json: bool) -> None:
     """Run all stages in order and print each as it ends."""
+    with pipeline.claimed(releases=True):
+        _run_build(pipeline, as_json)
+
+
+def _run_build(pipeline: Pipeline, as_json: bool) -> None:
     source = pipeline.config.project.data
     if isinstance(source, MovieLensSource) and not as_json:
         from unified_ranker.data.movielens import TERMS

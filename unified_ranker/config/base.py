@@ -1,9 +1,33 @@
 """The base of all declarations."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
+
+
+def _make_numbers_strict(node: Any) -> None:
+    if isinstance(node, dict):
+        if node.get("type") in ("int", "float"):
+            node["strict"] = True
+        for inner in node.values():
+            _make_numbers_strict(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            _make_numbers_strict(inner)
 
 
 class Declaration(BaseModel):
-    """Base of all declarations: immutable, unknown keys refused, defaults checked too."""
+    """Base of all declarations: immutable, unknown keys refused, defaults checked too, numbers only from numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Make numbers strict: `epochs: yes` would be read as 1, and quoted digits as their number.
+
+        Not `strict=True`, by which paths and tuples could not come from YAML either.
+        """
+        schema = handler(source)
+        _make_numbers_strict(schema)
+        return schema

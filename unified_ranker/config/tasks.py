@@ -64,6 +64,15 @@ class TaskServing(Declaration):
     candidates: int = Field(500, ge=1)
     limit: int = Field(10, ge=1)
 
+    @model_validator(mode="after")
+    def _answers_are_candidates(self) -> "TaskServing":
+        if self.limit > self.candidates:
+            raise ValueError(
+                f"`limit` must not exceed `candidates`, which are all that is ranked. Received: {self.limit} and "
+                f"{self.candidates}. Lower one, or raise the other."
+            )
+        return self
+
 
 class Task(Declaration):
     """A file of tasks/: one surface."""

@@ -76,7 +76,7 @@ def _read_parquet(path: Path) -> pa.Table:
         with path.open("rb") as file:
             return pq.read_table(file)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"`{path}` cannot be read as Parquet: {error}. Write it again.") from error
+        raise UserError(f"`{path}` cannot be read as Parquet: {_sentence(error)} Write it again.") from error
 
 
 def _read_directory(path: Path) -> pa.Table:
@@ -113,9 +113,14 @@ def _read_csv(path: Path) -> pa.Table:
             ),
         )
     except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"`{path}` cannot be read as CSV (UTF-8, commas, a header): {error}.") from error
+        raise UserError(f"`{path}` cannot be read as CSV (UTF-8, commas, a header): {_sentence(error)}") from error
     columns = [_typed(name, column) for name, column in zip(header, table.columns, strict=True)]
     return pa.table(columns, names=header)
+
+
+def _sentence(error: Exception) -> str:
+    """Return what a library says, ended by one full stop."""
+    return f"{str(error).rstrip('. ')}."
 
 
 def _csv_header(path: Path) -> list[str]:

@@ -5,6 +5,7 @@ data. Each check names the file and the path in it, what was found, what is allo
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -16,12 +17,13 @@ from unified_ranker.config import (
     MeanValue,
     Popularity,
     QualityFeature,
+    Towers,
     UserFeature,
 )
 from unified_ranker.data.check import Check
 from unified_ranker.declarations.task_checks import counted, task_checks
 from unified_ranker.errors import nearest
-from unified_ranker.init.inspection.columns import describe, feature_types, present
+from unified_ranker.init.inspection.columns import describe, feature_types, present, stray_text
 from unified_ranker.schema import COLUMNS, InteractionLog
 
 __all__ = ["check_declarations"]
@@ -42,16 +44,32 @@ def check_declarations(config: Config, log: InteractionLog) -> list[Check]:
         log: the log in canonical form; it may have faults of content.
 
     Returns:
-        The checks in a fixed order: item features, quality, profile, context, tasks.
+        The checks in a fixed order: files of towers/, item features, quality, profile, context, tasks.
     """
     towers = config.towers
     return [
+        *_files(towers),
         *_features("towers/item.yaml", "features", towers.item.features, log.items, "items", ITEM_TYPES),
         *(c for n, f in towers.item.quality.items() for c in _quality(f"quality.{n}", f, log)),
         *_features("towers/user.yaml", "profile", towers.user.profile, log.users, "users", USER_TYPES),
         *_context(config, log),
         *task_checks(config, log),
     ]
+
+
+def _files(towers: Towers) -> Iterator[Check]:
+    """Warn about towers that no file declares: their defaults name no column."""
+    consequences = {"item": "items have no feature, so they are their ids alone", "user": "users have no profile"}
+    for name in Towers.model_fields:
+        if name not in towers.model_fields_set:
+            follows = f": {consequences[name]}" if name in consequences else ""
+            yield Check(
+                f"`towers/{name}.yaml` declares the tower",
+                passed=False,
+                found=f"no such file, so the defaults are in use{follows}",
+                what_to_do="add the file; an empty one says that the defaults are meant",
+                severity="warning",
+            )
 
 
 def _features(
@@ -77,7 +95,8 @@ def _features(
             what = f"fill in the column, or remove the feature; {name} has {_listed(types)} with values"
             yield Check(rule, passed=False, found="no row has a value", what_to_do=what, severity="warning")
         elif kind not in types[column]:
-            yield _wrong_type(rule, table[column], kind, types)
+            nearly = _nearly_numbers(rule, table, column, name) if kind == "number" else None
+            yield nearly or _wrong_type(rule, table[column], kind, types)
         else:
             yield Check(rule, passed=True)
 
@@ -95,6 +114,26 @@ def _wrong_type(rule: str, column: pd.Series, kind: str, types: dict[str, frozen
         examples=tuple(values),
         found=f"it holds {describe(column)}",
         what_to_do=", or ".join([*remedies, "remove the feature"]),
+    )
+
+
+def _nearly_numbers(rule: str, table: pd.DataFrame, column: str, name: str) -> Check | None:
+    """Return the check of a column of numbers that a few cells of text have made text; None where it is none."""
+    if not isinstance(table[column].dtype, pd.StringDtype):
+        return None
+    values = table[column].dropna()
+    stray = stray_text(values)
+    count = len(stray)
+    if not count:
+        return None
+    key = f"{name.removesuffix('s')}_id"
+    culprits: dict[Any, Any] = stray.head(MAX_EXAMPLES).to_dict()
+    return Check(
+        rule,
+        passed=False,
+        examples=tuple(f"{value} ({key} {table[key][row]})" for row, value in culprits.items()),
+        found=f"{count:,} of {len(values):,} values {'is' if count == 1 else 'are'} no number",
+        what_to_do="write numbers there, or leave the cells empty (null)",
     )
 
 

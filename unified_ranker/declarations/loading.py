@@ -30,7 +30,7 @@ def load_config(project: Path, overrides: Iterable[str] = ()) -> Config:
     Args:
         project: a directory with project.yaml.
         overrides: `path.in.config=value`, the value in YAML: `project.training.epochs=3`,
-            `towers.item.features.0.column=name`.
+            `towers.item.features[0].column=name` (or `.0.column`).
 
     Raises:
         UserError: one line for each mistake. Mistakes within files are all told at once; what contradicts
@@ -74,7 +74,8 @@ def _apply(files: Files, overrides: Iterable[str]) -> list[Keys]:
 
 def _assignment(text: str) -> tuple[Keys, Any]:
     path, equals, value = text.partition("=")
-    keys = tuple(path.strip().split("."))
+    # Errors write the places of a list as in `features[0].column`; both forms lead there.
+    keys = tuple(re.sub(r"\[(\d+)\]", r".\1", path.strip()).split("."))
     if not equals or not all(keys):
         raise UserError(
             f"`--set` takes path.in.config=value. Received: `{text}`. "

@@ -13,6 +13,9 @@ from unified_ranker.errors import nearest
 from unified_ranker.schema import InteractionLog
 
 MAX_LISTED = 10
+LEAST_LEARNABLE = 0.05
+"""Share of a task's positives whose item must exist at their time. Below, nothing sound can be learnt or measured: what
+is left is noise beside a `created_at` that means something else, such as the time of an import."""
 
 
 def task_checks(config: Config, log: InteractionLog) -> Iterator[Check]:
@@ -51,7 +54,7 @@ def _positives(name: str, task: Task, of_task: pd.DataFrame) -> Iterator[Check]:
         free = free & ~match
     types = [str(t) for t in of_task["event_type"].dropna().unique()]
     total = sum(taken for _, taken in counts)
-    hints = "".join(dict.fromkeys(nearest(p.event_type, types) for p in task.positives))
+    hints = "".join(dict.fromkeys(nearest(p.event_type, types) for p in task.positives if p.event_type not in types))
     yield Check(
         f"`tasks/{name}.yaml`, `positives`: the task has positive events",
         passed=total > 0,
@@ -140,19 +143,31 @@ def _undeclared(config: Config, found: "pd.Series[int]") -> Check:
 
 
 def _split(config: Config, log: InteractionLog) -> Iterator[Check]:
-    """Warn about tasks that have no positive before the end of the fit window, or none in the test slice."""
+    """Check that tasks have positives of items that exist, and warn where none is to train or to test on."""
     rows, _, _ = match_positives(log, config.tasks)
     chosen = log.events.iloc[rows]
     chosen = chosen[chosen["timestamp"].notna()]
     if chosen.empty:
         return
     times = seconds(chosen["timestamp"])
+    learnable = _exists(chosen, log.items)
     bounds = split_times(times, config)
     fit_on = config.project.split.fit_on
     fit_end = bounds.train_end if fit_on == "train" else bounds.validation_end
     for name in config.tasks:
-        own = times[(chosen["task"] == name).to_numpy(bool)]
-        if len(own) == 0:
+        of_task = (chosen["task"] == name).to_numpy(bool)
+        count, own = int(of_task.sum()), times[of_task & learnable]
+        if count == 0:
+            continue
+        enough = len(own) >= LEAST_LEARNABLE * count
+        yield Check(
+            f"`tasks/{name}.yaml`: the items of the task's positives exist at their time",
+            passed=enough,
+            found=f"only {len(own):,} of {count:,} positives lie at or after their item's `created_at`",
+            what_to_do="correct `created_at` in the items table, or leave the column out: "
+            "an item is a candidate from then on, so the others can neither be learnt nor measured",
+        )
+        if not enough:
             continue
         before, after = int((own < fit_end).sum()), int((own >= bounds.validation_end).sum())
         yield Check(
@@ -163,3 +178,9 @@ def _split(config: Config, log: InteractionLog) -> Iterator[Check]:
             "a task without the first is not learnt, one without the second is not measured",
             severity="warning",
         )
+
+
+def _exists(events: pd.DataFrame, items: pd.DataFrame) -> np.ndarray:
+    """Return whether each event's item is a candidate at its time `[events]`; undated items always are."""
+    created = items.dropna(subset=["item_id"]).drop_duplicates("item_id").set_index("item_id")["created_at"]
+    return ~(seconds(events["timestamp"]) < seconds(created.reindex(events["item_id"]).array))

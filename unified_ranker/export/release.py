@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from unified_ranker.errors import UserError
+from unified_ranker.pipeline.claims import claim
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -80,23 +81,28 @@ def next_version(releases: Path) -> int:
 def new_release(releases: Path) -> Iterator[tuple[Layout, int]]:
     """Offer a directory to write a release into; on success it appears in `releases` under the next version, whole.
 
-    The directory is written beside its final place and renamed. Anything that goes wrong removes it. `latest` points
-    at the newest release.
+    The directory is written beside its final place and renamed. Anything that goes wrong removes it; what a killed run
+    left is removed by the next. `latest` points at the newest release.
+
+    Raises:
+        UserError: another run is writing a release there, or the directory cannot be written.
     """
-    releases.mkdir(parents=True, exist_ok=True)
-    version = next_version(releases)
-    draft = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=releases))
-    try:
-        layout = Layout(draft)
-        for folder in (layout.model_base, layout.items, layout.catalogue, layout.index):
-            folder.mkdir()
-        yield layout, version
-        draft.chmod(0o755)
-        draft.rename(releases / str(version))
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    point_latest(releases, version)
+    with claim(releases, ".lock-of-release", "project.releases_dir"):
+        for left in releases.glob(".[0-9]*-*"):
+            shutil.rmtree(left)
+        version = next_version(releases)
+        draft = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=releases))
+        try:
+            layout = Layout(draft)
+            for folder in (layout.model_base, layout.items, layout.catalogue, layout.index):
+                folder.mkdir()
+            yield layout, version
+            draft.chmod(0o755)
+            draft.rename(releases / str(version))
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        point_latest(releases, version)
 
 
 def point_latest(releases: Path, version: int) -> None:
@@ -137,6 +143,12 @@ def read_manifest(release: Path) -> dict:
             if release.parent.is_dir()
             else []
         )
+        inside = sorted(p.name for p in release.glob("*") if (p / MANIFEST).is_file())
+        if inside:
+            raise UserError(
+                f"`{release}` holds releases and is none itself: it has no {MANIFEST}. "
+                f"Name one of them: {', '.join(inside)}."
+            )
         found = f"Releases there: {', '.join(near)}." if near else "There is no release beside it."
         raise UserError(
             f"`{release}` is no release: it holds no {MANIFEST}. {found} "

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
 from unified_ranker.config import Config
 from unified_ranker.errors import UserError
@@ -34,6 +35,13 @@ def verify(release: Path) -> list[str]:
             lines.append(f"{name}: {check()}")
         except UserError as error:
             raise BrokenLinkError(f"`{release}`: broken link `{name}`: {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(step) for step in first["loc"])
+            raise BrokenLinkError(
+                f"`{release}`: broken link `{name}`: `config` of `{release / MANIFEST}` is no configuration of this "
+                f"engine: `{place}`: {first['msg']}. Export again; a release is never edited."
+            ) from error
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise BrokenLinkError(f"`{release}`: broken link `{name}`: {type(error).__name__}: {error}") from error
     return lines
@@ -124,6 +132,11 @@ def _parent(release: Path, manifest: dict) -> str:
     parent = manifest["parent"]
     if parent is None:
         return "none: a first release"
+    if not isinstance(parent, dict) or not parent.keys() >= {"version", "manifest_sha256"}:
+        raise UserError(
+            f"`parent` of `{release / MANIFEST}` must hold `version` and `manifest_sha256`. Received: {parent!r}. "
+            "Export again; a release is never edited."
+        )
     file = release.resolve().parent / str(parent["version"]) / MANIFEST
     if not file.is_file():
         return f"release {parent['version']}, no longer kept"

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from unified_ranker.data.checks import require
@@ -21,7 +22,9 @@ PARTS = ("towers", "tasks", "export", "project.yaml")
 """What a project consists of; project.yaml comes last, because it is what makes a directory a project."""
 
 
-def init_project(directory: Path, events: Path, items: Path, users: Path | None) -> list[Path]:
+def init_project(
+    directory: Path, events: Path, items: Path, users: Path | None, announce: Callable[[str], None] | None = None
+) -> list[Path]:
     """Write a project over the given tables, with comments that say why each choice was made.
 
     Args:
@@ -29,6 +32,7 @@ def init_project(directory: Path, events: Path, items: Path, users: Path | None)
         events: the events table: Parquet, CSV, or a directory of Parquet files.
         items: the items table, likewise.
         users: the users table, likewise; None takes the users from the events.
+        announce: is told of each column that is left out, and why.
 
     Returns:
         The files written.
@@ -42,21 +46,28 @@ def init_project(directory: Path, events: Path, items: Path, users: Path | None)
     log = normalise(read_table(events), read_table(items), None if users is None else read_table(users))
     paths = {"events": events, "items": items} | ({} if users is None else {"users": users})
     data = {name: data_path(Path(path), directory) for name, path in paths.items()}
-    return _write(directory, project_texts(log, project_name(directory), data), log)
+    return _write(directory, project_texts(log, project_name(directory), data, announce), log)
 
 
-def project_texts(log: InteractionLog, name: str, data: dict[str, str]) -> dict[str, str]:
+def project_texts(
+    log: InteractionLog, name: str, data: dict[str, str], announce: Callable[[str], None] | None = None
+) -> dict[str, str]:
     """Return the files of a project over `log` by their paths in it.
 
     Args:
         log: the log to look at.
         name: the project's name.
         data: the paths of the tables, as project.yaml is to have them.
+        announce: is told of each column that is left out, and why.
 
     Raises:
         UserError: there is nothing in the log to learn from.
     """
     facts = look_at(log, name, data)
+    for table, columns in (("items", facts.item_columns), ("users", facts.user_columns)):
+        for column in columns:
+            if announce is not None and column.type is None:
+                announce(f"left out `{table}.{column.column}`: {column.why}")
     heads = head_names(facts.events.surfaces)
     texts = {
         "project.yaml": project_page(facts),

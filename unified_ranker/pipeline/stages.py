@@ -4,12 +4,13 @@ A stage's key hashes what it depends on: its part of the declarations and the ke
 checksum begins the chain, so a changed row or a changed setting makes again exactly what it reaches.
 """
 
+import contextlib
 import hashlib
 import logging
 import resource
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from unified_ranker.config import Config, Task
 from unified_ranker.errors import unknown_name
+from unified_ranker.pipeline.claims import claim, require_writable
 from unified_ranker.pipeline.workspace import Workspace, fill, fresh, stamp_of
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class Pipeline:
     progress: bool = True
     force: Collection[str] = ()
     results: list[StageResult] = field(default_factory=list)
+    _claimed: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the chosen tasks; all of them are the same choice as none."""
@@ -114,6 +117,35 @@ class Pipeline:
         of_tasks = [f"tasks.{name}.{field}" for name in self.config.tasks for field in sorted(of_each_task)]
         return self.config.digest(*parts, *of_tasks)
 
+    # --- one run at a time ----------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def claimed(self, *, releases: bool = False) -> Iterator[None]:
+        """Keep other runs out of the work directory, and clear away what killed ones left; claims nest.
+
+        Every stage that writes claims it; a command claims it first, to be refused before it has done anything.
+
+        Args:
+            releases: whether a release is to be written, so that its directory must take it.
+
+        Raises:
+            UserError: another run has it, or a directory cannot be written.
+        """
+        if self._claimed:
+            yield
+            return
+        if releases:
+            require_writable(self.workspace.releases, "project.releases_dir")
+        with claim(self.workspace.work, ".lock", "project.work_dir"):
+            for name in STAGES:
+                for draft in self.workspace.work.glob(f".{name}-*"):
+                    shutil.rmtree(draft)
+            self._claimed = True
+            try:
+                yield
+            finally:
+                self._claimed = False
+
     # --- stages ---------------------------------------------------------------------------------------------------
 
     def validate(self) -> "list[Check]":
@@ -122,7 +154,7 @@ class Pipeline:
         from unified_ranker.declarations.checks import check_declarations
 
         tables = self.workspace.read_tables()
-        log, checks = validate_tables(tables.events, tables.items, tables.users, tasks=tuple(self.config.tasks))
+        log, checks = validate_tables(tables.events, tables.items, tables.users)
         if log is not None:
             checks = [*checks, *check_declarations(self.config, log)]
             if not any(check.failed for check in checks):
@@ -184,7 +216,8 @@ class Pipeline:
             return self._note(StageResult("export", True, 0.0, current, f"release {current.name} is up to date"))
         from unified_ranker.pipeline.releasing import export_release
 
-        release = export_release(self)
+        with self.claimed(releases=True):
+            release = export_release(self)
         seconds = time.perf_counter() - started
         return self._note(StageResult("export", False, seconds, release, f"release {release.name}"))
 
@@ -220,6 +253,13 @@ class Pipeline:
         self.prepare()
         return self.__dict__.get("prepared") or Prepared.load(self.workspace.stage("prepare"))
 
+    def read_prepared(self) -> "Prepared":
+        """Return the prepared data without writing any: for commands that read a project."""
+        from unified_ranker.data.prepared import Prepared
+
+        directory = self.workspace.stage("prepare")
+        return Prepared.load(directory) if fresh(directory, self.prepare_key) else _prepare(self.log, self.config)
+
     @cached_property
     def trained(self) -> "TrainedModel":
         """The trained model, trained now if it is not up to date."""
@@ -240,7 +280,7 @@ class Pipeline:
         if fresh(directory, key) and name not in self.force:
             return self._note(StageResult(name, True, 0.0, directory, stamp_of(directory)["summary"]))
         started = time.perf_counter()
-        with fill(directory, key) as (draft, notes):
+        with self.claimed(), fill(directory, key) as (draft, notes):
             notes["summary"] = make(draft, notes)
             notes["seconds"] = round(time.perf_counter() - started, 2)
             notes["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

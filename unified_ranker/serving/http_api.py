@@ -121,6 +121,8 @@ def run_service(
             say(f"release {opened.version}: starting the embedded model server …")
             child = stack.enter_context(start_in_subprocess(Layout(release).model_base, name))
             model_server = child.grpc_address
+        else:
+            say(f"release {opened.version}: waiting for the model server at {model_server} …")
         client = stack.enter_context(ModelClient(model_server, name, opened.version))
         service = open_service(release, opened, client, histories)
         url = f"http://{address(host, listener.getsockname()[1])}"

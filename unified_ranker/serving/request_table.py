@@ -1,6 +1,7 @@
 """Requests in a table, and answers in another: bulk scoring."""
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
@@ -24,6 +26,7 @@ REQUIRED = ("user_id", "task")
 TEXT = (*REQUIRED, "query", "source_item_id", "query_item_id", "country")
 COLUMNS = (*TEXT, "timestamp", "limit", "history")
 ROWS_AT_ONCE = 200_000
+COUNTRY = re.compile("[A-Z]{2}")
 
 OpenLog = Callable[[], LogHistory | None]
 
@@ -51,6 +54,7 @@ def read_requests(
         check_names(table.column_names, COLUMNS, REQUIRED, "a request")
         text = {name: _text(table, name) for name in TEXT}
         _check_tasks(text["task"], tasks)
+        _check_countries(text["country"])
         times, limits = _times(table), _limits(table, limit)
         histories = histories_of(table["history"]) if "history" in table.column_names else None
     except UserError as error:
@@ -79,6 +83,12 @@ def _check_tasks(found: list[str], known: Collection[str]) -> None:
             raise UserError(f"row {row}: {unknown_name('task', task, known)}")
 
 
+def _check_countries(found: list[str]) -> None:
+    bad = np.array([bool(code) and not COUNTRY.fullmatch(code) for code in found], bool)
+    remedy = "write codes such as GB, and null where the country is unknown"
+    refuse(bad, found, "`country` is two capital letters (ISO 3166 alpha-2) or null", "other text", remedy)
+
+
 def _times(table: pa.Table) -> Ints:
     if "timestamp" not in table.column_names:
         return np.zeros(len(table), np.int64)
@@ -96,8 +106,9 @@ def _limits(table: pa.Table, default: int) -> list[int]:
 
 
 def answer_table(recommender: Recommender, requests: list[Request], output: Path, progress: bool) -> int:
-    """Answer all requests into a Parquet file with `row, rank, item_id, score`; returns the number of rows written.
+    """Answer all requests into a table with `row, rank, item_id, score`; returns the number of rows written.
 
+    The table is CSV where `output` ends in `.csv`, else Parquet.
     `row` numbers the requests from 0, `rank` the answers to one from 1. The file appears whole or not at all.
 
     Raises:
@@ -105,15 +116,15 @@ def answer_table(recommender: Recommender, requests: list[Request], output: Path
     """
     schema = pa.schema([("row", pa.int64()), ("rank", pa.int32()), ("item_id", pa.string()), ("score", pa.float32())])
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(prefix=f".{output.name}-", dir=output.parent)
     except OSError as error:
         raise UserError(f"`{output}` cannot be written: {error.strerror}. Name another place.") from error
     os.close(handle)
     written = 0
+    writer_of = pa_csv.CSVWriter if output.suffix.lower() == ".csv" else pq.ParquetWriter
     try:
         with (
-            pq.ParquetWriter(draft, schema) as writer,
+            writer_of(draft, schema) as writer,
             tqdm(total=len(requests), desc="recommend", unit="request", disable=not progress) as bar,
         ):
             for part in _parts(recommender, requests, bar):

@@ -35,4 +35,6 @@ def load_trained(directory: Path, prepared: Prepared, config: Config) -> Trained
     make_weights(model, make_batches(prepared, fit.take(np.arange(min(64, len(fit)))), model))
     restored = tf.train.Checkpoint(model=model).read(str(directory / WEIGHTS))
     restored.assert_existing_objects_matched()
+    # The optimizer's variables stay behind: what is loaded is not trained further.
+    restored.expect_partial()
     return TrainedModel(model, vocabulary, quality, fit_end, description["curves"])

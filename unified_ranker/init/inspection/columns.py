@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from unified_ranker.columns import NUMBER
+
 FeatureType = Literal["text", "category", "categories", "number"]
 
 FEW = 50
@@ -28,6 +30,8 @@ TEXT_WORDS = 3.0
 TEXT_DISTINCT = 0.5
 """Share of distinct values from which strings of several words are text rather than categories."""
 MAX_DIGITS = 6
+MOST_STRAY = 0.2
+"""Share of text among the values of a column up to which it is taken for a column of numbers with mistakes in it."""
 HEAVY_TAIL = 5.0
 """Ratio of the 99th percentile to the median from which a positive number is taken by its logarithm."""
 
@@ -74,6 +78,12 @@ def feature_types(column: pd.Series) -> frozenset[str]:
     if pd.api.types.is_object_dtype(kind) and all(_is_text_list(v) for v in column[column.notna()]):
         return frozenset({"categories"})
     return frozenset()
+
+
+def stray_text(values: pd.Series) -> pd.Series:
+    """Return the few of a text column's values that are no number while most are; empty where that is not so."""
+    bad = ~values.str.strip().str.fullmatch(NUMBER).fillna(False).astype(bool)
+    return values[bad] if 0 < bad.sum() <= MOST_STRAY * len(values) else values.head(0)
 
 
 def describe(column: pd.Series) -> str:
@@ -134,6 +144,14 @@ def _strings(name: str, values: pd.Series, known: str) -> Finding:
     seen = f"{percent(share)} distinct, {words:.1f} words on average{known}"
     if distinct == 1:
         return Finding(name, None, f"one and the same value everywhere{known}")
+    stray = stray_text(values)
+    if len(stray) and name != "title":
+        verb = "is" if len(stray) == 1 else "are"
+        why = (
+            f"{len(stray):,} of {len(values):,} values {verb} no number, e.g. `{stray.iloc[0]}`, so the column is "
+            "text; correct them or leave the cells empty, and declare it as a number"
+        )
+        return Finding(name, None, why)
     if name == "title" or (share >= TEXT_DISTINCT and words >= TEXT_WORDS):
         return Finding(name, "text", f"text: {seen}")
     return _category(name, values, known)
