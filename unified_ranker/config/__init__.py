@@ -29,10 +29,10 @@ from unified_ranker.config.tasks import (
     Task,
     TaskServing,
 )
+from unified_ranker.config.text import DistilledText, HashedText, TextEncoding, TextPairs, TransformerText
 from unified_ranker.config.towers import (
     ContextField,
     ContextTower,
-    HashedText,
     ItemTower,
     NextK,
     Ranker,
@@ -52,6 +52,7 @@ __all__ = [
     "ContextField",
     "ContextTower",
     "Declaration",
+    "DistilledText",
     "Embeddings",
     "Evaluation",
     "ExactIndex",
@@ -78,10 +79,13 @@ __all__ = [
     "TablesSource",
     "Task",
     "TaskServing",
+    "TextEncoding",
     "TextFeature",
+    "TextPairs",
     "Towers",
     "Training",
     "Transformer",
+    "TransformerText",
     "UserFeature",
     "UserTower",
 ]
