@@ -72,7 +72,8 @@ class UnifiedRanker(tfrs.Model):
     def _encode_items(self) -> Encoded:
         catalogue = self.catalogue
         fields = {name: tf.constant(column) for name, column in catalogue.item_fields.items()}
-        return self.item_tower.encode(fields, tf.range(len(catalogue.item_ids), dtype=tf.int64))
+        encoded = self.item_tower.encode(fields, tf.range(len(catalogue.item_ids), dtype=tf.int64))
+        return encoded if self.text.trainable else self.item_tower.settle(encoded)
 
     # --- the towers -----------------------------------------------------------------------------------------------
 

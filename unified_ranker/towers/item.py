@@ -11,6 +11,9 @@ from unified_ranker.tensorflow import tf
 from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.text import TextEncoder, Tokens
 
+READ = "text"
+"""Where an encoder that no longer changes has left the sum of an item's embedded texts, `[n, dim]`."""
+
 Encoded = dict[str, tf.Tensor]
 """Item fields after look-up: `id` `[n]` and, per feature, indices or numbers `[n, width]`."""
 
@@ -88,8 +91,18 @@ class ItemEncoder(tf.keras.layers.Layer):
             total += self.content(self.hidden(tf.concat(side, 1)))
         return tf.math.l2_normalize(total, 1)
 
+    def settle(self, encoded: Encoded) -> Encoded:
+        """Embed the texts for good, as long as the text encoder does not change."""
+        texts = {
+            f"{f.column}/{part}" for f in self.config.features if isinstance(f, TextFeature) for part in self.text.parts
+        }
+        rest = {name: value for name, value in encoded.items() if name not in texts}
+        return {**rest, READ: self.read(encoded)} if texts else rest
+
     def read(self, encoded: Encoded) -> tf.Tensor:
         """Return the sum of the embedded text features `[n, dim]`; zero without one."""
+        if READ in encoded:
+            return encoded[READ]
         total = tf.zeros([tf.shape(encoded["id"])[0], self.config.dim])
         for feature in self.config.features:
             if isinstance(feature, TextFeature):
