@@ -53,7 +53,7 @@ def vectors_of(
     folder = (cache_dir or default_cache_dir()) / "text-vectors"
     folder.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(folder / f"{teacher.name_on_disk}.sqlite", timeout=600)) as store:
-        store.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
+        store.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB)")
         missing = _load(store, keys, out)
         with tqdm(total=len(missing), desc=f"text vectors ({teacher.name_on_disk})", unit="text",
                   disable=not progress or not missing) as bar:  # fmt: skip
