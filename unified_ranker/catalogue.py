@@ -46,6 +46,16 @@ class Catalogue:
     user_fields: dict[str, np.ndarray]
     user_countries: Strings
 
+    @property
+    def known(self) -> np.ndarray:
+        """The items that existed before the end of the fit window, `[known]`: what may be learnt from."""
+        return np.flatnonzero(self.created_at < self.as_of)
+
+    @property
+    def known_titles(self) -> Strings:
+        """Their titles, `[known]`."""
+        return self.titles[self.known]
+
 
 def quality_of(prepared: Prepared, config: Config, fit_end: int) -> QualityAsOf:
     """Index the log for the declared quality features, scaled by what happened before `fit_end` (seconds)."""

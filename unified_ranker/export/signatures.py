@@ -1,11 +1,14 @@
 """The served model: the signatures of design section 5 over a trained model and the release's item vectors."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from unified_ranker.catalogue import Catalogue
 from unified_ranker.config import CategoriesFeature, Config, Freshness, NumberFeature
 from unified_ranker.data.quality import DAY, MAX_EXPONENT, NEVER
 from unified_ranker.evaluation.scoring import PROPOSED, encode_requests
+from unified_ranker.export.query_text import EMBED, ENCODE, QueryText
 from unified_ranker.export.request_graph import LookedUp, RequestGraph, request_signature
 from unified_ranker.ranker import UnifiedRanker
 from unified_ranker.tensorflow import tf
@@ -17,6 +20,7 @@ STATE = (
 """What `encode` hands to `rank_encoded`, each under the name `state_…`."""
 
 SIGNATURES = ("encode", "rank_encoded", "rank", "recommend", "embed_items", "serving_default")
+"""What every model has; see `query_text` for two that some have."""
 
 MAX_GROWTH = 20.0
 """Bound of the exponent of an item younger than the release: an index over vectors squares what it stores."""
@@ -81,6 +85,7 @@ class ServedModel(tf.Module):
         config, catalogue = model.config, model.catalogue
         self.heads = config.heads
         self.requests = RequestGraph(model)
+        self.query_text = QueryText(model)
         self.quality = QualityTable(config, catalogue)
         self.vectors = tf.Variable(
             np.concatenate([vectors, np.zeros_like(vectors[:1])]), trainable=False, dtype=tf.float32
@@ -110,9 +115,11 @@ class ServedModel(tf.Module):
         """Encode requests: `query_vector` `[batch, dim + quality]`, `imputed_query`, `proposed_ids` and the states.
 
         `proposed_ids` `[batch, n]` are candidates of the signals, to be ranked beside those of the index; "" is none,
-        and whether they may answer is left to whoever retrieves.
+        and whether they may answer is left to whoever retrieves. As `encode_embedded`, with `query_embedding`
+        `[batch, dim]`: what `embed_queries` gave for the field `query`.
         """
-        request, state = self._encode(fields)
+        given = fields.pop("query_embedding", None)
+        request, state = self._encode(fields, given)
         out = {f"state_{name}": state[name] for name in STATE}
         proposed = self._model().signals.proposals(state)
         ids = tf.where(proposed < 0, "", tf.gather(self.item_ids, tf.maximum(proposed, 0)))
@@ -168,12 +175,12 @@ class ServedModel(tf.Module):
 
     # --- their parts ----------------------------------------------------------------------------------------------
 
-    def _encode(self, fields: Tensors) -> tuple[LookedUp, Tensors]:
+    def _encode(self, fields: Tensors, given: tf.Tensor | None = None) -> tuple[LookedUp, Tensors]:
         model = self._model()
         request = self.requests(fields)
         inputs = {
             **request.inputs,
-            "query_vector": model.text(request.query),
+            "query_vector": self.query_text(fields["query"], request, given),
             "words": model.signals.words(request.query),
         }
         state = encode_requests(model, self.vectors, inputs)
@@ -250,13 +257,18 @@ def state_signature(config: Config) -> dict[str, tf.TensorSpec]:
 def signatures_of(served: ServedModel, config: Config) -> dict[str, tf.types.experimental.ConcreteFunction]:
     """Trace all signatures; `rank` is also the default."""
     request, candidates = request_signature(), tf.TensorSpec([None, None], tf.string, name="candidate_ids")
-    wanted = {
+    wanted: dict[str, tuple[Callable[..., Tensors], dict[str, tf.TensorSpec]]] = {
         "encode": (served.encode, request),
         "rank_encoded": (served.rank_encoded, {**state_signature(config), "candidate_ids": candidates}),
         "rank": (served.rank, {**request, "candidate_ids": candidates}),
         "recommend": (served.recommend, {**request, "limit": tf.TensorSpec([None], tf.int32, name="limit")}),
         "embed_items": (served.embed_items, item_signature(config)),
     }
+    if served.query_text.titles is not None:
+        width = config.towers.item.dim
+        given = {"query_embedding": tf.TensorSpec([None, width], tf.float32, name="query_embedding")}
+        wanted[EMBED] = (served.query_text.embed, {"query": tf.TensorSpec([None], tf.string, name="query")})
+        wanted[ENCODE] = (served.encode, {**request, **given})
     traced = {
         name: tf.function(call, autograph=False).get_concrete_function(**spec) for name, (call, spec) in wanted.items()
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from unified_ranker.export.embedding import embed_catalogue
 from unified_ranker.export.index import build_index
 from unified_ranker.export.items import write_catalogue, write_items
+from unified_ranker.export.query_text import EMBED, ENCODE
 from unified_ranker.export.release import MANIFEST, new_release, read_manifest, sha256, write_manifest
 from unified_ranker.export.savedmodel import known_requests, save_model, write_warmup
 from unified_ranker.export.signatures import SIGNATURES
@@ -55,7 +56,7 @@ def export_release(pipeline: "Pipeline") -> Path:
                 "vector_width": config.query_dim,
                 "quality": list(config.towers.item.quality),
                 "heads": list(config.heads),
-                "signatures": list(SIGNATURES),
+                "signatures": [*SIGNATURES, *((EMBED, ENCODE) if trained.model.text.costly else ())],
                 "warmup_requests": warmup,
                 "index": index,
                 "metrics": metrics_of(read_evaluation(workspace.stage("evaluate"))),

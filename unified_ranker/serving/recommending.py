@@ -158,8 +158,10 @@ class Recommender:
 
 def load_predict(saved_model: Path) -> Predict:
     """Load a SavedModel into this process and return what runs its signatures."""
+    from unified_ranker.serving.savedmodels import import_text_ops
     from unified_ranker.tensorflow import tf
 
+    import_text_ops(saved_model)
     loaded = tf.saved_model.load(str(saved_model), tags=["serve"])
 
     def predict(signature: str, arrays: Arrays) -> Arrays:

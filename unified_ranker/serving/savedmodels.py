@@ -12,13 +12,16 @@ import numpy as np
 from unified_ranker.serving.messages import meta_graph_pb2, saved_model_pb2
 from unified_ranker.serving.status_codes import ServingError, invalid_argument, status_code
 from unified_ranker.serving.tensor_protos import TensorSpec
-from unified_ranker.tensorflow import tf
+from unified_ranker.tensorflow import text_ops, tf
 
 SERVE_TAG = "serve"
 DEFAULT_SIGNATURE = "serving_default"
 
 # What TensorFlow puts before the message of an op when the SavedModel carries no stack traces.
 _TRACE_PREFIX = "<stack traces unavailable>\n"
+
+# How the names of the ops of TensorFlow Text begin that the encoders' tokenizers use.
+_TEXT_OPS = ("TFText>", "Sentencepiece", "NormalizeUTF8", "FastWordpiece", "FastBert")
 
 logger = logging.getLogger(__name__)
 
@@ -121,10 +124,23 @@ def load_saved_model(directory: Path, version: int) -> SavedModel:
         OSError, ValueError, RuntimeError, tf.errors.OpError: whatever makes it unreadable.
     """
     definitions = _signature_definitions(directory)
+    import_text_ops(directory)
     loaded = tf.saved_model.load(str(directory), tags=[SERVE_TAG])
     signatures = {name: Signature(name, fn, definitions[name]) for name, fn in loaded.signatures.items()}
     logger.info("loaded `%s` with the signatures %s", directory, ", ".join(sorted(signatures)))
     return SavedModel(version, definitions, signatures, loaded)
+
+
+def import_text_ops(directory: Path) -> None:
+    """Import TensorFlow Text where the SavedModel in `directory` needs its ops; TF Serving has them built in.
+
+    Raises:
+        UserError: it needs them, and they are not installed.
+    """
+    saved_model = saved_model_pb2.SavedModel.FromString((directory / "saved_model.pb").read_bytes())
+    ops = {op.name for graph in saved_model.meta_graphs for op in graph.meta_info_def.stripped_op_list.op}
+    if any(name.startswith(_TEXT_OPS) for name in ops):
+        text_ops()
 
 
 def _signature_definitions(directory: Path) -> dict[str, meta_graph_pb2.SignatureDef]:

@@ -10,8 +10,10 @@ import numpy as np
 
 from unified_ranker.data.examples import Ints
 from unified_ranker.export.index import Index
+from unified_ranker.export.query_text import EMBED, ENCODE
 from unified_ranker.export.requests import NO_HISTORY, Arrays, History, Request
 from unified_ranker.serving.opened_release import OpenedRelease
+from unified_ranker.serving.query_vectors import QueryVectors
 from unified_ranker.serving.recommending import Answer, answer_batch
 from unified_ranker.serving.retrieving import Retriever
 
@@ -20,7 +22,7 @@ DEADLINE = 5.0
 
 AVAILABLE = "AVAILABLE"
 _PROBE_SECONDS = 1.0
-_STAGE_OF = {"encode": "encode", "rank_encoded": "rank"}
+_STAGE_OF = {"encode": "encode", EMBED: "encode", ENCODE: "encode", "rank_encoded": "rank"}
 
 
 class VersionState(Protocol):
@@ -94,6 +96,7 @@ class RankingService:
         self._histories = histories
         self._retriever = Retriever(release, index)
         self._deadline = deadline
+        self.query_vectors = QueryVectors() if EMBED in release.manifest["signatures"] else None
 
     def recommend(self, request: Request, look_up_history: bool = False) -> Recommendation:
         """Answer a request.
@@ -121,7 +124,8 @@ class RankingService:
             with watch.stage("retrieve"):
                 return self._retriever(queries, requests)
 
-        answer = answer_batch(self.release, [request], predict, retrieve)[0]
+        asked = self.query_vectors.around(predict) if self.query_vectors else predict
+        answer = answer_batch(self.release, [request], asked, retrieve)[0]
         return Recommendation(self.release.version, answer, None, watch.timings())
 
     def model_state(self) -> str:
@@ -150,7 +154,8 @@ class _Stopwatch:
     def stage(self, name: str) -> Iterator[None]:
         started = time.perf_counter()
         yield
-        self._stages[name] = _milliseconds(started)
+        # A stage may take more than one call: a new query is embedded before it is encoded.
+        self._stages[name] = round(self._stages.get(name, 0.0) + _milliseconds(started), 3)
 
     def timings(self) -> dict[str, float]:
         return {**self._stages, "total": _milliseconds(self._started)}

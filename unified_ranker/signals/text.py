@@ -1,7 +1,7 @@
 """Words of titles and queries as hashes, by stock TensorFlow ops."""
 
 from unified_ranker.tensorflow import tf
-from unified_ranker.towers.text import NO_WORD
+from unified_ranker.towers.text.hashed import NO_WORD
 
 
 def split_words(text: tf.Tensor, most: int) -> tf.RaggedTensor:

@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from unified_ranker.config import ContextTower
 from unified_ranker.data.vocabulary import Vocabulary
 from unified_ranker.tensorflow import tf, tfrs
 from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.lookup import Names
 from unified_ranker.towers.time import GAP_BUCKETS, clock_channels, gap_bucket
+
+ASKED_SHARE = 1.0
+"""Length of a query's or a source item's part before training, beside that of the user's: states have length √dim."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,9 @@ class ContextEncoder(tf.keras.layers.Layer):
         self.previous = Names(vocabulary.tasks, dim, "previous_task")
         self.gaps = self.add_weight("gaps", (GAP_BUCKETS + 1, dim), initializer="zeros")
         self.clock = tf.keras.layers.Dense(dim)
-        self.gates = self.add_weight("gates", (len(vocabulary.tasks) + 1, 3), initializer="ones")
+        # Who asks must not drown what is asked, and the few searches of a log would take long to turn that round.
+        begin = tf.constant_initializer(np.tile([1.0, *[ASKED_SHARE * dim**0.5] * 2], len(vocabulary.tasks) + 1))
+        self.gates = self.add_weight("gates", (len(vocabulary.tasks) + 1, 3), initializer=begin)
         self.project = tf.keras.layers.Dense(dim)
         self.crosses = [
             tfrs.layers.dcn.Cross(projection_dim=dim, kernel_initializer="glorot_uniform")

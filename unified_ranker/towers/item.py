@@ -9,7 +9,10 @@ from unified_ranker.config import CategoriesFeature, CategoryFeature, ItemTower,
 from unified_ranker.data.vocabulary import Scale, Vocabulary
 from unified_ranker.tensorflow import tf
 from unified_ranker.towers.categories import CategoryTable
-from unified_ranker.towers.text import HashedTextEncoder, Tokens
+from unified_ranker.towers.text import TextEncoder, Tokens
+
+READ = "text"
+"""Where an encoder that no longer changes has left the sum of an item's embedded texts, `[n, dim]`."""
 
 Encoded = dict[str, tf.Tensor]
 """Item fields after look-up: `id` `[n]` and, per feature, indices or numbers `[n, width]`."""
@@ -30,7 +33,7 @@ class ItemEncoder(tf.keras.layers.Layer):
         self,
         config: ItemTower,
         vocabulary: Vocabulary,
-        text: HashedTextEncoder,
+        text: TextEncoder,
         categories: CategoryTable,
         trained_ids: np.ndarray,
     ) -> None:
@@ -54,8 +57,8 @@ class ItemEncoder(tf.keras.layers.Layer):
         for feature in self.config.features:
             raw = fields[feature.column]
             if isinstance(feature, TextFeature):
-                tokens = self.text.tokenise(raw)
-                out[f"{feature.column}/buckets"], out[f"{feature.column}/kinds"] = tokens
+                for name, part in self.text.tokenise(raw).parts.items():
+                    out[f"{feature.column}/{name}"] = part
             elif isinstance(feature, NumberFeature):
                 value = tf.math.log1p(tf.maximum(raw, 0.0)) if feature.log else raw
                 out[feature.column] = value
@@ -70,14 +73,12 @@ class ItemEncoder(tf.keras.layers.Layer):
         if training and self.mask_rate > 0:
             masked = tf.random.uniform(tf.shape(ident)) < self.mask_rate
             ident = tf.where(masked, tf.zeros_like(ident), ident)
-        total = tf.gather(self.ids, ident)
+        total = tf.gather(self.ids, ident) + self.read(encoded)
         side = []
         for feature in self.config.features:
             if isinstance(feature, TextFeature):
-                total += self.text.embed(
-                    Tokens(encoded[f"{feature.column}/buckets"], encoded[f"{feature.column}/kinds"])
-                )
-            elif isinstance(feature, NumberFeature):
+                continue
+            if isinstance(feature, NumberFeature):
                 side.append(number_channels(encoded[feature.column], self.scales[feature.column]))
             else:
                 vectors = self.categories.embed(encoded[feature.column])
@@ -89,6 +90,26 @@ class ItemEncoder(tf.keras.layers.Layer):
         if side:
             total += self.content(self.hidden(tf.concat(side, 1)))
         return tf.math.l2_normalize(total, 1)
+
+    def settle(self, encoded: Encoded) -> Encoded:
+        """Embed the texts for good, as long as the text encoder does not change."""
+        texts = {
+            f"{f.column}/{part}" for f in self.config.features if isinstance(f, TextFeature) for part in self.text.parts
+        }
+        rest = {name: value for name, value in encoded.items() if name not in texts}
+        return {**rest, READ: self.read(encoded)} if texts else rest
+
+    def read(self, encoded: Encoded) -> tf.Tensor:
+        """Return the sum of the embedded text features `[n, dim]`; zero without one."""
+        if READ in encoded:
+            return encoded[READ]
+        total = tf.zeros([tf.shape(encoded["id"])[0], self.config.dim])
+        for feature in self.config.features:
+            if isinstance(feature, TextFeature):
+                total += self.text.embed(
+                    Tokens({name: encoded[f"{feature.column}/{name}"] for name in self.text.parts})
+                )
+        return total
 
 
 def number_channels(value: tf.Tensor, scale: Scale) -> tf.Tensor:

@@ -88,3 +88,21 @@ class StopOnNaN(tf.keras.callbacks.Callback):
             "Correct the data (`unified-ranker validate`), or lower `training.learning_rate`. "
             "The last whole epoch is kept; the next run goes on from there."
         )
+
+
+def restore_text(model: UnifiedRanker, directory: Path) -> bool:
+    """Load the text encoder of the newest checkpoint in `directory`; returns whether there is one.
+
+    Before the rest of the model, since texts are read by the encoder as it is.
+    """
+    newest = tf.train.latest_checkpoint(str(directory))
+    if newest is None:
+        return False
+    restore_part(model, newest)
+    return True
+
+
+def restore_part(model: UnifiedRanker, prefix: str) -> None:
+    """Load the text encoder out of a checkpoint of the whole model."""
+    part = tf.train.Checkpoint(model=tf.train.Checkpoint(text=model.text))
+    part.read(prefix).assert_existing_objects_matched().expect_partial()

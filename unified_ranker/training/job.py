@@ -19,7 +19,8 @@ from unified_ranker.lookups import look_up_events, look_up_examples
 from unified_ranker.ranker import UnifiedRanker
 from unified_ranker.signals.signals import Signals
 from unified_ranker.tensorflow import tf
-from unified_ranker.training.callbacks import EpochCheckpoints, StopOnNaN
+from unified_ranker.training.callbacks import EpochCheckpoints, StopOnNaN, restore_text
+from unified_ranker.training.text import prepare_text
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,8 @@ def train(
             "Raise `split.train` in project.yaml, or bring a longer log."
         )
     model, vocabulary, quality = build_model(prepared, config, fit_end)
+    if not restore_text(model, checkpoints):
+        prepare_text(model, prepared, examples, progress=bool(callbacks))
     batches = make_batches(prepared, examples, model, everything)
     epochs = config.project.training.epochs
     steps = batches.steps

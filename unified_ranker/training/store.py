@@ -9,6 +9,7 @@ from unified_ranker.config import Config
 from unified_ranker.data.prepared import Prepared
 from unified_ranker.data.vocabulary import Vocabulary
 from unified_ranker.tensorflow import tf
+from unified_ranker.training.callbacks import restore_part
 from unified_ranker.training.job import TrainedModel, build_model, make_batches, make_weights
 
 WEIGHTS = "weights"
@@ -31,6 +32,7 @@ def load_trained(directory: Path, prepared: Prepared, config: Config) -> Trained
     description = json.loads((directory / DESCRIPTION).read_text(encoding="utf-8"))
     vocabulary, fit_end = Vocabulary.from_json(description["vocabulary"]), description["fit_end"]
     model, _, quality = build_model(prepared, config, fit_end, vocabulary)
+    restore_part(model, str(directory / WEIGHTS))
     fit = prepared.between(None, fit_end)
     make_weights(model, make_batches(prepared, fit.take(np.arange(min(64, len(fit)))), model))
     restored = tf.train.Checkpoint(model=model).read(str(directory / WEIGHTS))

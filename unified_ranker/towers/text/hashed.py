@@ -1,11 +1,10 @@
-"""The text encoder that titles and queries share."""
-
-from typing import NamedTuple
+"""The hashed text encoder: words and character n-grams."""
 
 import numpy as np
 
-from unified_ranker.config import HashedText
+from unified_ranker.config import DistilledText, HashedText
 from unified_ranker.tensorflow import tf
+from unified_ranker.towers.text.base import TextEncoder, Tokens
 
 NO_WORD = r"[^\p{L}\p{M}\p{N}]+"
 """What parts words: all but letters, the marks that belong to them (vowels of Indic scripts, accents), and digits."""
@@ -13,35 +12,27 @@ NGRAM_WEIGHT = 0.3
 """Weight of an n-gram beside a word's 1: a title has several a word, and together they should count about as much."""
 
 
-class Tokens(NamedTuple):
-    """Texts as ragged rows of hash buckets `[n, (tokens)]` and how much each kind of token counts."""
-
-    buckets: tf.RaggedTensor
-    kinds: tf.RaggedTensor
-
-    def at(self, rows: tf.Tensor) -> "Tokens":
-        """Return the texts at `rows` `[m]`."""
-        return Tokens(tf.gather(self.buckets, rows), tf.gather(self.kinds, rows))
-
-
-class HashedTextEncoder(tf.keras.layers.Layer):
+class HashedTextEncoder(TextEncoder):
     """Embed text as a weighted sum of trained vectors of its words and character n-grams.
 
     Words and n-grams share one table of hash buckets, so a word that training never saw still gets a vector, the same
     one in a title as in a query: lexical match works from the first step and for cold items. Every bucket has a
     trained weight, begun at the inverse document frequency over the catalogue's titles.
 
-    Stock TensorFlow ops only: the same graph runs in training and in TF Serving.
+    Stock TensorFlow ops only: the same graph runs in training and in TF Serving. Its parts of a text are its `buckets`
+    and `kinds`, how much each kind of token counts, both `[n, (tokens)]`.
     """
 
-    def __init__(self, config: HashedText, dim: int, titles: np.ndarray) -> None:
+    parts = ("buckets", "kinds")
+
+    def __init__(self, config: HashedText | DistilledText, dim: int, titles: np.ndarray) -> None:
         """Build for vectors of `dim`; `titles` `[n]` are those whose document frequencies begin the weights."""
-        super().__init__(name="text")
+        super().__init__()
         self.config = config
         self.table = self.add_weight(
             "table", (config.buckets, dim), initializer=tf.keras.initializers.RandomNormal(stddev=dim**-0.5)
         )
-        idf = _log_idf(self.tokenise(tf.constant(titles, tf.string)).buckets, config.buckets)
+        idf = _log_idf(self.tokenise(tf.constant(titles, tf.string)).parts["buckets"], config.buckets)
         self.log_weight = self.add_weight("log_weight", (config.buckets,), initializer=tf.constant_initializer(idf))
 
     def tokenise(self, text: tf.Tensor) -> Tokens:
@@ -59,22 +50,19 @@ class HashedTextEncoder(tf.keras.layers.Layer):
             grams = grams[:, : self.config.max_ngrams]
             weight = grams.with_flat_values(tf.fill(tf.shape(grams.flat_values), NGRAM_WEIGHT))
             tokens, kinds = tf.concat([tokens, grams], 1), tf.concat([kinds, weight], 1)
-        return Tokens(tokens, kinds)
+        return Tokens({"buckets": tokens, "kinds": kinds})
 
     def _bucket(self, strings: tf.RaggedTensor) -> tf.RaggedTensor:
         return tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, strings, self.config.buckets)
 
     def embed(self, tokens: Tokens) -> tf.Tensor:
         """Return unit-length vectors `[n, dim]`; zero for texts without a token."""
-        buckets, rows = tokens.buckets.flat_values, tokens.buckets.value_rowids()
-        weight = tf.exp(tf.gather(self.log_weight, buckets)) * tokens.kinds.flat_values
+        ragged, kinds = (tokens.parts[name] for name in self.parts)
+        buckets, rows = ragged.flat_values, ragged.value_rowids()
+        weight = tf.exp(tf.gather(self.log_weight, buckets)) * kinds.flat_values
         vectors = tf.gather(self.table, buckets) * weight[:, None]
-        total = tf.math.unsorted_segment_sum(vectors, rows, tokens.buckets.nrows())
+        total = tf.math.unsorted_segment_sum(vectors, rows, ragged.nrows())
         return total * tf.math.rsqrt(tf.reduce_sum(total**2, 1, keepdims=True) + 1e-6)
-
-    def call(self, text: tf.Tensor) -> tf.Tensor:
-        """Embed strings `[n]` as `[n, dim]`."""
-        return self.embed(self.tokenise(text))
 
 
 def _log_idf(tokens: tf.RaggedTensor, buckets: int) -> np.ndarray:

@@ -1,0 +1,128 @@
+"""How long each kind of text encoder takes for one query of 4, 8 and 16 words, as a loaded SavedModel answers it.
+
+    python benchmarks/text_latency.py          # about a minute; writes benchmarks/text_latency.json
+
+One query a call, one core, milliseconds of wall time: median and 99 % quantile. `distilled` is the graph of `hashed`;
+`kept` is what the ranking service pays for a query that it was asked before (any kind), a look-up in its memory.
+"""
+
+import json
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from unified_ranker.config import DistilledText, HashedText, TextEncoding, TransformerText
+from unified_ranker.serving.query_vectors import QueryVectors
+from unified_ranker.tensorflow import tf
+from unified_ranker.towers.text import TextEncoder, build_text_encoder
+
+DIM, CALLS, WORDS = 128, 400, (4, 8, 16)
+SENTENCE = (
+    "where can i find a cheap hotel near the airport with late check in and how do get from there to old town by train "
+    "or bus do need visa for short transit in london when my passport expires next month what is best way carry cash"
+)
+VOCABULARY = SENTENCE.split()
+KINDS = {
+    "hashed": HashedText(),
+    "distilled": DistilledText(type="distilled"),
+    "transformer, minilm": TransformerText(type="transformer", teacher="minilm"),
+    "transformer, use": TransformerText(type="transformer", teacher="use"),
+}
+
+
+def queries(words: int) -> list[str]:
+    """Return `CALLS` queries of `words` words each."""
+    rng = np.random.default_rng(words)
+    return [" ".join(rng.choice(VOCABULARY, words)) for _ in range(CALLS)]
+
+
+class Served(tf.Module):
+    """An encoder, as a served model holds it."""
+
+    def __init__(self, encoder: TextEncoder) -> None:
+        """Keep what the graph of `encoder` needs."""
+        super().__init__()
+        self.kept = [*encoder.variables], list(encoder.resources)
+        self.answer = tf.function(
+            lambda query: {"query_embedding": encoder(query)}, input_signature=[tf.TensorSpec([None], tf.string)]
+        )
+
+
+def timed(call: Callable[[str], object], texts: list[str]) -> dict[str, float]:
+    """Return the median and the 99 % quantile of `call` for each of `texts`, in milliseconds."""
+    for text in texts[:20]:
+        call(text)
+    taken = []
+    for text in texts:
+        started = time.perf_counter()
+        call(text)
+        taken.append(1000 * (time.perf_counter() - started))
+    return {"p50": round(float(np.median(taken)), 3), "p99": round(float(np.quantile(taken, 0.99)), 3)}
+
+
+def measure(config: TextEncoding) -> dict:
+    """Export an encoder, load it, and time it."""
+    encoder = build_text_encoder(config, DIM, np.array(VOCABULARY, object))
+    with tempfile.TemporaryDirectory() as folder:
+        served = Served(encoder)
+        tf.saved_model.save(served, folder, signatures=served.answer.get_concrete_function())
+        loaded = tf.saved_model.load(folder)
+    run = loaded.signatures["serving_default"]
+    return {
+        str(n): timed(lambda text: run(query=tf.constant([text]))["query_embedding"].numpy(), queries(n)) for n in WORDS
+    }
+
+
+def measure_kept() -> dict:
+    """Time the ranking service's memory for queries that it has."""
+
+    def predict(signature: str, inputs: dict) -> dict:
+        return {"query_embedding": np.zeros((len(inputs["query"]), DIM), np.float32)}
+
+    call = QueryVectors().around(predict)
+    out = {}
+    for n in WORDS:
+        texts = queries(n)
+        for text in texts:
+            call("encode", {"query": np.array([text], object)})
+        out[str(n)] = timed(lambda text: call("encode", {"query": np.array([text], object)}), texts)
+    return out
+
+
+def main() -> None:
+    """Measure all kinds and write the result beside this file."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    cpu = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
+        ),
+        "unknown",
+    )
+    result = {
+        "what": "milliseconds for one query of 4, 8, 16 words, one core",
+        "machine": {
+            "cpu": cpu,
+            "system": platform.platform(),
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+        },
+        "dim": DIM,
+        "calls": CALLS,
+        "kinds": {name: measure(config) for name, config in KINDS.items()} | {"kept": measure_kept()},
+    }
+    Path(__file__).with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    for name, rows in result["kinds"].items():
+        print(
+            f"{name:22}", *(f"{n} words {row['p50']:.2f} (p99 {row['p99']:.2f})" for n, row in rows.items()), sep="  "
+        )
+
+
+if __name__ == "__main__":
+    main()

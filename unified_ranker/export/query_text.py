@@ -1,0 +1,47 @@
+"""The vectors of queries in the served graph."""
+
+from unified_ranker.export.request_graph import LookedUp
+from unified_ranker.ranker import UnifiedRanker
+from unified_ranker.tensorflow import tf
+
+EMBED, ENCODE = "embed_queries", "encode_embedded"
+"""Signatures for a caller that keeps the vectors of queries: `query` `[batch]` to `query_embedding` `[batch, dim]`, and
+`encode` with these beside the request. Only models whose text encoder is costly have them."""
+
+
+class QueryText(tf.Module):
+    """Embeds the query of a request: as text where it was typed, by look-up where it is a title of the catalogue."""
+
+    def __init__(self, model: UnifiedRanker) -> None:
+        """Build over a trained model."""
+        super().__init__(name="query_text")
+        self.resources = list(model.text.resources)
+        # Behind a function, which TensorFlow does not track: the weights belong to the served model.
+        self._text = lambda: model.text
+        self.titles: tf.Variable | None = None
+        if model.text.costly:
+            vectors = model.text(tf.constant(model.catalogue.titles, tf.string))
+            self.titles = tf.Variable(tf.concat([vectors, tf.zeros_like(vectors[:1])], 0), trainable=False)
+
+    def __call__(self, typed: tf.Tensor, request: LookedUp, given: tf.Tensor | None = None) -> tf.Tensor:
+        """Return the vectors `[batch, dim]` of the queries of `request`.
+
+        Args:
+            typed: the query as it came, `[batch]`; "" where it is imputed or none.
+            request: the same request with missing fields filled.
+            given: the vectors of `typed`, where the caller has them.
+        """
+        if self.titles is None:
+            return self._text()(request.query)
+        source = request.inputs["source"]
+        last = tf.shape(self.titles, tf.int64)[0] - 1
+        # Without a query of its own, a request has that of its source item, or none at all.
+        vectors = tf.gather(self.titles, tf.where((source < 0) | (request.query == ""), last, source))
+        some = typed != ""
+        if given is not None:
+            return tf.where(some[:, None], given, vectors)
+        return tf.tensor_scatter_nd_update(vectors, tf.where(some), self._text()(tf.boolean_mask(typed, some)))
+
+    def embed(self, query: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Answer `embed_queries`."""
+        return {"query_embedding": self._text()(query)}

@@ -1,0 +1,52 @@
+"""What every text encoder is: strings to tokens, once; tokens to vectors, at every step."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from unified_ranker.tensorflow import tf
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Texts as an encoder reads them: its `parts`, each a (ragged) tensor with a row a text, `[n, ...]`."""
+
+    parts: Mapping[str, tf.Tensor | tf.RaggedTensor]
+
+    def at(self, rows: tf.Tensor) -> "Tokens":
+        """Return the texts at `rows` `[m]`."""
+        return Tokens({name: tf.gather(part, rows) for name, part in self.parts.items()})
+
+
+class TextEncoder(tf.keras.layers.Layer):
+    """The one encoder of titles and queries, in every tower.
+
+    Attributes:
+        parts: names of the parts of its `Tokens`.
+        resources: what the served graph must keep besides the weights: tokenizers.
+        costly: whether a text costs the server milliseconds, so that vectors are worth keeping.
+    """
+
+    parts: tuple[str, ...] = ()
+    resources: tuple[object, ...] = ()
+    costly = False
+
+    def __init__(self) -> None:
+        """Build."""
+        super().__init__(name="text")
+
+    def tokenise(self, text: tf.Tensor) -> Tokens:
+        """Turn strings `[n]` into their tokens."""
+        raise NotImplementedError
+
+    def embed(self, tokens: Tokens) -> tf.Tensor:
+        """Return unit-length vectors `[n, dim]`; zero for texts without a word."""
+        raise NotImplementedError
+
+    def call(self, text: tf.Tensor) -> tf.Tensor:
+        """Embed strings `[n]` as `[n, dim]`."""
+        return self.embed(self.tokenise(text))
+
+    @property
+    def learnt(self) -> list[tf.Variable]:
+        """The weights that training changes, also while the joint job leaves them alone."""
+        return [weight for weight in self.weights if weight.trainable]

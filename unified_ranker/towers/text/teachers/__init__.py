@@ -1,0 +1,42 @@
+"""Pre-trained sentence encoders, from their published weights, with their tokenizers in the graph."""
+
+from typing import Protocol
+
+from unified_ranker.config import TransformerText
+from unified_ranker.tensorflow import text_ops, tf
+
+
+class Teacher(Protocol):
+    """A pre-trained sentence encoder: strings to unit vectors, by TensorFlow ops alone."""
+
+    name_on_disk: str
+    dim: int
+    tokenizer: object
+
+    def tokenise(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Turn strings `[n]` into pieces `[n, (pieces)]`."""
+
+    def embed(self, pieces: tf.RaggedTensor) -> tf.Tensor:
+        """Return unit vectors `[n, dim]`."""
+
+    def __call__(self, texts: tf.Tensor) -> tf.Tensor:
+        """Embed strings `[n]` as unit vectors `[n, dim]`."""
+
+    def upper(self, layers: int) -> list[tf.Variable]:
+        """Return the weights of the last `layers` layers."""
+
+
+def build_teacher(name: str, max_tokens: int = TransformerText.model_fields["max_tokens"].default) -> Teacher:
+    """Load the teacher called `name`, fetching its weights where the user's cache lacks them.
+
+    Raises:
+        UserError: when the extra `[text]` is not installed, or the weights cannot be had.
+    """
+    text_ops()
+    if name == "minilm":
+        from unified_ranker.towers.text.teachers.minilm import MiniLm
+
+        return MiniLm(max_tokens=max_tokens)
+    from unified_ranker.towers.text.teachers.use import Use
+
+    return Use(max_tokens=max_tokens)

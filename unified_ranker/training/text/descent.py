@@ -1,0 +1,66 @@
+"""Minimising one loss over some weights: the loop that the text encoder's own trainings share."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from unified_ranker.config.text import Distillation, FineTuning, TextPairs
+from unified_ranker.tensorflow import tf
+
+logger = logging.getLogger(__name__)
+
+Batch = dict[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How long and how fast: `steps`, the first learning rate, an end after `max_seconds`, and what the bar says."""
+
+    title: str
+    steps: int
+    learning_rate: float
+    max_seconds: float = np.inf
+
+    @classmethod
+    def of(cls, settings: TextPairs | FineTuning | Distillation, title: str) -> "Descent":
+        """Take what is declared."""
+        limit = np.inf if isinstance(settings, Distillation) else settings.max_seconds
+        return cls(title, settings.steps, settings.learning_rate, limit)
+
+
+def descend(
+    loss: Callable[[Batch], tf.Tensor],
+    batches: Iterable[Batch],
+    weights: list[tf.Variable],
+    how: Descent,
+    progress: bool = True,
+) -> None:
+    """Minimise `loss` of `batches` over `weights` by AdamW, the rate falling to a twentieth over the steps."""
+    schedule = tf.keras.optimizers.schedules.CosineDecay(how.learning_rate, max(how.steps, 1), 0.05)
+    optimizer = tf.keras.optimizers.AdamW(schedule, weight_decay=1e-4, global_clipnorm=1.0)
+
+    @tf.function(autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def step(batch: Batch) -> tf.Tensor:
+        # Only these are watched, so that nothing is derived through what lies below them.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            value = loss(batch)
+        optimizer.apply_gradients(zip(tape.gradient(value, weights), weights, strict=True))
+        return value
+
+    optimizer.build(weights)
+    started = time.perf_counter()
+    with tqdm(total=how.steps, desc=how.title, unit="step", disable=not progress) as bar:
+        for done, batch in enumerate(batches, start=1):
+            value = float(step(batch))
+            bar.update(1)
+            bar.set_postfix(loss=f"{value:.3f}", refresh=False)
+            if time.perf_counter() - started > how.max_seconds and done < how.steps:
+                logger.warning(
+                    "%s: stopped after %d of %d steps, at %.0f s", how.title, done, how.steps, how.max_seconds
+                )
+                break
