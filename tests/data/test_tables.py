@@ -2,6 +2,7 @@
 
 import math
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -131,3 +132,18 @@ def test_what_a_library_says_ends_with_one_full_stop(tmp_path):
         read_table(tmp_path / "t.parquet")
     assert ".." not in str(caught.value).replace(str(tmp_path), "")
     assert str(caught.value).endswith(". Write it again.")
+
+
+@pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
+def test_a_csv_with_another_separator_is_told_so(tmp_path, mark, name):
+    file = tmp_path / "users.csv"
+    file.write_text(f"user_id{mark}country\nu1{mark}GB\n")
+    with pytest.raises(UserError, match=rf"must be separated by commas.*separated by {name}"):
+        read_table(file)
+
+
+def test_the_row_numbers_of_pandas_are_no_column(tmp_path):
+    frame = pd.DataFrame({"item_id": ["a", "b", "c"]}).iloc[1:]
+    frame.to_parquet(tmp_path / "items.parquet")
+    assert "__index_level_0__" in pq.read_schema(tmp_path / "items.parquet").names
+    assert read_table(tmp_path / "items.parquet").column_names == ["item_id"]

@@ -6,6 +6,7 @@ field is null, and the words `nan` and `inf` are what they say.
 """
 
 import csv
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +19,8 @@ from unified_ranker.errors import UserError, nearest
 from unified_ranker.schema import COLUMNS
 
 PARQUET_MAGIC = b"PAR1"
+PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+OTHER_SEPARATORS = {"semicolons": ";", "tabs": "\t", "bars": "|"}
 # Columns of the contract that hold numbers; all others of the contract are read as text and typed by
 # `normalise`.
 NUMBER_COLUMNS = frozenset({"value", "position"})
@@ -74,9 +77,11 @@ def _read_parquet(path: Path) -> pa.Table:
     try:
         # A single file by handle: by path, Arrow would read folder names such as `year=2020` as columns.
         with path.open("rb") as file:
-            return pq.read_table(file)
+            table = pq.read_table(file)
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"`{path}` cannot be read as Parquet: {_sentence(error)} Write it again.") from error
+    # Where pandas stores the numbers of its rows.
+    return table.drop_columns([name for name in table.column_names if PANDAS_INDEX.fullmatch(name)])
 
 
 def _read_directory(path: Path) -> pa.Table:
@@ -130,6 +135,12 @@ def _csv_header(path: Path) -> list[str]:
     if not header or twice:
         found = f"`{twice[0]}` {header.count(twice[0])} times" if twice else "an empty file"
         raise UserError(f"the first line of `{path}` must name every column once. Received: {found}.")
+    other = next((name for name, mark in OTHER_SEPARATORS.items() if len(header) == 1 and mark in header[0]), None)
+    if other is not None:
+        raise UserError(
+            f"`{path}` must be separated by commas. Received: one column, `{header[0]}`, which looks separated by "
+            f"{other}. Write it with commas, or as Parquet."
+        )
     return header
 
 
