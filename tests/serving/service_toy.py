@@ -21,8 +21,8 @@ from unified_ranker.export.items import write_catalogue, write_items
 from unified_ranker.export.release import Layout, new_release, write_manifest
 from unified_ranker.export.requests import History
 from unified_ranker.schema import normalise
-from unified_ranker.serving.opened_release import OpenedRelease
-from unified_ranker.serving.service import RankingService
+from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.service.service import RankingService
 
 ITEMS = 60
 LATE = range(50, ITEMS)

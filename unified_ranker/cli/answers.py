@@ -61,7 +61,7 @@ def serve(
 
     Example: `unified-ranker serve releases/latest --port 8080`
     """
-    from unified_ranker.serving.http_api import run_service
+    from unified_ranker.serving.http.api import run_service
 
     run_service(release, host, port, model_server, project, announce=print)
 
@@ -78,6 +78,6 @@ def model_server_command(
 
     Example: `unified-ranker model-server releases/latest`
     """
-    from unified_ranker.serving.model_server import run
+    from unified_ranker.serving.model_server.server import run
 
     run(path, model_name=model_name, host=host, grpc_port=grpc_port, rest_port=rest_port)

@@ -1,0 +1,266 @@
+"""Starting the service: what it refuses to put together, and the whole of it in processes of its own."""
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from service_toy import (
+    ITEMS,
+    LIMITS,
+    MODEL_NAME,
+    START,
+    VECTORS,
+    expected,
+    prepared_log,
+    write_release,
+)
+
+from unified_ranker.errors import UserError
+from unified_ranker.export.requests import Request
+from unified_ranker.serving.client.grpc_client import ModelClient
+from unified_ranker.serving.http.api import run_service
+from unified_ranker.serving.model_server.server import EmbeddedModelServer
+from unified_ranker.serving.service.opening import open_histories, open_release, open_service
+
+QUERY = "0.5,-1,2"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with prepared data and one release."""
+    root = tmp_path_factory.mktemp("toy")
+    write_release(root / "releases")
+    (root / "project.yaml").write_text("name: toy\n")
+    prepared = root / ".unified_ranker" / "prepare"
+    prepared.mkdir(parents=True)
+    prepared_log().save(prepared)
+    (prepared / "stamp.json").write_text("{}")
+    return root
+
+
+@pytest.fixture(scope="module")
+def release(project: Path) -> Path:
+    return project / "releases" / "1"
+
+
+@pytest.fixture(scope="module")
+def served(release: Path) -> Iterator[str]:
+    """The address of a model server that serves the release."""
+    with EmbeddedModelServer(release, MODEL_NAME) as server:
+        yield server.grpc_address
+
+
+# --- what belongs together ----------------------------------------------------------------------------------------
+
+
+def test_release_that_was_changed_is_refused(release, tmp_path):
+    copy = shutil.copytree(release, tmp_path / "1")
+    with (copy / "items" / "vectors.parquet").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(UserError, match=r"vectors\.parquet"):
+        open_release(copy)
+
+
+def test_model_of_the_release_is_taken(release, served):
+    opened = open_release(release)
+    with ModelClient(served, MODEL_NAME, opened.version) as client:
+        service = open_service(release, opened, client, None)
+        made = service.recommend(Request("u", "search", query=QUERY))
+    assert [i.item_id for i in made.answer.items] == [i for i, _ in expected(QUERY, 6, LIMITS["search"])]
+
+
+def test_other_version_is_refused(release, served):
+    opened = open_release(release)
+    with (
+        ModelClient(served, MODEL_NAME, version=2) as client,
+        pytest.raises(UserError, match=r"must serve version 1.*NOT_FOUND.*version 2"),
+    ):
+        open_service(release, opened, client, None, wait=0.3)
+
+
+def test_no_model_server_is_refused_with_its_address(release):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        free = f"127.0.0.1:{listener.getsockname()[1]}"
+    with ModelClient(free, MODEL_NAME, 1) as client, pytest.raises(UserError, match=free):
+        open_service(release, open_release(release), client, None, wait=0.3)
+
+
+def test_other_model_of_the_same_version_is_refused(served, tmp_path):
+    """Two projects both have a release 1, and their vectors are no pair."""
+    vectors = VECTORS.copy()
+    vectors[11] += 1
+    other = write_release(tmp_path / "releases", vectors)
+    with (
+        ModelClient(served, MODEL_NAME, 1) as client,
+        pytest.raises(UserError, match=rf"scores 1 of {ITEMS} items otherwise .* `i11`"),
+    ):
+        open_service(other, open_release(other), client, None)
+
+
+def test_other_width_is_refused(served, tmp_path):
+    wide = write_release(tmp_path / "releases", VECTORS)
+    opened = open_release(wide)
+    object.__setattr__(opened, "vectors", np.ones((ITEMS, 4), np.float32))
+    description = wide / "index" / "index.json"
+    description.write_text(description.read_text().replace('"width": 3', '"width": 4'))
+    with ModelClient(served, MODEL_NAME, 1) as client, pytest.raises(UserError, match=r"\[1, 4\].*\[1, 3\]"):
+        open_service(wide, opened, client, None)
+
+
+# --- histories ----------------------------------------------------------------------------------------------------
+
+
+def test_histories_are_those_of_the_project_that_the_release_lies_in(project, release):
+    (project / "releases" / "newest").symlink_to("1")
+    log = open_histories(project / "releases" / "newest", open_release(release), None)
+    assert log.before("ann", 0).item_id.tolist() == ["i3", "i4", "i5"]
+    assert log.before("ann", START + 1).item_id.tolist() == ["i3"]
+    assert len(log.before("nobody", 0)) == 0
+
+
+def test_release_outside_of_a_project_has_no_histories_and_says_so(release, tmp_path, caplog):
+    copy = shutil.copytree(release, tmp_path / "releases" / "1")
+    with caplog.at_level(logging.WARNING):
+        assert open_histories(copy, open_release(copy), None) is None
+    assert str(tmp_path) in caplog.text
+    assert "project.yaml" in caplog.text
+
+
+def test_project_without_prepared_data_has_no_histories_and_says_so(release, tmp_path, caplog):
+    copy = shutil.copytree(release, tmp_path / "releases" / "1")
+    (tmp_path / "project.yaml").write_text("name: toy\n")
+    with caplog.at_level(logging.WARNING):
+        assert open_histories(copy, open_release(copy), None) is None
+    assert "no prepared data" in caplog.text
+
+
+def test_project_that_is_given_must_have_histories(project, release, tmp_path):
+    opened = open_release(release)
+    assert open_histories(release, opened, project) is not None
+    with pytest.raises(UserError, match="unified-ranker prepare"):
+        open_histories(release, opened, tmp_path)
+
+
+# --- the program --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])  # noqa: S104
+def test_host_that_others_can_reach_is_refused(release, host):
+    with pytest.raises(UserError, match=rf"`--host` must be a loopback.*{re.escape(host)}"):
+        run_service(release, host=host)
+
+
+@pytest.mark.parametrize("where", ["localhost", "host:", ":8500", "http://host:8500", "a b:1"])
+def test_model_server_without_a_port_is_refused(release, where):
+    with pytest.raises(UserError, match="`host:port`"):
+        run_service(release, model_server=where)
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_what_is_no_port_is_refused(release, port):
+    with pytest.raises(UserError, match=rf"`--port` must be from 0.*{port}"):
+        run_service(release, port=port)
+
+
+def test_port_that_is_taken_is_refused_at_once(release):
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UserError, match="`--port` must be free"):
+        run_service(release, port=taken.getsockname()[1])
+
+
+def test_what_is_no_release_is_refused(tmp_path):
+    with pytest.raises(UserError, match="is no release"):
+        run_service(tmp_path / "releases" / "latest")
+
+
+PROGRAM = """
+import logging, sys
+from pathlib import Path
+from unified_ranker.serving.http.api import run_service
+logging.basicConfig(level=logging.INFO)
+say = lambda line: print(line, flush=True)
+run_service(Path(sys.argv[1]), port=0, model_server=(sys.argv[2:] or [None])[0], announce=say)
+"""
+
+
+@contextlib.contextmanager
+def running(*arguments: str) -> Iterator[tuple[subprocess.Popen, str]]:
+    """The service in a process of its own, and its URL once it is ready."""
+    command = [sys.executable, "-c", PROGRAM, *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    log: list[str] = []
+    reader = threading.Thread(target=lambda: log.extend(process.stderr), daemon=True)
+    reader.start()
+    try:
+        lines = iter(process.stdout.readline, "")
+        url = next((m[1] for line in lines if (m := re.search(r"served at (http://\S+:\d+) ", line))), None)
+        assert url is not None, "".join(log)
+        assert f"curl -s {url}/v1/recommend" in next(lines)
+        yield process, url
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        reader.join()
+        process.stdout.close()
+        process.stderr.close()
+
+
+def children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+def is_running(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+def test_service_answers_from_its_release_and_sigterm_stops_both_processes(project):
+    with running(str(project / "releases" / "latest")) as (process, url), httpx.Client(trust_env=False) as http:
+        (child,) = children(process.pid)
+        assert http.get(f"{url}/healthz").status_code == 200
+        assert http.get(f"{url}/readyz").json() == {"status": "ready", "release": 1}
+        body = {"user_id": "ann", "task": "home_feed", "query": QUERY, "limit": ITEMS}
+        answer = http.post(f"{url}/v1/recommend", json=body).json()
+        right = expected(QUERY, ITEMS, ITEMS, ["i3"])  # of ann's events only i3 was liked
+        assert [i["item_id"] for i in answer["items"]] == [name for name, _ in right]
+        np.testing.assert_allclose([i["retrieval_score"] for i in answer["items"]], [s for _, s in right], rtol=1e-4)
+        assert answer["items"][0]["heads"] == {"like": pytest.approx(0.3)}, "three events of the project's log"
+        assert answer["release"] == 1
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert not is_running(child)
+
+
+def test_service_outlives_the_model_server_that_it_was_given(release):
+    with EmbeddedModelServer(release, MODEL_NAME) as server, running(str(release), server.grpc_address) as started:
+        process, url = started
+        assert children(process.pid) == []
+        with httpx.Client(base_url=url, trust_env=False, timeout=20) as http:
+            body = {"user_id": None, "task": "search", "query": QUERY}
+            answer = http.post("/v1/recommend", json=body).json()
+            assert [i["item_id"] for i in answer["items"]] == [i for i, _ in expected(QUERY, 6, LIMITS["search"])]
+
+            server.stop()
+            gone = http.post("/v1/recommend", json=body)
+            assert gone.status_code == 503
+            assert "Retry-After" in gone.headers
+            assert "UNAVAILABLE" in gone.json()["error"]
+            assert http.get("/readyz").status_code == 503
+            assert http.get("/healthz").status_code == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0

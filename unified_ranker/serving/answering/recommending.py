@@ -1,0 +1,167 @@
+"""Answers from a release: encode, retrieve, rank; for the service, for one request, or for a table of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unified_ranker.data.examples import Ints, Strings
+from unified_ranker.errors import UserError
+from unified_ranker.export.release import Layout
+from unified_ranker.export.requests import Arrays, Request, to_arrays
+from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.retrieval.retriever import Retriever
+
+BATCH = 64
+
+Predict = Callable[[str, Arrays], Arrays]
+"""Runs a signature of the served model: its name and inputs to its outputs."""
+
+Retrieve = Callable[[np.ndarray, Sequence[Request]], list[Ints]]
+"""Finds candidates: query vectors `[batch, width]` and requests to positions of items, best first."""
+
+
+class ModelOutputError(UserError):
+    """The model of a release gave numbers that are no answer."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One recommended item, best first within its request; `heads` are probabilities by head."""
+
+    item_id: str
+    title: str
+    score: float
+    retrieval_score: float
+    heads: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one request."""
+
+    imputed_query: str
+    items: tuple[Answered, ...]
+
+
+def answer_batch(
+    release: OpenedRelease, requests: Sequence[Request], predict: Predict, retrieve: Retrieve
+) -> list[Answer]:
+    """Answer requests of known tasks: every one is encoded once, for retrieval and ranking alike.
+
+    Raises:
+        ModelOutputError: the model's numbers are not finite, or its query vectors do not fit the item vectors.
+    """
+    encoded = predict("encode", to_arrays(requests, release.config.towers.user.history_length))
+    queries = encoded["query_vector"]
+    if queries.shape != (len(requests), release.vectors.shape[1]):
+        raise ModelOutputError(
+            f"query vectors must be as wide as the release's item vectors, {release.vectors.shape[1]}. "
+            f"Received: {list(queries.shape)} for {len(requests)} requests. Verify the release."
+        )
+    _require_finite("query_vector", queries)
+    candidates = retrieve(queries, requests)
+    ranked = _rank(release, candidates, states(encoded), predict)
+    texts = [q.decode() if isinstance(q, bytes) else str(q) for q in encoded["imputed_query"]]
+    return [
+        Answer(
+            texts[row],
+            _items(release, candidates[row], {name: v[row] for name, v in ranked.items()}, release.limit(request)),
+        )
+        for row, request in enumerate(requests)
+    ]
+
+
+def states(encoded: Arrays) -> Arrays:
+    """Return what `encode` hands to `rank_encoded`."""
+    return {name: value for name, value in encoded.items() if name.startswith("state_")}
+
+
+def _rank(release: OpenedRelease, candidates: list[Ints], encoding: Arrays, predict: Predict) -> Arrays:
+    """Score candidates, in rows padded behind by ""; nothing is asked of the model where no row has any."""
+    width = max(len(positions) for positions in candidates)
+    if width == 0:
+        return {}
+    ids = np.full((len(candidates), width), "", object)
+    for row, positions in enumerate(candidates):
+        ids[row, : len(positions)] = release.item_ids[positions]
+    return predict("rank_encoded", {**encoding, "candidate_ids": ids})
+
+
+def _items(release: OpenedRelease, positions: Ints, ranked: Arrays, limit: int) -> tuple[Answered, ...]:
+    """Put a request's candidates in the ranker's order and keep `limit` of them; ties stay as retrieved."""
+    if len(positions) == 0:
+        return ()
+    outputs = {name: values[: len(positions)] for name, values in ranked.items()}
+    for name, values in outputs.items():
+        _require_finite(name, values)
+    score, retrieval = outputs.pop("score"), outputs.pop("retrieval_score")
+    return tuple(
+        Answered(
+            item_id=str(release.item_ids[positions[column]]),
+            title=str(release.titles[positions[column]]),
+            score=float(score[column]),
+            retrieval_score=float(retrieval[column]),
+            heads={name: float(values[column]) for name, values in outputs.items()},
+        )
+        for column in np.argsort(-score, kind="stable")[:limit]
+    )
+
+
+def _require_finite(name: str, values: np.ndarray) -> None:
+    broken = ~np.isfinite(values)
+    if broken.any():
+        raise ModelOutputError(
+            f"the model's output `{name}` must be finite. Received: {int(broken.sum())} of {values.size} "
+            "numbers that are not. Verify the release, or serve the one before it."
+        )
+
+
+class Recommender:
+    """Answers in batches, with exact retrieval over the release's vectors."""
+
+    def __init__(self, release: Path, predict: Predict | None = None) -> None:
+        """Open a release; `predict` runs the model, by default loaded into this process."""
+        self.release = OpenedRelease.open(release)
+        self._predict = predict or load_predict(Layout(release).saved_model())
+        self._retrieve = Retriever(self.release)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The release's manifest."""
+        return self.release.manifest
+
+    @property
+    def item_ids(self) -> Strings:
+        """The release's items, `[items]`."""
+        return self.release.item_ids
+
+    def answer(self, requests: Sequence[Request]) -> Iterator[Answer]:
+        """Answer requests in their order. A limit of 0 means the task's own.
+
+        Raises:
+            UserError: when a request's task is not one of the release.
+            ModelOutputError: when the model's numbers are no answer.
+        """
+        for request in requests:
+            self.release.require_task(request.task)
+        for start in range(0, len(requests), BATCH):
+            part = requests[start : start + BATCH]
+            yield from answer_batch(self.release, part, self._predict, self._retrieve)
+
+
+def load_predict(saved_model: Path) -> Predict:
+    """Load a SavedModel into this process and return what runs its signatures."""
+    from unified_ranker.tensorflow import tf
+
+    loaded = tf.saved_model.load(str(saved_model), tags=["serve"])
+
+    def predict(signature: str, arrays: Arrays) -> Arrays:
+        run = loaded.signatures[signature]
+        outputs = run(**{name: tf.constant(array) for name, array in arrays.items()})
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    predict.model = loaded  # type: ignore[attr-defined]  # keeps the variables alive
+    return predict

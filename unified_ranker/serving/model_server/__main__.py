@@ -1,0 +1,8 @@
+"""Run the embedded model server: `python -m unified_ranker.serving.model_server BASE_PATH`."""
+
+import sys
+
+from unified_ranker.serving.model_server.server import main
+
+if __name__ == "__main__":
+    sys.exit(main())
