@@ -1,4 +1,4 @@
-"""Answers from a release: `recommend`, `serve` and `model-server`."""
+"""Answers from a release: `recommend` and `model-server`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -43,27 +43,6 @@ def recommend(
         raise UserError("`--output` is for the answers to `--requests`. Name that table, or leave `--output` out.")
     else:
         recommend_one(release, user, task, fields, limit, project, as_json)
-
-
-@app.command()
-def serve(
-    release: Annotated[Path, typer.Argument(help="A release, such as releases/latest.")],
-    host: Annotated[str, typer.Option(help="Address to listen on; loopback only.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 = any free one.")] = 8080,
-    model_server: Annotated[
-        str | None, typer.Option(help="host:port of TF Serving's gRPC; without, the embedded model server starts.")
-    ] = None,
-    project: Annotated[
-        Path | None, typer.Option("--project", "-p", help="Whose log holds the histories; by default the release's.")
-    ] = None,
-) -> None:
-    """Start the ranking service.
-
-    Example: `unified-ranker serve releases/latest --port 8080`
-    """
-    from unified_ranker.serving.http.api import run_service
-
-    run_service(release, host, port, model_server, project, announce=print)
 
 
 @app.command("model-server")

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 from service_toy import DAY, IMPUTED, LIMITS, START, ToyHistories, ToyModel, events, expected, service
 
-from unified_ranker.serving.client.grpc_client import ModelClient, ModelServerError
+from unified_ranker.serving.client.errors import ModelServerError
+from unified_ranker.serving.client.grpc_client import ModelClient
 from unified_ranker.serving.http.api import create_app
 from unified_ranker.serving.http.context import MAX_BODY
 from unified_ranker.serving.http.models import to_seconds

@@ -19,7 +19,8 @@ import pytest
 from model_server_toy import MODEL, NEWEST, predict_request, write_warmup
 
 from unified_ranker.errors import UserError
-from unified_ranker.serving.client.grpc_client import ModelClient, ModelServerError
+from unified_ranker.serving.client.errors import ModelServerError
+from unified_ranker.serving.client.grpc_client import ModelClient
 from unified_ranker.serving.model_server import server as model_server
 from unified_ranker.serving.model_server.base_path import resolve_base_path, versions
 from unified_ranker.serving.model_server.grpc_api import PredictionService

@@ -54,24 +54,40 @@ def answer_batch(
     Raises:
         ModelOutputError: the model's numbers are not finite, or its query vectors do not fit the item vectors.
     """
-    encoded = predict("encode", to_arrays(requests, release.config.towers.user.history_length))
-    queries = encoded["query_vector"]
-    if queries.shape != (len(requests), release.vectors.shape[1]):
-        raise ModelOutputError(
-            f"query vectors must be as wide as the release's item vectors, {release.vectors.shape[1]}. "
-            f"Received: {list(queries.shape)} for {len(requests)} requests. Verify the release."
-        )
-    _require_finite("query_vector", queries)
-    candidates = retrieve(queries, requests)
-    ranked = _rank(release, candidates, states(encoded), predict)
-    texts = [q.decode() if isinstance(q, bytes) else str(q) for q in encoded["imputed_query"]]
+    encoded = encode(release, requests, predict)
+    candidates = retrieve(encoded["query_vector"], requests)
+    ranked = rank(release, candidates, encoded, predict)
     return [
         Answer(
-            texts[row],
-            _items(release, candidates[row], {name: v[row] for name, v in ranked.items()}, release.limit(request)),
+            imputed_query(encoded, row),
+            best_items(release, candidates[row], {n: v[row] for n, v in ranked.items()}, release.limit(request)),
         )
         for row, request in enumerate(requests)
     ]
+
+
+def encode(release: OpenedRelease, requests: Sequence[Request], predict: Predict) -> Arrays:
+    """Encode requests once, for retrieval and ranking: `query_vector` `[batch, width]`, `imputed_query`, the states.
+
+    Raises:
+        ModelOutputError: query vectors that are not finite, or do not fit the item vectors.
+    """
+    encoded = predict("encode", to_arrays(requests, release.config.towers.user.history_length))
+    queries = encoded.get("query_vector")
+    if queries is None or queries.shape != (len(requests), release.vectors.shape[1]):
+        raise ModelOutputError(
+            f"query vectors must be as wide as the release's item vectors, {release.vectors.shape[1]}. "
+            f"Received: {'none' if queries is None else list(queries.shape)} for {len(requests)} requests. "
+            "Verify the release."
+        )
+    _require_finite("query_vector", queries)
+    return encoded
+
+
+def imputed_query(encoded: Arrays, row: int) -> str:
+    """Return the query that a request was answered for; "" for none."""
+    text = encoded["imputed_query"][row]
+    return text.decode() if isinstance(text, bytes) else str(text)
 
 
 def states(encoded: Arrays) -> Arrays:
@@ -79,34 +95,54 @@ def states(encoded: Arrays) -> Arrays:
     return {name: value for name, value in encoded.items() if name.startswith("state_")}
 
 
-def _rank(release: OpenedRelease, candidates: list[Ints], encoding: Arrays, predict: Predict) -> Arrays:
-    """Score candidates, in rows padded behind by ""; nothing is asked of the model where no row has any."""
+def rank(release: OpenedRelease, candidates: list[Ints], encoded: Arrays, predict: Predict) -> Arrays:
+    """Score candidates, in rows padded behind by ""; nothing is asked of the model where no row has any.
+
+    Where one of them came while serving, the model, which does not know it, is sent its vector.
+    """
     width = max(len(positions) for positions in candidates)
     if width == 0:
         return {}
     ids = np.full((len(candidates), width), "", object)
     for row, positions in enumerate(candidates):
-        ids[row, : len(positions)] = release.item_ids[positions]
-    return predict("rank_encoded", {**encoding, "candidate_ids": ids})
+        ids[row, : len(positions)] = release.ids_at(positions)
+    inputs = {**states(encoded), "candidate_ids": ids}
+    foreign = [release.foreign_at(positions) for positions in candidates]
+    most = max(int(known.sum()) for known in foreign)
+    if not most:
+        return predict("rank_encoded", inputs)
+    place = np.full(ids.shape, -1, np.int32)
+    vectors = np.zeros((len(candidates), most, release.vectors.shape[1]), np.float32)
+    for row, (positions, known) in enumerate(zip(candidates, foreign, strict=True)):
+        number = int(known.sum())
+        place[row, np.flatnonzero(known)] = np.arange(number)
+        vectors[row, :number] = release.vectors_at(positions[known])
+    return predict("rank_live", {**inputs, "live_place": place, "live_vectors": vectors})
 
 
-def _items(release: OpenedRelease, positions: Ints, ranked: Arrays, limit: int) -> tuple[Answered, ...]:
-    """Put a request's candidates in the ranker's order and keep `limit` of them; ties stay as retrieved."""
+def best_items(release: OpenedRelease, positions: Ints, ranked: Arrays, limit: int) -> tuple[Answered, ...]:
+    """Put a request's candidates in the ranker's order and keep `limit` of them; ties stay as retrieved.
+
+    Raises:
+        ModelOutputError: the model's numbers are not finite.
+    """
     if len(positions) == 0:
         return ()
     outputs = {name: values[: len(positions)] for name, values in ranked.items()}
     for name, values in outputs.items():
         _require_finite(name, values)
     score, retrieval = outputs.pop("score"), outputs.pop("retrieval_score")
+    best = np.argsort(-score, kind="stable")[:limit]
+    ids, titles = release.ids_at(positions[best]), release.titles_at(positions[best])
     return tuple(
         Answered(
-            item_id=str(release.item_ids[positions[column]]),
-            title=str(release.titles[positions[column]]),
+            item_id=str(item_id),
+            title=str(title),
             score=float(score[column]),
             retrieval_score=float(retrieval[column]),
             heads={name: float(values[column]) for name, values in outputs.items()},
         )
-        for column in np.argsort(-score, kind="stable")[:limit]
+        for column, item_id, title in zip(best, ids, titles, strict=True)
     )
 
 

@@ -1,8 +1,6 @@
-"""A TF Serving client over gRPC, for `tensorflow/serving` and the embedded model server alike.
+"""A TF Serving client over gRPC, for `tensorflow/serving` and the embedded model server alike, without TensorFlow."""
 
-It needs TensorFlow, because TF Serving's messages are made of TensorFlow's (see `messages`).
-"""
-
+import itertools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,15 +10,10 @@ from typing import Any
 import grpc
 import numpy as np
 
-from unified_ranker.serving.model_server.messages import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
-from unified_ranker.serving.model_server.tensor_protos import TensorSpec, fill_proto, from_proto
+from unified_ranker.errors import UserError
+from unified_ranker.serving.client import wire
+from unified_ranker.serving.client.errors import ModelServerError
+from unified_ranker.serving.client.tensors import TensorSpec, fill_tensor, read_tensor
 
 DEFAULT_TIMEOUT = 5.0
 """Seconds."""
@@ -33,30 +26,15 @@ _OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.use_local_subchannel_pool", 1),  # else all channels to an address would share one connection
 ]
-
-
-class ModelServerError(RuntimeError):
-    """A call to the model server failed.
-
-    Attributes:
-        code: the gRPC status code.
-        details: what the server (or gRPC) said.
-        address: `host:port` that was called.
-        model: the model's name, with its version if one was asked for.
-        signature: the signature that was called; None for status and metadata.
-    """
-
-    def __init__(
-        self, code: grpc.StatusCode, details: str, address: str, model: str, signature: str | None = None
-    ) -> None:
-        of = f"signature `{signature}` of " if signature is not None else ""
-        super().__init__(f"model server at `{address}`, {of}model `{model}`: {code.name}: {details}")
-        self.code = code
-        self.details = details
-        self.address = address
-        self.model = model
-        self.signature = signature
+_RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+"""The server has not begun: it is not there, or its queue is full. Anything else would be paid for twice."""
+_METHODS = {
+    "Predict": ("PredictionService", wire.PredictRequest, wire.PredictResponse),
+    "GetModelMetadata": ("PredictionService", wire.GetModelMetadataRequest, wire.GetModelMetadataResponse),
+    "GetModelStatus": ("ModelService", wire.GetModelStatusRequest, wire.GetModelStatusResponse),
+}
 
 
 @dataclass(frozen=True)
@@ -88,11 +66,20 @@ class ModelMetadata:
 class ModelClient:
     """Calls one model of a TF Serving server. Safe to use from several threads; it connects when first used.
 
+    Reading calls, which all of them are, may be repeated: where a server is not there or refuses for want of room, the
+    call is tried once more on the next connection, and so on the next replica, if time is left. A call that may have
+    begun (DEADLINE_EXCEEDED, INTERNAL …) is never repeated.
+
     Args:
-        address: `host:port` of the gRPC API.
+        address: `host:port` of the gRPC API; several replicas are separated by commas.
         model_name: the model's name on the server.
         version: the version to call; None: the newest that is available.
         timeout: seconds per call, unless the call says otherwise.
+        label: the version label to call, such as `canary`, in place of a version.
+        connections: to each address, used by turns.
+
+    Raises:
+        UserError: both a version and a label are given.
     """
 
     def __init__(
@@ -101,14 +88,25 @@ class ModelClient:
         model_name: str = "unified_ranker",
         version: int | None = None,
         timeout: float = DEFAULT_TIMEOUT,
+        label: str | None = None,
+        connections: int = 1,
     ) -> None:
+        if version is not None and label is not None:
+            raise UserError(
+                f"a model is called by `version` or by `label`. Received: {version} and `{label}`. Leave one out."
+            )
         self.address = address
         self.model_name = model_name
         self.version = version
+        self.label = label
         self.timeout = timeout
-        self._channel = grpc.insecure_channel(address, options=_OPTIONS)
-        self._prediction = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
-        self._model = model_service_pb2_grpc.ModelServiceStub(self._channel)
+        places = [place.strip() for place in address.split(",")] * connections
+        self._channels = [
+            (place, grpc.insecure_channel(place, options=[*_OPTIONS, ("unified_ranker.connection", number)]))
+            for number, place in enumerate(places)
+        ]
+        self._stubs = [(place, {name: _stub(channel, name) for name in _METHODS}) for place, channel in self._channels]
+        self._turn = itertools.count()
 
     def predict(
         self, signature: str, inputs: Mapping[str, np.ndarray], timeout: float | None = None
@@ -127,14 +125,14 @@ class ModelClient:
             ModelServerError: the server refused or did not answer in time.
             TypeError: an array has no TensorFlow type.
         """
-        request = predict_pb2.PredictRequest(model_spec=self._spec(signature))
+        request = wire.PredictRequest(model_spec=self._spec(signature))
         for name, array in inputs.items():
             try:
-                fill_proto(request.inputs[name], np.asarray(array))
+                fill_tensor(request.inputs[name], np.asarray(array))
             except TypeError as error:
                 raise TypeError(f"input `{name}` of signature `{signature}`: {error}") from error
-        response = self._call(self._prediction.Predict, request, timeout, signature)
-        return {name: np.require(from_proto(p), requirements="W") for name, p in response.outputs.items()}
+        response = self._call("Predict", request, timeout, signature)
+        return {name: read_tensor(tensor) for name, tensor in response.outputs.items()}
 
     def metadata(self, timeout: float | None = None) -> ModelMetadata:
         """Return the signatures of the model, with the types and shapes of their inputs and outputs.
@@ -142,12 +140,9 @@ class ModelClient:
         Raises:
             ModelServerError: as for `predict`.
         """
-        request = get_model_metadata_pb2.GetModelMetadataRequest(
-            model_spec=self._spec(), metadata_field=["signature_def"]
-        )
-        response = self._call(self._prediction.GetModelMetadata, request, timeout)
-        definitions = get_model_metadata_pb2.SignatureDefMap()
-        response.metadata["signature_def"].Unpack(definitions)
+        request = wire.GetModelMetadataRequest(model_spec=self._spec(), metadata_field=["signature_def"])
+        response = self._call("GetModelMetadata", request, timeout)
+        definitions = wire.SignatureDefMap.FromString(response.metadata["signature_def"].value)
         signatures = {
             name: SignatureMetadata(
                 {key: TensorSpec.from_info(info) for key, info in sorted(definition.inputs.items())},
@@ -194,8 +189,9 @@ class ModelClient:
         raise self._error(grpc.StatusCode.DEADLINE_EXCEEDED, f"not AVAILABLE within {timeout:g} s; last seen: {seen}")
 
     def close(self) -> None:
-        """Close the connection."""
-        self._channel.close()
+        """Close the connections."""
+        for _, channel in self._channels:
+            channel.close()
 
     def __enter__(self) -> "ModelClient":
         return self
@@ -205,35 +201,58 @@ class ModelClient:
     ) -> None:
         self.close()
 
-    def _spec(self, signature: str = "") -> model_pb2.ModelSpec:
-        spec = model_pb2.ModelSpec(name=self.model_name, signature_name=signature)
+    def _spec(self, signature: str = "") -> Any:
+        spec = wire.ModelSpec(name=self.model_name, signature_name=signature)
         if self.version is not None:
             spec.version.value = self.version
+        elif self.label is not None:
+            spec.version_label = self.label
         return spec
 
     def _status(self, timeout: float | None, wait_for_ready: bool) -> list[VersionStatus]:
-        request = get_model_status_pb2.GetModelStatusRequest(model_spec=self._spec())
-        response = self._call(self._model.GetModelStatus, request, timeout, wait_for_ready=wait_for_ready)
-        state_name = get_model_status_pb2.ModelVersionStatus.State.Name
+        request = wire.GetModelStatusRequest(model_spec=self._spec())
+        response = self._call("GetModelStatus", request, timeout, wait_for_ready=wait_for_ready)
         return [
-            VersionStatus(status.version, state_name(status.state), status.status.error_message)
+            VersionStatus(status.version, wire.STATES.get(status.state, "UNKNOWN"), status.status.error_message)
             for status in response.model_version_status
         ]
 
     def _call(
         self,
-        method: Any,
+        method: str,
         request: Any,
         timeout: float | None,
         signature: str | None = None,
         wait_for_ready: bool = False,
     ) -> Any:
-        seconds = self.timeout if timeout is None else timeout
-        try:
-            return method(request, timeout=seconds, wait_for_ready=wait_for_ready)
-        except grpc.RpcError as error:
-            raise self._error(error.code(), error.details() or "", signature) from error
+        until = time.monotonic() + (self.timeout if timeout is None else timeout)
+        turn, last = next(self._turn), None
+        for attempt in range(min(2, len(self._stubs))):
+            place, stubs = self._stubs[(turn + attempt) % len(self._stubs)]
+            remaining = until - time.monotonic()
+            if last is not None and remaining <= 0:
+                break
+            try:
+                return stubs[method](request, timeout=max(remaining, 0.0), wait_for_ready=wait_for_ready)
+            except grpc.RpcError as error:
+                last = self._error(error.code(), error.details() or "", signature, place)
+                last.__cause__ = error
+                if error.code() not in _RETRIED:
+                    break
+        raise last if last is not None else self._error(grpc.StatusCode.UNAVAILABLE, "no address", signature)
 
-    def _error(self, code: grpc.StatusCode, details: str, signature: str | None = None) -> ModelServerError:
+    def _error(
+        self, code: grpc.StatusCode, details: str, signature: str | None = None, place: str | None = None
+    ) -> ModelServerError:
         version = "" if self.version is None else f" version {self.version}"
-        return ModelServerError(code, details, self.address, f"{self.model_name}{version}", signature)
+        label = "" if self.label is None else f" label {self.label}"
+        return ModelServerError(code, details, place or self.address, f"{self.model_name}{version}{label}", signature)
+
+
+def _stub(channel: grpc.Channel, method: str) -> Any:
+    service, request, response = _METHODS[method]
+    return channel.unary_unary(
+        f"/tensorflow.serving.{service}/{method}",
+        request_serializer=request.SerializeToString,
+        response_deserializer=response.FromString,
+    )

@@ -1,38 +1,75 @@
-"""The HTTP API of the ranking service, and the program that `unified-ranker serve` runs."""
+"""The HTTP API of the ranking service."""
 
-import contextlib
-import json
+import asyncio
 import logging
-import re
-from collections.abc import Callable
-from pathlib import Path
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
 
-import anyio.to_thread
-from anyio import CapacityLimiter
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
 from unified_ranker import __version__
-from unified_ranker.errors import UserError
-from unified_ranker.export.release import Layout
-from unified_ranker.serving.addresses import address, listen, require_loopback
-from unified_ranker.serving.client.grpc_client import ModelClient
+from unified_ranker.serving.histories.store import HistoryStore
+from unified_ranker.serving.http.admission import Admission
 from unified_ranker.serving.http.context import RequestContext, request_id_of
 from unified_ranker.serving.http.docs import docs_page
 from unified_ranker.serving.http.errors import add_error_handlers, described, unavailable
 from unified_ranker.serving.http.models import Health, Readiness, RecommendRequest, RecommendResponse
-from unified_ranker.serving.http.server import serve_until_stopped
-from unified_ranker.serving.model_server.process import start_in_subprocess
-from unified_ranker.serving.service.opening import open_histories, open_release, open_service
+from unified_ranker.serving.http.routes import add_admin, add_events, add_items
+from unified_ranker.serving.http.security import Tokens
+from unified_ranker.serving.page.page import add_page
+from unified_ranker.serving.service.live_items import LiveItems
+from unified_ranker.serving.service.metrics import CONTENT_TYPE
+from unified_ranker.serving.service.releases import Releases
 from unified_ranker.serving.service.service import AVAILABLE, RankingService
-
-_LAST_PORT = 65_535
 
 logger = logging.getLogger(__name__)
 
 
-def create_app(service: RankingService) -> FastAPI:
+@dataclass(frozen=True)
+class Capacity:
+    """How much is taken on at once.
+
+    Attributes:
+        places: requests that are answered at once: they wait for the model server most of the time.
+        queue: requests that may wait for a place.
+        patience: seconds for which one may wait.
+    """
+
+    places: int = 2 * (os.cpu_count() or 2)
+    queue: int = 32
+    patience: float = 0.25
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What an application is built over; only the service is always there.
+
+    Attributes:
+        service: answers requests.
+        store: keeps events.
+        live: changes the catalogue.
+        releases: changes the release.
+        tokens: who may ask; None: everyone.
+        hosts: names under which the service may be called; none: any.
+        capacity: how much is taken on at once.
+    """
+
+    service: RankingService
+    store: HistoryStore | None = None
+    live: LiveItems | None = None
+    releases: Releases | None = None
+    tokens: Tokens | None = None
+    hosts: Sequence[str] = ()
+    capacity: Capacity = field(default_factory=Capacity)
+
+
+def create_app(given: Backend | RankingService) -> FastAPI:
     """Build the HTTP application over a service."""
+    backend = given if isinstance(given, Backend) else Backend(given)
     app = FastAPI(
         title="unified_ranker",
         version=__version__,
@@ -41,10 +78,17 @@ def create_app(service: RankingService) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, metrics=backend.service.metrics, tokens=backend.tokens, hosts=backend.hosts)
     add_error_handlers(app)
-    _add_recommend(app, service)
-    _add_probes(app, service)
+    _add_recommend(app, backend)
+    if backend.store is not None:
+        add_events(app, backend.service, backend.store)
+    if backend.live is not None:
+        add_items(app, backend.service, backend.live)
+    if backend.releases is not None:
+        add_admin(app, backend.service, backend.releases)
+    _add_probes(app, backend.service)
+    add_page(app)
 
     @app.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> HTMLResponse:
@@ -54,25 +98,45 @@ def create_app(service: RankingService) -> FastAPI:
     return app
 
 
-def _add_recommend(app: FastAPI, service: RankingService) -> None:
-    # Not async: FastAPI then runs it in a thread, where waiting for the model server holds nobody up.
-    @app.post("/v1/recommend", responses=described(400, 413, 422, 503))
-    def recommend(body: RecommendRequest, request: Request) -> RecommendResponse:
-        """Return the best items for a user on a surface."""
-        made = service.recommend(body.to_request(), look_up_history=body.history is None)
+def _add_recommend(app: FastAPI, backend: Backend) -> None:
+    service, capacity = backend.service, backend.capacity
+    admission = Admission(capacity.places, capacity.queue, capacity.patience, service.metrics)
+    threads = ThreadPoolExecutor(capacity.places, thread_name_prefix="recommend")
+
+    def answer(body: RecommendRequest, request_id: str, arrived: float) -> bytes:
+        made = service.recommend(body.to_request(), body.history is None, arrived, request_id)
         logger.info(
-            "request %s: %d items for task %s in %.1f ms",
-            request_id_of(request),
-            len(made.answer.items),
-            body.task,
-            made.timings_ms["total"],
+            "answered",
+            extra={
+                "request_id": request_id,
+                "task": body.task,
+                "items": len(made.answer.items),
+                "release": made.release,
+                "label": made.label,
+                "degraded": made.degraded,
+                "timings_ms": made.timings_ms,
+            },
         )
-        return RecommendResponse.of(request_id_of(request), body.task, made)
+        return RecommendResponse.of(request_id, body.task, made).model_dump_json().encode()
+
+    @app.post("/v1/recommend", responses=described(400, 401, 403, 413, 422, 503), response_model=RecommendResponse)
+    async def recommend(body: RecommendRequest, request: Request) -> Response:
+        """Return the best items for a user on a surface."""
+        service.release.require_task(body.task)
+        arrived: float = request.state.arrived
+        async with admission.place():
+            loop = asyncio.get_running_loop()
+            made = await loop.run_in_executor(threads, answer, body, request_id_of(request), arrived)
+        # Not through FastAPI's own serialisation, which would check the answer once more.
+        return Response(made, media_type="application/json")
 
 
 def _add_probes(app: FastAPI, service: RankingService) -> None:
     # Threads of its own: a probe does not queue behind requests that wait for the model server.
-    threads = CapacityLimiter(2)
+    threads = ThreadPoolExecutor(2, thread_name_prefix="probe")
+
+    async def aside(work: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
 
     @app.get("/healthz")
     async def healthz() -> Health:
@@ -82,72 +146,12 @@ def _add_probes(app: FastAPI, service: RankingService) -> None:
     @app.get("/readyz", responses=described(503), response_model=Readiness)
     async def readyz(request: Request) -> Readiness | Response:
         """Tell whether the model server has the release's version AVAILABLE."""
-        state = await anyio.to_thread.run_sync(service.model_state, limiter=threads)
+        state = await aside(service.model_state)
         if state != AVAILABLE:
             return unavailable(request, f"the model server has version {service.release.version} in state {state}")
         return Readiness(release=service.release.version)
 
-
-def run_service(
-    release: Path,
-    host: str = "127.0.0.1",
-    port: int = 8080,
-    model_server: str | None = None,
-    project: Path | None = None,
-    announce: Callable[[str], object] | None = None,
-) -> None:
-    """Serve a release over HTTP until SIGTERM or SIGINT. Call it from the main thread.
-
-    Args:
-        release: its directory, or a link to it.
-        host: a loopback address.
-        port: 0 takes a free one.
-        model_server: `host:port` of TF Serving's gRPC API; None starts the embedded model server.
-        project: whose event log holds the histories; None: the one in which the release lies.
-        announce: called with lines for people, the last of them when requests are answered.
-
-    Raises:
-        UserError: the service cannot start, or the parts of it do not belong together.
-    """
-    _check_addresses(host, port, model_server)
-    say = announce or logger.info
-    release = release.resolve()  # one and the same throughout, should `latest` move
-    opened = open_release(release)
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(listen(host, port, "--port"))
-        histories = open_histories(release, opened, project)
-        name = str(opened.manifest["model_name"])
-        if model_server is None:
-            say(f"release {opened.version}: starting the embedded model server …")
-            child = stack.enter_context(start_in_subprocess(Layout(release).model_base, name))
-            model_server = child.grpc_address
-        client = stack.enter_context(ModelClient(model_server, name, opened.version))
-        service = open_service(release, opened, client, histories)
-        url = f"http://{address(host, listener.getsockname()[1])}"
-        serve_until_stopped(create_app(service), listener, lambda: say(_ready(url, opened.version, service)))
-    logger.info("stopped")
-
-
-def _check_addresses(host: str, port: int, model_server: str | None) -> None:
-    try:
-        require_loopback(host)
-    except UserError as error:
-        raise UserError(
-            f"`--host` must be a loopback address, because the service asks nobody who they are. Received: `{host}`. "
-            "Use 127.0.0.1, behind a proxy that does ask where others are to reach it."
-        ) from error
-    if not 0 <= port <= _LAST_PORT:
-        raise UserError(f"`--port` must be from 0, which takes a free one, to {_LAST_PORT}. Received: {port}.")
-    if model_server is not None and not re.fullmatch(r"[^\s/]+:\d{1,5}", model_server):
-        raise UserError(
-            f"`--model-server` must be `host:port` of TF Serving's gRPC API, such as `127.0.0.1:8500`. "
-            f"Received: `{model_server}`."
-        )
-
-
-def _ready(url: str, version: int, service: RankingService) -> str:
-    example = json.dumps({"user_id": "1", "task": next(iter(service.release.config.tasks)), "limit": 5})
-    return (
-        f"release {version} is served at {url} (API: {url}/docs; stop with Ctrl-C). Try:\n"
-        f"  curl -s {url}/v1/recommend -H 'Content-Type: application/json' -d '{example}'"
-    )
+    @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def metrics() -> Response:
+        """Return the measurements in Prometheus' form."""
+        return Response(await aside(service.metrics.text), media_type=CONTENT_TYPE)

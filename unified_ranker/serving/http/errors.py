@@ -8,21 +8,30 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from unified_ranker.errors import UserError, unknown_name
 from unified_ranker.serving.answering.recommending import ModelOutputError
-from unified_ranker.serving.client.grpc_client import ModelServerError
+from unified_ranker.serving.client.errors import ModelServerError
+from unified_ranker.serving.histories.store import StoreError
+from unified_ranker.serving.http.admission import OverloadedError
 from unified_ranker.serving.http.context import REQUEST_ID, request_id_of
-from unified_ranker.serving.http.models import ErrorResponse, FieldError, HistoryEvent, RecommendRequest
+from unified_ranker.serving.http.models import ErrorResponse, FieldError, HistoryEvent, RecommendRequest, ReportedEvent
+from unified_ranker.serving.service.releases import BusyError
+from unified_ranker.serving.service.service import UnavailableError
 
 RETRY_SECONDS = 1
 """After which a client that got a 503 may try again."""
 
 _MAX_DETAILS = 10
 _MAX_ECHO = 80
+_MAX_MESSAGE = 500
 
 logger = logging.getLogger(__name__)
+
+_FORMS: dict[str, type[BaseModel]] = {"history": HistoryEvent, "events": ReportedEvent}
+"""What the entries of a body's list are."""
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -62,6 +71,20 @@ def add_error_handlers(app: FastAPI) -> None:
         logger.error("request %s: %s", request_id_of(request), error)
         return unavailable(request, str(error))
 
+    @app.exception_handler(UnavailableError)
+    @app.exception_handler(StoreError)
+    async def nothing_to_answer_with(request: Request, error: Exception) -> Response:
+        logger.warning("request %s: %s", request_id_of(request), error)
+        return unavailable(request, str(error)[:_MAX_MESSAGE])
+
+    @app.exception_handler(OverloadedError)
+    async def past_capacity(request: Request, error: OverloadedError) -> Response:
+        return unavailable(request, f"past capacity: {error}")
+
+    @app.exception_handler(BusyError)
+    async def busy(request: Request, error: BusyError) -> Response:
+        return error_response(request, 409, str(error))
+
     @app.exception_handler(Exception)
     async def fail(request: Request, error: Exception) -> Response:
         logger.error("request %s failed", request_id_of(request), exc_info=error)
@@ -92,7 +115,7 @@ def _field_error(fault: dict[str, Any]) -> FieldError:
     if not path:
         return FieldError(field="body", message="must be a JSON object, sent as Content-Type: application/json")
     if fault["type"] == "extra_forbidden":
-        known = HistoryEvent.model_fields if path[0] == "history" else RecommendRequest.model_fields
+        known = _FORMS.get(path[0], RecommendRequest).model_fields
         return FieldError(field=".".join(path)[:_MAX_ECHO], message=str(unknown_name("field", path[-1], known)))
     received = "" if fault["type"] == "missing" else f". Received: {_echo(fault['input'])}"
     return FieldError(field=".".join(path), message=f"{fault['msg']}{received}")

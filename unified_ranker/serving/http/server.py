@@ -47,6 +47,8 @@ def serve_until_stopped(app: FastAPI, listener: socket.socket, on_ready: Callabl
     config = uvicorn.Config(
         app,
         lifespan="off",
+        http="httptools",
+        loop="uvloop",
         access_log=False,
         log_config=None,
         server_header=False,

@@ -170,17 +170,42 @@ def start_in_subprocess(
     Raises:
         UserError: the child could not start; the message is its own.
     """
+    child = begin_in_subprocess(base_path, model_name, host, grpc_port, rest_port, allow_non_loopback)
+    finish_start(child, timeout)
+    return child
+
+
+def begin_in_subprocess(
+    base_path: Path | str,
+    model_name: str = "unified_ranker",
+    host: str = "127.0.0.1",
+    grpc_port: int = 0,
+    rest_port: int = 0,
+    allow_non_loopback: bool = False,
+) -> ModelServerProcess:
+    """Start the embedded model server as a child process, and return before it answers; see `start_in_subprocess`.
+
+    Raises:
+        UserError: there is no version under `base_path`.
+    """
     command = [sys.executable, "-m", MODULE, str(resolve_base_path(base_path)), "--stop-with-stdin"]
     command += ["--model-name", model_name, "--host", host]
     command += ["--grpc-port", str(grpc_port), "--rest-port", str(rest_port)]
     if allow_non_loopback:
         command.append("--allow-non-loopback")
+    return ModelServerProcess(command)
+
+
+def finish_start(child: ModelServerProcess, timeout: float = 120.0) -> None:
+    """Wait until a child that was begun answers; one that does not is ended.
+
+    Raises:
+        UserError: it could not start; the message is its own.
+    """
     started = time.monotonic()
-    child = ModelServerProcess(command)
     try:
         child.wait_until_ready(timeout)
     except BaseException:
         child.kill()
         raise
     logger.info("the model server is ready at %s after %.1f s", child.grpc_address, time.monotonic() - started)
-    return child
