@@ -52,6 +52,8 @@ def model_server_command(
     grpc_port: Annotated[int, typer.Option(help="Port of the gRPC API.")] = 8500,
     rest_port: Annotated[int, typer.Option(help="Port of the REST API.")] = 8501,
     model_name: Annotated[str, typer.Option(help="Name under which the model is served.")] = "unified_ranker",
+    models_config: Annotated[Path | None, typer.Option(help="TF Serving's models.config, for labels.")] = None,
+    batching: Annotated[Path | None, typer.Option(help="TF Serving's batching parameters file.")] = None,
 ) -> None:
     """Start the embedded model server alone: a stand-in for TF Serving on one machine.
 
@@ -59,4 +61,12 @@ def model_server_command(
     """
     from unified_ranker.serving.model_server.server import run
 
-    run(path, model_name=model_name, host=host, grpc_port=grpc_port, rest_port=rest_port)
+    run(
+        path,
+        model_name=model_name,
+        host=host,
+        grpc_port=grpc_port,
+        rest_port=rest_port,
+        models_config=models_config,
+        batching=batching,
+    )

@@ -80,7 +80,7 @@ def test_version_that_does_not_load_is_named_and_reported(own_base_path):
     (own_base_path / "1" / "variables" / "variables.index").unlink()
     model_versions = ModelVersions(own_base_path, MODEL)
     with pytest.raises(UserError, match=f"version 1 of model `{MODEL}` at `{own_base_path / '1'}`"):
-        model_versions.load_newest()
+        model_versions.load_wanted()
     spec = model_pb2.ModelSpec(name=MODEL)
     (served,) = model_versions.statuses(spec)
     assert served.state == get_model_status_pb2.ModelVersionStatus.END
@@ -94,10 +94,10 @@ def test_saved_model_file_that_is_missing_or_none_is_a_user_error(own_base_path)
     path = own_base_path / "1" / "saved_model.pb"
     path.write_bytes(b"\xff\xff not a protobuf")
     with pytest.raises(UserError, match="version 1"):
-        ModelVersions(own_base_path, MODEL).load_newest()
+        ModelVersions(own_base_path, MODEL).load_wanted()
     path.unlink()
     with pytest.raises(UserError, match=r"saved_model\.pb"):
-        ModelVersions(own_base_path, MODEL).load_newest()
+        ModelVersions(own_base_path, MODEL).load_wanted()
 
 
 def test_saved_model_without_the_serve_tag_is_a_user_error(tmp_path):
@@ -108,7 +108,7 @@ def test_saved_model_without_the_serve_tag_is_a_user_error(tmp_path):
         builder.add_meta_graph_and_variables(session, ["train"])
         builder.save()
     with pytest.raises(UserError, match=r"tag `serve`. Found: \[\['train'\]\]"):
-        ModelVersions(tmp_path, MODEL).load_newest()
+        ModelVersions(tmp_path, MODEL).load_wanted()
 
 
 def bad_request() -> object:
@@ -136,7 +136,7 @@ def test_version_whose_warmup_fails_is_never_available(own_base_path, monkeypatc
     spoil(own_base_path / "1")
     model_versions = ModelVersions(own_base_path, MODEL)
     with pytest.raises(UserError, match=part):
-        model_versions.load_newest()
+        model_versions.load_wanted()
     (served,) = model_versions.statuses(model_pb2.ModelSpec(name=MODEL))
     assert served.state == get_model_status_pb2.ModelVersionStatus.END
 
@@ -151,7 +151,7 @@ def test_model_is_not_found_while_it_warms_up(own_base_path, monkeypatch):
 
     monkeypatch.setattr("unified_ranker.serving.model_server.versions.replay_warmup", watch)
     model_versions = ModelVersions(own_base_path, MODEL)
-    model_versions.load_newest()
+    model_versions.load_wanted()
     assert seen == [(get_model_status_pb2.ModelVersionStatus.LOADING, None)]
     assert model_versions.find(model_pb2.ModelSpec(name=MODEL)).version == 1
 

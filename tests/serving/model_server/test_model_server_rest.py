@@ -321,7 +321,7 @@ def threads():
 
 def test_request_that_lasts_too_long_is_a_gateway_timeout(base_path, threads, slow_steps):
     model_versions = ModelVersions(base_path, MODEL)
-    model_versions.load_newest()
+    model_versions.load_wanted()
     app = create_rest_app(model_versions, threads, timeout=0.05)
     response = ask(app, "POST", PREDICT, {"signature_name": "slow", "inputs": int(slow_steps)})
     assert response.status_code == 504

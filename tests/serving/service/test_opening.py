@@ -1,21 +1,17 @@
 """Starting the service: what it refuses to put together, and the whole of it in processes of its own."""
 
-import contextlib
 import logging
-import os
 import re
 import shutil
 import signal
 import socket
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
+from service_process import children, is_running, running
 from service_toy import (
     ITEMS,
     LIMITS,
@@ -30,9 +26,10 @@ from service_toy import (
 from unified_ranker.errors import UserError
 from unified_ranker.export.requests import Request
 from unified_ranker.serving.client.grpc_client import ModelClient
-from unified_ranker.serving.http.api import run_service
+from unified_ranker.serving.histories.lmdb_store import LmdbStore
+from unified_ranker.serving.http.running import ServeOptions, run_service
 from unified_ranker.serving.model_server.server import EmbeddedModelServer
-from unified_ranker.serving.service.opening import open_histories, open_release, open_service
+from unified_ranker.serving.service.opening import import_project, open_release, open_service
 
 QUERY = "0.5,-1,2"
 
@@ -122,35 +119,44 @@ def test_other_width_is_refused(served, tmp_path):
 # --- histories ----------------------------------------------------------------------------------------------------
 
 
-def test_histories_are_those_of_the_project_that_the_release_lies_in(project, release):
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[LmdbStore]:
+    opened = LmdbStore(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+def test_histories_are_those_of_the_project_that_the_release_lies_in(project, release, store):
     (project / "releases" / "newest").symlink_to("1")
-    log = open_histories(project / "releases" / "newest", open_release(release), None)
-    assert log.before("ann", 0).item_id.tolist() == ["i3", "i4", "i5"]
-    assert log.before("ann", START + 1).item_id.tolist() == ["i3"]
-    assert len(log.before("nobody", 0)) == 0
+    newest, opened = project / "releases" / "newest", open_release(release)
+    assert import_project(store, newest, opened, None) == 4
+    assert store.before("ann", 0).item_id.tolist() == ["i3", "i4", "i5"]
+    assert store.before("ann", START + 1).item_id.tolist() == ["i3"]
+    assert len(store.before("nobody", 0)) == 0
+    assert import_project(store, newest, opened, None) == 0, "once is enough"
 
 
-def test_release_outside_of_a_project_has_no_histories_and_says_so(release, tmp_path, caplog):
+def test_release_outside_of_a_project_has_no_histories_and_says_so(release, tmp_path, caplog, store):
     copy = shutil.copytree(release, tmp_path / "releases" / "1")
     with caplog.at_level(logging.WARNING):
-        assert open_histories(copy, open_release(copy), None) is None
+        assert import_project(store, copy, open_release(copy), None) == 0
     assert str(tmp_path) in caplog.text
     assert "project.yaml" in caplog.text
 
 
-def test_project_without_prepared_data_has_no_histories_and_says_so(release, tmp_path, caplog):
+def test_project_without_prepared_data_has_no_histories_and_says_so(release, tmp_path, caplog, store):
     copy = shutil.copytree(release, tmp_path / "releases" / "1")
     (tmp_path / "project.yaml").write_text("name: toy\n")
     with caplog.at_level(logging.WARNING):
-        assert open_histories(copy, open_release(copy), None) is None
+        assert import_project(store, copy, open_release(copy), None) == 0
     assert "no prepared data" in caplog.text
 
 
-def test_project_that_is_given_must_have_histories(project, release, tmp_path):
+def test_project_that_is_given_must_have_histories(project, release, tmp_path, store):
     opened = open_release(release)
-    assert open_histories(release, opened, project) is not None
+    assert import_project(store, release, opened, project) == 4
     with pytest.raises(UserError, match="unified-ranker prepare"):
-        open_histories(release, opened, tmp_path)
+        import_project(store, release, opened, tmp_path)
 
 
 # --- the program --------------------------------------------------------------------------------------------------
@@ -159,78 +165,36 @@ def test_project_that_is_given_must_have_histories(project, release, tmp_path):
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])  # noqa: S104
 def test_host_that_others_can_reach_is_refused(release, host):
     with pytest.raises(UserError, match=rf"`--host` must be a loopback.*{re.escape(host)}"):
-        run_service(release, host=host)
+        run_service(release, ServeOptions(host=host))
 
 
 @pytest.mark.parametrize("where", ["localhost", "host:", ":8500", "http://host:8500", "a b:1"])
 def test_model_server_without_a_port_is_refused(release, where):
     with pytest.raises(UserError, match="`host:port`"):
-        run_service(release, model_server=where)
+        run_service(release, ServeOptions(model_server=where))
 
 
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_what_is_no_port_is_refused(release, port):
     with pytest.raises(UserError, match=rf"`--port` must be from 0.*{port}"):
-        run_service(release, port=port)
+        run_service(release, ServeOptions(port=port))
 
 
 def test_port_that_is_taken_is_refused_at_once(release):
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UserError, match="`--port` must be free"):
-        run_service(release, port=taken.getsockname()[1])
+        run_service(release, ServeOptions(port=taken.getsockname()[1]))
 
 
 def test_what_is_no_release_is_refused(tmp_path):
     with pytest.raises(UserError, match="is no release"):
-        run_service(tmp_path / "releases" / "latest")
+        run_service(tmp_path / "releases" / "latest", ServeOptions())
 
 
-PROGRAM = """
-import logging, sys
-from pathlib import Path
-from unified_ranker.serving.http.api import run_service
-logging.basicConfig(level=logging.INFO)
-say = lambda line: print(line, flush=True)
-run_service(Path(sys.argv[1]), port=0, model_server=(sys.argv[2:] or [None])[0], announce=say)
-"""
-
-
-@contextlib.contextmanager
-def running(*arguments: str) -> Iterator[tuple[subprocess.Popen, str]]:
-    """The service in a process of its own, and its URL once it is ready."""
-    command = [sys.executable, "-c", PROGRAM, *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    log: list[str] = []
-    reader = threading.Thread(target=lambda: log.extend(process.stderr), daemon=True)
-    reader.start()
-    try:
-        lines = iter(process.stdout.readline, "")
-        url = next((m[1] for line in lines if (m := re.search(r"served at (http://\S+:\d+) ", line))), None)
-        assert url is not None, "".join(log)
-        assert f"curl -s {url}/v1/recommend" in next(lines)
-        yield process, url
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        reader.join()
-        process.stdout.close()
-        process.stderr.close()
-
-
-def children(pid: int) -> list[int]:
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(child) for child in text.split()]
-
-
-def is_running(pid: int) -> bool:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        return True
-    return False
-
-
-def test_service_answers_from_its_release_and_sigterm_stops_both_processes(project):
-    with running(str(project / "releases" / "latest")) as (process, url), httpx.Client(trust_env=False) as http:
+def test_service_answers_from_its_release_and_sigterm_stops_both_processes(project, tmp_path):
+    with (
+        running(project / "releases" / "latest", "--store", str(tmp_path / "store")) as (process, url),
+        httpx.Client(trust_env=False) as http,
+    ):
         (child,) = children(process.pid)
         assert http.get(f"{url}/healthz").status_code == 200
         assert http.get(f"{url}/readyz").json() == {"status": "ready", "release": 1}
@@ -246,8 +210,12 @@ def test_service_answers_from_its_release_and_sigterm_stops_both_processes(proje
         assert not is_running(child)
 
 
-def test_service_outlives_the_model_server_that_it_was_given(release):
-    with EmbeddedModelServer(release, MODEL_NAME) as server, running(str(release), server.grpc_address) as started:
+def test_service_outlives_the_model_server_that_it_was_given(release, tmp_path):
+    options = ("--store", str(tmp_path / "store"), "--model-server")
+    with (
+        EmbeddedModelServer(release, MODEL_NAME) as server,
+        running(release, *options, server.grpc_address) as started,
+    ):
         process, url = started
         assert children(process.pid) == []
         with httpx.Client(base_url=url, trust_env=False, timeout=20) as http:
@@ -257,9 +225,10 @@ def test_service_outlives_the_model_server_that_it_was_given(release):
 
             server.stop()
             gone = http.post("/v1/recommend", json=body)
-            assert gone.status_code == 503
-            assert "Retry-After" in gone.headers
-            assert "UNAVAILABLE" in gone.json()["error"]
+            assert gone.json()["degraded"] == "cached"
+            assert [i["item_id"] for i in gone.json()["items"]] == [i["item_id"] for i in answer["items"]]
+            other = http.post("/v1/recommend", json={**body, "query": "1,2,3"})
+            assert other.json()["degraded"] == "popular"
             assert http.get("/readyz").status_code == 503
             assert http.get("/healthz").status_code == 200
         process.send_signal(signal.SIGINT)

@@ -42,4 +42,4 @@ class LabelSplit:
             reached += share
             if place < reached:
                 return label
-        return next(label for label in reversed(self.shares) if self.shares[label] > 0)
+        return [label for label, share in self.shares.items() if share > 0][-1]

@@ -1,7 +1,7 @@
 """TF Serving's messages, made here from their field numbers, so that a client needs no TensorFlow.
 
 The generated modules of tensorflow-serving-api import all of TensorFlow: 600 MB and three seconds for a process that
-only speaks to a model server. What goes over the wire is the same; a test holds these messages against the generated ones.
+only speaks to a model server. What goes over the wire is the same; a test holds them against the generated ones.
 
 Reference: tensorflow_serving/apis/{model,predict,get_model_status,get_model_metadata}.proto,
 tensorflow/core/framework/{tensor,tensor_shape}.proto, tensorflow/core/protobuf/meta_graph.proto.

@@ -55,7 +55,7 @@ class Event:
         return orjson.dumps([self.item_id, self.event_type, self.task, self.timestamp, self.value])
 
     def digest(self) -> bytes:
-        """Return 8 bytes that are the same for the same event: told twice, as a client does that tries again, it is one."""
+        """Return 8 bytes, the same for the same event: told twice, as by a client that tries again, it is one."""
         fields = [self.user_id, self.item_id, self.task, self.event_type, self.timestamp, self.value, self.request_id]
         return hashlib.blake2b(orjson.dumps(fields), digest_size=8).digest()
 

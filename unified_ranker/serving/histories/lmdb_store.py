@@ -211,7 +211,7 @@ class LmdbStore:
             with self._env.begin(write=True) as transaction:
                 results = [write(transaction) for write, _ in group]
         # Whatever it is, those who wait must hear of it, and the thread must live on.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             for _, done in group:
                 fault = StoreError(f"the store of histories cannot write: {error}")
                 fault.__cause__ = error

@@ -15,7 +15,7 @@ class StoreError(RuntimeError):
 
 
 class HistoryStore(Protocol):
-    """Keeps events, and the changes to the catalogue that are to outlive a process. Safe to use from several threads."""
+    """Keeps events, and changes to the catalogue that are to outlive a process. Safe to use from several threads."""
 
     def append(self, events: Sequence[Event]) -> int:
         """Keep events and return how many were new. On return they outlive the death of any process.
@@ -32,7 +32,7 @@ class HistoryStore(Protocol):
         """
 
     def import_lines(self, rows: Iterable[tuple[str, int, bytes, bytes]], key: str) -> int:
-        """Take over histories of another log once: (user, time, digest, line). `key` names it; a known one is passed over.
+        """Take over another log once: rows of user, time, digest, line. `key` names it; a known one is passed over.
 
         Raises:
             StoreError: they are not kept.

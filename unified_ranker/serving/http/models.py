@@ -298,6 +298,13 @@ class SwapResponse(BaseModel):
     seconds: float
 
 
+class Positive(BaseModel):
+    """An event that a task counts as engagement."""
+
+    event_type: str
+    min_value: float | None
+
+
 class ReleaseResponse(BaseModel):
     """What the service answers from."""
 
@@ -306,7 +313,8 @@ class ReleaseResponse(BaseModel):
     tasks: dict[str, str]
     heads: list[str]
     quality: list[str]
-    countries: list[str]
+    likes: Annotated[dict[str, Positive], Field(description="By task, the event that it counts as engagement.")]
+    countries: Annotated[list[str], Field(description="Those that items name, or else those of users.")]
     labels: dict[str, int]
     releases: list[int]
 

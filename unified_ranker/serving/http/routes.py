@@ -20,6 +20,7 @@ from unified_ranker.serving.http.models import (
     ItemId,
     ItemRequest,
     ItemResponse,
+    Positive,
     ReleaseResponse,
     ReloadRequest,
     RollbackRequest,
@@ -32,6 +33,8 @@ from unified_ranker.serving.service.service import RankingService
 
 _EVENT_PLACES, _EVENT_QUEUE, _PATIENCE = 64, 256, 1.0
 _ERRORS = (401, 403, 422, 503)
+_COMMON_COUNTRIES = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "BR", "IN", "JP", "CA", "AU", "MX")
+"""What the page offers where no item names countries: the model still reads the country of a request."""
 
 ItemPath = Annotated[ItemId, Path(description="The item's id.")]
 Result = TypeVar("Result")
@@ -123,7 +126,11 @@ def add_admin(app: FastAPI, service: RankingService, releases: Releases) -> None
             tasks={name: task.description for name, task in opened.config.tasks.items()},
             heads=list(opened.config.heads),
             quality=list(opened.config.towers.item.quality),
-            countries=sorted(opened.filters.offered) if opened.filters else [],
+            likes={
+                name: Positive(event_type=task.positives[0].event_type, min_value=task.positives[0].min_value)
+                for name, task in opened.config.tasks.items()
+            },
+            countries=sorted(opened.filters.offered) if opened.filters else list(_COMMON_COUNTRIES),
             labels={label: engine.release.version for label, engine in service.engines.items()},
             releases=await aside(releases.listed),
         )

@@ -30,6 +30,7 @@ from unified_ranker.serving.service.service import DEADLINE, RankingService, fil
 from unified_ranker.serving.service.tracing import start_tracing
 
 _LAST_PORT = 65_535
+_ADDRESSES = re.compile(r"[^\s/,]+:\d{1,5}(,[^\s/,]+:\d{1,5})*")
 _SWITCH_SECONDS = 0.001
 
 logger = logging.getLogger(__name__)
@@ -119,8 +120,8 @@ def _check(options: ServeOptions) -> Tokens | None:
         except UserError as error:
             raise UserError(
                 f"`--host` must be a loopback address where there are no tokens: anyone could read, and change what is "
-                f"served. Received: `{options.host}`. Use 127.0.0.1, or make tokens with `unified-ranker token` and name "
-                "their file with `--tokens`."
+                f"served. Received: `{options.host}`. Use 127.0.0.1, or make tokens with `unified-ranker token` and "
+                "name their file with `--tokens`."
             ) from error
     if not 0 <= options.port <= _LAST_PORT:
         raise UserError(f"`--port` must be from 0, which takes a free one, to {_LAST_PORT}. Received: {options.port}.")

@@ -26,7 +26,7 @@ from unified_ranker.serving.model_server.versions import ModelVersions
 TIMEOUT_SECONDS = 30.0
 """TF Serving's default of --rest_api_timeout_in_ms."""
 
-_MODEL = r"(?i:/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+))?)"
+_MODEL = r"(?i:/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?)"
 _POST_PATH = re.compile(_MODEL + r"(?i::(?P<method>predict|classify|regress))")
 _GET_PATH = re.compile(_MODEL + r"(?i:/(?P<resource>metadata))?")
 _MAX_VERSION = 2**63 - 1
@@ -82,6 +82,8 @@ def _answer(model_versions: ModelVersions, http_method: str, path: str, body: by
         if version > _MAX_VERSION:
             raise invalid_argument(f"Failed to convert version: {version} to numeric.")
         spec.version.value = version
+    elif match["label"] is not None:
+        spec.version_label = match["label"]
     if http_method == "POST":
         method = match["method"].lower()
         if method != "predict":

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import numpy as np
 
+from unified_ranker.serving.model_server.batching import Batcher, BatchingParameters
 from unified_ranker.serving.model_server.messages import meta_graph_pb2, saved_model_pb2
 from unified_ranker.serving.model_server.plain_tensorflow import tf
 from unified_ranker.serving.model_server.status_codes import ServingError, invalid_argument, status_code
@@ -37,6 +38,17 @@ class Signature:
         self.inputs = {key: TensorSpec.from_info(info) for key, info in sorted(definition.inputs.items())}
         self.outputs = {key: TensorSpec.from_info(info) for key, info in sorted(definition.outputs.items())}
         self._function = function
+        self._batcher: Batcher | None = None
+
+    def batch(self, parameters: BatchingParameters) -> None:
+        """Gather calls into batches from here on; a signature whose inputs have no rows runs as before."""
+        if self.inputs and all(spec.shape is None or spec.shape[:1] == (None,) for spec in self.inputs.values()):
+            self._batcher = Batcher(self._run_all, parameters)
+
+    def close(self) -> None:
+        """End what `batch` started."""
+        if self._batcher is not None:
+            self._batcher.close()
 
     def run(self, inputs: Mapping[str, np.ndarray], output_filter: Sequence[str] = ()) -> dict[str, np.ndarray]:
         """Run the signature.
@@ -51,10 +63,16 @@ class Signature:
         """
         self._check_inputs(inputs)
         wanted = self._wanted(output_filter)
+        if self._batcher is not None:
+            results = self._batcher(inputs)
+            return {key: results[key] for key in wanted}
+        return self._run_all(inputs, wanted)
+
+    def _run_all(self, inputs: Mapping[str, np.ndarray], wanted: Sequence[str] = ()) -> dict[str, np.ndarray]:
         try:
             tensors = {key: tf.constant(inputs[key], spec.dtype) for key, spec in self.inputs.items()}
             results = self._function(**tensors)
-            return {key: results[key].numpy() for key in wanted}
+            return {key: results[key].numpy() for key in wanted or self.outputs}
         except tf.errors.OpError as error:
             message = error.message.rsplit(_TRACE_PREFIX, 1)[-1]
             raise ServingError(status_code(error.error_code), message) from error

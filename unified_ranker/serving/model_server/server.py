@@ -25,10 +25,12 @@ import grpc
 
 from unified_ranker.errors import UserError
 from unified_ranker.serving.addresses import address, listen, require_loopback
+from unified_ranker.serving.model_server.batching import BatchingParameters
 from unified_ranker.serving.model_server.grpc_api import start_grpc_server
+from unified_ranker.serving.model_server.labels import read_models_config
 from unified_ranker.serving.model_server.rest_api import create_rest_app
 from unified_ranker.serving.model_server.rest_server import RestServer
-from unified_ranker.serving.model_server.versions import ModelVersions
+from unified_ranker.serving.model_server.versions import POLL_SECONDS, ModelVersions
 
 DEFAULT_GRPC_PORT = 8500
 DEFAULT_REST_PORT = 8501
@@ -54,9 +56,13 @@ class EmbeddedModelServer:
         rest_port: 0 takes a free port.
         allow_non_loopback: whether `host` may be reachable from other machines; the server asks nobody who
             they are.
+        models_config: TF Serving's models.config, for labels and the policy of versions; its `base_path` is not read.
+        batching: TF Serving's batching parameters file; None: no batching.
+        poll_seconds: between two looks for new versions.
 
     Raises:
-        UserError: there is no version under `base_path`, or `host` is not loopback and that is not allowed.
+        UserError: there is no version under `base_path`, a file is none of TF Serving's, or `host` is
+            not loopback and that is not allowed.
     """
 
     def __init__(
@@ -67,10 +73,20 @@ class EmbeddedModelServer:
         grpc_port: int = 0,
         rest_port: int = 0,
         allow_non_loopback: bool = False,
+        models_config: Path | None = None,
+        batching: Path | None = None,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         if not allow_non_loopback:
             require_loopback(host)
-        self._versions = ModelVersions(base_path, model_name)
+        config = None if models_config is None else read_models_config(models_config)
+        self._versions = ModelVersions(
+            base_path,
+            model_name if config is None else config.name,
+            config,
+            None if batching is None else BatchingParameters.read(batching),
+        )
+        self._poll_seconds = poll_seconds
         self._host = host
         self._grpc_port = grpc_port
         self._rest_port = rest_port
@@ -94,7 +110,8 @@ class EmbeddedModelServer:
         Raises:
             UserError: the version does not load, its warm-up requests fail, or a port is taken.
         """
-        self._versions.load_newest()
+        self._versions.load_wanted()
+        self._versions.follow(self._poll_seconds)
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="model-server")
         try:
             self._grpc, self._grpc_port = start_grpc_server(self._versions, self.grpc_address, self._executor)
@@ -110,6 +127,7 @@ class EmbeddedModelServer:
 
     def stop(self) -> None:
         """Stop accepting requests, give the running ones 5 s, and end. Does nothing when already stopped."""
+        self._versions.stop_following()
         if self._grpc is not None:
             self._grpc.stop(_STOP_GRACE_SECONDS).wait()
             self._grpc = None
@@ -138,6 +156,8 @@ def run(
     allow_non_loopback: bool = False,
     on_ready: Callable[[EmbeddedModelServer], None] | None = None,
     stop_event: threading.Event | None = None,
+    models_config: Path | None = None,
+    batching: Path | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Call it from the main thread.
 
@@ -150,6 +170,8 @@ def run(
         allow_non_loopback: whether `host` may be reachable from other machines.
         on_ready: called once with the server when it answers requests.
         stop_event: setting it ends the server too.
+        models_config: see `EmbeddedModelServer`, as for the next.
+        batching: TF Serving's batching parameters file.
 
     Raises:
         UserError: the server cannot start.
@@ -162,7 +184,9 @@ def run(
 
     previous = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        with EmbeddedModelServer(base_path, model_name, host, grpc_port, rest_port, allow_non_loopback) as server:
+        with EmbeddedModelServer(
+            base_path, model_name, host, grpc_port, rest_port, allow_non_loopback, models_config, batching
+        ) as server:
             if on_ready is not None:
                 on_ready(server)
             stop.wait()
@@ -188,6 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.allow_non_loopback,
             on_ready=lambda server: _report(grpc_address=server.grpc_address, rest_address=server.rest_address),
             stop_event=stop,
+            models_config=options.models_config,
+            batching=options.batching,
         )
     except UserError as error:
         _report(error=str(error))
@@ -204,6 +230,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--grpc-port", type=int, default=DEFAULT_GRPC_PORT, help="0 takes a free port")
     parser.add_argument("--rest-port", type=int, default=DEFAULT_REST_PORT, help="0 takes a free port")
     parser.add_argument("--allow-non-loopback", action="store_true", help="let other machines reach the server")
+    parser.add_argument("--models-config", type=Path, help="TF Serving's models.config: labels, version policy")
+    parser.add_argument("--batching", type=Path, help="TF Serving's batching parameters file")
     parser.add_argument("--stop-with-stdin", action="store_true", help="end when standard input ends")
     return parser
 

@@ -34,8 +34,8 @@ def require_pair(opened: OpenedRelease, model: ModelServer, release: Path, timeo
     if difference:
         where = f" at `{model.address}`" if hasattr(model, "address") else ""
         raise UserError(
-            f"the model server{where} must serve the model of `{release}`. Its version {opened.version} is another one: "
-            f"{difference}. Serve `{Layout(release).model_base}` there."
+            f"the model server{where} must serve the model of `{release}`. Its version {opened.version} is another "
+            f"one: {difference}. Serve `{Layout(release).model_base}` there."
         )
 
 

@@ -168,8 +168,8 @@ class Releases:
                     rung = self._service.rehearse(engine, request)
                     if rung is not None:
                         raise UserError(
-                            f"release {release.version} must answer the requests of the last minutes in full. Received: "
-                            f"`{rung}` for one of task `{request.task}`. The release before goes on; see the log."
+                            f"release {release.version} must answer the last minutes' requests in full. "
+                            f"Received: `{rung}` for one of task `{request.task}`. The release before goes on."
                         )
         except (ModelServerError, ModelOutputError) as error:
             raise UserError(f"release {release.version} cannot answer: {error}. The release before goes on.") from error

@@ -176,8 +176,8 @@ class RankingService:
         self, engine: Engine, parts: Parts, request: Request, watch: "_Stopwatch", until: float
     ) -> tuple[str | None, Answer]:
         encoded = self._encode(engine, parts, request, watch, until)
-        if encoded is None:
-            return self._from_fallbacks(engine, parts, request)
+        if isinstance(encoded, str):
+            return self._from_fallbacks(engine, parts, request, encoded)
         query = imputed_query(encoded, 0)
         with watch.stage("retrieve"):
             positions, scores = self._retrieve(engine, parts, encoded["query_vector"], request)
@@ -189,19 +189,23 @@ class RankingService:
 
     def _encode(
         self, engine: Engine, parts: Parts, request: Request, watch: "_Stopwatch", until: float
-    ) -> Arrays | None:
+    ) -> Arrays | str:
+        """Return the encoding, or why there is none."""
+
         def predict(signature: str, inputs: Arrays) -> Arrays:
             return engine.model.predict(signature, inputs, timeout=_part_of(until, _ENCODE_SHARE))
 
         if not engine.breaker.allows():
             self.metrics.error("encode", "breaker_open")
-            return None
+            return "the model server has given no answer for a while"
         try:
             with watch.stage("encode"):
                 encoded = encode(parts.release, [request], predict)
         except (ModelServerError, ModelOutputError) as error:
             self._failed(engine, "encode", error)
-            return None
+            if isinstance(error, ModelServerError):
+                return f"the model server gave no answer: {error.code.name}"
+            return str(error)
         engine.breaker.succeeded()
         return encoded
 
@@ -235,10 +239,11 @@ class RankingService:
             self._failed(engine, "rank", error)
             return None
 
-    def _from_fallbacks(self, engine: Engine, parts: Parts, request: Request) -> tuple[str, Answer]:
+    @staticmethod
+    def _from_fallbacks(engine: Engine, parts: Parts, request: Request, reason: str) -> tuple[str, Answer]:
         kept = engine.fallbacks.answer(request, parts.release)
         if kept is None:
-            raise UnavailableError("the model server gives no answer, and none is kept for this task")
+            raise UnavailableError(reason)
         rung, items = kept
         return rung, Answer(request.query, items)
 
