@@ -1,60 +1,23 @@
 """The HTTP API over a toy service: what it answers, what it refuses and how, and what happens without a model."""
 
 import json
-import re
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 
-import anyio
-import grpc
-import httpx
 import hypothesis
-import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from http_toy import BODY, QUERY, client_of, ids, recommend, refusal
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
-from service_toy import DAY, IMPUTED, LIMITS, START, ToyHistories, ToyModel, events, expected, service
+from service_toy import DAY, IMPUTED, LIMITS, START, ToyHistories, events, expected
 
-from unified_ranker.serving.client.errors import ModelServerError
-from unified_ranker.serving.client.grpc_client import ModelClient
-from unified_ranker.serving.http.api import create_app
 from unified_ranker.serving.http.context import MAX_BODY
 from unified_ranker.serving.http.models import to_seconds
-from unified_ranker.serving.model_server.messages import predict_pb2, prediction_service_pb2_grpc
-
-QUERY = "0.5,-1,2"
-BODY = {"user_id": "ann", "task": "search", "query": QUERY}
-
-
-def client_of(model=None, **settings) -> TestClient:
-    return TestClient(create_app(service(model, **settings)), raise_server_exceptions=False)
 
 
 @pytest.fixture(scope="module")
 def client() -> TestClient:
     return client_of()
-
-
-def recommend(client: TestClient, **changes) -> httpx.Response:
-    return client.post("/v1/recommend", json=BODY | changes)
-
-
-def ids(response: httpx.Response) -> list[str]:
-    assert response.status_code == 200, response.text
-    return [item["item_id"] for item in response.json()["items"]]
-
-
-def refusal(response: httpx.Response, status: int) -> dict:
-    """The body of an error, which always has the same form."""
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/json"
-    body = response.json()
-    assert body.keys() == {"error", "request_id", "details"}
-    assert body["request_id"] == response.headers["X-Request-Id"]
-    return body
 
 
 # --- answers ------------------------------------------------------------------------------------------------------
@@ -68,7 +31,7 @@ def test_answer_has_the_form_of_the_contract(client):
     assert all(isinstance(spent, float) for spent in timings.values())
     assert len(body.pop("request_id")) > 8
     items = body.pop("items")
-    assert body == {"release": 7, "task": "search", "imputed_query": QUERY, "degraded": None}
+    assert body == {"release": 7, "task": "search", "imputed_query": QUERY, "degraded": None, "label": "stable"}
     assert items == [
         {
             "item_id": name,
@@ -299,150 +262,3 @@ def test_request_without_a_good_id_gets_one(client, given):
     made = {client.post("/v1/recommend", json=BODY, headers=headers).json()["request_id"] for _ in range(2)}
     assert len(made) == 2
     assert given not in made
-
-
-# --- without a model ----------------------------------------------------------------------------------------------
-
-
-class Failing(ToyModel):
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
-
-    def predict(self, signature, inputs, timeout=None):
-        raise self.error
-
-    def status(self, timeout=None):
-        raise self.error
-
-
-def model_server_error(code: grpc.StatusCode) -> ModelServerError:
-    return ModelServerError(code, "secret details", "10.1.2.3:8500", "toy version 7", "encode")
-
-
-@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED])
-def test_model_server_that_fails_is_a_503_that_says_when_to_try_again(code):
-    client = client_of(Failing(model_server_error(code)))
-    response = recommend(client)
-    error = refusal(response, 503)["error"]
-    assert code.name in error
-    assert "10.1.2.3" not in error, "where the model server is, is nobody's business"
-    assert int(response.headers["Retry-After"]) >= 1
-    assert client.get("/healthz").json() == {"status": "ok"}
-    refusal(client.get("/readyz"), 503)
-
-
-def test_numbers_that_are_none_are_a_503():
-    broken = ToyModel(broken={"query_vector": np.full((1, 3), np.nan, np.float32)})
-    response = recommend(client_of(broken))
-    assert "query_vector" in refusal(response, 503)["error"]
-    assert "Retry-After" in response.headers
-
-
-def test_fault_of_the_service_is_a_500_with_the_request_id():
-    body = refusal(recommend(client_of(Failing(RuntimeError("private")))), 500)
-    assert "private" not in body["error"]
-    assert "RuntimeError" in body["error"]
-
-
-def test_model_server_that_hangs_is_a_503_at_the_deadline():
-    done = threading.Event()
-
-    class Hanging(prediction_service_pb2_grpc.PredictionServiceServicer):
-        def Predict(self, request, context):
-            done.wait(20)
-            return predict_pb2.PredictResponse()
-
-    server = grpc.server(ThreadPoolExecutor(1))
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Hanging(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        with ModelClient(f"127.0.0.1:{port}", "toy", 7) as model:
-            started = time.monotonic()
-            body = refusal(recommend(client_of(model, deadline=0.3)), 503)
-            assert 0.25 < time.monotonic() - started < 5
-            assert "DEADLINE_EXCEEDED" in body["error"]
-    finally:
-        done.set()
-        server.stop(None).wait()
-
-
-# --- probes -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("states", "status"), [({7: "AVAILABLE"}, 200), ({7: "LOADING"}, 503), ({8: "AVAILABLE"}, 503)]
-)
-def test_ready_means_that_the_model_of_the_release_is_available(states, status):
-    response = client_of(ToyModel(states=states)).get("/readyz")
-    assert response.status_code == status
-    if status == 200:
-        assert response.json() == {"status": "ready", "release": 7}
-    else:
-        assert "version 7" in refusal(response, 503)["error"]
-
-
-def test_probes_do_not_wait_behind_requests_that_wait_for_the_model():
-    go = threading.Event()
-
-    class Waiting(ToyModel):
-        def predict(self, signature, inputs, timeout=None):
-            assert go.wait(20)
-            return super().predict(signature, inputs, timeout)
-
-    async def crowd() -> list[int]:
-        transport = httpx.ASGITransport(create_app(service(Waiting())))
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            statuses = []
-
-            async def ask() -> None:
-                statuses.append((await client.post("/v1/recommend", json=BODY, timeout=30)).status_code)
-
-            async with anyio.create_task_group() as group:
-                for _ in range(100):
-                    group.start_soon(ask)
-                try:
-                    await anyio.wait_all_tasks_blocked()
-                    with anyio.fail_after(10):
-                        probes = [await client.get("/healthz"), await client.get("/readyz")]
-                        assert [probe.status_code for probe in probes] == [200, 200]
-                        assert statuses == []
-                finally:
-                    go.set()
-            return statuses
-
-    assert anyio.run(crowd) == [200] * 100
-
-
-# --- documents ----------------------------------------------------------------------------------------------------
-
-
-def test_docs_list_the_operations_and_load_nothing(client):
-    page = client.get("/docs")
-    assert page.headers["content-type"].startswith("text/html")
-    for shown in (
-        "POST http://testserver/v1/recommend",
-        "GET http://testserver/readyz",
-        "history[].item_id",
-        "maxLength 512",
-    ):
-        assert shown in page.text
-    assert not re.search(r"<script|<link|<img|@import|url\(|src=", page.text)
-    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
-
-
-def test_openapi_tells_the_limits_and_the_errors(client):
-    document = client.get("/openapi.json").json()
-    operation = document["paths"]["/v1/recommend"]["post"]
-    assert operation["responses"].keys() == {"200", "400", "413", "422", "503"}
-    for status in ("413", "422", "503"):
-        schema = operation["responses"][status]["content"]["application/json"]["schema"]
-        assert schema == {"$ref": "#/components/schemas/ErrorResponse"}
-    request = document["components"]["schemas"]["RecommendRequest"]
-    assert request["additionalProperties"] is False
-    assert request["required"] == ["user_id", "task"]
-    limits = {option.get("maximum") for option in request["properties"]["limit"]["anyOf"]}
-    assert limits == {500, None}
-    assert request["properties"]["history"]["anyOf"][0]["maxItems"] == 1000
-    assert recommend(client, **request["examples"][0] | {"query": QUERY}).status_code == 200

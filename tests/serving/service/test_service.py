@@ -33,6 +33,7 @@ from unified_ranker.export.index import ExactSearch, Index
 from unified_ranker.export.requests import Request
 from unified_ranker.serving.answering.recommending import answer_batch
 from unified_ranker.serving.retrieval.retriever import Retriever
+from unified_ranker.serving.service.service import UnavailableError
 
 QUERY = "0.5,-1,2"
 
@@ -204,7 +205,7 @@ def test_service_without_a_store_answers():
 
 @pytest.mark.parametrize("value", [np.float32([[1, np.nan, 1]]), np.float32([[1, 1, 1, 1]])], ids=["nan", "wide"])
 def test_query_vector_that_is_none_is_no_answer_while_none_is_kept(value):
-    with pytest.raises(UnavailableError, match="query vectors must be as wide|`query_vector` must be finite"):
+    with pytest.raises(UnavailableError, match=r"query vectors must be as wide|`query_vector` must be finite"):
         answered(Request("u", "search", query=QUERY), model=ToyModel(broken={"query_vector": value}))
 
 

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -20,6 +20,7 @@ _MAX_ID = 256
 _MAX_LIST = 64
 _MAX_QUERY = 512
 _MAX_VALUE = 1e9
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND = 253_402_300_799  # the end of the year 9999; epoch milliseconds lie beyond it
 
 
@@ -34,7 +35,9 @@ def to_seconds(value: Any) -> int:
             moment = datetime.fromisoformat(value)
         except ValueError as error:
             raise _not_a_time("Input should be a time in ISO 8601, such as 2026-01-31T12:00:00Z") from error
-        value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        # Whole seconds by integers: `timestamp()` rounds the last microseconds of a far second up to the next.
+        value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
+        value = value // timedelta(seconds=1)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise _not_a_time("Input should be a time: ISO 8601 text, or seconds since 1970")
     if not 1 <= value <= _LAST_SECOND:
