@@ -29,6 +29,7 @@ from machine import keep, machine
 from synthetic_release import USERS, WORDS, clone_release, make_project
 
 TASKS = ("search", "home_feed", "more_like_this")
+EPOCH = 1_740_000_000
 PARTS = ("start", "rank", "load", "capacity", "overload", "swap")
 
 

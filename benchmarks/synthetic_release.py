@@ -1,8 +1,8 @@
 """A release over a synthetic catalogue of a million items, for the serving benchmarks; no data set is needed.
 
 The model is the one of the repository's own declarations (64-d, three tasks, 500 candidates), untrained: what it
-answers means nothing, what it costs is what a trained one costs. Item vectors are clustered, as trained ones are, around
-as many centres as there are tastes; the benchmark of retrieval draws its queries from the same clusters.
+answers means nothing, what it costs is what a trained one costs. Item vectors are clustered, as trained ones are; the
+benchmark of retrieval draws its queries from the same clusters.
 
     python benchmarks/synthetic_release.py --items 1000000 /tmp/unified_ranker_benchmark
 """
@@ -158,10 +158,8 @@ def clone_release(release: Path, version: int) -> Path:
         place = target / name.replace(f"model/{release.name}/", f"model/{version}/")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.hardlink_to(release / name)
-    manifest["files"] = {
-        name.replace(f"model/{release.name}/", f"model/{version}/"): digest
-        for name, digest in manifest["files"].items()
-    }
+    old, new = f"model/{release.name}/", f"model/{version}/"
+    manifest["files"] = {name.replace(old, new): digest for name, digest in manifest["files"].items()}
     manifest |= {"version": version, "versions": dict.fromkeys(("model", "vectors", "index"), version)}
     (target / "manifest.json").write_text(json.dumps(manifest, indent=2))
     return target

@@ -52,6 +52,9 @@ class RequestGraph(tf.Module):
         self.unknown_user = len(catalogue.user_ids)
         self.length = model.config.towers.user.history_length
         self.imputer = imputer_of(model)
+        # A variable: a constant of the graph is held several times over by a process that serves it.
+        self.titles = tf.Variable(self.imputer.titles, trainable=False)
+        self.imputer.titles = self.titles
         self.tables = [
             self.items, self.users, model.categories.lookup, model.context_tower.tasks.lookup,
             model.user_tower.tasks.lookup, model.user_tower.event_types.lookup,

@@ -39,6 +39,7 @@ def test_answer_has_the_form_of_the_contract(client):
             "score": pytest.approx(-retrieval, rel=1e-5),
             "heads": {"like": pytest.approx(0.1)},
             "retrieval_score": pytest.approx(retrieval, rel=1e-5),
+            "quality": {},
         }
         for name, retrieval in right
     ]

@@ -95,7 +95,7 @@ class OpenedRelease:
     @property
     def count(self) -> int:
         """How many items it has, with those that came since."""
-        return len(self.item_ids) + (len(self.live) - len(self.live.removed) if self.live else 0)
+        return len(self.item_ids) + (len(self.live) - len(self.live.removed) if self.live is not None else 0)
 
     @property
     def place(self) -> Mapping[str, int]:
@@ -112,11 +112,11 @@ class OpenedRelease:
 
     def ids_at(self, positions: Ints) -> Strings:
         """Return the ids of items at `positions` `[n]`, those that came since included."""
-        return self._at(positions, self.item_ids, self.live.item_ids if self.live else None)
+        return self._at(positions, self.item_ids, self.live.item_ids if self.live is not None else None)
 
     def titles_at(self, positions: Ints) -> Strings:
         """Return the titles of items at `positions` `[n]`."""
-        return self._at(positions, self.titles, self.live.titles if self.live else None)
+        return self._at(positions, self.titles, self.live.titles if self.live is not None else None)
 
     def foreign_at(self, positions: Ints) -> npt.NDArray[np.bool_]:
         """Return which items at `positions` `[n]` the model does not know, or knows otherwise."""

@@ -1,7 +1,7 @@
 """Answers from a release: encode, retrieve, rank; for the service, for one request, or for a table of them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,17 @@ class ModelOutputError(UserError):
 
 @dataclass(frozen=True)
 class Answered:
-    """One recommended item, best first within its request; `heads` are probabilities by head."""
+    """One recommended item, best first within its request.
+
+    `heads` are probabilities by head, `quality` the features of its quality vector, as stored.
+    """
 
     item_id: str
     title: str
     score: float
     retrieval_score: float
     heads: dict[str, float]
+    quality: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,7 @@ def best_items(release: OpenedRelease, positions: Ints, ranked: Arrays, limit: i
     score, retrieval = outputs.pop("score"), outputs.pop("retrieval_score")
     best = np.argsort(-score, kind="stable")[:limit]
     ids, titles = release.ids_at(positions[best]), release.titles_at(positions[best])
+    quality = quality_at(release, positions[best])
     return tuple(
         Answered(
             item_id=str(item_id),
@@ -141,9 +146,19 @@ def best_items(release: OpenedRelease, positions: Ints, ranked: Arrays, limit: i
             score=float(score[column]),
             retrieval_score=float(retrieval[column]),
             heads={name: float(values[column]) for name, values in outputs.items()},
+            quality=features,
         )
-        for column, item_id, title in zip(best, ids, titles, strict=True)
+        for column, item_id, title, features in zip(best, ids, titles, quality, strict=True)
     )
+
+
+def quality_at(release: OpenedRelease, positions: Ints) -> list[dict[str, float]]:
+    """Return the quality features of items at `positions` `[n]`, by name."""
+    names = list(release.config.towers.item.quality)
+    if not names:
+        return [{} for _ in positions]
+    stored = release.vectors_at(positions)[:, -len(names) :]
+    return [dict(zip(names, map(float, row), strict=True)) for row in stored]
 
 
 def _require_finite(name: str, values: np.ndarray) -> None:

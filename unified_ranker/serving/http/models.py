@@ -138,6 +138,7 @@ class RecommendedItem(BaseModel):
     score: Annotated[float, Field(description="The ranker's; comparable within one answer.")]
     heads: Annotated[dict[str, float], Field(description="Probability of each kind of event.")]
     retrieval_score: Annotated[float, Field(description="Dot product of query vector and item vector.")]
+    quality: Annotated[dict[str, float], Field(description="Features of the item's quality vector, as stored.")] = {}
 
 
 class RecommendResponse(BaseModel):

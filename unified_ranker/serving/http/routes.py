@@ -88,8 +88,12 @@ def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
         release = service.release
         if not release.knows(item_id):
             return error_response(request, 404, "the catalogue has no such item")
-        row = release.live.place.get(item_id) if release.live else None
-        title = release.live.titles[row] if release.live and row is not None else release.titles[release.place[item_id]]
+        row = release.live.place.get(item_id) if release.live is not None else None
+        title = (
+            release.live.titles[row]
+            if release.live is not None and row is not None
+            else release.titles[release.place[item_id]]
+        )
         return ItemResponse(item_id=item_id, title=str(title), release=release.version, live=row is not None)
 
     @app.put("/v1/items/{item_id}", responses=described(400, 413, *_ERRORS))

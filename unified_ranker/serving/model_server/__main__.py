@@ -2,7 +2,8 @@
 
 import sys
 
-from unified_ranker.serving.model_server.server import main
+from unified_ranker.serving.model_server.server import main, use_one_thread_an_op
 
 if __name__ == "__main__":
+    use_one_thread_an_op()
     sys.exit(main())

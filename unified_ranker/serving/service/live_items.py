@@ -102,7 +102,7 @@ class LiveItems:
     def _change(engine: Engine, item_id: str, item: LiveItem | None) -> None:
         with engine.changing:
             release = engine.release
-            changes = {**(release.live.changes if release.live else {}), item_id: item}
+            changes = {**(release.live.changes if release.live is not None else {}), item_id: item}
             engine.parts = parts_of(release.with_changes(changes), engine.parts.index)
 
 

@@ -25,6 +25,7 @@ from unified_ranker.serving.answering.recommending import (
     best_items,
     encode,
     imputed_query,
+    quality_at,
     rank,
 )
 from unified_ranker.serving.client.errors import ModelServerError
@@ -289,8 +290,11 @@ def _as_retrieved(
     release: OpenedRelease, positions: Ints, scores: np.ndarray, request: Request
 ) -> tuple[Answered, ...]:
     kept = positions[: release.limit(request)]
-    shown = zip(release.ids_at(kept), release.titles_at(kept), scores, strict=False)
-    return tuple(Answered(str(item), str(title), float(score), float(score), {}) for item, title, score in shown)
+    shown = zip(release.ids_at(kept), release.titles_at(kept), scores, quality_at(release, kept), strict=False)
+    return tuple(
+        Answered(str(item), str(title), float(score), float(score), {}, quality)
+        for item, title, score, quality in shown
+    )
 
 
 def _moment(request: Request, history: History, release: OpenedRelease) -> int:

@@ -108,7 +108,7 @@ function card(item, place, asked, answer) {
   for (const [name, chance] of heads) row(why, `${words(name)}, chance`, percent(chance), chance);
   row(why, "Score of the ranker", item.score.toFixed(3));
   row(why, "Score of retrieval", item.retrieval_score.toFixed(3));
-  if (state.about.quality.length) row(why, "Quality in it", state.about.quality.map(words).join(", "));
+  for (const [name, value] of Object.entries(item.quality)) row(why, `Quality: ${name.replaceAll("_", " ")}`, value.toFixed(3));
   if (answer.imputed_query) row(why, "Answered for", `“${answer.imputed_query}”`);
   row(why, "Release", `${answer.release} (${answer.label})${answer.degraded ? ", " + answer.degraded : ""}`);
   return made;
