@@ -108,7 +108,7 @@ class OpenedRelease:
                 )
                 time.sleep(0)  # lets requests through while a large release is opened beside the one that answers
             self.memo["place"] = place
-        return self.memo["place"]  # type: ignore[no-any-return]
+        return self.memo["place"]
 
     def ids_at(self, positions: Ints) -> Strings:
         """Return the ids of items at `positions` `[n]`, those that came since included."""

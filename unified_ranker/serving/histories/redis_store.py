@@ -55,7 +55,7 @@ class RedisStore:
             raise UserError("`--store redis://…` needs Redis' client: pip install 'unified_ranker[redis]'.") from error
         self._faults = redis.RedisError
         try:
-            self._redis = redis.Redis.from_url(
+            self._redis: Any = redis.Redis.from_url(
                 url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, max_connections=64
             )
         except ValueError as error:
