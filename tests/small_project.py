@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from unified_ranker.cli import app
 from unified_ranker.export.release import Layout
-from unified_ranker.serving.recommending import Recommender, load_predict
+from unified_ranker.serving.answering.recommending import Recommender, load_predict
 
 USERS, ITEMS, EVENTS = 60, 40, 1500
 START = pd.Timestamp("2024-01-01", tz="UTC")

@@ -27,7 +27,7 @@ from small_project import (
 
 from unified_ranker.commands.recommend import project_log
 from unified_ranker.errors import UserError
-from unified_ranker.serving.request_table import read_requests
+from unified_ranker.serving.answering.request_table import read_requests
 
 pytestmark = pytest.mark.xdist_group("small_project")
 ITEM_IDS = set(items_table()["item_id"])

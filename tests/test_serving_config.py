@@ -32,10 +32,23 @@ def test_models_config_names_the_model_that_the_release_and_the_client_use():
 
     from unified_ranker.pipeline.releasing import MODEL_NAME
 
-    text = (CONFIG / "models.config").read_text()
-    [model] = text_format.Parse(text, model_server_config_pb2.ModelServerConfig()).model_config_list.config
-    assert model.name == MODEL_NAME
-    assert model.model_platform == "tensorflow"
+    for name, labels in (("models.config", {"stable", "canary"}), ("models-first.config", {"stable"})):
+        text = (CONFIG / name).read_text()
+        [model] = text_format.Parse(text, model_server_config_pb2.ModelServerConfig()).model_config_list.config
+        assert model.name == MODEL_NAME
+        assert model.model_platform == "tensorflow"
+        assert set(model.version_labels) == labels
+        assert set(model.version_labels.values()) <= set(model.model_version_policy.specific.versions), (
+            "a label may only point at a version that is loaded"
+        )
+
+
+def test_the_embedded_server_reads_the_same_files():
+    from unified_ranker.serving.model_server.batching import BatchingParameters
+    from unified_ranker.serving.model_server.labels import read_models_config
+
+    assert read_models_config(CONFIG / "models.config").labels == {"stable": 1, "canary": 2}
+    assert BatchingParameters.read(CONFIG / "batching.txt").allowed_batch_sizes == (1, 8, 32)
 
 
 def test_monitoring_config_turns_prometheus_on():

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny_world import config, late_examples, prepared
+from unified_ranker.serving.query_vectors import QueryVectors
 
 from unified_ranker.config import HashedText, TransformerText
 from unified_ranker.config import TextPairs as PairSettings
 from unified_ranker.config.text import Distillation, FineTuning
 from unified_ranker.declarations.loading import load_config
 from unified_ranker.errors import UserError
-from unified_ranker.export.query_text import EMBED, ENCODE
+from unified_ranker.export.query_names import EMBED, ENCODE
 from unified_ranker.export.requests import request_arrays
 from unified_ranker.export.savedmodel import save_model
-from unified_ranker.serving.query_vectors import QueryVectors
 from unified_ranker.tensorflow import text_ops, tf
 from unified_ranker.towers.text import build_text_encoder
 from unified_ranker.towers.text.teachers import vectors as kept_vectors

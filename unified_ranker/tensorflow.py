@@ -4,10 +4,8 @@ tensorflow-recommenders 0.7.7 refuses Keras 3, and TensorFlow decides at import 
 Every module of the project writes `from unified_ranker.tensorflow import tf, tfrs`.
 """
 
-import importlib.util
 import os
 import sys
-from types import ModuleType
 
 if "tensorflow" in sys.modules and os.environ.get("TF_USE_LEGACY_KERAS") != "1":
     raise ImportError(
@@ -22,28 +20,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from unified_ranker.errors import UserError
+from unified_ranker.text_ops import have_text_ops, text_ops
 
 __all__ = ["have_text_ops", "text_ops", "tf", "tfrs"]
-
-
-def have_text_ops() -> bool:
-    """Return whether TensorFlow Text is installed, without importing it."""
-    return importlib.util.find_spec("tensorflow_text") is not None
-
-
-def text_ops() -> ModuleType:
-    """Return TensorFlow Text, whose import registers its tokenizers; only models that hold them need it.
-
-    Raises:
-        UserError: it is not installed.
-    """
-    if not have_text_ops():
-        raise UserError(
-            "the tokenizers of TensorFlow Text are not installed here. A text encoder of type `distilled` or "
-            "`transformer` needs them: pip install 'unified_ranker[text]', or set `text: {type: hashed}` in "
-            "towers/item.yaml."
-        )
-    import tensorflow_text
-
-    return tensorflow_text

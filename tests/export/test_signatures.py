@@ -543,6 +543,7 @@ def test_the_signatures_take_the_fields_of_a_request(elsewhere, arrays):
         "rank": sorted([*fields, "candidate_ids"]),
         "serving_default": sorted([*fields, "candidate_ids"]),
         "rank_encoded": sorted([*(f"state_{name}" for name in STATES), "candidate_ids"]),
+        "rank_live": sorted([*(f"state_{name}" for name in STATES), "candidate_ids", "live_place", "live_vectors"]),
         "recommend": sorted([*fields, "limit"]),
         "embed_items": ["categories", "created_at", "item_id", "price", "title"],
     }

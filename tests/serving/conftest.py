@@ -18,8 +18,8 @@ from model_server_toy import (
     write_warmup,
 )
 
-from unified_ranker.serving.messages import model_service_pb2_grpc, prediction_service_pb2_grpc
-from unified_ranker.serving.model_server import EmbeddedModelServer
+from unified_ranker.serving.model_server.messages import model_service_pb2_grpc, prediction_service_pb2_grpc
+from unified_ranker.serving.model_server.server import EmbeddedModelServer
 from unified_ranker.tensorflow import tf
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from unified_ranker.serving.messages import predict_pb2, prediction_log_pb2
+from unified_ranker.serving.model_server.messages import predict_pb2, prediction_log_pb2
 from unified_ranker.tensorflow import tf
 
 MODEL = "toy"

@@ -5,7 +5,7 @@ retrieval score, so that an answer shows which candidates retrieval gave it. Hea
 in the history.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,8 +21,8 @@ from unified_ranker.export.items import write_catalogue, write_items
 from unified_ranker.export.release import Layout, new_release, write_manifest
 from unified_ranker.export.requests import History
 from unified_ranker.schema import normalise
-from unified_ranker.serving.opened_release import OpenedRelease
-from unified_ranker.serving.service import RankingService
+from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.service.service import RankingService
 
 ITEMS = 60
 LATE = range(50, ITEMS)
@@ -37,9 +37,12 @@ LIMITS = {"home_feed": 4, "search": 3}
 
 VECTORS = np.random.default_rng(5).normal(size=(ITEMS, 3)).astype(np.float32)
 IDS = np.array([f"i{n}" for n in range(ITEMS)], object)
+PLACE = {item: n for n, item in enumerate(IDS)}
 CONFIG = Config.model_validate(
     {
         "project": {"name": "toy", "data": {"type": "tables", "events": "e.parquet", "items": "i.parquet"}},
+        # An item's vector is its code, written like a query.
+        "towers": {"item": {"features": [{"type": "category", "column": "code"}]}},
         "tasks": {
             "home_feed": {
                 "positives": [{"event_type": "rating", "min_value": 4, "head": "like"}],
@@ -103,8 +106,18 @@ class ToyModel:
         }
 
     @staticmethod
-    def _rank_encoded(candidate_ids, state_query, state_events):
-        rows = [[VECTORS[int(i[1:])] if i else np.zeros(3) for i in row] for row in candidate_ids]
+    def _embed_items(item_id, created_at, code):
+        return {"item_vector": np.array([vector(text) for text in code], np.float32)}
+
+    @classmethod
+    def _rank_live(cls, candidate_ids, live_place, live_vectors, **states):
+        given = np.take_along_axis(live_vectors, np.maximum(live_place, 0)[..., None], axis=1)
+        return cls._rank_encoded(candidate_ids, **states, given=np.where(live_place[..., None] >= 0, given, np.nan))
+
+    @staticmethod
+    def _rank_encoded(candidate_ids, state_query, state_events, given=None):
+        known = [[VECTORS[int(i[1:])] if i in PLACE else np.zeros(3) for i in row] for row in candidate_ids]
+        rows = np.array(known) if given is None else np.where(np.isnan(given), known, given)
         retrieval = np.einsum("bnd,bd->bn", np.array(rows), state_query).astype(np.float32)
         like = np.repeat(state_events[:, None] / 10, retrieval.shape[1], axis=1)
         return {"score": -retrieval, "retrieval_score": retrieval, "like": like}
@@ -164,14 +177,14 @@ def prepared_log() -> Prepared:
     return prepare(normalise(table, pd.DataFrame({"item_id": IDS}), None), CONFIG)
 
 
-def write_release(releases: Path, vectors: np.ndarray = VECTORS) -> Path:
+def write_release(releases: Path, vectors: np.ndarray = VECTORS, model: Callable[[Path], None] | None = None) -> Path:
     """Write a whole release; its model scores by `VECTORS`, whatever the vectors beside it are."""
     import pandas as pd
 
     dates = pd.to_datetime(pd.Series([created(n) for n in range(ITEMS)], dtype="float64"), unit="s", utc=True)
     catalogue = pd.DataFrame({"item_id": IDS, "title": RELEASE.titles, "created_at": dates})
     with new_release(releases) as (layout, version):
-        save_model(layout.model_base / str(version))
+        (model or save_model)(layout.model_base / str(version))
         write_items(layout.items, IDS, vectors)
         write_catalogue(layout.catalogue, SimpleNamespace(items=catalogue))
         build_index(layout.index, IDS, vectors, ExactIndex(type="exact"))
@@ -227,12 +240,36 @@ def save_model(directory: Path) -> None:
         like = tf.zeros_like(retrieval) + state_events[:, None] / 10
         return {"score": -retrieval, "retrieval_score": retrieval, "like": like}
 
+    def rank_live(candidate_ids, state_query, state_events, live_place, live_vectors):
+        known = tf.gather(module.vectors, module.table.lookup(candidate_ids))
+        sent = tf.gather(tf.pad(live_vectors, [[0, 0], [0, 1], [0, 0]]), tf.maximum(live_place, 0), batch_dims=1)
+        retrieval = tf.einsum("bnd,bd->bn", tf.where(live_place[..., None] >= 0, sent, known), state_query)
+        like = tf.zeros_like(retrieval) + state_events[:, None] / 10
+        return {"score": -retrieval, "retrieval_score": retrieval, "like": like}
+
+    def embed_items(item_id, created_at, code):
+        vectors = tf.strings.to_number(tf.strings.split(code, ",").to_tensor())
+        # The other inputs change nothing; a signature has only inputs that its graph reads.
+        unread = tf.zeros_like(created_at, tf.float32) * tf.cast(item_id == "", tf.float32)
+        return {"item_vector": vectors + unread[:, None]}
+
     ranked = {
         "candidate_ids": tf.TensorSpec([None, None], tf.string, name="candidate_ids"),
         "state_query": tf.TensorSpec([None, 3], tf.float32, name="state_query"),
         "state_events": tf.TensorSpec([None], tf.float32, name="state_events"),
     }
+    live = {
+        "live_place": tf.TensorSpec([None, None], tf.int32, name="live_place"),
+        "live_vectors": tf.TensorSpec([None, None, 3], tf.float32, name="live_vectors"),
+    }
+    fields = {
+        "item_id": tf.TensorSpec([None], tf.string, name="item_id"),
+        "created_at": tf.TensorSpec([None], tf.int64, name="created_at"),
+        "code": tf.TensorSpec([None], tf.string, name="code"),
+    }
     traced = {
+        "embed_items": tf.function(embed_items).get_concrete_function(**fields),
+        "rank_live": tf.function(rank_live).get_concrete_function(**ranked, **live),
         "encode": tf.function(encode).get_concrete_function(**request_signature()),
         "rank_encoded": tf.function(rank_encoded).get_concrete_function(**ranked),
     }

@@ -1,4 +1,4 @@
-"""Answers from a release: `recommend`, `serve` and `model-server`."""
+"""Answers from a release: `recommend` and `model-server`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -45,27 +45,6 @@ def recommend(
         recommend_one(release, user, task, fields, limit, project, as_json)
 
 
-@app.command()
-def serve(
-    release: Annotated[Path, typer.Argument(help="A release, such as releases/latest.")],
-    host: Annotated[str, typer.Option(help="Address to listen on; loopback only.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 = any free one.")] = 8080,
-    model_server: Annotated[
-        str | None, typer.Option(help="host:port of TF Serving's gRPC; without, the embedded model server starts.")
-    ] = None,
-    project: Annotated[
-        Path | None, typer.Option("--project", "-p", help="Whose log holds the histories; by default the release's.")
-    ] = None,
-) -> None:
-    """Start the ranking service.
-
-    Example: `unified-ranker serve releases/latest --port 8080`
-    """
-    from unified_ranker.serving.http_api import run_service
-
-    run_service(release, host, port, model_server, project, announce=print)
-
-
 @app.command("model-server")
 def model_server_command(
     path: Annotated[Path, typer.Argument(help="A release, or a base path with version directories.")],
@@ -73,11 +52,23 @@ def model_server_command(
     grpc_port: Annotated[int, typer.Option(help="Port of the gRPC API.")] = 8500,
     rest_port: Annotated[int, typer.Option(help="Port of the REST API.")] = 8501,
     model_name: Annotated[str, typer.Option(help="Name under which the model is served.")] = "unified_ranker",
+    models_config: Annotated[Path | None, typer.Option(help="TF Serving's models.config, for labels.")] = None,
+    batching: Annotated[Path | None, typer.Option(help="TF Serving's batching parameters file.")] = None,
 ) -> None:
     """Start the embedded model server alone: a stand-in for TF Serving on one machine.
 
     Example: `unified-ranker model-server releases/latest`
     """
-    from unified_ranker.serving.model_server import run
+    from unified_ranker.serving.model_server.server import run, use_one_thread_an_op
 
-    run(path, model_name=model_name, host=host, grpc_port=grpc_port, rest_port=rest_port)
+    use_one_thread_an_op()
+
+    run(
+        path,
+        model_name=model_name,
+        host=host,
+        grpc_port=grpc_port,
+        rest_port=rest_port,
+        models_config=models_config,
+        batching=batching,
+    )

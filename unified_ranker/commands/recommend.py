@@ -17,8 +17,8 @@ from unified_ranker.errors import UserError, unknown_name
 from unified_ranker.export.log_history import LogHistory
 from unified_ranker.export.release import read_manifest
 from unified_ranker.export.requests import NO_HISTORY, Request
-from unified_ranker.serving.recommending import Answer, Recommender
-from unified_ranker.serving.request_table import COUNTRY, answer_table, read_requests
+from unified_ranker.serving.answering.recommending import Answer, Recommender
+from unified_ranker.serving.answering.request_table import COUNTRY, answer_table, read_requests
 
 
 def recommend_one(

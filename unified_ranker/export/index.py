@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from unified_ranker.errors import UserError
 
 DESCRIPTION = "index.json"
 IDS = "ids.json"
+_SEARCHERS = "scann.scann_ops.py.scann_ops_pybind"
 SCANN_LEAST = 16
 """Items below which ScaNN cannot train its codebooks of 16 centres."""
 
@@ -123,6 +125,15 @@ def _build_scann(directory: Path, vectors: np.ndarray, declared: ScannIndex) -> 
 
 
 def _scann() -> Any:
-    """Return ScaNN's searchers; scann imports TensorFlow, which must first be told which Keras to take."""
-    importlib.import_module("unified_ranker.tensorflow")
-    return importlib.import_module("scann.scann_ops.py.scann_ops_pybind")
+    """Return ScaNN's searchers, without TensorFlow, which only ScaNN's graph ops need.
+
+    `import scann` takes TensorFlow along where it finds it: 600 MB and three seconds in a process that has no other use
+    for it. So it is kept from finding it, where it is not loaded already.
+    """
+    if "scann" in sys.modules or "tensorflow" in sys.modules:
+        return importlib.import_module(_SEARCHERS)
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]  # makes `import tensorflow` a ModuleNotFoundError
+    try:
+        return importlib.import_module(_SEARCHERS)
+    finally:
+        del sys.modules["tensorflow"]

@@ -29,8 +29,12 @@ def read_items(directory: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_catalogue(directory: Path, prepared: Prepared) -> None:
-    """Write what answers show and filter by: `item_id`, `title`, `created_at`, in the order of the vectors."""
-    prepared.items[["item_id", "title", "created_at"]].to_parquet(directory / CATALOGUE, index=False)
+    """Write what answers show and filter by, in the order of the vectors.
+
+    That is `item_id`, `title`, `created_at`, and `countries` and `available` where the items table has them.
+    """
+    names = ["item_id", "title", "created_at", *(n for n in ("countries", "available") if n in prepared.items.columns)]
+    prepared.items[names].to_parquet(directory / CATALOGUE, index=False)
 
 
 def read_catalogue(directory: Path) -> pd.DataFrame:

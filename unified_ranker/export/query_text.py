@@ -4,10 +4,6 @@ from unified_ranker.export.request_graph import LookedUp
 from unified_ranker.ranker import UnifiedRanker
 from unified_ranker.tensorflow import tf
 
-EMBED, ENCODE = "embed_queries", "encode_embedded"
-"""Signatures for a caller that keeps the vectors of queries: `query` `[batch]` to `query_embedding` `[batch, dim]`, and
-`encode` with these beside the request. Only models whose text encoder is costly have them."""
-
 
 class QueryText(tf.Module):
     """Embeds the query of a request: as text where it was typed, by look-up where it is a title of the catalogue."""

@@ -7,7 +7,7 @@ from unified_ranker.lookups import imputer_of
 from unified_ranker.ranker import UnifiedRanker
 from unified_ranker.tasks.imputation import RequestFields
 from unified_ranker.tensorflow import tf
-from unified_ranker.towers.lookup import string_table
+from unified_ranker.towers.lookup import large_string_table
 
 TEXT_FIELDS = ("user_id", "task", "query", "source_item_id", "query_item_id", "country")
 HISTORY_TEXT_FIELDS = ("history_item_id", "history_event_type", "history_task")
@@ -47,11 +47,14 @@ class RequestGraph(tf.Module):
         """Build over the model's catalogue."""
         super().__init__(name="request_graph")
         catalogue = model.catalogue
-        self.items = string_table(catalogue.item_ids, first=0, default=MISSING)
-        self.users = string_table(catalogue.user_ids, first=0, default=MISSING)
+        self.items = large_string_table(catalogue.item_ids)
+        self.users = large_string_table(catalogue.user_ids)
         self.unknown_user = len(catalogue.user_ids)
         self.length = model.config.towers.user.history_length
         self.imputer = imputer_of(model)
+        # A variable: a constant of the graph is held several times over by a process that serves it.
+        self.titles = tf.Variable(self.imputer.titles, trainable=False)
+        self.imputer.titles = self.titles
         self.tables = [
             self.items, self.users, model.categories.lookup, model.context_tower.tasks.lookup,
             model.user_tower.tasks.lookup, model.user_tower.event_types.lookup,

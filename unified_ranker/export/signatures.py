@@ -8,7 +8,8 @@ from unified_ranker.catalogue import Catalogue
 from unified_ranker.config import CategoriesFeature, Config, Freshness, NumberFeature
 from unified_ranker.data.quality import DAY, MAX_EXPONENT, NEVER
 from unified_ranker.evaluation.scoring import PROPOSED, encode_requests
-from unified_ranker.export.query_text import EMBED, ENCODE, QueryText
+from unified_ranker.export.query_names import EMBED, ENCODE
+from unified_ranker.export.query_text import QueryText
 from unified_ranker.export.request_graph import LookedUp, RequestGraph, request_signature
 from unified_ranker.ranker import UnifiedRanker
 from unified_ranker.tensorflow import tf
@@ -19,7 +20,7 @@ STATE = (
 )  # fmt: skip
 """What `encode` hands to `rank_encoded`, each under the name `state_…`."""
 
-SIGNATURES = ("encode", "rank_encoded", "rank", "recommend", "embed_items", "serving_default")
+SIGNATURES = ("encode", "rank_encoded", "rank", "rank_live", "recommend", "embed_items", "serving_default")
 """What every model has; see `query_text` for two that some have."""
 
 MAX_GROWTH = 20.0
@@ -141,6 +142,18 @@ class ServedModel(tf.Module):
         _, state = self._encode(inputs)
         return self._rank(state, self.requests.items.lookup(candidates))
 
+    def rank_live(self, **inputs: tf.Tensor) -> Tensors:
+        """Score candidates of which some came since the release was written, for encoded requests.
+
+        `live_vectors` `[batch, live, dim + quality]` are stored vectors, as `embed_items` gives them, and `live_place`
+        `[batch, n]` says which of them is a candidate's; -1: the release knows the candidate.
+        """
+        state = {name: inputs[f"state_{name}"] for name in STATE}
+        place, sent = inputs["live_place"], inputs["live_vectors"]
+        # A row of zeros behind, so that there is one to gather where none were sent.
+        own = tf.gather(tf.pad(sent, [[0, 0], [0, 1], [0, 0]]), tf.maximum(place, 0), batch_dims=1)
+        return self._rank(state, self.requests.items.lookup(inputs["candidate_ids"]), (place >= 0, own))
+
     def recommend(self, **inputs: tf.Tensor) -> Tensors:
         """Answer from the whole catalogue: `item_ids` and `scores` `[batch, limit]`, "" and -inf behind the end.
 
@@ -194,12 +207,20 @@ class ServedModel(tf.Module):
         known = tf.range(tf.shape(self.item_ids, tf.int64)[0])
         return tf.concat([self.vectors[:-1], self.quality.stored(known, self.quality.created[:-1])], 1)
 
-    def _rank(self, state: Tensors, indices: tf.Tensor) -> Tensors:
+    def _rank(self, state: Tensors, indices: tf.Tensor, live: tuple[tf.Tensor, tf.Tensor] | None = None) -> Tensors:
         model = self._model()
         rows = tf.where(indices < 0, tf.shape(self.vectors, tf.int64)[0] - 1, indices)
         quality = self.quality.at(indices, state["timestamp"])
+        vectors = tf.gather(self.vectors, rows)
+        if live is not None:
+            chosen, own = live
+            dim = tf.shape(vectors)[2]
+            vectors = tf.where(chosen[..., None], own[..., :dim], vectors)
+            # Stored quality times its decay is the quality as of the request (docs/decisions/0003-freshness.md).
+            now = own[..., dim:] * self.quality.decay(state["timestamp"])[:, None]
+            quality = tf.where(chosen[..., None], now, quality)
         signals = model.signals.features(state, indices)
-        score, logits, retrieval = model.rank(state, tf.gather(self.vectors, rows), quality, signals)
+        score, logits, retrieval = model.rank(state, vectors, quality, signals)
         chances = model.probabilities(logits, state["task"])
         heads = {name: chances[..., number] for number, name in enumerate(self.heads)}
         return {"score": score, "retrieval_score": retrieval, **heads}
@@ -254,6 +275,14 @@ def state_signature(config: Config) -> dict[str, tf.TensorSpec]:
     return {f"state_{k}": tf.TensorSpec(shape, kind, name=f"state_{k}") for k, (shape, kind) in shapes.items()}
 
 
+def live_signature(config: Config) -> dict[str, tf.TensorSpec]:
+    """Return what `rank_live` takes besides the inputs of `rank_encoded`."""
+    return {
+        "live_place": tf.TensorSpec([None, None], tf.int32, name="live_place"),
+        "live_vectors": tf.TensorSpec([None, None, config.query_dim], tf.float32, name="live_vectors"),
+    }
+
+
 def signatures_of(served: ServedModel, config: Config) -> dict[str, tf.types.experimental.ConcreteFunction]:
     """Trace all signatures; `rank` is also the default."""
     request, candidates = request_signature(), tf.TensorSpec([None, None], tf.string, name="candidate_ids")
@@ -261,6 +290,10 @@ def signatures_of(served: ServedModel, config: Config) -> dict[str, tf.types.exp
         "encode": (served.encode, request),
         "rank_encoded": (served.rank_encoded, {**state_signature(config), "candidate_ids": candidates}),
         "rank": (served.rank, {**request, "candidate_ids": candidates}),
+        "rank_live": (
+            served.rank_live,
+            {**state_signature(config), "candidate_ids": candidates, **live_signature(config)},
+        ),
         "recommend": (served.recommend, {**request, "limit": tf.TensorSpec([None], tf.int32, name="limit")}),
         "embed_items": (served.embed_items, item_signature(config)),
     }

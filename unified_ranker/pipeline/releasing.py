@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from unified_ranker.export.embedding import embed_catalogue
 from unified_ranker.export.index import build_index
 from unified_ranker.export.items import write_catalogue, write_items
-from unified_ranker.export.query_text import EMBED, ENCODE
+from unified_ranker.export.query_names import EMBED, ENCODE
 from unified_ranker.export.release import MANIFEST, new_release, read_manifest, sha256, write_manifest
 from unified_ranker.export.savedmodel import known_requests, save_model, write_warmup
 from unified_ranker.export.signatures import SIGNATURES

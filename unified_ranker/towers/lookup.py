@@ -1,10 +1,19 @@
 """Names, such as tasks and event types, and their vectors."""
 
+import atexit
+import functools
+import shutil
+import tempfile
+import uuid
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from unified_ranker.tensorflow import tf
+
+LARGE = 10_000
+"""Keys from which on a table lies in a file."""
 
 
 def string_table(keys: Sequence[str] | np.ndarray, first: int, default: int) -> tf.lookup.StaticHashTable:
@@ -13,6 +22,30 @@ def string_table(keys: Sequence[str] | np.ndarray, first: int, default: int) -> 
     names = tf.constant(list(keys) or [""], tf.string)
     numbers = tf.range(first, first + len(keys), dtype=tf.int64) if len(keys) else tf.constant([default], tf.int64)
     return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(names, numbers), default)
+
+
+def large_string_table(keys: np.ndarray) -> tf.lookup.StaticHashTable:
+    """Number distinct `keys` `[n]` from 0 on, as `string_table` does with `default` -1, for tables of many keys.
+
+    They go into a file beside the graph (an asset of the SavedModel) and not into it: constants of the graph are held
+    several times over by a process that serves it.
+    """
+    # A line is a key: what a line cannot hold must stay a constant.
+    if len(keys) < LARGE or any("\n" in key or "\r" in key or not key for key in keys):
+        return string_table(keys, first=0, default=-1)
+    # TensorFlow reads the file when it makes the table, and again when it saves the model; it goes with the process.
+    file = Path(_asset_folder(), f"{uuid.uuid4().hex}.txt")
+    file.write_text("\n".join(keys) + "\n", encoding="utf-8")
+    whole, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+    initializer = tf.lookup.TextFileInitializer(str(file), tf.string, whole, tf.int64, number, vocab_size=len(keys))
+    return tf.lookup.StaticHashTable(initializer, -1)
+
+
+@functools.cache
+def _asset_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="unified-ranker-assets-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 class Names(tf.keras.layers.Layer):

@@ -1,0 +1,125 @@
+"""The ranking service: `serve`, and what is asked of one that runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unified_ranker.cli.app import app
+from unified_ranker.errors import UserError
+
+UrlOption = Annotated[str, typer.Option(help="Where the service answers.")]
+TokenOption = Annotated[
+    str | None, typer.Option(envvar="UNIFIED_RANKER_TOKEN", help="A bearer token with the role `admin`.")
+]
+LabelOption = Annotated[str, typer.Option(help="stable, or canary.")]
+
+
+@app.command()
+def serve(
+    release: Annotated[Path, typer.Argument(help="A release, such as releases/latest.")],
+    host: Annotated[str, typer.Option(help="Address to listen on; other than loopback only with --tokens.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 = any free one.")] = 8080,
+    model_server: Annotated[
+        str | None, typer.Option(help="host:port of TF Serving's gRPC; without, the embedded model server starts.")
+    ] = None,
+    project: Annotated[
+        Path | None, typer.Option("--project", "-p", help="Whose log holds the histories; by default the release's.")
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option(help="Where events are kept: a directory, or redis://host:port/database.")
+    ] = None,
+    tokens: Annotated[Path | None, typer.Option(help="A file of tokens; see `unified-ranker token`.")] = None,
+    deadline_ms: Annotated[int, typer.Option(min=10, help="Time that a request may take.")] = 1000,
+    places: Annotated[int | None, typer.Option(min=1, help="Requests that are answered at once.")] = None,
+    queue: Annotated[int, typer.Option(min=0, help="Requests that may wait for a place.")] = 32,
+    health_seconds: Annotated[float, typer.Option(min=0.1, help="Between two looks at the index.")] = 60.0,
+    canary: Annotated[int | None, typer.Option(help="Number of a second release, for a share of the users.")] = None,
+    canary_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="The share of the users.")] = 0.05,
+    json_logs: Annotated[bool, typer.Option(help="Log each answer to standard error, as JSON.")] = False,
+) -> None:
+    """Start the ranking service.
+
+    Example: `unified-ranker serve releases/latest --port 8080`
+    """
+    from unified_ranker.serving.http.api import Capacity
+    from unified_ranker.serving.http.logs import log_as_json
+    from unified_ranker.serving.http.running import ServeOptions, run_service
+    from unified_ranker.serving.service.index_keeper import Health
+
+    if json_logs:
+        log_as_json()
+    options = ServeOptions(
+        host=host,
+        port=port,
+        model_server=model_server,
+        project=project,
+        store=store,
+        tokens=tokens,
+        deadline=deadline_ms / 1000,
+        capacity=Capacity(queue=queue) if places is None else Capacity(places, queue),
+        health=Health(seconds=health_seconds),
+        canary=canary,
+        canary_share=canary_share,
+    )
+    run_service(release, options, announce=print)
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="Whose token it is.")],
+    role: Annotated[list[str], typer.Option(help="read, events or admin; may be repeated.")],
+) -> None:
+    """Make a bearer token for the service: the secret for its holder, and the entry for the service's file.
+
+    Example: `unified-ranker token web --role read --role events`
+    """
+    import yaml
+
+    from unified_ranker.serving.http.security import new_token
+
+    secret, made = new_token(name, role)
+    typer.echo(f"token, shown this once:  {secret}\nfor the file of --tokens:")
+    entry = {"name": made.name, "sha256": made.sha256, "roles": list(made.roles)}
+    typer.echo(yaml.safe_dump([entry], sort_keys=False).rstrip())
+
+
+@app.command()
+def reload(
+    release: Annotated[int | None, typer.Argument(help="Number of the release; without: the newest.")] = None,
+    url: UrlOption = "http://127.0.0.1:8080",
+    label: LabelOption = "stable",
+    share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the users, for a canary.")] = 0.05,
+    token: TokenOption = None,
+) -> None:
+    """Have a running service answer from another release; no request fails or waits meanwhile.
+
+    Example: `unified-ranker reload 8`
+    """
+    _swap(url, "reload", {"release": release, "label": label, "share": share}, token)
+
+
+@app.command()
+def rollback(
+    url: UrlOption = "http://127.0.0.1:8080", label: LabelOption = "stable", token: TokenOption = None
+) -> None:
+    """Have a running service answer from the release before.
+
+    Example: `unified-ranker rollback`
+    """
+    _swap(url, "rollback", {"label": label}, token)
+
+
+def _swap(url: str, operation: str, body: dict[str, object], secret: str | None) -> None:
+    from unified_ranker.commands.admin import call
+
+    done = call(f"{url.rstrip('/')}/v1/admin/{operation}", body, secret)
+    if done["release"] is None:
+        typer.echo(f"{done['label']}: ended, after release {done['previous']}")
+        return
+    if "seconds" not in done:
+        raise UserError(f"`--url` must be a ranking service. Received: `{url}`, which answers otherwise.")
+    before = f" in the place of {done['previous']}" if done["previous"] else ""
+    typer.echo(f"{done['label']}: release {done['release']} answers{before}, after {done['seconds']:.1f} s")

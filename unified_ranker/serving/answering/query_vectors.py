@@ -1,0 +1,65 @@
+"""The vectors of queries that were asked before, where the text encoder is costly."""
+
+import threading
+from collections import OrderedDict
+
+import numpy as np
+
+from unified_ranker.export.query_names import EMBED, ENCODE
+from unified_ranker.export.requests import Arrays
+from unified_ranker.serving.answering.recommending import Predict
+
+CAPACITY = 50_000
+"""Queries that are kept: at 128 floats each, 26 MB."""
+
+
+class QueryVectors:
+    """Keeps the vectors of the queries used last. Belongs to one release; safe to use from several threads."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        """Keep up to `capacity` queries."""
+        self.capacity = capacity
+        self.hits = self.misses = 0
+        self._kept: OrderedDict[bytes, np.ndarray] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def around(self, predict: Predict) -> Predict:
+        """Return `predict` with `encode` asked for queries by their kept vectors; new ones are embedded first."""
+
+        def call(signature: str, inputs: Arrays) -> Arrays:
+            if signature != "encode":
+                return predict(signature, inputs)
+            typed = [_key(query) for query in inputs["query"]]
+            found = self._look_up({query for query in typed if query})
+            new = sorted({query for query in typed if query and query not in found})
+            if new:
+                vectors = predict(EMBED, {"query": np.array(new, object)})["query_embedding"]
+                found |= self._keep(dict(zip(new, vectors, strict=True)))
+            if not found:
+                # No request has a query of its own: nothing that is costly.
+                return predict(signature, inputs)
+            blank = np.zeros_like(next(iter(found.values())))
+            rows = np.stack([found.get(query, blank) for query in typed])
+            return predict(ENCODE, {**inputs, "query_embedding": rows})
+
+        return call
+
+    def _look_up(self, queries: set[bytes]) -> dict[bytes, np.ndarray]:
+        with self._lock:
+            found = {query: self._kept[query] for query in queries if query in self._kept}
+            for query in found:
+                self._kept.move_to_end(query)
+            self.hits += len(found)
+            self.misses += len(queries) - len(found)
+        return found
+
+    def _keep(self, vectors: dict[bytes, np.ndarray]) -> dict[bytes, np.ndarray]:
+        with self._lock:
+            self._kept.update(vectors)
+            while len(self._kept) > self.capacity:
+                self._kept.popitem(last=False)
+        return vectors
+
+
+def _key(query: str | bytes) -> bytes:
+    return query if isinstance(query, bytes) else str(query).encode()

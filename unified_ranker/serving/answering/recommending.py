@@ -1,0 +1,233 @@
+"""Answers from a release: encode, retrieve, rank; for the service, for one request, or for a table of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unified_ranker.data.examples import Ints, Strings
+from unified_ranker.errors import UserError
+from unified_ranker.export.release import Layout
+from unified_ranker.export.requests import Arrays, Request, to_arrays
+from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.retrieval.retriever import Retriever
+
+BATCH = 64
+
+Predict = Callable[[str, Arrays], Arrays]
+"""Runs a signature of the served model: its name and inputs to its outputs."""
+
+Retrieve = Callable[[np.ndarray, Sequence[Request]], list[Ints]]
+"""Finds candidates: query vectors `[batch, width]` and requests to positions of items, best first."""
+
+
+class ModelOutputError(UserError):
+    """The model of a release gave numbers that are no answer."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One recommended item, best first within its request.
+
+    `heads` are probabilities by head, `quality` the features of its quality vector, as stored.
+    """
+
+    item_id: str
+    title: str
+    score: float
+    retrieval_score: float
+    heads: dict[str, float]
+    quality: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one request."""
+
+    imputed_query: str
+    items: tuple[Answered, ...]
+
+
+def answer_batch(
+    release: OpenedRelease, requests: Sequence[Request], predict: Predict, retrieve: Retrieve
+) -> list[Answer]:
+    """Answer requests of known tasks: every one is encoded once, for retrieval and ranking alike.
+
+    Raises:
+        ModelOutputError: the model's numbers are not finite, or its query vectors do not fit the item vectors.
+    """
+    encoded = encode(release, requests, predict)
+    found = retrieve(encoded["query_vector"], requests)
+    both = zip(found, requests, strict=True)
+    candidates = [release.with_proposals(f, proposed(encoded, row), r) for row, (f, r) in enumerate(both)]
+    ranked = rank(release, candidates, encoded, predict)
+    return [
+        Answer(
+            imputed_query(encoded, row),
+            best_items(release, candidates[row], {n: v[row] for n, v in ranked.items()}, release.limit(request)),
+        )
+        for row, request in enumerate(requests)
+    ]
+
+
+def encode(release: OpenedRelease, requests: Sequence[Request], predict: Predict) -> Arrays:
+    """Encode requests once, for retrieval and ranking: `query_vector` `[batch, width]`, `imputed_query`, the states.
+
+    Raises:
+        ModelOutputError: query vectors that are not finite, or do not fit the item vectors.
+    """
+    encoded = predict("encode", to_arrays(requests, release.config.towers.user.history_length))
+    queries = encoded.get("query_vector")
+    if queries is None or queries.shape != (len(requests), release.vectors.shape[1]):
+        raise ModelOutputError(
+            f"query vectors must be as wide as the release's item vectors, {release.vectors.shape[1]}. "
+            f"Received: {'none' if queries is None else list(queries.shape)} for {len(requests)} requests. "
+            "Verify the release."
+        )
+    _require_finite("query_vector", queries)
+    return encoded
+
+
+def imputed_query(encoded: Arrays, row: int) -> str:
+    """Return the query that a request was answered for; "" for none."""
+    text = encoded["imputed_query"][row]
+    return text.decode() if isinstance(text, bytes) else str(text)
+
+
+def proposed(encoded: Arrays, row: int) -> list[str]:
+    """Return the ids that the model's signals propose for a request, each once.
+
+    The model of a release from before there were signals proposes nothing.
+    """
+    if "proposed_ids" not in encoded:
+        return []
+    names = (name.decode() if isinstance(name, bytes) else str(name) for name in encoded["proposed_ids"][row])
+    return [name for name in dict.fromkeys(names) if name]
+
+
+def states(encoded: Arrays) -> Arrays:
+    """Return what `encode` hands to `rank_encoded`."""
+    return {name: value for name, value in encoded.items() if name.startswith("state_")}
+
+
+def rank(release: OpenedRelease, candidates: list[Ints], encoded: Arrays, predict: Predict) -> Arrays:
+    """Score candidates, in rows padded behind by ""; nothing is asked of the model where no row has any.
+
+    Where one of them came while serving, the model, which does not know it, is sent its vector.
+    """
+    width = max(len(positions) for positions in candidates)
+    if width == 0:
+        return {}
+    ids = np.full((len(candidates), width), "", object)
+    for row, positions in enumerate(candidates):
+        ids[row, : len(positions)] = release.ids_at(positions)
+    inputs = {**states(encoded), "candidate_ids": ids}
+    foreign = [release.foreign_at(positions) for positions in candidates]
+    most = max(int(known.sum()) for known in foreign)
+    if not most:
+        return predict("rank_encoded", inputs)
+    place = np.full(ids.shape, -1, np.int32)
+    vectors = np.zeros((len(candidates), most, release.vectors.shape[1]), np.float32)
+    for row, (positions, known) in enumerate(zip(candidates, foreign, strict=True)):
+        number = int(known.sum())
+        place[row, np.flatnonzero(known)] = np.arange(number)
+        vectors[row, :number] = release.vectors_at(positions[known])
+    return predict("rank_live", {**inputs, "live_place": place, "live_vectors": vectors})
+
+
+def best_items(release: OpenedRelease, positions: Ints, ranked: Arrays, limit: int) -> tuple[Answered, ...]:
+    """Put a request's candidates in the ranker's order and keep `limit` of them; ties stay as retrieved.
+
+    Raises:
+        ModelOutputError: the model's numbers are not finite.
+    """
+    if len(positions) == 0:
+        return ()
+    outputs = {name: values[: len(positions)] for name, values in ranked.items()}
+    for name, values in outputs.items():
+        _require_finite(name, values)
+    score, retrieval = outputs.pop("score"), outputs.pop("retrieval_score")
+    best = np.argsort(-score, kind="stable")[:limit]
+    ids, titles = release.ids_at(positions[best]), release.titles_at(positions[best])
+    quality = quality_at(release, positions[best])
+    return tuple(
+        Answered(
+            item_id=str(item_id),
+            title=str(title),
+            score=float(score[column]),
+            retrieval_score=float(retrieval[column]),
+            heads={name: float(values[column]) for name, values in outputs.items()},
+            quality=features,
+        )
+        for column, item_id, title, features in zip(best, ids, titles, quality, strict=True)
+    )
+
+
+def quality_at(release: OpenedRelease, positions: Ints) -> list[dict[str, float]]:
+    """Return the quality features of items at `positions` `[n]`, by name."""
+    names = list(release.config.towers.item.quality)
+    if not names:
+        return [{} for _ in positions]
+    stored = release.vectors_at(positions)[:, -len(names) :]
+    return [dict(zip(names, map(float, row), strict=True)) for row in stored]
+
+
+def _require_finite(name: str, values: np.ndarray) -> None:
+    broken = ~np.isfinite(values)
+    if broken.any():
+        raise ModelOutputError(
+            f"the model's output `{name}` must be finite. Received: {int(broken.sum())} of {values.size} "
+            "numbers that are not. Verify the release, or serve the one before it."
+        )
+
+
+class Recommender:
+    """Answers in batches, with exact retrieval over the release's vectors."""
+
+    def __init__(self, release: Path, predict: Predict | None = None) -> None:
+        """Open a release; `predict` runs the model, by default loaded into this process."""
+        self.release = OpenedRelease.open(release)
+        self._predict = predict or load_predict(Layout(release).saved_model())
+        self._retrieve = Retriever(self.release)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The release's manifest."""
+        return self.release.manifest
+
+    @property
+    def item_ids(self) -> Strings:
+        """The release's items, `[items]`."""
+        return self.release.item_ids
+
+    def answer(self, requests: Sequence[Request]) -> Iterator[Answer]:
+        """Answer requests in their order. A limit of 0 means the task's own.
+
+        Raises:
+            UserError: when a request's task is not one of the release.
+            ModelOutputError: when the model's numbers are no answer.
+        """
+        for request in requests:
+            self.release.require_task(request.task)
+        for start in range(0, len(requests), BATCH):
+            part = requests[start : start + BATCH]
+            yield from answer_batch(self.release, part, self._predict, self._retrieve)
+
+
+def load_predict(saved_model: Path) -> Predict:
+    """Load a SavedModel into this process and return what runs its signatures."""
+    from unified_ranker.serving.model_server.savedmodels import import_text_ops
+    from unified_ranker.tensorflow import tf
+
+    import_text_ops(saved_model)
+    loaded = tf.saved_model.load(str(saved_model), tags=["serve"])
+
+    def predict(signature: str, arrays: Arrays) -> Arrays:
+        run = loaded.signatures[signature]
+        outputs = run(**{name: tf.constant(array) for name, array in arrays.items()})
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    predict.model = loaded  # type: ignore[attr-defined]  # keeps the variables alive
+    return predict

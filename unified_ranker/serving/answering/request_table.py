@@ -1,0 +1,153 @@
+"""Requests in a table, and answers in another: bulk scoring."""
+
+import os
+import re
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from unified_ranker.columns import to_integers, to_optional_text
+from unified_ranker.data.examples import Ints
+from unified_ranker.data.tables import read_table
+from unified_ranker.errors import UserError, unknown_name
+from unified_ranker.export.log_history import LogHistory
+from unified_ranker.export.requests import NO_HISTORY, Request
+from unified_ranker.serving.answering.recommending import Recommender
+from unified_ranker.serving.answering.request_columns import check_names, converted, histories_of, refuse, times_of
+
+REQUIRED = ("user_id", "task")
+TEXT = (*REQUIRED, "query", "source_item_id", "query_item_id", "country")
+COLUMNS = (*TEXT, "timestamp", "limit", "history")
+ROWS_AT_ONCE = 200_000
+COUNTRY = re.compile("[A-Z]{2}")
+
+OpenLog = Callable[[], LogHistory | None]
+
+
+def read_requests(
+    path: Path, tasks: Collection[str], log: Callable[[], LogHistory | None], limit: int
+) -> list[Request]:
+    """Read a table of requests (design section 3).
+
+    Where the table has no column `history`, a row's history is what the log holds strictly before the row's
+    `timestamp`. A row without a time is a request of now.
+
+    Args:
+        path: Parquet or CSV.
+        tasks: the known tasks.
+        log: opens the project's event log, None where there is none; called only where it is needed.
+        limit: for rows without a `limit` of their own; 0 = as the task declares.
+
+    Raises:
+        UserError: a column is missing, unknown or of the wrong type, a row has no task or an unknown one, or a time or
+            a number that no request can have.
+    """
+    table = read_table(path)
+    try:
+        check_names(table.column_names, COLUMNS, REQUIRED, "a request")
+        text = {name: _text(table, name) for name in TEXT}
+        _check_tasks(text["task"], tasks)
+        _check_countries(text["country"])
+        times, limits = _times(table), _limits(table, limit)
+        histories = histories_of(table["history"]) if "history" in table.column_names else None
+    except UserError as error:
+        raise UserError(f"`{path}`: {error}") from error
+    if histories is None:
+        opened = log()
+        histories = [
+            opened.before(user, int(time)) if opened is not None and user else NO_HISTORY
+            for user, time in zip(text["user_id"], times, strict=True)
+        ]
+    fields = {**text, "timestamp": times.tolist(), "limit": limits, "history": histories}
+    return [Request(**{name: column[row] for name, column in fields.items()}) for row in range(len(table))]
+
+
+def _text(table: pa.Table, name: str) -> list[str]:
+    if name not in table.column_names:
+        return [""] * len(table)
+    return list(converted(name, table[name], to_optional_text).fillna(""))
+
+
+def _check_tasks(found: list[str], known: Collection[str]) -> None:
+    bad = np.array([not task for task in found], bool)
+    refuse(bad, found, "`task` is present", "none", "fill it in, or remove the rows")
+    for row, task in enumerate(found):
+        if task not in known:
+            raise UserError(f"row {row}: {unknown_name('task', task, known)}")
+
+
+def _check_countries(found: list[str]) -> None:
+    bad = np.array([bool(code) and not COUNTRY.fullmatch(code) for code in found], bool)
+    remedy = "write codes such as GB, and null where the country is unknown"
+    refuse(bad, found, "`country` is two capital letters (ISO 3166 alpha-2) or null", "other text", remedy)
+
+
+def _times(table: pa.Table) -> Ints:
+    if "timestamp" not in table.column_names:
+        return np.zeros(len(table), np.int64)
+    return times_of("timestamp", table["timestamp"])
+
+
+def _limits(table: pa.Table, default: int) -> list[int]:
+    if "limit" not in table.column_names:
+        return [default] * len(table)
+    given = converted("limit", table["limit"], to_integers)
+    bad = (given < 0).fillna(False).to_numpy(bool)
+    rule = "`limit` is 0 (as the task declares) or more"
+    refuse(bad, given.tolist(), rule, "negative numbers", "correct it, or write null for what `--limit` says")
+    return [int(n) for n in given.fillna(default)]
+
+
+def answer_table(recommender: Recommender, requests: list[Request], output: Path, progress: bool) -> int:
+    """Answer all requests into a table with `row, rank, item_id, score`; returns the number of rows written.
+
+    The table is CSV where `output` ends in `.csv`, else Parquet.
+    `row` numbers the requests from 0, `rank` the answers to one from 1. The file appears whole or not at all.
+
+    Raises:
+        UserError: when the file cannot be written there.
+    """
+    schema = pa.schema([("row", pa.int64()), ("rank", pa.int32()), ("item_id", pa.string()), ("score", pa.float32())])
+    try:
+        handle, draft = tempfile.mkstemp(prefix=f".{output.name}-", dir=output.parent)
+    except OSError as error:
+        raise UserError(f"`{output}` cannot be written: {error.strerror}. Name another place.") from error
+    os.close(handle)
+    written = 0
+    writer_of = pa_csv.CSVWriter if output.suffix.lower() == ".csv" else pq.ParquetWriter
+    try:
+        with (
+            writer_of(draft, schema) as writer,
+            tqdm(total=len(requests), desc="recommend", unit="request", disable=not progress) as bar,
+        ):
+            for part in _parts(recommender, requests, bar):
+                writer.write_table(pa.table(part, schema=schema))
+                written += len(part["row"])
+        os.chmod(draft, 0o644)
+        os.replace(draft, output)
+    except BaseException:
+        os.unlink(draft)
+        raise
+    return written
+
+
+def _parts(recommender: Recommender, requests: list[Request], bar: Any) -> Iterator[dict[str, list]]:
+    part: dict[str, list] = {"row": [], "rank": [], "item_id": [], "score": []}
+    for number, answer in enumerate(recommender.answer(requests)):
+        for rank, item in enumerate(answer.items, start=1):
+            part["row"].append(number)
+            part["rank"].append(rank)
+            part["item_id"].append(item.item_id)
+            part["score"].append(item.score)
+        bar.update(1)
+        if len(part["row"]) >= ROWS_AT_ONCE:
+            yield part
+            part = {name: [] for name in part}
+    yield part

@@ -1,0 +1,1 @@
+"""Clients of a TF Serving server, which need no TensorFlow."""

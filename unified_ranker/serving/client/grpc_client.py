@@ -1,0 +1,258 @@
+"""A TF Serving client over gRPC, for `tensorflow/serving` and the embedded model server alike, without TensorFlow."""
+
+import itertools
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import grpc
+import numpy as np
+
+from unified_ranker.errors import UserError
+from unified_ranker.serving.client import wire
+from unified_ranker.serving.client.errors import ModelServerError
+from unified_ranker.serving.client.tensors import TensorSpec, fill_tensor, read_tensor
+
+DEFAULT_TIMEOUT = 5.0
+"""Seconds."""
+
+_POLL_SECONDS = 0.05
+_OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.enable_http_proxy", 0),  # a model server is a neighbour, never behind the proxy of the environment
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.use_local_subchannel_pool", 1),  # else all channels to an address would share one connection
+]
+_RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+"""The server has not begun: it is not there, or its queue is full. Anything else would be paid for twice."""
+_METHODS = {
+    "Predict": ("PredictionService", wire.PredictRequest, wire.PredictResponse),
+    "GetModelMetadata": ("PredictionService", wire.GetModelMetadataRequest, wire.GetModelMetadataResponse),
+    "GetModelStatus": ("ModelService", wire.GetModelStatusRequest, wire.GetModelStatusResponse),
+}
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """The state of a version: START, LOADING, AVAILABLE, UNLOADING or END, and why it failed, if it did."""
+
+    version: int
+    state: str
+    error: str
+
+
+@dataclass(frozen=True)
+class SignatureMetadata:
+    """The inputs and outputs of a signature."""
+
+    inputs: dict[str, TensorSpec]
+    outputs: dict[str, TensorSpec]
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """The signatures of the version that answers."""
+
+    name: str
+    version: int
+    signatures: dict[str, SignatureMetadata]
+
+
+class ModelClient:
+    """Calls one model of a TF Serving server. Safe to use from several threads; it connects when first used.
+
+    Reading calls, which all of them are, may be repeated: where a server is not there or refuses for want of room, the
+    call is tried once more on the next connection, and so on the next replica, if time is left. A call that may have
+    begun (DEADLINE_EXCEEDED, INTERNAL …) is never repeated.
+
+    Args:
+        address: `host:port` of the gRPC API; several replicas are separated by commas.
+        model_name: the model's name on the server.
+        version: the version to call; None: the newest that is available.
+        timeout: seconds per call, unless the call says otherwise.
+        label: the version label to call, such as `canary`, in place of a version.
+        connections: to each address, used by turns.
+
+    Raises:
+        UserError: both a version and a label are given.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        model_name: str = "unified_ranker",
+        version: int | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        label: str | None = None,
+        connections: int = 1,
+    ) -> None:
+        if version is not None and label is not None:
+            raise UserError(
+                f"a model is called by `version` or by `label`. Received: {version} and `{label}`. Leave one out."
+            )
+        self.address = address
+        self.model_name = model_name
+        self.version = version
+        self.label = label
+        self.timeout = timeout
+        places = [place.strip() for place in address.split(",")] * connections
+        self._channels = [
+            (place, grpc.insecure_channel(place, options=[*_OPTIONS, ("unified_ranker.connection", number)]))
+            for number, place in enumerate(places)
+        ]
+        self._stubs = [(place, {name: _stub(channel, name) for name in _METHODS}) for place, channel in self._channels]
+        self._turn = itertools.count()
+
+    def predict(
+        self, signature: str, inputs: Mapping[str, np.ndarray], timeout: float | None = None
+    ) -> dict[str, np.ndarray]:
+        """Run a signature.
+
+        Args:
+            signature: its name.
+            inputs: one array per input, of the type that the signature wants; strings as `str` or `bytes`.
+            timeout: seconds; None: the client's.
+
+        Returns:
+            One array per output, of the caller's own; string outputs are object arrays of `bytes`.
+
+        Raises:
+            ModelServerError: the server refused or did not answer in time.
+            TypeError: an array has no TensorFlow type.
+        """
+        request = wire.PredictRequest(model_spec=self._spec(signature))
+        for name, array in inputs.items():
+            try:
+                fill_tensor(request.inputs[name], np.asarray(array))
+            except TypeError as error:
+                raise TypeError(f"input `{name}` of signature `{signature}`: {error}") from error
+        response = self._call("Predict", request, timeout, signature)
+        return {name: read_tensor(tensor) for name, tensor in response.outputs.items()}
+
+    def metadata(self, timeout: float | None = None) -> ModelMetadata:
+        """Return the signatures of the model, with the types and shapes of their inputs and outputs.
+
+        Raises:
+            ModelServerError: as for `predict`.
+        """
+        request = wire.GetModelMetadataRequest(model_spec=self._spec(), metadata_field=["signature_def"])
+        response = self._call("GetModelMetadata", request, timeout)
+        definitions = wire.SignatureDefMap.FromString(response.metadata["signature_def"].value)
+        signatures = {
+            name: SignatureMetadata(
+                {key: TensorSpec.from_info(info) for key, info in sorted(definition.inputs.items())},
+                {key: TensorSpec.from_info(info) for key, info in sorted(definition.outputs.items())},
+            )
+            for name, definition in definitions.signature_def.items()
+            if not name.startswith("__")  # TensorFlow's own, such as __saved_model_init_op
+        }
+        return ModelMetadata(response.model_spec.name, response.model_spec.version.value, signatures)
+
+    def status(self, timeout: float | None = None) -> list[VersionStatus]:
+        """Return the state of the client's version, or of every version that the server knows.
+
+        Raises:
+            ModelServerError: as for `predict`; NOT_FOUND when the server knows none.
+        """
+        return self._status(timeout, wait_for_ready=False)
+
+    def wait_until_available(self, timeout: float) -> int:
+        """Wait until the server answers and the model is AVAILABLE, and return the version that is.
+
+        Args:
+            timeout: seconds.
+
+        Raises:
+            ModelServerError: DEADLINE_EXCEEDED, with what was last seen; or what waiting will not mend, as it came.
+        """
+        deadline = time.monotonic() + timeout
+        seen = "no answer"
+        while (remaining := deadline - time.monotonic()) > 0:
+            try:
+                statuses = self._status(remaining, wait_for_ready=True)
+            except ModelServerError as error:
+                if error.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND):
+                    seen = f"{error.code.name}: {error.details}"
+                elif error.code is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                    raise
+            else:
+                available = [status.version for status in statuses if status.state == "AVAILABLE"]
+                if available:
+                    return max(available)
+                seen = ", ".join(f"version {s.version} {s.state} {s.error}".rstrip() for s in statuses)
+            time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+        raise self._error(grpc.StatusCode.DEADLINE_EXCEEDED, f"not AVAILABLE within {timeout:g} s; last seen: {seen}")
+
+    def close(self) -> None:
+        """Close the connections."""
+        for _, channel in self._channels:
+            channel.close()
+
+    def __enter__(self) -> "ModelClient":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _spec(self, signature: str = "") -> Any:
+        spec = wire.ModelSpec(name=self.model_name, signature_name=signature)
+        if self.version is not None:
+            spec.version.value = self.version
+        elif self.label is not None:
+            spec.version_label = self.label
+        return spec
+
+    def _status(self, timeout: float | None, wait_for_ready: bool) -> list[VersionStatus]:
+        request = wire.GetModelStatusRequest(model_spec=self._spec())
+        response = self._call("GetModelStatus", request, timeout, wait_for_ready=wait_for_ready)
+        return [
+            VersionStatus(status.version, wire.STATES.get(status.state, "UNKNOWN"), status.status.error_message)
+            for status in response.model_version_status
+        ]
+
+    def _call(
+        self,
+        method: str,
+        request: Any,
+        timeout: float | None,
+        signature: str | None = None,
+        wait_for_ready: bool = False,
+    ) -> Any:
+        until = time.monotonic() + (self.timeout if timeout is None else timeout)
+        turn, last = next(self._turn), None
+        for attempt in range(min(2, len(self._stubs))):
+            place, stubs = self._stubs[(turn + attempt) % len(self._stubs)]
+            remaining = until - time.monotonic()
+            if last is not None and remaining <= 0:
+                break
+            try:
+                return stubs[method](request, timeout=max(remaining, 0.0), wait_for_ready=wait_for_ready)
+            except grpc.RpcError as error:
+                last = self._error(error.code(), error.details() or "", signature, place)
+                last.__cause__ = error
+                if error.code() not in _RETRIED:
+                    break
+        raise last if last is not None else self._error(grpc.StatusCode.UNAVAILABLE, "no address", signature)
+
+    def _error(
+        self, code: grpc.StatusCode, details: str, signature: str | None = None, place: str | None = None
+    ) -> ModelServerError:
+        version = "" if self.version is None else f" version {self.version}"
+        label = "" if self.label is None else f" label {self.label}"
+        return ModelServerError(code, details, place or self.address, f"{self.model_name}{version}{label}", signature)
+
+
+def _stub(channel: grpc.Channel, method: str) -> Any:
+    service, request, response = _METHODS[method]
+    return channel.unary_unary(
+        f"/tensorflow.serving.{service}/{method}",
+        request_serializer=request.SerializeToString,
+        response_deserializer=response.FromString,
+    )

@@ -1,0 +1,106 @@
+"""NumPy arrays to TF Serving's tensors and back, without TensorFlow and with no work per element for numbers."""
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+STRING = np.dtype(object)
+"""Strings are object arrays of `bytes`, as TensorFlow gives them: NumPy's `S` type drops trailing NULs."""
+
+_STRING_NUMBER = 7
+_NUMBERS = {
+    "float32": 1, "float64": 2, "int32": 3, "uint8": 4, "int16": 5, "int8": 6, "string": _STRING_NUMBER, "int64": 9,
+    "bool": 10, "uint16": 17, "float16": 19, "uint32": 22, "uint64": 23,
+}  # fmt: skip
+"""TensorFlow's DataType numbers (tensorflow/core/framework/types.proto) by their names, which are NumPy's."""
+_NAMES = {number: name for name, number in _NUMBERS.items()}
+_VALUE_FIELDS = {
+    "float32": "float_val", "float64": "double_val", "int64": "int64_val", "bool": "bool_val", "uint32": "uint32_val",
+    "uint64": "uint64_val", "float16": "half_val",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """The type and shape of one input or output of a signature.
+
+    Attributes:
+        dtype: TensorFlow's name of the type, such as `float32` or `string`; "type 14" where there is no array form.
+        shape: one size per dimension, None where any size will do; None instead of a tuple: any rank.
+    """
+
+    dtype: str
+    shape: tuple[int | None, ...] | None
+
+    @classmethod
+    def from_info(cls, info: Any) -> "TensorSpec":
+        """Read the entry of a SignatureDef."""
+        shape = info.tensor_shape
+        sizes = None if shape.unknown_rank else tuple(d.size if d.size >= 0 else None for d in shape.dim)
+        return cls(_NAMES.get(info.dtype, f"type {info.dtype}"), sizes)
+
+
+def fill_tensor(tensor: Any, array: np.ndarray) -> None:
+    """Write an array into an empty `wire.Tensor`: numbers as raw bytes, strings (`str` or `bytes`) as UTF-8.
+
+    Raises:
+        TypeError: TensorFlow has no type for the array's, or an object array holds what is no string.
+    """
+    for size in array.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    tensor.tensor_shape.SetInParent()
+    if array.dtype.kind in "OUST":
+        tensor.dtype = _STRING_NUMBER
+        tensor.string_val.extend([_as_bytes(value) for value in array.ravel().tolist()])
+    else:
+        little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        tensor.dtype = _number(little_endian.dtype)
+        tensor.tensor_content = little_endian.tobytes()
+
+
+def read_tensor(tensor: Any) -> np.ndarray:
+    """Return a `wire.Tensor` as an array of the caller's own; strings as an object array of `bytes`.
+
+    Raises:
+        ValueError: its type has no array form, or its values do not fill its shape.
+    """
+    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
+    name = _NAMES.get(tensor.dtype)
+    if name is None:
+        raise ValueError(f"data type {tensor.dtype} has no array form")
+    if name == "string":
+        return _shaped(np.array([*tensor.string_val, None], object)[:-1], shape)
+    dtype = np.dtype(name)
+    if tensor.tensor_content:
+        return _shaped(np.frombuffer(tensor.tensor_content, dtype.newbyteorder("<")).astype(dtype), shape)
+    values = getattr(tensor, _VALUE_FIELDS.get(name, "int_val"))
+    if name == "float16":
+        return _shaped(np.array(values, np.uint16).view(np.float16), shape)
+    return _shaped(np.array(values, dtype), shape)
+
+
+def _shaped(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    size = math.prod(shape)
+    if len(values) == 1 and size > 1:
+        values = np.repeat(values, size)  # one value stands for all
+    if len(values) != size:
+        raise ValueError(f"{len(values)} values do not fill shape {list(shape)}")
+    return values.reshape(shape)
+
+
+def _as_bytes(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode("utf-8")
+    raise TypeError(f"a string tensor takes `str` or `bytes`. Received: {value!r} of type {type(value).__name__}")
+
+
+@functools.cache
+def _number(dtype: np.dtype[Any]) -> int:
+    if dtype.name not in _NUMBERS or dtype.name == "string":
+        raise TypeError(f"TensorFlow has no type for arrays of `{dtype}`")
+    return _NUMBERS[dtype.name]

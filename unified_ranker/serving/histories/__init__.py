@@ -1,0 +1,1 @@
+"""What users did, kept so that nothing acknowledged is lost."""

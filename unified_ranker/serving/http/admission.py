@@ -1,0 +1,79 @@
+"""How many requests are answered at once, how many may wait, and for how long: the rest are refused at once.
+
+A queue without bounds turns a minute of too many requests into many minutes of late answers (papers.md section 12 has
+TensorFlow Serving's advice, which is the same). What is refused costs next to nothing, and the client tries elsewhere.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from unified_ranker.serving.service.metrics import Metrics
+
+
+class OverloadedError(RuntimeError):
+    """There is no room for the request."""
+
+
+class Admission:
+    """Places for requests. For one event loop.
+
+    Args:
+        places: requests that are answered at once.
+        queue: requests that may wait for a place.
+        patience: seconds for which one may wait.
+        metrics: counts what waits, runs and is refused.
+    """
+
+    def __init__(self, places: int, queue: int, patience: float, metrics: Metrics) -> None:
+        self._places, self._queue, self._patience = places, queue, patience
+        self._running = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._metrics = metrics
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Hold a place.
+
+        Raises:
+            OverloadedError: the queue is full, or no place came free in time.
+        """
+        await self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+
+    async def _enter(self) -> None:
+        if self._running < self._places and not self._waiting:
+            self._running += 1
+            self._metrics.running.set(self._running)
+            return
+        if len(self._waiting) >= self._queue:
+            self._metrics.refused.labels("queue_full").inc()
+            raise OverloadedError("the queue is full")
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self._metrics.waiting.set(len(self._waiting))
+        try:
+            await asyncio.wait_for(turn, self._patience)
+        except TimeoutError as error:
+            self._metrics.refused.labels("waited_too_long").inc()
+            raise OverloadedError("no place came free in time") from error
+        except asyncio.CancelledError:
+            # The client has gone; a place that was given to it just now goes on to the next.
+            if turn.done() and not turn.cancelled():
+                self._leave()
+            raise
+
+    def _leave(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                self._metrics.waiting.set(len(self._waiting))
+                return
+        self._running -= 1
+        self._metrics.running.set(self._running)
+        self._metrics.waiting.set(0)

@@ -1,0 +1,157 @@
+"""The HTTP API of the ranking service."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse
+
+from unified_ranker import __version__
+from unified_ranker.serving.histories.store import HistoryStore
+from unified_ranker.serving.http.admission import Admission
+from unified_ranker.serving.http.context import RequestContext, request_id_of
+from unified_ranker.serving.http.docs import docs_page
+from unified_ranker.serving.http.errors import add_error_handlers, described, unavailable
+from unified_ranker.serving.http.models import Health, Readiness, RecommendRequest, RecommendResponse
+from unified_ranker.serving.http.routes import add_admin, add_events, add_items
+from unified_ranker.serving.http.security import Tokens
+from unified_ranker.serving.page.page import add_page
+from unified_ranker.serving.service.live_items import LiveItems
+from unified_ranker.serving.service.metrics import CONTENT_TYPE
+from unified_ranker.serving.service.releases import Releases
+from unified_ranker.serving.service.service import AVAILABLE, RankingService
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """How much is taken on at once.
+
+    Attributes:
+        places: requests that are answered at once: they wait for the model server most of the time.
+        queue: requests that may wait for a place.
+        patience: seconds for which one may wait.
+    """
+
+    places: int = 2 * (os.cpu_count() or 2)
+    queue: int = 32
+    patience: float = 0.25
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What an application is built over; only the service is always there.
+
+    Attributes:
+        service: answers requests.
+        store: keeps events.
+        live: changes the catalogue.
+        releases: changes the release.
+        tokens: who may ask; None: everyone.
+        hosts: names under which the service may be called; none: any.
+        capacity: how much is taken on at once.
+    """
+
+    service: RankingService
+    store: HistoryStore | None = None
+    live: LiveItems | None = None
+    releases: Releases | None = None
+    tokens: Tokens | None = None
+    hosts: Sequence[str] = ()
+    capacity: Capacity = field(default_factory=Capacity)
+
+
+def create_app(given: Backend | RankingService) -> FastAPI:
+    """Build the HTTP application over a service."""
+    backend = given if isinstance(given, Backend) else Backend(given)
+    app = FastAPI(
+        title="unified_ranker",
+        version=__version__,
+        description="Ranked items for every surface: search, more-like-this, home feed.",
+        # FastAPI's own pages load their scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.add_middleware(RequestContext, metrics=backend.service.metrics, tokens=backend.tokens, hosts=backend.hosts)
+    add_error_handlers(app)
+    _add_recommend(app, backend)
+    if backend.store is not None:
+        add_events(app, backend.service, backend.store)
+    if backend.live is not None:
+        add_items(app, backend.service, backend.live)
+    if backend.releases is not None:
+        add_admin(app, backend.service, backend.releases)
+    _add_probes(app, backend.service)
+    add_page(app)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> HTMLResponse:
+        policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        return HTMLResponse(docs_page(app.openapi(), str(request.base_url)), headers=policy)
+
+    return app
+
+
+def _add_recommend(app: FastAPI, backend: Backend) -> None:
+    service, capacity = backend.service, backend.capacity
+    admission = Admission(capacity.places, capacity.queue, capacity.patience, service.metrics)
+    threads = ThreadPoolExecutor(capacity.places, thread_name_prefix="recommend")
+
+    def answer(body: RecommendRequest, request_id: str, arrived: float) -> bytes:
+        made = service.recommend(body.to_request(), body.history is None, arrived, request_id)
+        logger.info(
+            "answered",
+            extra={
+                "request_id": request_id,
+                "task": body.task,
+                "items": len(made.answer.items),
+                "release": made.release,
+                "label": made.label,
+                "degraded": made.degraded,
+                "timings_ms": made.timings_ms,
+            },
+        )
+        return RecommendResponse.of(request_id, body.task, made).model_dump_json().encode()
+
+    @app.post("/v1/recommend", responses=described(400, 401, 403, 413, 422, 503), response_model=RecommendResponse)
+    async def recommend(body: RecommendRequest, request: Request) -> Response:
+        """Return the best items for a user on a surface."""
+        service.release.require_task(body.task)
+        arrived: float = request.state.arrived
+        async with admission.place():
+            loop = asyncio.get_running_loop()
+            made = await loop.run_in_executor(threads, answer, body, request_id_of(request), arrived)
+        # Not through FastAPI's own serialisation, which would check the answer once more.
+        return Response(made, media_type="application/json")
+
+
+def _add_probes(app: FastAPI, service: RankingService) -> None:
+    # Threads of its own: a probe does not queue behind requests that wait for the model server.
+    threads = ThreadPoolExecutor(2, thread_name_prefix="probe")
+
+    async def aside(work: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
+
+    @app.get("/healthz")
+    async def healthz() -> Health:
+        """Tell that the process is alive."""
+        return Health()
+
+    @app.get("/readyz", responses=described(503), response_model=Readiness)
+    async def readyz(request: Request) -> Readiness | Response:
+        """Tell whether the model server has the release's version AVAILABLE."""
+        state = await aside(service.model_state)
+        if state != AVAILABLE:
+            return unavailable(request, f"the model server has version {service.release.version} in state {state}")
+        return Readiness(release=service.release.version)
+
+    @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def metrics() -> Response:
+        """Return the measurements in Prometheus' form."""
+        return Response(await aside(service.metrics.text), media_type=CONTENT_TYPE)

@@ -1,0 +1,154 @@
+"""The operations beside recommending: events, items, releases."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any, TypeVar
+
+from fastapi import FastAPI, Path, Query, Request, Response
+
+from unified_ranker.serving.answering.recommending import ModelOutputError
+from unified_ranker.serving.client.errors import ModelServerError
+from unified_ranker.serving.histories.store import HistoryStore, StoreError
+from unified_ranker.serving.http.admission import Admission
+from unified_ranker.serving.http.errors import described, error_response
+from unified_ranker.serving.http.models import (
+    EventsRequest,
+    EventsResponse,
+    ItemChanged,
+    ItemId,
+    ItemRequest,
+    ItemResponse,
+    Positive,
+    ReleaseResponse,
+    ReloadRequest,
+    RollbackRequest,
+    SwapResponse,
+    UsersResponse,
+)
+from unified_ranker.serving.service.live_items import LiveItems
+from unified_ranker.serving.service.releases import Releases, Swap
+from unified_ranker.serving.service.service import RankingService
+
+_EVENT_PLACES, _EVENT_QUEUE, _PATIENCE = 64, 256, 1.0
+_ERRORS = (401, 403, 422, 503)
+_COMMON_COUNTRIES = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "BR", "IN", "JP", "CA", "AU", "MX")
+"""What the page offers where no item names countries: the model still reads the country of a request."""
+
+ItemPath = Annotated[ItemId, Path(description="The item's id.")]
+Result = TypeVar("Result")
+
+
+class _Aside:
+    """Runs work in threads of its own."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+
+    async def __call__(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+
+def add_events(app: FastAPI, service: RankingService, store: HistoryStore) -> None:
+    """Add what concerns events and users."""
+    aside, metrics = _Aside(_EVENT_PLACES, "events"), service.metrics
+    admission = Admission(_EVENT_PLACES, _EVENT_QUEUE, _PATIENCE, metrics)
+
+    @app.post("/v1/events", responses=described(400, 413, *_ERRORS))
+    async def events(body: EventsRequest) -> EventsResponse:
+        """Keep what users did. It counts from the next request on, and outlives the service."""
+        now = int(time.time())
+        told = [event.to_event(now) for event in body.events]
+        async with admission.place():
+            try:
+                new = await aside(store.append, told)
+            except StoreError:
+                metrics.events.labels("refused").inc(len(told))
+                raise
+        metrics.events.labels("new").inc(new)
+        metrics.events.labels("known").inc(len(told) - new)
+        return EventsResponse(accepted=len(told), new=new)
+
+    @app.get("/v1/users", responses=described(*_ERRORS))
+    async def users(
+        prefix: Annotated[str, Query(max_length=256)] = "", limit: Annotated[int, Query(ge=1, le=100)] = 20
+    ) -> UsersResponse:
+        """Return users that have a history."""
+        return UsersResponse(users=await aside(store.users, prefix.encode("utf-8", "replace").decode(), limit))
+
+
+def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
+    """Add what concerns the catalogue."""
+    aside, metrics = _Aside(2, "items"), service.metrics
+
+    @app.get("/v1/items/{item_id}", responses=described(404, *_ERRORS), response_model=ItemResponse)
+    async def item(item_id: ItemPath, request: Request) -> ItemResponse | Response:
+        """Return an item."""
+        release = service.release
+        if not release.knows(item_id):
+            return error_response(request, 404, "the catalogue has no such item")
+        row = release.live.place.get(item_id) if release.live is not None else None
+        title = (
+            release.live.titles[row]
+            if release.live is not None and row is not None
+            else release.titles[release.place[item_id]]
+        )
+        return ItemResponse(item_id=item_id, title=str(title), release=release.version, live=row is not None)
+
+    @app.put("/v1/items/{item_id}", responses=described(400, 413, *_ERRORS))
+    async def put(item_id: ItemPath, body: ItemRequest) -> ItemChanged:
+        """Put an item in, in the place of one with its id; the release's model embeds it."""
+        try:
+            await aside(live.put, item_id, body.fields())
+        except (ModelServerError, ModelOutputError, StoreError):
+            metrics.item_changes.labels("put", "failed").inc()
+            raise
+        metrics.item_changes.labels("put", "done").inc()
+        return ItemChanged(item_id=item_id, change="put")
+
+    @app.delete("/v1/items/{item_id}", responses=described(404, *_ERRORS), response_model=ItemChanged)
+    async def delete(item_id: ItemPath, request: Request) -> ItemChanged | Response:
+        """Take an item out."""
+        if not await aside(live.remove, item_id):
+            return error_response(request, 404, "the catalogue has no such item")
+        metrics.item_changes.labels("delete", "done").inc()
+        return ItemChanged(item_id=item_id, change="deleted")
+
+
+def add_admin(app: FastAPI, service: RankingService, releases: Releases) -> None:
+    """Add what concerns releases."""
+    aside = _Aside(2, "releases")
+
+    @app.get("/v1/release", responses=described(401, 403))
+    async def release() -> ReleaseResponse:
+        """Return what the service answers from."""
+        opened = service.release
+        return ReleaseResponse(
+            release=opened.version,
+            items=opened.count,
+            tasks={name: task.description for name, task in opened.config.tasks.items()},
+            heads=list(opened.config.heads),
+            quality=list(opened.config.towers.item.quality),
+            likes={
+                name: Positive(event_type=task.positives[0].event_type, min_value=task.positives[0].min_value)
+                for name, task in opened.config.tasks.items()
+            },
+            countries=sorted(opened.filters.offered) if opened.filters else list(_COMMON_COUNTRIES),
+            labels={label: engine.release.version for label, engine in service.engines.items()},
+            releases=await aside(releases.listed),
+        )
+
+    @app.post("/v1/admin/reload", responses=described(400, 409, *_ERRORS))
+    async def reload(body: ReloadRequest) -> SwapResponse:
+        """Answer from another release: it is loaded, verified and warmed beside the one that answers, then swapped."""
+        return _response(await aside(releases.load, body.release, body.label, body.share))
+
+    @app.post("/v1/admin/rollback", responses=described(400, 409, *_ERRORS))
+    async def rollback(body: RollbackRequest) -> SwapResponse:
+        """Answer from the release before; a canary ends."""
+        return _response(await aside(releases.roll_back, body.label))
+
+
+def _response(swap: Swap) -> SwapResponse:
+    return SwapResponse(label=swap.label, release=swap.release, previous=swap.previous, seconds=round(swap.seconds, 3))

@@ -1,0 +1,198 @@
+"""The program that `unified-ranker serve` runs: a ranking service, its model server, its store, its HTTP API."""
+
+import contextlib
+import json
+import logging
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unified_ranker.errors import UserError
+from unified_ranker.export.release import Layout, read_manifest
+from unified_ranker.serving.addresses import address, listen, require_loopback
+from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.client.grpc_client import ModelClient
+from unified_ranker.serving.histories.opening import open_store
+from unified_ranker.serving.histories.store import HistoryStore, StoreError
+from unified_ranker.serving.http.api import Backend, Capacity, create_app
+from unified_ranker.serving.http.security import LOOPBACK_NAMES, Tokens
+from unified_ranker.serving.http.server import serve_until_stopped
+from unified_ranker.serving.model_server.process import ModelServerProcess, begin_in_subprocess, finish_start
+from unified_ranker.serving.service.engine import STABLE, ModelServer
+from unified_ranker.serving.service.index_keeper import Health, IndexKeeper
+from unified_ranker.serving.service.live_items import LiveItems
+from unified_ranker.serving.service.metrics import Metrics
+from unified_ranker.serving.service.opening import import_project, open_release, open_service, store_place
+from unified_ranker.serving.service.releases import Close, Releases
+from unified_ranker.serving.service.service import DEADLINE, RankingService, fill_popular
+from unified_ranker.serving.service.tracing import start_tracing
+
+_LAST_PORT = 65_535
+_ADDRESSES = re.compile(r"[^\s/,]+:\d{1,5}(,[^\s/,]+:\d{1,5})*")
+_SWITCH_SECONDS = 0.001
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """How a service runs.
+
+    Attributes:
+        host: address to listen on; other than loopback only with `tokens`.
+        port: 0 takes a free one.
+        model_server: `host:port` of TF Serving's gRPC API; None starts the embedded model server.
+        project: whose event log is taken over; None: the one in which the release lies.
+        store: where events are kept: a directory, or `redis://…`; None: `.serving` beside the releases.
+        tokens: a file of tokens.
+        deadline: seconds that a request may take.
+        capacity: how much is taken on at once.
+        health: when the index is well.
+        canary: number of a second release, for `canary_share` of the users.
+        canary_share: share of the users that it gets.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    model_server: str | None = None
+    project: Path | None = None
+    store: str | None = None
+    tokens: Path | None = None
+    deadline: float = DEADLINE
+    capacity: Capacity = field(default_factory=Capacity)
+    health: Health = field(default_factory=Health)
+    canary: int | None = None
+    canary_share: float = 0.05
+
+
+def run_service(release: Path, options: ServeOptions, announce: Callable[[str], object] | None = None) -> None:
+    """Serve a release over HTTP until SIGTERM or SIGINT. Call it from the main thread.
+
+    Args:
+        release: its directory, or a link to it.
+        options: how.
+        announce: called with lines for people, the last of them when requests are answered.
+
+    Raises:
+        UserError: the service cannot start, or the parts of it do not belong together.
+    """
+    tokens = _check(options)
+    say = announce or logger.info
+    # Threads that compute hold the interpreter for 5 ms at a time, unless told otherwise: a quarter of a deadline.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    start_tracing()
+    release = release.resolve()  # one and the same throughout, should `latest` move
+    manifest = read_manifest(release)
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(listen(options.host, options.port, "--port"))
+        child = None
+        if options.model_server is None:
+            say(f"release {manifest['version']}: starting the embedded model server …")
+            # It imports TensorFlow while the release is verified and opened here.
+            child = stack.enter_context(begin_in_subprocess(Layout(release).model_base, str(manifest["model_name"])))
+        opened = open_release(release)
+        store = _open_store(release, opened, options)
+        stack.callback(store.close)
+        if child is not None:
+            finish_start(child)
+        service, close = _open(release, opened, store, child, options)
+        live = LiveItems(service, store)
+        releases = Releases(service, release.parent, _opener(options), live, close)
+        stack.callback(releases.close)
+        fill_popular(service, service.engines[STABLE], sorted(opened.filters.offered) if opened.filters else ())
+        if options.canary is not None:
+            releases.load(options.canary, "canary", options.canary_share)
+        stack.callback(IndexKeeper(service, options.health).start().stop)
+        hosts = () if tokens is not None else LOOPBACK_NAMES
+        backend = Backend(service, store, live, releases, tokens, hosts, options.capacity)
+        url = f"http://{address(options.host, listener.getsockname()[1])}"
+        serve_until_stopped(create_app(backend), listener, lambda: say(_ready(url, opened)))
+    logger.info("stopped")
+
+
+def _check(options: ServeOptions) -> Tokens | None:
+    tokens = Tokens.read(options.tokens) if options.tokens is not None else None
+    if tokens is None:
+        try:
+            require_loopback(options.host)
+        except UserError as error:
+            raise UserError(
+                f"`--host` must be a loopback address where there are no tokens: anyone could read, and change what is "
+                f"served. Received: `{options.host}`. Use 127.0.0.1, or make tokens with `unified-ranker token` and "
+                "name their file with `--tokens`."
+            ) from error
+    if not 0 <= options.port <= _LAST_PORT:
+        raise UserError(f"`--port` must be from 0, which takes a free one, to {_LAST_PORT}. Received: {options.port}.")
+    if options.model_server is not None and not re.fullmatch(
+        r"[^\s/,]+:\d{1,5}(,[^\s/,]+:\d{1,5})*", options.model_server
+    ):
+        raise UserError(
+            f"`--model-server` must be `host:port` of TF Serving's gRPC API, such as `127.0.0.1:8500`; several are "
+            f"separated by commas. Received: `{options.model_server}`."
+        )
+    return tokens
+
+
+def _open_store(release: Path, opened: OpenedRelease, options: ServeOptions) -> HistoryStore:
+    store = open_store(store_place(release, options.store))
+    try:
+        store.ping()
+        taken = import_project(store, release, opened, options.project)
+    except StoreError as error:
+        store.close()
+        raise UserError(f"the store of histories must answer when the service starts. Received: {error}.") from error
+    except BaseException:
+        store.close()
+        raise
+    if taken:
+        logger.info("took %d events of the project's log over into the store", taken)
+    return store
+
+
+def _open(
+    release: Path,
+    opened: OpenedRelease,
+    store: HistoryStore,
+    child: ModelServerProcess | None,
+    options: ServeOptions,
+) -> tuple[RankingService, Close]:
+    where = child.grpc_address if child is not None else str(options.model_server)
+    client = ModelClient(where, str(opened.manifest["model_name"]), opened.version, connections=2)
+    try:
+        service = open_service(release, opened, client, store, deadline=options.deadline, metrics=Metrics())
+    except BaseException:
+        client.close()
+        raise
+    return service, lambda: _end(client, child)
+
+
+def _opener(options: ServeOptions) -> Callable[[Path, OpenedRelease], tuple[ModelServer, Close]]:
+    """Return what makes the model of a further release answer, the way the first one's does."""
+
+    def start(directory: Path, opened: OpenedRelease) -> tuple[ModelServer, Close]:
+        name, child, where = str(opened.manifest["model_name"]), None, options.model_server
+        if where is None:
+            # A process of its own: it loads while the other answers, and neither waits for the other.
+            child = begin_in_subprocess(Layout(directory).model_base, name)
+            finish_start(child)
+            where = child.grpc_address
+        client = ModelClient(where, name, opened.version, connections=2)
+        return client, lambda: _end(client, child)
+
+    return start
+
+
+def _end(client: ModelClient, child: ModelServerProcess | None) -> None:
+    client.close()
+    if child is not None:
+        child.stop()
+
+
+def _ready(url: str, opened: OpenedRelease) -> str:
+    example = json.dumps({"user_id": "1", "task": next(iter(opened.config.tasks)), "limit": 5})
+    return (
+        f"release {opened.version} is served at {url} (page: {url}/, API: {url}/docs; stop with Ctrl-C). Try:\n"
+        f"  curl -s {url}/v1/recommend -H 'Content-Type: application/json' -d '{example}'"
+    )

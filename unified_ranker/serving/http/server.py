@@ -1,0 +1,57 @@
+"""An HTTP application on a socket, in the main thread, until a signal ends it."""
+
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+_DRAIN_SECONDS = 10
+"""How long running requests may take once a signal has come; longer than the deadline of one."""
+
+
+class _Server(uvicorn.Server):
+    """Says when it accepts connections, and returns after a signal."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # Uvicorn's own raises the signal again at the end, which would kill the process before it stops the model
+        # server.
+        previous = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+def serve_until_stopped(app: FastAPI, listener: socket.socket, on_ready: Callable[[], object]) -> None:
+    """Serve until SIGTERM or SIGINT, then finish the running requests, for at most 10 s.
+
+    Args:
+        app: the application.
+        listener: a bound socket.
+        on_ready: called when requests are accepted.
+    """
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        http="httptools",
+        loop="uvloop",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )
+    _Server(config, on_ready).run(sockets=[listener])

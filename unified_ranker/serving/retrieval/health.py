@@ -1,0 +1,46 @@
+"""How well an index finds what exact search finds, measured on queries that were really asked."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from unified_ranker.export.index import ExactSearch, Index
+
+_ROWS = 65_536
+
+
+def recall_of(index: Index, vectors: np.ndarray, queries: Sequence[np.ndarray], k: int = 100) -> float | None:
+    """Return the share of the exact `k` best that `index` finds among its own `k` best; None without a query.
+
+    The exact search goes over the vectors `[items, width]` a part at a time and yields between them, because requests
+    are answered meanwhile.
+
+    Args:
+        index: over `vectors`.
+        vectors: `[items, width]`.
+        queries: query vectors `[1, width]`, the ones of recent requests.
+        k: answers to a query.
+    """
+    if not len(queries):
+        return None
+    if isinstance(index, ExactSearch):
+        return 1.0
+    asked = np.concatenate(list(queries)).astype(np.float32)
+    k = min(k, len(vectors))
+    scores = np.empty((len(asked), 0), np.float32)
+    places = np.empty((len(asked), 0), np.int64)
+    for start in range(0, len(vectors), _ROWS):
+        part = asked @ vectors[start : start + _ROWS].T
+        scores = np.concatenate([scores, part], 1)
+        places = np.concatenate([places, np.broadcast_to(np.arange(start, start + part.shape[1]), part.shape)], 1)
+        if scores.shape[1] > k:
+            best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+            scores, places = np.take_along_axis(scores, best, 1), np.take_along_axis(places, best, 1)
+        time.sleep(0.001)
+    found, values = index.search(asked, k)
+    hits = [
+        len(np.intersect1d(places[row], found[row][np.isfinite(values[row])], assume_unique=True)) / k
+        for row in range(len(asked))
+    ]
+    return float(np.mean(hits))

@@ -1,0 +1,101 @@
+"""Changes to a catalogue that is being served: items put in or taken out since its release was written.
+
+An index is never changed while it is searched. Changes lie in a small overlay beside it, searched exactly, and a reader
+holds one overlay for the whole of a request; the next request sees the next one. A rebuild works them into the index.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unified_ranker.data.examples import Ints, Strings
+from unified_ranker.data.quality import NEVER
+
+
+@dataclass(frozen=True, eq=False)
+class LiveItem:
+    """An item that was put in while serving.
+
+    Attributes:
+        item_id: its id; an item of the release that has it is replaced.
+        vector: `[width]`.
+        title: "" where absent.
+        created_at: seconds; the least int64 where absent.
+        countries: where it is offered; none: everywhere.
+        available: whether it may be shown at all.
+    """
+
+    item_id: str
+    vector: npt.NDArray[np.float32]
+    title: str = ""
+    created_at: int = NEVER
+    countries: tuple[str, ...] = ()
+    available: bool = True
+
+
+Changes = Mapping[str, LiveItem | None]
+"""Changes by item id: an item put in, or None for one taken out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Overlay:
+    """Changes as arrays. Its items have the positions after the release's.
+
+    Attributes:
+        changes: what it is made of.
+        removed: positions of the release's items that are replaced or taken out, ascending.
+        item_ids: `[live]`.
+        titles: `[live]`.
+        created_at: seconds, `[live]`.
+        vectors: `[live, width]`.
+        place: row by id.
+    """
+
+    changes: Changes
+    removed: Ints
+    item_ids: Strings
+    titles: Strings
+    created_at: Ints
+    vectors: npt.NDArray[np.float32]
+    place: Mapping[str, int]
+
+    def __len__(self) -> int:
+        """Return how many items it holds."""
+        return len(self.item_ids)
+
+    def blocked(self, country: str) -> npt.NDArray[np.bool_]:
+        """Return which of its items may not answer a request from `country` ("" = unknown), `[live]`."""
+        items = [self.changes[item] for item in self.item_ids]
+        return np.array([not _shown(item, country) for item in items], bool)
+
+
+def _shown(item: LiveItem | None, country: str) -> bool:
+    return item is not None and item.available and not (country and item.countries and country not in item.countries)
+
+
+def overlay_of(changes: Changes, place: Mapping[str, int], width: int) -> Overlay:
+    """Arrange changes over a release whose items have the positions `place`, with vectors `[…, width]`."""
+    live = [item for item in changes.values() if item is not None]
+    removed = sorted(place[item_id] for item_id in changes if item_id in place)
+    return Overlay(
+        changes=dict(changes),
+        removed=np.array(removed, np.int64),
+        item_ids=_texts(item.item_id for item in live),
+        titles=_texts(item.title for item in live),
+        created_at=np.array([item.created_at for item in live], np.int64),
+        vectors=np.array([item.vector for item in live], np.float32).reshape(len(live), width),
+        place={item.item_id: row for row, item in enumerate(live)},
+    )
+
+
+def without(changes: Changes, done: Changes) -> dict[str, LiveItem | None]:
+    """Return the changes that are not those `done`: newer ones of the same items, and those of other items."""
+    return {item_id: item for item_id, item in changes.items() if item_id not in done or done[item_id] is not item}
+
+
+def _texts(values: Any) -> Strings:
+    out: Collection[str] = list(values)
+    return np.array([*out, None], object)[:-1]

@@ -1,0 +1,106 @@
+"""A new index over a catalogue with its live changes worked in, built beside the service by a process of low priority.
+
+    python -m unified_ranker.serving.retrieval.rebuilding DIRECTORY
+
+reads `vectors.npy` and `declared.json` there and writes `index/`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from unified_ranker.config import AutoIndex, Embeddings, ExactIndex, ScannIndex
+from unified_ranker.export.index import Index, build_index, load_index
+from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.retrieval.filters import Filters
+
+_SECONDS = 1800
+_VECTORS, _DECLARED, _INDEX = "vectors.npy", "declared.json", "index"
+
+
+class RebuildError(RuntimeError):
+    """No new index could be built; the old one goes on."""
+
+
+def rebuild(release: OpenedRelease) -> tuple[OpenedRelease, Index]:
+    """Return the release with its live changes worked in, and an index over it.
+
+    Raises:
+        RebuildError: the process that builds it failed.
+    """
+    baked = bake(release)
+    declared: AutoIndex | ExactIndex | ScannIndex = release.config.export.embeddings.index
+    with tempfile.TemporaryDirectory(prefix="unified-ranker-index-") as folder:
+        root = Path(folder)
+        np.save(root / _VECTORS, baked.vectors)
+        (root / _DECLARED).write_text(json.dumps({"index": declared.model_dump()}), encoding="utf-8")
+        command = [sys.executable, "-m", "unified_ranker.serving.retrieval.rebuilding", folder]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        if done.returncode:
+            raise RebuildError(f"the index could not be built again: {done.stderr.strip()[-500:]}")
+        return baked, load_index(root / _INDEX, baked.vectors)
+
+
+def bake(release: OpenedRelease) -> OpenedRelease:
+    """Return the release with its live changes as ordinary items, which the model does not know (`foreign`)."""
+    live = release.live
+    if live is None:
+        return release
+    kept = np.ones(len(release.item_ids), bool)
+    kept[live.removed] = False
+    foreign = release.foreign if release.foreign is not None else np.zeros(len(kept), bool)
+    return replace(
+        release,
+        item_ids=np.concatenate([release.item_ids[kept], live.item_ids]),
+        vectors=np.concatenate([release.vectors[kept], live.vectors]),
+        titles=np.concatenate([release.titles[kept], live.titles]),
+        created_at=np.concatenate([release.created_at[kept], live.created_at]),
+        filters=_filters(release, kept),
+        foreign=np.concatenate([foreign[kept], np.ones(len(live), bool)]),
+        live=None,
+    )
+
+
+def _filters(release: OpenedRelease, kept: np.ndarray) -> Filters | None:
+    live, old = release.live, release.filters
+    items = [] if live is None else [live.changes[item_id] for item_id in live.item_ids]
+    special = [i for i in items if i is not None and (i.countries or not i.available)]
+    if old is None and not special:
+        return None
+    none = np.zeros(len(kept), bool)
+    offered = {} if old is None else dict(old.offered)
+    for item in special:
+        for country in item.countries:
+            offered.setdefault(country, none)
+    return Filters(
+        hidden=np.append((none if old is None else old.hidden)[kept], [not i.available for i in items if i]).astype(
+            bool
+        ),
+        elsewhere=np.append(
+            (none if old is None else old.elsewhere)[kept], [bool(i.countries) for i in items if i]
+        ).astype(bool),
+        offered={
+            country: np.append(mask[kept], [country in i.countries for i in items if i]).astype(bool)
+            for country, mask in offered.items()
+        },
+    )
+
+
+def main(folder: str) -> None:
+    """Build the index that a directory asks for."""
+    os.nice(19)
+    root = Path(folder)
+    vectors = np.load(root / _VECTORS)
+    declared = Embeddings.model_validate(json.loads((root / _DECLARED).read_text(encoding="utf-8"))).index
+    (root / _INDEX).mkdir()
+    build_index(root / _INDEX, np.arange(len(vectors)).astype(str).astype(object), vectors, declared)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,1 @@
+"""The ranking service without HTTP: answers, degradation, reload, measurements."""

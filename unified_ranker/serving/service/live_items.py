@@ -1,0 +1,180 @@
+"""Items put in and taken out while serving: embedded by the release's own model, searchable at the next request."""
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from unified_ranker.config import CategoriesFeature, Config, NumberFeature
+from unified_ranker.data.quality import NEVER
+from unified_ranker.errors import UserError, nearest
+from unified_ranker.export.requests import Arrays
+from unified_ranker.serving.answering.recommending import ModelOutputError
+from unified_ranker.serving.histories.store import HistoryStore
+from unified_ranker.serving.retrieval.overlay import LiveItem
+from unified_ranker.serving.service.engine import Engine, parts_of
+from unified_ranker.serving.service.service import RankingService
+
+COMMON = ("title", "created_at", "countries", "available")
+"""Fields of every item; the others are the columns that `towers/item.yaml` names."""
+MOST = 50_000
+"""Changes that may wait beside the index."""
+_TIMEOUT = 10.0
+_BATCH = 256
+
+Fields = Mapping[str, Any]
+logger = logging.getLogger(__name__)
+
+
+class LiveItems:
+    """Keeps the changes to the catalogue, in the store and in every engine.
+
+    Args:
+        service: whose engines they go into.
+        store: keeps them; None: they end with the process.
+    """
+
+    def __init__(self, service: RankingService, store: HistoryStore | None = None) -> None:
+        self._service = service
+        self._store = store
+        self._fields: dict[str, dict[str, Any] | None] = store.items() if store is not None else {}
+        self._lock = threading.Lock()
+        for engine in service.engines.values():
+            self.install(engine)
+
+    def put(self, item_id: str, fields: Fields) -> None:
+        """Put an item in, in the place of one with its id.
+
+        Raises:
+            UserError: a field is unknown or of the wrong type, or there is no room for more changes.
+            ModelServerError, ModelOutputError: it cannot be embedded.
+            StoreError: it cannot be kept.
+        """
+        with self._lock:
+            if item_id not in self._fields and len(self._fields) >= MOST:
+                raise UserError(
+                    f"at most {MOST:,} items may change between releases. Received: one more. Export a new release."
+                )
+            embedded = {
+                label: embed(engine, {item_id: fields})[item_id] for label, engine in self._service.engines.items()
+            }
+            if self._store is not None:
+                self._store.put_item(item_id, fields)
+            self._fields[item_id] = dict(fields)
+            for label, engine in self._service.engines.items():
+                self._change(engine, item_id, embedded[label])
+
+    def remove(self, item_id: str) -> bool:
+        """Take an item out; tells whether it was there.
+
+        Raises:
+            StoreError: it cannot be kept.
+        """
+        with self._lock:
+            there = any(engine.release.knows(item_id) for engine in self._service.engines.values())
+            if there:
+                if self._store is not None:
+                    self._store.put_item(item_id, None)
+                self._fields[item_id] = None
+                for engine in self._service.engines.values():
+                    self._change(engine, item_id, None)
+            return there
+
+    def install(self, engine: Engine) -> None:
+        """Bring all changes into an engine that has none yet, embedded by its own model.
+
+        Raises:
+            ModelServerError, ModelOutputError: they cannot be embedded.
+        """
+        if not self._fields:
+            return
+        present = {item_id: fields for item_id, fields in self._fields.items() if fields is not None}
+        usable = {item_id: fields for item_id, fields in present.items() if not _faults(engine.release.config, fields)}
+        for item_id in sorted(present.keys() - usable.keys()):
+            logger.warning("item `%s` has not the fields of release %d: left out", item_id, engine.release.version)
+        changes: dict[str, LiveItem | None] = dict(embed(engine, usable))
+        changes |= dict.fromkeys(item_id for item_id, fields in self._fields.items() if fields is None)
+        engine.parts = parts_of(engine.release.with_changes(changes), engine.parts.index)
+
+    @staticmethod
+    def _change(engine: Engine, item_id: str, item: LiveItem | None) -> None:
+        with engine.changing:
+            release = engine.release
+            changes = {**(release.live.changes if release.live is not None else {}), item_id: item}
+            engine.parts = parts_of(release.with_changes(changes), engine.parts.index)
+
+
+def embed(engine: Engine, items: Mapping[str, Fields]) -> dict[str, LiveItem]:
+    """Embed items from their fields, by id.
+
+    Raises:
+        UserError: a field is unknown or of the wrong type.
+        ModelServerError: the model server failed.
+        ModelOutputError: a vector is not finite, or zero.
+    """
+    config, out, names = engine.release.config, {}, list(items)
+    for start in range(0, len(names), _BATCH):
+        part = names[start : start + _BATCH]
+        for item_id in part:
+            if fault := _faults(config, items[item_id]):
+                raise UserError(fault)
+        arrays = _arrays(config, part, [items[item_id] for item_id in part])
+        vectors = engine.model.predict("embed_items", arrays, timeout=_TIMEOUT)["item_vector"]
+        if not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
+            raise ModelOutputError("the vector of an item must be finite and not zero. Verify the release.")
+        for item_id, vector in zip(part, vectors, strict=True):
+            fields = items[item_id]
+            out[item_id] = LiveItem(
+                item_id=item_id,
+                vector=vector,
+                title=fields.get("title") or "",
+                created_at=fields.get("created_at") or NEVER,
+                countries=tuple(fields.get("countries") or ()),
+                available=fields.get("available") is not False,
+            )
+    return out
+
+
+def _faults(config: Config, fields: Fields) -> str:
+    """Return what is wrong with an item's fields; "" for nothing."""
+    features = {feature.column: feature for feature in config.towers.item.features}
+    for name, value in fields.items():
+        if name in COMMON or value is None:
+            continue
+        if name not in features:
+            known = sorted({*features, *COMMON})
+            return (
+                f"`{name}` is no field of an item. Known: {', '.join(f'`{k}`' for k in known)}.{nearest(name, known)}"
+            )
+        feature = features[name]
+        if isinstance(feature, NumberFeature):
+            good, rule = isinstance(value, int | float) and not isinstance(value, bool), "a number"
+        elif isinstance(feature, CategoriesFeature):
+            good, rule = isinstance(value, list) and all(isinstance(v, str) for v in value), "a list of texts"
+        else:
+            good, rule = isinstance(value, str), "a text"
+        if not good:
+            return f"`{name}` must be {rule}. Received: {str(value)[:80]!r}. Correct it, or leave it out."
+    return ""
+
+
+def _arrays(config: Config, ids: list[str], rows: list[Fields]) -> Arrays:
+    """Return the inputs of `embed_items` (see `export.signatures.item_signature`)."""
+    out: Arrays = {
+        "item_id": np.array(ids, object),
+        "created_at": np.array([row.get("created_at") or 0 for row in rows], np.int64),
+    }
+    for feature in config.towers.item.features:
+        column = [row.get(feature.column) for row in rows]
+        if isinstance(feature, NumberFeature):
+            out[feature.column] = np.array([np.nan if v is None else v for v in column], np.float32)
+        elif isinstance(feature, CategoriesFeature):
+            lists = [v or [] for v in column]
+            width = max((len(v) for v in lists), default=0) or 1
+            padded = [[*v, *[""] * (width - len(v))] for v in lists]
+            out[feature.column] = np.array(padded, object).reshape(len(rows), width)
+        else:
+            out[feature.column] = np.array([v or "" for v in column], object)
+    return out

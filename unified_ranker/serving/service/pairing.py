@@ -1,0 +1,68 @@
+"""Whether a model that is served and a release's vectors are a pair."""
+
+from pathlib import Path
+
+import numpy as np
+
+from unified_ranker.errors import UserError
+from unified_ranker.export.release import Layout
+from unified_ranker.export.requests import Request, to_arrays
+from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.answering.recommending import states
+from unified_ranker.serving.client.errors import ModelServerError
+from unified_ranker.serving.service.engine import ModelServer
+
+_SECONDS = 30.0
+_COMPARED_ITEMS = 64
+_TOLERANCE = 1e-3
+"""Between a score of the model and one of the stored vectors: float32 rounds differently in the two."""
+
+
+def require_pair(opened: OpenedRelease, model: ModelServer, release: Path, timeout: float = _SECONDS) -> None:
+    """Refuse a model that is not the release's.
+
+    Raises:
+        UserError: it scores items otherwise than the stored vectors, or does not answer.
+    """
+    try:
+        difference = _difference(opened, model, timeout)
+    except ModelServerError as error:
+        raise UserError(
+            f"the model server must serve version {opened.version}, the one of `{release}`. Received: {error}. Serve "
+            f"`{Layout(release).model_base}` there, or leave out `--model-server` to start the embedded one."
+        ) from error
+    if difference:
+        where = f" at `{model.address}`" if hasattr(model, "address") else ""
+        raise UserError(
+            f"the model server{where} must serve the model of `{release}`. Its version {opened.version} is another "
+            f"one: {difference}. Serve `{Layout(release).model_base}` there."
+        )
+
+
+def _difference(opened: OpenedRelease, model: ModelServer, timeout: float) -> str:
+    """Return how the served model and the release's vectors differ; "" when they are a pair.
+
+    Their versions do not tell, because these count from 1 in every project. But the model scores candidates by the
+    item vectors inside it, so its retrieval scores are those of the stored vectors only where the two are the same.
+    """
+    request = Request(user_id="", task=next(iter(opened.config.tasks)))
+    encoded = model.predict("encode", to_arrays([request], opened.config.towers.user.history_length), timeout)
+    query, width = encoded.get("query_vector"), opened.vectors.shape[1]
+    if query is None or query.shape != (1, width):
+        found = "none" if query is None else list(query.shape)
+        return f"the query vector of a request must be [1, {width}]. Received: {found}"
+    allowed = np.delete(np.arange(len(opened.item_ids)), opened.excluded(request))
+    places = allowed[:: max(len(allowed) // _COMPARED_ITEMS, 1)]
+    candidates = {"candidate_ids": opened.item_ids[places][None]}
+    ranked = model.predict("rank_encoded", {**states(encoded), **candidates}, timeout)
+    served, stored = ranked.get("retrieval_score"), query @ opened.vectors[places].T
+    if served is None or served.shape != stored.shape:
+        return f"`rank_encoded` gives no `retrieval_score` for {len(places)} candidates"
+    apart = np.abs(served - stored) > _TOLERANCE * (1 + np.abs(stored))
+    if apart.any() or not np.isfinite(served).all():
+        worst = int(np.argmax(np.abs(served - stored)))
+        return (
+            f"it scores {int(apart.sum())} of {len(places)} items otherwise than the stored vectors, e.g. "
+            f"`{opened.item_ids[places[worst]]}` {served[0, worst]:.4f} against {stored[0, worst]:.4f}"
+        )
+    return ""

@@ -1,0 +1,217 @@
+"""Which releases a service answers from: another is loaded beside the one that answers, and takes its place whole."""
+
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from unified_ranker.errors import UserError
+from unified_ranker.export.index import load_index
+from unified_ranker.export.release import Layout, read_manifest
+from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.answering.recommending import ModelOutputError
+from unified_ranker.serving.client.errors import ModelServerError
+from unified_ranker.serving.client.splitting import LabelSplit
+from unified_ranker.serving.service.engine import CANARY, STABLE, Engine, ModelServer
+from unified_ranker.serving.service.live_items import LiveItems
+from unified_ranker.serving.service.pairing import require_pair
+from unified_ranker.serving.service.service import RankingService, fill_popular
+
+_DRAIN_SECONDS = 30.0
+_VERIFY = "import os, sys; os.nice(10); from unified_ranker.cli import main; sys.argv[1:1] = ['verify']; main()"
+
+logger = logging.getLogger(__name__)
+
+Close = Callable[[], object]
+OpenModel = Callable[[Path, OpenedRelease], tuple[ModelServer, Close]]
+"""Makes a release's model answer: its directory and itself to a client of it, and how to end both."""
+
+
+class BusyError(RuntimeError):
+    """Another release is being loaded."""
+
+
+@dataclass(frozen=True)
+class Swap:
+    """What a change of releases did.
+
+    Attributes:
+        label: of the engine that changed.
+        release: the number that answers now; None: none does, under this label.
+        previous: the number before; None: none.
+        seconds: that it took, requests being answered all the while.
+    """
+
+    label: str
+    release: int | None
+    previous: int | None
+    seconds: float
+
+
+class Releases:
+    """Loads, swaps and takes back releases of one directory.
+
+    Args:
+        service: whose engines change.
+        root: holds the releases by their numbers; requests name numbers, never paths.
+        open_model: makes a release's model answer.
+        live: changes since a release was written, to be brought into it.
+        close: ends the model that the service was started with.
+    """
+
+    def __init__(
+        self, service: RankingService, root: Path, open_model: OpenModel, live: LiveItems, close: Close | None = None
+    ) -> None:
+        self._service, self._root, self._open_model, self._live = service, root, open_model, live
+        self._close: dict[int, Close] = {id(service.engines[STABLE]): close} if close else {}
+        self._before: dict[str, list[int]] = {STABLE: [], CANARY: []}
+        self._loading = threading.Lock()
+        self._note()
+
+    def listed(self) -> list[int]:
+        """Return the numbers of the releases in the directory, ascending."""
+        return sorted(int(p.name) for p in self._root.glob("*") if p.name.isdigit() and (p / "manifest.json").is_file())
+
+    def load(self, version: int | None = None, label: str = STABLE, share: float = 0.0) -> Swap:
+        """Answer from another release; None: the newest.
+
+        Args:
+            version: its number.
+            label: `stable`, or `canary` for a share of the users.
+            share: of the users, that the canary gets.
+
+        Raises:
+            UserError: it is no release, or refused; the service goes on as it was.
+            BusyError: another is being loaded.
+        """
+        return self._exclusively(lambda: self._load(self._chosen(version), label, share))
+
+    def roll_back(self, label: str = STABLE) -> Swap:
+        """Answer from the release before; a canary ends.
+
+        Raises:
+            UserError: there is none before, or it is refused.
+            BusyError: another is being loaded.
+        """
+        return self._exclusively(lambda: self._end_canary() if label == CANARY else self._back())
+
+    def close(self) -> None:
+        """End all models that were started here."""
+        for close in list(self._close.values()):
+            close()
+        self._close.clear()
+
+    # --- steps ----------------------------------------------------------------------------------------------------
+
+    def _exclusively(self, change: Callable[[], Swap]) -> Swap:
+        if not self._loading.acquire(blocking=False):
+            raise BusyError("another release is being loaded; try again when it is done")
+        try:
+            swap = change()
+        except (UserError, ModelServerError, OSError):
+            self._service.metrics.reloads.labels("refused").inc()
+            raise
+        finally:
+            self._loading.release()
+        self._service.metrics.reloads.labels("swapped").inc()
+        self._service.metrics.reload_seconds.set(swap.seconds)
+        self._note()
+        return swap
+
+    def _chosen(self, version: int | None) -> int:
+        known = self.listed()
+        if version is None and known:
+            return known[-1]
+        if version not in known:
+            found = ", ".join(map(str, known)) or "none"
+            raise UserError(
+                f"release {version} is not among those of this service: {found}. Export it, or name another."
+            )
+        return version
+
+    def _load(self, version: int, label: str, share: float) -> Swap:
+        started, directory = time.monotonic(), self._root / str(version)
+        _verify(directory)
+        release = OpenedRelease.open(directory)
+        model, close = self._open_model(directory, release)
+        try:
+            engine = self._prepared(directory, release, model, label)
+        except BaseException:
+            close()
+            raise
+        self._close[id(engine)] = close
+        previous = self._service.engines.get(label)
+        self._service.engines = {**self._service.engines, label: engine}
+        if label == CANARY:
+            self._service.split = LabelSplit({CANARY: share, STABLE: 1 - share}, salt=f"release {version}")
+        if previous is not None:
+            self._before[label].append(previous.release.version)
+            self._retire(previous)
+        took = time.monotonic() - started
+        logger.warning("release %d answers as %s after %.1f s", version, label, took)
+        return Swap(label, version, previous.release.version if previous else None, took)
+
+    def _prepared(self, directory: Path, release: OpenedRelease, model: ModelServer, label: str) -> Engine:
+        """Return an engine that has answered recorded requests: what is slow the first time is slow here."""
+        require_pair(release, model, directory)
+        engine = Engine(release, load_index(Layout(directory).index, release.vectors), model, label)
+        _ = release.place
+        try:
+            self._live.install(engine)
+            fill_popular(self._service, engine, sorted(release.filters.offered) if release.filters else ())
+            for request in list(self._service.engines[STABLE].requests):
+                if request.task in release.config.tasks:
+                    rung = self._service.rehearse(engine, request)
+                    if rung is not None:
+                        raise UserError(
+                            f"release {release.version} must answer the last minutes' requests in full. "
+                            f"Received: `{rung}` for one of task `{request.task}`. The release before goes on."
+                        )
+        except (ModelServerError, ModelOutputError) as error:
+            raise UserError(f"release {release.version} cannot answer: {error}. The release before goes on.") from error
+        return engine
+
+    def _back(self) -> Swap:
+        if not self._before[STABLE]:
+            raise UserError("there is no release before this one to go back to: the service has swapped none.")
+        version = self._before[STABLE][-1]
+        swap = self._load(version, STABLE, 0.0)
+        self._before[STABLE] = self._before[STABLE][:-2]
+        return swap
+
+    def _end_canary(self) -> Swap:
+        started, engine = time.monotonic(), self._service.engines.get(CANARY)
+        if engine is None:
+            raise UserError("there is no canary to take back.")
+        self._service.split = None
+        self._service.engines = {STABLE: self._service.engines[STABLE]}
+        self._retire(engine)
+        return Swap(CANARY, None, engine.release.version, time.monotonic() - started)
+
+    def _retire(self, engine: Engine) -> None:
+        """End an engine once the last request that uses it has its answer."""
+
+        def end() -> None:
+            engine.wait_until_idle(_DRAIN_SECONDS)
+            close = self._close.pop(id(engine), None)
+            if close is not None:
+                close()
+
+        threading.Thread(target=end, name="retire-release", daemon=True).start()
+
+    def _note(self) -> None:
+        for label, engine in self._service.engines.items():
+            self._service.metrics.release.labels(label).set(engine.release.version)
+
+
+def _verify(directory: Path) -> None:
+    """Walk a release's chain in a process of low priority: it reads and hashes every byte."""
+    read_manifest(directory)
+    done = subprocess.run([sys.executable, "-c", _VERIFY, str(directory)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise UserError(f"release {directory.name} is refused: {reason[0].removeprefix('error: ')}")
