@@ -107,7 +107,7 @@ def rollback(
 ) -> None:
     """Have a running service answer from the release before.
 
-    Example: `unified-ranker rollback`
+    Example: `unified-ranker rollback --label canary`
     """
     _swap(url, "rollback", {"label": label}, token)
 
