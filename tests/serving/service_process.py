@@ -22,6 +22,8 @@ def running(release: Path, *options: str, env: dict[str, str] | None = None) -> 
         "--port",
         "0",
     ]
+    if "--deadline-ms" not in options:
+        command += ["--deadline-ms", "20000"]  # on a busy machine no answer degrades for want of time
     process = subprocess.Popen(
         [*command, *options],
         stdout=subprocess.PIPE,

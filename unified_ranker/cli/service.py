@@ -23,7 +23,7 @@ def serve(
     ),
     port: Annotated[int, typer.Option(help="Port to listen on; 0 = any free one.")] = 8080,
     model_server: Annotated[
-        str | None, typer.Option(help="host:port of TF Serving's gRPC; without, the embedded model server starts.")
+        str | None, typer.Option(help="host:port of TF Serving's gRPC, or http://host:port; without, the embedded one.")
     ] = None,
     project: Annotated[
         Path | None, typer.Option("--project", "-p", help="Whose log holds the histories; by default the release's.")
@@ -107,7 +107,7 @@ def rollback(
 ) -> None:
     """Have a running service answer from the release before.
 
-    Example: `unified-ranker rollback`
+    Example: `unified-ranker rollback --label canary`
     """
     _swap(url, "rollback", {"label": label}, token)
 

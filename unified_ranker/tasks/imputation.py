@@ -60,5 +60,5 @@ class Imputer(tf.Module):
 
 
 def _gather_or_last(table: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
-    last = tf.constant(len(table) - 1, indices.dtype)
+    last = tf.shape(table, indices.dtype)[0] - 1  # a served table is a variable, which has no `len`
     return tf.gather(table, tf.where(indices == MISSING, last, indices))

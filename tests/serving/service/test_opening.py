@@ -168,7 +168,7 @@ def test_host_that_others_can_reach_is_refused(release, host):
         run_service(release, ServeOptions(host=host))
 
 
-@pytest.mark.parametrize("where", ["localhost", "host:", ":8500", "http://host:8500", "a b:1"])
+@pytest.mark.parametrize("where", ["localhost", "host:", ":8500", "http://host", "http://host:8501/path", "a b:1"])
 def test_model_server_without_a_port_is_refused(release, where):
     with pytest.raises(UserError, match="`host:port`"):
         run_service(release, ServeOptions(model_server=where))

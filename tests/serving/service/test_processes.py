@@ -236,7 +236,7 @@ def test_slow_model_server_costs_no_more_than_the_deadline(releases, tmp_path):
             assert 'reason="breaker_open"' in http.get("/metrics").text, "after five in a row, nobody waits any more"
         finally:
             os.kill(model, signal.SIGCONT)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while shown(http)["degraded"] is not None:
             assert time.monotonic() < deadline, "it is probed again, and found well"
 

@@ -13,7 +13,7 @@ from unified_ranker.errors import UserError
 from unified_ranker.export.release import Layout, read_manifest
 from unified_ranker.serving.addresses import address, listen, require_loopback
 from unified_ranker.serving.answering.opened_release import OpenedRelease
-from unified_ranker.serving.client.grpc_client import ModelClient
+from unified_ranker.serving.client.opening import AnyClient, open_client
 from unified_ranker.serving.histories.opening import open_store
 from unified_ranker.serving.histories.store import HistoryStore, StoreError
 from unified_ranker.serving.http.api import Backend, Capacity, create_app
@@ -30,7 +30,7 @@ from unified_ranker.serving.service.service import DEADLINE, RankingService, fil
 from unified_ranker.serving.service.tracing import start_tracing
 
 _LAST_PORT = 65_535
-_ADDRESSES = re.compile(r"[^\s/,]+:\d{1,5}(,[^\s/,]+:\d{1,5})*")
+_ADDRESSES = re.compile(r"[^\s/,:]+:\d{1,5}(,[^\s/,:]+:\d{1,5})*|\[[0-9a-fA-F:]+\]:\d{1,5}|http://[^\s/,:]+:\d{1,5}")
 _SWITCH_SECONDS = 0.001
 
 logger = logging.getLogger(__name__)
@@ -129,8 +129,8 @@ def _check(options: ServeOptions) -> Tokens | None:
         r"[^\s/,]+:\d{1,5}(,[^\s/,]+:\d{1,5})*", options.model_server
     ):
         raise UserError(
-            f"`--model-server` must be `host:port` of TF Serving's gRPC API, such as `127.0.0.1:8500`; several are "
-            f"separated by commas. Received: `{options.model_server}`."
+            f"`--model-server` must be `host:port` of TF Serving's gRPC API, such as `127.0.0.1:8500` (several are "
+            f"separated by commas), or `http://host:port` of its REST API. Received: `{options.model_server}`."
         )
     return tokens
 
@@ -159,7 +159,7 @@ def _open(
     options: ServeOptions,
 ) -> tuple[RankingService, Close]:
     where = child.grpc_address if child is not None else str(options.model_server)
-    client = ModelClient(where, str(opened.manifest["model_name"]), opened.version, connections=2)
+    client = open_client(where, str(opened.manifest["model_name"]), opened.version)
     try:
         service = open_service(release, opened, client, store, deadline=options.deadline, metrics=Metrics())
     except BaseException:
@@ -178,13 +178,13 @@ def _opener(options: ServeOptions) -> Callable[[Path, OpenedRelease], tuple[Mode
             child = begin_in_subprocess(Layout(directory).model_base, name)
             finish_start(child)
             where = child.grpc_address
-        client = ModelClient(where, name, opened.version, connections=2)
+        client = open_client(where, name, opened.version)
         return client, lambda: _end(client, child)
 
     return start
 
 
-def _end(client: ModelClient, child: ModelServerProcess | None) -> None:
+def _end(client: AnyClient, child: ModelServerProcess | None) -> None:
     client.close()
     if child is not None:
         child.stop()

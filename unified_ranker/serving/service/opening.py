@@ -13,7 +13,7 @@ from unified_ranker.export.verify import verify
 from unified_ranker.pipeline.workspace import STAMP, Workspace
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.client.errors import ModelServerError
-from unified_ranker.serving.client.grpc_client import ModelClient
+from unified_ranker.serving.client.opening import AnyClient
 from unified_ranker.serving.histories.opening import log_lines
 from unified_ranker.serving.histories.store import HistoryStore
 from unified_ranker.serving.service.metrics import Metrics
@@ -87,7 +87,7 @@ def _lines_of(prepared: Path) -> Iterator[tuple[str, int, bytes, bytes]]:
 def open_service(
     release: Path,
     opened: OpenedRelease,
-    client: ModelClient,
+    client: AnyClient,
     histories: Histories | None,
     wait: float = MODEL_SERVER_SECONDS,
     deadline: float = DEADLINE,

@@ -1,0 +1,84 @@
+"""The REST client gives what the gRPC client gives, and the same errors."""
+
+import socket
+
+import grpc
+import numpy as np
+import pytest
+from model_server_toy import MODEL, NEWEST
+
+from unified_ranker.errors import UserError
+from unified_ranker.serving.client.errors import ModelServerError
+from unified_ranker.serving.client.grpc_client import ModelClient, VersionStatus
+from unified_ranker.serving.client.opening import open_client
+from unified_ranker.serving.client.rest_client import RestModelClient
+
+INPUTS = {
+    "echo": {"text": np.array(["é", "", "line\nbreak"], object)},
+    "double": {"x": np.float32([1.5, -2])},
+    "rank_encoded": {
+        "state_taste": np.float32([[0.5]]),
+        "state_items": np.array([["seen"]]),
+        "candidate_ids": np.array([["seen", "unseen one"]]),
+    },
+    "encode": {
+        "user_id": np.array(["ann"]), "task": np.array(["search"]), "query": np.array([""]),
+        "timestamp": np.array([9]), "history_item_id": np.array([["a", "b"]]), "history_timestamp": np.array([[1, 2]]),
+        "history_value": np.float32([[0.5, 1]]),
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clients(server):
+    with (
+        RestModelClient(f"http://{server.rest_address}", MODEL) as rest,
+        ModelClient(server.grpc_address, MODEL) as rpc,
+    ):
+        yield rest, rpc
+
+
+@pytest.mark.parametrize("signature", list(INPUTS))
+def test_both_clients_give_the_same(clients, signature):
+    rest, rpc = (client.predict(signature, INPUTS[signature]) for client in clients)
+    assert rest.keys() == rpc.keys()
+    for name, array in rpc.items():
+        np.testing.assert_array_equal(rest[name], array)
+        assert (rest[name].dtype, rest[name].shape) == (array.dtype, array.shape)
+
+
+def test_status_and_metadata_are_the_same(clients):
+    rest, rpc = clients
+    assert rest.status() == rpc.status() == [VersionStatus(NEWEST, "AVAILABLE", "")]
+    assert rest.metadata() == rpc.metadata()
+    assert rest.wait_until_available(5) == NEWEST
+
+
+def test_errors_have_the_code_that_the_status_stands_for(clients, server, slow_steps):
+    rest, _ = clients
+    with pytest.raises(ModelServerError) as wrong:
+        rest.predict("double", {"x": np.array(["text"])})
+    assert wrong.value.code is grpc.StatusCode.INVALID_ARGUMENT
+    with (
+        RestModelClient(f"http://{server.rest_address}", MODEL, version=9) as other,
+        pytest.raises(ModelServerError) as none,
+    ):
+        other.status()
+    assert none.value.code is grpc.StatusCode.NOT_FOUND
+    with pytest.raises(ModelServerError) as late:
+        rest.predict("slow", {"steps": slow_steps}, timeout=0.1)
+    assert late.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert rest.predict("double", {"x": np.float32([1])})["y"].tolist() == [2.0], "another connection answers"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        free = listener.getsockname()[1]
+    with RestModelClient(f"http://127.0.0.1:{free}", MODEL) as client, pytest.raises(ModelServerError) as gone:
+        client.status()
+    assert gone.value.code is grpc.StatusCode.UNAVAILABLE
+
+
+def test_address_says_which_client_it_is():
+    assert isinstance(open_client("http://127.0.0.1:8501", "m", 1), RestModelClient)
+    assert isinstance(open_client("127.0.0.1:8500", "m", 1), ModelClient)
+    for address in ("https://127.0.0.1:8501", "http://host", "ftp://host:1"):
+        with pytest.raises(UserError, match="http://host:port"):
+            RestModelClient(address)
