@@ -4,7 +4,6 @@ tensorflow-recommenders 0.7.7 refuses Keras 3, and TensorFlow decides at import 
 Every module of the project writes `from unified_ranker.tensorflow import tf, tfrs`.
 """
 
-import importlib.util
 import os
 import sys
 from types import ModuleType
@@ -23,26 +22,22 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from unified_ranker.errors import UserError
+from unified_ranker.extras import TEXT_REMEDY, missing_for_text
 
-__all__ = ["have_text_ops", "text_ops", "tf", "tfrs"]
-
-
-def have_text_ops() -> bool:
-    """Return whether TensorFlow Text is installed, without importing it."""
-    return importlib.util.find_spec("tensorflow_text") is not None
+__all__ = ["text_ops", "tf", "tfrs"]
 
 
 def text_ops() -> ModuleType:
     """Return TensorFlow Text, whose import registers its tokenizers; only models that hold them need it.
 
     Raises:
-        UserError: it is not installed.
+        UserError: the extra `[text]` is not installed.
     """
-    if not have_text_ops():
+    missing = missing_for_text()
+    if missing:
         raise UserError(
-            "the tokenizers of TensorFlow Text are not installed here. A text encoder of type `distilled` or "
-            "`transformer` needs them: pip install 'unified_ranker[text]', or set `text: {type: hashed}` in "
-            "towers/item.yaml."
+            "a text encoder of type `distilled` or `transformer` needs the extra `[text]`. "
+            f"Not installed: {', '.join(missing)}. Remedy: {TEXT_REMEDY}."
         )
     import tensorflow_text
 
