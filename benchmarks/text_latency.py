@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from unified_ranker.serving.query_vectors import QueryVectors
 
 from unified_ranker.config import DistilledText, HashedText, TextEncoding, TransformerText
+from unified_ranker.serving.answering.query_vectors import QueryVectors
 from unified_ranker.tensorflow import tf
 from unified_ranker.towers.text import TextEncoder, build_text_encoder
 

@@ -128,7 +128,7 @@ SMALL = [
     "project.training={epochs: 1, batch_examples: 512, ranking_examples: 32, ranking_candidates: 8}",
     "project.evaluation={requests_per_task: 40, bootstrap_samples: 100}",
     "towers.item.dim=16",
-    "towers.item.text={type: hashed, buckets: 4096}",
+    "towers.item.text={type: hashed, buckets: 4096, pairs: {steps: 3}, joint: frozen}",
     "export.serving={warmup_requests: 4, warmup_batch_sizes: [1, 8]}",
 ]
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "unified_ranker"
 # From the bottom up; a module imports from its own layer and from those below. A folder stands for all of its modules.
 LAYERS = (
-    {"columns", "config", "errors", "schema", "tensorflow", "text_ops", "wheels"},
+    {"columns", "config", "errors", "extras", "schema", "tensorflow", "wheels"},
     {"data", "declarations", "init", "signals", "tasks", "towers"},
     {"catalogue", "lookups", "ranker"},
     {"comparison", "evaluation", "export", "pipeline", "training"},

@@ -10,16 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny_world import config, late_examples, prepared
-from unified_ranker.serving.query_vectors import QueryVectors
 
 from unified_ranker.config import HashedText, TransformerText
 from unified_ranker.config import TextPairs as PairSettings
 from unified_ranker.config.text import Distillation, FineTuning
+from unified_ranker.declarations import checks
+from unified_ranker.declarations.checks import check_declarations
 from unified_ranker.declarations.loading import load_config
 from unified_ranker.errors import UserError
 from unified_ranker.export.query_names import EMBED, ENCODE
 from unified_ranker.export.requests import request_arrays
 from unified_ranker.export.savedmodel import save_model
+from unified_ranker.pipeline.reporting import text_encoder_of
+from unified_ranker.serving.answering.query_vectors import QueryVectors
 from unified_ranker.tensorflow import text_ops, tf
 from unified_ranker.towers.text import build_text_encoder
 from unified_ranker.towers.text.teachers import vectors as kept_vectors
@@ -270,3 +273,21 @@ def test_the_kind_is_chosen_by_type():
         load_config(travel, ["towers.item.text={type: transfomer}"])
     with pytest.raises(UserError, match="minilm"):
         load_config(travel, ["towers.item.text={type: distilled, teacher: minlm}"])
+
+
+def test_validation_asks_for_the_extra_before_anything_is_trained(monkeypatch, make_config, toy_log):
+    declarations = make_config(towers={"item": {"text": {"type": "distilled"}}})
+    of_text = lambda: [c for c in check_declarations(declarations, toy_log) if "`text.type`" in c.name]  # noqa: E731
+    monkeypatch.setattr(checks, "missing_for_text", lambda: [])
+    assert [c.passed for c in of_text()] == [True]
+    monkeypatch.setattr(checks, "missing_for_text", lambda: ["tensorflow_text"])
+    assert of_text()[0].failed
+    assert "unified_ranker[text]" in of_text()[0].what_to_do
+
+
+def test_the_report_names_the_kind():
+    assert text_encoder_of(declared({"type": "hashed"})) == "hashed"
+    told = text_encoder_of(
+        declared({"type": "transformer", "teacher": "use", "trainable": True, "pairs": {"steps": 3}})
+    )
+    assert told == "transformer, teacher use (fine-tuned), trained on pairs first"

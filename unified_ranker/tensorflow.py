@@ -20,6 +20,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from unified_ranker.text_ops import have_text_ops, text_ops
+from unified_ranker.extras import text_ops
 
-__all__ = ["have_text_ops", "text_ops", "tf", "tfrs"]
+__all__ = ["text_ops", "tf", "tfrs"]

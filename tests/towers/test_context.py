@@ -54,6 +54,18 @@ def test_query_embeddings_have_unit_length():
     assert state.shape == (BATCH, 2 * DIM)
 
 
+def test_what_is_asked_can_count_more_than_who_asks_from_the_first_step_on():
+    def likeness(asked_gate):
+        tf.keras.utils.set_random_seed(8)
+        config = ContextTower(asked_gate=asked_gate)
+        tower = ContextEncoder(config, VOCABULARY, DIM, CategoryTable(VOCABULARY.categories, DIM))
+        embedding, _ = tower(replace(request(), source=tf.zeros([BATCH, DIM])))
+        return tf.reduce_sum(embedding * tf.math.l2_normalize(request().query, 1), 1).numpy()
+
+    assert likeness(1.0).min() < 0.8
+    assert likeness(30.0).min() > 0.97
+
+
 @pytest.mark.parametrize("field", ALL)
 def test_a_field_that_is_left_out_has_no_influence(field):
     tower = build(fields=tuple(f for f in ALL if f != field))

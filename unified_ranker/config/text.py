@@ -13,15 +13,16 @@ class TextPairs(Declaration):
     """Training of the text encoder alone, before the joint job: a query finds the title of what it led to.
 
     `steps` 0 leaves it out. Each step takes `batch` pairs of the fit window and `negatives` other items besides; it
-    ends after `max_seconds` at the latest.
+    ends after `max_seconds` at the latest. `learning_rate` auto is 0.003 for a table of words, which has far to go, and
+    0.001 for the projection of a teacher that knows them: faster, it forgets.
     """
 
     steps: int = Field(0, ge=0)
     batch: int = Field(256, ge=2)
     negatives: int = Field(1024, ge=0)
-    learning_rate: float = Field(3e-3, gt=0)
+    learning_rate: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
     temperature: float = Field(0.07, gt=0, le=1)
-    max_seconds: float = Field(120.0, gt=0)
+    max_seconds: float = Field(300.0, gt=0)
 
 
 class _AnyText(Declaration):

@@ -64,10 +64,15 @@ ContextField = Literal["query", "source_item", "country", "task", "previous_task
 
 
 class ContextTower(Declaration):
-    """towers/context.yaml: which fields of the request the model sees, and how often they are crossed (DCN-v2)."""
+    """towers/context.yaml: which fields of the request the model sees, and how often they are crossed (DCN-v2).
+
+    `asked_gate` weighs query and source item, unit vectors, before training; a user's state has length √dim. Few
+    searches beside many visits of the feed cannot raise a gate far in a short training.
+    """
 
     fields: tuple[ContextField, ...] = ("query", "source_item", "country", "task", "previous_task", "time")
     cross_layers: int = Field(1, ge=0)
+    asked_gate: float = Field(1.0, gt=0)
     country_min_count: int = Field(1, ge=1)
 
 

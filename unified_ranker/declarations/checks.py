@@ -23,6 +23,7 @@ from unified_ranker.config import (
 from unified_ranker.data.check import Check
 from unified_ranker.declarations.task_checks import counted, task_checks
 from unified_ranker.errors import nearest
+from unified_ranker.extras import TEXT_REMEDY, missing_for_text
 from unified_ranker.init.inspection.columns import describe, feature_types, present, stray_text
 from unified_ranker.schema import COLUMNS, InteractionLog
 
@@ -44,12 +45,13 @@ def check_declarations(config: Config, log: InteractionLog) -> list[Check]:
         log: the log in canonical form; it may have faults of content.
 
     Returns:
-        The checks in a fixed order: files of towers/, item features, quality, profile, context, tasks.
+        The checks in a fixed order: files of towers/, item features, text encoder, quality, profile, context, tasks.
     """
     towers = config.towers
     return [
         *_files(towers),
         *_features("towers/item.yaml", "features", towers.item.features, log.items, "items", ITEM_TYPES),
+        *_text(config),
         *(c for n, f in towers.item.quality.items() for c in _quality(f"quality.{n}", f, log)),
         *_features("towers/user.yaml", "profile", towers.user.profile, log.users, "users", USER_TYPES),
         *_context(config, log),
@@ -99,6 +101,16 @@ def _features(
             yield nearly or _wrong_type(rule, table[column], kind, types)
         else:
             yield Check(rule, passed=True)
+
+
+def _text(config: Config) -> Iterator[Check]:
+    """Check that what a taught text encoder needs is installed, before an hour is spent on the rest."""
+    text = config.towers.item.text
+    if text.type != "hashed":
+        missing = missing_for_text()
+        found = f"not installed: {', '.join(missing)}" if missing else ""
+        rule = f"`towers/item.yaml`, `text.type`: the extra `[text]`, which `{text.type}` needs, is installed"
+        yield Check(rule, passed=not missing, found=found, what_to_do=TEXT_REMEDY if missing else "")
 
 
 def _wrong_type(rule: str, column: pd.Series, kind: str, types: dict[str, frozenset[str]]) -> Check:

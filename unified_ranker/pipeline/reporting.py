@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from unified_ranker.config import MovieLensSource
+from unified_ranker.config import Config, HashedText, MovieLensSource, TransformerText
 from unified_ranker.evaluation.baselines.choose import fit_baselines
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.protocol import Scorer, evaluate
@@ -56,7 +56,7 @@ def write_project_report(pipeline: "Pipeline", directory: Path, release: str) ->
         release=release,
         created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         config_digest=config.digest(),
-        text_encoder=config.towers.item.text.type,
+        text_encoder=text_encoder_of(config),
         data=DataFacts(
             source="MovieLens 100K" if isinstance(source, MovieLensSource) else str(source.events),
             rows=pipeline.stamp("prepare")["rows"],
@@ -78,6 +78,14 @@ def write_project_report(pipeline: "Pipeline", directory: Path, release: str) ->
         versions={name: metadata.version(name) for name in LIBRARIES},
     )
     write_report(report, directory)
+
+
+def text_encoder_of(config: Config) -> str:
+    """Name the kind of the text encoder, its teacher where it has one, and whether it was trained on pairs."""
+    text = config.towers.item.text
+    taught = "" if isinstance(text, HashedText) else f", teacher {text.teacher}"
+    tuned = " (fine-tuned)" if isinstance(text, TransformerText) and text.trainable else ""
+    return f"{text.type}{taught}{tuned}{', trained on pairs first' if text.pairs.steps else ''}"
 
 
 def metrics_of(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float]]]:

@@ -11,9 +11,6 @@ from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.lookup import Names
 from unified_ranker.towers.time import GAP_BUCKETS, clock_channels, gap_bucket
 
-ASKED_SHARE = 1.0
-"""Length of a query's or a source item's part before training, beside that of the user's: states have length √dim."""
-
 
 @dataclass(frozen=True)
 class RequestVectors:
@@ -59,8 +56,8 @@ class ContextEncoder(tf.keras.layers.Layer):
         self.previous = Names(vocabulary.tasks, dim, "previous_task")
         self.gaps = self.add_weight("gaps", (GAP_BUCKETS + 1, dim), initializer="zeros")
         self.clock = tf.keras.layers.Dense(dim)
-        # Who asks must not drown what is asked, and the few searches of a log would take long to turn that round.
-        begin = tf.constant_initializer(np.tile([1.0, *[ASKED_SHARE * dim**0.5] * 2], len(vocabulary.tasks) + 1))
+        asked = config.asked_gate
+        begin = tf.constant_initializer(np.tile([1.0, asked, asked], len(vocabulary.tasks) + 1))
         self.gates = self.add_weight("gates", (len(vocabulary.tasks) + 1, 3), initializer=begin)
         self.project = tf.keras.layers.Dense(dim)
         self.crosses = [

@@ -9,12 +9,12 @@ from typing import Any
 import grpc
 import numpy as np
 
+from unified_ranker.extras import text_ops
 from unified_ranker.serving.model_server.batching import Batcher, BatchingParameters
 from unified_ranker.serving.model_server.messages import meta_graph_pb2, saved_model_pb2
 from unified_ranker.serving.model_server.plain_tensorflow import tf
 from unified_ranker.serving.model_server.status_codes import ServingError, invalid_argument, status_code
 from unified_ranker.serving.model_server.tensor_protos import TensorSpec
-from unified_ranker.text_ops import text_ops
 
 SERVE_TAG = "serve"
 DEFAULT_SIGNATURE = "serving_default"

@@ -23,11 +23,13 @@ class TextEncoder(tf.keras.layers.Layer):
     Attributes:
         parts: names of the parts of its `Tokens`.
         resources: what the served graph must keep besides the weights: tokenizers.
+        pairs_rate: learning rate of the training on pairs, where it is left to the encoder.
         costly: whether a text costs the server milliseconds, so that vectors are worth keeping.
     """
 
     parts: tuple[str, ...] = ()
     resources: tuple[object, ...] = ()
+    pairs_rate = 3e-3
     costly = False
 
     def __init__(self) -> None:

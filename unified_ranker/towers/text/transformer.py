@@ -24,6 +24,7 @@ class TransformerTextEncoder(TextEncoder):
     """
 
     parts = ("vector",)
+    pairs_rate = 1e-3
     costly = True
 
     def __init__(self, config: TransformerText, dim: int) -> None:
@@ -39,8 +40,8 @@ class TransformerTextEncoder(TextEncoder):
         width = self.teacher.dim
         spread = tf.keras.initializers.RandomNormal(stddev=width**-0.5)
         self.projection = self.add_weight("projection", (width, dim), initializer=spread)
-        # At the scale of unit vectors over `width` places, so that the hidden units see numbers around 1.
-        wide = tf.keras.initializers.RandomNormal(stddev=1.0)
+        # A teacher's vector has unit length over `width` places: hidden units see numbers around 0.4.
+        wide = tf.keras.initializers.RandomNormal(stddev=0.4)
         self.grow = self.add_weight("grow", (width, config.residual), initializer=wide) if config.residual else None
         self.shrink = (
             self.add_weight("shrink", (config.residual, dim), initializer="zeros") if config.residual else None

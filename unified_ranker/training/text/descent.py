@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from unified_ranker.config.text import Distillation, FineTuning, TextPairs
 from unified_ranker.tensorflow import tf
 
 logger = logging.getLogger(__name__)
@@ -24,12 +23,6 @@ class Descent:
     steps: int
     learning_rate: float
     max_seconds: float = np.inf
-
-    @classmethod
-    def of(cls, settings: TextPairs | FineTuning | Distillation, title: str) -> "Descent":
-        """Take what is declared."""
-        limit = np.inf if isinstance(settings, Distillation) else settings.max_seconds
-        return cls(title, settings.steps, settings.learning_rate, limit)
 
 
 def descend(

@@ -32,7 +32,7 @@ def distil(
 
     rng = np.random.default_rng([seed, 2])
     batches = ({"rows": tf.constant(rng.integers(0, len(corpus), settings.batch))} for _ in range(settings.steps))
-    descend(loss, batches, student.learnt, Descent.of(settings, "distillation"), progress)
+    descend(loss, batches, student.learnt, Descent("distillation", settings.steps, settings.learning_rate), progress)
 
 
 def words_of(texts: np.ndarray) -> np.ndarray:

@@ -37,4 +37,5 @@ def fine_tune(
             texts = np.concatenate([pairs.queries[batch["query"]], column[batch["candidates"]]])
             yield {"texts": tf.constant(texts, tf.string), "left_out": tf.constant(batch["left_out"])}
 
-    descend(loss, batches(), teacher.upper(settings.layers), Descent.of(settings, "fine-tuning"), progress)
+    how = Descent("fine-tuning", settings.steps, settings.learning_rate, settings.max_seconds)
+    descend(loss, batches(), teacher.upper(settings.layers), how, progress)

@@ -112,7 +112,9 @@ def learn_pairs(
                 "left_out": tf.constant(batch["left_out"]),
             }
 
-    descend(loss, batches(), encoder.learnt, Descent.of(settings, "text pairs"), progress)
+    rate = encoder.pairs_rate if settings.learning_rate == "auto" else settings.learning_rate
+    how = Descent("text pairs", settings.steps, rate, settings.max_seconds)
+    descend(loss, batches(), encoder.learnt, how, progress)
 
 
 def contrast(queries: tf.Tensor, items: tf.Tensor, left_out: tf.Tensor, temperature: float) -> tf.Tensor:
