@@ -6,10 +6,10 @@ its commands, in the order in which `--help` lists them.
 
 from unified_ranker.cli import stages  # isort: split
 
-from unified_ranker.cli import answers
+from unified_ranker.cli import answers, simulation
 from unified_ranker.cli.app import app
 
-__all__ = ["answers", "app", "main", "stages"]
+__all__ = ["answers", "app", "main", "simulation", "stages"]
 
 
 def main() -> None:

@@ -21,3 +21,17 @@ TasksOption = Annotated[
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Do this again, even when it is up to date.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        help="What carries the stages: auto (Apache Beam, this process for small logs), beam, dask or in-process."
+    ),
+]
+WorkersOption = Annotated[int, typer.Option(min=0, help="Worker processes of the engine; 0 = one a core.")]
+AddressOption = Annotated[
+    str | None, typer.Option("--engine-address", help="dask only: a running scheduler, tcp://host:8786.")
+]
+BeamOption = Annotated[
+    list[str] | None,
+    typer.Option("--beam-option", help="beam only: one of its pipeline options, --runner=…; may be repeated."),
+]

@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from unified_ranker.cli.app import app
-from unified_ranker.cli.options import ForceOption, JsonOption, ProjectOption, SetOption, SourceOption, TasksOption
+from unified_ranker.cli.options import (
+    AddressOption,
+    BeamOption,
+    EngineOption,
+    ForceOption,
+    JsonOption,
+    ProjectOption,
+    SetOption,
+    SourceOption,
+    TasksOption,
+    WorkersOption,
+)
 
 
 @app.command()
@@ -56,15 +67,27 @@ def prepare(
     source: SourceOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
+    engine: EngineOption = "auto",
+    workers: WorkersOption = 0,
+    address: AddressOption = None,
+    beam_options: BeamOption = None,
 ) -> None:
-    """Make point-in-time training examples from the log.
+    """Make point-in-time training examples from the log. An interrupted run goes on from its finished shards.
 
     Example: `unified-ranker prepare --project examples/retail`
+
+    Example: `unified-ranker prepare --engine dask --engine-address tcp://scheduler:8786`
     """
+    from unified_ranker.commands.preparing import print_quality
     from unified_ranker.commands.stages import open_pipeline, print_result
+    from unified_ranker.engines.choose import EngineChoice
 
     pipeline = open_pipeline(project, overrides, source, force=("prepare",) if force else ())
-    print_result(pipeline.prepare(), as_json)
+    pipeline.engine = EngineChoice(engine, workers, address, tuple(beam_options or ()))
+    result = pipeline.prepare()
+    print_result(result, as_json)
+    if not as_json:
+        print_quality(result.output)
 
 
 @app.command()

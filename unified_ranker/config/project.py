@@ -16,12 +16,18 @@ class MovieLensSource(Declaration):
 
 
 class TablesSource(Declaration):
-    """Parquet or CSV tables in the form of the interaction log (design section 3)."""
+    """Parquet or CSV tables in the form of the interaction log (design section 3).
+
+    Bad rows are put aside and counted; above `max_bad_share` of the events they stop the job. `duplicates` says whether
+    an event that is there twice, in all of its columns, counts once.
+    """
 
     type: Literal["tables"]
     events: Path
     items: Path
     users: Path | None = None
+    max_bad_share: float = Field(0.0, ge=0, lt=1)
+    duplicates: Literal["drop", "keep"] = "drop"
 
 
 class Split(Declaration):

@@ -51,9 +51,13 @@ class NextK(Declaration):
 
 
 class UserTower(Declaration):
-    """towers/user.yaml: how long a history, how it is encoded, which profile columns join it."""
+    """towers/user.yaml: how long a history, how it is encoded, which profile columns join it.
+
+    `history_events` are the kinds of event that make up histories, all when absent: impressions would crowd out clicks.
+    """
 
     history_length: int = Field(100, ge=2)
+    history_events: tuple[str, ...] | None = None
     encoder: Annotated[Transformer, Field()] = Transformer()
     profile: tuple[UserFeature, ...] = ()
     objective: NextK = NextK()

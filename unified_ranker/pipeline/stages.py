@@ -16,22 +16,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified_ranker.config import Config, Task
+from unified_ranker.engines.choose import EngineChoice
 from unified_ranker.errors import unknown_name
 from unified_ranker.pipeline.workspace import Workspace, fill, fresh, stamp_of
 
 if TYPE_CHECKING:
     from unified_ranker.data.check import Check
     from unified_ranker.data.prepared import Prepared
-    from unified_ranker.schema import InteractionLog
+    from unified_ranker.pipeline.preparing import Preparation
     from unified_ranker.training.job import TrainedModel
 
 logger = logging.getLogger(__name__)
 
-ENGINE_FORMAT = "1"
+ENGINE_FORMAT = "2"
 """Raised when what a stage writes changes its form, so that older outputs are made again."""
 
 STAGES = ("prepare", "train", "evaluate", "export")
-PREPARED_BY = ("project.data", "project.split.train", "project.split.validation")
+PREPARED_BY = ("project.data", "project.split.train", "project.split.validation", "towers.user.history_events")
 TRAINED_BY = ("project.seed", "project.split", "project.training", "towers")
 # Of a task's file: what decides on the examples, and what the model does not see of it while it is trained.
 PREPARED_BY_TASK = frozenset({"positives", "first_engagement_only"})
@@ -60,12 +61,14 @@ class Pipeline:
         tasks: train and evaluate these only, in the order of their declaration; all when empty.
         progress: whether to draw progress bars.
         force: stages to run again although they are up to date.
+        engine: what carries the preparation.
     """
 
     workspace: Workspace
     tasks: tuple[str, ...] = ()
     progress: bool = True
     force: Collection[str] = ()
+    engine: EngineChoice = field(default_factory=EngineChoice)
     results: list[StageResult] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -120,28 +123,30 @@ class Pipeline:
         """Check data and declarations together; keeps the log for the next stage."""
         from unified_ranker.data.checks import validate_tables
         from unified_ranker.declarations.checks import check_declarations
+        from unified_ranker.pipeline.preparing import tolerate
 
+        if self.large:
+            return self.preparation.checks()
         tables = self.workspace.read_tables()
         log, checks = validate_tables(tables.events, tables.items, tables.users, tasks=tuple(self.config.tasks))
         if log is not None:
-            checks = [*checks, *check_declarations(self.config, log)]
-            if not any(check.failed for check in checks):
-                self.__dict__["log"] = log
+            checks = tolerate([*checks, *check_declarations(self.config, log)], self.config)
+        self.__dict__["checked"] = not any(check.failed for check in checks)
         return checks
 
     def prepare(self) -> StageResult:
         """Make point-in-time examples."""
 
         def make(draft: Path, notes: dict[str, Any]) -> str:
-            prepared = self.__dict__["prepared"] = _prepare(self.log, self.config)
-            prepared.save(draft)
-            notes["rows"] = {
-                "events": len(prepared.events.item), "items": len(prepared.items), "users": len(prepared.users),
-                "examples": len(prepared.examples),
-            }  # fmt: skip
-            return ", ".join(f"{count:,} {name}" for name, count in notes["rows"].items())
+            if not self.large:
+                self.require_checked()
+            notes["rows"] = _prepare(self.preparation, draft)
+            return ", ".join(f"{notes['rows'][name]:,} {name}" for name in ("events", "items", "users", "examples"))
 
-        return self._run("prepare", self.prepare_key, make)
+        result = self._run("prepare", self.prepare_key, make)
+        if not result.skipped:
+            self.preparation.clear()
+        return result
 
     def train(self) -> StageResult:
         """Train the joint model, or the chosen tasks of it; resumes an interrupted training."""
@@ -200,17 +205,29 @@ class Pipeline:
     # --- what they made -------------------------------------------------------------------------------------------
 
     @cached_property
-    def log(self) -> "InteractionLog":
-        """The validated log.
+    def large(self) -> bool:
+        """Whether the log is checked and prepared from its files alone, for its size."""
+        from unified_ranker.pipeline.preparing import is_large
+
+        return is_large(self.config, self.workspace)
+
+    @cached_property
+    def preparation(self) -> "Preparation":
+        """The job that prepares the log, with what an interrupted run has finished of it."""
+        from unified_ranker.pipeline.preparing import Preparation
+
+        return Preparation(self.workspace, self.prepare_key, self.engine)
+
+    def require_checked(self) -> None:
+        """Check the log, unless that has been done.
 
         Raises:
             UserError: when a check fails.
         """
-        checks = self.validate()
         from unified_ranker.data.checks import require
 
-        require(checks)
-        return self.__dict__["log"]
+        if not self.__dict__.get("checked"):
+            require(self.validate())
 
     @cached_property
     def prepared(self) -> "Prepared":
@@ -218,7 +235,7 @@ class Pipeline:
         from unified_ranker.data.prepared import Prepared
 
         self.prepare()
-        return self.__dict__.get("prepared") or Prepared.load(self.workspace.stage("prepare"))
+        return Prepared.load(self.workspace.stage("prepare"))
 
     @cached_property
     def trained(self) -> "TrainedModel":
@@ -265,10 +282,10 @@ class Pipeline:
         return result
 
 
-def _prepare(log: "InteractionLog", config: Config) -> "Prepared":
-    from unified_ranker.data.prepared import prepare
+def _prepare(preparation: "Preparation", draft: Path) -> dict[str, int]:
+    from unified_ranker.pipeline.preparing import prepare_project
 
-    return prepare(log, config)
+    return prepare_project(preparation, draft, logger.warning)
 
 
 def _hash(*parts: str) -> str:
