@@ -35,3 +35,19 @@ BeamOption = Annotated[
     list[str] | None,
     typer.Option("--beam-option", help="beam only: one of its pipeline options, --runner=…; may be repeated."),
 ]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        help="A release whose items and users keep their places, so that training can go on from it; later stages keep "
+        "to it until `--since none`.",
+    ),
+]
+FromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        help="A release to go on from with what is new, instead of starting over (prepare --since it first); later "
+        "stages keep to it until `--from none`.",
+    ),
+]

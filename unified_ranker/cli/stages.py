@@ -12,9 +12,11 @@ from unified_ranker.cli.options import (
     BeamOption,
     EngineOption,
     ForceOption,
+    FromOption,
     JsonOption,
     ProjectOption,
     SetOption,
+    SinceOption,
     SourceOption,
     TasksOption,
     WorkersOption,
@@ -71,18 +73,22 @@ def prepare(
     workers: WorkersOption = 0,
     address: AddressOption = None,
     beam_options: BeamOption = None,
+    since: SinceOption = None,
 ) -> None:
     """Make point-in-time training examples from the log. An interrupted run goes on from its finished shards.
 
     Example: `unified-ranker prepare --project examples/retail`
 
     Example: `unified-ranker prepare --engine dask --engine-address tcp://scheduler:8786`
+
+    Example: `unified-ranker prepare --since releases/latest`
     """
     from unified_ranker.commands.preparing import print_quality
     from unified_ranker.commands.stages import open_pipeline, print_result
     from unified_ranker.engines.choose import EngineChoice
 
     pipeline = open_pipeline(project, overrides, source, force=("prepare",) if force else ())
+    pipeline.lineage.note("since", since)
     pipeline.engine = EngineChoice(engine, workers, address, tuple(beam_options or ()))
     result = pipeline.prepare()
     print_result(result, as_json)
@@ -98,14 +104,18 @@ def train(
     tasks: TasksOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
+    start: FromOption = None,
 ) -> None:
     """Train the joint model, or a single task alone. An interrupted training goes on from its last epoch.
 
     Example: `unified-ranker train --tasks search --set project.training.epochs=3`
+
+    Example: `unified-ranker train --from releases/latest`
     """
     from unified_ranker.commands.stages import open_pipeline, print_result
 
     pipeline = open_pipeline(project, overrides, source, tasks, ("train",) if force else (), not as_json)
+    pipeline.lineage.note("start", start)
     print_result(pipeline.train(), as_json)
 
 

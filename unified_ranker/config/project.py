@@ -48,7 +48,11 @@ class Split(Declaration):
 
 
 class Training(Declaration):
-    """The training job. `batch_examples` counts labelled events, `learning_rate` is AdamW's peak."""
+    """The training job. `batch_examples` counts labelled events, `learning_rate` is AdamW's peak.
+
+    `strategy` spreads it (`tf.distribute`); `shard_examples` is how many looked-up examples stay in memory at most:
+    more are read from shards on disk.
+    """
 
     epochs: int = Field(10, ge=1)
     batch_examples: int = Field(2048, ge=8)
@@ -60,6 +64,8 @@ class Training(Declaration):
     ranking_examples: int = Field(256, ge=8)
     ranking_candidates: int = Field(24, ge=2)
     threads: int = Field(0, ge=0)
+    strategy: Literal["one_device", "mirrored", "multi_worker"] = "one_device"
+    shard_examples: int = Field(2_000_000, ge=1)
 
 
 class Evaluation(Declaration):

@@ -3,7 +3,7 @@
 `data.check_rules` turns the rules into lines, the pipeline into a quarantine: one place says what is wrong with a row.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -18,6 +18,7 @@ Mask = npt.NDArray[np.bool_]
 Severity = Literal["error", "warning"]
 
 EVENT_KEYS = ("user_id", "item_id", "task", "event_type", "timestamp")
+ITEM_COLUMNS = ("item_id", "source_item_id", "query_item_id")
 FAR_FUTURE = timedelta(days=1)
 FUTURE = "events.timestamp is not in the future"
 TIME_REMEDY = "correct the times; a wrong unit (days, minutes) or a filler date is the usual cause"
@@ -38,9 +39,9 @@ class Known:
         created = pc.fill_null(self.created.cast(pa.int64()), np.iinfo(np.int64).min)
         return np.append(created.to_numpy(zero_copy_only=False), np.iinfo(np.int64).min)
 
-    def find(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
-        """Return the rows of items by id, -1 where null or unknown."""
-        return positions(ids, self.items)
+    def places(self, events: pa.Table) -> dict[str, npt.NDArray[np.int64]]:
+        """Return the rows of the items that events name, by column `[events]`; -1 where null or unknown."""
+        return dict(zip(ITEM_COLUMNS, find_all([events[name] for name in ITEM_COLUMNS], self.items), strict=True))
 
 
 @dataclass(frozen=True)
@@ -54,26 +55,43 @@ class Broken:
     severity: Severity = "error"
 
 
-def positions(wanted: pa.Array | pa.ChunkedArray, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    """Return where `wanted` `[n]` stand in the distinct `ids`, -1 where null or unknown.
+def find_all(
+    columns: Sequence[pa.Array | pa.ChunkedArray], ids: pa.Array | pa.ChunkedArray
+) -> list[npt.NDArray[np.int64]]:
+    """Return where the values of columns stand in the distinct `ids`, -1 where null or unknown.
 
-    Each different value is looked up once: in a log a few ids make up most rows.
+    Each different value is looked up once, and all columns together: to hash the ids of a large catalogue takes longer
+    than to look a split up in it.
     """
-    coded = _one(wanted).cast(pa.large_string()).dictionary_encode()
-    known = _one(ids).cast(pa.large_string())
-    place = pc.fill_null(pc.index_in(coded.dictionary, value_set=known), -1).to_numpy(zero_copy_only=False)
-    codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
-    return np.append(place, -1).astype(np.int64)[codes]
+    coded = [_one(column).cast(pa.large_string()).dictionary_encode() for column in columns]
+    names = pa.concat_arrays([c.dictionary for c in coded])
+    place = pc.fill_null(pc.index_in(names, value_set=_one(ids).cast(pa.large_string())), -1)
+    place = place.to_numpy(zero_copy_only=False).astype(np.int64)
+    out, first = [], 0
+    for column in coded:
+        own = np.append(place[first : first + len(column.dictionary)], -1)
+        first += len(column.dictionary)
+        out.append(own[pc.fill_null(column.indices, -1).to_numpy(zero_copy_only=False)])
+    return out
 
 
-def event_rules(events: pa.Table, known: Known, now: datetime) -> Iterator[Broken]:
+def positions(wanted: pa.Array | pa.ChunkedArray, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Return where `wanted` `[n]` stand in the distinct `ids`, -1 where null or unknown."""
+    return find_all([wanted], ids)[0]
+
+
+def event_rules(
+    events: pa.Table, known: Known, now: datetime, places: dict[str, npt.NDArray[np.int64]] | None = None
+) -> Iterator[Broken]:
     """Yield every rule with the rows that break it.
 
     Args:
         events: in canonical form (`schema.InteractionLog`), `[events, columns]`.
         known: the other two tables.
         now: the present.
+        places: `known.places(events)`, where that is at hand.
     """
+    places = places or known.places(events)
     for column in ("item_id", "task", "event_type"):
         bad = _blank(events[column], when_null=True)
         yield Broken(f"events.{column} is present", bad, EVENT_KEYS, f"fill in `{column}`, or remove the rows")
@@ -83,11 +101,9 @@ def event_rules(events: pa.Table, known: Known, now: datetime) -> Iterator[Broke
     absent = _mask(pc.is_null(time))
     remedy = "fill in the time, or remove the rows: every example is made as of its time"
     yield Broken("events.timestamp is present", absent, EVENT_KEYS, remedy)
-    items = None
-    for column in ("item_id", "source_item_id", "query_item_id"):
-        found = known.find(events[column])
-        items = found if items is None else items
-        bad = (found < 0) & _mask(pc.fill_null(pc.not_equal(events[column], ""), False))
+    items = places["item_id"]
+    for column in ITEM_COLUMNS:
+        bad = (places[column] < 0) & _mask(pc.fill_null(pc.not_equal(events[column], ""), False))
         shown = tuple(dict.fromkeys(("user_id", "item_id", column, "task", "timestamp")))
         remedy = "add the items to the items table, or remove the events; are the ids spelt alike in both?"
         yield Broken(f"events.{column} is known in items", bad, shown, remedy)

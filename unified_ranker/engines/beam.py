@@ -5,6 +5,10 @@ costs 2 to 40 µs in Beam's Python, a shard of 500,000 rows costs the same once.
 memory does not grow with the log, as FnApiRunner's own shuffle would let it.
 """
 
+import contextlib
+import logging
+from collections.abc import Iterator
+
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner  # type: ignore[attr-defined]
@@ -45,7 +49,8 @@ class Beam:
                 | stage.name >> beam.ParDo(_MakeShard(job, number, shards), *before)
             )
             before = [beam.pvalue.AsList(made)]
-        pipeline.run().wait_until_finish()
+        with _quiet():
+            pipeline.run().wait_until_finish()
         fail([file.read_text(encoding="utf-8") for file in sorted(shards.root.glob(f"*{FAILED}"))])
 
     def _runner(self) -> dict:
@@ -53,8 +58,23 @@ class Beam:
             return {"options": PipelineOptions(list(self.options))}
         mode = ["--direct_running_mode=multi_processing", f"--direct_num_workers={self.workers}"]
         # Not by the name `DirectRunner`, which first tries to download another one.
-        flags = [*self.options, *(mode if self.workers > 1 else [])]
+        quiet = ["--default_sdk_harness_log_level=ERROR"]
+        flags = [*self.options, *quiet, *(mode if self.workers > 1 else [])]
         return {"runner": FnApiRunner(), "options": PipelineOptions(flags)}
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Beam from telling about what it did not find; its errors are still heard."""
+    loggers = [logging.getLogger(name) for name in ("apache_beam", "root")]
+    before = [(logger, logger.level) for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in before:
+            logger.setLevel(level)
 
 
 class _MakeShard(beam.DoFn):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from unified_ranker.config import Config, Task
 from unified_ranker.engines.choose import EngineChoice
 from unified_ranker.errors import unknown_name
+from unified_ranker.pipeline.lineage import Lineage
 from unified_ranker.pipeline.workspace import Workspace, fill, fresh, stamp_of
 
 if TYPE_CHECKING:
@@ -87,6 +88,11 @@ class Pipeline:
     # --- keys -----------------------------------------------------------------------------------------------------
 
     @cached_property
+    def lineage(self) -> Lineage:
+        """The releases that this project goes on from."""
+        return Lineage(self.workspace.work)
+
+    @cached_property
     def data_key(self) -> str:
         """Checksum of the data files."""
         return self.workspace.data_checksum()
@@ -94,13 +100,14 @@ class Pipeline:
     @cached_property
     def prepare_key(self) -> str:
         """Key of the prepared data."""
-        return _hash(ENGINE_FORMAT, self.data_key, self._digest(PREPARED_BY, PREPARED_BY_TASK))
+        digest = self._digest(PREPARED_BY, PREPARED_BY_TASK)
+        return _hash(ENGINE_FORMAT, self.data_key, digest, *self.lineage.key("since"))
 
     @cached_property
     def train_key(self) -> str:
         """Key of the trained model."""
         fields = Task.model_fields.keys() - NOT_TRAINED_BY_TASK
-        return _hash(self.prepare_key, self._digest(TRAINED_BY, fields), *self.tasks)
+        return _hash(self.prepare_key, self._digest(TRAINED_BY, fields), *self.tasks, *self.lineage.key("start"))
 
     @cached_property
     def evaluate_key(self) -> str:
@@ -153,12 +160,16 @@ class Pipeline:
         checkpoints = self.workspace.work / "checkpoints" / self.train_key
 
         def make(draft: Path, notes: dict[str, Any]) -> str:
+            from unified_ranker.training.continuing import read_start
             from unified_ranker.training.job import train
             from unified_ranker.training.progress import EpochBars
             from unified_ranker.training.store import save_trained
 
             callbacks = (EpochBars(),) if self.progress else ()
-            trained = self.__dict__["trained"] = train(self.prepared, self.config, checkpoints, self.tasks, callbacks)
+            start = self.lineage.read("start")
+            trained = self.__dict__["trained"] = train(
+                self.prepared, self.config, checkpoints, self.tasks, callbacks, read_start(start) if start else None
+            )
             save_trained(trained, draft)
             notes["curves"] = trained.curves
             return f"{self.config.project.training.epochs} epochs, loss {trained.curves['loss'][-1]:.3f}"
@@ -216,7 +227,9 @@ class Pipeline:
         """The job that prepares the log, with what an interrupted run has finished of it."""
         from unified_ranker.pipeline.preparing import Preparation
 
-        return Preparation(self.workspace, self.prepare_key, self.engine)
+        since = self.lineage.read("since")
+        known = None if since is None else (since / "items" / "vectors.parquet", since / "training" / "users.parquet")
+        return Preparation(self.workspace, self.prepare_key, self.engine, known)
 
     def require_checked(self) -> None:
         """Check the log, unless that has been done.

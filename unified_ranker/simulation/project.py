@@ -38,14 +38,14 @@ def declarations(spec: MarketplaceSpec) -> dict[str, dict[str, Any]]:
             "seed": spec.seed,
             "training": {
                 "epochs": 2 if large else 6,
-                "batch_examples": 8192 if large else 1024,
+                "batch_examples": 4096 if large else 1024,
                 "learning_rate": 0.003,
                 "ranking_examples": 512 if large else 256,
             },
             "evaluation": {"requests_per_task": 300 if large else 1000},
         },
         "towers/item.yaml": {
-            "dim": 64 if large else 32,
+            "dim": 32,
             "features": [
                 {"type": "text", "column": "title"},
                 {"type": "categories", "column": "categories"},

@@ -1,5 +1,6 @@
 """Stage `scan`: reads a split of the events, puts bad rows aside, and looks items up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,26 +47,28 @@ class Scan:
         keys = reader.read(TABLES, 0, "keys")
         users = None if self.source.users is None else reader.read(TABLES, 0, "users")["user_id"]
         known = Known(_one(keys["item_id"]), _one(keys["created"]), None if users is None else _one(users))
-        clean, aside, checks, samples = [], [QUARANTINE.empty_table()], [], []
-        for piece, group, raw in read_split(self.source.events[shard]):
-            events = self._canonical(piece, raw)
-            broken = [*_not_finite(raw), *event_rules(events, known, self.rules.now)] if self.rules.check else []
-            checks.append(to_rows([_check(b, events) for b in broken]))
-            keep = np.ones(len(events), bool)
-            bad = [b for b in broken if (b.severity == "error" or b.rule in LEFT_OUT) and b.bad.any()]
-            aside += [_aside(b, events, keep, piece, group) for b in bad]
-            kept = events if keep.all() else events.filter(pa.array(keep))
-            samples.append(_sample(kept, SAMPLED_ROWS // max(len(self.source.events), 1) + 1))
-            clean.append(_clean(kept, known))
-        whole = pa.concat_tables([CLEAN.empty_table(), *clean]).combine_chunks()
+        read = read_split(self.source.events[shard])
+        events = pa.concat_tables([self._canonical(piece, raw) for piece, _, raw in read]).combine_chunks()
+        places = known.places(events)
+        broken: list[Broken] = []
+        if self.rules.check:
+            broken = [*_not_finite([raw for _, _, raw in read]), *event_rules(events, known, self.rules.now, places)]
+        checks = to_rows(_check(b, events) for b in broken)
+        keep = np.ones(len(events), bool)
+        bad = [b for b in broken if (b.severity == "error" or b.rule in LEFT_OUT) and b.bad.any()]
+        aside = [QUARANTINE.empty_table(), *(_aside(b, events, keep, read) for b in bad)]
+        if not keep.all():
+            events = events.filter(pa.array(keep))
+            places = {name: place[keep] for name, place in places.items()}
+        whole = _clean(events, places)
         return {
             "events": [whole],
             "users": [_counted(whole["user_id"], "user_id")],
             "names": [_names(whole)],
             "times": [_times(whole)],
             "quarantine": [pa.concat_tables(aside)],
-            "checks": [pa.concat_tables(checks)],
-            "sample": [pa.concat_tables(samples)],
+            "checks": [checks],
+            "sample": [_sample(events, SAMPLED_ROWS // max(len(self.source.events), 1) + 1)],
         }
 
     @staticmethod
@@ -78,12 +81,12 @@ class Scan:
         return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
 
 
-def _clean(events: pa.Table, known: Known) -> pa.Table:
+def _clean(events: pa.Table, places: dict[str, npt.NDArray[np.int64]]) -> pa.Table:
     columns = {
         **{name: events[name] for name in events.column_names},
-        "item": known.find(events["item_id"]),
-        "source_item": known.find(events["source_item_id"]),
-        "query_item": known.find(events["query_item_id"]),
+        "item": places["item_id"],
+        "source_item": places["source_item_id"],
+        "query_item": places["query_item_id"],
         "time": events["timestamp"].cast(pa.timestamp("us")).cast(pa.int64()),
         "value": pc.if_else(pc.is_nan(events["value"]), pa.scalar(None, pa.float32()), events["value"]),
     }
@@ -94,17 +97,21 @@ def _clean(events: pa.Table, known: Known) -> pa.Table:
     return pa.table(arrays, schema=CLEAN)
 
 
-def _not_finite(raw: pa.Table) -> list[Broken]:
+def _not_finite(tables: list[pa.Table]) -> list[Broken]:
     """NaN and infinity among the numbers as they were read: in canonical form NaN and null are the same."""
-    out = []
-    for name in raw.column_names:
-        column = decoded(raw[name])
-        if name in COLUMNS["events"] and pt.is_floating(column.type):
-            odd = pc.fill_null(pc.invert(pc.is_finite(column)), False).combine_chunks()
-            bad = np.asarray(odd.to_numpy(zero_copy_only=False), bool)
-            remedy = "write null where there is no number, and find out where NaN or infinity comes from"
-            out.append(Broken(f"events.{name} is finite or null", bad, (*EVENT_KEYS, name), remedy))
-    return out
+    found: dict[str, list[npt.NDArray[np.bool_]]] = {}
+    for number, raw in enumerate(tables):
+        for name in raw.column_names:
+            column = decoded(raw[name])
+            if name in COLUMNS["events"] and pt.is_floating(column.type):
+                odd = pc.fill_null(pc.invert(pc.is_finite(column)), False).combine_chunks()
+                parts = found.setdefault(name, [np.zeros(len(t), bool) for t in tables])
+                parts[number] = np.asarray(odd.to_numpy(zero_copy_only=False), bool)
+    remedy = "write null where there is no number, and find out where NaN or infinity comes from"
+    return [
+        Broken(f"events.{name} is finite or null", np.concatenate(parts), (*EVENT_KEYS, name), remedy)
+        for name, parts in found.items()
+    ]
 
 
 def _check(broken: Broken, events: pa.Table) -> Check:
@@ -115,16 +122,20 @@ def _check(broken: Broken, events: pa.Table) -> Check:
     return Check(broken.rule, not count, count, examples, broken.what_to_do, broken.severity, len(events))
 
 
-def _aside(broken: Broken, events: pa.Table, keep: npt.NDArray[np.bool_], piece: Piece, group: int | None) -> pa.Table:
+def _aside(
+    broken: Broken, events: pa.Table, keep: npt.NDArray[np.bool_], read: Sequence[tuple[Piece, int | None, pa.Table]]
+) -> pa.Table:
     """Return the rows of a rule for the quarantine, and take them out of `keep`; a row has one reason, the first."""
     rows = np.flatnonzero(broken.bad & keep)
     keep[rows] = False
     taken = events.take(pa.array(rows))
+    first = np.concatenate([[0], np.cumsum([len(raw) for _, _, raw in read])])
+    part = np.searchsorted(first, rows, side="right") - 1
     columns = {
         "reason": pa.array([broken.rule] * len(rows), pa.string()),
-        "file": pa.array([str(piece.file or "(in memory)")] * len(rows), pa.string()),
-        "row_group": pa.array([group] * len(rows), pa.int64()),
-        "row": pa.array(rows, pa.int64()),
+        "file": pa.array([str(read[n][0].file or "(in memory)") for n in part], pa.string()),
+        "row_group": pa.array([read[n][1] for n in part], pa.int64()),
+        "row": pa.array(rows - first[part], pa.int64()),
         **{name: taken[name].cast(pa.string()) for name in COLUMNS["events"]},
     }
     return pa.table([columns[f.name] for f in QUARANTINE], schema=QUARANTINE)
