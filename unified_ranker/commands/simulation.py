@@ -113,8 +113,8 @@ def run_ab_test(project: Path, a: str, b: str, requests: int, seed: int, as_json
     for name in ("task", "requests", "A", "B", "true uplift", "95 %", "one experiment: A", "B"):
         table.add_column(name, justify="left" if name == "task" else "right")
     for row in rows:
-        interval = f"{row.low:+.1%} to {row.high:+.1%}"
-        numbers = (f"{row.a:.4f}", f"{row.b:.4f}", f"{row.uplift:+.1%}", interval, f"{row.drawn_a:.4f}")
+        interval = f"{row.low:+,.0%} to {row.high:+,.0%}"
+        numbers = (f"{row.a:.4f}", f"{row.b:.4f}", f"{row.uplift:+,.0%}", interval, f"{row.drawn_a:.4f}")
         table.add_row(row.task, f"{row.requests:,}", *numbers, f"{row.drawn_b:.4f}")
     OUT.print(table)
 

@@ -45,7 +45,7 @@ class Dask:
         if self.address is None:
             return Client(n_workers=self.workers, threads_per_worker=1, dashboard_address=None)
         try:
-            return Client(self.address, timeout="10s")
+            return Client(self.address, timeout="3s")
         except (OSError, TimeoutError) as error:
             raise UserError(
                 f"`--engine-address`: no dask scheduler answers at `{self.address}`. Start one with `dask scheduler`, "

@@ -86,7 +86,7 @@ def make_shard(job: Job, stage: Stage, shard: int, shards: Shards) -> str:
     except UserError as error:
         return str(error)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO, errno.EFBIG):
             raise
         return (
             f"shard {shard} of stage `{stage.name}` could not be written: {error}. Finished shards are kept; make room "

@@ -22,12 +22,12 @@ from unified_ranker.engines.job import Job, Stage
 def plan_source(
     events: Path | pa.Table, items: Path | pa.Table, users: Path | pa.Table | None, rows: int = SPLIT_ROWS
 ) -> Source:
-    """Cut the events into splits of about `rows`.
+    """Cut the events into splits, and later into ranges, of about `rows`.
 
     Raises:
         UserError: a file is not there, damaged, or of another form than the others.
     """
-    return Source(tuple(plan_splits(events, rows)), items, users)
+    return Source(tuple(plan_splits(events, rows)), items, users, range_rows=rows)
 
 
 def prepare_job(source: Source, config: Config, key: str = "", now: datetime | None = None, check: bool = True) -> Job:

@@ -14,8 +14,6 @@ TABLES, SCAN, USERS, SPREAD, HISTORIES, ORDER, FINISH = (
 )  # fmt: skip
 SECOND = 1_000_000
 """Microseconds."""
-RANGE_ROWS = 1_000_000
-"""Events of one range of users or of time, about."""
 MOST_RANGES = 1024
 
 CLEAN = pa.schema(
@@ -69,6 +67,7 @@ class Source:
         users: files or table of the users; None derives it from the events.
         known_items: Parquet file with the ids that keep their places, first to last, as of an earlier release.
         known_users: likewise for users.
+        range_rows: events of one range of users or of time, about.
     """
 
     events: tuple[Split, ...]
@@ -76,6 +75,7 @@ class Source:
     users: Path | pa.Table | None
     known_items: Path | None = None
     known_users: Path | None = None
+    range_rows: int = 1_000_000
 
     @property
     def rows(self) -> int:
@@ -85,7 +85,7 @@ class Source:
     @property
     def ranges(self) -> int:
         """Into how many ranges of users, and of time, the events are sorted."""
-        return max(1, min(-(-self.rows // RANGE_ROWS), MOST_RANGES))
+        return max(1, min(-(-self.rows // self.range_rows), MOST_RANGES))
 
 
 @dataclass(frozen=True)
