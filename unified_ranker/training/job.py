@@ -155,8 +155,9 @@ def make_weights(model: UnifiedRanker, batches: Batches) -> None:
     A checkpoint then finds all of them. And TensorFlow traces a function that makes variables twice: this way a
     training step is traced once.
     """
-    batch = next(batches.epoch(0))
-    model.compute_loss({name: tf.constant(column) for name, column in batch.items()}, training=False)
+    batch = {name: tf.constant(column) for name, column in next(batches.epoch(0)).items()}
+    # As a replica, where there are several: outside of them the metrics cannot be added to.
+    tf.distribute.get_strategy().run(lambda: model.compute_loss(batch, training=False))
     model.reset_metrics()
 
 
