@@ -1,29 +1,42 @@
-"""What a result was measured on, and where it is kept."""
+"""The machine that a result was measured on, and what a command costs there."""
 
 import datetime
 import json
 import os
 import platform
 import subprocess
+import time
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-LIBRARIES = ("tensorflow", "scann", "numpy", "grpcio", "uvicorn", "lmdb")
+LIBRARIES = ("tensorflow", "scann", "apache-beam", "pyarrow", "numpy", "grpcio", "uvicorn", "lmdb")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command took: seconds, and MiB of its largest process and of all of them together.
+
+    Pages that processes share, such as memory-mapped files, are not counted: they can be dropped at any time.
+    """
+
+    seconds: float
+    largest_process_mib: int
+    together_mib: int
+    output: str
 
 
 def machine() -> dict[str, Any]:
-    """Describe this machine."""
+    """Return the machine: processor, memory, load before the measurement, libraries, commit and day."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
     head = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(head, cwd=Path(__file__).parent, capture_output=True, text=True, check=False).stdout
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
-        "cpu": cpu,
+        "processor": next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown"),
         "cores": os.cpu_count(),
-        "memory_gib": round(memory / 2**30, 1),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
         "libraries": {name: metadata.version(name) for name in LIBRARIES},
@@ -33,9 +46,48 @@ def machine() -> dict[str, Any]:
     }
 
 
+def measure(*command: str) -> Cost:
+    """Run a command to its end and watch its processes."""
+    import psutil
+
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    watched, largest, together = psutil.Process(process.pid), 0, 0
+    while process.poll() is None:
+        sizes = []
+        try:
+            for one in [watched, *watched.children(recursive=True)]:
+                memory = one.memory_info()
+                sizes.append(memory.rss - memory.shared)
+        except psutil.Error:
+            continue
+        largest, together = max([largest, *sizes]), max(together, sum(sizes))
+        try:
+            process.wait(timeout=0.1)
+        except subprocess.TimeoutExpired:
+            continue
+    seconds = time.perf_counter() - started
+    output = process.stdout.read() if process.stdout else ""
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{output[-3000:]}")
+    return Cost(round(seconds, 1), largest >> 20, together >> 20, output)
+
+
+def write_result(script: str, result: dict[str, Any]) -> None:
+    """Write a result beside its script, with the machine."""
+    file = Path(script).with_suffix(".json")
+    file.write_text(json.dumps({"machine": machine(), **result}, indent=2) + "\n", encoding="utf-8")
+    print(file.read_text(encoding="utf-8"))
+
+
+def plain(cost: Cost) -> dict[str, Any]:
+    """Return a cost without what the command printed."""
+    return {name: value for name, value in asdict(cost).items() if name != "output"}
+
+
 def keep(name: str, result: dict[str, Any], described: dict[str, Any]) -> None:
-    """Write a result with its machine, and print it."""
+    """Write a result among `results/`, with the machine as it was before, and print it."""
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps({"machine": described, **result}, indent=2)
-    (RESULTS / f"{name}.json").write_text(text + "\n")
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     print(text)

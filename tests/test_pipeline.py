@@ -32,9 +32,9 @@ from small_project import (
 )
 
 from unified_ranker.config import Config, Task
-from unified_ranker.data.prepared import prepare
 from unified_ranker.declarations.loading import load_config
 from unified_ranker.export.release import new_release, read_manifest, write_manifest
+from unified_ranker.pipeline.preparing import prepare_project
 from unified_ranker.pipeline.stages import NOT_TRAINED_BY_TASK, PREPARED_BY_TASK, STAGES, Pipeline
 from unified_ranker.pipeline.workspace import Workspace
 
@@ -241,9 +241,9 @@ class Stages:
         patch("unified_ranker.pipeline.releasing.export_release", self._export)
         self.model = type("Model", (), {"curves": {"loss": [1.0]}})()
 
-    def _prepare(self, log, config):
+    def _prepare(self, preparation, draft):
         self.ran["prepare"] += 1
-        return prepare(log, config)
+        return prepare_project(preparation, draft)
 
     def _train(self, *_):
         self.ran["train"] += 1
@@ -441,12 +441,12 @@ def prepared_files(project, *overrides):
     """The bytes of every prepared table."""
     Pipeline(Workspace(project, load_config(project, overrides)), progress=False, force=("prepare",)).prepare()
     folder = project / ".unified_ranker" / "prepare"
-    return {p.name: p.read_bytes() for p in folder.glob("*.parquet")}
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.arrow")}
 
 
 def test_what_does_not_make_the_data_again_would_not_change_them(project):
     kept = prepared_files(project)
-    assert len(kept) == 7
+    assert len(kept) == 5
     for change, reached in CHANGES.items():
         same = prepared_files(project, change) == kept
         assert same == ("prepare" not in reached), change

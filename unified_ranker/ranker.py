@@ -133,6 +133,18 @@ class UnifiedRanker(tfrs.Model):
 
     # --- training -------------------------------------------------------------------------------------------------
 
+    def train_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Take one step. Gradients of several replicas are added up, so each takes its share of the loss."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas == 1:
+            return super().train_step(inputs)
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(inputs, training=True)
+            share = loss / replicas
+        gradients = tape.gradient(share, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return {**{metric.name: metric.result() for metric in self.metrics}, "loss": loss}
+
     # Nothing below branches on a tensor, and to have AutoGraph look takes as long as the tracing itself.
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = True) -> tf.Tensor:

@@ -150,14 +150,14 @@ def try_normalise(
     """Do as `normalise`, but return the problems instead of raising; the log is None when there are any."""
     problems: list[Problem] = []
     frames = {
-        name: _canonical(name, table, problems)
+        name: canonical(name, table, problems)
         for name, table in (("events", events), ("items", items), ("users", users))
         if table is not None
     }
     if problems:
         return None, problems
     if users is None:
-        frames["users"] = _users_of(frames["events"])
+        frames["users"] = users_of(frames["events"])
     return (
         InteractionLog(
             events=_ordered(frames["events"], [*EVENT_ORDER, *COLUMNS["events"]]),
@@ -196,7 +196,7 @@ def arrow_columns(table: Table) -> list[pa.ChunkedArray | pa.ArrowInvalid]:
     return columns
 
 
-def _canonical(name: str, table: Table, problems: list[Problem]) -> pd.DataFrame:
+def canonical(name: str, table: Table, problems: list[Problem]) -> pd.DataFrame:
     """Return one table in canonical form but unordered, adding to `problems` what keeps it from that."""
     found = column_names(table)
     problems += _name_problems(name, found)
@@ -237,7 +237,7 @@ def _name_problems(name: str, found: list[str]) -> list[Problem]:
     return problems
 
 
-def _users_of(events: pd.DataFrame) -> pd.DataFrame:
+def users_of(events: pd.DataFrame) -> pd.DataFrame:
     """Return the users table that a log without one has: the ids, and nothing known about them."""
     ids = events["user_id"].dropna().drop_duplicates()
     return pd.DataFrame(

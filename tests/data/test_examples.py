@@ -13,7 +13,6 @@ from unified_ranker.data.examples import (
     MISSING,
     Histories,
     TimeIndex,
-    build_histories,
     catalogue_order,
     index_of,
     match_positives,
@@ -143,15 +142,14 @@ def test_an_examples_history_is_what_its_user_did_strictly_before(make_log, make
     assert ties > 0, "no example ties with another event of its user: the toy log tests less than it should"
 
 
-def test_events_within_one_second_are_not_before_each_other():
+def test_events_within_one_second_are_not_before_each_other(make_config):
     log = log_of(("u", "a", 0.1, {"value": 5}), ("u", "b", 0.9, {"value": 5}), ("u", "c", 1.0, {"value": 5}))
-    tasks = {"home_feed": Task(positives=[{"event_type": "rating"}])}
-    item_ids = log.items["item_id"].to_numpy(object)
-    histories = build_histories(log, item_ids, np.array(["u"], object))
-    assert ids(item_ids, histories.item) == ["a", "b", "c"]
+    prepared = prepare(log, make_config({"home_feed": {"positives": [{"event_type": "rating"}]}}))
+    assert ids(prepared.item_ids, prepared.histories.item) == ["a", "b", "c"]
     stamp = seconds(log.events["timestamp"])
-    assert histories.lengths_before(np.zeros(3, np.int64), stamp).tolist() == [0, 0, 2]
-    assert match_positives(log, tasks)[0].tolist() == [0, 1, 2]
+    assert prepared.histories.lengths_before(np.zeros(3, np.int64), stamp).tolist() == [0, 0, 2]
+    assert prepared.examples.history_length.tolist() == [0, 0, 2]
+    assert prepared.examples.item.tolist() == [0, 1, 2]
 
 
 # --- examples ---------------------------------------------------------------------------------------------------

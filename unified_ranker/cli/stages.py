@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from unified_ranker.cli.app import app
-from unified_ranker.cli.options import ForceOption, JsonOption, ProjectOption, SetOption, SourceOption, TasksOption
+from unified_ranker.cli.options import (
+    AddressOption,
+    BeamOption,
+    EngineOption,
+    ForceOption,
+    FromOption,
+    JsonOption,
+    ProjectOption,
+    SetOption,
+    SinceOption,
+    SourceOption,
+    TasksOption,
+    WorkersOption,
+)
 
 
 @app.command()
@@ -56,16 +69,32 @@ def prepare(
     source: SourceOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
+    engine: EngineOption = "auto",
+    workers: WorkersOption = 0,
+    address: AddressOption = None,
+    beam_options: BeamOption = None,
+    since: SinceOption = None,
 ) -> None:
-    """Make point-in-time training examples from the log.
+    """Make point-in-time training examples from the log. An interrupted run goes on from its finished shards.
 
     Example: `unified-ranker prepare --project examples/retail`
+
+    Example: `unified-ranker prepare --engine dask --engine-address tcp://scheduler:8786`
+
+    Example: `unified-ranker prepare --since releases/latest`
     """
+    from unified_ranker.commands.preparing import print_quality
     from unified_ranker.commands.stages import open_pipeline, print_result
+    from unified_ranker.engines.choose import EngineChoice
 
     pipeline = open_pipeline(project, overrides, source, force=("prepare",) if force else ())
     with pipeline.claimed():
-        print_result(pipeline.prepare(), as_json)
+        pipeline.lineage.note("since", since)
+        pipeline.engine = EngineChoice(engine, workers, address, tuple(beam_options or ()))
+        result = pipeline.prepare()
+        print_result(result, as_json)
+        if not as_json:
+            print_quality(result.output)
 
 
 @app.command()
@@ -76,15 +105,19 @@ def train(
     tasks: TasksOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
+    start: FromOption = None,
 ) -> None:
     """Train the joint model, or a single task alone. An interrupted training goes on from its last epoch.
 
     Example: `unified-ranker train --tasks search --set project.training.epochs=3`
+
+    Example: `unified-ranker train --from releases/latest`
     """
     from unified_ranker.commands.stages import open_pipeline, print_result
 
     pipeline = open_pipeline(project, overrides, source, tasks, ("train",) if force else (), not as_json)
     with pipeline.claimed():
+        pipeline.lineage.note("start", start)
         print_result(pipeline.train(), as_json)
 
 

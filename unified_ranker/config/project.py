@@ -16,12 +16,18 @@ class MovieLensSource(Declaration):
 
 
 class TablesSource(Declaration):
-    """Parquet or CSV tables in the form of the interaction log (design section 3)."""
+    """Parquet or CSV tables in the form of the interaction log (design section 3).
+
+    Bad rows are put aside and counted; above `max_bad_share` of the events they stop the job. `duplicates` says whether
+    an event that is there twice, in all of its columns, counts once.
+    """
 
     type: Literal["tables"]
     events: Path
     items: Path
     users: Path | None = None
+    max_bad_share: float = Field(0.0, ge=0, lt=1)
+    duplicates: Literal["drop", "keep"] = "drop"
 
 
 class Split(Declaration):
@@ -48,6 +54,9 @@ class Training(Declaration):
 
     The head learns from `ranking_examples` of a batch: drawn alike at a `ranking_balance` of 0, equally many of each
     task at 1.
+
+    `strategy` spreads it (`tf.distribute`); `shard_examples` is how many looked-up examples stay in memory at most:
+    more are read from shards on disk.
     """
 
     epochs: int = Field(10, ge=1)
@@ -62,6 +71,8 @@ class Training(Declaration):
     ranking_balance: float = Field(0.5, ge=0, le=1)
     threads: int = Field(0, ge=0)
     seed: int | None = Field(None, ge=0)
+    strategy: Literal["one_device", "mirrored", "multi_worker"] = "one_device"
+    shard_examples: int = Field(2_000_000, ge=1)
 
 
 class Evaluation(Declaration):

@@ -50,10 +50,12 @@ class NextK(Declaration):
 class UserTower(Declaration):
     """towers/user.yaml: how long a history, how it is encoded, which profile columns join it.
 
+    `history_events` are the kinds of event that make up histories, all when absent: impressions would crowd out clicks.
     Without `personal` the model sees nothing of who asks: to measure what personalisation is worth.
     """
 
     history_length: int = Field(100, ge=2)
+    history_events: tuple[str, ...] | None = None
     encoder: Annotated[Transformer, Field()] = Transformer()
     profile: tuple[UserFeature, ...] = ()
     personal: bool = True

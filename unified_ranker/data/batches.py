@@ -117,7 +117,6 @@ class WindowBatches:
         events: its histories, looked up.
         looked_up: `examples`, looked up.
         config: the declarations.
-        batch_examples: examples a batch; by default as declared.
     """
 
     def __init__(
@@ -127,12 +126,11 @@ class WindowBatches:
         events: EventIndices,
         looked_up: ExampleIndices,
         config: Config,
-        batch_examples: int | None = None,
     ) -> None:
         self.examples, self.events, self.looked_up = examples, events, looked_up
         self.offsets, self.users = prepared.histories.offsets, len(prepared.users)
         self.length = config.towers.user.history_length
-        self.batch_examples = batch_examples or config.project.training.batch_examples
+        self.batch_examples = config.project.training.batch_examples
         self.seed = config.project.training_seed
         # What a window is made of: a user, or a number of anonymous examples. Known users are 0 and more.
         anonymous = examples.user == MISSING

@@ -132,109 +132,80 @@ def index_of(ids: Strings, wanted: object) -> Ints:
 
 
 def catalogue_order(log: InteractionLog) -> Ints:
-    """Return the rows of the items table by creation time, then id; undated items come first.
+    """Return the rows of the log's items in catalogue order, see `order_of_items`."""
+    return order_of_items(log.items)
+
+
+def order_of_items(items: pd.DataFrame) -> Ints:
+    """Return the rows of an items table by creation time, then id; undated items come first.
 
     An item that is created later therefore never moves an earlier one. An undated item is taken to have
     always existed, here as among candidates: adding one changes the past, and moves the items behind it.
     """
-    created = seconds(log.items["created_at"])
-    return np.lexsort((log.items["item_id"].to_numpy(object), created))
+    return np.lexsort((items["item_id"].to_numpy(object), seconds(items["created_at"])))
 
 
-def build_histories(log: InteractionLog, item_ids: Strings, user_ids: Strings) -> Histories:
-    """Sort the events of known users by (user, time); ties keep the log's canonical order."""
-    events = log.events
-    user = index_of(user_ids, events["user_id"])
-    known = user != MISSING
-    stamp = seconds(events["timestamp"])
-    order = np.flatnonzero(known)
-    # The log is in order of time, and a stable sort keeps it so for each user.
-    order = order[np.argsort(user[order], kind="stable")]
-    counts = np.bincount(user[order], minlength=len(user_ids))
-    return Histories(
-        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        item=index_of(item_ids, events["item_id"])[order],
-        event_type=events["event_type"].to_numpy(object)[order],
-        task=events["task"].to_numpy(object)[order],
-        timestamp=stamp[order],
-        value=events["value"].fillna(0.0).to_numpy(np.float32)[order],
-    )
+@dataclass(frozen=True)
+class Coded:
+    """Events in order of time with names as numbers, columns `[events]`; `names` in order of the numbers.
+
+    `user` is -1 where anonymous, `value` NaN where absent.
+    """
+
+    user: Ints
+    item: Ints
+    task: Ints
+    event_type: Ints
+    value: Floats
+    task_names: list[str]
+    type_names: list[str]
+
+
+def mark_positives(events: Coded, tasks: dict[str, Task]) -> tuple[Ints, Strings, Floats]:
+    """Find the events that the tasks count as engagement: their rows in order, heads and weights.
+
+    An event that matches several `positives` of its task counts once, as the first that matches. With
+    `first_engagement_only`, a user's later positives of the task with the same item do not count: all events of a
+    user must be among `events`.
+    """
+    head = np.full(len(events.task), "", object)
+    weight = np.zeros(len(events.task), np.float32)
+    types = {name: number for number, name in enumerate(events.type_names)}
+    limited = np.zeros(len(events.task), bool)
+    for name, task in tasks.items():
+        if name not in events.task_names:
+            continue
+        free = events.task == events.task_names.index(name)
+        if task.first_engagement_only:
+            limited |= free
+        for positive in task.positives:
+            match = free & (events.event_type == types.get(positive.event_type, -1))
+            if positive.min_value is not None:
+                match &= events.value >= positive.min_value
+            free &= ~match
+            head[match], weight[match] = positive.head_name, positive.weight
+    at = np.flatnonzero(weight > 0)
+    # Nobody knows whether two anonymous events are one user's.
+    bound = at[limited[at] & (events.user[at] != MISSING)]
+    pairs = pd.DataFrame({"task": events.task[bound], "user": events.user[bound], "item": events.item[bound]})
+    weight[bound[pairs.duplicated().to_numpy(bool)]] = 0.0
+    at = np.flatnonzero(weight > 0)
+    return at, head[at], weight[at]
 
 
 def match_positives(log: InteractionLog, tasks: dict[str, Task]) -> tuple[Ints, Strings, Floats]:
-    """Find the events that the tasks count as engagement: their rows in time order, heads and weights.
-
-    An event that matches several `positives` of its task counts once, as the first that matches. With
-    `first_engagement_only`, a user's later positives of the task with the same item do not count.
-    """
+    """Find the positives of a log, see `mark_positives`."""
     events = log.events
-    rows, heads, weights = [], [], []
-    for name, task in tasks.items():
-        free = (events["task"] == name).to_numpy(bool)
-        for positive in task.positives:
-            match = free & (events["event_type"] == positive.event_type).to_numpy(bool)
-            if positive.min_value is not None:
-                match &= (events["value"] >= positive.min_value).to_numpy(bool)
-            free = free & ~match
-            at = np.flatnonzero(match)
-            rows.append(at)
-            heads.append(np.full(len(at), positive.head_name, object))
-            weights.append(np.full(len(at), positive.weight, np.float32))
-    at, head, weight = np.concatenate(rows), np.concatenate(heads), np.concatenate(weights)
-    order = np.argsort(at, kind="stable")
-    at, head, weight = at[order], head[order], weight[order]
-    first = _first_engagements(log, tasks, at)
-    return at[first], head[first], weight[first]
-
-
-def build_events(log: InteractionLog, item_ids: Strings, positive_rows: Ints) -> EventColumns:
-    """Keep what counts of items need of every event; `positive_rows` are those of `match_positives`."""
-    positive = np.zeros(len(log.events), bool)
-    positive[positive_rows] = True
-    return EventColumns(
-        item=index_of(item_ids, log.events["item_id"]),
-        event_type=log.events["event_type"].to_numpy(object),
-        timestamp=seconds(log.events["timestamp"]),
-        value=log.events["value"].to_numpy(np.float32, na_value=np.nan),
-        positive=positive,
+    coded = {name: pd.factorize(events[name]) for name in ("user_id", "item_id", "task", "event_type")}
+    return mark_positives(
+        Coded(
+            user=coded["user_id"][0],
+            item=coded["item_id"][0],
+            task=coded["task"][0],
+            event_type=coded["event_type"][0],
+            value=events["value"].to_numpy(np.float32, na_value=np.nan),
+            task_names=[str(n) for n in coded["task"][1]],
+            type_names=[str(n) for n in coded["event_type"][1]],
+        ),
+        tasks,
     )
-
-
-def build_examples(
-    log: InteractionLog,
-    positives: tuple[Ints, Strings, Floats],
-    item_ids: Strings,
-    user_ids: Strings,
-    histories: Histories,
-) -> Examples:
-    """Turn every positive (of `match_positives`) into an example, sorted by time."""
-    at, head, weight = positives
-    chosen = log.events.iloc[at]
-    user = index_of(user_ids, chosen["user_id"])
-    stamp = seconds(chosen["timestamp"])
-    return Examples(
-        user=user,
-        task=chosen["task"].to_numpy(object),
-        item=index_of(item_ids, chosen["item_id"]),
-        source_item=index_of(item_ids, chosen["source_item_id"]),
-        query_item=index_of(item_ids, chosen["query_item_id"]),
-        query=_text(chosen["query"]),
-        country=_text(chosen["country"]),
-        timestamp=stamp,
-        head=head,
-        weight=weight,
-        history_length=histories.lengths_before(user, stamp),
-    )
-
-
-def _first_engagements(log: InteractionLog, tasks: dict[str, Task], at: Ints) -> npt.NDArray[np.bool_]:
-    """Return which of the positives at rows `at` `[n]` count, given the tasks that count only the first."""
-    limited = [name for name, task in tasks.items() if task.first_engagement_only]
-    chosen = log.events[["task", "user_id", "item_id"]].iloc[at]
-    # Nobody knows whether two anonymous events are one user's.
-    repeated = chosen["task"].isin(limited) & chosen["user_id"].notna() & chosen.duplicated()
-    return ~repeated.to_numpy(bool)
-
-
-def _text(column: pd.Series) -> Strings:
-    return column.fillna("").to_numpy(object)

@@ -1,29 +1,27 @@
 """What `prepare` leaves for training and evaluation: the catalogue, histories, examples and the split."""
 
-from dataclasses import dataclass, fields
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from unified_ranker.config import Config
-from unified_ranker.data.examples import (
-    EventColumns,
-    Examples,
-    Histories,
-    Ints,
-    Strings,
-    build_events,
-    build_examples,
-    build_histories,
-    catalogue_order,
-    match_positives,
-    seconds,
-)
-from unified_ranker.errors import UserError
+from unified_ranker.data.examples import EventColumns, Examples, Histories, Ints, Strings, seconds
+from unified_ranker.data.prepare.job import prepare_job
+from unified_ranker.data.prepare.names import FINISH, HISTORIES, ORDER, SECOND, TABLES, USERS, Source
+from unified_ranker.data.prepare.splits import Piece
+from unified_ranker.data.prepare.spread_stage import names_of
+from unified_ranker.engines.in_process import InProcess
+from unified_ranker.engines.job import Reader
+from unified_ranker.engines.shards import MemoryShards, read_parts, write_parts
 from unified_ranker.schema import InteractionLog
+
+NAMES_FILE, SPLIT_FILE = "names.json", "split.json"
 
 
 @dataclass(frozen=True)
@@ -80,57 +78,164 @@ class Prepared:
         return self.examples.take(keep)
 
     def save(self, directory: Path) -> None:
-        """Write the tables as Parquet into `directory`, which must exist."""
-        self.items.to_parquet(directory / "items.parquet")
-        self.users.to_parquet(directory / "users.parquet")
-        offsets = pa.table({"offset": self.histories.offsets})
-        pq.write_table(offsets, directory / "history_offsets.parquet")
-        pq.write_table(_table(self.histories, skip=("offsets",)), directory / "histories.parquet")
-        pq.write_table(_table(self.events), directory / "events.parquet")
-        pq.write_table(_table(self.examples), directory / "examples.parquet")
-        bounds = pa.table({f.name: [getattr(self.split, f.name)] for f in fields(self.split)})
-        pq.write_table(bounds, directory / "split.parquet")
+        """Write the tables into `directory`, which must exist, as `publish` does, in one shard each."""
+        coded: dict[str, list[str]] = {
+            "tasks": sorted({*self.histories.task, *self.examples.task}),
+            "event_types": sorted({*self.histories.event_type, *self.events.event_type}),
+            "heads": sorted({*self.examples.head}),
+        }
+        _write_json(directory / NAMES_FILE, coded)
+        _write_json(directory / SPLIT_FILE, vars(self.split))
+        for name, frame in (("items", self.items), ("users", self.users)):
+            write_parts(directory / f"{name}.arrow", [pa.Table.from_pandas(frame, preserve_index=False)])
+        user = np.repeat(np.arange(len(self.users)), np.diff(self.histories.offsets))
+        histories = {**vars(self.histories), "user": user, "time": self.histories.timestamp * SECOND}
+        del histories["offsets"], histories["timestamp"]
+        for name, columns in (
+            ("histories", histories),
+            ("events", vars(self.events)),
+            ("examples", vars(self.examples)),
+        ):
+            (directory / name).mkdir()
+            table = pa.table({n: pa.array(_coded(n, c, coded)) for n, c in columns.items()})
+            write_parts(directory / name / "00000.arrow", [table])
 
     @classmethod
     def load(cls, directory: Path) -> "Prepared":
-        """Read what `save` wrote."""
-        histories = _columns(directory / "histories.parquet")
-        histories["offsets"] = _columns(directory / "history_offsets.parquet")["offset"]
-        bounds = _columns(directory / "split.parquet")
+        """Read what `save` or `publish` wrote."""
+        names = json.loads((directory / NAMES_FILE).read_text(encoding="utf-8"))
+        of_rows = (names["tasks"], names["event_types"])
+        users = to_frame(read_parts(directory / "users.arrow"))
         return cls(
-            items=_frame(directory / "items.parquet"),
-            users=_frame(directory / "users.parquet"),
-            events=EventColumns(**_columns(directory / "events.parquet")),
-            histories=Histories(**histories),
-            examples=Examples(**_columns(directory / "examples.parquet")),
-            split=SplitTimes(**{name: int(column[0]) for name, column in bounds.items()}),
+            items=to_frame(read_parts(directory / "items.arrow")),
+            users=users,
+            events=to_events(read_folder(directory / "events"), of_rows),
+            histories=to_histories(read_folder(directory / "histories"), of_rows, len(users)),
+            examples=to_examples(read_folder(directory / "examples"), of_rows, names["heads"]),
+            split=SplitTimes(**json.loads((directory / SPLIT_FILE).read_text(encoding="utf-8"))),
         )
 
 
 def prepare(log: InteractionLog, config: Config) -> Prepared:
-    """Make the point-in-time examples of a validated log.
+    """Make the point-in-time examples of a validated log that fits in memory, by the stages of `prepare_job`.
 
     Raises:
         UserError: a declared task has no positive.
     """
-    items = log.items.iloc[catalogue_order(log)].reset_index(drop=True)
-    users = _all_users(log)
-    item_ids, user_ids = items["item_id"].to_numpy(object), users["user_id"].to_numpy(object)
-    histories = build_histories(log, item_ids, user_ids)
-    positives = match_positives(log, config.tasks)
-    events = build_events(log, item_ids, positives[0])
-    examples = build_examples(log, positives, item_ids, user_ids, histories)
-    for name in config.tasks:
-        if not (examples.task == name).any():
-            raise UserError(_no_positives(log, config, name))
-    split = split_times(examples.timestamp, config)
-    return Prepared(items, users, events, histories, examples, split)
+    tables = [pa.Table.from_pandas(t, preserve_index=False) for t in (log.events, log.items, log.users)]
+    source = Source(((Piece(len(log.events), table=tables[0]),),), tables[1], tables[2])
+    shards = MemoryShards()
+    InProcess().run(prepare_job(source, config, check=False), shards)
+    return read_prepared(shards, config)
 
 
-def _all_users(log: InteractionLog) -> pd.DataFrame:
-    """Return the users table by id, with a row of nulls for every user that only events name."""
-    ids = pd.concat([log.users["user_id"], log.events["user_id"].dropna()]).drop_duplicates().sort_values()
-    return log.users.set_index("user_id").reindex(pd.Index(ids, name="user_id")).reset_index()
+def read_prepared(reader: Reader, config: Config) -> Prepared:
+    """Read what the stages of `prepare_job` have made."""
+    users = to_frame(reader.read(USERS, 0, "users"))
+    names = names_of(reader)
+    bounds = reader.read(FINISH, 0, "split").to_pylist()[0]
+    return Prepared(
+        items=to_frame(reader.read(TABLES, 0, "items")),
+        users=users,
+        events=to_events(reader.gather(ORDER, "events"), names),
+        histories=to_histories(reader.gather(HISTORIES, "histories"), names, len(users)),
+        examples=to_examples(reader.gather(ORDER, "examples"), names, config.heads),
+        split=SplitTimes(**bounds),
+    )
+
+
+Names = tuple[list[str], list[str]]
+"""Names of tasks and of event types, in order of their numbers."""
+
+
+def to_histories(table: pa.Table, names: Names, users: int) -> Histories:
+    """Return histories from rows by (user, time)."""
+    counts = np.bincount(table["user"].to_numpy(), minlength=users)
+    return Histories(
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        item=_ints(table["item"]),
+        event_type=_named(table["event_type"], names[1]),
+        task=_named(table["task"], names[0]),
+        timestamp=np.floor_divide(table["time"].to_numpy(), SECOND),
+        value=_floats(table["value"], 0.0),
+    )
+
+
+def to_events(table: pa.Table, names: Names) -> EventColumns:
+    """Return events from rows in order of time."""
+    return EventColumns(
+        item=_ints(table["item"]),
+        event_type=_named(table["event_type"], names[1]),
+        timestamp=_ints(table["timestamp"]),
+        value=_floats(table["value"], np.nan),
+        positive=table["positive"].to_numpy(),
+    )
+
+
+def to_examples(table: pa.Table, names: Names, heads: Sequence[str]) -> Examples:
+    """Return examples from rows in order of time."""
+    return Examples(
+        user=_ints(table["user"]),
+        task=_named(table["task"], names[0]),
+        item=_ints(table["item"]),
+        source_item=_ints(table["source_item"]),
+        query_item=_ints(table["query_item"]),
+        query=_texts(table["query"]),
+        country=_texts(table["country"]),
+        timestamp=_ints(table["timestamp"]),
+        head=_named(table["head"], list(heads)),
+        weight=table["weight"].to_numpy(),
+        history_length=_ints(table["history_length"]),
+    )
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """Return a table of items or users as pandas, with lists as lists, not as the arrays of Arrow's reader."""
+    frame = table.to_pandas()
+    for name in frame.columns:
+        if pd.api.types.is_object_dtype(frame[name]):
+            values = [v.tolist() if isinstance(v, np.ndarray) else v for v in frame[name]]
+            frame[name] = pd.Series(values, frame.index, dtype=object)
+    return frame
+
+
+def read_folder(directory: Path) -> pa.Table:
+    """Return the shards of a table behind one another, memory-mapped."""
+    return pa.concat_tables([read_parts(file) for file in sorted(directory.glob("*.arrow"))])
+
+
+def _write_json(file: Path, tree: Any) -> None:
+    file.write_text(json.dumps(tree, indent=2), encoding="utf-8")
+
+
+def _coded(name: str, column: np.ndarray, names: dict[str, list[str]]) -> np.ndarray:
+    """Return a column of names as their numbers; other columns as they are."""
+    known = names.get({"task": "tasks", "event_type": "event_types", "head": "heads"}.get(name, ""))
+    if known is None:
+        return column
+    return (
+        np.searchsorted(np.array(known, str), column.astype(str)).astype(np.int16) if known else np.zeros(0, np.int16)
+    )
+
+
+def _ints(column: pa.ChunkedArray) -> Ints:
+    return column.to_numpy().astype(np.int64)
+
+
+def _floats(column: pa.ChunkedArray, absent: float) -> np.ndarray:
+    return column.fill_null(absent).to_numpy().astype(np.float32)
+
+
+def _named(column: pa.ChunkedArray, names: list[str]) -> Strings:
+    """Return numbers as the names that they stand for: one Python string a name, however many rows."""
+    return np.array(names, object)[column.to_numpy()]
+
+
+def _texts(column: pa.ChunkedArray) -> Strings:
+    """Return text with "" for null: one Python string for each different one."""
+    coded = column.cast(pa.string()).combine_chunks().dictionary_encode()
+    names = np.array([*coded.dictionary.to_pylist(), ""], object)
+    return names[coded.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)]
 
 
 def split_times(timestamps: Ints, config: Config) -> SplitTimes:
@@ -138,35 +243,3 @@ def split_times(timestamps: Ints, config: Config) -> SplitTimes:
     shares = config.project.split
     low, high = np.quantile(timestamps, [shares.train, shares.train + shares.validation])
     return SplitTimes(train_end=int(np.ceil(low)), validation_end=int(np.ceil(high)))
-
-
-def _no_positives(log: InteractionLog, config: Config, task: str) -> str:
-    wanted = [p.model_dump(exclude_defaults=True) for p in config.tasks[task].positives]
-    of_task = log.events[log.events["task"] == task]
-    found = of_task["event_type"].value_counts().to_dict() or "no event of this task"
-    return (
-        f"`tasks/{task}.yaml`, `positives`: a task needs at least one positive event. "
-        f"Received: {wanted}, while the log holds {found}. "
-        "Correct `event_type` or `min_value`, or remove the file."
-    )
-
-
-def _table(record: object, skip: tuple[str, ...] = ()) -> pa.Table:
-    columns = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in skip}  # type: ignore[arg-type]
-    # Without its type, a text column with no rows would come back as something else.
-    return pa.table({n: pa.array(c, pa.string() if c.dtype == object else None) for n, c in columns.items()})
-
-
-def _columns(path: Path) -> dict[str, np.ndarray]:
-    table = pq.read_table(path)
-    return {name: table[name].to_numpy() for name in table.column_names}
-
-
-def _frame(path: Path) -> pd.DataFrame:
-    """Read what `DataFrame.to_parquet` wrote, with lists as lists, not as the arrays of pandas' reader."""
-    frame = pd.read_parquet(path)
-    for name in frame.columns:
-        if pd.api.types.is_object_dtype(frame[name]):
-            values = [v.tolist() if isinstance(v, np.ndarray) else v for v in frame[name]]
-            frame[name] = pd.Series(values, frame.index, dtype=object)
-    return frame

@@ -12,6 +12,7 @@ from unified_ranker.export.release import MANIFEST, new_release, read_manifest, 
 from unified_ranker.export.savedmodel import known_requests, save_model, write_warmup
 from unified_ranker.export.signatures import SIGNATURES
 from unified_ranker.pipeline.reporting import metrics_of, read_evaluation, write_project_report
+from unified_ranker.training.continuing import write_start
 
 if TYPE_CHECKING:
     from unified_ranker.pipeline.stages import Pipeline
@@ -39,6 +40,7 @@ def export_release(pipeline: "Pipeline") -> Path:
         write_items(layout.items, prepared.item_ids, vectors)
         write_catalogue(layout.catalogue, prepared)
         index = build_index(layout.index, prepared.item_ids, vectors, config.export.embeddings.index)
+        write_start(layout.root, trained, prepared)
         write_project_report(pipeline, layout.root, str(version))
         write_manifest(
             layout,

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import resource
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,23 +18,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified_ranker.config import Config, Task
+from unified_ranker.engines.choose import EngineChoice
 from unified_ranker.errors import unknown_name
 from unified_ranker.pipeline.claims import claim, require_writable
+from unified_ranker.pipeline.lineage import Lineage
 from unified_ranker.pipeline.workspace import Workspace, fill, fresh, stamp_of
 
 if TYPE_CHECKING:
     from unified_ranker.data.check import Check
     from unified_ranker.data.prepared import Prepared
-    from unified_ranker.schema import InteractionLog
+    from unified_ranker.pipeline.preparing import Preparation
     from unified_ranker.training.job import TrainedModel
 
 logger = logging.getLogger(__name__)
 
-ENGINE_FORMAT = "1"
+ENGINE_FORMAT = "2"
 """Raised when what a stage writes changes its form, so that older outputs are made again."""
 
 STAGES = ("prepare", "train", "evaluate", "export")
-PREPARED_BY = ("project.data", "project.split.train", "project.split.validation")
+PREPARED_BY = ("project.data", "project.split.train", "project.split.validation", "towers.user.history_events")
 TRAINED_BY = ("project.seed", "project.split", "project.training", "towers")
 # Of a task's file: what decides on the examples, and what the model does not see of it while it is trained.
 PREPARED_BY_TASK = frozenset({"positives", "first_engagement_only"})
@@ -62,12 +65,14 @@ class Pipeline:
         tasks: train and evaluate these only, in the order of their declaration; all when empty.
         progress: whether to draw progress bars.
         force: stages to run again although they are up to date.
+        engine: what carries the preparation.
     """
 
     workspace: Workspace
     tasks: tuple[str, ...] = ()
     progress: bool = True
     force: Collection[str] = ()
+    engine: EngineChoice = field(default_factory=EngineChoice)
     results: list[StageResult] = field(default_factory=list)
     _claimed: bool = field(default=False, init=False, repr=False)
 
@@ -87,6 +92,11 @@ class Pipeline:
     # --- keys -----------------------------------------------------------------------------------------------------
 
     @cached_property
+    def lineage(self) -> Lineage:
+        """The releases that this project goes on from."""
+        return Lineage(self.workspace.work)
+
+    @cached_property
     def data_key(self) -> str:
         """Checksum of the data files."""
         return self.workspace.data_checksum()
@@ -94,13 +104,14 @@ class Pipeline:
     @cached_property
     def prepare_key(self) -> str:
         """Key of the prepared data."""
-        return _hash(ENGINE_FORMAT, self.data_key, self._digest(PREPARED_BY, PREPARED_BY_TASK))
+        digest = self._digest(PREPARED_BY, PREPARED_BY_TASK)
+        return _hash(ENGINE_FORMAT, self.data_key, digest, *self.lineage.key("since"))
 
     @cached_property
     def train_key(self) -> str:
         """Key of the trained model."""
         fields = Task.model_fields.keys() - NOT_TRAINED_BY_TASK
-        return _hash(self.prepare_key, self._digest(TRAINED_BY, fields), *self.tasks)
+        return _hash(self.prepare_key, self._digest(TRAINED_BY, fields), *self.tasks, *self.lineage.key("start"))
 
     @cached_property
     def evaluate_key(self) -> str:
@@ -152,40 +163,46 @@ class Pipeline:
         """Check data and declarations together; keeps the log for the next stage."""
         from unified_ranker.data.checks import validate_tables
         from unified_ranker.declarations.checks import check_declarations
+        from unified_ranker.pipeline.preparing import tolerate
 
+        if self.large:
+            return self.preparation.checks()
         tables = self.workspace.read_tables()
         log, checks = validate_tables(tables.events, tables.items, tables.users)
         if log is not None:
-            checks = [*checks, *check_declarations(self.config, log)]
-            if not any(check.failed for check in checks):
-                self.__dict__["log"] = log
+            checks = tolerate([*checks, *check_declarations(self.config, log)], self.config)
+        self.__dict__["checked"] = not any(check.failed for check in checks)
         return checks
 
     def prepare(self) -> StageResult:
         """Make point-in-time examples."""
 
         def make(draft: Path, notes: dict[str, Any]) -> str:
-            prepared = self.__dict__["prepared"] = _prepare(self.log, self.config)
-            prepared.save(draft)
-            notes["rows"] = {
-                "events": len(prepared.events.item), "items": len(prepared.items), "users": len(prepared.users),
-                "examples": len(prepared.examples),
-            }  # fmt: skip
-            return ", ".join(f"{count:,} {name}" for name, count in notes["rows"].items())
+            if not self.large:
+                self.require_checked()
+            notes["rows"] = _prepare(self.preparation, draft)
+            return ", ".join(f"{notes['rows'][name]:,} {name}" for name in ("events", "items", "users", "examples"))
 
-        return self._run("prepare", self.prepare_key, make)
+        result = self._run("prepare", self.prepare_key, make)
+        if not result.skipped:
+            self.preparation.clear()
+        return result
 
     def train(self) -> StageResult:
         """Train the joint model, or the chosen tasks of it; resumes an interrupted training."""
         checkpoints = self.workspace.work / "checkpoints" / self.train_key
 
         def make(draft: Path, notes: dict[str, Any]) -> str:
+            from unified_ranker.training.continuing import read_start
             from unified_ranker.training.job import train
             from unified_ranker.training.progress import EpochBars
             from unified_ranker.training.store import save_trained
 
             callbacks = (EpochBars(),) if self.progress else ()
-            trained = self.__dict__["trained"] = train(self.prepared, self.config, checkpoints, self.tasks, callbacks)
+            start = self.lineage.read("start")
+            trained = self.__dict__["trained"] = train(
+                self.prepared, self.config, checkpoints, self.tasks, callbacks, read_start(start) if start else None
+            )
             save_trained(trained, draft)
             notes["curves"] = trained.curves
             return f"{self.config.project.training.epochs} epochs, loss {trained.curves['loss'][-1]:.3f}"
@@ -233,17 +250,31 @@ class Pipeline:
     # --- what they made -------------------------------------------------------------------------------------------
 
     @cached_property
-    def log(self) -> "InteractionLog":
-        """The validated log.
+    def large(self) -> bool:
+        """Whether the log is checked and prepared from its files alone, for its size."""
+        from unified_ranker.pipeline.preparing import is_large
+
+        return is_large(self.config, self.workspace)
+
+    @cached_property
+    def preparation(self) -> "Preparation":
+        """The job that prepares the log, with what an interrupted run has finished of it."""
+        from unified_ranker.pipeline.preparing import Preparation
+
+        since = self.lineage.read("since")
+        known = None if since is None else (since / "items" / "vectors.parquet", since / "training" / "users.parquet")
+        return Preparation(self.workspace, self.prepare_key, self.engine, known)
+
+    def require_checked(self) -> None:
+        """Check the log, unless that has been done.
 
         Raises:
             UserError: when a check fails.
         """
-        checks = self.validate()
         from unified_ranker.data.checks import require
 
-        require(checks)
-        return self.__dict__["log"]
+        if not self.__dict__.get("checked"):
+            require(self.validate())
 
     @cached_property
     def prepared(self) -> "Prepared":
@@ -251,14 +282,19 @@ class Pipeline:
         from unified_ranker.data.prepared import Prepared
 
         self.prepare()
-        return self.__dict__.get("prepared") or Prepared.load(self.workspace.stage("prepare"))
+        return Prepared.load(self.workspace.stage("prepare"))
 
     def read_prepared(self) -> "Prepared":
         """Return the prepared data without writing any: for commands that read a project."""
         from unified_ranker.data.prepared import Prepared
 
         directory = self.workspace.stage("prepare")
-        return Prepared.load(directory) if fresh(directory, self.prepare_key) else _prepare(self.log, self.config)
+        if fresh(directory, self.prepare_key):
+            return Prepared.load(directory)
+        with tempfile.TemporaryDirectory() as scratch:
+            there = self.config.project.model_copy(update={"work_dir": Path(scratch)})
+            config = self.config.model_copy(update={"project": there})
+            return Pipeline(Workspace(self.workspace.project, config), (), False).prepared
 
     @cached_property
     def trained(self) -> "TrainedModel":
@@ -305,10 +341,10 @@ class Pipeline:
         return result
 
 
-def _prepare(log: "InteractionLog", config: Config) -> "Prepared":
-    from unified_ranker.data.prepared import prepare
+def _prepare(preparation: "Preparation", draft: Path) -> dict[str, int]:
+    from unified_ranker.pipeline.preparing import prepare_project
 
-    return prepare(log, config)
+    return prepare_project(preparation, draft, logger.warning)
 
 
 def _hash(*parts: str) -> str:

@@ -57,10 +57,10 @@ class Workspace:
         if isinstance(source, MovieLensSource):
             from unified_ranker.data.movielens_files import fetch_movielens
 
-            declared = {"path": self._resolve(source.path) if source.path else fetch_movielens()}
+            declared = {"path": self.resolve(source.path) if source.path else fetch_movielens()}
         else:
             tables = {"events": source.events, "items": source.items, "users": source.users}
-            declared = {name: self._resolve(path) for name, path in tables.items() if path is not None}
+            declared = {name: self.resolve(path) for name, path in tables.items() if path is not None}
         for name, path in declared.items():
             if not path.exists():
                 beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -99,14 +99,15 @@ class Workspace:
         if isinstance(source, MovieLensSource):
             from unified_ranker.data.movielens import load_movielens
 
-            log = load_movielens(self._resolve(source.path) if source.path else None, self.config.project.seed)
+            log = load_movielens(self.resolve(source.path) if source.path else None, self.config.project.seed)
             return Tables(*(pa.Table.from_pandas(t, preserve_index=False) for t in (log.events, log.items, log.users)))
         from unified_ranker.data.tables import read_table
 
-        users = None if source.users is None else read_table(self._resolve(source.users))
-        return Tables(read_table(self._resolve(source.events)), read_table(self._resolve(source.items)), users)
+        users = None if source.users is None else read_table(self.resolve(source.users))
+        return Tables(read_table(self.resolve(source.events)), read_table(self.resolve(source.items)), users)
 
-    def _resolve(self, path: Path) -> Path:
+    def resolve(self, path: Path) -> Path:
+        """Return a declared path, which may be relative to the project."""
         return self.project / path.expanduser()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from unified_ranker.data.batches import WindowBatches
+from unified_ranker.data.spilled import SpilledBatches
 from unified_ranker.errors import UserError
 from unified_ranker.ranker import UnifiedRanker
 from unified_ranker.tensorflow import tf
@@ -56,7 +57,7 @@ class StopOnNaN(tf.keras.callbacks.Callback):
     Batches are made again from (seed, epoch), so nothing has to be kept for the report.
     """
 
-    def __init__(self, batches: WindowBatches) -> None:
+    def __init__(self, batches: WindowBatches | SpilledBatches) -> None:
         """Watch a job over `batches`."""
         super().__init__()
         self.batches, self.epoch = batches, 0

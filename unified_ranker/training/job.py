@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from unified_ranker.data.batches import Batch, WindowBatches
 from unified_ranker.data.examples import Examples
 from unified_ranker.data.prepared import Prepared
 from unified_ranker.data.quality import QualityAsOf
+from unified_ranker.data.spilled import SpilledBatches
 from unified_ranker.data.vocabulary import Vocabulary, build_vocabulary
 from unified_ranker.errors import UserError
 from unified_ranker.lookups import look_up_events, look_up_examples
@@ -20,9 +22,22 @@ from unified_ranker.ranker import UnifiedRanker
 from unified_ranker.signals.signals import Signals
 from unified_ranker.tensorflow import tf
 from unified_ranker.training.callbacks import EpochCheckpoints, StopOnNaN, restore_text
+from unified_ranker.training.continuing import (
+    GENTLE,
+    Start,
+    grown,
+    require_same_places,
+    take_over,
+    what_is_new,
+)
+from unified_ranker.training.strategy import spread_of
 from unified_ranker.training.text import prepare_text
 
 logger = logging.getLogger(__name__)
+
+PREFETCHED = 4
+"""Batches that are made while a step computes."""
+Batches = WindowBatches | SpilledBatches
 
 
 @dataclass(frozen=True)
@@ -62,8 +77,11 @@ def train(
     checkpoints: Path,
     tasks: tuple[str, ...] = (),
     callbacks: tuple[tf.keras.callbacks.Callback, ...] = (),
+    start: Start | None = None,
 ) -> TrainedModel:
     """Train the joint model, or only `tasks` of it, in one `fit`; continues from the last whole epoch in `checkpoints`.
+
+    With `start`, a release's training goes on: on what is new since, gently, from the release's weights.
 
     Raises:
         UserError: when no example lies in the fit window, or the loss stops being a number.
@@ -78,20 +96,31 @@ def train(
             f"the fit window holds no positive of {', '.join(tasks or config.tasks)}. "
             "Raise `split.train` in project.yaml, or bring a longer log."
         )
-    model, vocabulary, quality = build_model(prepared, config, fit_end)
-    if not restore_text(model, checkpoints):
-        prepare_text(model, prepared, examples, progress=bool(callbacks))
-    batches = make_batches(prepared, examples, model, everything)
-    epochs = config.project.training.epochs
-    steps = batches.steps
-    model.compile(optimizer=optimizer_of(config, steps * epochs))
-    make_weights(model, batches)
-    model.optimizer.build(model.trainable_variables)
-    saver = EpochCheckpoints(model, checkpoints)
-    done = saver.restore()
+    spread = spread_of(config)
+    known = None
+    if start is not None:
+        require_same_places(start, prepared)
+        examples = what_is_new(examples, start, config)
+        known = grown(start.vocabulary, build_vocabulary(prepared, config, fit_end))
+    with spread.strategy.scope():
+        model, vocabulary, quality = build_model(prepared, config, fit_end, known)
+        if start is None and not restore_text(model, checkpoints):
+            prepare_text(model, prepared, examples, progress=bool(callbacks))
+        # A task alone gets the steps of the joint model, each with its part of the batch.
+        share = len(examples) / everything if tasks else 1.0
+        batches = make_batches(prepared, examples, model, spread.replicas, checkpoints / "windows", share)
+        epochs = config.project.training.epochs
+        steps = batches.steps // spread.replicas
+        model.compile(optimizer=optimizer_of(config, steps * epochs, 1.0 if start is None else GENTLE))
+        make_weights(model, batches)
+        if start is not None:
+            take_over(model, start)
+        model.optimizer.build(model.trainable_variables)
+        saver = EpochCheckpoints(model, spread.own(checkpoints))
+        done = saver.restore()
     logger.info("%d examples, %d steps an epoch, %d of %d epochs done", len(examples), steps, done, epochs)
     model.fit(
-        dataset_of(batches, done, epochs),
+        spread.dataset(lambda replica: dataset_of(batches, done, epochs, replica, spread.replicas)),
         initial_epoch=done,
         epochs=epochs,
         steps_per_epoch=steps,
@@ -102,37 +131,58 @@ def train(
 
 
 def make_batches(
-    prepared: Prepared, examples: Examples, model: UnifiedRanker, everything: int | None = None
-) -> WindowBatches:
+    prepared: Prepared,
+    examples: Examples,
+    model: UnifiedRanker,
+    replicas: int = 1,
+    spill: Path | None = None,
+    share: float = 1.0,
+) -> Batches:
     """Look `examples` up and cut them into windows; leaves the tokens of their queries with the model.
 
-    Where they are a part of `everything` in the fit window, batches hold as many fewer: a task alone gets the steps
-    that the joint model gets, each with this task's part of its batch.
+    Args:
+        prepared: the prepared log.
+        examples: what to train on.
+        model: looks names up.
+        replicas: into how many parts a batch is cut.
+        spill: where the windows go when they are more than `training.shard_examples`; None keeps them in memory.
+        share: of the declared batch; below 1 where `examples` are a part of what the joint model learns from.
     """
     looked_up, model.query_tokens, queries = look_up_examples(prepared, examples, model)
     model.query_words = model.signals.words(tf.constant(queries, tf.string))
-    share = len(examples) / max(everything or len(examples), 1)
-    size = max(round(model.config.project.training.batch_examples * share), 8)
-    return WindowBatches(prepared, examples, look_up_events(prepared, model), looked_up, model.config, size)
+    training = model.config.project.training
+    config = with_batch(model.config, max(round(training.batch_examples * share / replicas), 1))
+    whole = WindowBatches(prepared, examples, look_up_events(prepared, model), looked_up, config)
+    if spill is None or len(examples) <= training.shard_examples:
+        return whole
+    return SpilledBatches(whole, prepared, config, spill, training.shard_examples)
 
 
-def make_weights(model: UnifiedRanker, batches: WindowBatches) -> None:
+def with_batch(config: Config, examples: int) -> Config:
+    """Return the declarations with batches of so many examples."""
+    training = config.project.training.model_copy(update={"batch_examples": examples})
+    return config.model_copy(update={"project": config.project.model_copy(update={"training": training})})
+
+
+def make_weights(model: UnifiedRanker, batches: Batches) -> None:
     """Make the weights that Keras 2 leaves to a layer's first call.
 
     A checkpoint then finds all of them. And TensorFlow traces a function that makes variables twice: this way a
     training step is traced once.
     """
-    batch = next(batches.epoch(0))
-    model.compute_loss({name: tf.constant(column) for name, column in batch.items()}, training=False)
+    batch = {name: tf.constant(column) for name, column in next(batches.epoch(0)).items()}
+    # As a replica, where there are several: outside of them the metrics cannot be added to.
+    tf.distribute.get_strategy().run(lambda: model.compute_loss(batch, training=False))
     model.reset_metrics()
 
 
-def dataset_of(batches: WindowBatches, first: int, last: int) -> tf.data.Dataset:
-    """Stream the batches of epochs `first` to `last` - 1."""
+def dataset_of(batches: Batches, first: int, last: int, replica: int = 0, replicas: int = 1) -> tf.data.Dataset:
+    """Stream the batches of epochs `first` to `last` - 1; of several replicas' those of one."""
 
     def produce() -> Iterator[Batch]:
         for epoch in range(first, last):
-            yield from batches.epoch(epoch)
+            whole = batches.steps // replicas * replicas
+            yield from islice(batches.epoch(epoch), replica, whole, replicas)
 
     example = next(batches.epoch(0))
     signature = {
@@ -142,15 +192,15 @@ def dataset_of(batches: WindowBatches, first: int, last: int) -> tf.data.Dataset
         )
         for name, column in example.items()
     }
-    return tf.data.Dataset.from_generator(produce, output_signature=signature).prefetch(2)
+    return tf.data.Dataset.from_generator(produce, output_signature=signature).prefetch(PREFETCHED)
 
 
-def optimizer_of(config: Config, steps: int) -> tf.keras.optimizers.Optimizer:
-    """AdamW with linear warm-up and cosine decay over `steps`, gradients clipped by global norm."""
+def optimizer_of(config: Config, steps: int, share: float = 1.0) -> tf.keras.optimizers.Optimizer:
+    """AdamW with linear warm-up to `share` of the declared rate and cosine decay over `steps`, gradients clipped."""
     training = config.project.training
     warm = max(int(steps * training.warmup_share), 1)
     schedule = tf.keras.optimizers.schedules.CosineDecay(
-        0.0, max(steps - warm, 1), alpha=0.05, warmup_target=training.learning_rate, warmup_steps=warm
+        0.0, max(steps - warm, 1), alpha=0.05, warmup_target=share * training.learning_rate, warmup_steps=warm
     )
     return tf.keras.optimizers.AdamW(
         schedule, weight_decay=training.weight_decay, global_clipnorm=training.clip_norm, beta_2=0.99

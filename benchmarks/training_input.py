@@ -1,0 +1,75 @@
+"""How much of a training step is computation: steps on the real input against steps on one batch, over and over.
+
+Run: `python benchmarks/training_input.py`. A step on a batch that is at hand costs computation alone; what a step on
+the real input costs beyond that is waiting. Expect at least 85 % computation.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from machine import measure, write_result
+
+from unified_ranker.declarations.loading import load_config
+from unified_ranker.pipeline.stages import Pipeline
+from unified_ranker.pipeline.workspace import Workspace
+
+STEPS, WARM = 60, 8
+
+
+def main() -> None:
+    """Train a few steps from memory and from shards."""
+    command = str(Path(sys.executable).with_name("unified-ranker"))
+    out = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        project = Path(scratch, "market")
+        measure(command, "simulate", str(project), "--items", "20000", "--users", "20000", "--events", "1000000")
+        for name, shard in (("memory", 10_000_000), ("shards", 20_000)):
+            config = load_config(project, [f"project.training.shard_examples={shard}"])
+            out[name] = profile(Pipeline(Workspace(project, config), progress=False), Path(scratch, name))
+            print(name, out[name], flush=True)
+    write_result(__file__, {"steps": STEPS, **out})
+
+
+def profile(pipeline: Pipeline, directory: Path) -> dict[str, float]:
+    """Return milliseconds of a step, of its computation, of waiting for the next batch, and the share computed."""
+    from unified_ranker.tensorflow import tf
+    from unified_ranker.training import job
+
+    prepared, config = pipeline.prepared, pipeline.config
+    fit_end = job.fit_end_of(prepared, config)
+    model, _, _ = job.build_model(prepared, config, fit_end)
+    batches = job.make_batches(prepared, prepared.between(None, fit_end), model, 1, directory)
+    model.compile(optimizer=job.optimizer_of(config, 1000))
+    job.make_weights(model, batches)
+    model.optimizer.build(model.trainable_variables)
+    step = tf.function(model.train_step, reduce_retracing=True, autograph=False)
+    data: Iterator[Any] = iter(job.dataset_of(batches, 0, 20))
+    seen = [next(data) for _ in range(WARM + STEPS)]
+    for batch in seen:  # traces what there is to trace, and computes without any waiting
+        step(batch)
+    started = time.perf_counter()
+    for batch in seen[WARM:]:
+        step(batch)
+    computed = time.perf_counter() - started
+    waited, started = 0.0, time.perf_counter()
+    for _ in range(STEPS):
+        before = time.perf_counter()
+        batch = next(data)
+        waited += time.perf_counter() - before
+        step(batch)
+    whole = time.perf_counter() - started
+    return {
+        "step_ms": round(1e3 * whole / STEPS, 1),
+        "computation_ms": round(1e3 * computed / STEPS, 1),
+        "waiting_ms": round(1e3 * waited / STEPS, 2),
+        "share_not_waiting": round(1 - waited / whole, 4),
+        "share_computation": round(min(computed / whole, 1.0), 4),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""What makes a row of the events table bad, one rule after the other, over Arrow columns.
+
+`data.check_rules` turns the rules into lines, the pipeline into a quarantine: one place says what is wrong with a row.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Mask = npt.NDArray[np.bool_]
+Severity = Literal["error", "warning"]
+
+EVENT_KEYS = ("user_id", "item_id", "task", "event_type", "timestamp")
+ITEM_COLUMNS = ("item_id", "source_item_id", "query_item_id")
+FAR_FUTURE = timedelta(days=1)
+FUTURE = "events.timestamp is not in the future"
+TIME_REMEDY = "correct the times; a wrong unit (days, minutes) or a filler date is the usual cause"
+COUNTRY_REMEDY = "write ISO 3166 alpha-2 codes (`GB`), null where it is unknown"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the events of a log may refer to: ids, and creation times of the items in microseconds (null = undated)."""
+
+    items: pa.Array
+    created: pa.Array
+    users: pa.Array | None
+
+    @cached_property
+    def first_of_item(self) -> npt.NDArray[np.int64]:
+        """Creation times, `[items + 1]`; the least int64 where there is none, and behind the last for unknown items."""
+        created = pc.fill_null(self.created.cast(pa.int64()), np.iinfo(np.int64).min)
+        return np.append(created.to_numpy(zero_copy_only=False), np.iinfo(np.int64).min)
+
+    def places(self, events: pa.Table) -> dict[str, npt.NDArray[np.int64]]:
+        """Return the rows of the items that events name, by column `[events]`; -1 where null or unknown."""
+        return dict(zip(ITEM_COLUMNS, find_all([events[name] for name in ITEM_COLUMNS], self.items), strict=True))
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What a rule found: the rows that break it, and what to show of them."""
+
+    rule: str
+    bad: Mask
+    columns: tuple[str, ...]
+    what_to_do: str
+    severity: Severity = "error"
+
+
+def find_all(
+    columns: Sequence[pa.Array | pa.ChunkedArray], ids: pa.Array | pa.ChunkedArray
+) -> list[npt.NDArray[np.int64]]:
+    """Return where the values of columns stand in the distinct `ids`, -1 where null or unknown.
+
+    Each different value is looked up once, and all columns together: to hash the ids of a large catalogue takes longer
+    than to look a split up in it.
+    """
+    coded = [_one(column).cast(pa.large_string()).dictionary_encode() for column in columns]
+    names = pa.concat_arrays([c.dictionary for c in coded])
+    place = pc.fill_null(pc.index_in(names, value_set=_one(ids).cast(pa.large_string())), -1)
+    place = place.to_numpy(zero_copy_only=False).astype(np.int64)
+    out, first = [], 0
+    for column in coded:
+        own = np.append(place[first : first + len(column.dictionary)], -1)
+        first += len(column.dictionary)
+        out.append(own[pc.fill_null(column.indices, -1).to_numpy(zero_copy_only=False)])
+    return out
+
+
+def positions(wanted: pa.Array | pa.ChunkedArray, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Return where `wanted` `[n]` stand in the distinct `ids`, -1 where null or unknown."""
+    return find_all([wanted], ids)[0]
+
+
+def event_rules(
+    events: pa.Table, known: Known, now: datetime, places: dict[str, npt.NDArray[np.int64]] | None = None
+) -> Iterator[Broken]:
+    """Yield every rule with the rows that break it.
+
+    Args:
+        events: in canonical form (`schema.InteractionLog`), `[events, columns]`.
+        known: the other two tables.
+        now: the present.
+        places: `known.places(events)`, where that is at hand.
+    """
+    places = places or known.places(events)
+    for column in ("item_id", "task", "event_type"):
+        bad = _blank(events[column], when_null=True)
+        yield Broken(f"events.{column} is present", bad, EVENT_KEYS, f"fill in `{column}`, or remove the rows")
+    bad = _blank(events["user_id"], when_null=False)
+    yield Broken("events.user_id is null or not blank", bad, EVENT_KEYS, "write null for an anonymous user")
+    time = _one(events["timestamp"])
+    absent = _mask(pc.is_null(time))
+    remedy = "fill in the time, or remove the rows: every example is made as of its time"
+    yield Broken("events.timestamp is present", absent, EVENT_KEYS, remedy)
+    items = places["item_id"]
+    for column in ITEM_COLUMNS:
+        bad = (places[column] < 0) & _mask(pc.fill_null(pc.not_equal(events[column], ""), False))
+        shown = tuple(dict.fromkeys(("user_id", "item_id", column, "task", "timestamp")))
+        remedy = "add the items to the items table, or remove the events; are the ids spelt alike in both?"
+        yield Broken(f"events.{column} is known in items", bad, shown, remedy)
+    if known.users is not None:
+        bad = (positions(events["user_id"], known.users) < 0) & _mask(pc.is_valid(events["user_id"]))
+        remedy = "such users have no profile; if they should, compare the spelling of ids in both tables"
+        yield Broken("events.user_id is known in users", bad, EVENT_KEYS, remedy, "warning")
+    stamp = pc.fill_null(time.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+    latest = int((now + FAR_FUTURE).timestamp() * 1e6)
+    yield Broken("events.timestamp is not before 1970", (stamp < 0) & ~absent, EVENT_KEYS, TIME_REMEDY)
+    yield Broken(FUTURE, (stamp > latest) & ~absent, EVENT_KEYS, TIME_REMEDY, "warning")
+    early = (stamp < known.first_of_item[items]) & ~absent
+    remedy = "an item is a candidate from `created_at` on, so these cannot be learnt or measured; correct it"
+    shown = ("item_id", "created_at", "timestamp", "task", "event_type")
+    yield Broken("events happen after their item's created_at", early, shown, remedy, "warning")
+    country = _one(events["country"]).cast(pa.large_string()).dictionary_encode()
+    odd = pc.invert(pc.match_substring_regex(country.dictionary, r"^[A-Z]{2}$"))
+    odd = np.append(odd.to_numpy(zero_copy_only=False), False).astype(bool)
+    bad = odd[pc.fill_null(country.indices, -1).to_numpy(zero_copy_only=False)]
+    rule = "events.country is an alpha-2 code"
+    yield Broken(rule, bad, ("user_id", "country"), COUNTRY_REMEDY, "warning")
+
+
+def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _mask(column: pa.Array | pa.ChunkedArray) -> Mask:
+    return np.asarray(_one(column).to_numpy(zero_copy_only=False), bool)
+
+
+def _blank(column: pa.ChunkedArray, when_null: bool) -> Mask:
+    return _mask(pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), when_null))

@@ -1,0 +1,72 @@
+"""Writes the declarations that go with a simulated log, so that `unified-ranker build` runs on it as it is."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from unified_ranker.simulation.spec import MarketplaceSpec
+
+ALL_ITEMS_BELOW = 5_000
+LARGE = 100_000
+
+
+def write_project(spec: MarketplaceSpec, directory: Path) -> None:
+    """Write project.yaml, towers/, tasks/ and export/ into `directory`, beside the tables."""
+    for name, tree in declarations(spec).items():
+        file = directory / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+
+
+def declarations(spec: MarketplaceSpec) -> dict[str, dict[str, Any]]:
+    """Return the files of the project by their paths; sizes follow the number of items."""
+    large = spec.items >= LARGE
+    off = spec.switches
+    positives = [{"event_type": "click"}] + ([{"event_type": "purchase"}] if off.purchases else [])
+    negatives = {"type": "all_items"} if spec.items < ALL_ITEMS_BELOW else {"type": "sampled", "uniform": 2048}
+    task: dict[str, Any] = {
+        "positives": positives,
+        "negatives": negatives,
+        "serving": {"candidates": 500 if large else 200, "limit": spec.slate},
+    }
+    files: dict[str, dict[str, Any]] = {
+        "project.yaml": {
+            "name": "marketplace",
+            "description": f"simulated: {spec.items:,} items, {spec.users:,} users, about {spec.events:,} events",
+            "data": {"type": "tables", "events": "events", "items": "items", "users": "users", "max_bad_share": 0.001},
+            "seed": spec.seed,
+            "training": {
+                "epochs": 2 if large else 6,
+                "batch_examples": 4096 if large else 1024,
+                "learning_rate": 0.003,
+                "ranking_examples": 512 if large else 256,
+            },
+            "evaluation": {"requests_per_task": 300 if large else 1000},
+        },
+        "towers/item.yaml": {
+            "dim": 32,
+            "features": [
+                {"type": "text", "column": "title"},
+                {"type": "categories", "column": "categories"},
+                {"type": "number", "column": "price", "log": True},
+            ],
+            # Titles are whole words of a small language: pieces of words say nothing here.
+            "text": {"type": "hashed", "character_ngram": 0, "max_ngrams": 0},
+            "quality": {
+                "popularity": {"type": "popularity"},
+                "trend": {"type": "popularity", "window_days": 14},
+            },
+        },
+        "towers/user.yaml": {
+            "history_length": 30,
+            "history_events": [p["event_type"] for p in positives],
+            "encoder": {"type": "transformer", "layers": 1, "heads": 2, "dropout": 0.1},
+            "profile": [{"type": "category", "column": "country"}],
+        },
+        "export/serving.yaml": {"warmup_requests": 16, "warmup_batch_sizes": [1, 8]},
+        "tasks/home_feed.yaml": {**task, "first_engagement_only": True, "exclude_engaged": True},
+        "tasks/search.yaml": {**task},
+        "tasks/more_like_this.yaml": {**task, "imputation": {"query": "source_item_title"}},
+    }
+    return {n: f for n, f in files.items() if not n.startswith("tasks/") or spec.shares.get(n[6:-5], 0) > 0}

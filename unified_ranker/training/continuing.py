@@ -1,0 +1,139 @@
+"""Going on from a release: what it keeps of its training, and how a model over more items and words takes it over.
+
+Ids keep their places (`prepare --since`), so every table of the new model begins with the rows of the old one; the rows
+behind them are new and start as in any training.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unified_ranker.config import Config
+from unified_ranker.data.examples import Examples
+from unified_ranker.data.prepared import Prepared
+from unified_ranker.data.vocabulary import Vocabulary
+from unified_ranker.errors import UserError
+from unified_ranker.ranker import UnifiedRanker
+
+if TYPE_CHECKING:
+    from unified_ranker.training.job import TrainedModel
+
+FOLDER, WEIGHTS, STATE, USERS = "training", "weights.npz", "training.json", "users.parquet"
+ITEMS = Path("items") / "vectors.parquet"
+"""The ids of a release's items in order of their indices, beside their vectors."""
+GENTLE = 0.3
+"""Share of the declared learning rate with which a trained model is taught what is new."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a release keeps of its training: weights in the model's order, vocabulary, end of the fit window, items."""
+
+    release: Path
+    weights: list[np.ndarray]
+    vocabulary: Vocabulary
+    fit_end: int
+    item_ids: np.ndarray
+
+
+def write_start(release: Path, trained: "TrainedModel", prepared: Prepared) -> None:
+    """Write into a release's draft what a later training goes on from."""
+    folder = release / FOLDER
+    folder.mkdir()
+    with (folder / WEIGHTS).open("wb") as file:
+        np.savez(file, *[variable.numpy() for variable in trained.model.variables])
+    state = {"fit_end": trained.fit_end, "vocabulary": trained.vocabulary.to_json()}
+    (folder / STATE).write_text(json.dumps(state), encoding="utf-8")
+    pq.write_table(pa.table({"user_id": pa.array(prepared.user_ids, pa.string())}), folder / USERS)
+
+
+def read_start(release: Path) -> Start:
+    """Read what `write_start` wrote."""
+    state = json.loads((release / FOLDER / STATE).read_text(encoding="utf-8"))
+    with np.load(release / FOLDER / WEIGHTS) as stored:
+        weights = [stored[name] for name in stored.files]
+    ids = pq.read_table(release / ITEMS, columns=["item_id"])["item_id"].to_numpy()
+    return Start(release, weights, Vocabulary.from_json(state["vocabulary"]), state["fit_end"], ids.astype(object))
+
+
+def grown(old: Vocabulary, new: Vocabulary) -> Vocabulary:
+    """Return `old` with the names of `new` that it lacks behind its own; scales stay, so that inputs mean the same."""
+    return replace(
+        old,
+        tasks=_joined(old.tasks, new.tasks),
+        event_types=_joined(old.event_types, new.event_types),
+        categories=_joined(old.categories, new.categories),
+        item_numbers={**new.item_numbers, **old.item_numbers},
+        user_numbers={**new.user_numbers, **old.user_numbers},
+    )
+
+
+def require_same_places(start: Start, prepared: Prepared) -> None:
+    """Check that the prepared items begin with the release's.
+
+    Raises:
+        UserError: they do not.
+    """
+    count = len(start.item_ids)
+    if prepared.item_ids[:count].tolist() != start.item_ids.tolist():
+        raise UserError(
+            f"`--from {start.release}` needs data in which the release's items keep their places. "
+            f"Run `unified-ranker prepare --since {start.release}` first."
+        )
+
+
+def take_over(model: UnifiedRanker, start: Start) -> int:
+    """Set the model's weights to the release's, as far as it has them; returns the rows that are new.
+
+    Raises:
+        UserError: a weight has another shape than rows behind the old ones explain: the declarations have changed.
+    """
+    if len(model.variables) != len(start.weights):
+        raise UserError(_changed(start, f"{len(model.variables)} weights, where it has {len(start.weights)}"))
+    new = 0
+    for variable, weight in zip(model.variables, start.weights, strict=True):
+        shape = tuple(variable.shape)
+        if shape == weight.shape:
+            variable.assign(weight)
+        elif len(shape) == weight.ndim > 0 and shape[1:] == weight.shape[1:] and shape[0] > weight.shape[0]:
+            own = variable.numpy()
+            own[: len(weight)] = weight
+            variable.assign(own)
+            new += shape[0] - len(weight)
+        else:
+            raise UserError(_changed(start, f"`{variable.name}` of shape {shape}, where it has {weight.shape}"))
+    return new
+
+
+def what_is_new(examples: Examples, start: Start, config: Config) -> Examples:
+    """Return the examples after the release's fit window, and as many older ones at random, against forgetting.
+
+    Raises:
+        UserError: there is nothing new.
+    """
+    later = examples.timestamp >= start.fit_end
+    if not later.any():
+        raise UserError(
+            f"`--from {start.release}`: the fit window has no positive after the release's ({start.fit_end}). "
+            "Bring newer events, or train without `--from`."
+        )
+    older = np.flatnonzero(~later)
+    count = min(int(later.sum()), len(older))
+    again = np.random.default_rng([config.project.seed, 3]).choice(older, count, replace=False)
+    return examples.take(np.sort(np.concatenate([np.flatnonzero(later), again])))
+
+
+def _joined(old: list[str], new: list[str]) -> list[str]:
+    return [*old, *(name for name in new if name not in set(old))]
+
+
+def _changed(start: Start, found: str) -> str:
+    return (
+        f"`--from {start.release}` needs the declarations of that release. Received: {found}. "
+        "Take back what has changed in towers/ and tasks/, or train without `--from`."
+    )
