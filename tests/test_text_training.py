@@ -205,7 +205,7 @@ def test_a_transformer_is_trained_kept_and_served(with_teacher, tmp_path):
 import sys
 import numpy as np
 from pathlib import Path
-from unified_ranker.serving.recommending import load_predict
+from unified_ranker.serving.answering.recommending import load_predict
 assert "tensorflow_text" not in sys.modules
 predict = load_predict(Path({str(tmp_path / "1")!r}))
 assert "tensorflow_text" in sys.modules

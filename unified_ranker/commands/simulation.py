@@ -136,7 +136,7 @@ def _release_ranker(release: Path, world: World) -> Ranker:
     """Return what a release answers, with the histories of its project's log."""
     from unified_ranker.commands.recommend import project_log
     from unified_ranker.export.requests import NO_HISTORY
-    from unified_ranker.serving.recommending import Recommender
+    from unified_ranker.serving.answering.recommending import Recommender
 
     recommender, log = Recommender(release), project_log(release, None)
 
