@@ -95,7 +95,7 @@ def load_index(directory: Path, vectors: np.ndarray) -> Index:
 
 
 def _build_scann(directory: Path, vectors: np.ndarray, declared: ScannIndex) -> dict:
-    """Build by ScaNN's own rules of thumb: about √items leaves, a twentieth of them searched."""
+    """Build by ScaNN's own rules of thumb: about √items leaves, a sixth of them searched."""
     if len(vectors) < SCANN_LEAST:
         raise UserError(
             f"`export/embeddings.yaml`, `index`: ScaNN needs at least {SCANN_LEAST} items. Received: {len(vectors)}. "
@@ -110,7 +110,7 @@ def _build_scann(directory: Path, vectors: np.ndarray, declared: ScannIndex) -> 
             f"{len(vectors):,} that have not, first at row {int(broken.argmax())}. Look at the quality features."
         )
     leaves = declared.leaves or max(int(np.sqrt(len(vectors))), 1)
-    searched = declared.leaves_to_search or max(leaves // 20, min(leaves, 10))
+    searched = declared.leaves_to_search or max(leaves // 6, min(leaves, 10))
     searcher = (
         _scann()
         .builder(np.ascontiguousarray(vectors, np.float32), declared.reorder, "dot_product")
