@@ -143,7 +143,7 @@ def test_a_csv_with_another_separator_is_told_so(tmp_path, mark, name):
 
 
 def test_the_row_numbers_of_pandas_are_no_column(tmp_path):
-    frame = pd.DataFrame({"item_id": ["a", "b", "c"]}).iloc[1:]
+    frame = pd.DataFrame({"item_id": ["a", "b"]}, index=[5, 9])
     frame.to_parquet(tmp_path / "items.parquet")
     assert "__index_level_0__" in pq.read_schema(tmp_path / "items.parquet").names
     assert read_table(tmp_path / "items.parquet").column_names == ["item_id"]
