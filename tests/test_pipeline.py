@@ -32,6 +32,7 @@ from small_project import (
 )
 
 from unified_ranker.config import Config, Task
+from unified_ranker.data.prepared import SPLIT_FILE
 from unified_ranker.declarations.loading import load_config
 from unified_ranker.export.release import new_release, read_manifest, write_manifest
 from unified_ranker.pipeline.preparing import prepare_project
@@ -441,12 +442,13 @@ def prepared_files(project, *overrides):
     """The bytes of every prepared table."""
     Pipeline(Workspace(project, load_config(project, overrides)), progress=False, force=("prepare",)).prepare()
     folder = project / ".unified_ranker" / "prepare"
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.arrow")}
+    files = [*folder.rglob("*.arrow"), folder / SPLIT_FILE]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
 def test_what_does_not_make_the_data_again_would_not_change_them(project):
     kept = prepared_files(project)
-    assert len(kept) == 5
+    assert len(kept) == 6
     for change, reached in CHANGES.items():
         same = prepared_files(project, change) == kept
         assert same == ("prepare" not in reached), change

@@ -354,6 +354,7 @@ def test_model_server_knows_no_model_of_ours():
     ours = {name for name in imported_from("unified_ranker.serving.model_server.server") if "unified_ranker" in name}
     assert {name for name in ours if not name.startswith("unified_ranker.serving.")} == {
         "unified_ranker.errors",
+        "unified_ranker.extras",
     }
 
 

@@ -175,10 +175,10 @@ def test_model_server_without_a_port_is_refused(release, where):
 
 
 def test_it_is_said_which_model_server_is_waited_for(release, monkeypatch):
-    monkeypatch.setattr(open_service, "__defaults__", (0.2,))  # Seconds of patience.
+    monkeypatch.setattr(open_service, "__defaults__", (0.2, 1.0, None))  # Seconds of patience, of a request.
     said = []
     with pytest.raises(UserError, match="the model server must serve version"):
-        run_service(release, port=0, model_server="localhost:1", announce=said.append)
+        run_service(release, ServeOptions(port=0, model_server="localhost:1"), announce=said.append)
     assert len(said) == 1
     assert "waiting for the model server at localhost:1" in said[0]
 

@@ -92,6 +92,8 @@ def run_service(release: Path, options: ServeOptions, announce: Callable[[str], 
             say(f"release {manifest['version']}: starting the embedded model server …")
             # It imports TensorFlow while the release is verified and opened here.
             child = stack.enter_context(begin_in_subprocess(Layout(release).model_base, str(manifest["model_name"])))
+        else:
+            say(f"release {manifest['version']}: waiting for the model server at {options.model_server} …")
         opened = open_release(release)
         store = _open_store(release, opened, options)
         stack.callback(store.close)
