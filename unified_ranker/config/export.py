@@ -26,7 +26,7 @@ class ScannIndex(Declaration):
     type: Literal["scann"]
     leaves: int | None = Field(None, ge=1)
     leaves_to_search: int | None = Field(None, ge=1)
-    reorder: int = Field(300, ge=1)
+    reorder: int = Field(550, ge=1)
 
 
 class AutoIndex(Declaration):
