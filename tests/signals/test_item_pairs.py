@@ -71,3 +71,23 @@ def test_proposals_are_the_strongest_partners():
     assert (after[2] == -1).all()
     assert (after[0, :4] >= 0).all()
     assert (after[0, 4:] == -1).all(), "an item that comes again proposes once"
+
+
+@pytest.mark.parametrize("build", [source, succession])
+def test_requests_from_nowhere_have_no_signal_and_no_proposals(build):
+    nowhere = SignalRequest(
+        words=tf.zeros([3, 1], tf.int64),
+        source=tf.fill([3], np.int64(-1)),
+        recent=tf.fill([3, 3], np.int64(-1)),
+    )
+    signal = build()
+    found = signal.features(nowhere, CANDIDATES, None).numpy()
+    np.testing.assert_array_equal(found, np.zeros((3, ITEMS + 1, 3)))
+    assert (signal.proposals(nowhere).numpy() == -1).all()
+
+
+def test_a_log_without_pairs_has_no_signal():
+    empty = np.zeros(0, np.int64)
+    signal = SourceSignal(PairsAsOf(empty, empty, empty, ITEMS), END, ITEMS, 4, "pairs")
+    np.testing.assert_array_equal(signal.features(REQUESTS, CANDIDATES, None), np.zeros((3, ITEMS + 1, 3)))
+    assert (signal.proposals(REQUESTS).numpy() == -1).all()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from unified_ranker.data.examples import MISSING, Histories
+from unified_ranker.data.examples import Histories
 from unified_ranker.signals.pairs import PairsAsOf, pair_table, successions
 
 ITEMS = 5
@@ -52,12 +52,13 @@ def test_a_table_holds_the_strongest_partners_of_either_direction(log, time, nei
     for item in range(ITEMS):
         strength = {b: counted(log, item, b, time) + 0.25 * counted(log, b, item, time) for b in range(ITEMS)}
         known = {b: s for b, s in strength.items() if s > 0}
-        row = [int(b) for b in table.partners[item] if b != MISSING]
+        places = range(int(table.starts[item]), int(table.starts[item + 1]))
+        row = [int(table.partners[place]) for place in places]
         assert [known[b] for b in row] == sorted(known.values(), reverse=True)[:neighbours]
-        for place, partner in enumerate(row):
-            assert table.forward[item, place] == counted(log, item, partner, time)
-            assert table.backward[item, place] == counted(log, partner, item, time)
-    assert (table.partners[-1] == MISSING).all()
+        for place, partner in zip(places, row, strict=True):
+            assert table.forward[place] == counted(log, item, partner, time)
+            assert table.backward[place] == counted(log, partner, item, time)
+    assert table.starts[-2:].tolist() == [len(table.partners)] * 2
     np.testing.assert_array_equal(table.total[:-1], pairs.total(np.arange(ITEMS), np.full(ITEMS, time)))
     assert table.total[-1] == 0
 

@@ -28,8 +28,12 @@ class PairSignal(tf.keras.layers.Layer, ABC):
         super().__init__(name=name)
         self._pairs, self._proposed = pairs, proposed
         table = pair_table(pairs, end, neighbours)
-        self.partners = self._constant("partners", table.partners)
-        self.counts = self._constant("counts", np.stack([table.forward, table.backward], -1))
+        self._widest = max(int(np.diff(table.starts).max()), 1)
+        # One pair more, of no item: a table without any could not be gathered from.
+        self.starts = self._constant("starts", table.starts)
+        self.partners = self._constant("partners", np.append(table.partners, MISSING).astype(np.int32))
+        counts = np.stack([table.forward, table.backward], -1)
+        self.counts = self._constant("counts", np.concatenate([counts, np.zeros((1, 2), np.float32)]))
         self.total = self._constant("total", table.total)
 
     @abstractmethod
@@ -42,21 +46,39 @@ class PairSignal(tf.keras.layers.Layer, ABC):
         if time is not None:
             flat = tf.numpy_function(self._as_of, [origins, candidates, time], tf.float32)
             return tf.ensure_shape(flat, [None, None, self.channels])
-        rows = tf.where(origins < 0, tf.shape(self.total, tf.int64)[0] - 1, origins)
-        width = origins.shape[1] * self.partners.shape[1]
-        partners = tf.reshape(tf.gather(self.partners, rows), [-1, width])
-        counts = tf.gather(self.counts, rows)
-        share = counts[..., :1] / (tf.gather(self.total, rows)[..., None, None] + PRIOR)
-        values = tf.reshape(tf.concat([counts[..., :1], share, counts[..., 1:]], -1), [-1, width, self.channels])
-        same = (candidates[:, :, None] == partners[:, None, :]) & (candidates[:, :, None] >= 0)
+        partners, place = self._partners(origins, self._widest)
+        batch, width = tf.shape(partners)[0], tf.shape(partners)[1] * tf.shape(partners)[2]
+        counts = tf.gather(self.counts, place)
+        share = counts[..., :1] / (tf.gather(self.total, self._rows(origins))[..., None, None] + PRIOR)
+        values = tf.concat([counts[..., :1], share, counts[..., 1:]], -1)
+        values = tf.reshape(values, [batch, width, self.channels])
+        asked, partners = tf.cast(candidates, tf.int32), tf.reshape(partners, [batch, width])
+        same = (asked[:, :, None] == partners[:, None, :]) & (asked[:, :, None] >= 0)
         return _channels(tf.matmul(tf.cast(same, tf.float32), values))
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """See `Signal.proposals`: the strongest partners of each origin, in equal numbers."""
         origins = self.origins(request)
-        each = min(self._proposed // max(origins.shape[1], 1), self.partners.shape[1])
-        rows = tf.where(origins < 0, tf.shape(self.total, tf.int64)[0] - 1, origins)
-        return tf.reshape(tf.gather(self.partners, rows)[:, :, :each], [-1, origins.shape[1] * each])
+        each = min(self._proposed // max(origins.shape[1], 1), self._widest)
+        partners, _ = self._partners(origins, each)
+        partners = tf.pad(partners, [[0, 0], [0, 0], [0, each - tf.shape(partners)[2]]], constant_values=MISSING)
+        return tf.reshape(tf.cast(partners, tf.int64), [-1, origins.shape[1] * each])
+
+    def _rows(self, origins: tf.Tensor) -> tf.Tensor:
+        return tf.where(origins < 0, tf.shape(self.total, tf.int64)[0] - 1, origins)
+
+    def _partners(self, origins: tf.Tensor, most: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the first partners of `origins` `[batch, origins, n]` and their places in the table; -1 where fewer.
+
+        `n` is what the longest row of the batch needs, `most` at the most.
+        """
+        rows = self._rows(origins)
+        begin = tf.gather(self.starts, rows)
+        length = tf.minimum(tf.gather(self.starts, rows + 1) - begin, most)
+        column = tf.range(tf.reduce_max(tf.concat([tf.reshape(length, [-1]), [0]], 0)))
+        there = column < length[..., None]
+        place = tf.where(there, begin[..., None] + column, tf.shape(self.partners, tf.int64)[0] - 1)
+        return tf.gather(self.partners, place), place
 
     def _as_of(self, origins: np.ndarray, candidates: np.ndarray, time: np.ndarray) -> np.ndarray:
         shape = (len(origins), candidates.shape[1], origins.shape[1])

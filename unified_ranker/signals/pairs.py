@@ -46,15 +46,17 @@ class PairsAsOf:
 
 @dataclass(frozen=True)
 class PairTable:
-    """The strongest partners of each item at one moment, padded by `MISSING`; the last row is that of no item.
+    """The strongest partners of each item at one moment, row after row: most items of a large catalogue have few.
 
     Attributes:
-        partners: item indices `[items + 1, neighbours]`, the strongest first.
-        forward: how often the partner came after the item, `[items + 1, neighbours]`.
-        backward: how often it was the other way round, `[items + 1, neighbours]`.
+        starts: where each item's partners begin, `[items + 2]`; the last row, of no item, is empty.
+        partners: item indices `[pairs]`, the strongest of an item first.
+        forward: how often the partner came after the item, `[pairs]`.
+        backward: how often it was the other way round, `[pairs]`.
         total: how many pairs begin with the item, `[items + 1]`.
     """
 
+    starts: Ints
     partners: Ints
     forward: Floats
     backward: Floats
@@ -81,13 +83,15 @@ def pair_table(pairs: PairsAsOf, time: int, neighbours: int) -> PairTable:
     starts = np.searchsorted(first, np.arange(items + 1))
     rank = np.arange(len(first)) - starts[first]
     kept = rank < neighbours
-    width = max(int(rank[kept].max(initial=0)) + 1, 1)
-    partners = np.full((items + 1, width), MISSING, np.int64)
-    counts = np.zeros((2, items + 1, width), np.float32)
-    place = first[kept], rank[kept]
-    partners[place], counts[0][place], counts[1][place] = second[kept], ahead[kept], behind[kept]
+    rows = np.minimum(np.diff(starts), neighbours)
     total = pairs.total(np.append(np.arange(items), MISSING), np.full(items + 1, time)).astype(np.float32)
-    return PairTable(partners, counts[0], counts[1], total)
+    return PairTable(
+        starts=np.concatenate([[0], np.cumsum(rows), [rows.sum()]]).astype(np.int64),
+        partners=second[kept],
+        forward=ahead[kept].astype(np.float32),
+        backward=behind[kept].astype(np.float32),
+        total=total,
+    )
 
 
 def source_pairs(examples: Examples, items: int) -> PairsAsOf:
