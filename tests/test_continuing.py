@@ -22,7 +22,9 @@ from small_project import (
 from unified_ranker.data.prepared import Prepared
 from unified_ranker.data.vocabulary import Scale, Vocabulary
 from unified_ranker.export.items import read_items
-from unified_ranker.export.requests import Request
+from unified_ranker.export.release import Layout
+from unified_ranker.export.requests import Request, to_arrays
+from unified_ranker.serving.answering.recommending import load_predict
 from unified_ranker.training.continuing import grown
 
 LATER = START + pd.Timedelta(hours=1500)
@@ -74,6 +76,10 @@ def continued(tmp_path_factory):
     directory = tmp_path_factory.mktemp("continued") / "project"
     files = declarations()
     files["project.yaml"]["training"] = {**files["project.yaml"]["training"], "epochs": 4}
+    files["towers/ranker.yaml"] = {
+        **files.get("towers/ranker.yaml", {}),
+        "signals": [{"type": "lexical"}, {"type": "successions"}],
+    }
     for task in ("search", "more_like_this"):
         files[f"tasks/{task}.yaml"] = {**files[f"tasks/{task}.yaml"], "negatives": {"type": "all_items"}}
     write_project(directory, files=files)
@@ -125,6 +131,13 @@ def test_untouched_items_move_little_and_new_ones_are_found(continued):
     found = [f"a{number}" in [item.item_id for item in answer.items] for number, answer in enumerate(answers)]
     assert sum(found) >= 4
     assert cli("verify", release).exit_code == 0
+
+
+def test_signals_are_counted_anew(continued):
+    predict = load_predict(Layout(continued / "releases" / "2").saved_model())
+    for number, title in enumerate(NEW_TITLES):
+        proposed = predict("encode", to_arrays([Request("", "search", query=title.lower())], 8))["proposed_ids"]
+        assert f"a{number}".encode() in proposed[0].tolist(), "the title lexically, though the old release had not it"
 
 
 def test_later_stages_keep_to_the_lineage_until_it_is_taken_back(continued):

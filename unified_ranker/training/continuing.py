@@ -19,6 +19,7 @@ from unified_ranker.data.prepared import Prepared
 from unified_ranker.data.vocabulary import Vocabulary
 from unified_ranker.errors import UserError
 from unified_ranker.ranker import UnifiedRanker
+from unified_ranker.tensorflow import tf
 
 if TYPE_CHECKING:
     from unified_ranker.training.job import TrainedModel
@@ -46,7 +47,7 @@ def write_start(release: Path, trained: "TrainedModel", prepared: Prepared) -> N
     folder = release / FOLDER
     folder.mkdir()
     with (folder / WEIGHTS).open("wb") as file:
-        np.savez(file, *[variable.numpy() for variable in trained.model.variables])
+        np.savez(file, *[variable.numpy() for variable in _kept(trained.model)])
     state = {"fit_end": trained.fit_end, "vocabulary": trained.vocabulary.to_json()}
     (folder / STATE).write_text(json.dumps(state), encoding="utf-8")
     pq.write_table(pa.table({"user_id": pa.array(prepared.user_ids, pa.string())}), folder / USERS)
@@ -93,10 +94,11 @@ def take_over(model: UnifiedRanker, start: Start) -> int:
     Raises:
         UserError: a weight has another shape than rows behind the old ones explain: the declarations have changed.
     """
-    if len(model.variables) != len(start.weights):
-        raise UserError(_changed(start, f"{len(model.variables)} weights, where it has {len(start.weights)}"))
+    kept = _kept(model)
+    if len(kept) != len(start.weights):
+        raise UserError(_changed(start, f"{len(kept)} weights, where it has {len(start.weights)}"))
     new = 0
-    for variable, weight in zip(model.variables, start.weights, strict=True):
+    for variable, weight in zip(kept, start.weights, strict=True):
         shape = tuple(variable.shape)
         if shape == weight.shape:
             variable.assign(weight)
@@ -126,6 +128,12 @@ def what_is_new(examples: Examples, start: Start, config: Config) -> Examples:
     count = min(int(later.sum()), len(older))
     again = np.random.default_rng([config.project.seed, 3]).choice(older, count, replace=False)
     return examples.take(np.sort(np.concatenate([np.flatnonzero(later), again])))
+
+
+def _kept(model: UnifiedRanker) -> list[tf.Variable]:
+    """Return a model's variables without the tables of its signals, which are counted from the log anew."""
+    tables = {id(variable) for variable in model.signals.variables}
+    return [variable for variable in model.variables if id(variable) not in tables]
 
 
 def _joined(old: list[str], new: list[str]) -> list[str]:
