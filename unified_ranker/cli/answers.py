@@ -59,9 +59,9 @@ def model_server_command(
 
     Example: `unified-ranker model-server releases/latest`
     """
-    from unified_ranker.serving.model_server.server import run, use_one_thread_an_op
+    from unified_ranker.serving.model_server.server import prepare_process, run
 
-    use_one_thread_an_op()
+    prepare_process()
 
     run(
         path,

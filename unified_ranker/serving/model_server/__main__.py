@@ -2,8 +2,8 @@
 
 import sys
 
-from unified_ranker.serving.model_server.server import main, use_one_thread_an_op
+from unified_ranker.serving.model_server.server import main, prepare_process
 
 if __name__ == "__main__":
-    use_one_thread_an_op()
+    prepare_process()
     sys.exit(main())

@@ -1,7 +1,11 @@
-"""Loading a SavedModel version and running its signatures, with TensorFlow alone."""
+"""Loading a SavedModel version and running its signatures, with TensorFlow alone.
+
+As TF Serving does, through a session: eager functions hand every operation to a pool whose threads spin as they wait,
+which cost half as much processor time again as the model itself (docs/decisions/0008).
+"""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +22,12 @@ from unified_ranker.serving.model_server.tensor_protos import TensorSpec
 
 SERVE_TAG = "serve"
 DEFAULT_SIGNATURE = "serving_default"
+_INITIALISER = "__saved_model_init_op"
 
-# What TensorFlow puts before the message of an op when the SavedModel carries no stack traces.
-_TRACE_PREFIX = "<stack traces unavailable>\n"
+_CALLABLES_KEPT = 64
+
+# What TensorFlow's Python puts before the message of an op; TF Serving has none.
+_ERROR_PREFIX = "Graph execution error:\n\n"
 
 # How the names of the ops of TensorFlow Text begin that the encoders' tokenizers use.
 _TEXT_OPS = ("TFText>", "Sentencepiece", "NormalizeUTF8", "FastWordpiece", "FastBert")
@@ -33,15 +40,18 @@ class Signature:
 
     Args:
         name: the signature's key in the SavedModel.
-        function: the ConcreteFunction behind it, which takes tensors by keyword and returns a dict.
-        definition: its SignatureDef, against which inputs are checked.
+        session: has the graph and its variables.
+        definition: its SignatureDef: the tensors to feed and to fetch, against which inputs are checked.
     """
 
-    def __init__(self, name: str, function: Any, definition: meta_graph_pb2.SignatureDef) -> None:
+    def __init__(self, name: str, session: Any, definition: meta_graph_pb2.SignatureDef) -> None:
         self.name = name
         self.inputs = {key: TensorSpec.from_info(info) for key, info in sorted(definition.inputs.items())}
         self.outputs = {key: TensorSpec.from_info(info) for key, info in sorted(definition.outputs.items())}
-        self._function = function
+        self._tensors = {key: info.name for key, info in definition.outputs.items()}
+        self._feeds = [definition.inputs[key].name for key in self.inputs]
+        self._session = session
+        self._callables: dict[tuple[str, ...], Callable[..., list[np.ndarray]]] = {}
         self._batcher: Batcher | None = None
 
     def batch(self, parameters: BatchingParameters) -> None:
@@ -74,13 +84,19 @@ class Signature:
         return self._run_all(inputs, wanted)
 
     def _run_all(self, inputs: Mapping[str, np.ndarray], wanted: Sequence[str] = ()) -> dict[str, np.ndarray]:
+        keys = tuple(wanted or self.outputs)
         try:
-            tensors = {key: tf.constant(inputs[key], spec.dtype) for key, spec in self.inputs.items()}
-            results = self._function(**tensors)
-            return {key: results[key].numpy() for key in wanted or self.outputs}
+            return dict(zip(keys, self._callable(keys)(*(inputs[key] for key in self.inputs)), strict=True))
         except tf.errors.OpError as error:
-            message = error.message.rsplit(_TRACE_PREFIX, 1)[-1]
-            raise ServingError(status_code(error.error_code), message) from error
+            raise ServingError(status_code(error.error_code), error.message.removeprefix(_ERROR_PREFIX)) from error
+
+    def _callable(self, keys: tuple[str, ...]) -> Callable[..., list[np.ndarray]]:
+        """Return what computes these outputs; clients ask for few different selections of them."""
+        if keys not in self._callables:
+            if len(self._callables) >= _CALLABLES_KEPT:
+                self._callables.clear()
+            self._callables[keys] = self._session.make_callable([self._tensors[key] for key in keys], self._feeds)
+        return self._callables[keys]
 
     def _check_inputs(self, inputs: Mapping[str, np.ndarray]) -> None:
         if inputs.keys() != self.inputs.keys():
@@ -117,13 +133,13 @@ class SavedModel:
         version: its number.
         definitions: every SignatureDef of the file, as GetModelMetadata returns them.
         signatures: those that can be run.
-        loaded: the object that keeps the variables alive.
+        session: has the graph and its variables, and ends with the last that refers to it.
     """
 
     version: int
     definitions: Mapping[str, meta_graph_pb2.SignatureDef]
     signatures: Mapping[str, Signature]
-    loaded: Any
+    session: Any
 
     def signature(self, name: str) -> Signature:
         """Return the signature of a name; an empty name means `serving_default`.
@@ -145,10 +161,29 @@ def load_saved_model(directory: Path, version: int) -> SavedModel:
     """
     definitions = _signature_definitions(directory)
     import_text_ops(directory)
-    loaded = tf.saved_model.load(str(directory), tags=[SERVE_TAG])
-    signatures = {name: Signature(name, fn, definitions[name]) for name, fn in loaded.signatures.items()}
+    session = _new_session()
+    with session.graph.as_default():
+        tf.compat.v1.saved_model.load(session, [SERVE_TAG], str(directory))
+    signatures = {
+        name: Signature(name, session, definition)
+        for name, definition in definitions.items()
+        if name != _INITIALISER and definition.outputs
+    }
     logger.info("loaded `%s` with the signatures %s", directory, ", ".join(sorted(signatures)))
-    return SavedModel(version, definitions, signatures, loaded)
+    return SavedModel(version, definitions, signatures, session)
+
+
+def _new_session() -> Any:
+    """Return a session for online serving: a request's operations run one after the other, in its own thread.
+
+    Its matrices are small: to split them between cores costs more than it saves, and the other cores have requests of
+    their own.
+    """
+    config = tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=1, inter_op_parallelism_threads=-1, use_per_session_threads=True
+    )
+    config.experimental.disable_thread_spinning = True
+    return tf.compat.v1.Session(graph=tf.Graph(), config=config)
 
 
 def import_text_ops(directory: Path) -> None:
