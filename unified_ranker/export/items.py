@@ -1,5 +1,6 @@
 """The item vectors of a release, and what is shown of items beside them."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from unified_ranker.data.prepared import Prepared
 
 VECTORS = "vectors.parquet"
 CATALOGUE = "catalogue.parquet"
+AT_ONCE = 5_000
+"""Rows that are turned into Python objects at once: some milliseconds."""
 
 
 def write_items(directory: Path, item_ids: np.ndarray, vectors: np.ndarray) -> None:
@@ -25,7 +28,18 @@ def read_items(directory: Path) -> tuple[np.ndarray, np.ndarray]:
     table = pq.read_table(directory / VECTORS)
     column = table["vector"].combine_chunks()
     flat = column.flatten().to_numpy(zero_copy_only=False)
-    return table["item_id"].to_numpy().astype(object), flat.reshape(len(table), -1)
+    return text_objects(table["item_id"]), flat.reshape(len(table), -1)
+
+
+def text_objects(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Return a column as Python text, a part at a time: a million at once would hold all other threads up."""
+    out, end = np.empty(len(column), object), 0
+    for part in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        for start in range(0, len(part), AT_ONCE):
+            few = part.slice(start, AT_ONCE).to_numpy(zero_copy_only=False)
+            out[end : end + len(few)], end = few, end + len(few)
+            time.sleep(0)
+    return out
 
 
 def write_catalogue(directory: Path, prepared: Prepared) -> None:

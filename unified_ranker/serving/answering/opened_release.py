@@ -13,14 +13,12 @@ import pyarrow as pa
 from unified_ranker.config import Config
 from unified_ranker.data.examples import Ints, Strings, seconds
 from unified_ranker.errors import UserError, unknown_name
-from unified_ranker.export.items import read_catalogue, read_items
+from unified_ranker.export.items import AT_ONCE, read_catalogue, read_items, text_objects
 from unified_ranker.export.release import Layout, read_manifest
 from unified_ranker.export.requests import Request
 from unified_ranker.serving.retrieval.filters import Filters, filters_of
 from unified_ranker.serving.retrieval.overlay import Changes, Overlay, overlay_of
 from unified_ranker.tasks.engagement import engaged_items
-
-_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,21 +62,24 @@ class OpenedRelease:
         layout = Layout(release)
         item_ids, vectors = read_items(layout.items)
         catalogue = read_catalogue(layout.catalogue)
-        listed = catalogue["item_id"].to_numpy(object)
+        listed = text_objects(pa.array(catalogue["item_id"], pa.large_string()))
         if len(listed) != len(item_ids) or not _same(listed, item_ids):
             raise UserError(
                 f"catalogue and vectors of `{release}` must list the same items in the same order. Received: "
                 f"{len(catalogue)} and {len(item_ids)} items. Export again; a release is never edited."
             )
-        return cls(
+        opened = cls(
             manifest=manifest,
             config=Config.model_validate(manifest["config"]),
             item_ids=item_ids,
             vectors=vectors,
-            titles=_objects(pa.array(catalogue["title"].fillna(""), pa.large_string())),
+            titles=text_objects(pa.array(catalogue["title"].fillna(""), pa.large_string())),
             created_at=seconds(catalogue["created_at"]),
             filters=filters_of(catalogue),
         )
+        # What the files took while they were read would stay with Arrow: several times the vectors.
+        pa.default_memory_pool().release_unused()
+        return opened
 
     def with_changes(self, changes: Changes) -> "OpenedRelease":
         """Return the release with changes since it was written; nothing of it is copied."""
@@ -102,9 +103,9 @@ class OpenedRelease:
         """Positions by item id, without changes since."""
         if "place" not in self.memo:
             place: dict[str, int] = {}
-            for start in range(0, len(self.item_ids), _AT_ONCE):
+            for start in range(0, len(self.item_ids), AT_ONCE):
                 place.update(
-                    zip(self.item_ids[start : start + _AT_ONCE], range(start, len(self.item_ids)), strict=False)
+                    zip(self.item_ids[start : start + AT_ONCE], range(start, len(self.item_ids)), strict=False)
                 )
                 time.sleep(0)  # lets requests through while a large release is opened beside the one that answers
             self.memo["place"] = place
@@ -222,17 +223,8 @@ class OpenedRelease:
 
 
 def _same(one: Strings, other: Strings) -> bool:
-    for start in range(0, len(one), _AT_ONCE):
-        if not (one[start : start + _AT_ONCE] == other[start : start + _AT_ONCE]).all():
+    for start in range(0, len(one), AT_ONCE):
+        if not (one[start : start + AT_ONCE] == other[start : start + AT_ONCE]).all():
             return False
         time.sleep(0)
     return True
-
-
-def _objects(column: pa.Array) -> Strings:
-    """Return a column as Python text, a part at a time: a million at once would hold all other threads up."""
-    out = np.empty(len(column), object)
-    for start in range(0, len(column), _AT_ONCE):
-        out[start : start + _AT_ONCE] = column.slice(start, _AT_ONCE).to_numpy(zero_copy_only=False)
-        time.sleep(0)
-    return out
