@@ -19,6 +19,7 @@ from unified_ranker.serving.histories.store import HistoryStore, StoreError
 from unified_ranker.serving.http.api import Backend, Capacity, create_app
 from unified_ranker.serving.http.security import LOOPBACK_NAMES, Tokens
 from unified_ranker.serving.http.server import serve_until_stopped
+from unified_ranker.serving.memory import give_back, use_few_heaps
 from unified_ranker.serving.model_server.process import ModelServerProcess, begin_in_subprocess, finish_start
 from unified_ranker.serving.service.engine import STABLE, ModelServer
 from unified_ranker.serving.service.index_keeper import Health, IndexKeeper
@@ -82,6 +83,7 @@ def run_service(release: Path, options: ServeOptions, announce: Callable[[str], 
     say = announce or logger.info
     # Threads that compute hold the interpreter for 5 ms at a time, unless told otherwise: a quarter of a deadline.
     sys.setswitchinterval(_SWITCH_SECONDS)
+    use_few_heaps()
     start_tracing()
     release = release.resolve()  # one and the same throughout, should `latest` move
     manifest = read_manifest(release)
@@ -106,11 +108,14 @@ def run_service(release: Path, options: ServeOptions, announce: Callable[[str], 
         fill_popular(service, service.engines[STABLE], sorted(opened.filters.offered) if opened.filters else ())
         if options.canary is not None:
             releases.load(options.canary, "canary", options.canary_share)
+        give_back()
         stack.callback(IndexKeeper(service, options.health).start().stop)
         hosts = () if tokens is not None else LOOPBACK_NAMES
         backend = Backend(service, store, live, releases, tokens, hosts, options.capacity)
-        url = f"http://{address(options.host, listener.getsockname()[1])}"
-        serve_until_stopped(create_app(backend), listener, lambda: say(_ready(url, opened)))
+        ready = _ready(f"http://{address(options.host, listener.getsockname()[1])}", opened)
+        # This frame lives as long as the service, and would keep the first release past the day it is replaced.
+        del opened
+        serve_until_stopped(create_app(backend), listener, lambda: say(ready))
     logger.info("stopped")
 
 

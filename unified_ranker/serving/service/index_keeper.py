@@ -56,7 +56,7 @@ class IndexKeeper:
         """Measure every index once, and build again those that are not well."""
         for engine in list(self._service.engines.values()):
             parts, label, metrics = engine.parts, engine.label, self._service.metrics
-            recall = recall_of(parts.index, parts.release.vectors, list(engine.queries)[-32:])
+            recall = recall_of(parts.index, parts.release.vectors, list(engine.queries)[-16:])
             live = len(parts.release.live.changes) if parts.release.live is not None else 0
             metrics.index_items.labels(label).set(parts.release.count)
             metrics.live_items.labels(label).set(live)

@@ -16,6 +16,7 @@ from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommending import ModelOutputError
 from unified_ranker.serving.client.errors import ModelServerError
 from unified_ranker.serving.client.splitting import LabelSplit
+from unified_ranker.serving.memory import give_back
 from unified_ranker.serving.service.engine import CANARY, STABLE, Engine, ModelServer
 from unified_ranker.serving.service.live_items import LiveItems
 from unified_ranker.serving.service.pairing import require_pair
@@ -194,14 +195,17 @@ class Releases:
 
     def _retire(self, engine: Engine) -> None:
         """End an engine once the last request that uses it has its answer."""
+        threading.Thread(target=self._end, args=([engine],), name="retire-release", daemon=True).start()
 
-        def end() -> None:
-            engine.wait_until_idle(_DRAIN_SECONDS)
-            close = self._close.pop(id(engine), None)
-            if close is not None:
-                close()
-
-        threading.Thread(target=end, name="retire-release", daemon=True).start()
+    def _end(self, last: list[Engine]) -> None:
+        engine = last.pop()
+        engine.wait_until_idle(_DRAIN_SECONDS)
+        close = self._close.pop(id(engine), None)
+        if close is not None:
+            close()
+        # The last to refer to hundreds of megabytes of vectors and names.
+        del engine, close
+        give_back()
 
     def _note(self) -> None:
         for label, engine in self._service.engines.items():
