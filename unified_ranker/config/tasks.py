@@ -75,7 +75,11 @@ class TaskServing(Declaration):
 
 
 class Task(Declaration):
-    """A file of tasks/: one surface."""
+    """A file of tasks/: one surface.
+
+    `quality_weights` weigh the quality vector in retrieval, by feature; `learnt` trains them on the ranker's candidates
+    instead, to compare with: fitted after training (`tune-quality`) they are of the catalogue, not of a sample.
+    """
 
     description: str = ""
     positives: tuple[Positive, ...] = Field(min_length=1)
@@ -86,7 +90,7 @@ class Task(Declaration):
     negatives: Negatives = AllItems(type="all_items")
     weight: float = Field(1.0, gt=0)
     ranking_weight: float = Field(1.0, ge=0)
-    quality_weights: dict[str, float] = Field(default_factory=dict)
+    quality_weights: dict[str, float] | Literal["learnt"] = Field(default_factory=dict)
     score: dict[str, float] = Field(default_factory=dict)
     serving: TaskServing = TaskServing()
 

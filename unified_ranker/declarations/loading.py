@@ -190,7 +190,7 @@ def _contradictions(config: Config) -> Iterator[str]:
             ("quality_weights", task.quality_weights, quality, "quality feature of towers/item.yaml"),
             ("score", task.score, list(task.heads), "head of this task"),
         ):
-            for key in given:
+            for key in given if isinstance(given, dict) else ():
                 if key not in known:
                     yield (
                         f"`tasks/{name}.yaml`, `{field}.{key}`: names no {of}. "
