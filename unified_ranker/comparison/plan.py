@@ -9,7 +9,7 @@ import yaml
 from unified_ranker.config import Config
 from unified_ranker.errors import UserError
 
-Kind = Literal["joint", "alone", "ablation", "variant"]
+Kind = Literal["joint", "alone", "ablation", "variant", "trial"]
 
 ABLATIONS = ("no task id", "no imputation", "no crosses", "no personalisation", "no signals", "learnt quality weights")
 """The first four are UniCoRn's (arXiv 2408.10394, section 3), the last is Etsy's (arXiv 2306.04833, section 4)."""

@@ -3,8 +3,11 @@
 import hashlib
 import json
 import multiprocessing
+import multiprocessing.connection
+import os
 import resource
 import shutil
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -74,16 +77,40 @@ def run_all(
     results = []
     for run in [BASELINES, *runs]:
         started = time.perf_counter()
-        directory, key = place_of(project, overrides, run)
-        kept = fresh(directory, key)
-        if not kept:
-            # A process for each: its memory is its own, and TensorFlow starts anew.
-            context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(1, mp_context=context) as pool:
-                pool.submit(make, project, list(overrides), run, progress).result()
+        result, kept = run_one(project, overrides, run, progress)
         announce(run, kept, time.perf_counter() - started)
-        results.append(read(directory, run))
+        results.append(result)
     return results
+
+
+def run_one(project: Path, overrides: Sequence[str], run: Run, progress: bool) -> tuple[Result, bool]:
+    """Return the result of a run, and whether it was there and up to date; the data must be prepared.
+
+    Raises:
+        UserError: it failed.
+        BrokenProcessPool: its process died.
+    """
+    directory, key = place_of(project, overrides, run)
+    kept = fresh(directory, key)
+    if not kept:
+        # A process for each: its memory is its own, and TensorFlow starts anew.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=context, initializer=_end_with_parent) as pool:
+            pool.submit(make, project, list(overrides), run, progress).result()
+    return read(directory, run), kept
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it does, however that dies: two would write the same checkpoints."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        raise RuntimeError("`_end_with_parent` must run in a process that multiprocessing started. Received: another.")
+
+    def wait() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def place_of(project: Path, overrides: Sequence[str], run: Run) -> tuple[Path, str]:
@@ -139,7 +166,7 @@ def make(project: Path, overrides: Sequence[str], run: Run, progress: bool) -> N
         notes["train_seconds"] = round(time.perf_counter() - started, 1)
         started = time.perf_counter()
         evaluate(scorers, prepared, config, run.tasks or None, part, tqdm if progress else None, keep)
-        if encoder is not None:
+        if encoder is not None and run.kind != "trial":
             found = {task: diagnose_part(encoder, rules, prepared, task, part) for task in run.tasks or config.tasks}
             kept = {task: diagnosis for task, diagnosis in found.items() if diagnosis is not None}
             notes["diagnoses"] = _DIAGNOSES.dump_python(kept, mode="json")

@@ -30,7 +30,7 @@ def load_config(project: Path, overrides: Iterable[str] = ()) -> Config:
     Args:
         project: a directory with project.yaml.
         overrides: `path.in.config=value`, the value in YAML: `project.training.epochs=3`,
-            `towers.item.features[0].column=name` (or `.0.column`).
+            `towers.item.features[0].column=name` (or `.0.column`); or `@FILE` with one of them a line.
 
     Raises:
         UserError: one line for each mistake. Mistakes within files are all told at once; what contradicts
@@ -62,7 +62,7 @@ def _at(tree: Tree, path: Keys) -> Any:
 def _apply(files: Files, overrides: Iterable[str]) -> list[Keys]:
     """Write the overrides into the tree; returns their paths. Those that lead nowhere are problems."""
     assigned = []
-    for text in overrides:
+    for text in _lines(overrides, files):
         try:
             path, value = _assignment(text)
             _assign(files, path, value)
@@ -70,6 +70,23 @@ def _apply(files: Files, overrides: Iterable[str]) -> list[Keys]:
         except UserError as error:
             files.problems.append(str(error))
     return assigned
+
+
+def _lines(overrides: Iterable[str], files: Files) -> Iterator[str]:
+    """Yield the overrides, those of files in place of `@FILE`; blank lines and comments (#) are skipped."""
+    for text in overrides:
+        if not text.startswith("@"):
+            yield text
+            continue
+        try:
+            lines = Path(text[1:]).expanduser().read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            files.problems.append(
+                f"`--set {text}` must name a file with path.in.config=value in each line. Received: {error.strerror}. "
+                "Correct the path."
+            )
+            continue
+        yield from (line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
 
 
 def _assignment(text: str) -> tuple[Keys, Any]:
