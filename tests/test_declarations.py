@@ -137,8 +137,8 @@ MISTAKES = {
     ),
     "value for a mapping": (
         "towers/user.yaml",
-        "encoder: big",
-        ["`encoder`: must hold keys and values", "'big'"],
+        "objective: big",
+        ["`objective`: must hold keys and values", "'big'"],
     ),
     "list for a file": ("towers/user.yaml", "- history_length", ["`towers/user.yaml` must hold", "list"]),
     "rule of a model": (

@@ -147,7 +147,7 @@ class Shortlists:
         """
         state = {name: tf.gather(value, rows) for name, value in chunk.state.items()}
         candidates = np.where(allowed[rows], chunk.scores[rows], -np.inf)
-        proposals = self._model.signals.proposals(state)
+        proposals = self._model.proposals(state)
         moment = () if time is None else (tf.constant(time[rows]),)
         if moment:
             # The tables know the whole window: what they propose counts where something was to be seen by then.
