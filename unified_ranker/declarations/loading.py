@@ -201,8 +201,25 @@ def _contradictions(config: Config) -> Iterator[str]:
     k, length = config.towers.user.objective.k, config.towers.user.history_length
     if k > length:
         yield (f"`towers/user.yaml`, `objective.k`: must not exceed `history_length`. Received: {k} and {length}.")
+    if config.towers.ranker.type == "ple" and len(config.tasks) == 1:
+        yield (
+            "`towers/ranker.yaml`, `type`: `ple` gives each task experts of its own, which needs two tasks at least. "
+            "Received: 1. Declare `mmoe`."
+        )
     quality = list(config.towers.item.quality)
+    signals = [signal.type for signal in config.towers.ranker.signals]
     for name, task in config.tasks.items():
+        if task.quality_weights == "learnt" and not quality:
+            yield (
+                f"`tasks/{name}.yaml`, `quality_weights`: `learnt` needs `quality` features in towers/item.yaml. "
+                "Received: none. Declare one, such as `popularity: {type: popularity}`."
+            )
+        for source in task.serving.sources or ():
+            if source not in signals:
+                yield (
+                    f"`tasks/{name}.yaml`, `serving.sources`: `{source}` is no signal of towers/ranker.yaml. "
+                    f"Allowed: {listed(signals)}.{nearest(source, signals)}"
+                )
         for field, given, known, of in (
             ("quality_weights", task.quality_weights, quality, "quality feature of towers/item.yaml"),
             ("score", task.score, list(task.heads), "head of this task"),
