@@ -270,13 +270,13 @@ FAULTS = {
     "signal of words without titles": (
         {"ranker": {"signals": [{"type": "lexical"}]}, "item": {"features": []}, "search": {"imputation": {}}},
         {"items": NO_TITLES},
-        True,
+        False,
         ["`towers/ranker.yaml`, `signals[0]`", "no item has a title"],
     ),
     "signal of source items without any": (
         {"ranker": {"signals": [{"type": "source_pairs"}]}, "search": {"imputation": {}}},
         {"events": {"source_item_id": None}},
-        True,
+        False,
         ["`towers/ranker.yaml`, `signals[0]`", "no event has a `source_item_id`"],
     ),
     "title for a query without titles": (

@@ -86,7 +86,7 @@ def _age_gate(config: Config, log: InteractionLog) -> Iterator[Check]:
 
 
 def _signals(config: Config, log: InteractionLog) -> Iterator[Check]:
-    """Check that each declared signal has something to be made from."""
+    """Warn about declared signals that have nothing to be made from."""
     needs = {
         "lexical": ("items have titles", log.items["title"].notna().any(), "no item has a title"),
         "source_pairs": (
@@ -103,5 +103,6 @@ def _signals(config: Config, log: InteractionLog) -> Iterator[Check]:
             f"`towers/ranker.yaml`, `signals[{number}]`: {signal.type} needs that {rule}",
             passed=bool(there),
             found=found,
-            what_to_do="remove the signal, or add the data",
+            what_to_do="remove the signal, which says nothing and proposes nothing as it is, or add the data",
+            severity="warning",
         )
