@@ -159,7 +159,9 @@ def make(project: Path, overrides: Sequence[str], run: Run, progress: bool) -> N
 
             checkpoints = directory.with_name(f"{directory.name}-checkpoints") / pipeline.train_key
             trained = train(prepared, config, checkpoints, run.tasks, (EpochBars(),) if progress else ())
-            calibrate(trained, prepared, run.tasks)
+            if run.kind != "trial":
+                # Of a trial only the ranks are asked for, and calibration moves none.
+                calibrate(trained, prepared, run.tasks)
             notes["curves"] = trained.curves
             encoder = RequestEncoder(trained.model, prepared, trained.quality)
             scorers += [JointScorer(encoder, rules), TwoTowerScorer(encoder)]

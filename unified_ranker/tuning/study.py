@@ -147,7 +147,9 @@ class Search:
         found = ndcg_of(result)
         base = found if first else next(t.ndcg for t in self.tried if t.value is not None)
         trial.set_user_attr("ndcg", found)
-        trial.set_user_attr("seconds", result.train_seconds + result.evaluate_seconds)
+        # The starting of its process counts, and so does what a run that was killed had finished of it.
+        spent = max(time.perf_counter() - started, result.train_seconds + result.evaluate_seconds)
+        trial.set_user_attr("seconds", spent)
         self._study.tell(trial, relative(found, base))
         return self.tried[-1]
 
