@@ -38,6 +38,14 @@ def test_an_index_that_looks_at_one_leaf_of_five_misses_most(tmp_path):
     assert 0 < found.recall < 0.7
 
 
+def test_it_is_exact_search_that_says_what_is_near(tmp_path, monkeypatch):
+    """One of two leaves gives five answers always, and not always the five nearest."""
+    monkeypatch.setattr("unified_ranker.export.index_recall.AT", 5)
+    found = measured(tmp_path, ScannIndex(type="scann", leaves=2, leaves_to_search=1))
+    assert found.at == 5
+    assert 0.3 < found.recall < 0.999
+
+
 def test_nothing_is_measured_without_requests_or_items(tmp_path):
     none = tiny_world.late_examples().take(np.zeros(0, np.int64))
     assert measured(tmp_path, ExactIndex(type="exact"), none) is None
