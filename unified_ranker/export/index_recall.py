@@ -46,9 +46,11 @@ def measure_index(
     with tempfile.TemporaryDirectory() as folder:
         if not used:
             described = build_index(Path(folder), prepared.item_ids, vectors, ScannIndex(type="scann"))
-        found, _ = load_index(own if used else Path(folder), vectors).search(queries, AT)
+        found, scores = load_index(own if used else Path(folder), vectors).search(queries, AT)
     nearest, _ = ExactSearch(vectors).search(queries, AT)
-    shares = [len(np.intersect1d(f, n)) / len(n) for f, n in zip(found, nearest, strict=True)]
+    # A place without a score holds no answer: the searched leaves had too few.
+    answers = [row[np.isfinite(score)] for row, score in zip(found, scores, strict=True)]
+    shares = [len(np.intersect1d(a, n)) / len(n) for a, n in zip(answers, nearest, strict=True)]
     sizes = {name: described[name] for name in ("leaves", "leaves_to_search", "reorder")}
     return IndexRecall(used=used, queries=len(queries), recall=float(np.mean(shares)), at=nearest.shape[1], **sizes)
 
