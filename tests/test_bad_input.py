@@ -62,7 +62,7 @@ def duplicate_items(directory):
 
 def nan_number(directory):
     change(directory)
-    write_events(directory, value=[math.nan if row % 300 == 0 else 1.0 for row in range(EVENTS)])
+    write_events(directory, value=[math.nan if row % 300 == 0 else 5.0 for row in range(EVENTS)])
 
 
 def infinite_number(directory):
@@ -145,7 +145,7 @@ FAULTS = [
     (empty_catalogue, ["items is not empty", "0 rows", "at least one of the items"]),
     (empty_log, ["events is not empty", "0 rows", "at least one of the events"]),
     (column_of_a_feature, ["`towers/item.yaml`, `features[2].column`", "`minute`", "Did you mean `minutes`"]),
-    (unknown_key, ["`towers/ranker.yaml`, `hiden`", "not known", "Allowed: `hidden`", "Did you mean `hidden`"]),
+    (unknown_key, ["`towers/ranker.yaml`, `hiden`", "not known", "Allowed: `type`, `hidden`", "Did you mean `hidden`"]),
     (wrong_type, ["`tasks/home_feed.yaml`, `weight`", "must be a valid number", "Received: 'heavy'"]),
     (not_a_table, ["events.parquet` is not a Parquet file", "Write it again"]),
     (broken_yaml, ["`project.yaml` is not valid YAML", "line 1"]),

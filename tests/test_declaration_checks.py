@@ -51,7 +51,7 @@ def make_log(events=None, items=None, users=None):
     return normalise(*tables)
 
 
-def make_config(item=None, user=None, context=None, home=None, search=None, **project):
+def make_config(item=None, user=None, context=None, home=None, search=None, ranker=None, **project):
     """Return declarations that fit `make_log`, with keys of the files replaced."""
     return Config.model_validate(
         {
@@ -75,7 +75,7 @@ def make_config(item=None, user=None, context=None, home=None, search=None, **pr
                 },
                 "user": {"profile": [{"type": "category", "column": "country"}], **(user or {})},
                 "context": context or {"fields": ["query", "source_item", "country", "time"]},
-                "ranker": {},
+                "ranker": ranker or {},
             },
             "tasks": {
                 "home_feed": {"positives": [{"event_type": "rating", "min_value": 4}], **(home or {})},
@@ -232,16 +232,52 @@ FAULTS = {
         ["`tasks/home_feed.yaml`", "`rating` and value ≥ 8", "`rating` (20, value 1 to 5)", "`min_value`"],
     ),
     "one positive of two without events": (
-        {"search": {"positives": [{"event_type": "click"}, {"event_type": "klick", "head": "k"}]}},
+        {"search": {"positives": [{"event_type": "click"}, {"event_type": "klick", "head": "click"}]}},
         {},
         False,
-        ["`tasks/search.yaml`, `positives[1]`", "none among `click` (20)", "Did you mean `click`?"],
+        ["`positives[1]`", "none among `click` (20)", "adds nothing to its head", "Did you mean `click`?"],
+    ),
+    "head that no event feeds": (
+        {"search": {"positives": [{"event_type": "click"}, {"event_type": "klick", "head": "k"}]}},
+        {},
+        True,
+        ["`tasks/search.yaml`, `positives[1]`", "no event feeds the head `k`", "Did you mean `click`?"],
     ),
     "one positive of two that is always taken": (
         {"home": {"positives": [{"event_type": "rating"}, {"event_type": "rating", "min_value": 4, "head": "k"}]}},
         {},
+        True,
+        ["`positives[1]`", "value ≥ 4", "a positive of an earlier entry", "no event feeds the head `k`"],
+    ),
+    "hard negatives for few events": (
+        {"search": {"negatives": {"type": "sampled", "uniform": 64, "hard": 4}}},
+        {},
+        True,
+        ["`tasks/search.yaml`, `negatives.hard`", "500 positives of the task", "18", "leave `hard` out"],
+    ),
+    "next items that nobody has": (
+        {"user": {"profile": [], "objective": {"k": 9}}},
+        {},
         False,
-        ["`positives[1]`", "value ≥ 4", "a positive of an earlier entry"],
+        ["`towers/user.yaml`, `objective.k`", "4 at the most in the fit window, and `k` is 9", "set `k` to 4 or less"],
+    ),
+    "age gate without ages": (
+        {"item": {"age_gate": True, "quality": {}}},
+        {"items": {"created_at": None}},
+        True,
+        ["`towers/item.yaml`, `age_gate`", "no item has one", "set it to false"],
+    ),
+    "signal of words without titles": (
+        {"ranker": {"signals": [{"type": "lexical"}]}, "item": {"features": []}, "search": {"imputation": {}}},
+        {"items": NO_TITLES},
+        False,
+        ["`towers/ranker.yaml`, `signals[0]`", "no item has a title"],
+    ),
+    "signal of source items without any": (
+        {"ranker": {"signals": [{"type": "source_pairs"}]}, "search": {"imputation": {}}},
+        {"events": {"source_item_id": None}},
+        False,
+        ["`towers/ranker.yaml`, `signals[0]`", "no event has a `source_item_id`"],
     ),
     "title for a query without titles": (
         {"item": {"features": []}},
@@ -403,3 +439,53 @@ def test_a_value_that_is_too_high_suggests_no_event_type():
     line = next(c.line() for c in broken(config, make_log()) if c.failed)
     assert "rating` and value ≥ 9 matches none" in line
     assert "Did you mean" not in line
+
+
+# --- levers -------------------------------------------------------------------------------------------------------
+
+MANY = 1200
+
+
+def long_log():
+    """As `make_log`, thirty times as long: 600 events of each task."""
+    searches = [i % 2 == 0 for i in range(MANY)]
+    return make_log(
+        events={
+            "user_id": [f"u{i % 4}" for i in range(MANY)],
+            "item_id": [f"i{i % 5}" for i in range(MANY)],
+            "task": ["search" if s else "home_feed" for s in searches],
+            "event_type": ["click" if s else "rating" for s in searches],
+            "timestamp": [START + timedelta(hours=i) for i in range(MANY)],
+            "query": ["red shoe" if s else None for s in searches],
+            "source_item_id": ["i1" if s else None for s in searches],
+            "value": [None if s else float(i % 5 + 1) for i, s in enumerate(searches)],
+        }
+    )
+
+
+def with_hard(hard, batch):
+    negatives = {"type": "sampled", "uniform": 64, "hard": hard}
+    return make_config(search={"negatives": negatives, "imputation": {}}, training={"batch_examples": batch})
+
+
+def test_more_hard_negatives_than_there_are():
+    """Two thirds of a batch are searches: of 90 examples 66, so that 129 negatives stand beside a positive."""
+    of_search = 540 / (540 + 216)
+    most = 64 + round(90 * of_search) - 1
+    refused = the_broken(with_hard(most, 90), long_log())
+    assert refused.failed
+    assert f"{most} kept of {most}" in refused.line()
+    assert f"lower `hard` below {most}" in refused.line()
+    assert broken(with_hard(most - 1, 90), long_log()) == []
+
+
+def test_a_sample_of_the_log_says_nothing_of_how_many_there_are():
+    config = make_config(
+        search={
+            "negatives": {"type": "sampled", "uniform": 64, "hard": 4},
+            "positives": [{"event_type": "click"}, {"event_type": "rare", "head": "k"}],
+        }
+    )
+    found = [c for c in check_declarations(config, make_log(), sampled=True) if not c.passed]
+    assert [c.severity for c in found] == ["warning"]
+    assert "`positives[1]`" in found[0].line()

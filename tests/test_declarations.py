@@ -20,6 +20,7 @@ from unified_ranker.config import (
     TextFeature,
 )
 from unified_ranker.declarations.loading import load_config
+from unified_ranker.errors import UserError
 
 
 @pytest.fixture
@@ -137,8 +138,8 @@ MISTAKES = {
     ),
     "value for a mapping": (
         "towers/user.yaml",
-        "encoder: big",
-        ["`encoder`: must hold keys and values", "'big'"],
+        "objective: big",
+        ["`objective`: must hold keys and values", "'big'"],
     ),
     "list for a file": ("towers/user.yaml", "- history_length", ["`towers/user.yaml` must hold", "list"]),
     "rule of a model": (
@@ -337,3 +338,76 @@ def test_an_answer_is_no_longer_than_its_candidates(tmp_path):
     line = line_of(changed(tmp_path, "tasks/search.yaml", text))
     assert "`tasks/search.yaml`, `serving`: `limit` must not exceed `candidates`" in line
     assert "Received: 6 and 5" in line
+
+
+LEVERS = {
+    "a ramp without hard negatives": (
+        "tasks/search.yaml",
+        "positives: [{event_type: click}]\nnegatives: {type: sampled, hard_after: 0.2}\n",
+        ["`tasks/search.yaml`, `negatives`", "say when `hard` begins", "0.2 and 0 without `hard`", "Set `hard`"],
+    ),
+    "a ramp that ends after the training": (
+        "tasks/search.yaml",
+        "positives: [{event_type: click}]\nnegatives: {type: sampled, hard: 8, hard_after: 0.6, hard_ramp: 0.5}\n",
+        ["must not exceed 1", "0.6 + 0.5", "Lower one"],
+    ),
+    "an encoder that is none": (
+        "towers/user.yaml",
+        "encoder: {type: hstuu}\n",
+        ["`towers/user.yaml`, `encoder`", "one of `transformer`, `hstu`", "Did you mean `hstu`?"],
+    ),
+    "heads that do not divide": (
+        "towers/user.yaml",
+        "encoder: {type: hstu, heads: 7}\n",
+        ["`encoder.heads`: must divide `dim`", "7 and 64"],
+    ),
+    "next items beyond the history": (
+        "towers/user.yaml",
+        "history_length: 4\nobjective: {k: 5}\n",
+        ["`objective.k`: must not exceed `history_length`", "5 and 4"],
+    ),
+    "a head that is none": (
+        "towers/ranker.yaml",
+        "type: plee\n",
+        ["`towers/ranker.yaml`, `type`", "'mmoe', 'ple' or 'shared_bottom'", "Did you mean `ple`?"],
+    ),
+    "a source that is no signal": (
+        "tasks/search.yaml",
+        "positives: [{event_type: click}]\nserving: {sources: [lexicall]}\n",
+        ["`serving.sources`", "`lexicall` is no signal"],
+    ),
+    "weights that are neither": (
+        "tasks/search.yaml",
+        "positives: [{event_type: click}]\nquality_weights: learned\n",
+        ["`tasks/search.yaml`, `quality_weights`", "'learnt'", "Received: 'learned'"],
+    ),
+    "weights that have nothing to weigh": (
+        "towers/item.yaml",
+        "quality: {}\n",
+        ["`tasks/search.yaml`, `quality_weights`: `learnt` needs `quality` features"],
+    ),
+    "older windows that are no share": (
+        "project.yaml",
+        "name: toy\ndata: {type: tables, events: e, items: i}\ntraining: {older_windows: 1.5}\n",
+        ["`project.yaml`, `training.older_windows`", "less than or equal to 1", "Received: 1.5"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LEVERS)
+def test_levers_that_do_not_fit(project, name):
+    file, text, words = LEVERS[name]
+    directory = project()
+    (directory / file).write_text(text, encoding="utf-8")
+    learnt = ["tasks.search.quality_weights=learnt"] if "nothing to weigh" in name else []
+    with pytest.raises(UserError) as failed:
+        load_config(directory, learnt)
+    for word in words:
+        assert word in str(failed.value), str(failed.value)
+
+
+def test_experts_of_ones_own_need_a_second_task(project):
+    directory = project()
+    (directory / "tasks/search.yaml").unlink()
+    with pytest.raises(UserError, match="`ple` gives each task experts of its own, which needs two tasks"):
+        load_config(directory, ["towers.ranker.type=ple"])

@@ -17,7 +17,7 @@ LAYERS = (
     {"columns", "config", "engines", "errors", "extras", "schema", "tensorflow", "wheels"},
     {"data", "declarations", "init", "signals", "simulation", "tasks", "towers"},
     {"catalogue", "lookups", "ranker"},
-    {"comparison", "evaluation", "export", "pipeline", "training"},
+    {"comparison", "evaluation", "export", "pipeline", "training", "tuning"},
     {"serving"},
     {"cli", "commands"},
 )

@@ -236,6 +236,7 @@ class Stages:
         patch = monkeypatch.setattr
         patch("unified_ranker.pipeline.stages._prepare", self._prepare)
         patch("unified_ranker.training.job.train", self._train)
+        patch("unified_ranker.evaluation.calibrating.calibrate", lambda *_: None)
         patch("unified_ranker.training.store.save_trained", lambda trained, draft: None)
         patch("unified_ranker.training.store.load_trained", lambda *_: self.model)
         patch("unified_ranker.pipeline.reporting.evaluate_project", self._evaluate)

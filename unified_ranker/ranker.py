@@ -38,7 +38,9 @@ class UnifiedRanker(tfrs.Model):
         self.text = build_text_encoder(config.towers.item.text, dim, catalogue.known_titles)
         self.text.trainable = config.towers.item.text.joint == "trained"
         self.categories = CategoryTable(vocabulary.categories, dim)
-        self.item_tower = ItemEncoder(config.towers.item, vocabulary, self.text, self.categories, catalogue.trained_ids)
+        self.item_tower = ItemEncoder(
+            config.towers.item, vocabulary, self.text, self.categories, catalogue.trained_ids, catalogue.as_of
+        )
         self.user_tower = UserEncoder(config.towers.user, vocabulary, dim, self.categories)
         self.context_tower = ContextEncoder(config.towers.context, vocabulary, dim, self.categories)
         direct = len(config.towers.item.quality) + signals.channels
@@ -60,7 +62,13 @@ class UnifiedRanker(tfrs.Model):
         # Queries of the training slice, tokenised once: set by the training job before `fit`.
         self.query_tokens = self.text.tokenise(tf.constant([""]))
         self.query_words = signals.words(tf.constant([""]))
-        self.quality_weights = tf.constant(quality_weights(config))
+        allowed = sources(config)
+        self._sources = None if allowed.all() else tf.constant(allowed)
+        self._declared_weights = tf.constant(quality_weights(config))
+        self._learning = [n for n, t in enumerate(config.tasks.values(), start=1) if t.quality_weights == "learnt"]
+        if self._learning:
+            shape = (len(self._learning), len(config.towers.item.quality))
+            self.learnt_weights = self.add_weight("learnt_weights", shape, initializer="zeros")
         self.score_weights = tf.constant(score_weights(config))
         self.retrieval_share = tf.constant([0.0, *(t.weight for t in config.tasks.values())], tf.float32)
         self.ranking_share = tf.constant([0.0, *(t.ranking_weight for t in config.tasks.values())], tf.float32)
@@ -80,15 +88,29 @@ class UnifiedRanker(tfrs.Model):
         catalogue = self.catalogue
         fields = {name: tf.constant(column) for name, column in catalogue.item_fields.items()}
         encoded = self.item_tower.encode(fields, tf.range(len(catalogue.item_ids), dtype=tf.int64))
+        if self.config.towers.item.age_gate:
+            encoded["created"] = self.created
         return encoded if self.text.trainable else self.item_tower.settle(encoded)
+
+    @property
+    def quality_weights(self) -> tf.Tensor:
+        """Weights of the quality vector in retrieval, `[tasks + 1, features]`: declared, or learnt."""
+        if not self._learning:
+            return self._declared_weights
+        rows = tf.constant(self._learning)[:, None]
+        return tf.tensor_scatter_nd_update(self._declared_weights, rows, self.learnt_weights)
 
     # --- the towers -----------------------------------------------------------------------------------------------
 
-    def item_vectors(self, indices: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
-        """Return vectors `[n, dim]` of the items at `indices` `[n]`, of the whole catalogue without."""
-        if indices is None:
-            return self.item_tower(self.items, training=training)
-        return self.item_tower({k: tf.gather(v, indices) for k, v in self.items.items()}, training=training)
+    def item_vectors(
+        self, indices: tf.Tensor | None = None, training: bool = False, moments: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Return vectors `[n, dim]` of the items at `indices` `[n]`, of the whole catalogue without.
+
+        `moments` `[n]` (seconds) say as of when, for an age gate; without, as of the end of the fit window.
+        """
+        chosen = self.items if indices is None else {k: tf.gather(v, indices) for k, v in self.items.items()}
+        return self.item_tower(chosen, training=training, moments=moments)
 
     def rank(
         self,
@@ -108,12 +130,38 @@ class UnifiedRanker(tfrs.Model):
             training: whether dropout is on.
         """
         weights = tf.gather(self.quality_weights, state["task"])
+        if self._learning:
+            # They learn by `weigh` alone: the head has the quality besides, and would settle for any weights.
+            weights = tf.stop_gradient(weights)
         retrieval = tf.einsum("bd,bnd->bn", state["embedding"], items) + tf.einsum("bq,bnq->bn", weights, quality)
         # Whoever hides the task from the context tower hides it from the head, too.
         seen = state if "task" in self.context_tower.fields else {**state, "task": tf.zeros_like(state["task"])}
         logits = self.head(seen, items, quality, signals, retrieval, training=training)
         score = log_mixture(logits, tf.gather(self.score_weights, state["task"])[:, None])
         return score, logits, retrieval
+
+    def weigh(
+        self, state: dict[str, tf.Tensor], items: tf.Tensor, quality: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor] | None:
+        """Return retrieval scores `[batch, candidates]` through which learnt quality weights learn, and nothing else.
+
+        Beside them whether each request's task learns its weights, `[batch]`; None where no task does.
+        """
+        if not self._learning:
+            return None
+        likeness = tf.stop_gradient(tf.einsum("bd,bnd->bn", state["embedding"], items))
+        scores = likeness + tf.einsum("bq,bnq->bn", tf.gather(self.quality_weights, state["task"]), quality)
+        learns = tf.reduce_any(state["task"][:, None] == tf.constant(self._learning, state["task"].dtype)[None], 1)
+        return scores, learns
+
+    def proposals(self, state: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Return what the signals propose to the requests' tasks when served, `[batch, n]`; -1 where there are fewer.
+
+        Training takes what all signals propose: `serving.sources` can be changed without training.
+        """
+        if self._sources is None:
+            return self.signals.proposals(state)
+        return self.signals.proposals(state, tf.gather(self._sources, state["task"]))
 
     def probabilities(self, logits: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
         """Turn head logits `[batch, candidates, heads]` into calibrated probabilities of the event."""
@@ -196,11 +244,29 @@ class UnifiedRanker(tfrs.Model):
         self, inputs: dict[str, tf.Tensor], drawn: tf.Tensor, proposed: tf.Tensor, training: bool
     ) -> ItemVectors:
         if self.whole_catalogue:
-            return ItemVectors(None, self.item_vectors(training=training), self.created)
+            moments = self._moments(inputs, None)
+            return ItemVectors(None, self.item_vectors(training=training, moments=moments), self.created)
         needed = [inputs["history_item"], inputs["item"], inputs["source"], inputs["targets"], drawn, proposed]
         flat = tf.concat([tf.reshape(part, [-1]) for part in needed], 0)
         ids = tf.sort(tf.unique(tf.boolean_mask(flat, flat >= 0))[0])
-        return ItemVectors(ids, self.item_vectors(ids, training=training), tf.gather(self.created, ids))
+        moments = self._moments(inputs, ids)
+        return ItemVectors(
+            ids, self.item_vectors(ids, training=training, moments=moments), tf.gather(self.created, ids)
+        )
+
+    def _moments(self, inputs: dict[str, tf.Tensor], ids: tf.Tensor | None) -> tf.Tensor | None:
+        """Return as of when each item of a batch is asked for (seconds, `[items]`); None where nothing depends on it.
+
+        An item has one vector a batch: as of the last request that it answers, or of one drawn at random.
+        """
+        if not self.config.towers.item.age_gate:
+            return None
+        times = inputs["timestamp"]
+        count = len(self.catalogue.item_ids) if ids is None else tf.shape(ids)[0]
+        place = inputs["item"] if ids is None else tf.searchsorted(ids, inputs["item"], out_type=tf.int64)
+        last = tf.math.unsorted_segment_max(times, place, count)
+        drawn = tf.gather(times, tf.random.uniform([count], 0, tf.shape(times)[0], tf.int32))
+        return tf.where(last > times.dtype.min, last, drawn)
 
     def _request(self, inputs: dict[str, tf.Tensor], states: tf.Tensor, items: ItemVectors) -> RequestVectors:
         # The home feed's empty query and popular titles repeat within a batch: embed each once.
@@ -228,8 +294,17 @@ class UnifiedRanker(tfrs.Model):
 def quality_weights(config: Config) -> np.ndarray:
     """Return the declared quality weights, `[tasks + 1, features]`; row 0, the unknown task, has none."""
     names = list(config.towers.item.quality)
-    rows = [[task.quality_weights.get(name, 0.0) for name in names] for task in config.tasks.values()]
+    declared = [{} if t.quality_weights == "learnt" else t.quality_weights for t in config.tasks.values()]
+    rows = [[weights.get(name, 0.0) for name in names] for weights in declared]
     return np.array([[0.0] * len(names), *rows], np.float32).reshape(len(rows) + 1, len(names))
+
+
+def sources(config: Config) -> np.ndarray:
+    """Return which signals propose candidates to which task, `[tasks + 1, signals]`; all to the unknown task."""
+    kinds = [signal.type for signal in config.towers.ranker.signals]
+    declared = [task.serving.sources for task in config.tasks.values()]
+    rows = [[names is None or kind in names for kind in kinds] for names in declared]
+    return np.array([[True] * len(kinds), *rows], bool).reshape(len(rows) + 1, len(kinds))
 
 
 def score_weights(config: Config) -> np.ndarray:

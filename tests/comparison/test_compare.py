@@ -68,3 +68,21 @@ def test_bad_arguments(project, arguments, words):
     failed = cli("compare", "--project", project, *arguments)
     assert failed.exit_code == 2
     assert re.search(words, failed.output)
+
+
+def test_it_says_what_lies_behind_the_ranks(first, project):
+    found = json.loads(first.stdout)
+    feed = next(task for task in found["tasks"] if task["task"] == "home_feed")
+    bands = [part for part in feed["slices"] if part["dimension"] == "activity"]
+    assert sum(part["requests"] for part in bands) == feed["requests"]
+    joint = next(line for line in feed["lines"] if line["name"] == "joint model")
+    whole = sum(part["requests"] * part["values"]["joint model"] for part in bands if part["requests"])
+    assert whole / feed["requests"] == pytest.approx(joint["metrics"]["ndcg@10"]["value"])
+    assert set(feed["diagnoses"]) == {"joint", "home_feed alone"}
+    behind = feed["diagnoses"]["joint"]
+    assert {row["weights"] for row in behind["retrieval"]} == {"declared", "none"}
+    assert {c["head"] for c in behind["calibration"]} == {"click", "like"}
+    assert "retrieval/search" in found["curves"]
+    page = (project / "comparison/comparison.html").read_text()
+    for text in ("By events of the user before the request", "calibration error", 'id="training"', "Recall@500"):
+        assert text in page

@@ -304,3 +304,49 @@ def test_next_targets_do_not_answer_a_query_or_a_source_item_with_what_the_user_
     items, weights = next_targets(examples, 2, 1.0)
     assert items.tolist() == [[10, 11], [11, MISSING], [12, MISSING], [13, MISSING]]
     assert ((weights > 0) == (items != MISSING)).all()
+
+
+# --- windows of what users do now ---------------------------------------------------------------------------------
+
+
+def taken(make_config, share, epochs=6):
+    """Numbers of the examples of each epoch: one user with 90 events, one with 3, and nobody known."""
+    users = [0] * 90 + [1] * 3 + [None] * 5
+    prepared = prepare(
+        log_of(users, range(len(users))), make_config(TASKS, {"user": {"history_length": 8}, "item": {}})
+    )
+    training = {"batch_examples": 8, "older_windows": share}
+    config = make_config(TASKS, {"user": {"history_length": 8}, "item": {}}, training=training)
+    batches, _, _ = batches_of(prepared, config)
+    found = []
+    for epoch in range(epochs):
+        produced = list(batches.epoch(epoch))
+        assert len(produced) == batches.steps
+        assert all(len(batch["query"]) for batch in produced)
+        numbers = np.concatenate([batch["query"] for batch in produced])
+        assert len(set(numbers.tolist())) == len(numbers)
+        assert numbers.tolist() == np.concatenate([batch["query"] for batch in batches.epoch(epoch)]).tolist()
+        found.append(set(numbers.tolist()))
+    return found, len(prepared.examples)
+
+
+def test_every_window_in_every_epoch(make_config):
+    found, count = taken(make_config, 1.0)
+    assert all(numbers == set(range(count)) for numbers in found)
+
+
+def test_only_the_last_window_of_each_user(make_config):
+    found, count = taken(make_config, 0.0)
+    for numbers in found:
+        # The user with few events and those who are nobody have one window; of 90 events the last few are left.
+        assert set(range(count - 9, count)) <= numbers
+        assert min(numbers) >= 90 - 9
+
+
+def test_a_share_of_the_older_windows_others_in_each_epoch(make_config):
+    found, count = taken(make_config, 0.5, epochs=20)
+    assert all(set(range(count - 9, count)) <= numbers for numbers in found)
+    old = [len([n for n in numbers if n < 80]) for numbers in found]
+    assert 25 < np.mean(old) < 55
+    assert len({frozenset(numbers) for numbers in found}) > 15
+    assert set.union(*found) == set(range(count))

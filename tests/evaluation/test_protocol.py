@@ -245,7 +245,7 @@ def test_slices_by_country_user_and_item():
     assert sizes["country", "other"] == 2 + 3
     assert sizes["country", "unknown"] == 2
     total = sizes["all", "all"]
-    for dimension in ("country", "user", "item"):
+    for dimension in ("country", "user", "item", "activity"):
         assert sum(size for (of, _), size in sizes.items() if of == dimension) == total
     assert sizes["user", "warm"] == 1
     assert sizes["user", "cold"] == total - 1
@@ -326,3 +326,12 @@ def test_times_are_whole_seconds_of_the_split():
 
 def _without_seconds(evaluation):
     return [dataclasses.replace(t, seconds={}) for t in evaluation.tasks]
+
+
+def test_bands_of_activity_hold_users_by_their_events_before_the_request():
+    prepared, config = two_tasks()
+    requests = prepared.between(None, None)
+    lengths = np.resize([0, 1, 4, 5, 19, 20, 99, 100, 5000], len(requests))
+    requests = dataclasses.replace(requests, history_length=lengths)
+    bands = {name: sorted(set(lengths[mask])) for of, name, mask in cut(requests, prepared, config) if of == "activity"}
+    assert bands == {"0": [0], "1-4": [1, 4], "5-19": [5, 19], "20-99": [20, 99], "100+": [100, 5000]}

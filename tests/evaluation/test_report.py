@@ -9,8 +9,18 @@ from html.parser import HTMLParser
 import pytest
 
 from unified_ranker.evaluation.metrics import METRICS, Interval
-from unified_ranker.evaluation.report import DataFacts, Report, Stage, write_report
-from unified_ranker.evaluation.results import Comparison, Evaluation, Row, Slice, TaskEvaluation
+from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, Stage, write_report
+from unified_ranker.evaluation.results import (
+    Bin,
+    Calibration,
+    Comparison,
+    Diagnosis,
+    Evaluation,
+    RetrievalRecall,
+    Row,
+    Slice,
+    TaskEvaluation,
+)
 
 EVIL = "<script>alert('x')</script> & \"$\\frac{a}{b}$\" <!-- "
 VOID = {"meta", "br", "wbr", "path", "use"}
@@ -69,12 +79,43 @@ def evaluated(name="home_feed", model=0.2, baseline=0.1, derived=False, scorer="
             Slice("user", "warm", 90, rows),
             Slice("item", "cold", 0, ()),
             Slice("item", "warm", 100, rows),
+            Slice("activity", "5-19", 70, rows),
         ),
         comparisons=tuple(Comparison(scorer, m, "EASE", difference) for m in METRICS),
         notes={},
         seconds={scorer: 1.0, "EASE": 0.1},
         remark="",
     )
+
+
+def diagnosed(head="like"):
+    bins = (Bin(500, 0.001, 0.0), Bin(500, 0.02, 0.025))
+    retrieval = (
+        RetrievalRecall("declared", {"popularity": 0.25, "trend": 0.0}, {100: 0.4321, 500: 0.8}),
+        RetrievalRecall("none", {"popularity": 0.0, "trend": 0.0}, {100: 0.4, 500: 0.7}),
+    )
+    calibration = Calibration(head, 1000, 0.0125, 0.0105, 0.003, bins)
+    return TaskEvaluation(**vars(evaluated()) | {"diagnosis": Diagnosis(77, retrieval, (calibration,))})
+
+
+def test_what_lies_behind_the_ranks_is_there(tmp_path):
+    index = IndexRecall(used=False, leaves=40, leaves_to_search=20, reorder=550, queries=64, recall=0.9875)
+    made = report(diagnosed(EVIL), index=index)
+    text = rendered(made, tmp_path)
+    page = Page(text)
+    for shown in (
+        "declared popularity 0.25 0.432 0.800",
+        "none 0.400 0.700",
+        "77 requests",
+        "1,000 0.01250 0.01050 0.00300",
+        "ScaNN finds 0.9875 of the 100 items",
+        "searches exactly, being small",
+        "5-19 70",
+    ):
+        assert shown in page.text, shown
+    assert "script" not in page.elements
+    assert text.count('aria-label="') == len(METRICS) + 1 + 2, "bars, one reliability plot, two of curves"
+    assert Report.from_json(json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))) == made
 
 
 def empty(name):
@@ -104,8 +145,8 @@ def report(*tasks, **more):
 @pytest.fixture
 def no_plots(monkeypatch):
     """Drawing takes most of the time of a page, and is not what these tests are about."""
-    for name in ("bars", "curves"):
-        monkeypatch.setattr(f"unified_ranker.evaluation.page.{name}", lambda *arguments: "")
+    for name in ("page.bars", "page_training.curves", "page_diagnosis.reliability"):
+        monkeypatch.setattr(f"unified_ranker.evaluation.{name}", lambda *arguments: "")
 
 
 def rendered(made, directory):

@@ -42,14 +42,15 @@ def build(trained=True, **settings):
     return head
 
 
-@pytest.fixture(scope="module")
-def head():
-    return build()
+@pytest.fixture(scope="module", params=["mmoe", "ple", "shared_bottom"])
+def head(request):
+    return build(type=request.param)
 
 
-def test_an_untrained_head_ranks_as_retrieval_does():
+@pytest.mark.parametrize("kind", ["mmoe", "ple", "shared_bottom"])
+def test_an_untrained_head_ranks_as_retrieval_does(kind):
     state, *rest, retrieval = inputs()
-    logits = build(trained=False)(state, *rest, retrieval).numpy()
+    logits = build(trained=False, type=kind)(state, *rest, retrieval).numpy()
     np.testing.assert_allclose(logits, np.tile(retrieval.numpy()[..., None] / TEMPERATURE, HEADS), rtol=1e-6)
 
 
@@ -135,3 +136,48 @@ def test_dropout_only_in_training():
     head = build(dropout=0.5)
     np.testing.assert_array_equal(head(*inputs()), head(*inputs()))
     assert np.abs(head(*inputs(), training=True).numpy() - head(*inputs()).numpy()).max() > 1e-3
+
+
+def gelu(x):
+    return tf.nn.gelu(tf.constant(x, tf.float32)).numpy()
+
+
+def softmax(x):
+    return np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize("kind", ["mmoe", "ple"])
+def test_the_experts_are_mixed_as_numpy_says(kind):
+    head = build(type=kind, own_experts=2)
+    rng = np.random.default_rng(4)
+    shared, task = rng.normal(size=(BATCH, CANDIDATES, 16)).astype(np.float32), np.array([1, 2, 3, 1])
+    experts = gelu(shared @ head.experts.kernel.numpy() + head.experts.bias.numpy()).reshape(BATCH, CANDIDATES, 3, 8)
+    if kind == "ple":
+        kernel, bias = head.own_kernel.numpy()[task], head.own_bias.numpy()[task]
+        own = gelu(np.einsum("bnd,bde->bne", shared, kernel) + bias).reshape(BATCH, CANDIDATES, 2, 8)
+        experts = np.concatenate([experts, own], 2)
+    expected = np.einsum("bneh,be->bnh", experts, softmax(head.gate.numpy()[task]))
+    mixed = head._mix(tf.constant(shared), tf.constant(task, tf.int64), CANDIDATES)
+    np.testing.assert_allclose(mixed, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["own_kernel", "own_bias"])
+def test_no_task_moves_the_experts_of_another(name):
+    head = build(type="ple")
+    before = head(*inputs()).numpy()
+    variable = getattr(head, name)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(head(*inputs())[1] ** 2)
+    moved = np.abs(tf.convert_to_tensor(tape.gradient(loss, variable))).max(axis=(1, 2)) > 1e-6
+    assert moved.tolist() == [False, False, True, False], "the second request is of task 2"
+    change = np.zeros(variable.shape, np.float32)
+    change[2] = 0.5
+    variable.assign_add(change)
+    changed = (np.abs(head(*inputs()).numpy() - before) > 1e-5).any(axis=(1, 2))
+    assert changed.tolist() == [False, True, False, False]
+
+
+def test_own_experts_begin_differently_and_an_unknown_task_has_none():
+    kernel = build(trained=False, type="ple").own_kernel.numpy()
+    assert np.abs(kernel[0]).max() == 0
+    assert np.abs(kernel[1] - kernel[2]).max() > 0.1

@@ -101,3 +101,32 @@ def test_traced_without_autograph_it_is_the_same():
     arguments = (tf.constant(QUERIES[:ROWS], tf.float32), tf.constant(VECTORS[IDS], tf.float32))
     found = traced(*arguments, tf.constant(IDS, tf.int64), tf.constant(EXISTED))
     np.testing.assert_allclose(found, loss(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("progress", "after", "ramp", "share"),
+    [
+        (0.0, 0.3, 0.2, 0.0),
+        (0.3, 0.3, 0.2, 0.0),
+        (0.4, 0.3, 0.2, 0.5),
+        (0.5, 0.3, 0.2, 1.0),
+        (1.0, 0.3, 0.2, 1.0),
+        (0.29, 0.3, 0.0, 0.0),
+        (0.31, 0.3, 0.0, 1.0),
+        (0.25, 0.0, 1.0, 0.25),
+    ],
+)
+def test_hard_negatives_ramp_up_after_a_warm_up(progress, after, ramp, share):
+    """Before, the loss is over all negatives; behind the ramp over the hardest alone; between them a part of each."""
+    config = SampledItems(type="sampled", uniform=UNIFORM, hard=2, hard_after=after, hard_ramp=ramp)
+    layer = SampledRetrieval(config, SHARE, TEMPERATURE)
+    layer.progress = lambda: tf.constant(progress)
+    queries, vectors = tf.constant(QUERIES[:ROWS], tf.float32), tf.constant(VECTORS[IDS], tf.float32)
+    found = layer(queries, vectors, tf.constant(IDS, tf.int64), tf.constant(EXISTED)).numpy()
+    easy, hard = loss(), loss(hard=2)
+    assert (easy > hard + 1e-3).any()
+    np.testing.assert_allclose(found, share * hard + (1 - share) * easy, rtol=1e-4)
+
+
+def test_a_ramp_that_nobody_follows_is_at_its_end():
+    np.testing.assert_allclose(loss(hard=2, hard_after=0.5, hard_ramp=0.5), loss(hard=2), rtol=1e-5)

@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 
 from unified_ranker.config import ItemTower
+from unified_ranker.data.quality import NEVER
 from unified_ranker.data.vocabulary import Scale, Vocabulary
 from unified_ranker.tensorflow import tf
 from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.item import ItemEncoder, item_fields, number_channels
 from unified_ranker.towers.text import HashedTextEncoder
+from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
 
 DIM = 8
 FEATURES = [
@@ -33,9 +35,9 @@ TRAINED = np.array([True, True, True, False, False, False])
 UNKNOWN = -1
 
 
-def build(mask_rate=0.0):
+def build(mask_rate=0.0, as_of=0, **settings):
     tf.keras.utils.set_random_seed(6)
-    config = ItemTower(dim=DIM, features=FEATURES, text={"buckets": 256})
+    config = ItemTower(dim=DIM, features=FEATURES, text={"buckets": 256}, **settings)
     vocabulary = Vocabulary(
         tasks=[],
         event_types=[],
@@ -45,7 +47,7 @@ def build(mask_rate=0.0):
         id_mask_rate=mask_rate,
     )
     text = HashedTextEncoder(config.text, DIM, ITEMS["title"].fillna("").to_numpy(object))
-    return ItemEncoder(config, vocabulary, text, CategoryTable(vocabulary.categories, DIM), TRAINED)
+    return ItemEncoder(config, vocabulary, text, CategoryTable(vocabulary.categories, DIM), TRAINED, as_of)
 
 
 @pytest.fixture(scope="module")
@@ -166,3 +168,46 @@ def test_an_item_of_nothing_but_its_id():
     np.testing.assert_allclose(np.linalg.norm(v, axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(v[2], v[3])
     assert np.abs(v[0] - v[1]).max() > 0.01
+
+
+# --- the age gate -------------------------------------------------------------------------------------------------
+
+DAY = 86_400
+AS_OF = 1_000 * DAY
+
+
+@pytest.fixture(scope="module")
+def gated():
+    tower = build(age_gate=True, as_of=AS_OF)
+    vectors_of_age(tower, 0)
+    # Shut below a week, open from there on; half open where the age is not known.
+    weeks = int(gap_bucket(tf.constant([7 * DAY])).numpy()[0])
+    tower.age_gate.assign([-30.0 if n < weeks else 30.0 for n in range(GAP_BUCKETS)] + [0.0])
+    return tower
+
+
+def vectors_of_age(tower, days, moments=None):
+    """Vectors of the items, which are all so old as of the end of the window; None = undated."""
+    created = NEVER if days is None else AS_OF - int(days * DAY)
+    fields = {**encoded(tower), "created": tf.fill([len(ITEMS)], tf.constant(created, tf.int64))}
+    return tower(fields, moments=moments).numpy()
+
+
+def test_a_young_item_is_its_content_and_an_old_one_its_id_too(gated):
+    young, old, undated = (vectors_of_age(gated, days) for days in (1, 100, None))
+    np.testing.assert_allclose(young[0], young[2], atol=1e-5)
+    assert old[0] @ old[2] < 0.99
+    assert old[0] @ old[2] < undated[0] @ undated[2] < 0.999
+    # The item behind them has other content.
+    assert young[0] @ young[1] < 0.99
+
+
+def test_age_is_as_of_the_request(gated):
+    later = tf.fill([len(ITEMS)], tf.constant(AS_OF + 99 * DAY, tf.int64))
+    np.testing.assert_allclose(vectors_of_age(gated, 1, later), vectors_of_age(gated, 100), atol=1e-6)
+    before = tf.fill([len(ITEMS)], tf.constant(AS_OF - 50 * DAY, tf.int64))
+    np.testing.assert_allclose(vectors_of_age(gated, 1, before), vectors_of_age(gated, 0), atol=1e-6)
+
+
+def test_without_a_gate_there_is_no_weight_for_it(tower):
+    assert not hasattr(tower, "age_gate")

@@ -8,7 +8,8 @@ from unified_ranker.config import Transformer, UserTower
 from unified_ranker.data.vocabulary import Scale, Vocabulary
 from unified_ranker.tensorflow import tf
 from unified_ranker.towers.categories import CategoryTable
-from unified_ranker.towers.user import CausalBlock, UserEncoder, distance_bucket, user_fields
+from unified_ranker.towers.transformer import CausalBlock, distance_bucket
+from unified_ranker.towers.user import UserEncoder, user_fields
 
 DIM, EVENTS, USERS = 8, 12, 3
 VOCABULARY = Vocabulary(
@@ -22,10 +23,10 @@ VOCABULARY = Vocabulary(
 PROFILE = ({"type": "category", "column": "country"}, {"type": "number", "column": "age"})
 
 
-@pytest.fixture(scope="module")
-def tower():
+@pytest.fixture(scope="module", params=["transformer", "hstu"])
+def tower(request):
     tf.keras.utils.set_random_seed(2)
-    config = UserTower(encoder=Transformer(layers=2, heads=2, dropout=0.5), profile=PROFILE)
+    config = UserTower(encoder={"type": request.param, "layers": 2, "heads": 2, "dropout": 0.5}, profile=PROFILE)
     tower = UserEncoder(config, VOCABULARY, DIM, CategoryTable(VOCABULARY.categories, DIM))
     states(tower, history(), profile(tower))
     randomise(tower)
@@ -118,6 +119,29 @@ def test_a_tower_without_a_profile():
     out = states(tower, history(), {})
     np.testing.assert_array_equal(out[0, 0], out[1, 0])
     assert np.isfinite(out).all()
+
+
+def test_states_of_the_last_layer_alone():
+    """They are those of pooled layers whose weights have all gone to the last one."""
+    both = []
+    for pooling in ("learnt", "last"):
+        tf.keras.utils.set_random_seed(2)
+        encoder = Transformer(layers=3, heads=2, pooling=pooling)
+        tower = UserEncoder(UserTower(encoder=encoder), VOCABULARY, DIM, CategoryTable([], DIM))
+        states(tower, history(), {})
+        both.append(tower)
+    learnt, last = both
+    assert not hasattr(last, "pool")
+    rest = [v for v in learnt.trainable_variables if v is not learnt.pool]
+    for variable, source in zip(last.trainable_variables, rest, strict=True):
+        variable.assign(source)
+    assert np.abs(states(learnt, history(), {}) - states(last, history(), {})).max() > 1e-3
+    learnt.pool.assign([-1e9, -1e9, 0.0])
+    np.testing.assert_allclose(states(learnt, history(), {}), states(last, history(), {}), atol=1e-5)
+
+
+def test_an_encoder_without_a_type_is_a_transformer():
+    assert UserTower(encoder={"layers": 1}).encoder == Transformer(layers=1)
 
 
 # --- distances ----------------------------------------------------------------------------------------------------

@@ -10,7 +10,9 @@ ProjectOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Override a declaration: path.in.config=value. May be repeated."),
+    typer.Option(
+        "--set", help="Override a declaration: path.in.config=value, or @FILE with one a line. May be repeated."
+    ),
 ]
 SourceOption = Annotated[
     Path | None, typer.Option("--source", help="MovieLens only: GroupLens' own ml-100k.zip, or its directory.")

@@ -1,4 +1,4 @@
-"""Model quality: `compare` and `tune-quality`."""
+"""Model quality: `compare`, `tune` and `tune-quality`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -46,6 +46,38 @@ def compare(
         raise UserError(f"`--runs` must have `joint`: all others are compared with it. Received: `{runs}`. Add it.")
     if not compare_project(project, list(overrides or []), seeds, list(variant or []), kinds, output, as_json):
         raise typer.Exit(1)
+
+
+@app.command()
+def tune(
+    project: ProjectOption = Path("."),
+    overrides: SetOption = None,
+    minutes: Annotated[
+        float, typer.Option(min=0.1, help="Time of all trials together, those of earlier runs included.")
+    ] = 60.0,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials at the most, earlier ones included.")] = None,
+    space: Annotated[
+        Path | None, typer.Option(help="YAML: settings and what to try; by default the usual ones.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where the best settings go, for --set @FILE; by default tuned.set of the project."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search settings on the validation slice, with models that saw the train slice alone.
+
+    The first trial has the declared settings; a trial's value is the mean over tasks of its NDCG@10 over theirs. A
+    search that was interrupted or killed goes on where it was; more minutes go further. A space is a file such as
+
+        project.training.learning_rate: {low: 0.001, high: 0.01, log: true}
+        towers.item.dim: {choices: [32, 64, 128]}
+
+    Example: `unified-ranker tune --project examples/travel --minutes 120`
+    """
+    from unified_ranker.commands.tuning import tune_project
+
+    tune_project(project, list(overrides or []), minutes, trials, space, output, as_json)
 
 
 @app.command("tune-quality")

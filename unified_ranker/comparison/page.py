@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from html import escape
 
+from unified_ranker.comparison.page_parts import behind, slice_tables
 from unified_ranker.comparison.summary import DECISIVE, ENOUGH, Comparison, Line, TaskComparison
 from unified_ranker.evaluation.metrics import METRICS, Interval
+from unified_ranker.evaluation.page_diagnosis import HOW_CALIBRATED
 from unified_ranker.evaluation.page_style import STYLE
 from unified_ranker.evaluation.page_tables import METRIC_TITLES, facts, html_table
+from unified_ranker.evaluation.page_training import training_card
 from unified_ranker.evaluation.plots import bars
 
 _NAMES = {"joint": "joint", "alone": "this task alone", "ablation": "ablation", "variant": "variant"}
@@ -20,6 +23,7 @@ def render(found: Comparison) -> str:
         _verdicts(found.tasks),
         *(_task(task, f"task-{number}", task.task in found.derived) for number, task in enumerate(found.tasks)),
         _transfers(found),
+        training_card(found.curves),
         _costs(found),
         _method(found),
     ]
@@ -41,8 +45,8 @@ def _header(found: Comparison) -> str:
     links = "".join(f'<a href="#task-{n}">{escape(t.task)}</a>' for n, t in enumerate(found.tasks))
     return (
         f"<header><h1>{escape(found.project)}: one model against specialists</h1><nav>{links}"
-        f'<a href="#transfer">transfer</a><a href="#cost">time and memory</a><a href="#method">how to read this</a>'
-        f"</nav>{facts(pairs)}</header>"
+        f'<a href="#transfer">transfer</a><a href="#training">training</a><a href="#cost">time and memory</a>'
+        f'<a href="#method">how to read this</a></nav>{facts(pairs)}</header>'
     )
 
 
@@ -80,7 +84,7 @@ def _task(task: TaskComparison, anchor: str, derived: bool) -> str:
     return (
         f'<section class="card" id="{anchor}"><div class="heading"><h2>{escape(task.task)}</h2>{badge}'
         f'<span class="soft">{task.requests:,} requests</span></div>{html_table(head, rows, "")}'
-        f'<div class="plots">{picture}</div></section>'
+        f'<div class="plots">{picture}</div>{slice_tables(task)}{behind(task)}</section>'
     )
 
 
@@ -144,4 +148,4 @@ passes over the task's own examples. Ablations change one declaration of the joi
 <p>Numbers are means over requests and seeds. Intervals are the 2.5 and 97.5 percentiles of bootstrap resamples of the
 requests, shared by all rows, so that ratios are paired; the range of the seeds is stated below each name. “÷ joint”
 compares with the joint model of the same seeds. ▾ marks what misses: the joint model below {ENOUGH} of the
-specialist, or below the best baseline.</p></section>"""
+specialist, or below the best baseline.</p><p>{HOW_CALIBRATED}</p></section>"""

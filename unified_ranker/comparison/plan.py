@@ -9,10 +9,10 @@ import yaml
 from unified_ranker.config import Config
 from unified_ranker.errors import UserError
 
-Kind = Literal["joint", "alone", "ablation", "variant"]
+Kind = Literal["joint", "alone", "ablation", "variant", "trial"]
 
-ABLATIONS = ("no task id", "no imputation", "no crosses", "no personalisation", "no signals")
-"""The first four are those of UniCoRn (arXiv 2408.10394, section 3)."""
+ABLATIONS = ("no task id", "no imputation", "no crosses", "no personalisation", "no signals", "learnt quality weights")
+"""The first four are UniCoRn's (arXiv 2408.10394, section 3), the last is Etsy's (arXiv 2306.04833, section 4)."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ def ablation(name: str, config: Config) -> tuple[str, ...]:
         return tuple(f"towers.{p}.cross_layers=0" for p in parts if getattr(towers, p).cross_layers)
     if name == "no personalisation":
         return ("towers.user.personal=false",) if towers.user.personal else ()
+    if name == "learnt quality weights":
+        return tuple(f"tasks.{task}.quality_weights=learnt" for task in config.tasks) if towers.item.quality else ()
     return ("towers.ranker.signals=[]",) if towers.ranker.signals else ()
 
 

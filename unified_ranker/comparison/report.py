@@ -12,7 +12,8 @@ from unified_ranker.comparison.summary import Comparison, Cost, compare_task
 from unified_ranker.comparison.transfer import transfers
 from unified_ranker.config import Config
 from unified_ranker.data.prepared import Prepared
-from unified_ranker.evaluation.protocol import fit_end
+from unified_ranker.evaluation.protocol import fit_end, sample, window
+from unified_ranker.evaluation.slices import cut
 
 JSON, HTML = "comparison.json", "comparison.html"
 _ADAPTER: TypeAdapter[Comparison] = TypeAdapter(Comparison)
@@ -21,7 +22,14 @@ _ADAPTER: TypeAdapter[Comparison] = TypeAdapter(Comparison)
 def summarise(results: Sequence[Result], prepared: Prepared, config: Config) -> Comparison:
     """Sum up all runs."""
     evaluation = config.project.evaluation
-    found = [compare_task(task, results, evaluation.bootstrap_samples, config.project.seed) for task in config.tasks]
+    start, end = window(prepared, evaluation.part)
+    measured = prepared.between(start, end)
+    found = []
+    for task in config.tasks:
+        requests = sample(measured.take(measured.task == task), task, config)
+        parts = list(cut(requests, prepared, config))
+        found.append(compare_task(task, results, evaluation.bootstrap_samples, config.project.seed, parts))
+    joint = next((r for r in results if r.run.kind == "joint"), None)
     past = prepared.between(None, fit_end(prepared, config, evaluation.part))
     return Comparison(
         project=config.project.name,
@@ -35,6 +43,7 @@ def summarise(results: Sequence[Result], prepared: Prepared, config: Config) -> 
         costs=tuple(
             Cost(r.run.name, r.run.seed, r.train_seconds, r.evaluate_seconds, r.peak_memory_mib) for r in results
         ),
+        curves={} if joint is None else joint.curves,
     )
 
 

@@ -3,19 +3,24 @@
 import hashlib
 import json
 import multiprocessing
+import multiprocessing.connection
+import os
 import resource
 import shutil
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from unified_ranker.comparison.plan import Run
 from unified_ranker.declarations.loading import load_config
+from unified_ranker.evaluation.results import Diagnosis
 from unified_ranker.pipeline.stages import Pipeline
 from unified_ranker.pipeline.workspace import Workspace, fill, fresh, stamp_of
 
@@ -34,6 +39,7 @@ class Result:
         evaluate_seconds: of measuring.
         peak_memory_mib: of its process.
         curves: one value an epoch for each loss.
+        diagnoses: what lies behind the ranks, by task; empty for baselines.
     """
 
     run: Run
@@ -42,6 +48,10 @@ class Result:
     evaluate_seconds: float
     peak_memory_mib: int
     curves: dict[str, list[float]]
+    diagnoses: dict[str, Diagnosis] = field(default_factory=dict)
+
+
+_DIAGNOSES: TypeAdapter[dict[str, Diagnosis]] = TypeAdapter(dict[str, Diagnosis])
 
 
 def run_all(
@@ -67,16 +77,40 @@ def run_all(
     results = []
     for run in [BASELINES, *runs]:
         started = time.perf_counter()
-        directory, key = place_of(project, overrides, run)
-        kept = fresh(directory, key)
-        if not kept:
-            # A process for each: its memory is its own, and TensorFlow starts anew.
-            context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(1, mp_context=context) as pool:
-                pool.submit(make, project, list(overrides), run, progress).result()
+        result, kept = run_one(project, overrides, run, progress)
         announce(run, kept, time.perf_counter() - started)
-        results.append(read(directory, run))
+        results.append(result)
     return results
+
+
+def run_one(project: Path, overrides: Sequence[str], run: Run, progress: bool) -> tuple[Result, bool]:
+    """Return the result of a run, and whether it was there and up to date; the data must be prepared.
+
+    Raises:
+        UserError: it failed.
+        BrokenProcessPool: its process died.
+    """
+    directory, key = place_of(project, overrides, run)
+    kept = fresh(directory, key)
+    if not kept:
+        # A process for each: its memory is its own, and TensorFlow starts anew.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=context, initializer=_end_with_parent) as pool:
+            pool.submit(make, project, list(overrides), run, progress).result()
+    return read(directory, run), kept
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it does, however that dies: two would write the same checkpoints."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        raise RuntimeError("`_end_with_parent` must run in a process that multiprocessing started. Received: another.")
+
+    def wait() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def place_of(project: Path, overrides: Sequence[str], run: Run) -> tuple[Path, str]:
@@ -97,8 +131,10 @@ def make(project: Path, overrides: Sequence[str], run: Run, progress: bool) -> N
 
     from unified_ranker.evaluation.baselines.choose import fit_baselines
     from unified_ranker.evaluation.candidates import CandidateRules
+    from unified_ranker.evaluation.diagnosis import diagnose_part
     from unified_ranker.evaluation.protocol import Scorer, evaluate, fit_end
     from unified_ranker.evaluation.results import Contender
+    from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
 
     pipeline = _pipeline(project, overrides, run, progress)
     directory, key = place_of(project, overrides, run)
@@ -112,21 +148,30 @@ def make(project: Path, overrides: Sequence[str], run: Run, progress: bool) -> N
     with fill(directory, key) as (draft, notes):
         started = time.perf_counter()
         scorers: list[Scorer] = []
+        encoder: RequestEncoder | None = None
+        rules = CandidateRules(prepared, config)
         if run == BASELINES:
             scorers += fit_baselines(prepared, list(config.tasks), fit_end(prepared, config, part))
         else:
-            from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
+            from unified_ranker.evaluation.calibrating import calibrate
             from unified_ranker.training.job import train
             from unified_ranker.training.progress import EpochBars
 
             checkpoints = directory.with_name(f"{directory.name}-checkpoints") / pipeline.train_key
             trained = train(prepared, config, checkpoints, run.tasks, (EpochBars(),) if progress else ())
+            if run.kind != "trial":
+                # Of a trial only the ranks are asked for, and calibration moves none.
+                calibrate(trained, prepared, run.tasks)
             notes["curves"] = trained.curves
             encoder = RequestEncoder(trained.model, prepared, trained.quality)
-            scorers += [JointScorer(encoder, CandidateRules(prepared, config)), TwoTowerScorer(encoder)]
+            scorers += [JointScorer(encoder, rules), TwoTowerScorer(encoder)]
         notes["train_seconds"] = round(time.perf_counter() - started, 1)
         started = time.perf_counter()
         evaluate(scorers, prepared, config, run.tasks or None, part, tqdm if progress else None, keep)
+        if encoder is not None and run.kind != "trial":
+            found = {task: diagnose_part(encoder, rules, prepared, task, part) for task in run.tasks or config.tasks}
+            kept = {task: diagnosis for task, diagnosis in found.items() if diagnosis is not None}
+            notes["diagnoses"] = _DIAGNOSES.dump_python(kept, mode="json")
         notes["evaluate_seconds"] = round(time.perf_counter() - started, 1)
         notes["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         notes["run"] = asdict(run)
@@ -150,6 +195,7 @@ def read(directory: Path, run: Run) -> Result:
         notes["evaluate_seconds"],
         notes["peak_memory_mib"],
         notes.get("curves", {}),
+        _DIAGNOSES.validate_python(notes.get("diagnoses", {})),
     )
 
 

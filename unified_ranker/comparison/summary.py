@@ -1,13 +1,15 @@
 """Turns the ranks of all runs into numbers: means over seeds, paired intervals over requests, verdicts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from unified_ranker.comparison.running import Result
 from unified_ranker.comparison.transfer import Transfer
 from unified_ranker.evaluation.metrics import METRICS, Interval, bootstrap, interval, metric_values
+from unified_ranker.evaluation.results import Diagnosis
+from unified_ranker.evaluation.slices import Cut
 
 JOINT, TWO_TOWERS = "joint model", "two towers"
 DECISIVE = "ndcg@10"
@@ -37,6 +39,16 @@ class Line:
 
 
 @dataclass(frozen=True)
+class SliceLine:
+    """Mean NDCG@10 of each line, by its name, over the seeds and a part of the requests; empty where there are none."""
+
+    dimension: str
+    name: str
+    requests: int
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The joint model over the specialist, and over the best baseline, as ratios of NDCG@10."""
 
@@ -53,12 +65,17 @@ class Verdict:
 
 @dataclass(frozen=True)
 class TaskComparison:
-    """All models on one task, on the same `requests`."""
+    """All models on one task, on the same `requests`.
+
+    `slices` are the lines by name on parts of them; `diagnoses` what lies behind the ranks of the first seed, by name.
+    """
 
     task: str
     requests: int
     lines: tuple[Line, ...]
     verdict: Verdict
+    slices: tuple[SliceLine, ...] = ()
+    diagnoses: dict[str, Diagnosis] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,9 +102,12 @@ class Comparison:
     tasks: tuple[TaskComparison, ...]
     transfers: tuple[Transfer, ...]
     costs: tuple[Cost, ...]
+    curves: dict[str, list[float]] = field(default_factory=dict)
 
 
-def compare_task(task: str, results: Sequence[Result], samples: int, seed: int) -> TaskComparison | None:
+def compare_task(
+    task: str, results: Sequence[Result], samples: int, seed: int, parts: Sequence[Cut] = ()
+) -> TaskComparison | None:
     """Sum up one task; None where no request of it was measured.
 
     Args:
@@ -95,6 +115,7 @@ def compare_task(task: str, results: Sequence[Result], samples: int, seed: int) 
         results: all runs, the baselines among them.
         samples: bootstrap resamples.
         seed: of the bootstrap.
+        parts: slices of the requests, as `evaluation.slices.cut` gives them.
     """
     ranks: dict[tuple[str, str], dict[int, np.ndarray]] = {}
     for result in results:
@@ -118,7 +139,21 @@ def compare_task(task: str, results: Sequence[Result], samples: int, seed: int) 
         ratio = _ratio(values, means, decisive, decisive + len(METRICS))
         single = [float(v[:, METRICS.index(DECISIVE)].mean()) for v in own.values()]
         lines.append(Line(name, kind, len(own), metrics, (min(single), max(single)), ratio))
-    return TaskComparison(task, len(values), tuple(lines), _verdict(lines))
+    gain = {name: np.mean([v[:, METRICS.index(DECISIVE)] for v in own.values()], 0) for (name, _), own in ranks.items()}
+    slices = tuple(
+        SliceLine(dimension, name, int(mask.sum()), _means(gain, mask))
+        for dimension, name, mask in parts
+        if dimension != "all"
+    )
+    diagnoses: dict[str, Diagnosis] = {}
+    for result in results:
+        if task in result.diagnoses:
+            diagnoses.setdefault(result.run.name, result.diagnoses[task])
+    return TaskComparison(task, len(values), tuple(lines), _verdict(lines), slices, diagnoses)
+
+
+def _means(gain: dict[str, np.ndarray], mask: np.ndarray) -> dict[str, float]:
+    return {name: float(values[mask].mean()) for name, values in gain.items()} if mask.any() else {}
 
 
 def _called(result: Result, scorer: str) -> tuple[str, str]:

@@ -55,6 +55,9 @@ class Training(Declaration):
     The head learns from `ranking_examples` of a batch: drawn alike at a `ranking_balance` of 0, equally many of each
     task at 1.
 
+    `older_windows` is the share of a user's windows that an epoch takes besides the last one, which it always takes:
+    below 1 it learns more from what users do now (papers on sliding windows: arXiv 2409.14517, section 3).
+
     `strategy` spreads it (`tf.distribute`); `shard_examples` is how many looked-up examples stay in memory at most:
     more are read from shards on disk.
     """
@@ -69,6 +72,7 @@ class Training(Declaration):
     ranking_examples: int = Field(256, ge=8)
     ranking_candidates: int = Field(24, ge=2)
     ranking_balance: float = Field(0.5, ge=0, le=1)
+    older_windows: float = Field(1.0, ge=0, le=1)
     threads: int = Field(0, ge=0)
     seed: int | None = Field(None, ge=0)
     strategy: Literal["one_device", "mirrored", "multi_worker"] = "one_device"

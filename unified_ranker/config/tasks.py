@@ -48,21 +48,51 @@ class AllItems(Declaration):
 
 
 class SampledItems(Declaration):
-    """In-batch positives plus `uniform` items of the catalogue, corrected by log-Q; `hard` keeps only the hardest."""
+    """In-batch positives plus `uniform` items of the catalogue, corrected by log-Q; `hard` keeps only the hardest.
+
+    With `hard_after` that begins after this share of the training: until then all count. Over `hard_ramp`, a share too,
+    the loss over all falls from its whole weight to none, while that over the hardest rises (Etsy, arXiv 2306.04833,
+    section 3.3: warm-up on uniform negatives, then a linear ramp).
+    """
 
     type: Literal["sampled"]
     uniform: int = Field(1024, ge=0)
     hard: int | None = Field(None, ge=1)
+    hard_after: float = Field(0.0, ge=0, lt=1)
+    hard_ramp: float = Field(0.0, ge=0, le=1)
+
+    @property
+    def ramps(self) -> bool:
+        """Whether the hardest alone count only later in training."""
+        return self.hard is not None and self.hard_after + self.hard_ramp > 0
+
+    @model_validator(mode="after")
+    def _ramp_fits(self) -> "SampledItems":
+        if self.hard is None and self.hard_after + self.hard_ramp > 0:
+            raise ValueError(
+                "`hard_after` and `hard_ramp` say when `hard` begins. "
+                f"Received: {self.hard_after:g} and {self.hard_ramp:g} without `hard`. Set `hard`, or leave them out."
+            )
+        if self.hard_after + self.hard_ramp > 1:
+            raise ValueError(
+                "`hard_after` + `hard_ramp` are shares of one training and must not exceed 1. "
+                f"Received: {self.hard_after:g} + {self.hard_ramp:g}. Lower one."
+            )
+        return self
 
 
 Negatives = Annotated[AllItems | SampledItems, Field(discriminator="type")]
 
 
 class TaskServing(Declaration):
-    """How the surface is served: candidates that retrieval hands to the ranker, and the default answer length."""
+    """How the surface is served: candidates that retrieval hands to the ranker, and the default answer length.
+
+    `sources` are the signals of towers/ranker.yaml that propose candidates beside the two towers; all when absent.
+    """
 
     candidates: int = Field(500, ge=1)
     limit: int = Field(10, ge=1)
+    sources: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
     def _answers_are_candidates(self) -> "TaskServing":
@@ -75,7 +105,11 @@ class TaskServing(Declaration):
 
 
 class Task(Declaration):
-    """A file of tasks/: one surface."""
+    """A file of tasks/: one surface.
+
+    `quality_weights` weigh the quality vector in retrieval, by feature; `learnt` trains them on the ranker's candidates
+    instead, to compare with: fitted after training (`tune-quality`) they are of the catalogue, not of a sample.
+    """
 
     description: str = ""
     positives: tuple[Positive, ...] = Field(min_length=1)
@@ -86,7 +120,7 @@ class Task(Declaration):
     negatives: Negatives = AllItems(type="all_items")
     weight: float = Field(1.0, gt=0)
     ranking_weight: float = Field(1.0, ge=0)
-    quality_weights: dict[str, float] = Field(default_factory=dict)
+    quality_weights: dict[str, float] | Literal["learnt"] = Field(default_factory=dict)
     score: dict[str, float] = Field(default_factory=dict)
     serving: TaskServing = TaskServing()
 

@@ -11,10 +11,15 @@ from unified_ranker.config.text import HashedText, TextEncoding
 
 
 class ItemTower(Declaration):
-    """towers/item.yaml: the item vector's sources and the quality vector behind it."""
+    """towers/item.yaml: the item vector's sources and the quality vector behind it.
+
+    `id_mask_rate` of the ids are hidden while training. With `age_gate`, how old an item is at the request decides how
+    much its id counts beside its content, by a gate that is learnt.
+    """
 
     dim: int = Field(64, ge=4)
     id_mask_rate: float | Literal["auto"] = "auto"
+    age_gate: bool = False
     features: tuple[ItemFeature, ...] = ()
     text: TextEncoding = HashedText()
     quality: dict[str, QualityFeature] = Field(default_factory=dict)
@@ -31,13 +36,25 @@ class ItemTower(Declaration):
         return self
 
 
-class Transformer(Declaration):
-    """Pre-norm causal transformer with bucketed relative positions; layer outputs are pooled by learnt weights."""
+class _SequenceEncoder(Declaration):
+    """`pooling` says what a state is made of: the outputs of all layers by learnt weights, or the last one's alone."""
 
-    type: Literal["transformer"] = "transformer"
     layers: int = Field(2, ge=1)
     heads: int = Field(2, ge=1)
     dropout: float = Field(0.2, ge=0, lt=1)
+    pooling: Literal["learnt", "last"] = "learnt"
+
+
+class Transformer(_SequenceEncoder):
+    """Pre-norm causal transformer with bucketed relative positions."""
+
+    type: Literal["transformer"] = "transformer"
+
+
+class Hstu(_SequenceEncoder):
+    """Gated pointwise attention with biases by distance and time (HSTU, arXiv 2402.17152): for long histories."""
+
+    type: Literal["hstu"]
 
 
 class NextK(Declaration):
@@ -56,10 +73,15 @@ class UserTower(Declaration):
 
     history_length: int = Field(100, ge=2)
     history_events: tuple[str, ...] | None = None
-    encoder: Annotated[Transformer, Field()] = Transformer()
+    encoder: Annotated[Transformer | Hstu, Field(discriminator="type")] = Transformer()
     profile: tuple[UserFeature, ...] = ()
     personal: bool = True
     objective: NextK = NextK()
+
+    @field_validator("encoder", mode="before")
+    @classmethod
+    def _encoder_is_a_transformer_unless_said(cls, value: object) -> object:
+        return {"type": "transformer", **value} if isinstance(value, dict) else value
 
 
 ContextField = Literal["query", "source_item", "country", "task", "previous_task", "time"]
@@ -79,13 +101,18 @@ class ContextTower(Declaration):
 
 
 class Ranker(Declaration):
-    """towers/ranker.yaml: the multi-task head. `experts` gated by task (MMoE) over a shared crossed bottom.
+    """towers/ranker.yaml: the multi-task head. `experts` gated by task over a shared crossed bottom.
+
+    `mmoe` shares all of them (MMoE, KDD 2018); `ple` gives each task `own_experts` besides, which no other task moves
+    (PLE, RecSys 2020); `shared_bottom` has none.
 
     `signals` link request and candidate beyond their vectors, and propose candidates beside the two towers.
     """
 
+    type: Literal["mmoe", "ple", "shared_bottom"] = "mmoe"
     hidden: int = Field(64, ge=4)
     experts: int = Field(4, ge=1)
+    own_experts: int = Field(1, ge=1)
     cross_layers: int = Field(1, ge=0)
     dropout: float = Field(0.1, ge=0, lt=1)
     signals: tuple[Signal, ...] = ()

@@ -131,7 +131,7 @@ class WindowBatches:
         self.offsets, self.users = prepared.histories.offsets, len(prepared.users)
         self.length = config.towers.user.history_length
         self.batch_examples = config.project.training.batch_examples
-        self.seed = config.project.training_seed
+        self.seed, self.older = config.project.training_seed, config.project.training.older_windows
         # What a window is made of: a user, or a number of anonymous examples. Known users are 0 and more.
         anonymous = examples.user == MISSING
         serial = (np.cumsum(anonymous) - 1) // ANONYMOUS_PER_WINDOW
@@ -144,7 +144,7 @@ class WindowBatches:
         return min(-(-len(self.examples) // self.batch_examples), self._owners)
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch, `steps` of them, with every example in one of them.
+        """Yield the batches of an epoch, `steps` of them, with every example of its windows in one of them.
 
         A batch has windows of up to `width` events, and the examples that fall into them:
 
@@ -153,11 +153,12 @@ class WindowBatches:
         - `row`, the window of each, and `position`, how many of its events are earlier, both `[examples]`;
         - `item`, `timestamp` (seconds), `weight` `[examples]`, and the columns of `ExampleIndices`.
         """
-        for rows, start in self._windows(np.random.default_rng([self.seed, number])):
+        for rows, start in self._windows(number):
             yield self._batch(rows, start)
 
-    def _windows(self, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _windows(self, epoch: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return batches as (rows of examples, start of each row's window in its user's history)."""
+        rng = np.random.default_rng([self.seed, epoch])
         stride = max(3 * self.length // 4, 1)
         phase = int(rng.integers(0, stride))
         # A user's windows begin at 0, stride - phase, 2 stride - phase, …; an example takes the first from
@@ -168,11 +169,25 @@ class WindowBatches:
         _, of_window = np.unique(window, return_inverse=True)
         shuffled = rng.permutation(of_window.max() + 1)[of_window]
         rows = np.argsort(shuffled, kind="stable")
+        if self.older < 1:
+            rows = rows[~self._left_out(number, of_window, epoch)[rows]]
+            shuffled = np.unique(shuffled[rows], return_inverse=True)[1]
         sizes = np.cumsum(np.bincount(shuffled))
         # A window stays whole, so batches hold about, not exactly, `batch_examples`.
         per_batch = np.array_split(sizes, self.steps)
         bounds = [int(part[-1]) for part in per_batch[:-1]]
         return [(part, start[part]) for part in np.split(rows, bounds)]
+
+    def _left_out(self, number: np.ndarray, of_window: np.ndarray, epoch: int) -> np.ndarray:
+        """Draw which examples an epoch leaves out, `[examples]`: whole windows, and no owner's last one.
+
+        `number` `[examples]` counts the windows of an owner, `of_window` `[examples]` those of all.
+        """
+        _, owner = np.unique(self._owner, return_inverse=True)
+        last = np.zeros(owner.max() + 1, np.int64)
+        np.maximum.at(last, owner, number)
+        drawn = np.random.default_rng([self.seed, epoch, 2]).random(of_window.max() + 1)[of_window]
+        return (number < last[owner]) & (drawn >= self.older)
 
     def _batch(self, rows: np.ndarray, start: np.ndarray) -> Batch:
         user = self.examples.user[rows]

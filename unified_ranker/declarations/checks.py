@@ -21,6 +21,7 @@ from unified_ranker.config import (
     UserFeature,
 )
 from unified_ranker.data.check import Check
+from unified_ranker.declarations.lever_checks import lever_checks
 from unified_ranker.declarations.task_checks import counted, task_checks
 from unified_ranker.errors import nearest
 from unified_ranker.extras import TEXT_REMEDY, missing_for_text
@@ -34,7 +35,7 @@ ITEM_TYPES = frozenset({"text", "category", "categories", "number"})
 USER_TYPES = frozenset({"category", "number"})
 
 
-def check_declarations(config: Config, log: InteractionLog) -> list[Check]:
+def check_declarations(config: Config, log: InteractionLog, sampled: bool = False) -> list[Check]:
     """Check that the log provides what the declarations name.
 
     The content of the log is for `data.checks`. Its rule "every declared task has events" is repeated here
@@ -43,9 +44,11 @@ def check_declarations(config: Config, log: InteractionLog) -> list[Check]:
     Args:
         config: the declarations, as `load_config` returns them.
         log: the log in canonical form; it may have faults of content.
+        sampled: whether it holds a sample of the events, which says nothing of how many there are.
 
     Returns:
-        The checks in a fixed order: files of towers/, item features, text encoder, quality, profile, context, tasks.
+        The checks in a fixed order: files of towers/, item features, text encoder, quality, profile, context, tasks,
+        levers.
     """
     towers = config.towers
     return [
@@ -55,7 +58,8 @@ def check_declarations(config: Config, log: InteractionLog) -> list[Check]:
         *(c for n, f in towers.item.quality.items() for c in _quality(f"quality.{n}", f, log)),
         *_features("towers/user.yaml", "profile", towers.user.profile, log.users, "users", USER_TYPES),
         *_context(config, log),
-        *task_checks(config, log),
+        *task_checks(config, log, sampled),
+        *lever_checks(config, log, sampled),
     ]
 
 

@@ -30,7 +30,7 @@ def load_config(project: Path, overrides: Iterable[str] = ()) -> Config:
     Args:
         project: a directory with project.yaml.
         overrides: `path.in.config=value`, the value in YAML: `project.training.epochs=3`,
-            `towers.item.features[0].column=name` (or `.0.column`).
+            `towers.item.features[0].column=name` (or `.0.column`); or `@FILE` with one of them a line.
 
     Raises:
         UserError: one line for each mistake. Mistakes within files are all told at once; what contradicts
@@ -62,7 +62,7 @@ def _at(tree: Tree, path: Keys) -> Any:
 def _apply(files: Files, overrides: Iterable[str]) -> list[Keys]:
     """Write the overrides into the tree; returns their paths. Those that lead nowhere are problems."""
     assigned = []
-    for text in overrides:
+    for text in _lines(overrides, files):
         try:
             path, value = _assignment(text)
             _assign(files, path, value)
@@ -70,6 +70,23 @@ def _apply(files: Files, overrides: Iterable[str]) -> list[Keys]:
         except UserError as error:
             files.problems.append(str(error))
     return assigned
+
+
+def _lines(overrides: Iterable[str], files: Files) -> Iterator[str]:
+    """Yield the overrides, those of files in place of `@FILE`; blank lines and comments (#) are skipped."""
+    for text in overrides:
+        if not text.startswith("@"):
+            yield text
+            continue
+        try:
+            lines = Path(text[1:]).expanduser().read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            files.problems.append(
+                f"`--set {text}` must name a file with path.in.config=value in each line. Received: {error.strerror}. "
+                "Correct the path."
+            )
+            continue
+        yield from (line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
 
 
 def _assignment(text: str) -> tuple[Keys, Any]:
@@ -184,13 +201,30 @@ def _contradictions(config: Config) -> Iterator[str]:
     k, length = config.towers.user.objective.k, config.towers.user.history_length
     if k > length:
         yield (f"`towers/user.yaml`, `objective.k`: must not exceed `history_length`. Received: {k} and {length}.")
+    if config.towers.ranker.type == "ple" and len(config.tasks) == 1:
+        yield (
+            "`towers/ranker.yaml`, `type`: `ple` gives each task experts of its own, which needs two tasks at least. "
+            "Received: 1. Declare `mmoe`."
+        )
     quality = list(config.towers.item.quality)
+    signals = [signal.type for signal in config.towers.ranker.signals]
     for name, task in config.tasks.items():
+        if task.quality_weights == "learnt" and not quality:
+            yield (
+                f"`tasks/{name}.yaml`, `quality_weights`: `learnt` needs `quality` features in towers/item.yaml. "
+                "Received: none. Declare one, such as `popularity: {type: popularity}`."
+            )
+        for source in task.serving.sources or ():
+            if source not in signals:
+                yield (
+                    f"`tasks/{name}.yaml`, `serving.sources`: `{source}` is no signal of towers/ranker.yaml. "
+                    f"Allowed: {listed(signals)}.{nearest(source, signals)}"
+                )
         for field, given, known, of in (
             ("quality_weights", task.quality_weights, quality, "quality feature of towers/item.yaml"),
             ("score", task.score, list(task.heads), "head of this task"),
         ):
-            for key in given:
+            for key in given if isinstance(given, dict) else ():
                 if key not in known:
                     yield (
                         f"`tasks/{name}.yaml`, `{field}.{key}`: names no {of}. "

@@ -18,8 +18,12 @@ LEAST_LEARNABLE = 0.05
 is left is noise beside a `created_at` that means something else, such as the time of an import."""
 
 
-def task_checks(config: Config, log: InteractionLog) -> Iterator[Check]:
-    """Yield the checks of every task, of tasks that nobody declares, and of the split."""
+def task_checks(config: Config, log: InteractionLog, sampled: bool = False) -> Iterator[Check]:
+    """Yield the checks of every task, of tasks that nobody declares, and of the split.
+
+    A head that no event feeds is refused, unless the events are a sample that may lack a rare one.
+    """
+    fed = None if sampled else frozenset(match_positives(log, config.tasks)[1].tolist())
     found = log.events["task"].value_counts()
     known = [str(task) for task in found.index]
     for name, task in config.tasks.items():
@@ -33,7 +37,7 @@ def task_checks(config: Config, log: InteractionLog) -> Iterator[Check]:
                 f"{nearest(name, known)}",
             )
             continue
-        yield from _positives(name, task, of_task)
+        yield from _positives(name, task, of_task, fed)
         yield from _imputation(name, task, of_task, log)
     yield _undeclared(config, found)
     yield from _split(config, log)
@@ -45,8 +49,11 @@ def counted(counts: "pd.Series[int]") -> str:
     return ", ".join(f"`{n}` ({c:,})" for n, c in counts.head(MAX_LISTED).items()) + rest or "none"
 
 
-def _positives(name: str, task: Task, of_task: pd.DataFrame) -> Iterator[Check]:
-    """Check that the task has positives, and warn about each of `positives` that matches nothing."""
+def _positives(name: str, task: Task, of_task: pd.DataFrame, fed: frozenset[str] | None) -> Iterator[Check]:
+    """Check that the task has positives, and warn about each of `positives` that matches nothing.
+
+    Where no other entry of any task feeds its head (see `fed`) that is an error: the head would be served untaught.
+    """
     counts, free = [], np.ones(len(of_task), bool)
     for positive in task.positives:
         match = _matches(positive, of_task)
@@ -65,12 +72,14 @@ def _positives(name: str, task: Task, of_task: pd.DataFrame) -> Iterator[Check]:
         if total and not taken:
             earlier = "every one is a positive of an earlier entry" if matched else "none"
             hint = nearest(positive.event_type, types) if positive.event_type not in types else ""
+            alone = fed is not None and positive.head_name not in fed
+            learns = f"no event feeds the head `{positive.head_name}`" if alone else "it adds nothing to its head"
             yield Check(
                 f"`tasks/{name}.yaml`, `positives[{number}]`: there are events with {_wanted(positive)}",
                 passed=False,
                 found=f"{earlier} among {_events(of_task)}",
-                what_to_do=f"correct or remove the entry; its head learns nothing.{hint}",
-                severity="warning",
+                what_to_do=f"correct or remove the entry; {learns}.{hint}",
+                severity="error" if alone else "warning",
             )
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from unified_ranker.evaluation.metrics import METRICS
+from unified_ranker.evaluation.page_diagnosis import HOW_CALIBRATED, diagnosis, index_card
 from unified_ranker.evaluation.page_style import STYLE
 from unified_ranker.evaluation.page_tables import (
     METRIC_TITLES,
@@ -14,7 +15,8 @@ from unified_ranker.evaluation.page_tables import (
     main_table,
     stages_table,
 )
-from unified_ranker.evaluation.plots import bars, curves
+from unified_ranker.evaluation.page_training import training_card
+from unified_ranker.evaluation.plots import bars
 from unified_ranker.evaluation.report import Report
 from unified_ranker.evaluation.results import TaskEvaluation
 
@@ -30,7 +32,8 @@ def render(report: Report) -> str:
         _verdict(tasks),
         _derived(tasks),
         *(_task(task, f"task-{number}") for number, task in enumerate(tasks)),
-        _training(report),
+        index_card(report.index) if report.index else "",
+        training_card(report.curves),
         _cost(report),
         _method(report),
     ]
@@ -99,11 +102,12 @@ def _task(task: TaskEvaluation, anchor: str) -> str:
         reasons = ", ".join(f"{count:,} {escape(reason)}" for reason, count in task.unreachable.items())
         notes.append(f"Targets that were no candidates, counted as misses: {reasons}.")
     remarks = "".join(f'<p class="soft">{note}</p>' for note in notes)
-    breakdowns = "".join(breakdown(task, dimension) for dimension in ("country", "user", "item"))
+    breakdowns = "".join(breakdown(task, dimension) for dimension in ("activity", "country", "user", "item"))
+    behind = diagnosis(task.diagnosis, anchor) if task.diagnosis else ""
     return (
         f'<section class="card" id="{anchor}"><div class="heading"><h2>{escape(task.task)}</h2>{badge}'
         f'<span class="soft">{sampled}</span></div>'
-        f"{main_table(task)}{_bars(task, anchor)}{remarks}{breakdowns}</section>"
+        f"{main_table(task)}{_bars(task, anchor)}{remarks}{breakdowns}{behind}</section>"
     )
 
 
@@ -117,16 +121,6 @@ def _bars(task: TaskEvaluation, anchor: str) -> str:
         for n, m in enumerate(METRICS)
     ]
     return f'<div class="plots">{"".join(drawn)}</div>'
-
-
-def _training(report: Report) -> str:
-    groups: dict[str, dict[str, Sequence[float | None]]] = {}
-    for name, values in report.curves.items():
-        group, _, rest = name.partition("/")
-        groups.setdefault(group, {})[rest or name] = values
-    drawn = "".join(curves(name, series, f"curve-{n}") for n, (name, series) in enumerate(groups.items()))
-    content = f'<div class="plots">{drawn}</div>' if drawn else '<p class="soft">No curves were recorded.</p>'
-    return f'<section class="card" id="training"><h2>Training</h2>{content}</section>'
 
 
 def _cost(report: Report) -> str:
@@ -149,7 +143,7 @@ share their mean rank.</p> <p>Intervals are the 2.5 and 97.5 percentiles of {fou
 bootstrap resamples of the requests (seed {found.seed}). Differences are paired: both scorers are resampled on
 the same requests. ▾ marks a model below the best baseline of that metric; bold is the best of a table's
 column, or of a row where the columns are scorers. Baselines are fitted on the positives strictly before the
-end of the model's own data.</p></section>"""
+end of the model's own data.</p><p>{HOW_CALIBRATED}</p></section>"""
 
 
 def _day(seconds: int) -> str:

@@ -9,11 +9,17 @@ from unified_ranker.evaluation.results import Comparison, Row, Slice, TaskEvalua
 from unified_ranker.evaluation.slices import COLD_USER_EVENTS
 
 METRIC_TITLES = {"recall@10": "Recall@10", "recall@100": "Recall@100", "ndcg@10": "NDCG@10", "mrr": "MRR"}
-_DIMENSION_TITLES = {"country": "By country", "user": "By user", "item": "By item"}
+_DIMENSION_TITLES = {
+    "country": "By country",
+    "user": "By user",
+    "item": "By item",
+    "activity": "By activity of the user",
+}
 _DIMENSION_REMARKS = {
     "country": "the request's country, or the user's where the task fills it in",
     "user": f"cold: fewer than {COLD_USER_EVENTS} events before the request",
     "item": "cold: the target had no event in the whole log before the request",
+    "activity": "events of the user before the request; 0 are also those of nobody known",
 }
 # Where a narrow screen may break them.
 _METRIC_HEADS = "".join(f'<th scope="col">{METRIC_TITLES[m].replace("@", "<wbr>@")}</th>' for m in METRICS)

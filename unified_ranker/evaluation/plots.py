@@ -114,6 +114,25 @@ def curves(title: str, series: dict[str, Sequence[float | None]], key: str) -> s
         return _svg(figure, key, f"{title} by epoch: {', '.join(series)}")
 
 
+def reliability(title: str, predicted: Sequence[float], happened: Sequence[float], key: str) -> str:
+    """Draw mean probabilities of bins against the shares of events in them; the line is where both are equal."""
+    from matplotlib import rc_context
+    from matplotlib.ticker import MaxNLocator
+
+    with rc_context(_SETTINGS):
+        figure, axes = _figure(2.6, left=0.65, bottom=0.5)
+        end = max(*predicted, *happened, 1e-9)
+        axes.plot([0, end], [0, end], color=_GRID, linewidth=1.2)
+        axes.plot(predicted, happened, color=_MODEL, marker="o", markersize=4, linewidth=1.2)
+        axes.set_title(title, loc="left", fontweight="bold")
+        axes.set_xlabel("mean probability")
+        axes.set_ylabel("share of events")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(4))
+        axes.grid(linewidth=0.6)
+        return _svg(figure, key, f"{title}: share of events by mean probability")
+
+
 def _figure(height: float, left: float, bottom: float) -> tuple["Figure", Any]:
     """Return a figure and its axes; lengths in inches."""
     from matplotlib.figure import Figure

@@ -98,7 +98,7 @@ def evaluate(
     start, end = window(prepared, part)
     examples = prepared.between(start, end)
     of_task = {task: examples.take(examples.task == task) for task in names}
-    samples = {task: _sample(of_task[task], task, config) for task in names}
+    samples = {task: sample(of_task[task], task, config) for task in names}
     chosen = {task: _scorers_for(task, scorers) for task in names}
     rules = CandidateRules(prepared, config)
     found: list[TaskEvaluation] = []
@@ -130,7 +130,7 @@ def _rank(
     ranks: list[Ranks] = [np.empty(len(requests)) for _ in scorers]
     seconds = [0.0] * len(scorers)
     unreachable: Counter[str] = Counter()
-    for rows in _batches(len(requests), items):
+    for rows in batches(len(requests), items):
         batch = requests.take(rows)
         allowed = rules.allowed(batch)
         unreachable.update(reason for reason in rules.unreachable(batch).tolist() if reason)
@@ -158,15 +158,19 @@ def _rank(
     return contenders, dict(unreachable)
 
 
-def _batches(requests: int, items: int) -> Iterator[npt.NDArray[np.int64]]:
+def batches(requests: int, items: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield the rows of `requests` in parts whose scores of all `items` fit in memory."""
     size = max(1, SCORES_AT_ONCE // max(items, 1))
     for start in range(0, requests, size):
         yield np.arange(start, min(start + size, requests))
 
 
-def _sample(requests: Examples, task: str, config: Config) -> Examples:
-    """Draw requests of a task, in time order; each task has its own seed, so that tasks can come and go."""
-    size = config.project.evaluation.requests_per_task
+def sample(requests: Examples, task: str, config: Config, most: int | None = None) -> Examples:
+    """Draw requests of a task, in time order; each task has its own seed, so that tasks can come and go.
+
+    As many as `project.evaluation` declares, and at most `most`.
+    """
+    size = min(config.project.evaluation.requests_per_task, most or len(requests))
     if len(requests) <= size:
         return requests
     random = np.random.default_rng([config.project.seed, zlib.crc32(task.encode())])

@@ -52,6 +52,29 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class IndexRecall:
+    """ScaNN over a release's vectors, as export builds it, against exact search.
+
+    Attributes:
+        used: whether the release searches by it; a small catalogue is searched exactly.
+        leaves: into how many parts the catalogue is cut.
+        leaves_to_search: how many of them are looked at.
+        reorder: how many items are scored exactly.
+        queries: how many recorded requests it was asked.
+        recall: share of the `at` nearest items by exact search that it finds.
+        at: how many.
+    """
+
+    used: bool
+    leaves: int
+    leaves_to_search: int
+    reorder: int
+    queries: int
+    recall: float
+    at: int = 100
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything that the report shows.
 
@@ -68,6 +91,7 @@ class Report:
             before a `/` share a plot: `loss/search` and `loss/home_feed` make the plot `loss`.
         stages: the stages of the build in order.
         notes: remarks to show, such as what is thin.
+        index: the approximate index against exact search, or None where it was not measured.
         git_commit: the commit of the code, or None.
         versions: library versions by name.
     """
@@ -83,6 +107,7 @@ class Report:
     curves: dict[str, list[float | None]] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    index: IndexRecall | None = None
     git_commit: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
 

@@ -37,13 +37,13 @@ class Slice:
     """Some requests of a task, and how every scorer did on them; no rows where there are no requests.
 
     Attributes:
-        dimension: what the requests have in common: `all`, `country`, `user` or `item`.
-        name: which of them: `all`, a country or `unknown` or `other`, `cold` or `warm`.
+        dimension: what the requests have in common: `all`, `country`, `user`, `item` or `activity`.
+        name: which of them: `all`, a country or `unknown` or `other`, `cold` or `warm`, a band of events.
         requests: how many there are.
         rows: one per scorer, in the order in which they were given.
     """
 
-    dimension: Literal["all", "country", "user", "item"]
+    dimension: Literal["all", "country", "user", "item", "activity"]
     name: str
     requests: int
     rows: tuple[Row, ...]
@@ -70,6 +70,63 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Bin:
+    """Some of the pairs, ordered by their probability: how many, its mean among them, and the share of events."""
+
+    pairs: int
+    predicted: float
+    happened: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How well one head's probabilities hold.
+
+    Attributes:
+        head: its name.
+        pairs: (request, candidate) pairs that it is of.
+        happened: share of the pairs that are the head's event.
+        predicted: mean probability.
+        error: expected calibration error: the mean of |predicted - happened| over the bins, weighted by their pairs.
+        bins: of equal mass, from the least probable on.
+    """
+
+    head: str
+    pairs: int
+    happened: float
+    predicted: float
+    error: float
+    bins: tuple[Bin, ...]
+
+
+@dataclass(frozen=True)
+class RetrievalRecall:
+    """How many targets retrieval alone hands on: Recall@k by k, with one choice of quality weights.
+
+    `weights` is `declared`, `learnt` or `none`; `values` are the weights by feature.
+    """
+
+    weights: str
+    values: dict[str, float]
+    recall: dict[int, float]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What lies behind the ranks of a model on one task.
+
+    Attributes:
+        requests: how many requests it is of.
+        retrieval: the two towers alone, by quality weights.
+        calibration: one entry a head.
+    """
+
+    requests: int
+    retrieval: tuple[RetrievalRecall, ...]
+    calibration: tuple[Calibration, ...]
+
+
+@dataclass(frozen=True)
 class TaskEvaluation:
     """One task.
 
@@ -79,11 +136,12 @@ class TaskEvaluation:
         available: examples of the task in the part of the log that was evaluated.
         requests: how many of them were sampled.
         unreachable: requests whose target was no candidate, by reason. They count, as misses.
-        slices: the overall slice first, then countries, users and items.
+        slices: the overall slice first, then countries, users, items and bands of activity.
         comparisons: every model against the best baseline, per metric.
         notes: what to know about a scorer's numbers, by scorer.
         seconds: time spent in each scorer.
         remark: why there are no numbers; "" where there are.
+        diagnosis: what lies behind the model's ranks; None without a model or a request.
     """
 
     task: str
@@ -96,6 +154,7 @@ class TaskEvaluation:
     notes: dict[str, str]
     seconds: dict[str, float]
     remark: str
+    diagnosis: Diagnosis | None = None
 
     @property
     def overall(self) -> Slice | None:

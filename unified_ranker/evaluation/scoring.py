@@ -1,5 +1,6 @@
 """The trained model over recorded requests: full-catalogue scores for evaluation, as of each request."""
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +42,11 @@ class RequestEncoder:
             lambda inputs: encode_requests(model, self.vectors, inputs), autograph=False, reduce_retracing=True
         )
         self._last: tuple[Examples, list[Encoded]] | None = None
+
+    @cached_property
+    def shortlists(self) -> "Shortlists":
+        """What ranks the candidates of encoded requests; one for all, so that it is traced once."""
+        return Shortlists(self)
 
     def chunks(self, requests: Examples) -> list[Encoded]:
         """Return the requests in chunks of `CHUNK`, in their order."""
@@ -88,15 +94,7 @@ class JointScorer:
 
     def __init__(self, encoder: RequestEncoder, rules: CandidateRules) -> None:
         """Score what `encoder` encodes; `rules` say which items retrieval may hand on."""
-        model = encoder.model
-        self.tasks, self._encoder, self._rules, self._model = tuple(model.config.tasks), encoder, rules, model
-        self._rank = tf.function(
-            lambda state, chosen, quality: model.rank(
-                state, tf.gather(encoder.vectors, chosen), quality, model.signals.features(state, chosen)
-            )[0],
-            autograph=False,
-            reduce_retracing=True,
-        )
+        self.tasks, self._encoder, self._rules = tuple(encoder.model.config.tasks), encoder, rules
 
     def score(self, requests: Examples) -> np.ndarray:
         """Return scores `[requests, items]`; higher is better, and comparable within a row only."""
@@ -109,21 +107,58 @@ class JointScorer:
 
     def _score(self, chunk: Encoded, tasks: np.ndarray, allowed: np.ndarray) -> np.ndarray:
         scores = chunk.scores.copy()
-        candidates = np.where(allowed, scores, -np.inf)
-        put_first(candidates, self._model.signals.proposals(chunk.state).numpy())
         for task in np.unique(tasks):
             rows = np.flatnonzero(tasks == task)
-            count = min(self._model.config.tasks[task].serving.candidates, scores.shape[1])
-            chosen = np.argpartition(-candidates[rows], count - 1, axis=1)[:, :count]
-            ranked = self._rank(
-                {name: tf.gather(value, rows) for name, value in chunk.state.items()},
-                tf.constant(chosen),
-                tf.constant(np.take_along_axis(chunk.quality[rows], chosen[..., None], axis=1)),
-            ).numpy()
+            chosen, ranked, _ = self._encoder.shortlists.rank(chunk, rows, task, allowed)
             # Ranked items stand above all others, in their own order.
             floor = scores[rows].max(axis=1, keepdims=True) + 1.0
             scores[rows[:, None], chosen] = ranked - ranked.min(axis=1, keepdims=True) + floor
         return scores
+
+
+class Shortlists:
+    """What retrieval and signals hand to the ranking head, and what it makes of them."""
+
+    def __init__(self, encoder: RequestEncoder) -> None:
+        """Rank for what `encoder` encodes."""
+        self._model = model = encoder.model
+
+        def rank(state: dict, chosen: tf.Tensor, quality: tf.Tensor, *time: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            signals = model.signals.features(state, chosen, *time)
+            return model.rank(state, tf.gather(encoder.vectors, chosen), quality, signals)[:2]
+
+        self._rank = tf.function(rank, autograph=False, reduce_retracing=True)
+
+    def rank(
+        self, chunk: Encoded, rows: np.ndarray, task: str, allowed: np.ndarray, time: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Choose and rank the candidates of requests of one task.
+
+        Args:
+            chunk: encoded requests.
+            rows: which of them, `[n]`, all of `task`.
+            task: its name; sets how many candidates there are.
+            allowed: which items may answer, `[chunk, items]`.
+            time: seconds `[chunk]`, for signals as of the request where it lies in the fit window itself; without, as
+                they are served.
+
+        Returns:
+            Item indices `[n, candidates]`, their scores, and logits `[n, candidates, heads]`.
+        """
+        state = {name: tf.gather(value, rows) for name, value in chunk.state.items()}
+        candidates = np.where(allowed[rows], chunk.scores[rows], -np.inf)
+        proposals = self._model.proposals(state)
+        moment = () if time is None else (tf.constant(time[rows]),)
+        if moment:
+            # The tables know the whole window: what they propose counts where something was to be seen by then.
+            seen = self._model.signals.features(state, tf.maximum(proposals, 0), *moment)
+            proposals = tf.where(tf.reduce_any(seen != 0, -1), proposals, -1)
+        put_first(candidates, proposals.numpy())
+        count = min(self._model.config.tasks[task].serving.candidates, candidates.shape[1])
+        chosen = np.argpartition(-candidates, count - 1, axis=1)[:, :count]
+        quality = np.take_along_axis(chunk.quality[rows], chosen[..., None], axis=1)
+        score, logits = self._rank(state, tf.constant(chosen), tf.constant(quality), *moment)
+        return chosen, score.numpy(), logits.numpy()
 
 
 def encode_requests(model: UnifiedRanker, vectors: tf.Tensor, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -1,4 +1,4 @@
-"""Cut the requests of an evaluation: by country, by cold and warm users, by cold and warm items."""
+"""Cut the requests of an evaluation: by country, cold and warm users and items, and how active the user had been."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -13,8 +13,10 @@ from unified_ranker.data.prepared import Prepared
 COLD_USER_EVENTS = 5
 """A user with fewer events before the request is cold (design section 4)."""
 TOP_COUNTRIES = 10
+ACTIVITY = {"0": (0, 1), "1-4": (1, 5), "5-19": (5, 20), "20-99": (20, 100), "100+": (100, np.iinfo(np.int64).max)}
+"""Bands of events of the user before the request, each from (inclusive) to (exclusive)."""
 
-Dimension = Literal["all", "country", "user", "item"]
+Dimension = Literal["all", "country", "user", "item", "activity"]
 Cut = tuple[Dimension, str, npt.NDArray[np.bool_]]
 
 
@@ -22,7 +24,8 @@ def cut(requests: Examples, prepared: Prepared, config: Config) -> Iterator[Cut]
     """Yield (dimension, name, mask `[requests]`) of every slice, all requests first.
 
     Countries come by falling number of requests, then `other` and `unknown` where there are such requests.
-    Cold and warm are always there, even without a request: that there is none is worth knowing.
+    Cold and warm are always there, even without a request, and so are the bands of activity: that there is none is
+    worth knowing.
     """
     yield "all", "all", np.ones(len(requests), bool)
     countries = countries_of(requests, prepared, config)
@@ -41,6 +44,8 @@ def cut(requests: Examples, prepared: Prepared, config: Config) -> Iterator[Cut]
     cold_item |= requests.item == MISSING
     yield "item", "cold", cold_item
     yield "item", "warm", ~cold_item
+    for name, (least, end) in ACTIVITY.items():
+        yield "activity", name, (requests.history_length >= least) & (requests.history_length < end)
 
 
 def countries_of(requests: Examples, prepared: Prepared, config: Config) -> Strings:

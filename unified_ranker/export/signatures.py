@@ -122,7 +122,7 @@ class ServedModel(tf.Module):
         given = fields.pop("query_embedding", None)
         request, state = self._encode(fields, given)
         out = {f"state_{name}": state[name] for name in STATE}
-        proposed = self._model().signals.proposals(state)
+        proposed = self._model().proposals(state)
         ids = tf.where(proposed < 0, "", tf.gather(self.item_ids, tf.maximum(proposed, 0)))
         return {
             "query_vector": self._query_vector(state),
@@ -168,7 +168,7 @@ class ServedModel(tf.Module):
         candidates = tf.maximum(tf.gather(self.candidates, task), limit)
         scores = tf.matmul(self._query_vector(state), self._stored_vectors(), transpose_b=True)
         scores = tf.where(self._allowed(inputs, request), scores, -np.inf)
-        scores += PROPOSED * _marked(self._model().signals.proposals(state), tf.shape(scores))
+        scores += PROPOSED * _marked(self._model().proposals(state), tf.shape(scores))
         retrieved, chosen = tf.math.top_k(scores, tf.minimum(_highest(candidates), count))
         own = tf.range(tf.shape(chosen)[1])[None] < candidates[:, None]
         ranked = self._rank(state, tf.cast(chosen, tf.int64))["score"]
@@ -182,8 +182,11 @@ class ServedModel(tf.Module):
         """Embed items from their fields: `item_vector` `[batch, dim + quality]`, also for ids never seen."""
         model = self._model()
         index = self.requests.items.lookup(fields["item_id"])
-        vectors = model.item_tower(model.item_tower.encode(fields, index))
         created = tf.where(fields["created_at"] == 0, NEVER, fields["created_at"])
+        encoded = model.item_tower.encode(fields, index)
+        if model.config.towers.item.age_gate:
+            encoded["created"] = created
+        vectors = model.item_tower(encoded)
         return {"item_vector": tf.concat([vectors, self.quality.stored(index, created)], 1)}
 
     # --- their parts ----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from unified_ranker.export.embedding import embed_catalogue
 from unified_ranker.export.index import build_index
+from unified_ranker.export.index_recall import measure_index
 from unified_ranker.export.items import write_catalogue, write_items
 from unified_ranker.export.query_names import EMBED, ENCODE
 from unified_ranker.export.release import MANIFEST, new_release, read_manifest, sha256, write_manifest
@@ -41,7 +42,9 @@ def export_release(pipeline: "Pipeline") -> Path:
         write_catalogue(layout.catalogue, prepared)
         index = build_index(layout.index, prepared.item_ids, vectors, config.export.embeddings.index)
         write_start(layout.root, trained, prepared)
-        write_project_report(pipeline, layout.root, str(version))
+        late = prepared.between(prepared.split.validation_end, None)
+        measured = measure_index(saved, late, prepared, vectors, config, layout.index)
+        write_project_report(pipeline, layout.root, str(version), measured)
         write_manifest(
             layout,
             {

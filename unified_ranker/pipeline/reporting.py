@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,9 @@ from tqdm import tqdm
 from unified_ranker.config import Config, HashedText, MovieLensSource, TransformerText
 from unified_ranker.evaluation.baselines.choose import fit_baselines
 from unified_ranker.evaluation.candidates import CandidateRules
+from unified_ranker.evaluation.diagnosis import diagnose_part
 from unified_ranker.evaluation.protocol import Scorer, evaluate
-from unified_ranker.evaluation.report import DataFacts, Report, Stage, write_report
+from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, Stage, write_report
 from unified_ranker.evaluation.results import Evaluation
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
 from unified_ranker.export.release import LIBRARIES, git_commit
@@ -35,6 +37,8 @@ def evaluate_project(pipeline: "Pipeline", directory: Path) -> str:
     progress = tqdm if pipeline.progress else None
     part = config.project.evaluation.part
     evaluation = evaluate([*models, *baselines], prepared, config, tasks, part=part, progress=progress)
+    found = [replace(t, diagnosis=diagnose_part(encoder, rules, prepared, t.task, part)) for t in evaluation.tasks]
+    evaluation = replace(evaluation, tasks=tuple(found))
     text = json.dumps(evaluation.to_json(), indent=2, allow_nan=False)
     (directory / EVALUATION).write_text(text, encoding="utf-8")
     return "; ".join(_headline(evaluation))
@@ -45,8 +49,8 @@ def read_evaluation(directory: Path) -> Evaluation:
     return Evaluation.from_json(json.loads((directory / EVALUATION).read_text(encoding="utf-8")))
 
 
-def write_project_report(pipeline: "Pipeline", directory: Path, release: str) -> None:
-    """Write `report.json` and `report.html` of the evaluated project into `directory`."""
+def write_project_report(pipeline: "Pipeline", directory: Path, release: str, index: IndexRecall | None) -> None:
+    """Write `report.json` and `report.html` of the evaluated project and its index into `directory`."""
     config, prepared = pipeline.config, pipeline.prepared
     source = config.project.data
     times = prepared.events.timestamp
@@ -74,6 +78,7 @@ def write_project_report(pipeline: "Pipeline", directory: Path, release: str) ->
             Stage(name, stamp["seconds"], stamp["peak_memory_mib"])
             for name, stamp in ((name, pipeline.stamp(name)) for name in STAGES)
         ],
+        index=index,
         git_commit=git_commit(),
         versions={name: metadata.version(name) for name in LIBRARIES},
     )

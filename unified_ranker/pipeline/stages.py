@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ENGINE_FORMAT = "2"
+ENGINE_FORMAT = "3"
 """Raised when what a stage writes changes its form, so that older outputs are made again."""
 
 STAGES = ("prepare", "train", "evaluate", "export")
@@ -193,6 +193,7 @@ class Pipeline:
         checkpoints = self.workspace.work / "checkpoints" / self.train_key
 
         def make(draft: Path, notes: dict[str, Any]) -> str:
+            from unified_ranker.evaluation.calibrating import calibrate
             from unified_ranker.training.continuing import read_start
             from unified_ranker.training.job import train
             from unified_ranker.training.progress import EpochBars
@@ -203,6 +204,7 @@ class Pipeline:
             trained = self.__dict__["trained"] = train(
                 self.prepared, self.config, checkpoints, self.tasks, callbacks, read_start(start) if start else None
             )
+            calibrate(trained, self.prepared, self.tasks)
             save_trained(trained, draft)
             notes["curves"] = trained.curves
             return f"{self.config.project.training.epochs} epochs, loss {trained.curves['loss'][-1]:.3f}"

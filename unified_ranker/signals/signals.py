@@ -57,12 +57,18 @@ class Signals(tf.keras.layers.Layer):
         request = request_of(state)
         return tf.concat([part.features(request, candidates, time) for part in self.parts], -1)
 
-    def proposals(self, state: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Return the items that the signals would have ranked, `[batch, n]`; -1 where there are fewer, some twice."""
+    def proposals(self, state: dict[str, tf.Tensor], allowed: tf.Tensor | None = None) -> tf.Tensor:
+        """Return the items that the signals would have ranked, `[batch, n]`; -1 where there are fewer, some twice.
+
+        `allowed` `[batch, signals]` says which signals propose to which request; all without.
+        """
         if not self.parts:
             return tf.zeros([tf.shape(state["source_item"])[0], 0], tf.int64)
         request = request_of(state)
-        return tf.concat([part.proposals(request) for part in self.parts], 1)
+        proposed = [part.proposals(request) for part in self.parts]
+        if allowed is not None:
+            proposed = [tf.where(allowed[:, n : n + 1], part, -1) for n, part in enumerate(proposed)]
+        return tf.concat(proposed, 1)
 
 
 def request_of(state: dict[str, tf.Tensor]) -> SignalRequest:

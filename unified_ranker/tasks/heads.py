@@ -5,7 +5,10 @@ from unified_ranker.tensorflow import tf, tfrs
 
 
 class MultiTaskHead(tf.keras.layers.Layer):
-    """Crosses of request and candidate, experts gated by task (MMoE, KDD 2018), one output per event type.
+    """Crosses of request and candidate, experts gated by task, one output per event type.
+
+    Experts are shared by all tasks (MMoE, KDD 2018); in PLE each task has some of its own besides (RecSys 2020, section
+    4.1, one extraction layer); a shared bottom has none.
 
     Each logit is the retrieval score, scaled per task and head, plus a linear part of quality and signals for each
     task, plus what the crosses add. Both additions begin at zero: the ranker starts as good as retrieval and learns
@@ -18,8 +21,12 @@ class MultiTaskHead(tf.keras.layers.Layer):
         self.config = config
         self.crosses = [tfrs.layers.dcn.Cross(projection_dim=dim) for _ in range(config.cross_layers)]
         self.reduce = tf.keras.layers.Dense(2 * config.hidden, activation="gelu")
-        self.experts = tf.keras.layers.Dense(config.experts * config.hidden, activation="gelu")
-        self.gate = self.add_weight("gate", (tasks + 1, config.experts), initializer="zeros")
+        if config.type != "shared_bottom":
+            own = config.own_experts if config.type == "ple" else 0
+            self.experts = tf.keras.layers.Dense(config.experts * config.hidden, activation="gelu")
+            self.gate = self.add_weight("gate", (tasks + 1, config.experts + own), initializer="zeros")
+        if config.type == "ple":
+            self._add_own_experts(tasks)
         self.heads = tf.keras.layers.Dense(heads, kernel_initializer="zeros")
         self.retrieval_scale = self.add_weight(
             "retrieval_scale", (tasks + 1, heads), initializer=tf.constant_initializer(1.0 / temperature)
@@ -70,13 +77,30 @@ class MultiTaskHead(tf.keras.layers.Layer):
         for cross in self.crosses:
             crossed = cross(features, crossed)
         shared = self.dropout(self.reduce(crossed), training=training)
-        experts = self.experts(shared)
-        experts = tf.reshape(experts, [tf.shape(items)[0], count, self.config.experts, self.config.hidden])
-        gate = tf.nn.softmax(tf.gather(self.gate, state["task"]))
-        mixed = tf.reduce_sum(experts * gate[:, None, :, None], 2)
+        mixed = shared if self.config.type == "shared_bottom" else self._mix(shared, state["task"], count)
         scale = tf.gather(self.retrieval_scale, state["task"])
         plain = tf.matmul(direct, tf.gather(self.direct, state["task"]))
         return self.heads(mixed) + plain + retrieval[..., None] * scale[:, None]
+
+    def _add_own_experts(self, tasks: int) -> None:
+        """Make the experts that belong to one task each; those of the unknown task begin at zero, and add nothing."""
+        width, out = 2 * self.config.hidden, self.config.own_experts * self.config.hidden
+        # One initializer each: asked again, it would give every task the same experts.
+        drawn = [tf.keras.initializers.GlorotUniform()([width, out]) for _ in range(tasks)]
+        kernels = tf.stack([tf.zeros([width, out]), *drawn])
+        self.own_kernel = self.add_weight("own_kernel", kernels.shape, initializer=lambda *_, **__: kernels)
+        self.own_bias = self.add_weight("own_bias", (tasks + 1, 1, out), initializer="zeros")
+
+    def _mix(self, shared: tf.Tensor, task: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        """Return the experts' outputs as the task of each request weighs them, `[batch, candidates, hidden]`."""
+        experts = self.experts(shared)
+        experts = tf.reshape(experts, [tf.shape(shared)[0], count, self.config.experts, self.config.hidden])
+        if self.config.type == "ple":
+            own = tf.matmul(shared, tf.gather(self.own_kernel, task)) + tf.gather(self.own_bias, task)
+            shape = [tf.shape(shared)[0], count, self.config.own_experts, self.config.hidden]
+            experts = tf.concat([experts, tf.reshape(tf.nn.gelu(own), shape)], 2)
+        gate = tf.nn.softmax(tf.gather(self.gate, task))
+        return tf.reduce_sum(experts * gate[:, None, :, None], 2)
 
     def _attend(self, items: tf.Tensor, history: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return a history as each candidate sees it `[batch, candidates, dim]`, its closest likeness, at least 0."""

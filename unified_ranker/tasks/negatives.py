@@ -1,5 +1,7 @@
 """In-batch and uniform negatives with the log-Q correction, through TFRS' retrieval task."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from unified_ranker.config import SampledItems
@@ -19,14 +21,14 @@ class SampledRetrieval(tf.keras.layers.Layer):
         super().__init__(name="sampled_retrieval")
         self.config = config
         self.share = tf.constant(share, tf.float32)
-        self.task = tfrs.tasks.Retrieval(
-            loss=tf.keras.losses.CategoricalCrossentropy(from_logits=True, reduction=tf.keras.losses.Reduction.NONE),
-            temperature=temperature,
-            num_hard_negatives=config.hard,
-            remove_accidental_hits=True,
-        )
+        self.task = _task(temperature, config.hard)
         # TFRS takes `len` of a shape, which only AutoGraph can trace; the model's own code is traced without it.
         self.loss = tf.function(self.task.call, reduce_retracing=True)
+        self.progress: Callable[[], tf.Tensor] = lambda: tf.constant(1.0)
+        """Share of the training that is done, a scalar; the training job says so where the negatives ramp."""
+        if config.ramps:
+            self.easy_task = _task(temperature, None)
+            self.easy_loss = tf.function(self.easy_task.call, reduce_retracing=True)
 
     def call(self, queries: tf.Tensor, candidates: tf.Tensor, ids: tf.Tensor, existed: tf.Tensor) -> tf.Tensor:
         """Return the loss of each example, `[examples]`.
@@ -43,12 +45,32 @@ class SampledRetrieval(tf.keras.layers.Layer):
         # An item with no training positive can still be a later target; its share is taken as a hundredth of uniform.
         q = tf.clip_by_value(tf.gather(self.share, ids), 0.01 / items, 0.99)
         absent = drawn * tf.math.log1p(-q) + self.config.uniform * np.log1p(-1.0 / max(items, 2.0))
-        return self.loss(
-            queries,
-            candidates,
-            candidate_sampling_probability=tf.maximum(-tf.math.expm1(absent), 1e-6),
-            candidate_ids=ids,
-            score_mask=existed | tf.eye(tf.shape(queries)[0], tf.shape(ids)[0], dtype=tf.bool),
-            compute_metrics=False,
-            compute_batch_metrics=False,
-        )
+        drawn_from = {
+            "candidate_sampling_probability": tf.maximum(-tf.math.expm1(absent), 1e-6),
+            "candidate_ids": ids,
+            "score_mask": existed | tf.eye(tf.shape(queries)[0], tf.shape(ids)[0], dtype=tf.bool),
+            "compute_metrics": False,
+            "compute_batch_metrics": False,
+        }
+        hard = self.loss(queries, candidates, **drawn_from)
+        if not self.config.ramps:
+            return hard
+        share = hard_share(self.progress(), self.config)
+        return share * hard + (1.0 - share) * self.easy_loss(queries, candidates, **drawn_from)
+
+
+def hard_share(progress: tf.Tensor, config: SampledItems) -> tf.Tensor:
+    """Return the weight of the hardest negatives, in [0, 1], when the share `progress` of the training is done."""
+    begun = progress - config.hard_after
+    if config.hard_ramp == 0:
+        return tf.cast(begun >= 0, tf.float32)
+    return tf.clip_by_value(begun / config.hard_ramp, 0.0, 1.0)
+
+
+def _task(temperature: float, hard: int | None) -> tfrs.tasks.Retrieval:
+    return tfrs.tasks.Retrieval(
+        loss=tf.keras.losses.CategoricalCrossentropy(from_logits=True, reduction=tf.keras.losses.Reduction.NONE),
+        temperature=temperature,
+        num_hard_negatives=hard,
+        remove_accidental_hits=True,
+    )

@@ -1,5 +1,6 @@
 """The retrieval objective: the query embedding finds the item, by each task's declared negatives."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +60,11 @@ class RetrievalObjective(tf.keras.layers.Layer):
         self.groups = list(groups.values())
         self.tasks = len(config.tasks)
         self.uniform = max((kind.uniform for kind in groups), default=0)
+
+    def follow(self, progress: Callable[[], tf.Tensor]) -> None:
+        """Have negatives that ramp up ask `progress` which share of the training is done."""
+        for sampler in self.samplers:
+            sampler.progress = progress
 
     def draw(self) -> tf.Tensor:
         """Draw the uniform items of a batch, `[uniform]`, shared by the tasks that sample."""

@@ -6,11 +6,15 @@ import numpy as np
 import pandas as pd
 
 from unified_ranker.config import CategoriesFeature, CategoryFeature, ItemTower, NumberFeature, TextFeature
+from unified_ranker.data.quality import NEVER
 from unified_ranker.data.vocabulary import Scale, Vocabulary
 from unified_ranker.tensorflow import tf
 from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.text import TextEncoder, Tokens
+from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
 
+OPEN = 2.0
+"""Where an age gate begins: sigmoid(2) = 0.88 of an id."""
 READ = "text"
 """Where an encoder that no longer changes has left the sum of an item's embedded texts, `[n, dim]`."""
 
@@ -26,7 +30,8 @@ class ItemEncoder(tf.keras.layers.Layer):
 
     The id is trained only for items that the fit window touched; any other id, and a random share of the trained ones
     in training, takes the vector of the unknown id, so that the content learns to stand alone (Netflix foundation
-    model, 2025: random id masking).
+    model, 2025: random id masking). With an age gate the id counts by how old the item is: an id that few have met
+    yet says little, and the gate learns from which age on it says more (the same, attention on entity age).
     """
 
     def __init__(
@@ -36,8 +41,12 @@ class ItemEncoder(tf.keras.layers.Layer):
         text: TextEncoder,
         categories: CategoryTable,
         trained_ids: np.ndarray,
+        as_of: int = 0,
     ) -> None:
-        """Build for a catalogue whose `trained_ids` `[items]` marks the items with events in the fit window."""
+        """Build for a catalogue whose `trained_ids` `[items]` marks the items with events in the fit window.
+
+        `as_of` (seconds) is the moment as of which items have their age where none is given: the end of that window.
+        """
         super().__init__(name="item_tower")
         self.config, self.text, self.categories = config, text, categories
         self.scales = vocabulary.item_numbers
@@ -48,6 +57,10 @@ class ItemEncoder(tf.keras.layers.Layer):
             (len(trained_ids) + 1, config.dim),
             initializer=tf.keras.initializers.RandomNormal(stddev=config.dim**-0.5),
         )
+        if config.age_gate:
+            # Nearly open, so that an id counts from the first step on; the last row is for items of unknown age.
+            self.as_of = as_of
+            self.age_gate = self.add_weight("age_gate", (GAP_BUCKETS + 1,), initializer=tf.constant_initializer(OPEN))
         self.hidden = tf.keras.layers.Dense(config.dim, activation="gelu")
         self.content = tf.keras.layers.Dense(config.dim)
 
@@ -67,13 +80,20 @@ class ItemEncoder(tf.keras.layers.Layer):
                 out[feature.column] = indices if indices.shape.rank == 2 else indices[:, None]
         return out
 
-    def call(self, encoded: Encoded, training: bool = False) -> tf.Tensor:
-        """Return unit vectors `[n, dim]`."""
+    def call(self, encoded: Encoded, training: bool = False, moments: tf.Tensor | None = None) -> tf.Tensor:
+        """Return unit vectors `[n, dim]`.
+
+        With an age gate `encoded` has `created` `[n]` (seconds, the least int64 where absent) too, and `moments` `[n]`
+        says as of when each item is asked for.
+        """
         ident = tf.where(tf.gather(self.trained, encoded["id"]), encoded["id"], 0)
         if training and self.mask_rate > 0:
             masked = tf.random.uniform(tf.shape(ident)) < self.mask_rate
             ident = tf.where(masked, tf.zeros_like(ident), ident)
-        total = tf.gather(self.ids, ident) + self.read(encoded)
+        own = tf.gather(self.ids, ident)
+        if self.config.age_gate:
+            own *= self.gate(encoded["created"], moments)[:, None]
+        total = own + self.read(encoded)
         side = []
         for feature in self.config.features:
             if isinstance(feature, TextFeature):
@@ -90,6 +110,13 @@ class ItemEncoder(tf.keras.layers.Layer):
         if side:
             total += self.content(self.hidden(tf.concat(side, 1)))
         return tf.math.l2_normalize(total, 1)
+
+    def gate(self, created: tf.Tensor, moments: tf.Tensor | None = None) -> tf.Tensor:
+        """Return how much the ids of items created at `created` `[n]` (seconds) count at `moments` `[n]`, in (0, 1)."""
+        when = tf.constant(self.as_of, tf.int64) if moments is None else moments
+        dated = created != NEVER
+        age = tf.maximum(when - tf.where(dated, created, when), 0)
+        return tf.sigmoid(tf.gather(self.age_gate, tf.where(dated, gap_bucket(age), GAP_BUCKETS)))
 
     def settle(self, encoded: Encoded) -> Encoded:
         """Embed the texts for good, as long as the text encoder does not change."""

@@ -1,19 +1,20 @@
-"""The user foundation tower: a causal transformer over everything that a user did."""
+"""The user foundation tower: a causal sequence encoder over everything that a user did."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from unified_ranker.config import CategoryFeature, NumberFeature, UserTower
+from unified_ranker.config import CategoryFeature, Hstu, NumberFeature, UserTower
 from unified_ranker.data.vocabulary import Vocabulary
 from unified_ranker.tensorflow import tf
 from unified_ranker.towers.categories import CategoryTable
+from unified_ranker.towers.hstu import HstuBlock
 from unified_ranker.towers.item import number_channels
 from unified_ranker.towers.lookup import Names
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
+from unified_ranker.towers.transformer import CausalBlock
 
-DISTANCE_BUCKETS = 32
 LIKED_FROM = 4.0
 """The value from which a rating counts as a like (design section 4), as a hint beside the value itself."""
 
@@ -23,7 +24,8 @@ class UserEncoder(tf.keras.layers.Layer):
 
     A token is an event: its item vector (through the item tower), event type, task, value and the gap to the event
     before. The sequence begins with the profile, so that state `p` knows the profile and the first `p` events and
-    nothing later; state 0 is a user with no history. Layer outputs are pooled by learnt weights.
+    nothing later; state 0 is a user with no history. Blocks are those of a transformer or of HSTU; their outputs are
+    pooled by learnt weights, or the last one's is taken alone.
     """
 
     def __init__(self, config: UserTower, vocabulary: Vocabulary, dim: int, categories: CategoryTable) -> None:
@@ -38,8 +40,9 @@ class UserEncoder(tf.keras.layers.Layer):
         self.profile = tf.keras.layers.Dense(dim)
         self.begin = self.add_weight("begin", (dim,), initializer="zeros")
         encoder = config.encoder
-        self.blocks = [CausalBlock(dim, encoder.heads, encoder.dropout) for _ in range(encoder.layers)]
-        self.pool = self.add_weight("pool", (encoder.layers,), initializer="zeros")
+        self.blocks = [self._block(dim) for _ in range(encoder.layers)]
+        if encoder.pooling == "learnt":
+            self.pool = self.add_weight("pool", (encoder.layers,), initializer="zeros")
         self.norm = tf.keras.layers.LayerNormalization()
         self.dropout = tf.keras.layers.Dropout(encoder.dropout)
 
@@ -68,12 +71,27 @@ class UserEncoder(tf.keras.layers.Layer):
         )
         start = self._profile(profile, tf.shape(items)[0])
         x = self.dropout(tf.concat([start[:, None], tokens], 1), training=training)
+        timed: tuple[tf.Tensor, ...] = ()
+        if isinstance(self.config.encoder, Hstu):
+            # The profile stands at the time of the first event, whose gap is none.
+            timed = (tf.pad(tf.cumsum(tf.cast(events["gap"], tf.int64), 1), [[0, 0], [1, 0]]),)
+        if self.config.encoder.pooling == "last":
+            for block in self.blocks:
+                x = block(x, *timed, training=training)
+            return self.norm(x)
         weights = tf.nn.softmax(self.pool)
         pooled = 0.0
         for layer, block in enumerate(self.blocks):
-            x = block(x, training=training)
+            x = block(x, *timed, training=training)
             pooled += weights[layer] * x
         return self.norm(pooled)
+
+    def _block(self, dim: int) -> tf.keras.layers.Layer:
+        encoder = self.config.encoder
+        if isinstance(encoder, Hstu):
+            # A state more than events: the one before the first.
+            return HstuBlock(dim, encoder.heads, encoder.dropout, self.config.history_length + 1)
+        return CausalBlock(dim, encoder.heads, encoder.dropout)
 
     def encode_profile(self, fields: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Look up raw profile fields: strings and numbers `[n]`."""
@@ -96,48 +114,6 @@ class UserEncoder(tf.keras.layers.Layer):
             else:
                 parts.append(self.categories.embed(column))
         return start + self.profile(tf.concat(parts, 1)) if parts else start
-
-
-class CausalBlock(tf.keras.layers.Layer):
-    """Pre-norm self-attention and feed-forward; attention sees earlier positions and a bias by distance.
-
-    Distances are bucketed as in T5 (arXiv 1910.10683, section 2.1), so a window may begin anywhere in a history.
-    """
-
-    def __init__(self, dim: int, heads: int, dropout: float) -> None:
-        """Build with `heads` that divide `dim`."""
-        super().__init__()
-        self.heads, self.width = heads, dim // heads
-        self.qkv = tf.keras.layers.Dense(3 * dim, use_bias=False)
-        self.out = tf.keras.layers.Dense(dim)
-        self.grow = tf.keras.layers.Dense(2 * dim, activation="gelu")
-        self.shrink = tf.keras.layers.Dense(dim)
-        self.norms = [tf.keras.layers.LayerNormalization() for _ in range(2)]
-        self.dropout = tf.keras.layers.Dropout(dropout)
-        self.bias = self.add_weight("distance_bias", (DISTANCE_BUCKETS, heads), initializer="zeros")
-
-    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Return `[batch, positions, dim]`; position i depends on positions up to i only."""
-        x += self.dropout(self._attend(self.norms[0](x)), training=training)
-        return x + self.dropout(self.shrink(self.grow(self.norms[1](x))), training=training)
-
-    def _attend(self, x: tf.Tensor) -> tf.Tensor:
-        batch, length = tf.shape(x)[0], tf.shape(x)[1]
-        qkv = tf.reshape(self.qkv(x), [batch, length, 3, self.heads, self.width])
-        q, k, v = (tf.transpose(qkv[:, :, i], [0, 2, 1, 3]) for i in range(3))
-        distance = tf.range(length)[:, None] - tf.range(length)[None, :]
-        bias = tf.transpose(tf.gather(self.bias, distance_bucket(distance)), [2, 0, 1])
-        future = tf.cast(distance < 0, tf.float32) * -1e9
-        scores = tf.matmul(q, k, transpose_b=True) * self.width**-0.5 + bias + future
-        mixed = tf.matmul(tf.nn.softmax(scores), v)
-        return self.out(tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch, length, self.heads * self.width]))
-
-
-def distance_bucket(distance: tf.Tensor) -> tf.Tensor:
-    """Number distances 0..15 singly and larger ones by powers of 2^(1/4); negative ones are 0."""
-    exact = DISTANCE_BUCKETS // 2
-    far = tf.cast(4.0 * tf.math.log(tf.cast(tf.maximum(distance, 1), tf.float32) / exact) / np.log(2.0), tf.int32)
-    return tf.where(distance < exact, tf.maximum(distance, 0), tf.minimum(exact + far, DISTANCE_BUCKETS - 1))
 
 
 def user_fields(users: pd.DataFrame, config: UserTower) -> dict[str, np.ndarray]:

@@ -112,6 +112,8 @@ def train(
         epochs = config.project.training.epochs
         steps = batches.steps // spread.replicas
         model.compile(optimizer=optimizer_of(config, steps * epochs, 1.0 if start is None else GENTLE))
+        optimizer, whole = model.optimizer, float(max(steps * epochs, 1))
+        model.retrieval.follow(lambda: tf.cast(optimizer.iterations, tf.float32) / whole)
         make_weights(model, batches)
         if start is not None:
             take_over(model, start)

@@ -1,0 +1,139 @@
+"""Calibration: what the error is, and that the two numbers make probabilities without moving the order."""
+
+import numpy as np
+import pytest
+import tiny_world
+
+from unified_ranker.evaluation.calibrating import calibrate
+from unified_ranker.evaluation.calibration import BINS, fit_platt, measure
+from unified_ranker.evaluation.candidates import CandidateRules
+from unified_ranker.evaluation.diagnosis import DEPTHS, diagnose
+from unified_ranker.evaluation.metrics import rank_of_target
+from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
+from unified_ranker.evaluation.shortlisted import shortlisted
+
+RNG = np.random.default_rng(3)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_the_error_is_the_mean_gap_over_bins_of_equal_mass():
+    # 15 bins of two: the two least probable pairs never happen, the two most probable ones always do.
+    probability = np.repeat(np.linspace(0.1, 0.8, 15), 2)
+    event = probability > 0.45
+    found = measure("click", probability, event)
+    expected = np.where(event, 1 - probability, probability).mean()
+    assert found.error == pytest.approx(expected)
+    assert [b.pairs for b in found.bins] == [2] * BINS
+    assert (found.pairs, found.happened) == (30, pytest.approx(event.mean()))
+    assert found.bins[0].happened == 0
+    assert found.bins[-1].happened == 1
+
+
+def test_true_probabilities_have_no_error_and_others_have():
+    probability = RNG.beta(0.5, 4, 200_000)
+    event = RNG.random(200_000) < probability
+    assert measure("click", probability, event).error < 0.003
+    assert measure("click", probability / 2, event).error == pytest.approx(probability.mean() / 2, abs=0.003)
+
+
+def test_fewer_pairs_than_bins():
+    found = measure("click", np.array([0.2, 0.9]), np.array([False, True]))
+    assert len(found.bins) == 2
+    assert found.error == pytest.approx(0.15)
+
+
+def test_the_numbers_that_made_the_events_are_found():
+    logits = RNG.normal(4, 2, 100_000)
+    event = RNG.random(100_000) < sigmoid(0.5 * logits - 6)
+    scale, shift = fit_platt(logits, event)
+    np.testing.assert_allclose([np.exp(scale), shift], [0.5, -6], atol=0.2)
+    assert measure("click", sigmoid(np.exp(scale) * logits + shift), event).error < 0.002
+
+
+def test_a_head_that_is_wrong_keeps_its_order_and_is_flat():
+    logits = RNG.normal(size=10_000)
+    event = RNG.random(10_000) < sigmoid(-2 * logits - 3)
+    scale, shift = fit_platt(logits, event)
+    chances = sigmoid(np.exp(scale) * np.array([-2.0, 0.0, 2.0]) + shift)
+    assert (np.diff(chances) > 0).all()
+    np.testing.assert_allclose(chances, event.mean(), rtol=0.05)
+
+
+def test_an_event_that_never_happened_is_improbable_and_finite():
+    scale, shift = fit_platt(RNG.normal(size=1000), np.zeros(1000, bool))
+    assert np.isfinite([scale, shift]).all()
+    assert sigmoid(shift) < 0.01
+
+
+# --- on the tiny world --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def world():
+    prepared, trained = tiny_world.prepared(), tiny_world.trained()
+    encoder = RequestEncoder(trained.model, prepared, trained.quality)
+    before = trained.model.calibration.numpy()
+    yield prepared, trained, encoder, CandidateRules(prepared, trained.model.config)
+    trained.model.calibration.assign(before)
+
+
+def late(prepared, trained, task):
+    fit = prepared.between(None, trained.fit_end)
+    fit = fit.take(fit.timestamp >= np.quantile(fit.timestamp, 0.9))
+    return fit.take(fit.task == task)
+
+
+def of_task(prepared, trained, task):
+    test = prepared.between(trained.fit_end, None)
+    return test.take(test.task == task)
+
+
+def test_calibrated_heads_say_how_often_a_candidate_is_chosen(world):
+    prepared, trained, encoder, rules = world
+    requests = of_task(prepared, trained, "search")
+    scorer = JointScorer(encoder, rules)
+    scores, before = scorer.score(requests), diagnose(encoder, rules, requests, "search").calibration[0]
+    calibrate(trained, prepared)
+    after = diagnose(encoder, rules, requests, "search").calibration[0]
+    np.testing.assert_array_equal(scorer.score(requests), scores)
+    assert after.error < 0.5 * before.error
+    # One of twelve candidates is the item that the query names, nearly always.
+    assert after.happened == pytest.approx(1 / 12, abs=0.01)
+    assert after.predicted == pytest.approx(after.happened, rel=0.25)
+
+
+def test_only_the_chosen_tasks_are_calibrated(world):
+    prepared, trained, _, _ = world
+    trained.model.calibration.assign(np.full(trained.model.calibration.shape, 0.5))
+    calibrate(trained, prepared, ["more_like_this"])
+    changed = np.abs(trained.model.calibration.numpy() - 0.5).max(-1) > 1e-6
+    heads = trained.model.config.heads
+    assert [[h for h, on in zip(heads, row, strict=True) if on] for row in changed] == [[], [], ["click", "buy"], []]
+
+
+def test_in_the_fit_window_no_request_sees_its_own_outcome(world):
+    """The table of pairs holds what each of these requests chose; as of the request it had not been chosen yet."""
+    prepared, trained, encoder, rules = world
+    requests = late(prepared, trained, "more_like_this")
+    as_served, as_of = (
+        np.concatenate([p.logits[p.event] for p in shortlisted(encoder, rules, requests, "more_like_this", as_of)])
+        for as_of in (False, True)
+    )
+    assert as_of.mean() < as_served.mean()
+
+
+def test_what_lies_behind_the_ranks(world):
+    prepared, trained, encoder, rules = world
+    requests = of_task(prepared, trained, "home_feed")
+    found = diagnose(encoder, rules, requests, "home_feed")
+    declared, none = found.retrieval
+    ranks = rank_of_target(TwoTowerScorer(encoder).score(requests), requests.item, rules.allowed(requests))
+    assert (declared.weights, none.weights) == ("declared", "none")
+    assert declared.recall == {depth: (ranks <= depth).mean() for depth in DEPTHS}
+    assert declared.values == {"popularity": 0.1, "trend": 0.0, "rating": 0.0, "freshness": 0.05}
+    assert set(none.values.values()) == {0.0}
+    assert [c.head for c in found.calibration] == ["like"]
+    assert found.calibration[0].pairs == 12 * len(requests)

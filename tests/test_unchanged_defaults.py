@@ -1,0 +1,35 @@
+"""What levers leave as it was: by the defaults, training takes the very steps that it took before there were any.
+
+The losses were recorded at commit 211efe1. They move with every random draw and with every initial weight, so a lever
+that is off and yet draws, adds or reorders anything shows here.
+"""
+
+import numpy as np
+import pytest
+import tiny_world
+
+from unified_ranker.training.job import train
+
+pytestmark = pytest.mark.xdist_group("tiny_model")
+SAMPLED = {"negatives": {"type": "sampled", "uniform": 6, "hard": 4}}
+BEFORE = {
+    "all items": (
+        {},
+        [18.516773, 11.420166, 10.799115],
+        {"ranking/home_feed": 8.461742, "ranking/search": 5.946101, "retrieval/more_like_this": 2.610309},
+    ),
+    "sampled, the hardest kept": (
+        {"search": SAMPLED, "more_like_this": SAMPLED, "home_feed": SAMPLED},
+        [16.344576, 12.309468, 11.319100],
+        {"ranking/home_feed": 9.408372, "ranking/search": 6.463131, "retrieval/more_like_this": 2.407097},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_the_losses_are_those_of_before(name, tmp_path):
+    changes, losses, last = BEFORE[name]
+    trained = train(tiny_world.prepared(), tiny_world.config({"epochs": 3}, **changes), tmp_path)
+    np.testing.assert_allclose(trained.curves["loss"], losses, rtol=1e-4)
+    for curve, value in last.items():
+        assert trained.curves[curve][-1] == pytest.approx(value, rel=1e-4)

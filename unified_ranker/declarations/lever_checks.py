@@ -1,0 +1,108 @@
+"""Check that the log has enough for the levers that are declared: each refusal names the limit."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from unified_ranker.config import Config, SampledItems
+from unified_ranker.data.check import Check
+from unified_ranker.data.examples import match_positives, seconds
+from unified_ranker.data.prepared import split_times
+from unified_ranker.schema import InteractionLog
+
+LEAST_FOR_HARD = 500
+"""Positives in the fit window from which on a task can take hard negatives. With fewer, what a half-taught model puts
+beside the one positive is mostly what the same users would have chosen, too."""
+
+
+def lever_checks(config: Config, log: InteractionLog, sampled: bool) -> Iterator[Check]:
+    """Yield the checks of levers; a log that is `sampled` says nothing of how many there are."""
+    yield from _age_gate(config, log)
+    yield from _signals(config, log)
+    if sampled:
+        return
+    rows, _, _ = match_positives(log, config.tasks)
+    chosen = log.events.iloc[rows]
+    chosen = chosen[chosen["timestamp"].notna()]
+    if chosen.empty:
+        return
+    times = seconds(chosen["timestamp"])
+    bounds = split_times(times, config)
+    fit = chosen[times < (bounds.train_end if config.project.split.fit_on == "train" else bounds.validation_end)]
+    counts = fit["task"].value_counts()
+    yield from _hard(config, {name: int(counts.get(name, 0)) for name in config.tasks})
+    yield from _next_k(config, fit)
+
+
+def _hard(config: Config, positives: dict[str, int]) -> Iterator[Check]:
+    """Check that tasks with hard negatives have positives to warm up on, and more negatives than they keep."""
+    total = max(sum(positives.values()), 1)
+    for name, task in config.tasks.items():
+        negatives = task.negatives
+        if not isinstance(negatives, SampledItems) or negatives.hard is None:
+            continue
+        yield Check(
+            f"`tasks/{name}.yaml`, `negatives.hard`: {LEAST_FOR_HARD} positives of the task lie in the fit window",
+            passed=positives[name] >= LEAST_FOR_HARD,
+            found=f"{positives[name]:,}",
+            what_to_do="leave `hard` out, so that all negatives count, or wait for more events of the task",
+        )
+        of_batch = round(config.project.training.batch_examples * positives[name] / total)
+        most = negatives.uniform + max(of_batch - 1, 0)
+        yield Check(
+            f"`tasks/{name}.yaml`, `negatives.hard`: a step has more negatives than are kept",
+            passed=negatives.hard < most,
+            found=f"{negatives.hard:,} kept of {most:,} (`uniform` {negatives.uniform:,} and the task's other "
+            f"positives among `batch_examples` {config.project.training.batch_examples:,})",
+            what_to_do=f"lower `hard` below {most:,}, or raise `uniform`",
+        )
+
+
+def _next_k(config: Config, fit: pd.DataFrame) -> Iterator[Check]:
+    """Warn where nobody has as many positives as the objective looks ahead; it learns from those that are there."""
+    k = config.towers.user.objective.k
+    if k == 1:
+        return
+    # What a user chooses for the next query or source item answers another request: only the others look ahead.
+    ahead = fit[fit["user_id"].notna() & fit["query"].isna() & fit["source_item_id"].isna()]
+    longest = int(ahead.groupby(["user_id", "task"], observed=True).size().max()) if len(ahead) else 0
+    yield Check(
+        "`towers/user.yaml`, `objective.k`: some user has so many positives of one task without query and source item",
+        passed=longest >= k,
+        found=f"{longest:,} at the most in the fit window, and `k` is {k}",
+        what_to_do=f"set `k` to {max(longest, 1)} or less: what lies further ahead is never there",
+        severity="warning",
+    )
+
+
+def _age_gate(config: Config, log: InteractionLog) -> Iterator[Check]:
+    if config.towers.item.age_gate:
+        yield Check(
+            "`towers/item.yaml`, `age_gate`: items have a `created_at`",
+            passed=bool(log.items["created_at"].notna().any()),
+            found="no item has one",
+            what_to_do="set it to false, or add creation times to the items table",
+        )
+
+
+def _signals(config: Config, log: InteractionLog) -> Iterator[Check]:
+    """Warn about declared signals that have nothing to be made from."""
+    needs = {
+        "lexical": ("items have titles", log.items["title"].notna().any(), "no item has a title"),
+        "source_pairs": (
+            "events have a source item",
+            log.events["source_item_id"].notna().any()
+            or any(task.imputation.source_item != "none" for task in config.tasks.values()),
+            "no event has a `source_item_id`, and no task fills one in",
+        ),
+        "successions": ("events have users", log.events["user_id"].notna().any(), "every event is anonymous"),
+    }
+    for number, signal in enumerate(config.towers.ranker.signals):
+        rule, there, found = needs[signal.type]
+        yield Check(
+            f"`towers/ranker.yaml`, `signals[{number}]`: {signal.type} needs that {rule}",
+            passed=bool(there),
+            found=found,
+            what_to_do="remove the signal, which says nothing and proposes nothing as it is, or add the data",
+            severity="warning",
+        )

@@ -1,0 +1,66 @@
+"""How much of exact search ScaNN finds over a release's vectors, asked by recorded requests."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from unified_ranker.config import Config, ScannIndex
+from unified_ranker.data.examples import Examples
+from unified_ranker.data.prepared import Prepared
+from unified_ranker.evaluation.report import IndexRecall
+from unified_ranker.export.index import DESCRIPTION, SCANN_LEAST, ExactSearch, build_index, load_index
+from unified_ranker.export.requests import request_arrays
+from unified_ranker.tensorflow import tf
+
+QUERIES, AT, AT_ONCE = 500, 100, 128
+
+
+def measure_index(
+    saved_model: Path, requests: Examples, prepared: Prepared, vectors: np.ndarray, config: Config, own: Path
+) -> IndexRecall | None:
+    """Compare ScaNN over `vectors` `[items, dim + quality]` with exact search.
+
+    A release that is searched exactly is measured with the index that export would build, so that its report says what
+    ScaNN would cost it.
+
+    Args:
+        saved_model: the exported model, whose `encode` makes the queries.
+        requests: recorded ones, of which at most `QUERIES` are asked.
+        prepared: the log that they are from.
+        vectors: of the release.
+        config: the declarations.
+        own: directory of the release's own index.
+
+    Returns:
+        None where there are too few items for ScaNN to be built, or no requests.
+    """
+    if len(vectors) < SCANN_LEAST or not len(requests):
+        return None
+    rng = np.random.default_rng(config.project.seed)
+    chosen = np.sort(rng.permutation(len(requests))[:QUERIES])
+    queries = _encode(saved_model, requests.take(chosen), prepared, config)
+    described = json.loads((own / DESCRIPTION).read_text(encoding="utf-8"))
+    used = described["type"] == "scann"
+    with tempfile.TemporaryDirectory() as folder:
+        if not used:
+            described = build_index(Path(folder), prepared.item_ids, vectors, ScannIndex(type="scann"))
+        found, scores = load_index(own if used else Path(folder), vectors).search(queries, AT)
+    nearest, _ = ExactSearch(vectors).search(queries, AT)
+    # A place without a score holds no answer: the searched leaves had too few.
+    answers = [row[np.isfinite(score)] for row, score in zip(found, scores, strict=True)]
+    shares = [len(np.intersect1d(a, n)) / len(n) for a, n in zip(answers, nearest, strict=True)]
+    sizes = {name: described[name] for name in ("leaves", "leaves_to_search", "reorder")}
+    return IndexRecall(used=used, queries=len(queries), recall=float(np.mean(shares)), at=nearest.shape[1], **sizes)
+
+
+def _encode(saved_model: Path, requests: Examples, prepared: Prepared, config: Config) -> np.ndarray:
+    """Return the query vectors of requests, `[requests, dim + quality]`, by the exported graph."""
+    encode = tf.saved_model.load(str(saved_model)).signatures["encode"]
+    parts = []
+    for start in range(0, len(requests), AT_ONCE):
+        rows = np.arange(start, min(start + AT_ONCE, len(requests)))
+        arrays = request_arrays(requests.take(rows), prepared, config.towers.user.history_length)
+        parts.append(encode(**{name: tf.constant(array) for name, array in arrays.items()})["query_vector"].numpy())
+    return np.concatenate(parts)

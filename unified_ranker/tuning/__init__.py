@@ -1,0 +1,1 @@
+"""Settings searched by Optuna on the validation slice, a process for each model."""
