@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -50,8 +51,10 @@ def measure(*command: str) -> Cost:
     """Run a command to its end and watch its processes."""
     import psutil
 
+    # A file, not a pipe, which would stop a command that says much.
+    said = tempfile.TemporaryFile("w+")
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, text=True)
     watched, largest, together = psutil.Process(process.pid), 0, 0
     while process.poll() is None:
         sizes = []
@@ -67,17 +70,17 @@ def measure(*command: str) -> Cost:
         except subprocess.TimeoutExpired:
             continue
     seconds = time.perf_counter() - started
-    output = process.stdout.read() if process.stdout else ""
+    said.seek(0)
+    output = said.read()
+    said.close()
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{output[-3000:]}")
     return Cost(round(seconds, 1), largest >> 20, together >> 20, output)
 
 
 def write_result(script: str, result: dict[str, Any]) -> None:
-    """Write a result beside its script, with the machine."""
-    file = Path(script).with_suffix(".json")
-    file.write_text(json.dumps({"machine": machine(), **result}, indent=2) + "\n", encoding="utf-8")
-    print(file.read_text(encoding="utf-8"))
+    """Write a script's result among `results/`, with the machine as it is now, and print it."""
+    keep(Path(script).stem, result, machine())
 
 
 def plain(cost: Cost) -> dict[str, Any]:
