@@ -52,27 +52,26 @@ def measure(*command: str) -> Cost:
     import psutil
 
     # A file, not a pipe, which would stop a command that says much.
-    said = tempfile.TemporaryFile("w+")
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, text=True)
-    watched, largest, together = psutil.Process(process.pid), 0, 0
-    while process.poll() is None:
-        sizes = []
-        try:
-            for one in [watched, *watched.children(recursive=True)]:
-                memory = one.memory_info()
-                sizes.append(memory.rss - memory.shared)
-        except psutil.Error:
-            continue
-        largest, together = max([largest, *sizes]), max(together, sum(sizes))
-        try:
-            process.wait(timeout=0.1)
-        except subprocess.TimeoutExpired:
-            continue
-    seconds = time.perf_counter() - started
-    said.seek(0)
-    output = said.read()
-    said.close()
+    with tempfile.TemporaryFile("w+") as said:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, text=True)
+        watched, largest, together = psutil.Process(process.pid), 0, 0
+        while process.poll() is None:
+            sizes = []
+            try:
+                for one in [watched, *watched.children(recursive=True)]:
+                    memory = one.memory_info()
+                    sizes.append(memory.rss - memory.shared)
+            except psutil.Error:
+                continue
+            largest, together = max([largest, *sizes]), max(together, sum(sizes))
+            try:
+                process.wait(timeout=0.1)
+            except subprocess.TimeoutExpired:
+                continue
+        seconds = time.perf_counter() - started
+        said.seek(0)
+        output = said.read()
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{output[-3000:]}")
     return Cost(round(seconds, 1), largest >> 20, together >> 20, output)

@@ -1,6 +1,6 @@
 """How long each kind of text encoder takes for one query of 4, 8 and 16 words, as a loaded SavedModel answers it.
 
-    python benchmarks/text_latency.py          # about a minute; writes benchmarks/text_latency.json
+    python benchmarks/text_latency.py          # about a minute; writes benchmarks/results/text_latency.json
 
 One query a call, one core, milliseconds of wall time: median and 99 % quantile. `distilled` is the graph of `hashed`;
 `kept` is what the ranking service pays for a query that it was asked before (any kind), a look-up in its memory.

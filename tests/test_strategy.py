@@ -1,4 +1,4 @@
-"""Two workers on one machine train one model: they take the same steps, and both know the loss of all."""
+"""Two workers on one machine train the model that one trains: as many steps, the same loss, and both know it."""
 
 import json
 import os
@@ -51,6 +51,7 @@ def curves_of(process):
 
 def test_two_workers_train_one_model():
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    alone = curves_of(start("one_device", {}))
     running = []
     try:
         for index in range(2):
@@ -62,7 +63,9 @@ def test_two_workers_train_one_model():
             process.kill()
             process.wait()
     assert first == second, "both workers know the loss of all"
-    assert all(losses[-1] < 0.8 * losses[0] for losses in first.values()), "it learns"
+    for name, losses in alone.items():
+        # Dropout and the order of examples differ, so the losses are near, not equal.
+        assert first[name][-1] == pytest.approx(losses[-1], rel=0.25), name
 
 
 def test_several_workers_need_to_know_of_each_other(monkeypatch):

@@ -182,7 +182,10 @@ class UnifiedRanker(tfrs.Model):
     # --- training -------------------------------------------------------------------------------------------------
 
     def train_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Take one step. Gradients of several replicas are added up, so each takes its share of the loss."""
+        """Take one step. Gradients of several replicas are added up, so each takes its share of the loss.
+
+        Keras adds up what they return, too: each returns its share of the losses, which metrics know of all.
+        """
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         if replicas == 1:
             return super().train_step(inputs)
@@ -191,7 +194,7 @@ class UnifiedRanker(tfrs.Model):
             share = loss / replicas
         gradients = tape.gradient(share, self.trainable_variables)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-        return {**{metric.name: metric.result() for metric in self.metrics}, "loss": loss}
+        return {**{metric.name: metric.result() / replicas for metric in self.metrics}, "loss": share}
 
     # Nothing below branches on a tensor, and to have AutoGraph look takes as long as the tracing itself.
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]

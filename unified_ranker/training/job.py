@@ -153,7 +153,12 @@ def make_batches(
     looked_up, model.query_tokens, queries = look_up_examples(prepared, examples, model)
     model.query_words = model.signals.words(tf.constant(queries, tf.string))
     training = model.config.project.training
-    config = with_batch(model.config, max(round(training.batch_examples * share / replicas), 1))
+    batch = max(round(training.batch_examples * share), 1)
+    if replicas > 1:
+        # As many steps as on one device, of as many parts as there are replicas: none is left over.
+        steps = -(-len(examples) // batch)
+        batch = -(-len(examples) // (steps * replicas))
+    config = with_batch(model.config, batch)
     whole = WindowBatches(prepared, examples, look_up_events(prepared, model), looked_up, config)
     if spill is None or len(examples) <= training.shard_examples:
         return whole
