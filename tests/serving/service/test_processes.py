@@ -132,6 +132,19 @@ def test_items_come_and_go_within_the_request_and_survive_a_restart(releases, tm
         assert gone not in ids
 
 
+def test_a_model_that_says_nan_is_not_believed(releases, tmp_path, lent):
+    with service(releases / "1", tmp_path, *lent) as (_, http):
+        popular = shown(http, query="nan,0,0")
+        assert popular["degraded"] == "popular"
+        assert len(popular["items"]) == BODY["limit"]
+        assert all(np.isfinite(item["score"]) for item in popular["items"])
+        whole = shown(http)
+        assert whole["degraded"] is None
+        again = shown(http, user_id="ann", query=QUERY)
+        assert [i["item_id"] for i in again["items"]] == [i["item_id"] for i in whole["items"]]
+        assert 'unified_ranker_errors_total{reason="not_finite",stage="encode"} 1.0' in http.get("/metrics").text
+
+
 def test_reload_and_rollback_while_requests_are_answered(releases, tmp_path):
     with service(releases / "1", tmp_path) as (process, http):
         (first,) = children(process.pid)
