@@ -5,7 +5,18 @@ and every choice between kinds is a discriminated union on `type`, so that an er
 """
 
 from unified_ranker.config.base import Declaration
-from unified_ranker.config.export import AutoIndex, Embeddings, ExactIndex, Export, ScannIndex, Serving
+from unified_ranker.config.export import (
+    AutoIndex,
+    Embeddings,
+    ExactIndex,
+    Export,
+    Guards,
+    QueryVectors,
+    ScannIndex,
+    Serving,
+    UserVectors,
+    VectorStore,
+)
 from unified_ranker.config.features import (
     CategoriesFeature,
     CategoryFeature,
@@ -59,6 +70,7 @@ __all__ = [
     "ExactIndex",
     "Export",
     "Freshness",
+    "Guards",
     "HashedText",
     "Imputation",
     "ItemFeature",
@@ -73,6 +85,7 @@ __all__ = [
     "Positive",
     "Project",
     "QualityFeature",
+    "QueryVectors",
     "Ranker",
     "SampledItems",
     "ScannIndex",
@@ -93,4 +106,6 @@ __all__ = [
     "TransformerText",
     "UserFeature",
     "UserTower",
+    "UserVectors",
+    "VectorStore",
 ]

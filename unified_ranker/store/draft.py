@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,7 @@ class Draft:
             **notes,
             "created_at": int(time.time()),
             "published_at": None,
+            "limits": asdict(self._limits),
             "checks": [check.document() for check in checks],
             "forced": [],
         }

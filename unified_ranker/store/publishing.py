@@ -28,16 +28,16 @@ class GuardError(UserError):
 
 
 def publish(
-    backend: Backend, version: int, limits: Limits | None = None, force: Sequence[str] = (), keep: int = KEEP
+    backend: Backend, version: int, limits: Limits | None = None, force: Sequence[str] = (), keep: int | None = None
 ) -> list[Check]:
     """Publish a sealed version; the writer's lock is held. Returns all findings.
 
     Args:
         backend: of the store.
         version: sealed.
-        limits: of the checks.
+        limits: of the checks; None: those that the version was written under.
         force: names of checks that may fail; which of them did is kept in the version's manifest.
-        keep: how many earlier versions stay.
+        keep: how many earlier versions stay; None: as the version says.
 
     Raises:
         GuardError: a check fails that is not forced. What is published is as it was.
@@ -49,7 +49,8 @@ def publish(
     manifest = require_version(backend, version)
     state = State.of(backend.state(), backend.place)
     alone = [Check.of_document(document) for document in manifest["checks"] if document["name"] in _ALONE]
-    beside = check_movement(backend, version, state.published, limits or Limits()) if state.published else []
+    limits = limits or Limits(**manifest["limits"])
+    beside = check_movement(backend, version, state.published, limits) if state.published else []
     checks = [*alone, *beside]
     failed = [check for check in checks if not check.passed]
     open_ones = [check for check in failed if check.name not in force]
@@ -67,7 +68,7 @@ def publish(
         )
     forced = [*manifest["forced"], *(check.document() for check in failed)]
     backend.note(version, {**manifest, "forced": forced, "published_at": int(time.time())})
-    _switch(backend, state.publish(version, manifest["space"]["reference"], keep))
+    _switch(backend, state.publish(version, manifest["space"]["reference"], _keep(manifest, keep)))
     return checks
 
 
@@ -103,6 +104,10 @@ def require_version(backend: Backend, version: int) -> dict[str, Any]:
         raise UserError(f"`{backend.place}` has no version {version}. There: {backend.versions() or 'none'}.")
     require_format(manifest, f"version {version} of `{backend.place}`")
     return manifest
+
+
+def _keep(manifest: dict[str, Any], keep: int | None) -> int:
+    return int(manifest.get("keep", KEEP)) if keep is None else keep
 
 
 def _switch(backend: Backend, state: State) -> None:

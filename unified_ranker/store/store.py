@@ -14,7 +14,7 @@ from unified_ranker.store.backend import Backend
 from unified_ranker.store.draft import Draft
 from unified_ranker.store.guards import Limits
 from unified_ranker.store.matrix import Neighbour, VectorMatrix
-from unified_ranker.store.publishing import KEEP, publish, require_version, rollback
+from unified_ranker.store.publishing import publish, require_version, rollback
 from unified_ranker.store.records import KINDS, Batch, Entry, pack, require_ids, to_batch
 from unified_ranker.store.state import State
 from unified_ranker.store.tally import Check
@@ -161,7 +161,7 @@ class EmbeddingStore:
         return Draft(self.backend, number, widths, limits or Limits())
 
     def publish(
-        self, version: int, limits: Limits | None = None, force: Sequence[str] = (), keep: int = KEEP
+        self, version: int, limits: Limits | None = None, force: Sequence[str] = (), keep: int | None = None
     ) -> list[Check]:
         """Publish a sealed version, inside of `writing`; see `publishing.publish`."""
         return publish(self.backend, version, limits, force, keep)
