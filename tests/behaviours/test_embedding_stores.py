@@ -335,6 +335,10 @@ def test_nothing_published_is_said(store):
     with pytest.raises(UserError, match="no published version"):
         store.get("item", "item-1")
     assert store.versions() == []
+    with store.writing():
+        seal(store)
+    with pytest.raises(UserError, match="no published version"):
+        store.get("item", "item-1")
 
 
 def test_ids_may_be_any_text_but_not_of_any_length(store):

@@ -217,14 +217,16 @@ class LmdbBackend:
         """Return the published version; one look at the file's stamp tells whether that has changed."""
         try:
             status = (self.root / STATE).stat()
+            stamp = (status.st_mtime_ns, status.st_ino)
         except FileNotFoundError:
-            there = self.versions()
-            hint = f"Versions {there} are there: publish one" if there else "Export embeddings into it"
-            raise UserError(f"`{self.place}` has no published version. {hint}, or name another store.") from None
-        stamp = (status.st_mtime_ns, status.st_ino)
+            stamp = (0, 0)
         if stamp != self._stamp:
             self._published = State.of(self.state(), self.place).published
             self._stamp = stamp
+        if not self._published:
+            there = self.versions()
+            hint = f"Versions {there} are there: publish one" if there else "Export embeddings into it"
+            raise UserError(f"`{self.place}` has no published version. {hint}, or name another store.")
         return self._published
 
     def _whole(self, version: int) -> Opened:
