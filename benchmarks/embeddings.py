@@ -34,7 +34,7 @@ from unified_ranker.store import open_store
 
 ROOT = Path(__file__).resolve().parents[1]
 AS_OF = 1_767_225_600
-ITEMS = 1_000_000
+ITEMS = 300_000
 FORCED = ("duplicate_vectors",)
 """Synthetic items have few words, and many have the same."""
 

@@ -40,10 +40,10 @@ def fit_and_measure(task: NextKinds, tower: SavedTower, variables: list[tf.Varia
     learning = np.flatnonzero(task.learning)
     for _ in range(EPOCHS):
         for rows in np.array_split(rng.permutation(learning), len(learning) // BATCH):
-            requests, _, labels = task.part(rows)
+            requests, labels = task.part(rows)
             step({name: tf.constant(column) for name, column in requests.items()}, tf.constant(labels))
     rows = np.flatnonzero(~task.learning)
-    requests, _, right = task.part(rows)
+    requests, right = task.part(rows)
     scores = head(tower({name: tf.constant(column) for name, column in requests.items()})).numpy()
     return average_precision(scores, right)
 

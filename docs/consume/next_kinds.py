@@ -24,19 +24,21 @@ class NextKinds:
 
     Attributes:
         requests: inputs of the signature `encode`, `[customers, …]`.
+        habits: days since the last purchase, how many there were, and of what worth, log(1 + x), `[customers, 3]`.
         counts: how often each kind was bought before, log(1 + n), `[customers, kinds]`.
         labels: whether a kind was bought after, `[customers, kinds]`.
         learning: which customers are learnt from, bool `[customers]`.
     """
 
     requests: Arrays
+    habits: np.ndarray
     counts: np.ndarray
     labels: np.ndarray
     learning: np.ndarray
 
-    def part(self, rows: np.ndarray) -> tuple[Arrays, np.ndarray, np.ndarray]:
-        """Return requests, counts and labels at `rows`."""
-        return {name: column[rows] for name, column in self.requests.items()}, self.counts[rows], self.labels[rows]
+    def part(self, rows: np.ndarray) -> tuple[Arrays, np.ndarray]:
+        """Return requests and labels at `rows`."""
+        return {name: column[rows] for name, column in self.requests.items()}, self.labels[rows]
 
 
 def load_task(data: Path, history_length: int) -> NextKinds:
@@ -57,7 +59,13 @@ def load_task(data: Path, history_length: int) -> NextKinds:
     ]
     counts, labels = (_count(rows, users, number) for rows in (before, after))
     learning = np.arange(len(users)) % 2 == 0
-    return NextKinds(to_arrays(requests, history_length), np.log1p(counts), (labels > 0).astype(np.float32), learning)
+    return NextKinds(
+        requests=to_arrays(requests, history_length),
+        habits=_habits(before),
+        counts=np.log1p(counts),
+        labels=(labels > 0).astype(np.float32),
+        learning=learning,
+    )
 
 
 def average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
@@ -68,6 +76,12 @@ def average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
             hit = label[np.argsort(-score, kind="stable")] > 0
             out.append(float((np.cumsum(hit) / np.arange(1, len(hit) + 1))[hit].mean()))
     return float(np.mean(out))
+
+
+def _habits(before: pd.DataFrame) -> np.ndarray:
+    by = before.groupby("user_id", sort=True)
+    days = (MOMENT - by["timestamp"].max()).dt.days
+    return np.log1p(np.stack([days, by.size(), by["value"].sum()], 1).astype(np.float32))
 
 
 def _history(rows: pd.DataFrame) -> History:

@@ -27,8 +27,6 @@ def main(place: str, item: str, user: str) -> dict[str, object]:
         # What the store calls near, computed by hand: unit vectors, so that a dot product is their cosine.
         scores = batch.vectors @ store.get("item", item).vector
         np.testing.assert_allclose(scores, [one.score for one in similar], atol=1e-5)
-            batch.vectors @ store.get("item", item).vector, [one.score for one in similar], atol=1e-5
-        )
         return {"similar": [one.id for one in similar], "wanted": [one.id for one in wanted]}
 
 

@@ -1,7 +1,10 @@
 """The stages of the export: each a pure function from rows of the prepared data to an Arrow table of vectors."""
 
 import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +32,7 @@ class EmbedItems:
         """Return `id`, `vector`, `cold` of the shard's items."""
         source, towers = self.source, load_towers(self.source.release)
         rows = to_frame(read_parts(source.prepared / "items.arrow").slice(shard * ITEM_ROWS, ITEM_ROWS))
-        parts = [towers.items(batch) for batch in item_batches(rows, source.config)]
+        parts = overlapped(towers.items, item_batches(rows, source.config))
         ids = rows["item_id"].to_numpy(object)
         return {VECTORS: [vector_table(ids, np.concatenate(parts), np.zeros(len(ids), bool))]}
 
@@ -49,9 +52,10 @@ class EmbedUsers:
         histories = Histories(source, start, end)
         out = np.zeros((len(ids), source.config.towers.item.dim), np.float32)
         # Those with histories of about one length together: a batch is as wide as its longest.
-        for rows in np.array_split(np.argsort(histories.length, kind="stable"), self._batches(len(ids))):
-            if len(rows):
-                out[rows] = towers.requests(histories.requests(ids, rows))
+        parts = np.array_split(np.argsort(histories.length, kind="stable"), self._batches(len(ids)))
+        made = overlapped(towers.requests, (histories.requests(ids, rows) for rows in parts))
+        for rows, vectors in zip(parts, made, strict=True):
+            out[rows] = vectors
         return {VECTORS: [vector_table(ids, out, histories.length == 0)]}
 
     def _batches(self, rows: int) -> int:
@@ -130,6 +134,15 @@ class Histories:
         known, place = np.unique(item, return_inverse=True)
         names = column.take(pa.array(np.maximum(known, 0))).to_numpy().astype(object)
         return np.where(known < 0, "", names)[place]
+
+
+def overlapped(embed: Callable[[Any], np.ndarray], batches: Iterable[Any]) -> list[np.ndarray]:
+    """Embed batches in order, two at a time, while the next is made: TensorFlow leaves Python free meanwhile.
+
+    Many ops of the towers, those on text above all, use one core alone.
+    """
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return list(pool.map(embed, batches))
 
 
 def vector_table(ids: np.ndarray, vectors: np.ndarray, cold: np.ndarray) -> pa.Table:

@@ -1,6 +1,7 @@
 """The towers of a release as plain functions: fields in, embeddings out."""
 
 import functools
+import gc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,4 +53,7 @@ class Towers:
 def load_towers(release: Path) -> Towers:
     """Load the towers of a release, once in a process; the two used last stay."""
     config = Config.model_validate(read_manifest(release)["config"])
-    return Towers(Layout(release).saved_model(), config.towers.item.dim, config.towers.item.text.type != "hashed")
+    towers = Towers(Layout(release).saved_model(), config.towers.item.dim, config.towers.item.text.type != "hashed")
+    # TensorFlow's graph is some hundred thousand Python objects, which every collection of rows' garbage would walk.
+    gc.freeze()
+    return towers
