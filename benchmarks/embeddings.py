@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import pyarrow as pa
 from machine import keep, machine
-from synthetic_release import make_project
+from synthetic_release import USERS, make_project
 
 from unified_ranker.embeddings.exporting import ExportOptions, export_embeddings
 from unified_ranker.embeddings.job import embedding_job
@@ -29,7 +30,7 @@ from unified_ranker.embeddings.source import ITEM_ROWS, USER_ROWS, Source, open_
 from unified_ranker.embeddings.stages import Histories
 from unified_ranker.embeddings.towers import load_towers
 from unified_ranker.engines.choose import EngineChoice
-from unified_ranker.engines.shards import DiskShards
+from unified_ranker.engines.shards import DiskShards, read_parts, write_parts
 from unified_ranker.store import open_store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,19 +60,34 @@ def synthetic(directory: Path, items: int) -> Prepared:
     return Prepared(**vars(open_project(release, directory)))
 
 
+def more_users(prepared: Path, times: int) -> None:
+    """Make the synthetic project's few users many: each `times` over, with what they did."""
+    users, file = read_parts(prepared / "users.arrow"), prepared / "histories" / "00000.arrow"
+    histories, count = read_parts(file).combine_chunks(), len(users)
+    if count > USERS:
+        return
+    names = np.array([f"{name}-{n}" if n else name for n in range(times) for name in users["user_id"].to_pylist()])
+    repeated = pa.concat_tables([users] * times).set_column(
+        users.column_names.index("user_id"), users.schema.field("user_id"), pa.array(names, users["user_id"].type)
+    )
+    place, own = histories.column_names.index("user"), histories["user"].to_numpy()
+    kind = histories.schema.field("user")
+    parts = [histories.set_column(place, kind, pa.array(own + n * count, kind.type)) for n in range(times)]
+    for target, table in ((prepared / "users.arrow", repeated), (file, pa.concat_tables(parts))):
+        draft = target.with_suffix(".draft")
+        write_parts(draft, [table])
+        draft.replace(target)
+
+
 def bare(source: Source, release: Path) -> dict[str, float]:
     """Run the model alone in a loop: its inputs are made beforehand, and what comes out is dropped."""
-    import pyarrow as pa
-
     from unified_ranker.data.prepared import to_frame
-    from unified_ranker.engines.shards import read_parts
     from unified_ranker.export.embedding import item_batches
 
     towers, out = load_towers(release), {}
     rows = to_frame(read_parts(source.prepared / "items.arrow").slice(0, ITEM_ROWS))
     batches = list(item_batches(rows, source.config))
     users = read_parts(source.prepared / "users.arrow")["user_id"].slice(0, USER_ROWS)
-    assert isinstance(users, pa.ChunkedArray)
     ids, histories = users.to_numpy().astype(object), Histories(source, 0, min(USER_ROWS, source.users))
     order, size = np.argsort(histories.length, kind="stable"), source.config.export.embeddings.users.batch_size
     asked = [histories.requests(ids, p) for p in np.array_split(order, -(-len(ids) // size))]
@@ -113,6 +129,7 @@ def memory_by_shard(source: Source) -> list[int]:
 def export(directory: Path, items: int) -> dict[str, object]:
     """Measure the bare model, the stages, and the whole command into LMDB, in one run and by turns."""
     project = synthetic(directory, items)
+    more_users(project.as_prepared()[0], 20)
     source = open_source(project.release, project.as_prepared()[0], project.config, AS_OF)
     runs = [(bare(source, project.release), stages(source, directory / "shards")) for _ in range(2)]
     best = {

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from unified_ranker.data.examples import Ints
 from unified_ranker.data.prepare.names import SECOND
-from unified_ranker.data.prepared import NAMES_FILE, to_frame
+from unified_ranker.data.prepared import NAMES_FILE
 from unified_ranker.embeddings.source import ITEM_ROWS, USER_ROWS, Source, query_task, user_task
 from unified_ranker.embeddings.towers import load_towers
 from unified_ranker.engines.job import Outputs, Reader
@@ -20,6 +20,8 @@ from unified_ranker.export.embedding import item_batches
 from unified_ranker.export.requests import Arrays, Request, to_arrays
 
 VECTORS = "vectors"
+_BATCHES = 4
+"""Batches whose fields are made in one go: enough to be quick, few enough to overlap."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,14 @@ class EmbedItems:
     def __call__(self, shard: int, reader: Reader) -> Outputs:
         """Return `id`, `vector`, `cold` of the shard's items."""
         source, towers = self.source, load_towers(self.source.release)
-        rows = to_frame(read_parts(source.prepared / "items.arrow").slice(shard * ITEM_ROWS, ITEM_ROWS))
-        parts = overlapped(towers.items, item_batches(rows, source.config))
-        ids = rows["item_id"].to_numpy(object)
-        return {VECTORS: [vector_table(ids, np.concatenate(parts), np.zeros(len(ids), bool))]}
+        table = read_parts(source.prepared / "items.arrow").slice(shard * ITEM_ROWS, ITEM_ROWS)
+
+        def embed(rows: pa.Table) -> np.ndarray:
+            return np.concatenate([towers.items(batch) for batch in item_batches(rows.to_pandas(), source.config)])
+
+        size = _BATCHES * source.config.export.embeddings.batch_size
+        parts = overlapped(embed, (table.slice(start, size) for start in range(0, len(table), size)))
+        return {VECTORS: [vector_table(table["item_id"], np.concatenate(parts), np.zeros(len(table), bool))]}
 
 
 @dataclass(frozen=True)
@@ -145,11 +151,12 @@ def overlapped(embed: Callable[[Any], np.ndarray], batches: Iterable[Any]) -> li
         return list(pool.map(embed, batches))
 
 
-def vector_table(ids: np.ndarray, vectors: np.ndarray, cold: np.ndarray) -> pa.Table:
+def vector_table(ids: np.ndarray | pa.ChunkedArray, vectors: np.ndarray, cold: np.ndarray) -> pa.Table:
     """Return `id`, `vector` (fixed-size list of float32) and `cold` as a table."""
     flat = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
     column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-    return pa.table({"id": pa.array(ids, pa.string()), "vector": column, "cold": pa.array(cold, pa.bool_())})
+    names = ids.cast(pa.string()) if isinstance(ids, pa.ChunkedArray) else pa.array(ids, pa.string())
+    return pa.table({"id": names, "vector": column, "cold": pa.array(cold, pa.bool_())})
 
 
 def vectors_of(table: pa.Table) -> np.ndarray:

@@ -35,7 +35,9 @@ class Space:
     report: dict[str, Any]
 
     def apply(self, vectors: Vectors32) -> Vectors32:
-        """Map vectors `[n, width]` as the towers make them."""
+        """Map vectors `[n, width]` as the towers make them; where a space begins, they stay what they are."""
+        if np.array_equal(self.transform, np.eye(len(self.transform))):
+            return vectors
         return (vectors.astype(np.float64) @ self.transform).astype(np.float32)
 
     def document(self) -> dict[str, Any]:
