@@ -33,7 +33,7 @@ def test_reading_vectors(tmp_path, capsys):
     found = example("read_vectors").main(str(project / "vectors"), "i1", "u1")
     assert "i1" not in found["similar"]
     assert len(found["wanted"]) == 5
-    assert "version 1, release 1, found: 5" in capsys.readouterr().out
+    assert "5 vectors (5, 8) of version 1, release 1" in capsys.readouterr().out
 
 
 def test_a_frozen_tower_adds_to_what_another_team_has(retail, retail_release):
