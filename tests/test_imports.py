@@ -14,11 +14,12 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "unified_ranker"
 # From the bottom up; a module imports from its own layer and from those below. A folder stands for all of its modules.
 LAYERS = (
-    {"columns", "config", "engines", "errors", "extras", "schema", "tensorflow", "wheels"},
+    {"columns", "config", "engines", "errors", "extras", "schema", "store", "tensorflow", "wheels"},
     {"data", "declarations", "init", "signals", "simulation", "tasks", "towers"},
     {"catalogue", "lookups", "ranker"},
     {"comparison", "evaluation", "export", "pipeline", "training", "tuning"},
     {"serving"},
+    {"embeddings"},
     {"cli", "commands"},
 )
 LIGHT = (

@@ -8,10 +8,10 @@ from unified_ranker.cli import stages  # isort: split
 
 from unified_ranker.cli import quality  # isort: split
 
-from unified_ranker.cli import answers, service, simulation
+from unified_ranker.cli import answers, embeddings, service, simulation, store
 from unified_ranker.cli.app import app
 
-__all__ = ["answers", "app", "main", "quality", "service", "simulation", "stages"]
+__all__ = ["answers", "app", "embeddings", "main", "quality", "service", "simulation", "stages", "store"]
 
 
 def main() -> None:

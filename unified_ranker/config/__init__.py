@@ -5,7 +5,18 @@ and every choice between kinds is a discriminated union on `type`, so that an er
 """
 
 from unified_ranker.config.base import Declaration
-from unified_ranker.config.export import AutoIndex, Embeddings, ExactIndex, Export, ScannIndex, Serving
+from unified_ranker.config.export import (
+    AutoIndex,
+    Embeddings,
+    ExactIndex,
+    Export,
+    Guards,
+    QueryVectors,
+    ScannIndex,
+    Serving,
+    UserVectors,
+    VectorStore,
+)
 from unified_ranker.config.features import (
     CategoriesFeature,
     CategoryFeature,
@@ -60,6 +71,7 @@ __all__ = [
     "ExactIndex",
     "Export",
     "Freshness",
+    "Guards",
     "HashedText",
     "Hstu",
     "Imputation",
@@ -75,6 +87,7 @@ __all__ = [
     "Positive",
     "Project",
     "QualityFeature",
+    "QueryVectors",
     "Ranker",
     "SampledItems",
     "ScannIndex",
@@ -95,4 +108,6 @@ __all__ = [
     "TransformerText",
     "UserFeature",
     "UserTower",
+    "UserVectors",
+    "VectorStore",
 ]

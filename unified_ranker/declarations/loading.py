@@ -230,3 +230,10 @@ def _contradictions(config: Config) -> Iterator[str]:
                         f"`tasks/{name}.yaml`, `{field}.{key}`: names no {of}. "
                         f"Allowed: {listed(known)}.{nearest(key, known)}"
                     )
+    for part in ("users", "queries"):
+        named = getattr(config.export.embeddings, part).task
+        if named is not None and named not in config.tasks:
+            yield (
+                f"`export/embeddings.yaml`, `{part}.task`: names no task of this project. Received: `{named}`. "
+                f"Allowed: {listed(config.tasks)}.{nearest(named, config.tasks)}"
+            )

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from unified_ranker.config import Config
+from unified_ranker.data.examples import seconds
 from unified_ranker.data.prepared import Prepared
 from unified_ranker.data.quality import NEVER
 from unified_ranker.errors import UserError
@@ -22,7 +24,8 @@ def embed_catalogue(saved_model: Path, prepared: Prepared, config: Config) -> np
         UserError: when a vector is not finite or zero; no such release is written.
     """
     embed = tf.saved_model.load(str(saved_model)).signatures["embed_items"]
-    parts = [embed(**batch)["item_vector"].numpy() for batch in _batches(prepared, config)]
+    batches = item_batches(prepared.items, config)
+    parts = [embed(**batch)["item_vector"].numpy() for batch in batches]
     vectors = np.concatenate(parts)
     broken = ~np.isfinite(vectors).all(1) | (np.linalg.norm(vectors[:, : config.towers.item.dim], axis=1) < 1e-6)
     if broken.any():
@@ -34,16 +37,18 @@ def embed_catalogue(saved_model: Path, prepared: Prepared, config: Config) -> np
     return vectors
 
 
-def _batches(prepared: Prepared, config: Config) -> Iterator[dict[str, tf.Tensor]]:
-    fields = item_fields(prepared.items, config.towers.item)
+def item_batches(items: pd.DataFrame, config: Config) -> Iterator[dict[str, tf.Tensor]]:
+    """Yield rows of a prepared table of items as inputs of `embed_items`, in batches."""
+    fields = item_fields(items, config.towers.item)
+    ids, created = items["item_id"].to_numpy(object), seconds(items["created_at"])
     # 0 says absent, so the one moment that is 0 seconds moves by one.
-    known = np.where(prepared.created_at == 0, 1, prepared.created_at)
-    created = np.where(prepared.created_at == NEVER, 0, known)
+    known = np.where(created == 0, 1, created)
+    created = np.where(created == NEVER, 0, known)
     size = config.export.embeddings.batch_size
-    for start in range(0, len(prepared.items), size):
+    for start in range(0, len(items), size):
         rows = slice(start, start + size)
         yield {
-            "item_id": tf.constant(prepared.item_ids[rows], tf.string),
+            "item_id": tf.constant(ids[rows], tf.string),
             "created_at": tf.constant(created[rows], tf.int64),
             **{name: tf.constant(column[rows]) for name, column in fields.items()},
         }

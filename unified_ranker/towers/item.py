@@ -168,4 +168,7 @@ def item_fields(items: pd.DataFrame, config: ItemTower) -> dict[str, np.ndarray]
 def pad_lists(rows: list[list[str]]) -> np.ndarray:
     """Return lists of strings as one array `[rows, longest]`, padded by ""."""
     width = max((len(r) for r in rows), default=0) or 1
-    return np.array([r + [""] * (width - len(r)) for r in rows], object).reshape(len(rows), width)
+    out = np.full((len(rows), width), "", object)
+    for number, row in enumerate(rows):
+        out[number, : len(row)] = row
+    return out

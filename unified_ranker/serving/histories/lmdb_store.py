@@ -131,6 +131,11 @@ class LmdbStore:
                     found.append((str(_TIME.unpack(key)[0]), Event.of_record(record)))
                     if len(found) == most:
                         break
+        with self._caching:
+            # Another process may have appended them: whoever is told of an event reads histories that hold it.
+            self._generation += 1
+            for _, event in found:
+                self._cache.pop(event.user_id, None)
         return found
 
     def users(self, prefix: str, most: int) -> list[str]:

@@ -1,0 +1,153 @@
+"""The embedded store where the disk is full, copies are cut, and writers are killed."""
+
+import json
+import multiprocessing
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from store_toy import WIDTH, export, names, notes, unit
+
+from unified_ranker.errors import UserError
+from unified_ranker.store import open_store
+
+FULL = """
+import resource, signal, sys
+sys.path.insert(0, sys.argv[2])
+from store_toy import export, unit
+from unified_ranker.store import open_store
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+with open_store(sys.argv[1]) as store:
+    export(store, unit(5000))
+"""
+
+
+@pytest.mark.parametrize("room", [0, 40_000, 300_000])
+def test_a_disk_without_room_leaves_the_published_version_and_the_same_command_succeeds_later(tmp_path, room):
+    """A process that may write no file beyond a size stands for the disk: the faults of write and sync are real."""
+    with open_store(tmp_path) as store:
+        export(store, unit(20))
+    arguments = [sys.executable, "-c", FULL, str(tmp_path), str(Path(__file__).parents[1]), str(room)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert "UserError" in last, done.stderr
+    assert re.search("published is as it was", done.stderr)
+    assert "File too large" in last or "Input/output error" in last, "LMDB's word for a write that was cut short"
+    with open_store(tmp_path) as store:
+        assert store.get("item", "item-0").version == 1
+        assert len(store.versions()) == 1
+        second = export(store, unit(20))
+        assert store.get("item", "item-0").version == second
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith((".draft", ".dropped"))] == []
+
+
+def test_a_half_copied_version_is_named_and_another_can_be_gone_back_to(tmp_path):
+    with open_store(tmp_path / "whole") as store:
+        export(store, unit(2000))
+        export(store, unit(2000))
+    copy = shutil.copytree(tmp_path / "whole", tmp_path / "copy")
+    data = copy / "2" / "data.mdb"
+    with data.open("r+b") as stream:
+        stream.truncate(data.stat().st_size // 2)
+    with open_store(copy) as store:
+        with pytest.raises(UserError, match=r"data.mdb` must have .* bytes. Received: .*copied in part.*roll"):
+            store.get("item", "item-0")
+        with store.writing():
+            assert store.rollback() == 1
+        assert store.get("item", "item-0").version == 1
+
+
+def test_a_version_copied_without_its_manifest_is_named(tmp_path):
+    with open_store(tmp_path) as store:
+        export(store, unit(20))
+    (tmp_path / "1" / "manifest.json").unlink()
+    with (
+        open_store(tmp_path) as store,
+        pytest.raises(UserError, match=r"without `manifest.json`: it was cop"),
+    ):
+        store.get("item", "item-0")
+
+
+def test_a_version_of_a_newer_format_is_refused(tmp_path):
+    with open_store(tmp_path) as store:
+        export(store, unit(20))
+    file = tmp_path / "1" / "manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 2}))
+    with open_store(tmp_path) as store, pytest.raises(UserError, match=r"has store format 2; .* reads 1"):
+        store.get("item", "item-0")
+
+
+def test_a_store_that_may_only_be_read_can_be_read(tmp_path):
+    """Without the right to write, LMDB's own lock file cannot be used either."""
+    with open_store(tmp_path) as store:
+        export(store, unit(20))
+    if os.getuid() != 0:
+        pytest.skip("only root may become another user")
+    code = (
+        "import lmdb, os, sys, unified_ranker.store.lmdb_backend; from unified_ranker.store import open_store;"
+        "lmdb.open(sys.argv[1] + '/warm').close();"  # it imports when it opens, and the environment is root's alone
+        "os.chdir(sys.argv[1]); os.setgid(65534); os.setuid(65534); print(open_store('.').get('item', 'item-1').width)"
+    )
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == str(WIDTH), done.stderr
+
+
+def write_versions(place, told):
+    """Publish versions one after the other, saying each step, until killed; a version's vectors hold its number."""
+    store = open_store(place)
+    with store.writing():
+        while True:
+            draft = store.begin({"item": WIDTH})
+            for part in range(4):
+                ids = names(200)[part * 50 : part * 50 + 50]
+                draft.put_many("item", ids, np.full((50, WIDTH), float(draft.version), np.float32), 1, 7)
+                told.send(part)
+            draft.seal(notes(draft.version, reference=1))
+            told.send("sealed")
+            store.publish(draft.version, force=["duplicate_vectors", "norms", "neighbours"], keep=1)
+            told.send("published")
+
+
+def read_whole(place):
+    """The published version, if all of its 200 vectors are there and hold its number."""
+    with open_store(place) as store:
+        batch = store.get_many("item", names(200))
+        assert batch.found.all()
+        assert (batch.vectors == batch.version).all()
+        return batch.version
+
+
+def test_a_writer_killed_at_random_points_loses_nothing(tmp_path):
+    rng, spawn, kills, last = random.Random(5), multiprocessing.get_context("spawn"), 0, 0
+    for _ in range(8):
+        ours, theirs = spawn.Pipe()
+        process = spawn.Process(target=write_versions, args=(str(tmp_path), theirs))
+        process.start()
+        while ours.recv() != "published":
+            pass
+        for _ in range(rng.randrange(14)):
+            ours.recv()
+        # Somewhere within the next step.
+        process.join(rng.random() * 0.004)
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        kills += 1
+        version = read_whole(tmp_path)
+        assert version > last
+        last = version
+    assert kills == 8
+    with open_store(tmp_path) as store:
+        export(store, unit(200), force=["norms", "neighbours"])
+        assert store.get("item", "item-0").version > last

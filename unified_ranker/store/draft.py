@@ -1,0 +1,108 @@
+"""A version that is being written: beside the published one, seen by nobody until it is sealed and published."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unified_ranker.errors import UserError, unknown_name
+from unified_ranker.store.backend import Backend
+from unified_ranker.store.guards import Limits
+from unified_ranker.store.records import KINDS, pack, require_ids
+from unified_ranker.store.state import FORMAT
+from unified_ranker.store.tally import Tally
+
+
+class Draft:
+    """Takes entries and counts what is wrong with them.
+
+    Args:
+        backend: has begun the version.
+        version: its number.
+        widths: of the vectors of each kind that the version is to have.
+        limits: for the checks of what comes in.
+    """
+
+    def __init__(self, backend: Backend, version: int, widths: Mapping[str, int], limits: Limits) -> None:
+        for kind in widths:
+            if kind not in KINDS:
+                raise unknown_name("kind of entry", kind, KINDS)
+        self.version, self._backend, self._limits = version, backend, limits
+        self._tallies = {kind: Tally(kind, width) for kind, width in widths.items()}
+        self._stored = dict.fromkeys(widths, 0)
+
+    def put_many(
+        self,
+        kind: str,
+        ids: Sequence[str],
+        vectors: npt.NDArray,
+        time: npt.ArrayLike,
+        release: int,
+        cold: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Add entries; an id that is there already keeps its first vector, and is counted.
+
+        Args:
+            kind: one of those that the draft was begun for.
+            ids: `[n]`.
+            vectors: `[n, width]`.
+            time: seconds that the vectors are of, `[n]` or one for all.
+            release: number of the release whose towers made them.
+            cold: `[n]`, which are known by their own fields alone; None: none.
+
+        Raises:
+            UserError: the kind is unknown, an id cannot be held, or the backend cannot write.
+        """
+        if kind not in self._tallies:
+            raise unknown_name("kind of this version", kind, self._tallies)
+        tally, names = self._tallies[kind], list(ids)
+        require_ids(names)
+        vectors = np.asarray(vectors, np.float32)
+        if vectors.ndim != 2 or len(vectors) != len(names):
+            raise UserError(f"`vectors` must be [{len(names)}, width], a row an id. Received: {list(vectors.shape)}.")
+        if vectors.shape[1] != tally.width:
+            tally.wrong_width.add(names)
+            return
+        flags = np.zeros(len(names), bool) if cold is None else cold
+        times = np.broadcast_to(np.asarray(time, np.int64), len(names))
+        again = self._backend.put(self.version, kind, names, pack(vectors, times, release, flags))
+        tally.again.add(again)
+        if again:
+            # The digest is of what is kept: of an id that comes twice, the first.
+            left, keep = Counter(again), []
+            for name in reversed(names):
+                keep.append(left[name] == 0)
+                left[name] -= left[name] > 0
+            kept = np.array(keep[::-1], bool)
+            tally.given += len(names) - int(kept.sum())
+            names, vectors, flags = [n for n, k in zip(names, kept, strict=True) if k], vectors[kept], flags[kept]
+        tally.add(names, vectors, flags)
+        self._stored[kind] += len(names)
+
+    def seal(self, notes: Mapping[str, Any]) -> dict[str, Any]:
+        """End the writing; returns the manifest, `notes` included, with what the checks of the entries found.
+
+        Raises:
+            UserError: the backend lacks entries that it was given, or cannot write.
+        """
+        checks = [c for tally in self._tallies.values() for c in tally.checks(self._limits.duplicate_vectors)]
+        manifest: dict[str, Any] = {
+            "format": FORMAT,
+            "version": self.version,
+            "kinds": {
+                kind: {"width": tally.width, "count": self._stored[kind], "digest": tally.digest}
+                for kind, tally in self._tallies.items()
+            },
+            **notes,
+            "created_at": int(time.time()),
+            "published_at": None,
+            "limits": asdict(self._limits),
+            "checks": [check.document() for check in checks],
+            "forced": [],
+        }
+        self._backend.seal(self.version, manifest)
+        return manifest

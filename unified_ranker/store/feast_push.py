@@ -1,0 +1,52 @@
+"""Vectors into Feast's online store, for teams that serve all of their features from there.
+
+Feast needs pandas 2, this project pandas 3: they cannot share an environment. Into Feast's goes this package without
+its dependencies (`pip install --no-deps unified_ranker`, then `pip install lmdb` or `redis`), which suffices for the
+store.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from unified_ranker.errors import UserError
+from unified_ranker.store.records import unpack
+from unified_ranker.store.store import EmbeddingStore
+
+_AT_ONCE = 5_000
+
+
+def push(store: EmbeddingStore, kind: str, features: Any, view: str, entity: str = "id", vector: str = "vector") -> int:
+    """Write all entries of a kind into the online store behind a feature view; returns how many.
+
+    Args:
+        store: to read; pinned for the time of the call to the version that is read now.
+        kind: of the entries.
+        features: a `feast.FeatureStore`.
+        view: name of a feature view with the columns `entity` (the join key, text), `vector` (`Array(Float32)`),
+            `release` and `version` (`Int64`), and `event_timestamp`.
+        entity: name of the join key.
+        vector: name of the feature that takes the vector.
+
+    Raises:
+        UserError: pandas is not installed, or the store cannot be read.
+    """
+    try:
+        import pandas as pd
+    except ModuleNotFoundError as error:
+        raise UserError("`push` runs in Feast's environment, which has pandas 2. See docs/embeddings.md.") from error
+    version, pushed = store.version, 0
+    width = store.manifest["kinds"][kind]["width"]
+    for ids, records in store.backend.scan(version, kind, _AT_ONCE):
+        rows = unpack(records, width)
+        frame = pd.DataFrame(
+            {
+                entity: ids,
+                vector: list(rows["vector"]),
+                "release": rows["release"].astype("int64"),
+                "version": version,
+                "event_timestamp": [datetime.fromtimestamp(int(time), UTC) for time in rows["time"]],
+            }
+        )
+        features.write_to_online_store(view, df=frame)
+        pushed += len(ids)
+    return pushed

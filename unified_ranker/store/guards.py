@@ -1,0 +1,93 @@
+"""What stands between a new version and its readers: how far it may have moved from the published one."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unified_ranker.store.backend import Backend
+from unified_ranker.store.sample import NEAREST, neighbour_overlap, read_many, sample_ids, shared
+from unified_ranker.store.tally import EXAMPLES, Check, Seen
+
+NAMES = (
+    "width", "finite", "zero", "duplicate_ids", "duplicate_vectors", "missing", "lost", "norms", "neighbours",
+)  # fmt: skip
+"""All checks; those up to `missing` look at a version alone, the others at it beside the published one."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Shares, from 0 to 1, above which a check stops the publishing.
+
+    Attributes:
+        duplicate_vectors: of entries whose vector another entry has too; those without history do not count.
+        lost: of ids that the published version has and the new one lacks.
+        norm_change: by which a vector's length may change.
+        norms: of entries whose length changed more than that.
+        neighbours: of the ten nearest that may be others than before, in the mean.
+    """
+
+    duplicate_vectors: float = 0.1
+    lost: float = 0.05
+    norm_change: float = 0.1
+    norms: float = 0.05
+    neighbours: float = 0.9
+
+
+def check_missing(backend: Backend, version: int, kind: str, expected: Iterable[Sequence[str]], width: int) -> Check:
+    """Look for ids that a version must have, which come in parts."""
+    lacking, total = Seen(), 0
+    for ids in expected:
+        there = read_many(backend, version, kind, ids, width).found
+        lacking.add([name for name, found in zip(ids, there, strict=True) if not found])
+        total += len(ids)
+    rule = "every id of the export has a vector"
+    return Check("missing", kind, lacking.count == 0, lacking.count, total, rule, tuple(lacking.examples))
+
+
+def check_movement(backend: Backend, version: int, published: int, limits: Limits) -> list[Check]:
+    """Compare a sealed version with the published one, on a sample of ids that both share."""
+    new, old = backend.manifest(version), backend.manifest(published)
+    if new is None or old is None or version == published:
+        return []
+    out: list[Check] = []
+    for kind, told in old["kinds"].items():
+        if told["count"] == 0:
+            continue
+        ids = sample_ids(backend, published, kind)
+        width = new["kinds"].get(kind, {}).get("width", told["width"])
+        before = read_many(backend, published, kind, ids, told["width"])
+        after = read_many(backend, version, kind, ids, width)
+        out.append(_lost(kind, ids, after.found, limits))
+        both = shared(before, after)
+        names = np.array(ids, object)[both]
+        if len(names) and kind != "query":
+            out += _moved(kind, names, before.vectors[both], after.vectors[both], limits)
+    return out
+
+
+def _lost(kind: str, ids: list[str], found: np.ndarray, limits: Limits) -> Check:
+    gone = np.array(ids, object)[~found]
+    rule = f"at most {limits.lost:.1%} of the published ids are gone"
+    passed = len(gone) <= limits.lost * len(ids)
+    return Check("lost", kind, passed, len(gone), len(ids), rule, tuple(gone[:EXAMPLES]))
+
+
+def _moved(kind: str, names: np.ndarray, before: np.ndarray, after: np.ndarray, limits: Limits) -> list[Check]:
+    ratio = np.linalg.norm(after, axis=1) / np.maximum(np.linalg.norm(before, axis=1), 1e-12)
+    changed = np.abs(ratio - 1) > limits.norm_change
+    rule = f"at most {limits.norms:.1%} changed their length by more than {limits.norm_change:.0%}"
+    norms = Check(
+        "norms", kind, bool(changed.mean() <= limits.norms), int(changed.sum()), len(names), rule,
+        tuple(names[changed][:EXAMPLES]),
+    )  # fmt: skip
+    if kind != "item":
+        return [norms]
+    overlap = neighbour_overlap(before, after)
+    queries = names[np.unique(np.linspace(0, len(names) - 1, len(overlap)).astype(int))]
+    others = float(1 - overlap.mean())
+    rule = f"at most {limits.neighbours:.1%} of the {NEAREST} nearest are others than before"
+    order = np.argsort(overlap, kind="stable")[:EXAMPLES]
+    looked = len(overlap) * min(NEAREST, max(len(names) - 1, 1))
+    passed, examples = others <= limits.neighbours, tuple(queries[order])
+    return [norms, Check("neighbours", kind, passed, round(others * looked), looked, rule, examples)]

@@ -1,0 +1,299 @@
+"""The embedded backend: a directory, one LMDB environment a version, any number of reader processes.
+
+`<place>/<version>/` holds `data.mdb` and, written last, `manifest.json`; `state.json` says which version is
+published and is replaced by a rename. A version is written as `.draft-<version>` and renamed, too: it is there whole or
+not at all.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from unified_ranker.errors import UserError
+from unified_ranker.store.backend import Document, Records, Role
+from unified_ranker.store.lmdb_version import DATA, Opened, acquire, release
+from unified_ranker.store.locks import hold
+from unified_ranker.store.state import State, require_format
+
+STATE, MANIFEST = "state.json", "manifest.json"
+_NUMBER = struct.Struct(">Q")
+_POSITION = b"position"
+_AT_ONCE = 50_000
+
+
+class LmdbBackend:
+    """See `Backend`.
+
+    Args:
+        directory: of the store; made by the first writer.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.root = directory.resolve()
+        self.place = str(directory)
+        self._open: dict[Path, Opened] = {}
+        self._stamp: tuple[int, int] | None = None
+        self._published = 0
+
+    def state(self) -> Document | None:
+        """See `Backend.state`."""
+        file = self.root / STATE
+        if not file.is_file():
+            return None
+        return _read(file)
+
+    def switch(self, state: Document) -> None:
+        """See `Backend.switch`."""
+        self._replace(self.root / STATE, state)
+
+    def lock(self, role: Role) -> AbstractContextManager[None]:
+        """See `Backend.lock`."""
+        return hold(self.root, role)
+
+    def versions(self) -> list[int]:
+        """See `Backend.versions`."""
+        if not self.root.is_dir():
+            return []
+        return sorted(int(p.name) for p in self.root.iterdir() if p.name.isdigit() and (p / MANIFEST).is_file())
+
+    def manifest(self, version: int) -> Document | None:
+        """See `Backend.manifest`."""
+        file = self.root / str(version) / MANIFEST
+        return _read(file) if file.is_file() else None
+
+    def begin(self, version: int) -> None:
+        """See `Backend.begin`."""
+        draft = self._draft(version)
+        self._give_up(draft)
+        shutil.rmtree(draft, ignore_errors=True)
+        with self._writing(version):
+            draft.mkdir(parents=True)
+            self._open[draft] = acquire(draft, durable=False)
+
+    def put(self, version: int, kind: str, ids: Sequence[str], records: Sequence[bytes]) -> list[str]:
+        """See `Backend.put`."""
+        opened, again = self._open[self._draft(version)], []
+        with self._writing(version):
+            for start in range(0, len(ids), _AT_ONCE):
+                part = slice(start, start + _AT_ONCE)
+                with opened.env.begin(write=True, db=opened.kinds[kind]) as transaction:
+                    for name, record in zip(ids[part], records[part], strict=True):
+                        if not transaction.put(name.encode(), record, overwrite=False):
+                            again.append(name)
+        return again
+
+    def seal(self, version: int, manifest: Document) -> None:
+        """See `Backend.seal`."""
+        draft = self._draft(version)
+        with self._writing(version):
+            self._open[draft].env.sync(True)
+            self._give_up(draft)
+            size = (draft / DATA).stat().st_size
+            self._replace(draft / MANIFEST, {**manifest, "bytes": size})
+            draft.rename(self.root / str(version))
+            _flush(self.root)
+
+    def note(self, version: int, manifest: Document) -> None:
+        """See `Backend.note`."""
+        self._replace(self.root / str(version) / MANIFEST, manifest)
+
+    def drop(self, version: int) -> None:
+        """See `Backend.drop`."""
+        for place in (self._draft(version), self.root / str(version)):
+            self._give_up(place)
+            if place.exists():
+                # Renamed first: whoever looks meanwhile sees a whole version, or none.
+                gone = self.root / f".dropped-{version}"
+                shutil.rmtree(gone, ignore_errors=True)
+                place.rename(gone)
+                shutil.rmtree(gone)
+
+    def clear(self) -> None:
+        """See `Backend.clear`."""
+        for left in (*self.root.glob(".draft-*"), *self.root.glob(".dropped-*")):
+            self._give_up(left)
+            shutil.rmtree(left)
+
+    def get(self, kind: str, ids: Sequence[str], version: int | None) -> tuple[int, list[bytes | None]]:
+        """See `Backend.get`."""
+        chosen = version or self._current()
+        opened = self._whole(chosen)
+        keys = [name.encode() for name in ids]
+        with opened.env.begin(db=opened.kinds[kind]) as transaction:
+            if len(keys) == 1:
+                return chosen, [transaction.get(keys[0])]
+            with transaction.cursor() as cursor:
+                found = cursor.getmulti(keys)
+        if len(found) == len(keys):
+            return chosen, [record for _, record in found]
+        known = dict(found)
+        return chosen, [known.get(key) for key in keys]
+
+    def scan(self, version: int, kind: str, size: int) -> Iterator[Records]:
+        """See `Backend.scan`."""
+        opened = self._whole(version)
+        ids: list[str] = []
+        records: list[bytes] = []
+        with opened.env.begin(db=opened.kinds[kind]) as transaction, transaction.cursor() as cursor:
+            for key, record in cursor:
+                ids.append(key.decode())
+                records.append(record)
+                if len(ids) == size:
+                    yield ids, records
+                    ids, records = [], []
+        if ids:
+            yield ids, records
+
+    def count(self, version: int, kind: str) -> int:
+        """See `Backend.count`."""
+        opened = self._whole(version)
+        with opened.env.begin(db=opened.kinds[kind]) as transaction:
+            return int(transaction.stat(opened.kinds[kind])["entries"])
+
+    def update(self, version: int, kind: str, ids: Sequence[str], records: Sequence[bytes], position: str) -> None:
+        """See `Backend.update`."""
+        opened = self._whole(version)
+        with self._writing(version), opened.env.begin(write=True) as transaction:
+            with transaction.cursor(opened.changes) as cursor:
+                number = _NUMBER.unpack(cursor.key())[0] + 1 if cursor.last() else 1
+            for place, (name, record) in enumerate(zip(ids, records, strict=True)):
+                transaction.put(name.encode(), record, db=opened.kinds[kind])
+                told = f"{kind}\0{name}".encode()
+                transaction.put(_NUMBER.pack(number + place), told, db=opened.changes, append=True)
+            transaction.put(_POSITION, position.encode(), db=opened.meta)
+
+    def changes(self, version: int, kind: str, since: int) -> tuple[int, list[str]]:
+        """See `Backend.changes`."""
+        opened, last, found = self._whole(version), since, []
+        with opened.env.begin(db=opened.changes) as transaction, transaction.cursor() as cursor:
+            if cursor.set_range(_NUMBER.pack(since + 1)):
+                for key, told in cursor:
+                    last = _NUMBER.unpack(key)[0]
+                    of_kind, name = told.decode().split("\0", 1)
+                    if of_kind == kind:
+                        found.append(name)
+        return last, found
+
+    def position(self, version: int) -> str:
+        """See `Backend.position`."""
+        opened = self._whole(version)
+        with opened.env.begin(db=opened.meta) as transaction:
+            return (transaction.get(_POSITION) or b"").decode()
+
+    def check(self, version: int) -> list[str]:
+        """See `Backend.check`."""
+        try:
+            manifest, _ = self.manifest(version) or {}, self._whole(version)
+        except UserError as error:
+            return [str(error)]
+        counts = {kind: self.count(version, kind) for kind in manifest["kinds"]}
+        return [
+            f"version {version} must have {told['count']:,} entries of kind `{kind}`. Received: {counts[kind]:,}."
+            for kind, told in manifest["kinds"].items()
+            if counts[kind] < told["count"]
+        ]
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        for place in list(self._open):
+            self._give_up(place)
+
+    def _draft(self, version: int) -> Path:
+        return self.root / f".draft-{version}"
+
+    def _give_up(self, place: Path) -> None:
+        if self._open.pop(place, None) is not None:
+            release(place)
+
+    def _current(self) -> int:
+        """Return the published version; one look at the file's stamp tells whether that has changed."""
+        try:
+            status = (self.root / STATE).stat()
+            stamp = (status.st_mtime_ns, status.st_ino)
+        except FileNotFoundError:
+            stamp = (0, 0)
+        if stamp != self._stamp:
+            self._published = State.of(self.state(), self.place).published
+            self._stamp = stamp
+        if not self._published:
+            there = self.versions()
+            hint = f"Versions {there} are there: publish one" if there else "Export embeddings into it"
+            raise UserError(f"`{self.place}` has no published version. {hint}, or name another store.")
+        return self._published
+
+    def _whole(self, version: int) -> Opened:
+        """Return a version's environment, after a check that it is all there: a cut file would end the process."""
+        place = self.root / str(version)
+        opened = self._open.get(place)
+        if not (place / MANIFEST).exists():
+            self._give_up(place)
+            there = ", ".join(map(str, self.versions())) or "none"
+            cut = f"Its directory is there without `{MANIFEST}`: it was copied in part. Copy it again, or use" if (
+                place.is_dir()
+            ) else "Use"  # fmt: skip
+            raise UserError(f"`{self.place}` has no version {version}. {cut} one of those that are whole: {there}.")
+        if opened is None:
+            manifest = _read(place / MANIFEST)
+            require_format(manifest, f"`{place}`")
+            size = (place / DATA).stat().st_size if (place / DATA).is_file() else 0
+            if size < manifest["bytes"]:
+                raise UserError(
+                    f"`{place / DATA}` must have {manifest['bytes']:,} bytes. Received: {size:,}: it was copied in "
+                    "part. Copy it again, or publish another version with `unified-ranker store rollback`."
+                )
+            try:
+                opened = self._open[place] = acquire(place)
+            except lmdb.Error as error:
+                raise UserError(f"`{place}` cannot be opened: {error}. Publish another version.") from error
+        return opened
+
+    @contextlib.contextmanager
+    def _writing(self, version: int) -> Iterator[None]:
+        try:
+            yield
+        except (lmdb.Error, OSError) as error:
+            raise UserError(
+                f"version {version} cannot be written into `{self.place}`: {error}. What is published is as it was. "
+                "Make room (or mend the disk), and run the same command again."
+            ) from error
+
+    def _replace(self, file: Path, document: Document) -> None:
+        """Write a document beside its place, flush it, and rename it."""
+        draft = file.with_name(f".{file.name}-{os.getpid()}")
+        try:
+            with draft.open("w", encoding="utf-8") as stream:
+                json.dump(document, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(file)
+            _flush(file.parent)
+        except OSError as error:
+            raise UserError(
+                f"`{file}` cannot be written: {error}. What is published is as it was. Make room, and run again."
+            ) from error
+
+
+def _flush(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"`{file}` must be JSON. Received: {error}: it was copied in part, or damaged. Copy it again, or roll back."
+        ) from error
+    return document

@@ -1,0 +1,138 @@
+"""An entry of the store as bytes: when it is of, which release made it, and its vector."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from unified_ranker.errors import UserError
+
+KINDS = ("item", "user", "query")
+COLD = 1
+"""Flag of an entry about which nothing was known but its own fields: a user without history, say."""
+MOST_ID_BYTES = 480
+"""LMDB's keys end at 511 bytes."""
+
+Vectors32 = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+
+def record_type(width: int) -> np.dtype:
+    """Return the layout of a record with a vector of `width`; 16 bytes go before it."""
+    return np.dtype([("time", "<i8"), ("release", "<u4"), ("flags", "<u4"), ("vector", "<f4", (width,))])
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One vector and what is known of it.
+
+    Attributes:
+        kind: one of `KINDS`.
+        id: of the user, the item or the query.
+        vector: float32 `[width]`, not to be written to.
+        time: what moment the vector is of, in seconds since 1970.
+        release: number of the release whose towers made it.
+        version: of the store that holds it.
+        cold: nothing was known but the entry's own fields.
+    """
+
+    kind: str
+    id: str
+    vector: Vectors32
+    time: int
+    release: int
+    version: int
+    cold: bool
+
+    @property
+    def width(self) -> int:
+        """Length of the vector."""
+        return len(self.vector)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Entries of one kind and version, in the order in which they were asked for.
+
+    Attributes:
+        ids: `[n]`.
+        vectors: float32 `[n, width]`; rows that were not found are NaN, so that nobody takes them for vectors.
+        found: bool `[n]`.
+        time: seconds, `[n]`; 0 where not found.
+        release: `[n]`; 0 where not found.
+        cold: bool `[n]`.
+        version: of the store.
+    """
+
+    ids: tuple[str, ...]
+    vectors: Vectors32
+    found: npt.NDArray[np.bool_]
+    time: Ints
+    release: Ints
+    cold: npt.NDArray[np.bool_]
+    version: int
+
+    def __len__(self) -> int:
+        """Return how many were asked for."""
+        return len(self.ids)
+
+
+def pack(vectors: Vectors32, time: Ints, release: int, cold: npt.NDArray[np.bool_]) -> list[bytes]:
+    """Return a record for each row of `vectors` `[n, width]`."""
+    out = np.empty(len(vectors), record_type(vectors.shape[1]))
+    out["time"], out["release"], out["flags"], out["vector"] = time, release, cold * COLD, vectors
+    size, whole = out.dtype.itemsize, out.tobytes()
+    return [whole[at : at + size] for at in range(0, len(whole), size)]
+
+
+def unpack(records: Sequence[bytes], width: int) -> np.ndarray:
+    """Return records as one structured array `[n]` (see `record_type`).
+
+    Raises:
+        UserError: they have another width.
+    """
+    whole, layout = b"".join(records), record_type(width)
+    if len(whole) != len(records) * layout.itemsize:
+        sizes = sorted({len(record) for record in records})
+        raise UserError(
+            f"entries of the store must have {layout.itemsize} bytes, for vectors of width {width}. Received: {sizes}. "
+            "The version is damaged: `unified-ranker store verify` says how; publish or roll back to another."
+        )
+    return np.frombuffer(whole, layout)
+
+
+def to_batch(ids: Sequence[str], records: Sequence[bytes | None], width: int, version: int) -> Batch:
+    """Return records (None = not found) in the order of `ids`."""
+    there = [record for record in records if record is not None]
+    rows = unpack(there, width)
+    if len(there) == len(ids):
+        found, every = np.ones(len(ids), bool), rows
+    else:
+        found = np.array([record is not None for record in records], bool)
+        every = np.zeros(len(ids), rows.dtype)
+        every["vector"] = np.nan
+        every[found] = rows
+    return Batch(
+        ids=tuple(ids),
+        vectors=np.ascontiguousarray(every["vector"]),
+        found=found,
+        time=every["time"].astype(np.int64),
+        release=every["release"].astype(np.int64),
+        cold=(every["flags"] & COLD) != 0,
+        version=version,
+    )
+
+
+def require_ids(ids: Sequence[str]) -> None:
+    """Refuse ids that no store can hold.
+
+    Raises:
+        UserError: one is empty or too long.
+    """
+    for name in ids:
+        if not name or (len(name) * 4 > MOST_ID_BYTES and len(name.encode()) > MOST_ID_BYTES):
+            raise UserError(
+                f"an id must have 1 to {MOST_ID_BYTES} bytes in UTF-8. Received: {name[:40]!r} of "
+                f"{len(name.encode())} bytes. Leave such users or items out, or give them shorter ids."
+            )

@@ -1,0 +1,129 @@
+"""What is wrong with vectors, counted while they pass by: nothing is held that grows with their number."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from unified_ranker.store.records import Vectors32
+
+EXAMPLES = 3
+_HASHES = 100_000
+_DIGEST = 2**64
+
+
+@dataclass(frozen=True)
+class Check:
+    """One guard's finding.
+
+    Attributes:
+        name: which guard; what `--force` names.
+        kind: of the entries.
+        passed: whether publishing may go on.
+        count: entries concerned.
+        of: entries looked at.
+        rule: what must hold.
+        examples: ids.
+    """
+
+    name: str
+    kind: str
+    passed: bool
+    count: int
+    of: int
+    rule: str
+    examples: tuple[str, ...] = ()
+
+    def line(self) -> str:
+        """Return the finding as a line."""
+        shown = f", e.g. {', '.join(self.examples)}" if self.examples and self.count else ""
+        verdict = "PASS" if self.passed else "FAIL"
+        return f"{verdict} {self.name} ({self.kind}): {self.rule}: {self.count:,} of {self.of:,}{shown}"
+
+    def document(self) -> dict[str, Any]:
+        """Return the finding as JSON values."""
+        return {**asdict(self), "examples": list(self.examples)}
+
+    @classmethod
+    def of_document(cls, document: dict[str, Any]) -> "Check":
+        """Read what `document` returned."""
+        return cls(**{**document, "examples": tuple(document["examples"])})
+
+
+@dataclass
+class Seen:
+    """How many entries had a fault, and the first of them."""
+
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, names: Sequence[str]) -> None:
+        """Count entries."""
+        self.count += len(names)
+        self.examples += names[: EXAMPLES - len(self.examples)]
+
+
+class Tally:
+    """Counts the entries of one kind as they come."""
+
+    def __init__(self, kind: str, width: int) -> None:
+        """Expect vectors of `width`."""
+        self.kind, self.width, self.given = kind, width, 0
+        self.wrong_width, self.not_finite, self.zero, self.again = Seen(), Seen(), Seen(), Seen()
+        self._digest = 0
+        # Of equal vectors either all are in the sample or none, so that their share of it is their share of the whole.
+        self._thin, self._hashes, self._names = 1, np.zeros(0, np.uint64), np.zeros(0, object)
+        self._warm = 0
+        self._mix = np.random.default_rng(20_240_101).integers(1, 2**63, width, np.uint64) * np.uint64(2) + np.uint64(1)
+
+    def add(self, ids: Sequence[str], vectors: Vectors32, cold: np.ndarray) -> None:
+        """Count rows of the right width; `cold` ones may all have one vector."""
+        self.given += len(ids)
+        names = np.array(ids, object)
+        finite = np.isfinite(vectors).all(1)
+        self.not_finite.add(names[~finite].tolist())
+        self.zero.add(names[finite & ~vectors.any(1)].tolist())
+        with np.errstate(over="ignore"):
+            hashes = (np.ascontiguousarray(vectors, np.float32).view(np.uint32).astype(np.uint64) * self._mix).sum(1)
+        self._digest = (self._digest + int(hashes.sum(dtype=np.uint64))) % _DIGEST
+        warm = finite & ~cold & vectors.any(1)
+        self._warm += int(warm.sum())
+        self._keep(hashes[warm], names[warm])
+
+    def _keep(self, hashes: np.ndarray, names: np.ndarray) -> None:
+        spread = hashes * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(16)
+        chosen = spread % np.uint64(self._thin) == 0
+        self._hashes = np.concatenate([self._hashes, hashes[chosen]])
+        self._names = np.concatenate([self._names, names[chosen]])
+        while len(self._hashes) > _HASHES and self._thin < 2**20:
+            self._thin *= 2
+            spread = self._hashes * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(16)
+            chosen = spread % np.uint64(self._thin) == 0
+            self._hashes, self._names = self._hashes[chosen], self._names[chosen]
+
+    @property
+    def digest(self) -> str:
+        """A sum over all vectors, whatever their order, as hex digits; it finds damage, not forgery."""
+        return f"{self._digest:016x}"
+
+    def checks(self, most_duplicates: float) -> list[Check]:
+        """Return the findings; at most the share `most_duplicates` may have the vector of another entry."""
+        total = self.given + self.wrong_width.count
+        width = f"vectors have width {self.width}"
+        found = [
+            ("width", self.wrong_width, width),
+            ("finite", self.not_finite, "no vector holds NaN or infinity"),
+            ("zero", self.zero, "no vector is zero"),
+            ("duplicate_ids", self.again, "an id has one vector"),
+        ]
+        out = [
+            Check(name, self.kind, seen.count == 0, seen.count, total, rule, tuple(seen.examples))
+            for name, seen, rule in found
+        ]
+        _, first, counts = np.unique(self._hashes, return_index=True, return_counts=True)
+        share = float((counts - 1).sum() / max(len(self._hashes), 1))
+        twins = tuple(self._names[first[counts > 1]][:EXAMPLES].tolist())
+        rule = f"at most {most_duplicates:.1%} have the vector of another"
+        passed, count = share <= most_duplicates, round(share * self._warm)
+        return [*out, Check("duplicate_vectors", self.kind, passed, count, self._warm, rule, twins)]
