@@ -46,7 +46,7 @@ def load_config(project: Path, overrides: Iterable[str] = ()) -> Config:
     if files.problems:
         raise UserError("\n".join(files.problems))
     config = Config.model_validate(files.tree)
-    problems = [*_names(config), *_contradictions(config)]
+    problems = [*_names(config), *_contradictions(config), *_contradictions_of_tasks(config)]
     if problems:
         raise UserError("\n".join(problems))
     return config
@@ -206,6 +206,17 @@ def _contradictions(config: Config) -> Iterator[str]:
             "`towers/ranker.yaml`, `type`: `ple` gives each task experts of its own, which needs two tasks at least. "
             "Received: 1. Declare `mmoe`."
         )
+    for part in ("users", "queries"):
+        named = getattr(config.export.embeddings, part).task
+        if named is not None and named not in config.tasks:
+            yield (
+                f"`export/embeddings.yaml`, `{part}.task`: names no task of this project. Received: `{named}`. "
+                f"Allowed: {listed(config.tasks)}.{nearest(named, config.tasks)}"
+            )
+
+
+def _contradictions_of_tasks(config: Config) -> Iterator[str]:
+    """Say what tasks name that other files have not."""
     quality = list(config.towers.item.quality)
     signals = [signal.type for signal in config.towers.ranker.signals]
     for name, task in config.tasks.items():
@@ -230,10 +241,3 @@ def _contradictions(config: Config) -> Iterator[str]:
                         f"`tasks/{name}.yaml`, `{field}.{key}`: names no {of}. "
                         f"Allowed: {listed(known)}.{nearest(key, known)}"
                     )
-    for part in ("users", "queries"):
-        named = getattr(config.export.embeddings, part).task
-        if named is not None and named not in config.tasks:
-            yield (
-                f"`export/embeddings.yaml`, `{part}.task`: names no task of this project. Received: `{named}`. "
-                f"Allowed: {listed(config.tasks)}.{nearest(named, config.tasks)}"
-            )

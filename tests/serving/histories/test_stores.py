@@ -1,11 +1,9 @@
 """Every store of histories, by one suite: LMDB in a directory, and a real Redis that the tests start."""
 
-import shutil
-import socket
-import subprocess
 import threading
 
 import pytest
+from redis_process import REDIS, RedisProcess
 
 from unified_ranker.errors import UserError
 from unified_ranker.serving.histories.events import Event
@@ -14,48 +12,12 @@ from unified_ranker.serving.histories.opening import open_store
 from unified_ranker.serving.histories.redis_store import RedisStore
 from unified_ranker.serving.histories.store import MOST, StoreError
 
-REDIS = shutil.which("redis-server")
-
-
-class RedisServer:
-    """A Redis of the tests' own, which may be stopped and started again."""
-
-    def __init__(self, directory):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.port = listener.getsockname()[1]
-        self.directory = directory
-        self.start()
-
-    @property
-    def url(self):
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self):
-        settings = ["--port", str(self.port), "--dir", str(self.directory), "--bind", "127.0.0.1", "--save", ""]
-        command = [
-            REDIS,
-            *settings,
-            "--appendonly",
-            "yes",
-            "--appendfsync",
-            "always",
-            "--enable-debug-command",
-            "local",
-        ]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert any("Ready to accept connections" in line for line in iter(self.process.stdout.readline, ""))
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
 
 @pytest.fixture(scope="module")
 def redis_server(tmp_path_factory):
     if REDIS is None:
         pytest.skip("there is no redis-server on this machine; apt install redis-server")
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server = RedisProcess(tmp_path_factory.mktemp("redis"), "--enable-debug-command", "local")
     yield server
     server.kill()
 
@@ -65,7 +27,7 @@ def store(request, tmp_path):
     if request.param == "lmdb":
         opened = LmdbStore(tmp_path)
     else:
-        opened = RedisStore(request.getfixturevalue("redis_server").url, prefix=f"{tmp_path.name}:")
+        opened = RedisStore(request.getfixturevalue("redis_server").url(), prefix=f"{tmp_path.name}:")
     yield opened
     opened.close()
 
@@ -174,7 +136,7 @@ def test_lmdb_keeps_all_when_it_is_opened_again(tmp_path):
 
 
 def test_redis_that_is_gone_is_said_at_once_and_found_again(redis_server, tmp_path):
-    store = RedisStore(redis_server.url, prefix=f"{tmp_path.name}:")
+    store = RedisStore(redis_server.url(), prefix=f"{tmp_path.name}:")
     store.append([event()])
     redis_server.kill()
     with pytest.raises(StoreError, match="Redis does not answer"):

@@ -15,6 +15,7 @@ import httpx
 import numpy as np
 import pytest
 import yaml
+from redis_process import REDIS, RedisProcess
 from service_process import children, is_running, running
 from service_toy import VECTORS, write_release
 
@@ -143,6 +144,30 @@ def test_a_model_that_says_nan_is_not_believed(releases, tmp_path, lent):
         again = shown(http, user_id="ann", query=QUERY)
         assert [i["item_id"] for i in again["items"]] == [i["item_id"] for i in whole["items"]]
         assert 'unified_ranker_errors_total{reason="not_finite",stage="encode"} 1.0' in http.get("/metrics").text
+
+
+@pytest.mark.skipif(REDIS is None, reason="there is no redis-server on this machine; apt install redis-server")
+def test_a_redis_that_is_gone_costs_the_history_alone_and_counts_again_when_it_is_back(releases, tmp_path, lent):
+    redis = RedisProcess(tmp_path)
+    try:
+        with service(releases / "1", redis.url(), *lent) as (_, http):
+            told = {"events": [event(user="ann", item="i7")]}
+            assert http.post("/v1/events", json=told).status_code == 200
+            assert shown(http)["items"][0]["heads"]["like"] == pytest.approx(0.1)
+            redis.kill()
+            without = shown(http)
+            assert without["degraded"] == "no_history"
+            assert len(without["items"]) == BODY["limit"]
+            refused = http.post("/v1/events", json=told)
+            assert refused.status_code == 503, "what cannot be kept is not acknowledged"
+            assert "Retry-After" in refused.headers
+            redis.start()
+            deadline = time.monotonic() + 20
+            while (again := shown(http))["degraded"] and time.monotonic() < deadline:
+                pass
+            assert (again["degraded"], again["items"][0]["heads"]["like"]) == (None, pytest.approx(0.1))
+    finally:
+        redis.kill()
 
 
 def test_reload_and_rollback_while_requests_are_answered(releases, tmp_path):
