@@ -127,7 +127,9 @@ class Shortlists:
             signals = model.signals.features(state, chosen, *time)
             return model.rank(state, tf.gather(encoder.vectors, chosen), quality, signals)[:2]
 
-        self._rank = tf.function(rank, autograph=False, reduce_retracing=True)
+        # One each: a function that is called with and without its last argument cannot be retraced more generally.
+        self._as_served = tf.function(rank, autograph=False, reduce_retracing=True)
+        self._as_of = tf.function(rank, autograph=False, reduce_retracing=True)
 
     def rank(
         self, chunk: Encoded, rows: np.ndarray, task: str, allowed: np.ndarray, time: np.ndarray | None = None
@@ -157,7 +159,8 @@ class Shortlists:
         count = min(self._model.config.tasks[task].serving.candidates, candidates.shape[1])
         chosen = np.argpartition(-candidates, count - 1, axis=1)[:, :count]
         quality = np.take_along_axis(chunk.quality[rows], chosen[..., None], axis=1)
-        score, logits = self._rank(state, tf.constant(chosen), tf.constant(quality), *moment)
+        ranked = self._as_of if moment else self._as_served
+        score, logits = ranked(state, tf.constant(chosen), tf.constant(quality), *moment)
         return chosen, score.numpy(), logits.numpy()
 
 
