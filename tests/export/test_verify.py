@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from release_toy import edit_manifest, make_release, seal
 
+from unified_ranker.config import digest_of
 from unified_ranker.export.items import read_catalogue, read_items, write_items
 from unified_ranker.export.verify import BrokenLinkError, verify
 
@@ -83,6 +84,15 @@ def test_a_manifest_without_a_version(release):
 def test_an_edited_configuration(release, value):
     edit_manifest(release, "config", "towers", "item", "dim", value=value)
     broken(release, "configuration")
+
+
+def test_a_configuration_from_before_a_setting_came_is_as_it_was_written(release):
+    manifest = json.loads((release / "manifest.json").read_text())
+    older = manifest["config"]["towers"]["user"]
+    del older["personal"]
+    edit_manifest(release, "config", "towers", "user", value=older)
+    edit_manifest(release, "config_hash", value=digest_of(manifest["config"]))
+    broken(release, "report", "config hash of the report")  # the next link: this one holds
 
 
 def test_an_edited_hash(release):

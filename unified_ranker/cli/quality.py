@@ -75,7 +75,7 @@ def tune(
 
     Example: `unified-ranker tune --project examples/travel --minutes 120`
     """
-    from unified_ranker.commands.tuning import tune_project
+    from unified_ranker.commands.tune import tune_project
 
     tune_project(project, list(overrides or []), minutes, trials, space, output, as_json)
 
@@ -94,6 +94,6 @@ def tune_quality_command(
 
     Example: `unified-ranker tune-quality --project examples/travel`
     """
-    from unified_ranker.commands.tune import tune_quality
+    from unified_ranker.commands.tune_quality import tune_quality
 
     tune_quality(project, list(overrides or []), trials, requests, as_json)

@@ -1,62 +1,84 @@
-"""What `tune-quality` does and prints."""
+"""What `tune` does and prints."""
 
 import json
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import yaml
 from rich.table import Table
-from tqdm import tqdm
 
-from unified_ranker.commands.stages import OUT
+from unified_ranker.commands.stages import NOTES, OUT
+from unified_ranker.commands.tune_quality import ON_VALIDATION
 from unified_ranker.declarations.loading import load_config
-from unified_ranker.errors import UserError
 from unified_ranker.pipeline.stages import Pipeline
 from unified_ranker.pipeline.workspace import Workspace
+from unified_ranker.tuning.space import Value, assignments, fit_space, read_space
+from unified_ranker.tuning.study import Search, Tried
 
-ON_VALIDATION = ["project.split.fit_on=train", "project.evaluation.part=validation"]
+DATABASE, FILE = "study.db", "tuned.set"
+SHOWN = 5
 
 
-def tune_quality(project: Path, overrides: list[str], trials: int, requests: int, as_json: bool) -> None:
-    """Fit quality weights on the validation slice, with a model that was trained on the train slice alone."""
-    from unified_ranker.evaluation.candidates import CandidateRules
-    from unified_ranker.evaluation.protocol import window
-    from unified_ranker.evaluation.quality_weights import RetrievalScores, fit_weights
-    from unified_ranker.evaluation.scoring import RequestEncoder
-
-    config = load_config(project.resolve(), [*overrides, *ON_VALIDATION, "project.work_dir=.unified_ranker/tuning"])
-    names = list(config.towers.item.quality)
-    if not names:
-        raise UserError(
-            "`towers/item.yaml` must declare `quality` features to weigh. Received none. Add one, such as "
-            "`popularity: {type: popularity}`."
+def tune_project(
+    project: Path, overrides: list[str], minutes: float, trials: int | None, space: Path | None, output: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Search settings of a project on its validation slice, and write the best."""
+    project = project.resolve()
+    own = load_config(project, overrides)
+    work = own.project.work_dir / "tuning"
+    settings = [*overrides, *ON_VALIDATION, f"project.work_dir={json.dumps(str(work))}"]
+    config = load_config(project, settings)
+    searched, declared = fit_space(None if space is None else read_space(space), project, settings, config)
+    pipeline = Pipeline(Workspace(project, config), (), not as_json)
+    with pipeline.claimed():
+        pipeline.prepare()
+        place = pipeline.workspace.work / DATABASE
+        search = Search(
+            project, settings, searched, declared, place, pipeline.evaluate_key, config.project.training_seed
         )
-    pipeline = Pipeline(Workspace(project.resolve(), config), (), not as_json)
-    trained, prepared = pipeline.trained, pipeline.prepared
-    encoder, rules = RequestEncoder(trained.model, prepared, trained.quality), CandidateRules(prepared, config)
-    examples = prepared.between(*window(prepared, "validation"))
-    found = []
-    for task in config.tasks:
-        of_task = examples.take(examples.task == task)
-        if not len(of_task):
-            continue
-        random = np.random.default_rng(config.project.seed)
-        chosen = np.sort(random.permutation(len(of_task))[:requests])
-        scores = RetrievalScores(encoder, rules, of_task.take(chosen))
-        with tqdm(total=trials, desc=f"tune {task}", unit="trial", disable=as_json) as bar:
-            found.append(fit_weights(scores, task, names, trials, config.project.seed, tell=bar.update))
+
+        def begin(number: int, chosen: dict[str, Value]) -> None:
+            moved = [line for line in assignments(chosen) if line not in assignments(declared)]
+            NOTES.print(f"trial {number}: {', '.join(moved) or 'the declared settings'}", markup=False)
+
+        def end(tried: Tried) -> None:
+            spent = sum(t.seconds for t in search.tried) / 60
+            found = f"{tried.value:.4f}" if tried.value is not None else f"failed: {tried.failure}"
+            best = f"best {search.best.value:.4f}, trial {search.best.number}"
+            NOTES.print(
+                f"trial {tried.number}: {found} in {tried.seconds:.0f} s; {best}; {spent:.1f} of {minutes:g} min",
+                markup=False,
+            )
+
+        search.run(minutes, trials, not as_json, begin, end)
+    best = search.best
+    lines = [line for line in assignments(best.settings) if line not in assignments(declared)]
+    target = output or project / FILE
+    header = f"# trial {best.number} of {len(search.tried)}: {best.value:.4f} times the declared settings, validation"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
     if as_json:
-        print(json.dumps([asdict(f) for f in found]))  # noqa: T201
+        trials_ = [asdict(t) for t in search.tried]
+        print(json.dumps({"best": asdict(best), "set": lines, "file": str(target), "trials": trials_}))  # noqa: T201
         return
-    table = Table(title="Recall@100 of retrieval on the validation slice", title_justify="left")
-    for name in ("task", "requests", "no weights", "declared", "fitted"):
-        table.add_column(name, justify="left" if name == "task" else "right")
-    for fitted in found:
-        numbers = [f"{fitted.recall[kind]:.3f}" for kind in ("none", "declared", "fitted")]
-        table.add_row(fitted.task, f"{fitted.requests:,}", *numbers)
+    _print(search.tried, lines, target)
+
+
+def _print(tried: list[Tried], lines: list[str], target: Path) -> None:
+    tasks = list(dict.fromkeys(task for trial in tried for task in trial.ndcg))
+    table = Table(
+        title="NDCG@10 on the validation slice, the best trials and the declared settings", title_justify="left"
+    )
+    for name in ("trial", "value", *tasks, "seconds"):
+        table.add_column(name, justify="right")
+    ended = [trial for trial in tried if trial.value is not None]
+    for trial in [*sorted(ended, key=lambda t: -(t.value or 0.0))[:SHOWN], ended[0]]:
+        numbers = [f"{trial.ndcg.get(task, float('nan')):.4f}" for task in tasks]
+        table.add_row(str(trial.number), f"{trial.value:.4f}", *numbers, f"{trial.seconds:.0f}")
     OUT.print(table)
-    for fitted in found:
-        kept = {name: weight for name, weight in fitted.weights.items() if weight >= 0.005}
-        text = yaml.safe_dump({"quality_weights": kept}, default_flow_style=True, sort_keys=False, width=10_000)
-        OUT.print(f"tasks/{fitted.task}.yaml:  {text.strip()[1:-1]}", markup=False)
+    if not lines:
+        OUT.print("nothing was better than the declared settings")
+        return
+    for line in lines:
+        OUT.print(f"--set '{line}'", markup=False)
+    OUT.print(f"\nall of them:  --set @{target}", markup=False)

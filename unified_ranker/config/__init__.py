@@ -53,7 +53,7 @@ from unified_ranker.config.towers import (
     Transformer,
     UserTower,
 )
-from unified_ranker.config.whole import Config
+from unified_ranker.config.whole import Config, digest_of
 
 __all__ = [
     "RESERVED_OUTPUTS",
@@ -110,4 +110,5 @@ __all__ = [
     "UserTower",
     "UserVectors",
     "VectorStore",
+    "digest_of",
 ]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import Any
 
 from pydantic import Field
 
@@ -39,12 +40,20 @@ class Config(Declaration):
 
         A part is a dotted path into the configuration; stages hash only what they depend on.
         """
-        tree = self.to_json()
-        chosen = {p: _descend(tree, p) for p in parts} if parts else dict(tree)
-        if not parts or "towers" in parts:
-            # Keys are sorted, but the order of the quality features is that of the vector's columns.
-            chosen["quality_order"] = list(self.towers.item.quality)
-        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
+        return digest_of(self.to_json(), *parts)
+
+
+def digest_of(tree: dict[str, Any], *parts: str) -> str:
+    """Return `Config.digest` of a configuration as it was written down.
+
+    One that was written by an earlier version of this package lacks what came since: read in again it would have the
+    defaults of today, and another hash.
+    """
+    chosen = {p: _descend(tree, p) for p in parts} if parts else dict(tree)
+    if not parts or "towers" in parts:
+        # Keys are sorted, but the order of the quality features is that of the vector's columns.
+        chosen["quality_order"] = list(tree["towers"]["item"]["quality"])
+    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _descend(tree: dict, path: str) -> object:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from unified_ranker.config import Config
+from unified_ranker.config import Config, digest_of
 from unified_ranker.errors import UserError
 from unified_ranker.export.index import DESCRIPTION, IDS
 from unified_ranker.export.items import read_catalogue, read_items
@@ -66,7 +66,8 @@ def _manifest(manifest: dict) -> str:
 
 
 def _configuration(manifest: dict) -> str:
-    digest = Config.model_validate(manifest["config"]).digest()
+    Config.model_validate(manifest["config"])  # raises where it is none that can be read
+    digest = digest_of(manifest["config"])
     _same("config hash", digest, manifest["config_hash"])
     return digest
 
