@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from unified_ranker.cli.app import app
-from unified_ranker.cli.options import AddressOption, BeamOption, EngineOption, JsonOption
+from unified_ranker.cli.options import AddressOption, BeamOption, EngineOption, ForceCheckOption, JsonOption
 
 ReleaseArgument = Annotated[Path, typer.Argument(help="A release, such as releases/latest.")]
 StoreOption = Annotated[
@@ -38,10 +38,7 @@ def export_embeddings_command(
     reference: Annotated[
         str | None, typer.Option(help="The version whose space is kept, or `new`; by default the store's reference.")
     ] = None,
-    force: Annotated[
-        list[str] | None,
-        typer.Option("--force", help="A check that may fail, by name; the manifest keeps it. Repeatable."),
-    ] = None,
+    force: ForceCheckOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Embed all items, users and frequent queries, and publish them in the store that other teams read.

@@ -22,6 +22,10 @@ TasksOption = Annotated[
     typer.Option("--tasks", help="A model of these tasks alone; repeated, or with commas."),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Do this again, even when it is up to date.")]
+ForceCheckOption = Annotated[
+    list[str] | None,
+    typer.Option("--force", help="A check that may fail, by name; the manifest keeps it. Repeatable."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 EngineOption = Annotated[
     str,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from unified_ranker.cli.app import app
-from unified_ranker.cli.options import JsonOption
+from unified_ranker.cli.options import ForceCheckOption, JsonOption
 
 store_app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 app.add_typer(
@@ -112,10 +112,7 @@ def verify_command(
 def publish_command(
     place: PlaceArgument,
     version: Annotated[int, typer.Argument(help="A version that a check stopped, or an earlier one.")],
-    force: Annotated[
-        list[str] | None,
-        typer.Option("--force", help="A check that may fail, by name; the manifest keeps it. Repeatable."),
-    ] = None,
+    force: ForceCheckOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Publish a version that is there, past the checks.

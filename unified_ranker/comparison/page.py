@@ -8,7 +8,7 @@ from unified_ranker.comparison.summary import DECISIVE, ENOUGH, Comparison, Line
 from unified_ranker.evaluation.metrics import METRICS, Interval
 from unified_ranker.evaluation.page_diagnosis import HOW_CALIBRATED
 from unified_ranker.evaluation.page_style import STYLE
-from unified_ranker.evaluation.page_tables import METRIC_TITLES, facts, html_table
+from unified_ranker.evaluation.page_tables import METRIC_HEADS, METRIC_TITLES, facts, html_table
 from unified_ranker.evaluation.page_training import training_card
 from unified_ranker.evaluation.plots import bars
 
@@ -60,7 +60,7 @@ def _verdicts(tasks: Sequence[TaskComparison]) -> str:
         lines.append((verdict.worse, f'<tr><th scope="row">{named}</th>{alone}{best}</tr>'))
     # What is bad stands first.
     ordered = [line for _, line in sorted(lines, key=lambda pair: not pair[0])]
-    head = '<th scope="col">task</th><th scope="col">joint ÷ alone</th><th scope="col">joint ÷ best baseline</th>'
+    head = ("task", "joint ÷ alone", "joint ÷ best baseline")
     table = html_table(head, ordered, f"ratios of {METRIC_TITLES[DECISIVE]}, with 95 % intervals over requests")
     bad = any(worse for worse, _ in lines)
     words = "The joint model misses its promise" if bad else "The joint model keeps its promise on every task"
@@ -70,8 +70,7 @@ def _verdicts(tasks: Sequence[TaskComparison]) -> str:
 def _task(task: TaskComparison, anchor: str, derived: bool) -> str:
     best = {m: max(line.metrics[m].value for line in task.lines) for m in METRICS}
     rows = [_line(line, best) for line in task.lines]
-    heads = "".join(f'<th scope="col">{METRIC_TITLES[m]}</th>' for m in METRICS)
-    head = f'<th scope="col">model</th>{heads}<th scope="col">÷ joint</th>'
+    head = ("model", *METRIC_HEADS, "÷ joint")
     shown = [line for line in task.lines if "two towers" not in line.name]
     picture = bars(
         METRIC_TITLES[DECISIVE],
@@ -118,10 +117,7 @@ def _transfers(found: Comparison) -> str:
         f"<td>{t.items:.0%}</td><td>{t.positives:.0%}</td></tr>"
         for t in found.transfers
     ]
-    head = "".join(
-        f'<th scope="col">{name}</th>'
-        for name in ("task", "other", "popularity divergence", "items shared", "positives on them")
-    )
+    head = ("task", "other", "popularity divergence", "items shared", "positives on them")
     text = (
         "Jensen-Shannon divergence of the tasks' popularities in bits: 0 = alike, 1 = nothing in common. Shared items "
         "and their share of the task's positives. Where tasks are alike and share items, joint training can help."
@@ -135,8 +131,7 @@ def _costs(found: Comparison) -> str:
         f"<td>{c.evaluate_seconds:,.0f} s</td><td>{c.peak_memory_mib:,} MiB</td></tr>"
         for c in found.costs
     ]
-    names = ("run", "seed", "training", "measuring", "peak memory")
-    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    head = ("run", "seed", "training", "measuring", "peak memory")
     return f'<section class="card" id="cost"><h2>Time and memory</h2>{html_table(head, rows, "")}</section>'
 
 

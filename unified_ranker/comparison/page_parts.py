@@ -41,14 +41,13 @@ def behind(task: TaskComparison) -> str:
         for name, found in task.diagnoses.items()
         for c in found.calibration
     ]
-    heads = "".join(f'<th scope="col">Recall@{depth}</th>' for depth in depths)
+    heads = ["model", *(f"Recall@{depth}" for depth in depths)]
     names = ("model", "head", "share of events", "mean probability", "calibration error")
-    titles = "".join(f'<th scope="col">{name}</th>' for name in names)
     requests = max(found.requests for found in task.diagnoses.values())
     return (
         "<details><summary>Retrieval alone, and calibration</summary>"
-        + html_table(f'<th scope="col">model</th>{heads}', retrieval, f"two towers alone, {requests:,} requests")
-        + html_table(titles, calibration, "probabilities of the heads on the candidates that are ranked")
+        + html_table(heads, retrieval, f"two towers alone, {requests:,} requests")
+        + html_table(names, calibration, "probabilities of the heads on the candidates that are ranked")
         + "</details>"
     )
 
@@ -63,9 +62,8 @@ def _table(task: TaskComparison, dimension: str, names: list[str]) -> str:
         rows.append(f'<tr><th scope="row">{escape(part.name)}</th><td>{part.requests:,}</td>{cells}</tr>')
     if not rows:
         return ""
-    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("slice", "requests", *names))
     return f"<h3>{TITLES[dimension]}</h3>" + html_table(
-        heads, rows, f"{DECISIVE.upper()}, means over requests and seeds"
+        ["slice", "requests", *names], rows, f"{DECISIVE.upper()}, means over requests and seeds"
     )
 
 

@@ -29,9 +29,10 @@ def retrieval_table(found: Diagnosis) -> str:
         cells = "".join(f"<td>{row.recall[depth]:.3f}</td>" for depth in depths)
         under = "" if row.weights == "none" else f"<small>{escape(shown)}</small>"
         lines.append(f'<tr><th scope="row">{escape(row.weights)}{under}</th>{cells}</tr>')
-    heads = "".join(f'<th scope="col">Recall@{depth}</th>' for depth in depths)
     caption = f"the two towers alone on {found.requests:,} requests, by the weights of the quality vector"
-    return "<h3>Retrieval</h3>" + html_table(f'<th scope="col">quality weights</th>{heads}', lines, caption)
+    return "<h3>Retrieval</h3>" + html_table(
+        ["quality weights", *(f"Recall@{depth}" for depth in depths)], lines, caption
+    )
 
 
 def calibration_table(found: Diagnosis) -> str:
@@ -42,9 +43,8 @@ def calibration_table(found: Diagnosis) -> str:
         for c in found.calibration
     ]
     names = ("head", "pairs", "share of events", "mean probability", "calibration error")
-    head = "".join(f'<th scope="col">{name}</th>' for name in names)
     caption = "probabilities of the heads on the candidates that are ranked, see how to read this"
-    return "<h3>Calibration</h3>" + html_table(head, lines, caption)
+    return "<h3>Calibration</h3>" + html_table(names, lines, caption)
 
 
 def index_card(found: IndexRecall) -> str:

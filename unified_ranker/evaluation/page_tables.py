@@ -21,8 +21,7 @@ _DIMENSION_REMARKS = {
     "item": "cold: the target had no event in the whole log before the request",
     "activity": "events of the user before the request; 0 are also those of nobody known",
 }
-# Where a narrow screen may break them.
-_METRIC_HEADS = "".join(f'<th scope="col">{METRIC_TITLES[m].replace("@", "<wbr>@")}</th>' for m in METRICS)
+METRIC_HEADS = tuple(METRIC_TITLES[m] for m in METRICS)
 
 
 def main_table(task: TaskEvaluation) -> str:
@@ -42,7 +41,7 @@ def main_table(task: TaskEvaluation) -> str:
         css = f"{row.kind}{' first-baseline' if starts else ''}"
         lines.append(f'<tr class="{css}"><th scope="row">{escape(row.scorer)}</th>{cells}</tr>')
     caption = f"{overall.requests:,} requests; below each number its 95 % bootstrap interval"
-    return html_table(f'<th scope="col">scorer</th>{_METRIC_HEADS}', lines, caption)
+    return html_table(["scorer", *METRIC_HEADS], lines, caption)
 
 
 def comparison_table(tasks: Sequence[TaskEvaluation]) -> str:
@@ -55,7 +54,7 @@ def comparison_table(tasks: Sequence[TaskEvaluation]) -> str:
             title = f"{escape(task.task)}<small>{escape(model)}</small>"
             lines.append(f'<tr><th scope="row">{title}</th>{cells}</tr>')
     caption = "model minus best baseline, with the 95 % interval of the paired difference"
-    return html_table(f'<th scope="col">task and model</th>{_METRIC_HEADS}', lines, caption)
+    return html_table(["task and model", *METRIC_HEADS], lines, caption)
 
 
 def breakdown(task: TaskEvaluation, dimension: str) -> str:
@@ -86,8 +85,7 @@ def stages_table(stages: Sequence[Stage]) -> str:
         )
     total = sum(s.seconds for s in stages)
     lines.append(f'<tr><th scope="row"><strong>all</strong></th><td>{total:,.1f} s</td><td></td><td></td></tr>')
-    head = '<th scope="col">stage</th><th scope="col">time</th><th></th><th scope="col">peak memory</th>'
-    return html_table(head, lines, "")
+    return html_table(["stage", "time", "", "peak memory"], lines, "")
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
@@ -104,9 +102,7 @@ def _breakdown_table(slices: Sequence[Slice], scorers: Sequence[str], metric: st
             _cell(by_name[name].metrics[metric], best, below=False) if by_name else "<td></td>" for name in scorers
         )
         lines.append(f'<tr><th scope="row">{escape(part.name)}</th><td>{part.requests:,}</td>{cells}</tr>')
-    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in scorers)
-    head = f'<th scope="col">slice</th><th scope="col">requests</th>{heads}'
-    return html_table(head, lines, METRIC_TITLES[metric])
+    return html_table(["slice", "requests", *scorers], lines, METRIC_TITLES[metric])
 
 
 def _cell(found: Interval, best: float, below: bool) -> str:
@@ -130,8 +126,10 @@ def _signed(value: float) -> str:
     return f"{value:+.4f}".replace("-", "\N{MINUS SIGN}")
 
 
-def html_table(head: str, lines: Sequence[str], caption: str) -> str:
-    """Return a table from the cells of its head and its rows, which must be HTML already."""
+def html_table(heads: Sequence[str], lines: Sequence[str], caption: str) -> str:
+    """Return a table from the texts of its head and its rows, which must be HTML already."""
+    # Where a narrow screen may break Recall@10.
+    cells = (f'<th scope="col">{escape(name).replace("@", "<wbr>@")}</th>' if name else "<td></td>" for name in heads)
     title = f'<p class="caption">{escape(caption)}</p>' if caption else ""
-    rows = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    rows = f"<thead><tr>{''.join(cells)}</tr></thead><tbody>{''.join(lines)}</tbody>"
     return f'{title}<div class="scroll"><table>{rows}</table></div>'
