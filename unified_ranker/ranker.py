@@ -10,14 +10,17 @@ from unified_ranker.data.vocabulary import Vocabulary
 from unified_ranker.signals.signals import Signals, recent_items
 from unified_ranker.tasks.heads import MultiTaskHead
 from unified_ranker.tasks.losses import log_mixture
+from unified_ranker.tasks.negatives import chance_among
 from unified_ranker.tasks.ranking import QualityLookup, RankingObjective
 from unified_ranker.tasks.retrieval import ItemVectors, RetrievalObjective
+from unified_ranker.tasks.standing import Standing
 from unified_ranker.tensorflow import tf, tfrs
 from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.context import ContextEncoder, RequestVectors
 from unified_ranker.towers.item import Encoded, ItemEncoder
 from unified_ranker.towers.text import build_text_encoder
 from unified_ranker.towers.user import UserEncoder
+from unified_ranker.towers.windows import states_at
 
 
 class UnifiedRanker(tfrs.Model):
@@ -59,6 +62,8 @@ class UnifiedRanker(tfrs.Model):
         self.whole_catalogue = any(isinstance(t.negatives, AllItems) for t in config.tasks.values())
         self.retrieval = RetrievalObjective(config, catalogue.share)
         self.ranking = RankingObjective(config, quality)
+        self.standing = Standing(config, catalogue, quality)
+        self.share = tf.constant(catalogue.share, tf.float32)
         # Queries of the training slice, tokenised once: set by the training job before `fit`.
         self.query_tokens = self.text.tokenise(tf.constant([""]))
         self.query_words = signals.words(tf.constant([""]))
@@ -207,16 +212,16 @@ class UnifiedRanker(tfrs.Model):
         proposals = self.signals.proposals(linked)
         proposed = self.ranking.draw_proposals(proposals)
         items = self._batch_items(inputs, drawn, proposed, training)
-        history = items.at(inputs["history_item"])
-        states = self.user_tower(
-            history,
-            {k: inputs[f"history_{k}"] for k in ("event_type", "task", "gap", "value")},
+        states = states_at(
+            lambda events, profile: self.user_tower(items.at(events["item"]), events, profile, training=training),
+            {k: inputs[f"history_{k}"] for k in ("item", "event_type", "task", "gap", "value")},
             {k: tf.gather(v, inputs["user"]) for k, v in self.profiles.items()},
-            training=training,
+            inputs["row"],
+            inputs["position"],
         )
         request = self._request(inputs, states, items)
         embedding, context = self.context_tower(request)
-        logits, losses = self.retrieval(inputs, embedding, items, drawn)
+        losses = self.retrieval(inputs, embedding, items, drawn)
         weights = inputs["weight"] * tf.gather(self.retrieval_share, inputs["task"])
         self._record("retrieval", losses, inputs["task"])
         state = {
@@ -227,10 +232,12 @@ class UnifiedRanker(tfrs.Model):
         }
         state = {**linked, **{name: tf.gather(value, chosen) for name, value in state.items()}}
         row, position = tf.gather(inputs["row"], chosen), tf.gather(inputs["position"], chosen)
-        state["history"] = tf.gather(history, row)
+        history = tf.gather(inputs["history_item"], row)
+        state["history"] = items.at(history)
         state["history_mask"] = tf.range(tf.shape(history)[1], dtype=tf.int64)[None] < position[:, None]
         batch = {name: tf.gather(inputs[name], chosen) for name in ("item", "task", "head", "timestamp", "weight")}
-        ranking = self.ranking(batch, state, tf.gather(logits, chosen), proposed, proposals, items, self, training)
+        scores = self.standing(state, items, batch["timestamp"], tf.gather(self.quality_weights, state["task"]))
+        ranking = self.ranking(batch, state, scores, proposed, proposals, items, self, training)
         self._record("ranking", ranking, batch["task"])
         share = batch["weight"] * tf.gather(self.ranking_share, batch["task"])
         return _mean(losses, weights) + _mean(ranking, share)
@@ -253,8 +260,11 @@ class UnifiedRanker(tfrs.Model):
         flat = tf.concat([tf.reshape(part, [-1]) for part in needed], 0)
         ids = tf.sort(tf.unique(tf.boolean_mask(flat, flat >= 0))[0])
         moments = self._moments(inputs, ids)
+        # As if all but the uniform ones were positives: histories are made of what was chosen, too.
+        asked = tf.math.count_nonzero(flat >= 0) - tf.size(drawn, tf.int64)
+        included = chance_among(tf.gather(self.share, ids), len(self.catalogue.item_ids), asked, self.retrieval.uniform)
         return ItemVectors(
-            ids, self.item_vectors(ids, training=training, moments=moments), tf.gather(self.created, ids)
+            ids, self.item_vectors(ids, training=training, moments=moments), tf.gather(self.created, ids), included
         )
 
     def _moments(self, inputs: dict[str, tf.Tensor], ids: tf.Tensor | None) -> tf.Tensor | None:
@@ -275,7 +285,7 @@ class UnifiedRanker(tfrs.Model):
         # The home feed's empty query and popular titles repeat within a batch: embed each once.
         queries, place = tf.unique(inputs["query"])
         return RequestVectors(
-            user=tf.gather_nd(states, tf.stack([inputs["row"], inputs["position"]], 1)),
+            user=states,
             query=tf.gather(self.text.embed(self.query_tokens.at(queries)), place),
             source=items.at(inputs["source"]),
             task=inputs["task"],

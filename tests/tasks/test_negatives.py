@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unified_ranker.config import SampledItems
-from unified_ranker.tasks.negatives import SampledRetrieval
+from unified_ranker.tasks.negatives import SampledRetrieval, chance_among
 from unified_ranker.tensorflow import tf
 
 ITEMS, ROWS, UNIFORM, DIM, TEMPERATURE = 12, 5, 4, 8, 0.1
@@ -130,3 +130,14 @@ def test_hard_negatives_ramp_up_after_a_warm_up(progress, after, ramp, share):
 
 def test_a_ramp_that_nobody_follows_is_at_its_end():
     np.testing.assert_allclose(loss(hard=2, hard_after=0.5, hard_ramp=0.5), loss(hard=2), rtol=1e-5)
+
+
+def test_the_chance_to_be_among_draws_is_what_drawing_gives():
+    rng = np.random.default_rng(6)
+    share = np.array([0.5, 0.2, 0.1, 0.1, 0.05, 0.05, 0.0])
+    rounds = 20_000
+    there = np.zeros((rounds, len(share)), bool)
+    drawn = np.concatenate([rng.choice(7, (rounds, 4), p=share), rng.integers(0, 7, (rounds, 2))], 1)
+    np.put_along_axis(there, drawn, True, 1)
+    found = chance_among(tf.constant(share, tf.float32), 7, tf.constant(4), 2).numpy()
+    np.testing.assert_allclose(found, there.mean(0), atol=0.015)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tiny_world
 
+from unified_ranker.tasks.negatives import chance_among
 from unified_ranker.tasks.ranking import RankingObjective
 from unified_ranker.tasks.retrieval import ItemVectors
 from unified_ranker.tensorflow import tf
@@ -64,10 +65,65 @@ def objective():
     return RankingObjective(tiny_world.config(training), quality_of)
 
 
-def run(objective, cosines=COSINES, items=None, proposed=NOTHING):
+def run(objective, scores=COSINES, items=None, proposed=NOTHING):
     model = Recorder()
     items = items or ItemVectors(None, VECTORS, tf.constant(CREATED))
-    return objective(BATCH, {}, cosines, proposed, proposed, items, model, training=True).numpy(), model
+    return objective(BATCH, {}, scores, proposed, proposed, items, model, training=True).numpy(), model
+
+
+def test_the_head_learns_what_is_popular_though_batches_hold_it_more_often():
+    """A batch holds a part of the catalogue, and nearly always what is popular: that must not count against it."""
+    items, positives, uniform, steps = 200, 60, 20, 400
+    rng = np.random.default_rng(3)
+    share = (1 / np.arange(1, items + 1)) / (1 / np.arange(1, items + 1)).sum()
+    training = {"ranking_examples": positives, "ranking_candidates": 40}
+    objective = RankingObjective(tiny_world.config(training), lambda item, time: np.zeros((len(item), 4), np.float32))
+
+    class Bias:
+        """Knows nothing but a number an item."""
+
+        def __init__(self):
+            self.number = tf.Variable(np.zeros(items, np.float32))
+            self.signals = self
+
+        def features(self, state, candidates, time):
+            self.candidates = candidates
+            return tf.zeros([tf.shape(candidates)[0], tf.shape(candidates)[1], 0])
+
+        def rank(self, state, vectors, quality, signals, training):
+            logits = tf.gather(self.number, self.candidates)[..., None]
+            return logits[..., 0], logits, logits[..., 0]
+
+        def weigh(self, state, items, quality):
+            return None
+
+        def probabilities(self, logits, task):
+            return tf.fill(tf.shape(logits), 0.5)
+
+    def learnt(corrected):
+        tf.random.set_seed(2)
+        model, optimizer = Bias(), tf.keras.optimizers.legacy.Adam(0.05)
+
+        @tf.function(input_signature=[tf.TensorSpec([positives], tf.int64), tf.TensorSpec([None], tf.int64)])
+        def step(chosen, ids):
+            included = chance_among(tf.gather(tf.constant(share, tf.float32), ids), items, positives, uniform)
+            none = tf.zeros_like(chosen)
+            rows = {"item": chosen, "task": none + 1, "head": none, "timestamp": none}
+            batch = ItemVectors(ids, tf.zeros([tf.size(ids), 4]), tf.zeros_like(ids), included if corrected else None)
+            nothing = tf.zeros([positives, 0], tf.int64)
+            with tf.GradientTape() as tape:
+                scores = tf.zeros([positives, tf.size(ids)])
+                loss = tf.reduce_mean(objective(rows, {}, scores, nothing, nothing, batch, model))
+            optimizer.apply_gradients([(tape.gradient(loss, model.number), model.number)])
+
+        for _ in range(steps):
+            chosen = rng.choice(items, positives, p=share)
+            step(chosen, np.unique(np.concatenate([chosen, rng.integers(0, items, uniform)])))
+        # The slope of what was learnt over the true log share, among items that were seen often enough.
+        return np.polyfit(np.log(share[:60]), model.number.numpy()[:60], 1)[0]
+
+    assert learnt(corrected=True) == pytest.approx(1.0, abs=0.15)
+    assert learnt(corrected=False) < 0.7
 
 
 def drawn_share(row, time):
@@ -146,12 +202,12 @@ def test_likely_candidates_existed(objective):
 
 
 def test_gradients_reach_the_head_and_never_the_choice(objective):
-    model, cosines = Recorder(), tf.Variable(COSINES)
+    model, scores = Recorder(), tf.Variable(COSINES)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(
-            objective(BATCH, {}, cosines, NOTHING, NOTHING, ItemVectors(None, VECTORS, tf.constant(CREATED)), model)
+            objective(BATCH, {}, scores, NOTHING, NOTHING, ItemVectors(None, VECTORS, tf.constant(CREATED)), model)
         )
-    choice, weights, calibration = tape.gradient(loss, [cosines, model.weights, model.calibration])
+    choice, weights, calibration = tape.gradient(loss, [scores, model.weights, model.calibration])
     assert choice is None
     assert np.abs(weights).max() > 0.1
     assert np.abs(tf.convert_to_tensor(calibration)).max() > 0.01

@@ -130,3 +130,21 @@ def test_tokens_of_chosen_rows(text):
 
 def test_bytes_that_are_no_text_are_no_error(text):
     assert np.isfinite(vectors(text, b"\xff\xfe amber", b"\x80")).all()
+
+
+def test_a_catalogue_of_more_tokens_than_the_table_has_rows_gives_the_same_vectors():
+    """A catalogue in training is embedded by another route than a few texts are: values and gradients agree."""
+    small = encoder(buckets=64)
+    tokens = small.tokenise(tf.constant(np.tile(TITLES, 4), tf.string))
+    assert tokens.parts["buckets"].flat_values.shape[0] > 64
+    one = [tokens.at(tf.constant([row])) for row in range(len(TITLES) * 4)]
+    found = []
+    for embed in (lambda: small.embed(tokens), lambda: tf.concat([small.embed(own) for own in one], 0)):
+        with tf.GradientTape() as tape:
+            vectors = embed()
+            total = tf.reduce_sum(vectors[:, :3])
+        found.append(
+            [vectors, *(tf.convert_to_tensor(g) for g in tape.gradient(total, [small.table, small.log_weight]))]
+        )
+    for whole, parts in zip(*found, strict=True):
+        np.testing.assert_allclose(whole, parts, atol=1e-5)

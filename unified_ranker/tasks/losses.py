@@ -8,11 +8,14 @@ NOT_A_CANDIDATE = -1e9
 """Logit of an item that takes no part in a softmax."""
 
 
-def softmax_over_items(logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, existed: tf.Tensor) -> tf.Tensor:
+def softmax_over_items(
+    queries: tf.Tensor, vectors: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, existed: tf.Tensor
+) -> tf.Tensor:
     """Cross-entropy over the catalogue as it was, with several weighted targets a row.
 
     Args:
-        logits: `[examples, items]`.
+        queries: `[examples, dim]`, divided by the temperature.
+        vectors: of all items, `[items, dim]`.
         targets: item indices `[examples, k]`; -1 = none.
         weights: `[examples, k]`; each row is normalised to sum 1. The first target of a row must be given.
         existed: which items were candidates, `[examples, items]`. The first target always is one: where a log dates
@@ -23,11 +26,15 @@ def softmax_over_items(logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
     present = tf.cast(targets >= 0, tf.float32) * weights
     present /= tf.reduce_sum(present, 1, keepdims=True)
     places = tf.maximum(targets, 0)
-    chosen = tf.gather(logits, places, batch_dims=1)
-    late = ~tf.gather(existed, places[:, 0], batch_dims=1)
-    total = tf.reduce_logsumexp(tf.where(existed, logits, NOT_A_CANDIDATE), 1)
-    total = tf.where(late, tf.nn.softplus(total - chosen[:, 0]) + chosen[:, 0], total)
-    return total - tf.reduce_sum(present * chosen, 1)
+    first = places[:, 0]
+    own = tf.stack([tf.range(tf.size(first, tf.int64)), first], 1)
+    existed = tf.tensor_scatter_nd_update(existed, own, tf.ones_like(first, tf.bool))
+    logits = tf.where(existed, tf.matmul(queries, vectors, transpose_b=True), NOT_A_CANDIDATE)
+    # One fused operation for the first target; the others by their own vectors: picked out of the logits, the gradient
+    # of each would be as wide as the catalogue.
+    chosen = tf.einsum("nd,nkd->nk", queries, tf.gather(vectors, places))
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=first, logits=logits)
+    return loss + chosen[:, 0] - tf.reduce_sum(present * chosen, 1)
 
 
 def softmax_over_candidates(logits: tf.Tensor, target: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:

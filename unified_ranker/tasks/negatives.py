@@ -40,13 +40,9 @@ class SampledRetrieval(tf.keras.layers.Layer):
             existed: which candidates existed at the time of which example, `[examples, examples + uniform]`; an
                 example's own item always takes part.
         """
-        items = float(len(self.share))
-        drawn = tf.cast(tf.shape(queries)[0], tf.float32)
-        # An item with no training positive can still be a later target; its share is taken as a hundredth of uniform.
-        q = tf.clip_by_value(tf.gather(self.share, ids), 0.01 / items, 0.99)
-        absent = drawn * tf.math.log1p(-q) + self.config.uniform * np.log1p(-1.0 / max(items, 2.0))
+        among = chance_among(tf.gather(self.share, ids), len(self.share), tf.shape(queries)[0], self.config.uniform)
         drawn_from = {
-            "candidate_sampling_probability": tf.maximum(-tf.math.expm1(absent), 1e-6),
+            "candidate_sampling_probability": tf.maximum(among, 1e-6),
             "candidate_ids": ids,
             "score_mask": existed | tf.eye(tf.shape(queries)[0], tf.shape(ids)[0], dtype=tf.bool),
             "compute_metrics": False,
@@ -57,6 +53,21 @@ class SampledRetrieval(tf.keras.layers.Layer):
             return hard
         share = hard_share(self.progress(), self.config)
         return share * hard + (1.0 - share) * self.easy_loss(queries, candidates, **drawn_from)
+
+
+def chance_among(share: tf.Tensor, items: int, positives: tf.Tensor, uniform: int) -> tf.Tensor:
+    """Return the chance to be among so many positives and uniform draws at least once, of items `[n]`, in (0, 1).
+
+    Args:
+        share: of all positives, `[n]`. An item with none can still be a later target, or in a history: its share is
+            taken as a hundredth of uniform.
+        items: in the catalogue.
+        positives: how many, a scalar.
+        uniform: how many items are drawn from the whole catalogue.
+    """
+    q = tf.clip_by_value(share, 0.01 / items, 0.99)
+    absent = tf.cast(positives, tf.float32) * tf.math.log1p(-q) + uniform * np.log1p(-1.0 / max(items, 2))
+    return -tf.math.expm1(absent)
 
 
 def hard_share(progress: tf.Tensor, config: SampledItems) -> tf.Tensor:

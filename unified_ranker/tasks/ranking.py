@@ -45,8 +45,9 @@ class RankingObjective(tf.keras.layers.Layer):
 
     A third of the candidates are drawn in proportion to what retrieval makes of them and up to a third from what the
     signals propose, so that the head trains on what it is served; the rest uniformly, so that it keeps its place in the
-    tail. Each logit is corrected by the log of how often its item is drawn: else the head would learn to distrust the
-    very items that retrieval and signals find (log-Q, Yi et al., RecSys 2019).
+    tail. Each logit is corrected by the log of how often its item is drawn, and where a batch holds a part of the
+    catalogue, of how often it holds the item: else the head would learn to distrust what retrieval and signals find,
+    and what is popular (log-Q, Yi et al., RecSys 2019).
     """
 
     def __init__(self, config: Config, quality: QualityLookup) -> None:
@@ -78,7 +79,7 @@ class RankingObjective(tf.keras.layers.Layer):
         self,
         batch: dict[str, tf.Tensor],
         state: dict[str, tf.Tensor],
-        cosines: tf.Tensor,
+        scores: tf.Tensor,
         proposed: tf.Tensor,
         proposals: tf.Tensor,
         items: ItemVectors,
@@ -90,7 +91,7 @@ class RankingObjective(tf.keras.layers.Layer):
         Args:
             batch: `item`, `task`, `head`, `timestamp` of the chosen examples, each `[rows]`.
             state: what the head takes (see `MultiTaskHead`).
-            cosines: retrieval's view of the batch's items, `[rows, n]`; no gradient flows through the choice.
+            scores: retrieval's view of the batch's items, `[rows, n]`; no gradient flows through the choice.
             proposed: item indices drawn from the signals' proposals `[rows, m]`; -1 = none.
             proposals: what they were drawn from `[rows, n]`; -1 = none.
             items: the batch's items, the proposed among them.
@@ -98,8 +99,11 @@ class RankingObjective(tf.keras.layers.Layer):
             training: whether dropout is on.
         """
         target, time = items.place(batch["item"])[:, None], batch["timestamp"][:, None]
-        likely = tf.where(items.created[None] <= time, tf.stop_gradient(cosines), NOT_A_CANDIDATE)
+        likely = tf.where(items.created[None] <= time, tf.stop_gradient(scores), NOT_A_CANDIDATE)
         drawn, chance = self._candidates(likely, proposed.shape[1])
+        if items.included is not None:
+            # Drawn from a batch that holds an item now and then: what is popular is in more of them.
+            chance *= items.included[None]
         others = tf.concat([items.place(proposed), drawn], 1)
         there, others = others >= 0, tf.maximum(others, 0)
         existed = there & (tf.gather(items.created, others) <= time)
@@ -122,17 +126,17 @@ class RankingObjective(tf.keras.layers.Layer):
             loss += tf.where(learns, found, tf.zeros_like(found))
         return loss + self._calibration(model, tf.stop_gradient(logits), batch, allowed)
 
-    def _candidates(self, cosines: tf.Tensor, proposed: int) -> tuple[tf.Tensor, tf.Tensor]:
+    def _candidates(self, scores: tf.Tensor, proposed: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Draw places `[rows, candidates - 1 - proposed]`; returns also how often each place is, `[rows, n]`.
 
         Half of them are drawn without replacement (Gumbel top-k), the rest uniformly with it.
         """
         others = self.candidates - 1 - proposed
         hard = others // 2
-        shape = tf.shape(cosines)
+        shape = tf.shape(scores)
         noise = -tf.math.log(-tf.math.log(tf.random.uniform(shape, 1e-9, 1.0)))
         # Twice the temperature flattens the draw from the few most likely items to those that retrieval returns.
-        logits = cosines / (2 * self.temperature)
+        logits = scores / (2 * self.temperature)
         likely = tf.math.top_k(logits + noise, tf.minimum(hard, shape[1])).indices
         uniform = tf.random.uniform([shape[0], others - hard], 0, shape[1], tf.int32)
         # What a draw with replacement would give; without it, the likeliest are drawn a little less often.

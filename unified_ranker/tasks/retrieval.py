@@ -19,11 +19,13 @@ class ItemVectors:
         ids: their indices `[n]`, ascending, or None for the whole catalogue.
         vectors: `[n, dim]`.
         created: creation times in seconds `[n]`; the least int64 where absent.
+        included: the chance of each to be in a batch such as this one, `[n]`; None for the whole catalogue.
     """
 
     ids: tf.Tensor | None
     vectors: tf.Tensor
     created: tf.Tensor
+    included: tf.Tensor | None = None
 
     def place(self, indices: tf.Tensor) -> tf.Tensor:
         """Return the rows of item `indices` (any shape); -1 stays -1."""
@@ -72,15 +74,16 @@ class RetrievalObjective(tf.keras.layers.Layer):
 
     def call(
         self, inputs: dict[str, tf.Tensor], embedding: tf.Tensor, items: ItemVectors, drawn: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return cosine scores of the batch's items `[examples, n]` and the loss of each example `[examples]`."""
-        cosines = tf.matmul(embedding, items.vectors, transpose_b=True)
+    ) -> tf.Tensor:
+        """Return the loss of each example, `[examples]`."""
         losses = tf.zeros_like(inputs["weight"])
         decay = self._decay(inputs, items)
         if self.exact:
+            # Rows are picked of the embedding: of the scores, the gradient alone would be as wide as the catalogue.
             rows = self._rows(inputs["task"], self.exact)
             exact = softmax_over_items(
-                tf.gather(cosines, rows) / self.temperature,
+                tf.gather(embedding, rows) / self.temperature,
+                items.vectors,
                 tf.gather(items.place(inputs["targets"]), rows),
                 tf.gather(decay, rows),
                 items.created[None] <= tf.gather(inputs["timestamp"], rows)[:, None],
@@ -93,7 +96,7 @@ class RetrievalObjective(tf.keras.layers.Layer):
             existed = items.created_at(ids)[None] <= tf.gather(inputs["timestamp"], rows)[:, None]
             sampled = sampler(tf.gather(embedding, rows), items.at(ids), ids, existed)
             losses += tf.scatter_nd(rows[:, None], sampled, tf.shape(losses, tf.int64))
-        return cosines, losses
+        return losses
 
     def _decay(self, inputs: dict[str, tf.Tensor], items: ItemVectors) -> tf.Tensor:
         """Drop later targets `[examples, k]` that did not exist yet; the example's own item stays in any case."""

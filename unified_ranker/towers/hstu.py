@@ -1,6 +1,7 @@
 """The block of Hierarchical Sequential Transduction Units, in place of a transformer's (HSTU, arXiv 2402.17152)."""
 
 from unified_ranker.tensorflow import tf
+from unified_ranker.towers.normalisation import LayerNormalization
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
 from unified_ranker.towers.transformer import DISTANCE_BUCKETS, distance_bucket
 
@@ -25,7 +26,7 @@ class HstuBlock(tf.keras.layers.Layer):
         self.mix = tf.keras.layers.Dense(4 * dim, activation="swish")
         self.out = tf.keras.layers.Dense(dim)
         # The sums over a history are small: an epsilon of Keras' 0.001 would flatten what the norm is there to restore.
-        self.norms = [tf.keras.layers.LayerNormalization(epsilon=1e-6) for _ in range(2)]
+        self.norms = [LayerNormalization(epsilon=1e-6) for _ in range(2)]
         self.dropout = tf.keras.layers.Dropout(dropout)
         self.distance_bias = self.add_weight("distance_bias", (DISTANCE_BUCKETS, heads), initializer="zeros")
         self.time_bias = self.add_weight("time_bias", (GAP_BUCKETS, heads), initializer="zeros")
@@ -39,8 +40,11 @@ class HstuBlock(tf.keras.layers.Layer):
             training: whether dropout is on.
         """
         batch, length = tf.shape(x)[0], tf.shape(x)[1]
-        mixed = tf.reshape(self.mix(self.norms[0](x)), [batch, length, 4, self.heads, self.width])
-        u, v, q, k = (tf.transpose(mixed[:, :, i], [0, 2, 1, 3]) for i in range(4))
+        # Split, not sliced: each slice's gradient would be as large as all of them.
+        u, v, q, k = (
+            tf.transpose(tf.reshape(part, [batch, length, self.heads, self.width]), [0, 2, 1, 3])
+            for part in tf.split(self.mix(self.norms[0](x)), 4, -1)
+        )
         scores = tf.matmul(q, k, transpose_b=True) + self._bias(moments, length)
         seen = tf.cast(tf.range(length)[:, None] >= tf.range(length)[None, :], tf.float32)
         attended = tf.matmul(tf.nn.silu(scores) * seen / self.longest, v)

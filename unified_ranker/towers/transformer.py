@@ -3,6 +3,7 @@
 import numpy as np
 
 from unified_ranker.tensorflow import tf
+from unified_ranker.towers.normalisation import LayerNormalization
 
 DISTANCE_BUCKETS = 32
 
@@ -21,7 +22,7 @@ class CausalBlock(tf.keras.layers.Layer):
         self.out = tf.keras.layers.Dense(dim)
         self.grow = tf.keras.layers.Dense(2 * dim, activation="gelu")
         self.shrink = tf.keras.layers.Dense(dim)
-        self.norms = [tf.keras.layers.LayerNormalization() for _ in range(2)]
+        self.norms = [LayerNormalization() for _ in range(2)]
         self.dropout = tf.keras.layers.Dropout(dropout)
         self.bias = self.add_weight("distance_bias", (DISTANCE_BUCKETS, heads), initializer="zeros")
 
@@ -32,8 +33,11 @@ class CausalBlock(tf.keras.layers.Layer):
 
     def _attend(self, x: tf.Tensor) -> tf.Tensor:
         batch, length = tf.shape(x)[0], tf.shape(x)[1]
-        qkv = tf.reshape(self.qkv(x), [batch, length, 3, self.heads, self.width])
-        q, k, v = (tf.transpose(qkv[:, :, i], [0, 2, 1, 3]) for i in range(3))
+        # Split, not sliced: each slice's gradient would be as large as all of them.
+        q, k, v = (
+            tf.transpose(tf.reshape(part, [batch, length, self.heads, self.width]), [0, 2, 1, 3])
+            for part in tf.split(self.qkv(x), 3, -1)
+        )
         distance = tf.range(length)[:, None] - tf.range(length)[None, :]
         bias = tf.transpose(tf.gather(self.bias, distance_bucket(distance)), [2, 0, 1])
         future = tf.cast(distance < 0, tf.float32) * -1e9

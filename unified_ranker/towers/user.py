@@ -12,6 +12,7 @@ from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.hstu import HstuBlock
 from unified_ranker.towers.item import number_channels
 from unified_ranker.towers.lookup import Names
+from unified_ranker.towers.normalisation import LayerNormalization
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
 from unified_ranker.towers.transformer import CausalBlock
 
@@ -43,7 +44,7 @@ class UserEncoder(tf.keras.layers.Layer):
         self.blocks = [self._block(dim) for _ in range(encoder.layers)]
         if encoder.pooling == "learnt":
             self.pool = self.add_weight("pool", (encoder.layers,), initializer="zeros")
-        self.norm = tf.keras.layers.LayerNormalization()
+        self.norm = LayerNormalization()
         self.dropout = tf.keras.layers.Dropout(encoder.dropout)
 
     def call(

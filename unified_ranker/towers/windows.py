@@ -1,0 +1,46 @@
+"""The user tower over a training batch: windows of like length together."""
+
+from collections.abc import Callable, Mapping
+
+from unified_ranker.tensorflow import tf
+
+WIDTHS = (16, 48)
+"""Longest windows, in events, of all groups but the last, which has the rest."""
+Columns = Mapping[str, tf.Tensor]
+
+
+def states_at(
+    encode: Callable[[Columns, Columns], tf.Tensor],
+    events: Columns,
+    profile: Columns,
+    row: tf.Tensor,
+    position: tf.Tensor,
+) -> tf.Tensor:
+    """Return the state of each example, `[examples, dim]`: of window `row` after `position` of its events.
+
+    Most users have few events, and a window that is padded to the longest costs as much as that. Windows are therefore
+    cut to 16 and to 48 events where they have no more; what they give is the same, since the tower is causal.
+
+    Args:
+        encode: the user tower, of columns of events and profiles to states `[windows, events + 1, dim]`.
+        events: columns of events, each `[windows, events]`.
+        profile: encoded profile columns, each `[windows, ...]`.
+        row: `[examples]`.
+        position: `[examples]`, at most `events`.
+    """
+    windows, width = tf.unstack(tf.shape(next(iter(events.values()))))
+    length = tf.math.unsorted_segment_max(tf.cast(position, tf.int32), row, windows)
+    group = tf.reduce_sum(tf.cast(length[:, None] > tf.constant(WIDTHS), tf.int32), 1)
+    states, begins, begin = [], tf.zeros([windows], tf.int32), 0
+    for number in range(len(WIDTHS) + 1):
+        rows = tf.where(group == number)[:, 0]
+        cut = width if number == len(WIDTHS) else tf.minimum(width, WIDTHS[number])
+        own = encode(
+            {name: tf.gather(column[:, :cut], rows) for name, column in events.items()},
+            {name: tf.gather(column, rows) for name, column in profile.items()},
+        )
+        states.append(tf.reshape(own, [-1, own.shape[-1]]))
+        count = tf.size(rows)
+        begins = tf.tensor_scatter_nd_update(begins, rows[:, None], begin + tf.range(count) * (cut + 1))
+        begin += count * (cut + 1)
+    return tf.gather(tf.concat(states, 0), tf.gather(begins, row) + tf.cast(position, tf.int32))
