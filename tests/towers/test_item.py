@@ -77,8 +77,8 @@ def test_the_id_of_a_trained_item_tells_it_from_its_like(tower):
 def test_untrained_items_of_equal_content_are_equal(tower):
     v = vectors(tower)
     np.testing.assert_array_equal(v[3], v[4])
-    # So is an item that the catalogue does not have.
-    np.testing.assert_array_equal(vectors(tower, ITEMS.iloc[[0]], [UNKNOWN])[0], v[3])
+    # So is an item that the catalogue does not have; up to rounding, since processors multiply one row by other means.
+    np.testing.assert_allclose(vectors(tower, ITEMS.iloc[[0]], [UNKNOWN])[0], v[3], atol=1e-6)
 
 
 def test_every_feature_tells(tower):
