@@ -25,6 +25,7 @@ def compare(
     output: Annotated[
         Path | None, typer.Option(help="Where the report goes; by default comparison/ of the project.")
     ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Models at once, each with its part of the processors.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the joint model with specialists, ablations and baselines, and write a report.
@@ -32,7 +33,7 @@ def compare(
     Runs that are done are kept: an interrupted comparison goes on where it was. Exit code 1 says that the joint
     model is below a specialist or a baseline.
 
-    Example: `unified-ranker compare --project examples/travel --seeds 3`
+    Example: `unified-ranker compare --project examples/travel --seeds 3 --jobs 2`
 
     Example: `unified-ranker compare --runs joint --variant "hot:project.training.temperature=0.1"`
     """
@@ -44,7 +45,7 @@ def compare(
             raise unknown_name("kind of run", kind, KINDS)
     if "joint" not in kinds:
         raise UserError(f"`--runs` must have `joint`: all others are compared with it. Received: `{runs}`. Add it.")
-    if not compare_project(project, list(overrides or []), seeds, list(variant or []), kinds, output, as_json):
+    if not compare_project(project, list(overrides or []), seeds, list(variant or []), kinds, output, as_json, jobs):
         raise typer.Exit(1)
 
 

@@ -18,7 +18,7 @@ from unified_ranker.pipeline.workspace import Workspace
 
 def compare_project(
     project: Path, overrides: list[str], seeds: int, variants: list[str], kinds: list[str], output: Path | None,
-    as_json: bool,
+    as_json: bool, jobs: int,
 ) -> bool:  # fmt: skip
     """Compare the models of a project; returns whether the joint model keeps its promise on every task."""
     project = project.resolve()
@@ -36,7 +36,7 @@ def compare_project(
         what = "kept from before" if kept else f"{seconds:.0f} s"
         NOTES.print(f"{done} of {total}  {run.name}, seed {run.seed}: {what}", markup=False)
 
-    results = run_all(project, overrides, runs, not as_json, announce)
+    results = run_all(project, overrides, runs, not as_json, announce, jobs)
     prepared = Pipeline(Workspace(project, config), (), False).prepared
     found = summarise(results, prepared, config)
     page = write(found, output or project / "comparison")

@@ -10,7 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ def run_all(
     runs: Sequence[Run],
     progress: bool,
     announce: Callable[[Run, bool, float], None] = lambda *_: None,
+    jobs: int = 1,
 ) -> list[Result]:
     """Return the results of the baselines, then of `runs`; each is made unless it is there and up to date.
 
@@ -67,24 +68,34 @@ def run_all(
         project: the project's directory.
         overrides: declarations of all runs, as `path=value`.
         runs: what to train.
-        progress: whether to draw progress bars.
+        progress: whether to draw progress bars; of one run at a time only.
         announce: is told of each run, whether it was kept, and the seconds it took.
+        jobs: how many run at once, each with its part of the processors.
 
     Raises:
-        UserError: a run failed; those before it stay.
+        UserError: a run failed; those that ended before stay.
     """
     Pipeline(Workspace(project, load_config(project, list(overrides))), (), progress).prepare()
-    results = []
-    for run in [BASELINES, *runs]:
+    threads = max((os.cpu_count() or 1) // jobs, 1) if jobs > 1 else 0
+
+    def one(run: Run) -> Result:
         started = time.perf_counter()
-        result, kept = run_one(project, overrides, run, progress)
+        result, kept = run_one(project, overrides, run, progress and jobs == 1, threads)
         announce(run, kept, time.perf_counter() - started)
-        results.append(result)
-    return results
+        return result
+
+    # Threads that wait for the processes of the runs.
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        return list(pool.map(one, [BASELINES, *runs]))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def run_one(project: Path, overrides: Sequence[str], run: Run, progress: bool) -> tuple[Result, bool]:
+def run_one(project: Path, overrides: Sequence[str], run: Run, progress: bool, threads: int = 0) -> tuple[Result, bool]:
     """Return the result of a run, and whether it was there and up to date; the data must be prepared.
+
+    `threads` is how many threads an operation of TensorFlow may take, 0 for as many as there are processors.
 
     Raises:
         UserError: it failed.
@@ -96,7 +107,7 @@ def run_one(project: Path, overrides: Sequence[str], run: Run, progress: bool) -
         # A process for each: its memory is its own, and TensorFlow starts anew.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context, initializer=_end_with_parent) as pool:
-            pool.submit(make, project, list(overrides), run, progress).result()
+            pool.submit(make, project, list(overrides), run, progress, threads).result()
     return read(directory, run), kept
 
 
@@ -125,7 +136,7 @@ def place_of(project: Path, overrides: Sequence[str], run: Run) -> tuple[Path, s
     return pipeline.workspace.work / "comparison" / run.directory, key
 
 
-def make(project: Path, overrides: Sequence[str], run: Run, progress: bool) -> None:
+def make(project: Path, overrides: Sequence[str], run: Run, progress: bool, threads: int = 0) -> None:
     """Train and measure one run, and write what it found; an interrupted training goes on from its last epoch."""
     from tqdm import tqdm
 
@@ -154,9 +165,12 @@ def make(project: Path, overrides: Sequence[str], run: Run, progress: bool) -> N
             scorers += fit_baselines(prepared, list(config.tasks), fit_end(prepared, config, part))
         else:
             from unified_ranker.evaluation.calibrating import calibrate
+            from unified_ranker.tensorflow import tf
             from unified_ranker.training.job import train
             from unified_ranker.training.progress import EpochBars
 
+            if threads and not config.project.training.threads:
+                tf.config.threading.set_intra_op_parallelism_threads(threads)
             checkpoints = directory.with_name(f"{directory.name}-checkpoints") / pipeline.train_key
             trained = train(prepared, config, checkpoints, run.tasks, (EpochBars(),) if progress else ())
             if run.kind != "trial":
