@@ -23,7 +23,7 @@ class Catalogue:
         item_fields: raw item features by column, `[items]` or `[items, width]`.
         trained_ids: whether the fit window has an event of the item, `[items]`.
         share: each item's share of the fit window's positives, `[items]`.
-        moments: when the fit window's positives happened, seconds `[positives]`.
+        times: when the fit window's positives happened, seconds `[positives]`.
         quality: quality features as of `as_of`, `[items, features]`.
         quality_unseen: quality features of an item unknown to the log, `[features]`.
         as_of: end of the fit window, seconds.
@@ -39,7 +39,7 @@ class Catalogue:
     item_fields: dict[str, np.ndarray]
     trained_ids: np.ndarray
     share: np.ndarray
-    moments: Ints
+    times: Ints
     quality: np.ndarray
     quality_unseen: np.ndarray
     as_of: int
@@ -77,7 +77,7 @@ def build_catalogue(prepared: Prepared, config: Config, fit_end: int, quality: Q
         item_fields=item_fields(prepared.items, config.towers.item),
         trained_ids=touched,
         share=counts / max(counts.sum(), 1.0),
-        moments=fit.timestamp,
+        times=fit.timestamp,
         quality=quality.matrix(np.array([fit_end]))[0],
         quality_unseen=quality.unseen(),
         as_of=fit_end,

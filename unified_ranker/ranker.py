@@ -62,7 +62,7 @@ class UnifiedRanker(tfrs.Model):
         self.whole_catalogue = any(isinstance(t.negatives, AllItems) for t in config.tasks.values())
         self.retrieval = RetrievalObjective(config, catalogue.share)
         self.ranking = RankingObjective(config, quality)
-        self.standing = Standing(config, catalogue, quality)
+        self.standing = Standing(config, len(catalogue.item_ids), catalogue.times, quality)
         self.share = tf.constant(catalogue.share, tf.float32)
         # Queries of the training slice, tokenised once: set by the training job before `fit`.
         self.query_tokens = self.text.tokenise(tf.constant([""]))

@@ -1,7 +1,5 @@
 """What candidates are drawn by: vectors and quality as of each example, against the exact features."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import tiny_world
@@ -23,10 +21,10 @@ def world():
     return prepared, quality, build_catalogue(prepared, config, fit_end, quality)
 
 
-def standing(world, weights, **catalogue):
-    _, quality, built = world
+def standing(world, weights, times=None):
+    _, quality, catalogue = world
     config = tiny_world.config(home_feed={"quality_weights": weights}, more_like_this={"quality_weights": {}})
-    return Standing(config, dataclasses.replace(built, **catalogue), quality.gather)
+    return Standing(config, len(catalogue.item_ids), catalogue.times if times is None else times, quality.gather)
 
 
 def batch(world):
@@ -61,7 +59,7 @@ def test_counts_are_as_of_the_moment_before(world):
     weights = {"popularity": 0.5, "rating": 0.1}
     embedding, items, times = batch(world)
     moments = times[[0, 3]]
-    found = scores(standing(world, weights, moments=moments), embedding, items, times, weights)
+    found = scores(standing(world, weights, moments), embedding, items, times, weights)
     seen = np.where(times < moments[1], moments[0], moments[1])
     exact = world[1].matrix(seen) @ weights_of(weights)[0] + embedding.numpy() @ items.vectors.numpy().T
     np.testing.assert_allclose(found, exact, rtol=1e-4, atol=1e-5)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from unified_ranker.catalogue import Catalogue
 from unified_ranker.config import Config, Freshness
 from unified_ranker.data.quality import DAY, MAX_EXPONENT, NEVER
 from unified_ranker.tasks.ranking import QualityLookup
@@ -25,8 +24,15 @@ class Standing(tf.keras.layers.Layer):
     enough, and the head is given the exact counts of what was drawn.
     """
 
-    def __init__(self, config: Config, catalogue: Catalogue, quality: QualityLookup) -> None:
-        """Tabulate the counts that some task weighs; `quality` looks features up as of any time."""
+    def __init__(self, config: Config, items: int, times: np.ndarray, quality: QualityLookup) -> None:
+        """Tabulate the counts that some task weighs.
+
+        Args:
+            config: the declarations.
+            items: how many there are in the catalogue.
+            times: when the positives to learn from happened, seconds; the moments part them into equal numbers.
+            quality: looks features up as of any time.
+        """
         super().__init__(name="standing")
         features = list(config.towers.item.quality.values())
         declared = [t.quality_weights for t in config.tasks.values()]
@@ -36,9 +42,8 @@ class Standing(tf.keras.layers.Layer):
         self.fresh = [(n, scale) for n, scale in self.fresh if names[n] in weighed]
         self.counted = [n for n, f in enumerate(features) if not isinstance(f, Freshness) and names[n] in weighed]
         if self.counted:
-            items = len(catalogue.item_ids)
             most = max(min(MOMENTS, TABULATED // max(items * len(self.counted), 1)), 1)
-            moments = np.unique(np.quantile(catalogue.moments, np.linspace(0, 1, most), method="lower"))
+            moments = np.unique(np.quantile(times, np.linspace(0, 1, most), method="lower"))
             table = quality(np.tile(np.arange(items), len(moments)), np.repeat(moments, items))[:, self.counted]
             self.moments = tf.constant(moments)
             self.table = tf.constant(table.reshape(len(moments), items, len(self.counted)))
