@@ -108,5 +108,5 @@ def test_the_logs_of_the_examples(name, tmp_path):
     assert ours.towers.item.features == polished.towers.item.features
     assert ours.towers.user == polished.towers.user
     for task in ours.tasks:
-        for field in ("first_engagement_only", "exclude_engaged", "imputation", "negatives", "serving"):
+        for field in ("first_engagement_only", "exclude_engaged", "imputation", "negatives"):
             assert getattr(ours.tasks[task], field) == getattr(polished.tasks[task], field), (task, field)
