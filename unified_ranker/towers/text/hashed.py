@@ -59,16 +59,20 @@ class HashedTextEncoder(TextEncoder):
         """Return unit-length vectors `[n, dim]`; zero for texts without a token."""
         ragged, kinds = (tokens.parts[name] for name in self.parts)
         buckets, rows = ragged.flat_values, ragged.value_rowids()
-        if (buckets.shape[0] or 0) > self.config.buckets:
-            # A catalogue in training has more tokens than the table has rows: the rows are weighed, not the tokens.
-            pairs = tf.SparseTensor(
-                tf.stack([rows, buckets], 1), kinds.flat_values, [ragged.nrows(), self.config.buckets]
-            )
-            total = tf.sparse.sparse_dense_matmul(pairs, self.table * tf.exp(self.log_weight)[:, None])
-        else:
+
+        def by_rows() -> tf.Tensor:
+            shape = [ragged.nrows(), self.config.buckets]
+            pairs = tf.SparseTensor(tf.stack([rows, buckets], 1), kinds.flat_values, shape)
+            return tf.sparse.sparse_dense_matmul(pairs, self.table * tf.exp(self.log_weight)[:, None])
+
+        def by_tokens() -> tf.Tensor:
             weight = tf.exp(tf.gather(self.log_weight, buckets)) * kinds.flat_values
             vectors = tf.gather(self.table, buckets) * weight[:, None]
-            total = tf.math.unsorted_segment_sum(vectors, rows, ragged.nrows())
+            return tf.math.unsorted_segment_sum(vectors, rows, ragged.nrows())
+
+        # A catalogue, or a batch in training, has more tokens than the table has rows: then rows are weighed once each,
+        # and no token has a vector of its own.
+        total = tf.cond(tf.size(buckets) > self.config.buckets, by_rows, by_tokens)
         return total * tf.math.rsqrt(tf.reduce_sum(total**2, 1, keepdims=True) + 1e-6)
 
 
