@@ -72,7 +72,11 @@ class HashedTextEncoder(TextEncoder):
 
         # A catalogue, or a batch in training, has more tokens than the table has rows: then rows are weighed once each,
         # and no token has a vector of its own.
-        total = tf.cond(tf.size(buckets) > self.config.buckets, by_rows, by_tokens)
+        count = buckets.shape[0]
+        if count is None:
+            total = tf.cond(tf.size(buckets) > self.config.buckets, by_rows, by_tokens)
+        else:
+            total = by_rows() if count > self.config.buckets else by_tokens()
         return total * tf.math.rsqrt(tf.reduce_sum(total**2, 1, keepdims=True) + 1e-6)
 
 
