@@ -138,12 +138,18 @@ class QualityAsOf:
 
     def matrix(self, times: Ints) -> Floats:
         """Return the features of all items at `times` `[n]` (seconds), `[n, items, features]`."""
-        everything = np.arange(len(self.created_at))[None, :]
-        columns = [
-            self._feature(name, [c.matrix(times) for c in self._counts.get(name, ())], everything, times[:, None])
-            for name in self.features
-        ]
-        return _stack(columns, (len(times), len(self.created_at)))
+        return _stack([self._of_all(name, times) for name in self.features], (len(times), len(self.created_at)))
+
+    def weighed(self, times: Ints, weights: Floats) -> Floats:
+        """Return the sum of the features, each by its weight in `weights` `[n, features]`, of all items, `[n, items]`.
+
+        A feature that no row weighs is not counted: of many, a task weighs few.
+        """
+        out = np.zeros((len(times), len(self.created_at)), np.float32)
+        for name, weight in zip(self.features, weights.T, strict=True):
+            if weight.any():
+                out += weight[:, None] * self._of_all(name, times).astype(np.float32)
+        return out
 
     def unseen(self) -> Floats:
         """Return the features of an item that nobody has touched, `[features]`.
@@ -154,6 +160,10 @@ class QualityAsOf:
             [self._scale[n] if isinstance(f, MeanValue) else 0.0 for n, f in self.features.items()],
             np.float32,
         )
+
+    def _of_all(self, name: str, times: Ints) -> np.ndarray:
+        everything = np.arange(len(self.created_at))[None, :]
+        return self._feature(name, [c.matrix(times) for c in self._counts.get(name, ())], everything, times[:, None])
 
     def _feature(self, name: str, sums: list[np.ndarray], item: Ints, time: Ints) -> np.ndarray:
         feature = self.features[name]

@@ -43,9 +43,7 @@ def diagnose(encoder: RequestEncoder, rules: CandidateRules, requests: Examples,
     ranks: dict[str, list[np.ndarray]] = {name: [] for name in choices}
     chances, events = [], []
     for part in shortlisted(encoder, rules, requests, task):
-        likeness = part.chunk.scores - part.chunk.quality @ weights
-        for name, values in choices.items():
-            scores = likeness + part.chunk.quality @ values
+        for name, scores in {own: part.chunk.scores, "none": part.chunk.likeness}.items():
             ranks[name].append(rank_of_target(scores, part.requests.item, part.allowed))
         tasks = tf.fill([len(part.requests)], tf.constant(number, tf.int64))
         chances.append(model.probabilities(tf.constant(part.logits), tasks).numpy())

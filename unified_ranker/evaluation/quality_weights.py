@@ -40,12 +40,9 @@ class RetrievalScores:
     def __init__(self, encoder: RequestEncoder, rules: CandidateRules, requests: Examples) -> None:
         """Score `requests` once."""
         chunks = encoder.chunks(requests)
-        weights = encoder.model.quality_weights.numpy()
-        self.quality = np.concatenate([c.quality for c in chunks])
-        task = np.concatenate([c.state["task"].numpy() for c in chunks])
-        scores = np.concatenate([c.scores for c in chunks])
-        self.likeness = scores - np.einsum("bq,bnq->bn", weights[task], self.quality)
-        self.declared = weights[task[0]]
+        self.quality = encoder.quality.matrix(requests.timestamp)
+        self.likeness = np.concatenate([c.likeness for c in chunks])
+        self.declared = encoder.model.quality_weights.numpy()[int(chunks[0].state["task"][0])]
         self._allowed, self._target = rules.allowed(requests), requests.item
 
     def recall(self, weights: np.ndarray, at: int) -> float:

@@ -16,17 +16,26 @@ from unified_ranker.signals.signals import recent_items
 from unified_ranker.tensorflow import tf
 from unified_ranker.towers.context import RequestVectors
 
-CHUNK = 256
-"""Requests that go through the towers at once."""
+CHUNK = 32
+"""Requests that go through towers and head at once: the head's tensors of more, with hundreds of candidates each, leave
+the processor's caches."""
 PROPOSED = 1e6
 """Above any two-tower score."""
 
 
 class Encoded(NamedTuple):
-    """A chunk of requests: what the head takes, quality `[chunk, items, features]`, scores `[chunk, items]`."""
+    """A chunk of requests.
+
+    Attributes:
+        state: what the head takes.
+        time: of each request, seconds `[chunk]`.
+        likeness: of the two towers' vectors, `[chunk, items]`.
+        scores: of retrieval, likeness and quality by its weights, `[chunk, items]`.
+    """
 
     state: dict[str, tf.Tensor]
-    quality: np.ndarray
+    time: np.ndarray
+    likeness: np.ndarray
     scores: np.ndarray
 
 
@@ -62,10 +71,11 @@ class RequestEncoder:
         inputs = request_inputs(requests, looked_up, self.prepared, self._events, self.model)
         inputs["query_vector"], inputs["words"] = queries[looked_up.query], words[looked_up.query]
         state = self._encode({name: tf.constant(column) for name, column in inputs.items()})
-        quality = self.quality.matrix(requests.timestamp)
         weights = self.model.quality_weights.numpy()[looked_up.task]
-        scores = state["embedding"].numpy() @ self.vectors.numpy().T + np.einsum("bq,bnq->bn", weights, quality)
-        return Encoded(state, quality, scores)
+        likeness = state["embedding"].numpy() @ self.vectors.numpy().T
+        return Encoded(
+            state, requests.timestamp, likeness, likeness + self.quality.weighed(requests.timestamp, weights)
+        )
 
 
 class TwoTowerScorer:
@@ -122,6 +132,7 @@ class Shortlists:
     def __init__(self, encoder: RequestEncoder) -> None:
         """Rank for what `encoder` encodes."""
         self._model = model = encoder.model
+        self._quality = encoder.quality
 
         def rank(state: dict, chosen: tf.Tensor, quality: tf.Tensor, *time: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             signals = model.signals.features(state, chosen, *time)
@@ -158,7 +169,9 @@ class Shortlists:
         put_first(candidates, proposals.numpy())
         count = min(self._model.config.tasks[task].serving.candidates, candidates.shape[1])
         chosen = np.argpartition(-candidates, count - 1, axis=1)[:, :count]
-        quality = np.take_along_axis(chunk.quality[rows], chosen[..., None], axis=1)
+        # Of the candidates alone: of the whole catalogue it costs more than ranking them.
+        quality = self._quality.gather(chosen.reshape(-1), np.repeat(chunk.time[rows], count))
+        quality = quality.reshape(*chosen.shape, len(self._quality.features))
         ranked = self._as_of if moment else self._as_served
         score, logits = ranked(state, tf.constant(chosen), tf.constant(quality), *moment)
         return chosen, score.numpy(), logits.numpy()
