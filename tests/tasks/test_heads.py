@@ -31,10 +31,10 @@ def inputs(candidates=CANDIDATES, events=EVENTS):
     return state, items, quality, signals, retrieval
 
 
-def build(trained=True, **settings):
+def build(trained=True, strengths=(1.0,) * TASKS, **settings):
     tf.keras.utils.set_random_seed(2)
     config = Ranker(**{"hidden": 8, "experts": 3, "cross_layers": 2, **settings})
-    head = MultiTaskHead(config, TASKS, HEADS, DIM, QUALITY + SIGNALS, TEMPERATURE)
+    head = MultiTaskHead(config, strengths, HEADS, DIM, QUALITY + SIGNALS, TEMPERATURE)
     head(*inputs())
     rng = np.random.default_rng(3)
     for variable in head.trainable_variables if trained else ():
@@ -52,6 +52,22 @@ def test_an_untrained_head_ranks_as_retrieval_does(kind):
     state, *rest, retrieval = inputs()
     logits = build(trained=False, type=kind)(state, *rest, retrieval).numpy()
     np.testing.assert_allclose(logits, np.tile(retrieval.numpy()[..., None] / TEMPERATURE, HEADS), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["mmoe", "ple", "shared_bottom"])
+def test_strength_is_the_share_of_what_the_head_adds_to_retrieval(kind):
+    """Requests are of the tasks 1, 2, 3 and 1; in training every task has its whole head."""
+    whole, none, mixed = (build(strengths=s, type=kind) for s in ((1, 1, 1), (0, 0, 0), (1, 0.25, 0)))
+    full, prior, found = (head(*inputs()).numpy() for head in (whole, none, mixed))
+    scale = whole.retrieval_scale.numpy()[[1, 2, 3, 1]]
+    np.testing.assert_allclose(prior, inputs()[-1].numpy()[..., None] * scale[:, None], rtol=1e-5)
+    share = np.array([1, 0.25, 0, 1])[:, None, None]
+    np.testing.assert_allclose(found, prior + share * (full - prior), rtol=1e-4, atol=1e-5)
+    assert np.abs(full - prior).max() > 0.1
+    tf.keras.utils.set_random_seed(4)
+    expected = whole(*inputs(), training=True).numpy()
+    tf.keras.utils.set_random_seed(4)
+    np.testing.assert_array_equal(mixed(*inputs(), training=True), expected)
 
 
 @pytest.mark.parametrize("part", ["embedding", "source", "context", "history"])

@@ -1,5 +1,7 @@
 """The multi-task ranking head: candidates of a request to one logit per kind of event."""
 
+from collections.abc import Sequence
+
 from unified_ranker.config import Ranker
 from unified_ranker.tensorflow import tf, tfrs
 
@@ -13,12 +15,24 @@ class MultiTaskHead(tf.keras.layers.Layer):
     Each logit is the retrieval score, scaled per task and head, plus a linear part of quality and signals for each
     task, plus what the crosses add. Both additions begin at zero: the ranker starts as good as retrieval and learns
     only to improve on it; a task with few examples learns its linear part first.
+
+    Of a task with few examples both additions are too sure of themselves. Once trained, each is shrunk by the task's
+    declared strength.
     """
 
-    def __init__(self, config: Ranker, tasks: int, heads: int, dim: int, direct: int, temperature: float) -> None:
-        """Build for vectors of `dim`, `tasks` surfaces, `heads` kinds of event, `direct` numbers a candidate."""
+    def __init__(
+        self,
+        config: Ranker,
+        strengths: Sequence[float],
+        heads: int,
+        dim: int,
+        direct: int,
+        temperature: float,
+    ) -> None:
+        """Build for vectors of `dim`, a surface for each of `strengths`, `heads` kinds of event, `direct` numbers."""
         super().__init__(name="ranking_head")
-        self.config = config
+        self.config, tasks = config, len(strengths)
+        self.strength = tf.constant([1.0, *strengths], tf.float32)
         self.crosses = [tfrs.layers.dcn.Cross(projection_dim=dim) for _ in range(config.cross_layers)]
         self.reduce = tf.keras.layers.Dense(2 * config.hidden, activation="gelu")
         if config.type != "shared_bottom":
@@ -54,7 +68,7 @@ class MultiTaskHead(tf.keras.layers.Layer):
             quality: quality features as of the request `[batch, candidates, features]`.
             signals: links to the request beyond vectors `[batch, candidates, channels]`.
             retrieval: two-tower scores `[batch, candidates]`.
-            training: whether dropout is on.
+            training: whether dropout is on, and the strength of every task 1.
         """
         count = tf.shape(items)[1]
         attended, closest = self._attend(items, state["history"], state["history_mask"])
@@ -79,8 +93,10 @@ class MultiTaskHead(tf.keras.layers.Layer):
         shared = self.dropout(self.reduce(crossed), training=training)
         mixed = shared if self.config.type == "shared_bottom" else self._mix(shared, state["task"], count)
         scale = tf.gather(self.retrieval_scale, state["task"])
-        plain = tf.matmul(direct, tf.gather(self.direct, state["task"]))
-        return self.heads(mixed) + plain + retrieval[..., None] * scale[:, None]
+        added = self.heads(mixed) + tf.matmul(direct, tf.gather(self.direct, state["task"]))
+        if not training:
+            added *= tf.gather(self.strength, state["task"])[:, None, None]
+        return added + retrieval[..., None] * scale[:, None]
 
     def _add_own_experts(self, tasks: int) -> None:
         """Make the experts that belong to one task each; those of the unknown task begin at zero, and add nothing."""
