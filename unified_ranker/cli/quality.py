@@ -89,9 +89,10 @@ def tune_quality_command(
     requests: Annotated[int, typer.Option(min=1, help="Requests of the validation slice to try them on.")] = 500,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit each task's quality weights on the validation slice, with a model that saw the train slice alone.
+    """Fit each task's quality weights and ranking strength on the validation slice, by a model of the train slice.
 
-    It prints what to put into tasks/*.yaml, and Recall@100 of retrieval with no weights, the declared and the fitted.
+    It prints what to put into tasks/*.yaml, Recall@100 of retrieval with no weights, the declared and the fitted, and
+    NDCG@10 of the ranking by how much of what the head adds to retrieval counts.
 
     Example: `unified-ranker tune-quality --project examples/travel`
     """

@@ -19,6 +19,7 @@ class Shortlisted:
         requests: `[n]`.
         chunk: their encodings.
         allowed: which items may answer, `[n, items]`.
+        retrieval: two-tower scores of the candidates, `[n, candidates]`.
         logits: of the heads, `[n, candidates, heads]`.
         event: whether the request ended in the head's event with the candidate, `[n, candidates, heads]`.
     """
@@ -26,6 +27,7 @@ class Shortlisted:
     requests: Examples
     chunk: Encoded
     allowed: np.ndarray
+    retrieval: np.ndarray
     logits: np.ndarray
     event: np.ndarray
 
@@ -45,4 +47,5 @@ def shortlisted(
                 chunk, np.arange(len(part)), task, may, own.timestamp if as_of else None
             )
             same = (chosen == own.item[:, None])[..., None]
-            yield Shortlisted(own, chunk, may, logits, same & (own.head[:, None, None] == heads))
+            retrieval = np.take_along_axis(chunk.scores, chosen, 1)
+            yield Shortlisted(own, chunk, may, retrieval, logits, same & (own.head[:, None, None] == heads))
