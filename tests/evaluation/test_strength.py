@@ -45,3 +45,15 @@ def test_what_the_window_cannot_tell_apart_leaves_the_head_as_it_is():
     """.9 is better than 1 by .02, with a standard error of .025 on 16 requests and of .005 on 400."""
     assert choose(gains(0.9, requests=16)) == 1.0
     assert choose(dict.fromkeys(STRENGTHS, np.zeros(50))) == 1.0
+
+
+def test_logits_that_are_scaled_already_are_refused(asked):
+    encoder, rules, examples = asked
+    config = encoder.model.config
+    task = config.tasks["search"].model_copy(update={"ranking_strength": 0.5})
+    encoder.model.config = config.model_copy(update={"tasks": {**config.tasks, "search": task}})
+    try:
+        with pytest.raises(ValueError, match=r"`ranking_strength` of `search` must be 1 to be fitted. Received: 0.5"):
+            fit_strength(encoder, rules, examples, "search")
+    finally:
+        encoder.model.config = config

@@ -36,8 +36,14 @@ def fit_strength(encoder: RequestEncoder, rules: CandidateRules, requests: Examp
     Of the strengths whose NDCG@10 lies within one standard error of the best one's, pair by pair of requests, it takes
     the nearest to 1 (the one-standard-error rule; Hastie, Tibshirani, Friedman, The Elements of Statistical Learning,
     section 7.10): a head is trusted unless the window says otherwise.
+
+    Raises:
+        ValueError: the model declares another strength, by which its logits are scaled already.
     """
     model = encoder.model
+    declared = model.config.tasks[task].ranking_strength
+    if declared != 1:
+        raise ValueError(f"`ranking_strength` of `{task}` must be 1 to be fitted. Received: {declared:g}.")
     at = list(model.config.tasks).index(task) + 1
     scale, weights = model.head.retrieval_scale.numpy()[at], model.score_weights.numpy()[at]
     gains: dict[float, list[np.ndarray]] = {strength: [] for strength in STRENGTHS}
@@ -57,8 +63,10 @@ def fit_strength(encoder: RequestEncoder, rules: CandidateRules, requests: Examp
 def choose(values: dict[float, np.ndarray]) -> float:
     """Return the strength nearest to 1 within one standard error of the best; `values` `[requests]` by strength."""
     best = max(values, key=lambda strength: values[strength].mean())
-    for strength in sorted(values, key=lambda s: abs(s - 1)):
+
+    def cannot_be_told_apart(strength: float) -> bool:
         lost = values[best] - values[strength]
-        if lost.mean() <= lost.std() / np.sqrt(len(lost)):
-            return strength
-    return best
+        return bool(lost.mean() <= lost.std() / np.sqrt(len(lost)))
+
+    # The best is among them.
+    return min(filter(cannot_be_told_apart, values), key=lambda strength: abs(strength - 1))

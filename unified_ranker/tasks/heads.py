@@ -16,8 +16,8 @@ class MultiTaskHead(tf.keras.layers.Layer):
     task, plus what the crosses add. Both additions begin at zero: the ranker starts as good as retrieval and learns
     only to improve on it; a task with few examples learns its linear part first.
 
-    Of a task with few examples both additions are too sure of themselves. Once trained, each is shrunk by the task's
-    declared strength.
+    Taught by few examples, both additions are too sure of themselves: once trained, each counts as much as the strength
+    of the request's task says.
     """
 
     def __init__(
@@ -29,7 +29,10 @@ class MultiTaskHead(tf.keras.layers.Layer):
         direct: int,
         temperature: float,
     ) -> None:
-        """Build for vectors of `dim`, a surface for each of `strengths`, `heads` kinds of event, `direct` numbers."""
+        """Build for vectors of `dim`, `heads` kinds of event, `direct` numbers a candidate.
+
+        `strengths` has one for each surface, the first for task 1.
+        """
         super().__init__(name="ranking_head")
         self.config, tasks = config, len(strengths)
         self.strength = tf.constant([1.0, *strengths], tf.float32)
