@@ -203,11 +203,19 @@ class AsReleased:
 
     def __init__(self, trained):
         self._quality, self._end = trained.quality, trained.fit_end
+        self.features = self._quality.features
 
     def matrix(self, times):
         counts = np.repeat(self._quality.matrix(np.array([self._end])), len(times), 0)
         counts[..., FRESHNESS] = self._quality.matrix(times)[..., FRESHNESS]
         return counts
+
+    def weighed(self, times, weights):
+        return np.einsum("nq,niq->ni", weights, self.matrix(times))
+
+    def gather(self, item, time):
+        moments, row = np.unique(time, return_inverse=True)
+        return self.matrix(moments)[row, item]
 
 
 @pytest.fixture(scope="module")
@@ -225,24 +233,30 @@ def test_served_two_tower_scores_are_those_of_the_trained_model(world, examples,
 
 def test_served_ranker_scores_are_those_of_the_trained_model(world, examples, encoder, ranked):
     model = tiny_world.trained().model
-    chunk = encoder.chunks(examples)[0]
-    assert len(chunk.scores) == len(examples)
-    items = tf.tile(model.item_vectors()[None], [len(examples), 1, 1])
-    everything = tf.tile(tf.range(len(world.items), dtype=tf.int64)[None], [len(examples), 1])
-    signals = model.signals.features(chunk.state, everything)
-    assert (np.abs(signals) > 0).any((0, 1)).all(), "every signal has something to say here"
-    score, logits, _ = model.rank(chunk.state, items, tf.constant(chunk.quality), signals)
-    np.testing.assert_allclose(ranked["score"], score, atol=1e-4)
-    chances = model.probabilities(logits, chunk.state["task"]).numpy()
-    for number, head in enumerate(("click", "buy", "like")):
-        np.testing.assert_allclose(ranked[head], chances[..., number], atol=1e-4)
+    vectors, begin = model.item_vectors()[None], 0
+    told = np.zeros(model.signals.channels, bool)
+    for chunk in encoder.chunks(examples):
+        rows = slice(begin, begin := begin + len(chunk.scores))
+        items = tf.tile(vectors, [len(chunk.scores), 1, 1])
+        everything = tf.tile(tf.range(len(world.items), dtype=tf.int64)[None], [len(chunk.scores), 1])
+        signals = model.signals.features(chunk.state, everything)
+        told |= (np.abs(signals) > 0).any((0, 1))
+        quality = tf.constant(encoder.quality.matrix(chunk.time))
+        score, logits, _ = model.rank(chunk.state, items, quality, signals)
+        np.testing.assert_allclose(ranked["score"][rows], score, atol=1e-4)
+        chances = model.probabilities(logits, chunk.state["task"]).numpy()
+        for number, head in enumerate(("click", "buy", "like")):
+            np.testing.assert_allclose(ranked[head][rows], chances[..., number], atol=1e-4)
+    assert begin == len(examples)
+    assert told.all(), "every signal has something to say here"
 
 
 def test_the_joint_scorer_puts_the_ranked_candidates_first(world, config, examples, encoder, ranked):
     rules = CandidateRules(world, config)
     scores, towers = JointScorer(encoder, rules).score(examples), TwoTowerScorer(encoder).score(examples)
     mask, first_stage = rules.allowed(examples), towers.copy()
-    put_first(first_stage, tiny_world.trained().model.signals.proposals(encoder.chunks(examples)[0].state).numpy())
+    signals = tiny_world.trained().model.signals
+    put_first(first_stage, np.concatenate([signals.proposals(chunk.state) for chunk in encoder.chunks(examples)]))
     assert not np.array_equal(first_stage, towers)
     for row, allowed in enumerate(mask):
         retrieved = np.argsort(-np.where(allowed, first_stage[row], -np.inf), kind="stable")[:12]
