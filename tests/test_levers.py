@@ -61,10 +61,10 @@ def test_the_job_learns_and_its_ramp_is_at_its_end(trained):
 
 def test_served_states_are_those_of_the_trained_model(trained, examples, encoded):
     encoder = RequestEncoder(trained.model, tiny_world.prepared(), trained.quality)
-    state = encoder.chunks(examples)[0].state
     assert len(examples) == len(encoded["state_embedding"])
     for name in ("embedding", "context", "source"):
-        np.testing.assert_allclose(encoded[f"state_{name}"], state[name], atol=2e-5)
+        state = np.concatenate([chunk.state[name] for chunk in encoder.chunks(examples)])
+        np.testing.assert_allclose(encoded[f"state_{name}"], state, atol=2e-5)
 
 
 def test_served_scores_are_those_of_the_trained_model(trained, examples, encoded, saved):
