@@ -6,7 +6,7 @@ import re
 import pytest
 from small_project import cli, write_project
 
-pytestmark = pytest.mark.xdist_group("small_project")
+pytestmark = pytest.mark.xdist_group("comparison")
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,21 @@ def test_the_page_needs_nothing_else(first, project):
     assert "http" not in page.replace("http://www.w3.org", "")
     for text in ("joint ÷ alone", "popularity divergence", "Time and memory"):
         assert text in page
+
+
+def test_several_models_at_once(first, project):
+    assert first.stdout, "its joint model is kept"
+    variants = [f"{name}:project.training.learning_rate={rate}" for name, rate in (("slow", 0.002), ("fast", 0.008))]
+    arguments = ("compare", "--project", project, "--seeds", 1, "--runs", "joint", "--jobs", 2)
+    found = cli(*arguments, "--variant", variants[0], "--variant", variants[1], "--json")
+    assert [cost["run"] for cost in json.loads(found.stdout)["costs"]] == ["baselines", "joint", "slow", "fast"]
+    again = cli(*arguments, "--variant", variants[0], "--variant", variants[1])
+    assert again.output.count("kept from before") == 4
+    # What cannot be trained stops the comparison; what was done stays.
+    broken = cli(*arguments, "--variant", variants[0], "--variant", "mad:project.training.learning_rate=1e30")
+    assert broken.exit_code == 2
+    assert "the loss is not a number" in broken.output
+    assert cli(*arguments, "--variant", variants[0]).output.count("kept from before") == 3
 
 
 def test_what_is_done_is_kept(first, project):
@@ -86,17 +101,3 @@ def test_it_says_what_lies_behind_the_ranks(first, project):
     page = (project / "comparison/comparison.html").read_text()
     for text in ("By events of the user before the request", "calibration error", 'id="training"', "Recall<wbr>@500"):
         assert text in page
-
-
-def test_several_models_at_once(project):
-    variants = [f"{name}:project.training.learning_rate={rate}" for name, rate in (("slow", 0.002), ("fast", 0.008))]
-    arguments = ("compare", "--project", project, "--seeds", 1, "--runs", "joint", "--jobs", 2)
-    found = cli(*arguments, "--variant", variants[0], "--variant", variants[1], "--json")
-    assert [cost["run"] for cost in json.loads(found.stdout)["costs"]] == ["baselines", "joint", "slow", "fast"]
-    again = cli(*arguments, "--variant", variants[0], "--variant", variants[1])
-    assert again.output.count("kept from before") == 4
-    # What cannot be trained stops the comparison; what was done stays.
-    broken = cli(*arguments, "--variant", variants[0], "--variant", "mad:project.training.learning_rate=1e30")
-    assert broken.exit_code == 2
-    assert "the loss is not a number" in broken.output
-    assert cli(*arguments, "--variant", variants[0]).output.count("kept from before") == 3

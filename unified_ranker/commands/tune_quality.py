@@ -78,12 +78,11 @@ def _print(pairs: "list[tuple[FittedWeights, FittedStrength]]", declared: dict[s
         ],
     )
     _table(
-        "NDCG@10 of the ranking head behind the declared weights, by strength",
-        ("task", "requests", *(f"{s:.1f}" for s in SHOWN), "declared", "fitted"),
+        "NDCG@10 of the ranking on the same requests, behind the declared weights, by strength",
+        ("task", *(f"{s:.1f}" for s in SHOWN), "declared", "fitted"),
         [
             (
                 f.task,
-                f"{s.requests:,}",
                 *(f"{s.ndcg[x]:.3f}" for x in SHOWN),
                 f"{declared[f.task]:g}",
                 f"{s.strength:g}",
