@@ -94,7 +94,7 @@ def measure_kept() -> dict:
 
 
 def main() -> None:
-    """Measure all kinds and write the result beside this file."""
+    """Measure all kinds and write the result into results/."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     cpu = next(
@@ -117,7 +117,8 @@ def main() -> None:
         "calls": CALLS,
         "kinds": {name: measure(config) for name, config in KINDS.items()} | {"kept": measure_kept()},
     }
-    Path(__file__).with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    output = Path(__file__).parent / "results" / "text_latency.json"
+    output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     for name, rows in result["kinds"].items():
         print(
             f"{name:22}", *(f"{n} words {row['p50']:.2f} (p99 {row['p99']:.2f})" for n, row in rows.items()), sep="  "
