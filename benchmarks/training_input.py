@@ -7,11 +7,10 @@ the real input costs beyond that is waiting. Expect at least 85 % computation.
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from machine import measure, write_result
+from stepping import stepper
 
 from unified_ranker.declarations.loading import load_config
 from unified_ranker.pipeline.stages import Pipeline
@@ -36,18 +35,7 @@ def main() -> None:
 
 def profile(pipeline: Pipeline, directory: Path) -> dict[str, float]:
     """Return milliseconds of a step, of its computation, of waiting for the next batch, and the share computed."""
-    from unified_ranker.tensorflow import tf
-    from unified_ranker.training import job
-
-    prepared, config = pipeline.prepared, pipeline.config
-    fit_end = job.fit_end_of(prepared, config)
-    model, _, _ = job.build_model(prepared, config, fit_end)
-    batches = job.make_batches(prepared, prepared.between(None, fit_end), model, 1, directory)
-    model.compile(optimizer=job.optimizer_of(config, 1000))
-    job.make_weights(model, batches)
-    model.optimizer.build(model.trainable_variables)
-    step = tf.function(model.train_step, reduce_retracing=True, autograph=False)
-    data: Iterator[Any] = iter(job.dataset_of(batches, 0, 20))
+    step, data = stepper(pipeline, directory)
     seen = [next(data) for _ in range(WARM + STEPS)]
     for batch in seen:  # traces what there is to trace, and computes without any waiting
         step(batch)

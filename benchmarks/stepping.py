@@ -1,0 +1,28 @@
+"""A training step by hand, for benchmarks that time it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from unified_ranker.pipeline.stages import Pipeline
+
+
+def stepper(pipeline: Pipeline, spill: Path | None = None) -> tuple[Callable[[Any], Any], Iterator[Any]]:
+    """Return the compiled step of an untrained model, and the batches of its first 20 epochs.
+
+    Args:
+        pipeline: of the project; prepared, or it will be now.
+        spill: where the windows go when they are more than `training.shard_examples`; None keeps them in memory.
+    """
+    from unified_ranker.tensorflow import tf
+    from unified_ranker.training import job
+
+    prepared, config = pipeline.prepared, pipeline.config
+    fit_end = job.fit_end_of(prepared, config)
+    model, _, _ = job.build_model(prepared, config, fit_end)
+    batches = job.make_batches(prepared, prepared.between(None, fit_end), model, 1, spill)
+    model.compile(optimizer=job.optimizer_of(config, 1000))
+    job.make_weights(model, batches)
+    model.optimizer.build(model.trainable_variables)
+    step = tf.function(model.train_step, reduce_retracing=True, autograph=False)
+    return step, iter(job.dataset_of(batches, 0, 20))
