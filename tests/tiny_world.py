@@ -20,7 +20,8 @@ from unified_ranker.data.prepared import Prepared, prepare
 from unified_ranker.export.savedmodel import save_model
 from unified_ranker.schema import normalise
 from unified_ranker.tensorflow import tf
-from unified_ranker.training.job import TrainedModel, train
+from unified_ranker.training.job import train
+from unified_ranker.training.trained import TrainedModel
 
 START = pd.Timestamp("2024-01-01", tz="UTC")
 DAYS, USERS, COMMUNITY = 60, 30, 9

@@ -4,22 +4,33 @@ import json
 import re
 
 import pytest
-from small_project import cli, write_project
+from small_project import cli, declarations, write_project
+
+from unified_ranker.comparison.plan import Run
+from unified_ranker.comparison.running import BASELINES, place_of
+from unified_ranker.declarations.loading import load_config
+from unified_ranker.pipeline.workspace import fresh
 
 pytestmark = pytest.mark.xdist_group("comparison")
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    return write_project(tmp_path_factory.mktemp("compare"))
+    # Two tasks: every one more is a training more.
+    files = {name: content for name, content in declarations().items() if name != "tasks/more_like_this.yaml"}
+    return write_project(tmp_path_factory.mktemp("compare"), files=files)
+
+
+SLOW = ("--variant", "slow:project.training.learning_rate=0.002")
 
 
 @pytest.fixture(scope="module")
 def first(project):
-    return cli("compare", "--project", project, "--seeds", 1, "--runs", "joint,alone", "--json")
+    """Two models at a time, each in a process of its own."""
+    return cli("compare", "--project", project, "--seeds", 1, "--runs", "joint,alone", "--jobs", 2, *SLOW, "--json")
 
 
-def test_it_compares_joint_specialists_and_baselines(first):
+def test_it_compares_joint_specialists_variants_and_baselines(first, project):
     found = json.loads(first.stdout)
     for task in found["tasks"]:
         kinds = {line["name"]: line["kind"] for line in task["lines"]}
@@ -28,8 +39,9 @@ def test_it_compares_joint_specialists_and_baselines(first):
         assert kinds["popularity"] == "baseline"
         worse = task["verdict"]["specialist"]["value"] < 0.99 or task["verdict"]["over_baseline"]["value"] < 1
         assert first.exit_code == 1 or not worse
-    assert {t["task"] for t in found["tasks"]} == {"search", "more_like_this", "home_feed"}
-    assert len(found["costs"]) == 1 + 1 + 3
+    assert {t["task"] for t in found["tasks"]} == {"search", "home_feed"}
+    runs = ["baselines", "joint", *(f"{task} alone" for task in load_config(project).tasks), "slow"]
+    assert [cost["run"] for cost in found["costs"]] == runs
     assert all(cost["peak_memory_mib"] > 50 for cost in found["costs"])
 
 
@@ -41,33 +53,28 @@ def test_the_page_needs_nothing_else(first, project):
         assert text in page
 
 
-def test_several_models_at_once(first, project):
-    assert first.stdout, "its joint model is kept"
-    variants = [f"{name}:project.training.learning_rate={rate}" for name, rate in (("slow", 0.002), ("fast", 0.008))]
-    arguments = ("compare", "--project", project, "--seeds", 1, "--runs", "joint", "--jobs", 2)
-    found = cli(*arguments, "--variant", variants[0], "--variant", variants[1], "--json")
-    assert [cost["run"] for cost in json.loads(found.stdout)["costs"]] == ["baselines", "joint", "slow", "fast"]
-    again = cli(*arguments, "--variant", variants[0], "--variant", variants[1])
-    assert again.output.count("kept from before") == 4
-    # What cannot be trained stops the comparison; what was done stays.
-    broken = cli(*arguments, "--variant", variants[0], "--variant", "mad:project.training.learning_rate=1e30")
-    assert broken.exit_code == 2
-    assert "the loss is not a number" in broken.output
-    assert cli(*arguments, "--variant", variants[0]).output.count("kept from before") == 3
-
-
 def test_what_is_done_is_kept(first, project):
-    again = cli("compare", "--project", project, "--seeds", 1, "--runs", "joint,alone")
+    again = cli("compare", "--project", project, "--seeds", 1, "--runs", "joint,alone", *SLOW)
     assert again.output.count("kept from before") == 5
     assert again.exit_code == first.exit_code
-    changed = project / ".unified_ranker/comparison/joint-7/stamp.json"
-    before = changed.stat().st_mtime_ns
-    more = cli(
-        "compare", "--project", project, "--seeds", 1, "--runs", "joint",
-        "--set", "project.training.learning_rate=0.001",
-    )  # fmt: skip
-    assert more.output.count("kept from before") == 1, "the baselines learn nothing from it"
-    assert changed.stat().st_mtime_ns != before
+
+
+def test_a_model_that_cannot_be_trained_stops_the_comparison_and_the_others_stay(first, project):
+    assert first.stdout, "its joint model is kept"
+    arguments = ("compare", "--project", project, "--seeds", 1, "--runs", "joint")
+    broken = cli(*arguments, "--variant", "mad:project.training.learning_rate=1e30")
+    assert broken.exit_code == 2
+    assert "the loss is not a number" in broken.output
+    assert cli(*arguments, *SLOW).output.count("kept from before") == 3
+
+
+def test_what_a_run_depends_on_makes_it_anew(first, project):
+    assert first.stdout, "its runs are there"
+    joint, changed = Run("joint", "joint", 7), ["project.training.learning_rate=0.001"]
+    assert fresh(*place_of(project, [], joint))
+    assert not fresh(*place_of(project, changed, joint))
+    assert fresh(*place_of(project, changed, BASELINES)), "the baselines learn nothing from it"
+    assert not fresh(*place_of(project, ["project.split.train=0.7"], BASELINES))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +100,7 @@ def test_it_says_what_lies_behind_the_ranks(first, project):
     joint = next(line for line in feed["lines"] if line["name"] == "joint model")
     whole = sum(part["requests"] * part["values"]["joint model"] for part in bands if part["requests"])
     assert whole / feed["requests"] == pytest.approx(joint["metrics"]["ndcg@10"]["value"])
-    assert set(feed["diagnoses"]) == {"joint", "home_feed alone"}
+    assert set(feed["diagnoses"]) == {"joint", "home_feed alone", "slow"}
     behind = feed["diagnoses"]["joint"]
     assert {row["weights"] for row in behind["retrieval"]} == {"declared", "none"}
     assert {c["head"] for c in behind["calibration"]} == {"click", "like"}

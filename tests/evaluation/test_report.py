@@ -9,7 +9,8 @@ from html.parser import HTMLParser
 import pytest
 
 from unified_ranker.evaluation.metrics import METRICS, Interval
-from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, Stage, write_report
+from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, Stage
+from unified_ranker.evaluation.report_files import write_report
 from unified_ranker.evaluation.results import (
     Bin,
     Calibration,

@@ -11,7 +11,7 @@ from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.protocol import sample
 from unified_ranker.evaluation.scoring import RequestEncoder
 from unified_ranker.evaluation.shortlisted import shortlisted
-from unified_ranker.training.job import TrainedModel
+from unified_ranker.training.trained import TrainedModel
 
 logger = logging.getLogger(__name__)
 

@@ -1,22 +1,15 @@
-"""The report of a release: what was built from what, how good it is, and what it cost. JSON and HTML.
+"""The report of a release: what was built from what, how good it is, and what it cost.
 
-`Report` is the form of `report.json`; whoever trains fills it. `write_report` writes the JSON and a page that
-needs nothing else: no script, no network, plots drawn in.
+`Report` is the form of `report.json`; whoever trains fills it.
 """
 
-import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from unified_ranker.evaluation.results import Evaluation
-
-JSON_NAME, HTML_NAME = "report.json", "report.html"
 
 
 @dataclass(frozen=True)
@@ -126,32 +119,3 @@ class Report:
 
 
 _ADAPTER: TypeAdapter[Report] = TypeAdapter(Report)
-
-
-def write_report(report: Report, directory: Path) -> None:
-    """Write `report.json` and `report.html` into `directory`, making it if need be.
-
-    Both are rendered before either is written, and each appears complete or not at all.
-
-    Raises:
-        ValueError: a number is NaN or infinite, which JSON cannot hold.
-    """
-    from unified_ranker.evaluation.page import render
-
-    text = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-    page = render(report)
-    directory.mkdir(parents=True, exist_ok=True)
-    _write(directory / JSON_NAME, text + "\n")
-    _write(directory / HTML_NAME, page)
-
-
-def _write(path: Path, text: str) -> None:
-    handle, scratch = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(scratch, 0o644)
-        os.replace(scratch, path)
-    except BaseException:
-        os.unlink(scratch)
-        raise

@@ -14,7 +14,8 @@ from unified_ranker.evaluation.baselines.choose import fit_baselines
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.diagnosis import diagnose_part
 from unified_ranker.evaluation.protocol import Scorer, evaluate
-from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, Stage, write_report
+from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, Stage
+from unified_ranker.evaluation.report_files import write_report
 from unified_ranker.evaluation.results import Evaluation
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
 from unified_ranker.export.release import LIBRARIES, git_commit

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from unified_ranker.data.check import Check
     from unified_ranker.data.prepared import Prepared
     from unified_ranker.pipeline.preparing import Preparation
-    from unified_ranker.training.job import TrainedModel
+    from unified_ranker.training.trained import TrainedModel
 
 logger = logging.getLogger(__name__)
 

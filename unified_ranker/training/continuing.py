@@ -7,7 +7,6 @@ behind them are new and start as in any training.
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -20,9 +19,7 @@ from unified_ranker.data.vocabulary import Vocabulary
 from unified_ranker.errors import UserError
 from unified_ranker.ranker import UnifiedRanker
 from unified_ranker.tensorflow import tf
-
-if TYPE_CHECKING:
-    from unified_ranker.training.job import TrainedModel
+from unified_ranker.training.trained import TrainedModel
 
 FOLDER, WEIGHTS, STATE, USERS = "training", "weights.npz", "training.json", "users.parquet"
 ITEMS = Path("items") / "vectors.parquet"
@@ -42,7 +39,7 @@ class Start:
     item_ids: np.ndarray
 
 
-def write_start(release: Path, trained: "TrainedModel", prepared: Prepared) -> None:
+def write_start(release: Path, trained: TrainedModel, prepared: Prepared) -> None:
     """Write into a release's draft what a later training goes on from."""
     folder = release / FOLDER
     folder.mkdir()

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -32,23 +31,13 @@ from unified_ranker.training.continuing import (
 )
 from unified_ranker.training.strategy import spread_of
 from unified_ranker.training.text import prepare_text
+from unified_ranker.training.trained import TrainedModel
 
 logger = logging.getLogger(__name__)
 
 PREFETCHED = 4
 """Batches that are made while a step computes."""
 Batches = WindowBatches | SpilledBatches
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """A model with what it was built from; `curves` holds one value an epoch for each logged loss."""
-
-    model: UnifiedRanker
-    vocabulary: Vocabulary
-    quality: QualityAsOf
-    fit_end: int
-    curves: dict[str, list[float]]
 
 
 def fit_end_of(prepared: Prepared, config: Config) -> int:

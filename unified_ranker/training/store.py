@@ -10,7 +10,8 @@ from unified_ranker.data.prepared import Prepared
 from unified_ranker.data.vocabulary import Vocabulary
 from unified_ranker.tensorflow import tf
 from unified_ranker.training.callbacks import restore_part
-from unified_ranker.training.job import TrainedModel, build_model, make_batches, make_weights
+from unified_ranker.training.job import build_model, make_batches, make_weights
+from unified_ranker.training.trained import TrainedModel
 
 WEIGHTS = "weights"
 DESCRIPTION = "training.json"

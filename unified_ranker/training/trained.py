@@ -1,0 +1,18 @@
+"""What a training job gives."""
+
+from dataclasses import dataclass
+
+from unified_ranker.data.quality import QualityAsOf
+from unified_ranker.data.vocabulary import Vocabulary
+from unified_ranker.ranker import UnifiedRanker
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model with what it was built from; `curves` holds one value an epoch for each logged loss."""
+
+    model: UnifiedRanker
+    vocabulary: Vocabulary
+    quality: QualityAsOf
+    fit_end: int
+    curves: dict[str, list[float]]
