@@ -35,20 +35,22 @@ STEPS, WARM = 25, 6
 
 
 def main() -> None:
-    """Measure each project and write the results."""
+    """Measure each project, trainings first, and write what there is after each."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--only", choices=PROJECTS)
     arguments.add_argument("--no-train", action="store_true", help="time steps alone")
     given = arguments.parse_args()
-    before, out = machine(), {}
-    for name in [given.only] if given.only else PROJECTS:
-        with tempfile.TemporaryDirectory() as scratch:
-            work = f"project.work_dir={scratch}"
-            Pipeline(Workspace(PROJECTS[name], load_config(PROJECTS[name], [work])), progress=False).prepare()
-            out[name] = {} if given.no_train else {"train": trained(PROJECTS[name], work)}
-            out[name]["steps"] = steps(PROJECTS[name], work)
-            print(name, out[name], flush=True)
-    keep("training", out, before)
+    names = [given.only] if given.only else list(PROJECTS)
+    before, out = machine(), {name: {} for name in names}
+    with tempfile.TemporaryDirectory() as scratch:
+        work = {name: f"project.work_dir={scratch}/{name}" for name in names}
+        for name in names:
+            config = load_config(PROJECTS[name], [work[name]])
+            Pipeline(Workspace(PROJECTS[name], config), progress=False).prepare()
+        for kind, measured in (("train", trained), ("steps", steps)):
+            for name in names if kind == "steps" or not given.no_train else []:
+                out[name][kind] = measured(PROJECTS[name], work[name])
+                keep("training", out, before)
 
 
 def trained(project: Path, work: str) -> dict[str, Any]:
