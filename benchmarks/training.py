@@ -22,7 +22,7 @@ from unified_ranker.pipeline.stages import Pipeline
 from unified_ranker.pipeline.workspace import Workspace, stamp_of
 
 ROOT = Path(__file__).parents[1]
-PROJECTS = {"movielens": ROOT, "travel": ROOT / "examples" / "travel", "retail": ROOT / "examples" / "retail"}
+PROJECTS = {"movielens": ROOT, "retail": ROOT / "examples" / "retail", "travel": ROOT / "examples" / "travel"}
 LEVERS = {
     "half of the ranking examples": "project.training.ranking_examples=128",
     "half of the candidates": "project.training.ranking_candidates=12",
