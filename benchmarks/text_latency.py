@@ -6,14 +6,12 @@ One query a call, one core, milliseconds of wall time: median and 99 % quantile.
 `kept` is what the ranking service pays for a query that it was asked before (any kind), a look-up in its memory.
 """
 
-import json
-import platform
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
+from machine import keep, machine
 
 from unified_ranker.config import DistilledText, HashedText, TextEncoding, TransformerText
 from unified_ranker.serving.answering.query_vectors import QueryVectors
@@ -64,7 +62,7 @@ def timed(call: Callable[[str], object], texts: list[str]) -> dict[str, float]:
     return {"p50": round(float(np.median(taken)), 3), "p99": round(float(np.quantile(taken, 0.99)), 3)}
 
 
-def measure(config: TextEncoding) -> dict:
+def timed_kind(config: TextEncoding) -> dict:
     """Export an encoder, load it, and time it."""
     encoder = build_text_encoder(config, DIM, np.array(VOCABULARY, object))
     with tempfile.TemporaryDirectory() as folder:
@@ -77,7 +75,7 @@ def measure(config: TextEncoding) -> dict:
     }
 
 
-def measure_kept() -> dict:
+def timed_memory() -> dict:
     """Time the ranking service's memory for queries that it has."""
 
     def predict(signature: str, inputs: dict) -> dict:
@@ -97,32 +95,10 @@ def main() -> None:
     """Measure all kinds and write the result into results/."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    cpu = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-            if line.startswith("model name")
-        ),
-        "unknown",
-    )
-    result = {
-        "what": "milliseconds for one query of 4, 8, 16 words, one core",
-        "machine": {
-            "cpu": cpu,
-            "system": platform.platform(),
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-        },
-        "dim": DIM,
-        "calls": CALLS,
-        "kinds": {name: measure(config) for name, config in KINDS.items()} | {"kept": measure_kept()},
-    }
-    output = Path(__file__).parent / "results" / "text_latency.json"
-    output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    for name, rows in result["kinds"].items():
-        print(
-            f"{name:22}", *(f"{n} words {row['p50']:.2f} (p99 {row['p99']:.2f})" for n, row in rows.items()), sep="  "
-        )
+    before = machine()
+    kinds = {name: timed_kind(config) for name, config in KINDS.items()} | {"kept": timed_memory()}
+    what = "milliseconds for one query of 4, 8, 16 words, one core"
+    keep("text_latency", {"what": what, "dim": DIM, "calls": CALLS, "kinds": kinds}, before)
 
 
 if __name__ == "__main__":

