@@ -12,6 +12,7 @@ from unified_ranker.evaluation.metrics import rank_of_target
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
 from unified_ranker.evaluation.shortlisted import shortlisted
 
+pytestmark = pytest.mark.xdist_group("tiny_model")
 RNG = np.random.default_rng(3)
 
 

@@ -10,6 +10,7 @@ from unified_ranker.evaluation.protocol import window
 from unified_ranker.evaluation.quality_weights import RetrievalScores, fit_weights
 from unified_ranker.evaluation.scoring import RequestEncoder, TwoTowerScorer
 
+pytestmark = pytest.mark.xdist_group("tiny_model")
 FEATURES = ["popularity", "trend", "rating", "freshness"]
 
 

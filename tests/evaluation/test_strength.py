@@ -10,6 +10,8 @@ from unified_ranker.evaluation.protocol import window
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder
 from unified_ranker.evaluation.strength import STRENGTHS, choose, fit_strength
 
+pytestmark = pytest.mark.xdist_group("tiny_model")
+
 
 @pytest.fixture(scope="module")
 def asked():
