@@ -47,8 +47,15 @@ class UnifiedRanker(tfrs.Model):
         self.user_tower = UserEncoder(config.towers.user, vocabulary, dim, self.categories)
         self.context_tower = ContextEncoder(config.towers.context, vocabulary, dim, self.categories)
         direct = len(config.towers.item.quality) + signals.channels
-        strengths = [task.ranking_strength for task in config.tasks.values()]
-        self.head = MultiTaskHead(config.towers.ranker, strengths, len(config.heads), dim, direct, training.temperature)
+        self.head = MultiTaskHead(
+            config.towers.ranker,
+            [task.ranking_strength for task in config.tasks.values()],
+            [task.ranking_crosses for task in config.tasks.values()],
+            len(config.heads),
+            dim,
+            direct,
+            training.temperature,
+        )
         self.calibration = self.add_weight(
             "calibration", (len(config.tasks) + 1, len(config.heads), 2), initializer="zeros"
         )
