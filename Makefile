@@ -27,7 +27,7 @@ quickstart: $(VENV)/.installed
 	@echo "  $(BIN)/unified-ranker init DIR --events E --items I   a project for your own log"
 
 test: $(VENV)/.installed-test lint types
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
