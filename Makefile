@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 SOURCE ?=
 RELEASE := releases/latest
 
-.PHONY: help quickstart test lint format types check-python clean
+.PHONY: help quickstart test test-slow lint format types check-python clean
 
 help:
 	@echo "make quickstart   MovieLens 100K: from nothing to ranked results on three surfaces"
 	@echo "make test         lint, types and the whole test suite"
+	@echo "make test-slow    tests that train for minutes on a real log, where there is one"
 	@echo "make format       format the code"
 	@echo "make clean        remove what the stages made (releases stay)"
 
@@ -27,7 +28,10 @@ quickstart: $(VENV)/.installed
 	@echo "  $(BIN)/unified-ranker init DIR --events E --items I   a project for your own log"
 
 test: $(VENV)/.installed-test lint types
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-slow: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

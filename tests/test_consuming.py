@@ -36,11 +36,13 @@ def test_reading_vectors(tmp_path, capsys):
     assert "5 vectors (5, 8) of version 1, release 1" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_frozen_tower_adds_to_what_another_team_has(retail, retail_release):
     found = example("tower_in_a_model").main(retail_release, retail)
     assert found["habits_and_tower"] > found["habits"] + 0.005, found
 
 
+@pytest.mark.slow
 def test_a_tower_that_is_trained_on_beats_the_same_network_from_nothing(retail, retail_release):
     found = example("fine_tune").main(retail_release, retail)
     assert found["fine_tuned"] > found["from_nothing"], found

@@ -12,7 +12,10 @@ from service_process import running
 from service_toy import write_release
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine; apt install chromium")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine; apt install chromium"),
+    pytest.mark.xdist_group("page"),
+]
 
 
 @pytest.fixture(scope="module")

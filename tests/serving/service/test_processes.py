@@ -23,6 +23,9 @@ QUERY = "0.5,-1,2"
 BODY = {"user_id": "ann", "task": "home_feed", "query": QUERY, "limit": 10}
 
 
+pytestmark = pytest.mark.xdist_group("processes")
+
+
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory):
     """Release 1, a sound release 2, and a release 3 whose vectors are not its model's."""
