@@ -10,7 +10,7 @@ RELEASE := releases/latest
 
 help:
 	@echo "make quickstart   MovieLens 100K: from nothing to ranked results on three surfaces"
-	@echo "make test         lint, types and the whole test suite"
+	@echo "make test         lint, types and the test suite"
 	@echo "make test-slow    tests that train for minutes on a real log, where there is one"
 	@echo "make format       format the code"
 	@echo "make clean        remove what the stages made (releases stay)"

@@ -472,6 +472,18 @@ def wait_for(path, process):
     return found[0].parent
 
 
+@pytest.fixture
+def default_interrupt():
+    """Let processes that are started here end by Ctrl-C, also where a shell started these tests behind itself (`&`).
+
+    There SIGINT is ignored, and a process inherits that; what has a handler here is back at its default there.
+    """
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("default_interrupt")
 def test_an_interrupted_training_leaves_releases_and_goes_on(tmp_path, caplog):
     """A real SIGINT to the real command, after the first epoch of a training of one task alone."""
     project = built_project().copy(tmp_path)

@@ -112,6 +112,13 @@ def test_a_batch_with_sampled_negatives_can_be_traced():
     assert np.isfinite(value)
 
 
+def test_the_head_does_without_crosses_where_the_task_says_so():
+    config = tiny_world.config(search={"ranking_crosses": False})
+    model, _, _ = build_model(tiny_world.prepared(), config, tiny_world.trained().fit_end)
+    declared = [float(name != "search") for name in config.tasks]
+    np.testing.assert_array_equal(model.head.with_crosses, [1.0, *declared])
+
+
 def test_vectors_of_some_items_are_those_of_the_catalogue(model):
     some = model.item_vectors(tf.constant([4, 0, 19], tf.int64)).numpy()
     np.testing.assert_allclose(some, model.item_vectors().numpy()[[4, 0, 19]], atol=1e-6)

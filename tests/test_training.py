@@ -4,7 +4,6 @@ import dataclasses
 import gc
 import json
 import logging
-import signal
 
 import numpy as np
 import pytest
@@ -19,8 +18,6 @@ from unified_ranker.training.store import load_trained, save_trained
 pytestmark = [
     pytest.mark.xdist_group("tiny_model"),
     pytest.mark.filterwarnings("ignore:Even though the .tf.config.experimental_run_functions_eagerly. option"),
-    # What `Finaliser` raises, as it must.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 SHORT = {"epochs": 2, "batch_examples": 1000}
 TWO_STEPS = {**SHORT, "batch_examples": 400}
@@ -32,13 +29,6 @@ def eagerly():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
-
-
-class Finaliser:
-    """Ctrl-C comes when this is gone: Python prints what the signal raises there, and goes on."""
-
-    def __del__(self):
-        signal.raise_signal(signal.SIGINT)
 
 
 class Watch(tf.keras.callbacks.Callback):
@@ -54,9 +44,9 @@ class Watch(tf.keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.epochs.append(epoch)
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs=None):
         if self.epochs[-1] == self.stop_in_epoch:
-            Finaliser()
+            raise KeyboardInterrupt
 
     def on_epoch_end(self, epoch, logs=None):
         self.last = self.state()

@@ -31,10 +31,10 @@ def inputs(candidates=CANDIDATES, events=EVENTS):
     return state, items, quality, signals, retrieval
 
 
-def build(trained=True, strengths=(1.0,) * TASKS, crossed=(True,) * TASKS, **settings):
+def build(trained=True, strengths=(1.0,) * TASKS, with_crosses=(True,) * TASKS, **settings):
     tf.keras.utils.set_random_seed(2)
     config = Ranker(**{"hidden": 8, "experts": 3, "cross_layers": 2, **settings})
-    head = MultiTaskHead(config, strengths, crossed, HEADS, DIM, QUALITY + SIGNALS, TEMPERATURE)
+    head = MultiTaskHead(config, strengths, with_crosses, HEADS, DIM, QUALITY + SIGNALS, TEMPERATURE)
     head(*inputs())
     rng = np.random.default_rng(3)
     for variable in head.trainable_variables if trained else ():
@@ -57,7 +57,7 @@ def test_an_untrained_head_ranks_as_retrieval_does(kind):
 @pytest.mark.parametrize("kind", ["mmoe", "ple", "shared_bottom"])
 def test_a_task_without_crosses_ranks_as_a_head_without_them(kind):
     """Requests are of the tasks 1, 2, 3 and 1; all weights but those of the crosses are the same."""
-    whole, mixed = build(type=kind), build(type=kind, crossed=(True, False, False))
+    whole, mixed = build(type=kind), build(type=kind, with_crosses=(True, False, False))
     plain = build(type=kind, cross_layers=0)
     crosses = {id(weight) for cross in whole.crosses for weight in cross.weights}
     plain.set_weights([weight.numpy() for weight in whole.weights if id(weight) not in crosses])
@@ -69,7 +69,7 @@ def test_a_task_without_crosses_ranks_as_a_head_without_them(kind):
 
 
 def test_a_task_without_crosses_teaches_them_nothing():
-    head, (state, *rest) = build(crossed=(True, False, False)), inputs()
+    head, (state, *rest) = build(with_crosses=(True, False, False)), inputs()
     weights = [weight for cross in head.crosses for weight in cross.trainable_weights]
     for task, learns in ((1, True), (2, False)):
         with tf.GradientTape() as tape:

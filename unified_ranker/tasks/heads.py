@@ -25,7 +25,7 @@ class MultiTaskHead(tf.keras.layers.Layer):
         self,
         config: Ranker,
         strengths: Sequence[float],
-        crossed: Sequence[bool],
+        with_crosses: Sequence[bool],
         heads: int,
         dim: int,
         direct: int,
@@ -33,13 +33,14 @@ class MultiTaskHead(tf.keras.layers.Layer):
     ) -> None:
         """Build for vectors of `dim`, `heads` kinds of event, `direct` numbers a candidate.
 
-        `strengths` and `crossed`, whether crosses are seen, have one for each surface, the first for task 1.
+        `strengths` and `with_crosses` have one for each surface, the first for task 1.
         """
         super().__init__(name="ranking_head")
         self.config, tasks = config, len(strengths)
         self.strength = tf.constant([1.0, *strengths], tf.float32)
         # None where nobody does without, or there are none: the graph is then the plain one.
-        self.crossed = None if all(crossed) or not config.cross_layers else tf.constant([1.0, *crossed], tf.float32)
+        plain = all(with_crosses) or not config.cross_layers
+        self.with_crosses = None if plain else tf.constant([1.0, *with_crosses], tf.float32)
         self.crosses = [tfrs.layers.dcn.Cross(projection_dim=dim) for _ in range(config.cross_layers)]
         self.reduce = tf.keras.layers.Dense(2 * config.hidden, activation="gelu")
         if config.type != "shared_bottom":
@@ -97,8 +98,8 @@ class MultiTaskHead(tf.keras.layers.Layer):
         crossed = features
         for cross in self.crosses:
             crossed = cross(features, crossed)
-        if self.crossed is not None:
-            crossed = features + tf.gather(self.crossed, state["task"])[:, None, None] * (crossed - features)
+        if self.with_crosses is not None:
+            crossed = features + tf.gather(self.with_crosses, state["task"])[:, None, None] * (crossed - features)
         shared = self.dropout(self.reduce(crossed), training=training)
         mixed = shared if self.config.type == "shared_bottom" else self._mix(shared, state["task"], count)
         scale = tf.gather(self.retrieval_scale, state["task"])

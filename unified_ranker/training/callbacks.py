@@ -1,13 +1,8 @@
-"""What watches a training job: it keeps every epoch, and stops at a loss that is no number, or by Ctrl-C."""
+"""What watches a training job: checkpoints after every epoch, and a stop at the first loss that is not a number."""
 
 import json
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 
@@ -94,48 +89,6 @@ class StopOnNaN(tf.keras.callbacks.Callback):
             "Correct the data (`unified-ranker validate`), or lower `training.learning_rate`. "
             "The last whole epoch is kept; the next run goes on from there."
         )
-
-
-class StopOnInterrupt(tf.keras.callbacks.Callback):
-    """Sees to it that Ctrl-C ends the job.
-
-    Python raises `KeyboardInterrupt` wherever the main thread is; where that is a finaliser, of which a step has many,
-    it is printed and lost, and the job would go on to its end. What was asked for is asked again after the step.
-    """
-
-    def __init__(self) -> None:
-        """Nothing is asked for yet."""
-        super().__init__()
-        self.asked = False
-
-    @contextmanager
-    def listening(self) -> Iterator["StopOnInterrupt"]:
-        """Listen to SIGINT, where that is possible: in the main thread.
-
-        Raises:
-            KeyboardInterrupt: at the end, if it was asked for during the last step.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            yield self
-            return
-        previous = signal.signal(signal.SIGINT, self._ask)
-        try:
-            yield self
-        finally:
-            signal.signal(signal.SIGINT, previous)
-        self._end_if_asked()
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Raise `KeyboardInterrupt` if it was asked for before."""
-        self._end_if_asked()
-
-    def _end_if_asked(self) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        raise KeyboardInterrupt
 
 
 def restore_text(model: UnifiedRanker, directory: Path) -> bool:

@@ -20,7 +20,7 @@ from unified_ranker.lookups import look_up_events, look_up_examples
 from unified_ranker.ranker import UnifiedRanker
 from unified_ranker.signals.signals import Signals
 from unified_ranker.tensorflow import tf
-from unified_ranker.training.callbacks import EpochCheckpoints, StopOnInterrupt, StopOnNaN, restore_text
+from unified_ranker.training.callbacks import EpochCheckpoints, StopOnNaN, restore_text
 from unified_ranker.training.continuing import (
     GENTLE,
     Start,
@@ -110,15 +110,14 @@ def train(
         saver = EpochCheckpoints(model, spread.own(checkpoints))
         done = saver.restore()
     logger.info("%d examples, %d steps an epoch, %d of %d epochs done", len(examples), steps, done, epochs)
-    with StopOnInterrupt().listening() as interrupt:
-        model.fit(
-            spread.dataset(lambda replica: dataset_of(batches, done, epochs, replica, spread.replicas)),
-            initial_epoch=done,
-            epochs=epochs,
-            steps_per_epoch=steps,
-            callbacks=[StopOnNaN(batches), saver, interrupt, *callbacks],
-            verbose=0,
-        )
+    model.fit(
+        spread.dataset(lambda replica: dataset_of(batches, done, epochs, replica, spread.replicas)),
+        initial_epoch=done,
+        epochs=epochs,
+        steps_per_epoch=steps,
+        callbacks=[StopOnNaN(batches), saver, *callbacks],
+        verbose=0,
+    )
     return TrainedModel(model, vocabulary, quality, fit_end, saver.curves)
 
 
