@@ -16,12 +16,13 @@ def stepper(pipeline: Pipeline, spill: Path | None = None) -> tuple[Callable[[An
     """
     from unified_ranker.tensorflow import tf
     from unified_ranker.training import job
+    from unified_ranker.training.optimizer import optimizer_of
 
     prepared, config = pipeline.prepared, pipeline.config
     fit_end = job.fit_end_of(prepared, config)
     model, _, _ = job.build_model(prepared, config, fit_end)
     batches = job.make_batches(prepared, prepared.between(None, fit_end), model, 1, spill)
-    model.compile(optimizer=job.optimizer_of(config, 1000))
+    model.compile(optimizer=optimizer_of(config, 1000))
     job.make_weights(model, batches)
     model.optimizer.build(model.trainable_variables)
     step = tf.function(model.train_step, reduce_retracing=True, autograph=False)

@@ -12,7 +12,8 @@ import tiny_world
 from unified_ranker.errors import UserError
 from unified_ranker.tensorflow import tf
 from unified_ranker.training.callbacks import EpochCheckpoints, StopOnNaN
-from unified_ranker.training.job import build_model, dataset_of, fit_end_of, make_batches, optimizer_of, train
+from unified_ranker.training.job import build_model, dataset_of, fit_end_of, make_batches, train
+from unified_ranker.training.optimizer import optimizer_of
 from unified_ranker.training.store import load_trained, save_trained
 
 pytestmark = [

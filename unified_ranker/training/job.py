@@ -29,6 +29,7 @@ from unified_ranker.training.continuing import (
     take_over,
     what_is_new,
 )
+from unified_ranker.training.optimizer import optimizer_of
 from unified_ranker.training.strategy import spread_of
 from unified_ranker.training.text import prepare_text
 from unified_ranker.training.trained import TrainedModel
@@ -189,15 +190,3 @@ def dataset_of(batches: Batches, first: int, last: int, replica: int = 0, replic
         for name, column in example.items()
     }
     return tf.data.Dataset.from_generator(produce, output_signature=signature).prefetch(PREFETCHED)
-
-
-def optimizer_of(config: Config, steps: int, share: float = 1.0) -> tf.keras.optimizers.Optimizer:
-    """AdamW with linear warm-up to `share` of the declared rate and cosine decay over `steps`, gradients clipped."""
-    training = config.project.training
-    warm = max(int(steps * training.warmup_share), 1)
-    schedule = tf.keras.optimizers.schedules.CosineDecay(
-        0.0, max(steps - warm, 1), alpha=0.05, warmup_target=share * training.learning_rate, warmup_steps=warm
-    )
-    return tf.keras.optimizers.AdamW(
-        schedule, weight_decay=training.weight_decay, global_clipnorm=training.clip_norm, beta_2=0.99
-    )

