@@ -108,7 +108,7 @@ def write_release(releases: Path, prepared: object, config: object, seed: int) -
     from unified_ranker.export.index import build_index
     from unified_ranker.export.items import write_catalogue, write_items
     from unified_ranker.export.release import new_release, write_manifest
-    from unified_ranker.export.savedmodel import save_model, write_warmup
+    from unified_ranker.export.savedmodel import load_served, save_model, write_warmup
     from unified_ranker.training.job import build_model, fit_end_of, make_batches, make_weights
 
     fit_end = fit_end_of(prepared, config)
@@ -119,7 +119,7 @@ def write_release(releases: Path, prepared: object, config: object, seed: int) -
     with new_release(releases) as (layout, version):
         saved = layout.model_base / str(version)
         save_model(model, vectors, saved)
-        write_warmup(saved, prepared, prepared.between(None, fit_end), config, "unified_ranker")
+        write_warmup(saved, load_served(saved), prepared, prepared.between(None, fit_end), config, "unified_ranker")
         whole = np.concatenate([vectors, model.catalogue.quality.astype(np.float32)], 1)
         write_items(layout.items, prepared.item_ids, whole)
         write_catalogue(layout.catalogue, prepared)

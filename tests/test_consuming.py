@@ -11,7 +11,7 @@ from unified_ranker.export.requests import History, Request, to_arrays
 from unified_ranker.export.tower import SavedTower
 from unified_ranker.tensorflow import tf
 
-pytestmark = pytest.mark.xdist_group("consuming")
+pytestmark = pytest.mark.xdist_group("small_project")
 
 
 @pytest.fixture(scope="module")

@@ -135,6 +135,8 @@ SMALL = [
 
 
 @pytest.mark.xdist_group("examples")
+# The one with every field at every run, the other by `make test-slow`.
+@pytest.mark.parametrize("example", ["travel", pytest.param("retail", marks=pytest.mark.slow)], indirect=True)
 def test_an_example_builds_from_a_sample_of_its_log_and_answers_every_task(example, tmp_path):
     from unified_ranker.export.requests import Request
     from unified_ranker.pipeline.stages import Pipeline

@@ -10,7 +10,7 @@ import tiny_world
 from unified_ranker.evaluation.scoring import RequestEncoder
 from unified_ranker.export.embedding import embed_catalogue
 from unified_ranker.export.requests import request_arrays
-from unified_ranker.export.savedmodel import save_model
+from unified_ranker.export.savedmodel import load_served, save_model
 from unified_ranker.serving.model_server.stock_ops import foreign_ops, ops_of
 from unified_ranker.tensorflow import tf
 from unified_ranker.training.job import train
@@ -84,7 +84,7 @@ def test_served_scores_are_those_of_the_trained_model(trained, examples, encoded
 
 
 def test_served_items_are_those_of_the_trained_model(trained, saved):
-    vectors = embed_catalogue(saved, tiny_world.prepared(), CONFIG)
+    vectors = embed_catalogue(load_served(saved), tiny_world.prepared(), CONFIG)
     np.testing.assert_allclose(vectors[:, :8], trained.model.item_vectors(), atol=1e-5)
 
 

@@ -19,7 +19,10 @@ import json, sys, tempfile
 from pathlib import Path
 import tiny_world
 from unified_ranker.training.job import train
-config = tiny_world.config({"epochs": 4, "strategy": sys.argv[1]}, item={"id_mask_rate": 0.0})
+# As little to trace as can be: three processes do.
+small = {"signals": [], "cross_layers": 0, "type": "shared_bottom"}
+training = {"epochs": 4, "strategy": sys.argv[1]}
+config = tiny_world.config(training, item={"id_mask_rate": 0.0, "features": []}, ranker=small)
 with tempfile.TemporaryDirectory() as checkpoints:
     trained = train(tiny_world.prepared(), config, Path(checkpoints))
 print(json.dumps({k: v for k, v in trained.curves.items() if k.startswith("retrieval/")}))

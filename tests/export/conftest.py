@@ -1,7 +1,6 @@
 """The tiny world and what its served model says of some requests."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +23,7 @@ def config():
 
 @pytest.fixture(scope="module")
 def vectors(world, config):
-    return embed_catalogue(Path(tiny_world.saved_model().name), world, config)
+    return embed_catalogue(tiny_world.served().signatures, world, config)
 
 
 @pytest.fixture(scope="module")

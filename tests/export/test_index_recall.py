@@ -13,13 +13,11 @@ pytestmark = pytest.mark.xdist_group("tiny_model")
 
 
 def measured(tmp_path, declared, requests=None, items=None):
-    from pathlib import Path
-
-    prepared, config, saved = tiny_world.prepared(), tiny_world.config(), Path(tiny_world.saved_model().name)
-    vectors = embed_catalogue(saved, prepared, config)[:items]
+    prepared, config, served = tiny_world.prepared(), tiny_world.config(), tiny_world.served().signatures
+    vectors = embed_catalogue(served, prepared, config)[:items]
     build_index(tmp_path, prepared.item_ids[:items], vectors, declared)
     requests = tiny_world.late_examples() if requests is None else requests
-    return measure_index(saved, requests, prepared, vectors, config, tmp_path)
+    return measure_index(served, requests, prepared, vectors, config, tmp_path)
 
 
 def test_a_release_that_is_searched_exactly_is_measured_with_what_scann_would_find(tmp_path):

@@ -24,7 +24,12 @@ def records(tmp_path_factory):
     serving = config.export.serving.model_copy(update={"warmup_requests": COUNT, "warmup_batch_sizes": SIZES})
     config = config.model_copy(update={"export": config.export.model_copy(update={"serving": serving})})
     world = tiny_world.prepared()
-    assert write_warmup(directory, world, known_requests(world.examples), config, "the_model") == COUNT
+    assert (
+        write_warmup(
+            directory, tiny_world.served().signatures, world, known_requests(world.examples), config, "the_model"
+        )
+        == COUNT
+    )
     assert Path("assets.extra/tf_serving_warmup_requests") == WARMUP
     logs = map(
         prediction_log_pb2.PredictionLog.FromString,

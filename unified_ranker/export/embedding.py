@@ -1,7 +1,6 @@
 """Embeds the catalogue through the exported model."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,11 +10,12 @@ from unified_ranker.data.examples import seconds
 from unified_ranker.data.prepared import Prepared
 from unified_ranker.data.quality import NEVER
 from unified_ranker.errors import UserError
+from unified_ranker.export.savedmodel import Served
 from unified_ranker.tensorflow import tf
 from unified_ranker.towers.item import item_fields
 
 
-def embed_catalogue(saved_model: Path, prepared: Prepared, config: Config) -> np.ndarray:
+def embed_catalogue(served: Served, prepared: Prepared, config: Config) -> np.ndarray:
     """Embed all items through the exported `embed_items` signature, `[items, dim + quality]`.
 
     The vectors of a release thus come from the very graph that it serves.
@@ -23,7 +23,7 @@ def embed_catalogue(saved_model: Path, prepared: Prepared, config: Config) -> np
     Raises:
         UserError: when a vector is not finite or zero; no such release is written.
     """
-    embed = tf.saved_model.load(str(saved_model)).signatures["embed_items"]
+    embed = served["embed_items"]
     batches = item_batches(prepared.items, config)
     parts = [embed(**batch)["item_vector"].numpy() for batch in batches]
     vectors = np.concatenate(parts)

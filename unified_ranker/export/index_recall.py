@@ -12,13 +12,14 @@ from unified_ranker.data.prepared import Prepared
 from unified_ranker.evaluation.report import IndexRecall
 from unified_ranker.export.index import DESCRIPTION, SCANN_LEAST, ExactSearch, build_index, load_index
 from unified_ranker.export.requests import request_arrays
+from unified_ranker.export.savedmodel import Served
 from unified_ranker.tensorflow import tf
 
 QUERIES, AT, AT_ONCE = 500, 100, 128
 
 
 def measure_index(
-    saved_model: Path, requests: Examples, prepared: Prepared, vectors: np.ndarray, config: Config, own: Path
+    served: Served, requests: Examples, prepared: Prepared, vectors: np.ndarray, config: Config, own: Path
 ) -> IndexRecall | None:
     """Compare ScaNN over `vectors` `[items, dim + quality]` with exact search.
 
@@ -26,7 +27,7 @@ def measure_index(
     ScaNN would cost it.
 
     Args:
-        saved_model: the exported model, whose `encode` makes the queries.
+        served: the exported model, whose `encode` makes the queries.
         requests: recorded ones, of which at most `QUERIES` are asked.
         prepared: the log that they are from.
         vectors: of the release.
@@ -40,7 +41,7 @@ def measure_index(
         return None
     rng = np.random.default_rng(config.project.seed)
     chosen = np.sort(rng.permutation(len(requests))[:QUERIES])
-    queries = _encode(saved_model, requests.take(chosen), prepared, config)
+    queries = _encode(served, requests.take(chosen), prepared, config)
     described = json.loads((own / DESCRIPTION).read_text(encoding="utf-8"))
     used = described["type"] == "scann"
     with tempfile.TemporaryDirectory() as folder:
@@ -55,9 +56,9 @@ def measure_index(
     return IndexRecall(used=used, queries=len(queries), recall=float(np.mean(shares)), at=nearest.shape[1], **sizes)
 
 
-def _encode(saved_model: Path, requests: Examples, prepared: Prepared, config: Config) -> np.ndarray:
+def _encode(served: Served, requests: Examples, prepared: Prepared, config: Config) -> np.ndarray:
     """Return the query vectors of requests, `[requests, dim + quality]`, by the exported graph."""
-    encode = tf.saved_model.load(str(saved_model)).signatures["encode"]
+    encode = served["encode"]
     parts = []
     for start in range(0, len(requests), AT_ONCE):
         rows = np.arange(start, min(start + AT_ONCE, len(requests)))

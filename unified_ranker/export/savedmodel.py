@@ -1,7 +1,7 @@
 """Writes the SavedModel that TF Serving loads, and the requests that warm it up."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from unified_ranker.ranker import UnifiedRanker
 from unified_ranker.tensorflow import tf
 
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
+Served = Mapping[str, Callable[..., dict[str, tf.Tensor]]]
+"""What a SavedModel answers to: signatures by their names."""
 WARMED = ("encode", "rank_encoded", "rank")
 """Signatures that are warmed up; `encode` and `rank_encoded` are what the ranking service calls."""
 
@@ -25,7 +27,15 @@ def save_model(model: UnifiedRanker, vectors: np.ndarray, directory: Path) -> No
     tf.saved_model.save(served, str(directory), signatures=signatures_of(served, model.config))
 
 
-def write_warmup(directory: Path, prepared: Prepared, examples: Examples, config: Config, model_name: str) -> int:
+def load_served(directory: Path) -> Served:
+    """Load the SavedModel in `directory` from the disk, as TF Serving will: seconds, so once for all who call it."""
+    served: Served = tf.saved_model.load(str(directory)).signatures
+    return served
+
+
+def write_warmup(
+    directory: Path, served: Served, prepared: Prepared, examples: Examples, config: Config, model_name: str
+) -> int:
     """Write recorded requests of every task to the warm-up file of the SavedModel in `directory`; returns how many.
 
     Each record is one Predict call: the signatures that services call, by turns, each in the batch sizes of
@@ -36,10 +46,9 @@ def write_warmup(directory: Path, prepared: Prepared, examples: Examples, config
 
     target = directory / WARMUP
     target.parent.mkdir(parents=True, exist_ok=True)
-    encode = tf.saved_model.load(str(directory)).signatures["encode"]
     written = 0
     with tf.io.TFRecordWriter(str(target)) as writer:
-        for signature, arrays in _recorded(prepared, examples, config, encode):
+        for signature, arrays in _recorded(prepared, examples, config, served["encode"]):
             request = predict_pb2.PredictRequest()
             request.model_spec.name, request.model_spec.signature_name = model_name, signature
             for name, array in arrays.items():

@@ -10,7 +10,7 @@ from unified_ranker.export.index_recall import measure_index
 from unified_ranker.export.items import write_catalogue, write_items
 from unified_ranker.export.query_names import EMBED, ENCODE
 from unified_ranker.export.release import MANIFEST, new_release, read_manifest, sha256, write_manifest
-from unified_ranker.export.savedmodel import known_requests, save_model, write_warmup
+from unified_ranker.export.savedmodel import known_requests, load_served, save_model, write_warmup
 from unified_ranker.export.signatures import SIGNATURES
 from unified_ranker.pipeline.reporting import metrics_of, read_evaluation, write_project_report
 from unified_ranker.training.continuing import write_start
@@ -36,14 +36,16 @@ def export_release(pipeline: "Pipeline") -> Path:
         saved = layout.model_base / str(version)
         save_model(trained.model, trained.model.item_vectors().numpy(), saved)
         requests = known_requests(prepared.between(None, trained.fit_end))
-        warmup = write_warmup(saved, prepared, requests, config, MODEL_NAME)
-        vectors = embed_catalogue(saved, prepared, config)
+        # What follows asks the files, not the model in memory: a release is measured as it will be served.
+        served = load_served(saved)
+        warmup = write_warmup(saved, served, prepared, requests, config, MODEL_NAME)
+        vectors = embed_catalogue(served, prepared, config)
         write_items(layout.items, prepared.item_ids, vectors)
         write_catalogue(layout.catalogue, prepared)
         index = build_index(layout.index, prepared.item_ids, vectors, config.export.embeddings.index)
         write_start(layout.root, trained, prepared)
         late = prepared.between(prepared.split.validation_end, None)
-        measured = measure_index(saved, late, prepared, vectors, config, layout.index)
+        measured = measure_index(served, late, prepared, vectors, config, layout.index)
         write_project_report(pipeline, layout.root, str(version), measured)
         write_manifest(
             layout,
