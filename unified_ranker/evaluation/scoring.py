@@ -10,6 +10,7 @@ from unified_ranker.data.examples import MISSING, Examples
 from unified_ranker.data.prepared import Prepared
 from unified_ranker.data.quality import QualityAsOf
 from unified_ranker.evaluation.candidates import CandidateRules
+from unified_ranker.evaluation.tracing import TracedOnce
 from unified_ranker.lookups import look_up_events, look_up_examples
 from unified_ranker.ranker import UnifiedRanker
 from unified_ranker.signals.signals import recent_items
@@ -47,9 +48,7 @@ class RequestEncoder:
         self.model, self.prepared, self.quality = model, prepared, quality
         self.vectors = model.item_vectors()
         self._events = look_up_events(prepared, model)
-        self._encode = tf.function(
-            lambda inputs: encode_requests(model, self.vectors, inputs), autograph=False, reduce_retracing=True
-        )
+        self._encode = TracedOnce(lambda inputs: encode_requests(model, self.vectors, inputs))
         self._last: tuple[Examples, list[Encoded]] | None = None
 
     @cached_property
@@ -138,9 +137,8 @@ class Shortlists:
             signals = model.signals.features(state, chosen, *time)
             return model.rank(state, tf.gather(encoder.vectors, chosen), quality, signals)[:2]
 
-        # One each: a function that is called with and without its last argument cannot be retraced more generally.
-        self._as_served = tf.function(rank, autograph=False, reduce_retracing=True)
-        self._as_of = tf.function(rank, autograph=False, reduce_retracing=True)
+        # One each: they differ in the number of their arguments.
+        self._as_served, self._as_of = TracedOnce(rank), TracedOnce(rank)
 
     def rank(
         self, chunk: Encoded, rows: np.ndarray, task: str, allowed: np.ndarray, time: np.ndarray | None = None
