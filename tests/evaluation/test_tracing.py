@@ -31,6 +31,20 @@ def test_one_trace_serves_every_size(likeness):
     assert len(traces) == 1
 
 
+def test_what_is_one_number_a_place_may_have_any_number_of_places():
+    traces = []
+
+    def total(state):
+        traces.append(1)
+        return tf.reduce_sum(state["history_value"], 1) + state["embedding"][:, 0]
+
+    call = TracedOnce(total, no_vectors=("history_value",))
+    for events in (100, 91, 1):
+        state = {"history_value": tf.ones([2, events]), "embedding": tf.ones([2, 4])}
+        np.testing.assert_array_equal(call(state), [events + 1.0] * 2)
+    assert len(traces) == 1
+
+
 def test_a_vector_of_another_width_is_refused(likeness):
     call, _ = likeness
     chosen = tf.zeros([2, 1], tf.int32)

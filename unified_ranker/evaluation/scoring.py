@@ -48,7 +48,9 @@ class RequestEncoder:
         self.model, self.prepared, self.quality = model, prepared, quality
         self.vectors = model.item_vectors()
         self._events = look_up_events(prepared, model)
-        self._encode = TracedOnce(lambda inputs: encode_requests(model, self.vectors, inputs))
+        self._encode = TracedOnce(
+            lambda inputs: encode_requests(model, self.vectors, inputs), no_vectors=("history_value",)
+        )
         self._last: tuple[Examples, list[Encoded]] | None = None
 
     @cached_property
