@@ -77,6 +77,10 @@ def test_the_last_of_two_values_counts(project):
         ("project=5", ["only keys of a file can be set"]),
         ("towers.item.dmi=8", ["`--set towers.item.dmi`", "not known", "Did you mean `dim`?"]),
         ("towers.item.dim=wide", ["`--set towers.item.dim`", "valid integer", "'wide'"]),
+        (
+            "tasks.search.first_engagement_only=maybe",
+            ["`--set tasks.search.first_engagement_only`", "must be `true` or `false`", "Received: 'maybe'"],
+        ),
         ("towers.item.features.2.column=a", ["`towers.item.features` is a list of 2", "Received: `2`"]),
         ("towers.item.features.9.0=a", ["`towers.item.features` is a list of 2", "Received: `9`"]),
         ("towers.item.features[2].column=a", ["`towers.item.features` is a list of 2", "Received: `2`"]),

@@ -76,5 +76,5 @@ def test_other_texts_are_no_variants(text):
 
 
 def test_two_runs_of_one_name():
-    with pytest.raises(UserError, match="hot-11 twice"):
+    with pytest.raises(UserError, match="Received: `hot`, the name of two"):
         plan(CONFIG, 1, ["hot:a=1", "hot:b=2"])

@@ -61,10 +61,13 @@ def plan(
             if overrides:
                 runs.append(Run(name, "ablation", first, (), overrides))
     runs += [_variant(text, first) for text in variants]
-    names = [run.directory for run in runs]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UserError(f"`--variant` must have a name of its own. Received {', '.join(twice)} twice. Rename one.")
+    places = [run.directory for run in runs]
+    for run in runs:
+        if places.count(run.directory) > 1 and run.kind == "variant":
+            raise UserError(
+                f"`--variant` must have a name that no other run has. Received: `{run.name}`, the name of two. "
+                "Rename it."
+            )
     return runs
 
 

@@ -21,6 +21,7 @@ Keys = tuple[str, ...]
 # How pydantic words a wrong kind of value, and how we do.
 NOT_A_MAPPING = frozenset({"model_type", "model_attributes_type", "dict_type"})
 NOT_A_LIST = frozenset({"tuple_type", "list_type"})
+NOT_A_SWITCH = frozenset({"bool_type", "bool_parsing"})
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ def _rule(detail: ErrorDetails) -> str:
         return "must hold keys and values"
     if detail["type"] in NOT_A_LIST:
         return "must be a list"
+    if detail["type"] in NOT_A_SWITCH:
+        return "must be `true` or `false`"
     message = detail["msg"].removeprefix("Value error, ").rstrip(".")
     return re.sub(r"^(Input|String|Tuple|Value|Keys) should", "must", message)
 
