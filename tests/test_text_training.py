@@ -137,7 +137,7 @@ def test_a_distilled_encoder_gives_its_teachers_vectors(with_teacher):
     teacher.begin_with(teacher.tokenise(tf.constant(np.concatenate([TITLES, ASKED]))).parts["vector"].numpy())
     student = build_text_encoder(HashedText(buckets=4096), 16, TITLES)
     texts = np.concatenate([TITLES, ASKED])
-    distil(student, teacher, texts, Distillation(steps=80, batch=32), 1, progress=False)
+    distil(student, teacher, texts, Distillation(steps=160, batch=32), 1, progress=False)
     given = np.concatenate([texts, words_of(texts)])
     alike = (student(tf.constant(given)).numpy() * teacher(tf.constant(given)).numpy()).sum(1)
     assert alike.mean() > 0.9

@@ -1,10 +1,10 @@
-"""The optimizer of the training job: AdamW, a pass over each variable in place of a dozen."""
+"""The optimizer of all training: AdamW, a pass over each variable in place of a dozen."""
 
 from unified_ranker.config import Config
 from unified_ranker.tensorflow import tf
 
-ALPHA = 0.05
-"""What is left of the rate at the last step, as a share of its peak."""
+LAST_RATE = 0.05
+"""The rate of the last step, as a share of the peak."""
 
 
 class FusedAdamW(tf.keras.optimizers.Adam):
@@ -48,6 +48,6 @@ def optimizer_of(config: Config, steps: int, share: float = 1.0) -> FusedAdamW:
     training = config.project.training
     warm = max(int(steps * training.warmup_share), 1)
     schedule = tf.keras.optimizers.schedules.CosineDecay(
-        0.0, max(steps - warm, 1), alpha=ALPHA, warmup_target=share * training.learning_rate, warmup_steps=warm
+        0.0, max(steps - warm, 1), alpha=LAST_RATE, warmup_target=share * training.learning_rate, warmup_steps=warm
     )
     return FusedAdamW(schedule, training.weight_decay, global_clipnorm=training.clip_norm, beta_2=0.99)

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from unified_ranker.tensorflow import tf
-from unified_ranker.training.optimizer import FusedAdamW
+from unified_ranker.training.optimizer import LAST_RATE, FusedAdamW
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +33,8 @@ def descend(
     how: Descent,
     progress: bool = True,
 ) -> None:
-    """Minimise `loss` of `batches` over `weights` by AdamW, the rate falling to a twentieth over the steps."""
-    schedule = tf.keras.optimizers.schedules.CosineDecay(how.learning_rate, max(how.steps, 1), 0.05)
+    """Minimise `loss` of `batches` over `weights` by AdamW, the rate falling to `LAST_RATE` of its first."""
+    schedule = tf.keras.optimizers.schedules.CosineDecay(how.learning_rate, max(how.steps, 1), LAST_RATE)
     optimizer = FusedAdamW(schedule, 1e-4, global_clipnorm=1.0)
 
     @tf.function(autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
