@@ -131,8 +131,19 @@ def test_quality_counts_and_ages(shop_project):
 
 def test_signals_are_those_that_requests_have(shop_project):
     config, directory = shop_project
-    assert [s.type for s in config.towers.ranker.signals] == ["lexical", "source_pairs", "successions"]
+    assert [s.type for s in config.towers.ranker.signals] == ["lexical", "source_pairs", "successions", "repeats"]
     assert "titles: more_like_this, search" in comment_above(directory, "towers/ranker.yaml", "type: lexical")
+
+
+def test_where_people_come_back_for_the_same_the_ranker_is_told(shop_project, tmp_path):
+    _, directory = shop_project
+    assert "had again: more_like_this (50 %), search (33 %)" in comment_above(
+        directory, "towers/ranker.yaml", "type: repeats"
+    )
+    events, items, users = shop()
+    once = events.drop_duplicates(["task", "user_id", "item_id"])
+    config, _ = new_project(tmp_path, once, items, users)
+    assert "repeats" not in [s.type for s in config.towers.ranker.signals]
 
 
 def test_a_feed_alone_has_no_words_and_no_source(tmp_path):

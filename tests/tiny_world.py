@@ -79,7 +79,10 @@ TOWERS: Mapping[str, Any] = {
         "signals": [
             {"type": "lexical", "candidates": 3},
             {"type": "source_pairs", "neighbours": 6, "candidates": 2},
+            {"type": "source_walks", "neighbours": 12, "candidates": 2},
             {"type": "successions", "window": 2, "neighbours": 5, "candidates": 2},
+            # Further back than the user tower reads.
+            {"type": "repeats", "window": 12, "reach": 2, "candidates": 2},
         ],
     },
 }

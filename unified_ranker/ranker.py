@@ -7,7 +7,7 @@ import numpy as np
 from unified_ranker.catalogue import Catalogue
 from unified_ranker.config import AllItems, Config
 from unified_ranker.data.vocabulary import Vocabulary
-from unified_ranker.signals.signals import Signals, recent_items
+from unified_ranker.signals.signals import Signals
 from unified_ranker.tasks.heads import MultiTaskHead
 from unified_ranker.tasks.losses import log_mixture
 from unified_ranker.tasks.negatives import chance_among
@@ -184,7 +184,7 @@ class UnifiedRanker(tfrs.Model):
         if self.config.towers.user.personal:
             return inputs
         blanks = {
-            "user": len(self.catalogue.user_ids), "history_item": -1, "position": 0, "length": 0,
+            "user": len(self.catalogue.user_ids), "history_item": -1, "recent": -1, "position": 0, "length": 0,
             "previous_task": 0, "gap": -1,
         }  # fmt: skip
         hidden = {name: tf.fill(tf.shape(inputs[name]), np.int64(v)) for name, v in blanks.items() if name in inputs}
@@ -249,11 +249,11 @@ class UnifiedRanker(tfrs.Model):
         return _mean(losses, weights) + _mean(ranking, share)
 
     def _signal_state(self, inputs: dict[str, tf.Tensor], chosen: tf.Tensor) -> dict[str, tf.Tensor]:
-        row, position = tf.gather(inputs["row"], chosen), tf.gather(inputs["position"], chosen)
+        row = tf.gather(inputs["row"], chosen)
         return {
             "words": tf.gather(self.query_words, tf.gather(inputs["query"], chosen)),
             "source_item": tf.gather(inputs["source"], chosen),
-            "recent": recent_items(tf.gather(inputs["history_item"], row), position, self.signals.recent),
+            "recent": self.signals.recent(tf.gather(inputs["user"], row), tf.gather(inputs["timestamp"], chosen)),
         }
 
     def _batch_items(

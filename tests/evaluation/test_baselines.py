@@ -6,12 +6,13 @@ import pytest
 from evaluation_toy import ask, at, by_id, event, item, task, world
 
 from unified_ranker.evaluation.baselines.neighbours import Ease, ItemKnn, ease_weights
-from unified_ranker.evaluation.baselines.pairs import REVERSE, SECOND_STEP, CoOccurrence, CoOccurrenceWalk
+from unified_ranker.evaluation.baselines.pairs import CoOccurrence, CoOccurrenceWalk
 from unified_ranker.evaluation.baselines.popularity import NewestFirst, Popularity
 from unified_ranker.evaluation.baselines.queries import SameQuery
 from unified_ranker.evaluation.baselines.text import Bm25
 from unified_ranker.evaluation.baselines.words import normalise_query, words
 from unified_ranker.signals.bm25 import K1, B
+from unified_ranker.signals.walks import REVERSE, SECOND_STEP
 
 TASKS = {"home_feed": task(exclude_engaged=True)}
 

@@ -49,7 +49,12 @@ def test_a_longer_history_is_its_suffix():
     whole = events(30)
     one = tiny_world.call("encode", **raw(request, whole))
     np.testing.assert_array_equal(one["state_history_mask"], np.ones((1, LENGTH), bool))
-    assert_same(one, tiny_world.call("encode", **raw(request, whole[-LENGTH:])))
+    read = tiny_world.config().towers.events_read
+    assert read > LENGTH, "a signal reads further back than the user tower"
+    assert_same(one, tiny_world.call("encode", **raw(request, whole[-read:])))
+    towers_only = tiny_world.call("encode", **raw(request, whole[-LENGTH:]))
+    np.testing.assert_allclose(towers_only["query_vector"], one["query_vector"], atol=1e-5)
+    assert (towers_only["state_recent"] != one["state_recent"]).any()
     shorter = tiny_world.call("encode", **raw(request, whole[-LENGTH + 1 :]))
     assert np.abs(shorter["query_vector"] - one["query_vector"]).max() > 1e-5
 

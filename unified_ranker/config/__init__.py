@@ -30,7 +30,7 @@ from unified_ranker.config.features import (
     UserFeature,
 )
 from unified_ranker.config.project import Evaluation, MovieLensSource, Project, Split, TablesSource, Training
-from unified_ranker.config.signals import Lexical, Signal, SourcePairs, Successions
+from unified_ranker.config.signals import Lexical, Repeats, Signal, SourcePairs, SourceWalks, Successions
 from unified_ranker.config.tasks import (
     RESERVED_OUTPUTS,
     AllItems,
@@ -89,11 +89,13 @@ __all__ = [
     "QualityFeature",
     "QueryVectors",
     "Ranker",
+    "Repeats",
     "SampledItems",
     "ScannIndex",
     "Serving",
     "Signal",
     "SourcePairs",
+    "SourceWalks",
     "Split",
     "Successions",
     "TablesSource",

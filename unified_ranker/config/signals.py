@@ -36,4 +36,24 @@ class Successions(Declaration):
     candidates: int = Field(100, ge=0)
 
 
-Signal = Annotated[Lexical | SourcePairs | Successions, Field(discriminator="type")]
+class SourceWalks(Declaration):
+    """How likely a walk of one or two steps over pairs of source and chosen item leads to a candidate."""
+
+    type: Literal["source_walks"]
+    neighbours: int = Field(200, ge=1)
+    candidates: int = Field(100, ge=0)
+
+
+class Repeats(Declaration):
+    """How often the candidate is among the user's last `window` events, and there next to the source item.
+
+    Next to it are the `reach` events before and after each of its own. `candidates` of these are proposed.
+    """
+
+    type: Literal["repeats"]
+    window: int = Field(1000, ge=1)
+    reach: int = Field(3, ge=1)
+    candidates: int = Field(20, ge=0)
+
+
+Signal = Annotated[Lexical | SourcePairs | SourceWalks | Successions | Repeats, Field(discriminator="type")]

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from unified_ranker.config.base import Declaration
 from unified_ranker.config.features import ItemFeature, QualityFeature, UserFeature
-from unified_ranker.config.signals import Signal
+from unified_ranker.config.signals import Repeats, Signal, Successions
 from unified_ranker.config.text import HashedText, TextEncoding
 
 
@@ -117,6 +117,12 @@ class Ranker(Declaration):
     dropout: float = Field(0.1, ge=0, lt=1)
     signals: tuple[Signal, ...] = ()
 
+    @property
+    def events_read(self) -> int:
+        """How many of a user's last events the signals read; 1 at the least."""
+        windows = [signal.window for signal in self.signals if isinstance(signal, Successions | Repeats)]
+        return max([1, *windows])
+
     @model_validator(mode="after")
     def _each_signal_once(self) -> "Ranker":
         kinds = [signal.type for signal in self.signals]
@@ -133,3 +139,8 @@ class Towers(Declaration):
     context: ContextTower = ContextTower()
     item: ItemTower = ItemTower()
     ranker: Ranker = Ranker()
+
+    @property
+    def events_read(self) -> int:
+        """How many of a user's last events the model reads, by the user tower or by a signal: what requests bring."""
+        return max(self.user.history_length, self.ranker.events_read)

@@ -87,15 +87,19 @@ def _age_gate(config: Config, log: InteractionLog) -> Iterator[Check]:
 
 def _signals(config: Config, log: InteractionLog) -> Iterator[Check]:
     """Warn about declared signals that have nothing to be made from."""
+    sources = (
+        "events have a source item",
+        log.events["source_item_id"].notna().any()
+        or any(task.imputation.source_item != "none" for task in config.tasks.values()),
+        "no event has a `source_item_id`, and no task fills one in",
+    )
+    users = ("events have users", log.events["user_id"].notna().any(), "every event is anonymous")
     needs = {
         "lexical": ("items have titles", log.items["title"].notna().any(), "no item has a title"),
-        "source_pairs": (
-            "events have a source item",
-            log.events["source_item_id"].notna().any()
-            or any(task.imputation.source_item != "none" for task in config.tasks.values()),
-            "no event has a `source_item_id`, and no task fills one in",
-        ),
-        "successions": ("events have users", log.events["user_id"].notna().any(), "every event is anonymous"),
+        "source_pairs": sources,
+        "source_walks": sources,
+        "successions": users,
+        "repeats": users,
     }
     for number, signal in enumerate(config.towers.ranker.signals):
         rule, there, found = needs[signal.type]

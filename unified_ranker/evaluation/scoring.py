@@ -13,7 +13,6 @@ from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.tracing import TracedOnce
 from unified_ranker.lookups import look_up_events, look_up_examples
 from unified_ranker.ranker import UnifiedRanker
-from unified_ranker.signals.signals import recent_items
 from unified_ranker.tensorflow import tf
 from unified_ranker.towers.context import RequestVectors
 
@@ -215,7 +214,7 @@ def encode_requests(model: UnifiedRanker, vectors: tf.Tensor, inputs: dict[str, 
         "history_mask": mask,
         "words": inputs["words"],
         "source_item": source,
-        "recent": recent_items(item, inputs["length"], model.signals.recent),
+        "recent": inputs["recent"],
     }
 
 
@@ -253,4 +252,5 @@ def request_inputs(
         "previous_task": looked_up.previous_task,
         "gap": looked_up.gap,
         "timestamp": requests.timestamp,
+        "recent": model.signals.past.before(requests.user, requests.timestamp),
     }

@@ -38,9 +38,9 @@ class LookedUp:
 class RequestGraph(tf.Module):
     """Looks requests up against the release's catalogue.
 
-    Events at or after the request's time are cut (design section 4), then all but the last `history_length`. A request
-    without a time is made now. An event on an item that the catalogue lacks keeps its place, with an empty vector. A
-    value that is not finite is taken for absent.
+    Events at or after the request's time are cut (design section 4), then all but the last `history_length`; a signal
+    may read further back. A request without a time is made now. An event on an item that the catalogue lacks keeps its
+    place, with an empty vector. A value that is not finite is taken for absent.
     """
 
     def __init__(self, model: UnifiedRanker) -> None:
@@ -50,7 +50,7 @@ class RequestGraph(tf.Module):
         self.items = large_string_table(catalogue.item_ids)
         self.users = large_string_table(catalogue.user_ids)
         self.unknown_user = len(catalogue.user_ids)
-        self.length = model.config.towers.user.history_length
+        self.length, self.read = model.config.towers.user.history_length, model.config.towers.ranker.events_read
         self.imputer = imputer_of(model)
         # A variable: a constant of the graph is held several times over by a process that serves it.
         self.titles = tf.Variable(self.imputer.titles, trainable=False)
@@ -68,7 +68,8 @@ class RequestGraph(tf.Module):
     def __call__(self, fields: dict[str, tf.Tensor]) -> LookedUp:
         """Look up a batch of raw requests (see `request_signature`)."""
         time = tf.where(fields["timestamp"] > 0, fields["timestamp"], tf.cast(tf.timestamp(), tf.int64))
-        history, length = self._history(fields, time)
+        order, found = self._in_order(fields, time)
+        history, length = self._history(fields, order, found)
         last = tf.maximum(length - 1, 0)
         some = length > 0
         newest = {name: tf.gather(history[name], last, batch_dims=1) for name in ("item", "task", "timestamp")}
@@ -90,20 +91,38 @@ class RequestGraph(tf.Module):
             "previous_task": tf.where(some, newest["task"], 0),
             "gap": tf.where(some, time - newest["timestamp"], -1),
             "timestamp": time,
+            "recent": self._recent(fields, order, found),
         }
         return LookedUp(inputs, filled.query, self.items.lookup(fields["query_item_id"]))
 
-    def _history(self, fields: dict[str, tf.Tensor], time: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """Return the columns `[batch, n]` of the last events strictly before `time`, and their number `[batch]`."""
+    def _in_order(self, fields: dict[str, tf.Tensor], time: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the places `[batch, events + 1]` of events strictly before `time`, oldest first, and their number.
+
+        The last place is behind all events, for what is blank.
+        """
         before = (fields["history_item_id"] != "") & (fields["history_timestamp"] < time[:, None])
-        length = tf.reduce_sum(tf.cast(before, tf.int64), 1)
-        kept = tf.minimum(length, self.length)
-        column = tf.range(tf.maximum(tf.reduce_max(tf.concat([kept, [1]], 0)), 1))[None]
-        present = column < kept[:, None]
         # Events that are kept come first, in their order; a stable sort keeps the rest behind them.
         order = tf.argsort(tf.cast(~before, tf.int32), axis=1, stable=True)
-        order = tf.pad(order, [[0, 0], [0, 1]])
-        place = tf.where(present, (length - kept)[:, None] + column, tf.shape(order, tf.int64)[1] - 1)
+        behind = tf.fill([tf.shape(order)[0], 1], tf.shape(order)[1])
+        return tf.concat([order, behind], 1), tf.reduce_sum(tf.cast(before, tf.int64), 1)
+
+    def _recent(self, fields: dict[str, tf.Tensor], order: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
+        """Return the last items `[batch, n]`, newest first, -1 where there are fewer, of as many as signals read."""
+        column = tf.range(1, self.read + 1, dtype=tf.int64)[None]
+        there = column <= found[:, None]
+        place = tf.where(there, found[:, None] - column, tf.shape(order, tf.int64)[1] - 1)
+        rows = tf.gather(order, place, batch_dims=1)
+        ids = tf.gather(tf.pad(fields["history_item_id"], [[0, 0], [0, 1]], constant_values=""), rows, batch_dims=1)
+        return tf.where(there, self.items.lookup(ids), MISSING)
+
+    def _history(
+        self, fields: dict[str, tf.Tensor], order: tf.Tensor, found: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Return the columns `[batch, n]` of the last events that the user tower reads, and their number `[batch]`."""
+        kept = tf.minimum(found, self.length)
+        column = tf.range(tf.maximum(tf.reduce_max(tf.concat([kept, [1]], 0)), 1))[None]
+        present = column < kept[:, None]
+        place = tf.where(present, (found - kept)[:, None] + column, tf.shape(order, tf.int64)[1] - 1)
         rows = tf.gather(order, place, batch_dims=1)
 
         def pick(name: str, blank: object) -> tf.Tensor:

@@ -69,7 +69,7 @@ def _recorded(
     for number in range(config.export.serving.warmup_requests):
         size, signature = calls[number % len(calls)]
         rows = [rng.choice(of_task[(number + place) % len(of_task)]) for place in range(size)]
-        arrays = request_arrays(examples.take(np.array(rows)), prepared, config.towers.user.history_length)
+        arrays = request_arrays(examples.take(np.array(rows)), prepared, config.towers.events_read)
         if signature == "rank_encoded":
             encoded = encode(**{name: tf.constant(array) for name, array in arrays.items()})
             arrays = {name: value.numpy() for name, value in encoded.items() if name.startswith("state_")}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from unified_ranker.data.examples import MISSING, Examples, Floats, Histories, Ints, TimeIndex
 
@@ -28,6 +29,7 @@ class PairsAsOf:
         order = np.lexsort((time, first))
         self._starts = np.searchsorted(first[order], np.arange(items + 1)).astype(np.int64)
         self._of_first = TimeIndex(self._starts, time[order])
+        self.times = time
 
     def count(self, first: Ints, second: Ints, time: Ints) -> Ints:
         """Return the counts of pairs `first` `[n]`, `second` `[n]` before `time` `[n]`; 0 where one is `MISSING`."""
@@ -42,6 +44,13 @@ class PairsAsOf:
         """Return how many pairs begin with `first` `[n]` before `time` `[n]`; 0 for `MISSING`."""
         place = np.maximum(first, 0)
         return np.where(first == MISSING, 0, self._of_first.end(place, time) - self._starts[place])
+
+    def matrix(self, time: int) -> sparse.csr_array:
+        """Return all counts strictly before `time` (seconds), `[items, items]`."""
+        first, second = np.divmod(self.keys, self.items)
+        found = self.count(first, second, np.full(len(self.keys), time)).astype(np.float32)
+        kept = found > 0
+        return sparse.coo_array((found[kept], (first[kept], second[kept])), shape=(self.items, self.items)).tocsr()
 
 
 @dataclass(frozen=True)

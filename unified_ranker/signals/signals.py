@@ -2,12 +2,15 @@
 
 import numpy as np
 
-from unified_ranker.config import Config, Lexical, SourcePairs
+from unified_ranker.config import Config, Lexical, Repeats, SourcePairs, SourceWalks
+from unified_ranker.config import Signal as Declared
 from unified_ranker.data.prepared import Prepared
-from unified_ranker.signals.item_pairs import SourceSignal, SuccessionSignal
+from unified_ranker.signals.item_pairs import SourceSignal, SuccessionSignal, WalkSignal
 from unified_ranker.signals.lexical import LexicalSignal
 from unified_ranker.signals.match import Signal, SignalRequest
 from unified_ranker.signals.pairs import source_pairs, successions
+from unified_ranker.signals.past import PastItems
+from unified_ranker.signals.repeats import RepeatSignal
 from unified_ranker.tensorflow import tf
 
 
@@ -22,33 +25,22 @@ class Signals(tf.keras.layers.Layer):
 
     def __init__(self, config: Config, prepared: Prepared, end: int) -> None:
         super().__init__(name="signals")
-        self.parts: list[Signal] = []
-        self.lexical: LexicalSignal | None = None
-        self.recent = 1
-        items = len(prepared.items)
-        for declared in config.towers.ranker.signals:
-            if isinstance(declared, Lexical):
-                titles = prepared.items["title"].fillna("").to_numpy(object)
-                self.lexical = LexicalSignal(declared, titles, prepared.created_at < end)
-                self.parts.append(self.lexical)
-            elif isinstance(declared, SourcePairs):
-                pairs = source_pairs(prepared.examples, items)
-                self.parts.append(SourceSignal(pairs, end, declared.neighbours, declared.candidates, "source_pairs"))
-            else:
-                pairs = successions(prepared.histories, declared.window, items)
-                self.recent = max(self.recent, declared.window)
-                self.parts.append(
-                    SuccessionSignal(
-                        pairs, end, declared.neighbours, declared.candidates, declared.window, "successions"
-                    )
-                )
+        declared = config.towers.ranker.signals
+        self.parts: list[Signal] = [_build(signal, prepared, end) for signal in declared]
+        self.lexical = next((part for part in self.parts if isinstance(part, LexicalSignal)), None)
         self.channels = sum(part.channels for part in self.parts)
+        self.past = PastItems(prepared.histories, config.towers.ranker.events_read)
 
     def words(self, text: tf.Tensor) -> tf.Tensor:
         """Return the word ids of queries `[n]` that the lexical signal compares, `[n, words]`."""
         if self.lexical is None:
             return tf.fill([tf.shape(text)[0], 1], np.int64(-1))
         return self.lexical.words(text)
+
+    def recent(self, user: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
+        """Return the last items of users `[n]` strictly before `time` `[n]` (seconds), as `SignalRequest` has them."""
+        found = tf.numpy_function(self.past.before, [user, time], tf.int64)
+        return tf.ensure_shape(found, [None, self.past.count])
 
     def features(self, state: dict[str, tf.Tensor], candidates: tf.Tensor, time: tf.Tensor | None = None) -> tf.Tensor:
         """Return `[batch, candidates, channels]` (see `Signal.features`); `state` holds the columns of `request_of`."""
@@ -76,8 +68,17 @@ def request_of(state: dict[str, tf.Tensor]) -> SignalRequest:
     return SignalRequest(words=state["words"], source=state["source_item"], recent=state["recent"])
 
 
-def recent_items(items: tf.Tensor, length: tf.Tensor, count: int) -> tf.Tensor:
-    """Return the last `count` of the first `length` `[batch]` of `items` `[batch, n]`, newest first; -1 where none."""
-    place = length[:, None] - 1 - tf.range(count, dtype=length.dtype)[None]
-    found = tf.gather(items, tf.maximum(place, 0), batch_dims=1)
-    return tf.where(place >= 0, found, tf.constant(-1, items.dtype))
+def _build(declared: Declared, prepared: Prepared, end: int) -> Signal:
+    items = len(prepared.items)
+    if isinstance(declared, Lexical):
+        titles = prepared.items["title"].fillna("").to_numpy(object)
+        return LexicalSignal(declared, titles, prepared.created_at < end)
+    if isinstance(declared, Repeats):
+        return RepeatSignal(declared)
+    neighbours, proposed = declared.neighbours, declared.candidates
+    if isinstance(declared, SourceWalks):
+        return WalkSignal(source_pairs(prepared.examples, items), end, neighbours, proposed)
+    if isinstance(declared, SourcePairs):
+        return SourceSignal(source_pairs(prepared.examples, items), end, neighbours, proposed, "source_pairs")
+    pairs = successions(prepared.histories, declared.window, items)
+    return SuccessionSignal(pairs, end, neighbours, proposed, declared.window, "successions")

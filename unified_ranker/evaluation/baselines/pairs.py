@@ -7,11 +7,8 @@ from unified_ranker.data.examples import MISSING, Examples, Floats
 from unified_ranker.data.prepared import Prepared
 from unified_ranker.evaluation.baselines.base import Baseline, positives_per_item, tie_break
 from unified_ranker.evaluation.engagements import counts
+from unified_ranker.signals.walks import REVERSE, both_ways, shares, walk
 
-REVERSE = 0.25
-"""Weight of a pair in the other direction. Best of 0, ¼, ½ and 1 over the validation slices of three logs."""
-SECOND_STEP = 2.0
-"""Weight of two steps against one. Best of 0.3 to 5 over the same slices."""
 _LAST = np.float32(1e-6)
 """Below any share of a pair, so that popularity decides only where the pairs do not."""
 
@@ -26,7 +23,7 @@ class CoOccurrence(Baseline):
 
     def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
         items = len(prepared.items)
-        self._pairs = pairs_of(past, self.task, items)
+        self._pairs = both_ways(chosen_from(past, self.task, items))
         # A quarter is the smallest difference between two scores of pairs.
         self._tie_break = REVERSE * tie_break(positives_per_item(past, self.task, items))
 
@@ -45,22 +42,17 @@ class CoOccurrenceWalk(Baseline):
 
     def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
         items = len(prepared.items)
-        pairs = pairs_of(past, self.task, items)
-        totals = pairs.sum(axis=1)
-        shares = np.divide(1.0, totals, out=np.zeros_like(totals), where=totals > 0)
-        self._step = (sparse.diags_array(shares.astype(np.float32)) @ pairs).tocsr()
+        self._step = shares(chosen_from(past, self.task, items))
         self._tie_break = _LAST * tie_break(positives_per_item(past, self.task, items))
 
     def _score(self, requests: Examples) -> Floats:
-        once = from_sources(self._step, requests)
-        return (once + SECOND_STEP * (once @ self._step)).toarray() + self._tie_break
+        return walk(from_sources(self._step, requests), self._step).toarray() + self._tie_break
 
 
-def pairs_of(past: Examples, task: str, items: int) -> sparse.csr_array:
-    """Count the (source, chosen) pairs of `task`, `[items, items]`, the reverse direction at `REVERSE`."""
+def chosen_from(past: Examples, task: str, items: int) -> sparse.csr_array:
+    """Count the (source, chosen) pairs of `task`, `[items, items]`."""
     rows = np.flatnonzero((past.task == task) & (past.source_item != MISSING))
-    forward = counts(past.source_item[rows], past.item[rows], (items, items))
-    return (forward + np.float32(REVERSE) * forward.T).tocsr()
+    return counts(past.source_item[rows], past.item[rows], (items, items))
 
 
 def from_sources(matrix: sparse.csr_array, requests: Examples) -> sparse.csr_array:

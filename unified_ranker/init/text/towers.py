@@ -17,6 +17,8 @@ TREND_SHARE = 8
 MAX_SIGNALS = 4
 """Event types that get a quality feature each; more of them share one."""
 NEXT_K = 4
+OFTEN_AGAIN = 0.1
+"""Share of positives with an item that the user had had, from which the ranker is told of it."""
 
 
 def user_page(facts: Facts) -> str:
@@ -127,6 +129,11 @@ def _signals(page: YamlPage, facts: Facts) -> None:
         page.item({"type": "source_pairs"})
     page.note("What followed the user's last items before.", 2)
     page.item({"type": "successions"})
+    again = [s for s in surfaces if s.kind != "feed" and s.repeat_share >= OFTEN_AGAIN]
+    if again:
+        shares = ", ".join(f"{s.task} ({percent(s.repeat_share)})" for s in again)
+        page.note(f"What the user had before, and what stood beside the source item then; had again: {shares}.", 2)
+        page.item({"type": "repeats"})
 
 
 def history_length(earlier: float) -> int:

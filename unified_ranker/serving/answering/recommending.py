@@ -78,7 +78,7 @@ def encode(release: OpenedRelease, requests: Sequence[Request], predict: Predict
     Raises:
         ModelOutputError: query vectors that are not finite, or do not fit the item vectors.
     """
-    encoded = predict("encode", to_arrays(requests, release.config.towers.user.history_length))
+    encoded = predict("encode", to_arrays(requests, release.config.towers.events_read))
     queries = encoded.get("query_vector")
     if queries is None or queries.shape != (len(requests), release.vectors.shape[1]):
         raise ModelOutputError(

@@ -46,7 +46,7 @@ def _difference(opened: OpenedRelease, model: ModelServer, timeout: float) -> st
     item vectors inside it, so its retrieval scores are those of the stored vectors only where the two are the same.
     """
     request = Request(user_id="", task=next(iter(opened.config.tasks)))
-    encoded = model.predict("encode", to_arrays([request], opened.config.towers.user.history_length), timeout)
+    encoded = model.predict("encode", to_arrays([request], opened.config.towers.events_read), timeout)
     query, width = encoded.get("query_vector"), opened.vectors.shape[1]
     if query is None or query.shape != (1, width):
         found = "none" if query is None else list(query.shape)

@@ -1,0 +1,98 @@
+"""What signals from pairs of items share: counts as of the example in training, a table of partners when served."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from unified_ranker.data.examples import MISSING
+from unified_ranker.signals.match import SignalRequest
+from unified_ranker.tensorflow import tf
+
+
+class PartnerSignal(tf.keras.layers.Layer, ABC):
+    """Numbers of (origin, candidate) pairs, summed over the items that the request comes from.
+
+    In training they are as of the example, so that no example sees itself; a served graph reads them from a table as of
+    the end of the fit window.
+    """
+
+    channels: int
+
+    def __init__(self, starts: np.ndarray, partners: np.ndarray, numbers: np.ndarray, proposed: int, name: str) -> None:
+        """Keep the table of serving.
+
+        Args:
+            starts: where each item's partners begin, `[items + 2]`; the last row, of no item, is empty.
+            partners: item indices `[pairs]`, the strongest of an item first.
+            numbers: what is known of each pair, `[pairs, n]`.
+            proposed: how many of the strongest partners become candidates.
+            name: of the layer.
+        """
+        super().__init__(name=name)
+        self._proposed = proposed
+        self._widest = max(int(np.diff(starts).max()), 1)
+        # One pair more, of no item: a table without any could not be gathered from.
+        self.starts = self._constant("starts", starts)
+        self.partners = self._constant("partners", np.append(partners, MISSING).astype(np.int32))
+        nothing = np.zeros((1, numbers.shape[1]), np.float32)
+        self.numbers = self._constant("counts", np.concatenate([numbers.astype(np.float32), nothing]))
+
+    @abstractmethod
+    def origins(self, request: SignalRequest) -> tf.Tensor:
+        """Return the items `[batch, origins]` that a request comes from; -1 where there is none."""
+
+    @abstractmethod
+    def as_of(self, origins: np.ndarray, candidates: np.ndarray, time: np.ndarray) -> np.ndarray:
+        """Return the channels `[batch, candidates, channels]`, float32, as of `time` `[batch]` (seconds)."""
+
+    @abstractmethod
+    def summands(self, numbers: tf.Tensor, origins: tf.Tensor) -> tf.Tensor:
+        """Return what is summed over origins `[batch, origins, n, k]`, from the table's numbers of `n` partners."""
+
+    @abstractmethod
+    def channels_of(self, sums: tf.Tensor) -> tf.Tensor:
+        """Return the channels from the sums `[batch, candidates, k]`."""
+
+    def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
+        """See `Signal.features`."""
+        origins = self.origins(request)
+        if time is not None:
+            flat = tf.numpy_function(self.as_of, [origins, candidates, time], tf.float32)
+            return tf.ensure_shape(flat, [None, None, self.channels])
+        partners, place = self._partners(origins, self._widest)
+        batch, width = tf.shape(partners)[0], tf.shape(partners)[1] * tf.shape(partners)[2]
+        values = self.summands(tf.gather(self.numbers, place), origins)
+        values = tf.reshape(values, [batch, width, values.shape[-1]])
+        asked, partners = tf.cast(candidates, tf.int32), tf.reshape(partners, [batch, width])
+        same = (asked[:, :, None] == partners[:, None, :]) & (asked[:, :, None] >= 0)
+        return self.channels_of(tf.matmul(tf.cast(same, tf.float32), values))
+
+    def proposals(self, request: SignalRequest) -> tf.Tensor:
+        """See `Signal.proposals`: the strongest partners of each origin, in equal numbers."""
+        origins = self.origins(request)
+        each = min(self._proposed // max(origins.shape[1], 1), self._widest)
+        partners, _ = self._partners(origins, each)
+        partners = tf.pad(partners, [[0, 0], [0, 0], [0, each - tf.shape(partners)[2]]], constant_values=MISSING)
+        return tf.reshape(tf.cast(partners, tf.int64), [-1, origins.shape[1] * each])
+
+    def _rows(self, origins: tf.Tensor) -> tf.Tensor:
+        return tf.where(origins < 0, tf.shape(self.starts, tf.int64)[0] - 2, origins)
+
+    def _partners(self, origins: tf.Tensor, most: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the first partners of `origins` `[batch, origins, n]` and their places in the table; -1 where fewer.
+
+        `n` is what the longest row of the batch needs, `most` at the most.
+        """
+        rows = self._rows(origins)
+        begin = tf.gather(self.starts, rows)
+        length = tf.minimum(tf.gather(self.starts, rows + 1) - begin, most)
+        column = tf.range(tf.reduce_max(tf.concat([tf.reshape(length, [-1]), [0]], 0)))
+        there = column < length[..., None]
+        place = tf.where(there, begin[..., None] + column, tf.shape(self.partners, tf.int64)[0] - 1)
+        return tf.gather(self.partners, place), place
+
+    def _constant(self, name: str, value: np.ndarray) -> tf.Variable:
+        # A variable, so that the graphs of all signatures share one copy.
+        return self.add_weight(
+            name, value.shape, dtype=value.dtype, initializer=lambda *_, **__: tf.constant(value), trainable=False
+        )

@@ -1,0 +1,30 @@
+"""A user's last items as of a moment: what signals read of the past, further back than the user tower."""
+
+import numpy as np
+
+from unified_ranker.data.examples import MISSING, Histories, Ints, TimeIndex
+
+
+class PastItems:
+    """The last `count` items of each user strictly before a moment, from the log."""
+
+    def __init__(self, histories: Histories, count: int) -> None:
+        """Index `histories`."""
+        self.count, self._item = count, histories.item
+        self._users = len(histories.offsets) - 1
+        self._index = TimeIndex(histories.offsets, histories.timestamp)
+
+    def before(self, user: Ints, time: Ints) -> Ints:
+        """Return the items before `time` `[n]` (seconds), newest first, `[n, count]`; -1 where there are fewer.
+
+        A `user` `[n]` that is no known one has none.
+        """
+        known = (user >= 0) & (user < self._users)
+        whose = np.where(known, user, 0)
+        if not len(self._item):
+            return np.full((len(user), self.count), MISSING, np.int64)
+        end = self._index.end(whose, time)
+        number = np.where(known, end - self._index.offsets[whose], 0)
+        column = np.arange(1, self.count + 1)[None]
+        there = column <= number[:, None]
+        return np.where(there, self._item[np.where(there, end[:, None] - column, 0)], MISSING)
