@@ -271,7 +271,7 @@ def test_an_unknown_task_is_named_with_the_nearest(tmp_path, tasks):
     arguments = [part for name in tasks for part in ("--tasks", name)]
     result = cli("train", "--project", tmp_path, *arguments)
     assert result.exit_code == 2
-    assert "unknown task `serch`" in result.stderr
+    assert "`--tasks`: unknown task `serch`" in result.stderr
     assert "Did you mean `search`?" in result.stderr
 
 

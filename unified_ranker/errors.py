@@ -18,8 +18,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean `{close[0]}`?" if close else ""
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """Build the error for a name that is not among the known ones."""
+def unknown_name(kind: str, name: str, known: Iterable[str], option: str = "") -> UserError:
+    """Build the error for a name that is not among the known ones; `option` is where it was given, as "--tasks"."""
     names = sorted(known)
     listed = ", ".join(f"`{n}`" for n in names) or "none"
-    return UserError(f"unknown {kind} `{name}`. Known: {listed}.{nearest(name, names)}")
+    where = f"`{option}`: " if option else ""
+    return UserError(f"{where}unknown {kind} `{name}`. Known: {listed}.{nearest(name, names)}")

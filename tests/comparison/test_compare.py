@@ -80,10 +80,13 @@ def test_what_a_run_depends_on_makes_it_anew(first, project):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--runs", "joint,allone"), "unknown kind of run `allone`.* Did you mean `alone`"),
+        (("--runs", "joint,allone"), "`--runs`: unknown kind of run `allone`.* Did you mean `alone`"),
         (("--runs", "alone"), "must have `joint`"),
         (("--variant", "hot"), "NAME:path=value"),
-        (("--runs", "joint", "--variant", "hot:project.training.epoch=3"), "epoch"),
+        (
+            ("--runs", "joint", "--variant", "hot:project.training.epoch=3"),
+            "the variant `hot` sets.*project.training.epoch`: .*Did you mean `epochs`",
+        ),
     ],
 )
 def test_bad_arguments(project, arguments, words):

@@ -42,7 +42,7 @@ def compare(
     kinds = [name.strip() for name in runs.split(",") if name.strip()]
     for kind in kinds:
         if kind not in KINDS:
-            raise unknown_name("kind of run", kind, KINDS)
+            raise unknown_name("kind of run", kind, KINDS, "--runs")
     if "joint" not in kinds:
         raise UserError(f"`--runs` must have `joint`: all others are compared with it. Received: `{runs}`. Add it.")
     if not compare_project(project, list(overrides or []), seeds, list(variant or []), kinds, output, as_json, jobs):

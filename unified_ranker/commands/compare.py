@@ -11,6 +11,7 @@ from unified_ranker.comparison.report import JSON, summarise, write
 from unified_ranker.comparison.running import run_all
 from unified_ranker.comparison.summary import Comparison
 from unified_ranker.declarations.loading import load_config
+from unified_ranker.errors import UserError
 from unified_ranker.evaluation.metrics import METRICS
 from unified_ranker.pipeline.stages import Pipeline
 from unified_ranker.pipeline.workspace import Workspace
@@ -26,7 +27,10 @@ def compare_project(
     runs = plan(config, seeds, variants, kinds)
     for run in runs:
         # Before anything is trained: what the last run declares can be wrong, too.
-        load_config(project, [*overrides, *run.settings])
+        try:
+            load_config(project, [*overrides, *run.settings])
+        except UserError as error:
+            raise UserError(f"what the {run.kind} `{run.name}` sets must be allowed: {error}") from error
     total = len(runs) + 1
     done = 0
 

@@ -80,7 +80,7 @@ class Pipeline:
         """Check the chosen tasks; all of them are the same choice as none."""
         for task in self.tasks:
             if task not in self.config.tasks:
-                raise unknown_name("task", task, self.config.tasks)
+                raise unknown_name("task", task, self.config.tasks, "--tasks")
         chosen = tuple(name for name in self.config.tasks if name in self.tasks)
         self.tasks = () if len(chosen) == len(self.config.tasks) else chosen
 
