@@ -12,6 +12,8 @@ from unified_ranker.training.job import train
 
 pytestmark = pytest.mark.xdist_group("tiny_model")
 SAMPLED = {"negatives": {"type": "sampled", "uniform": 6, "hard": 4}}
+SIGNALS = ("lexical", "source_pairs", "successions")
+"""All that there were then."""
 BEFORE = {
     "all items": (
         {},
@@ -29,7 +31,9 @@ BEFORE = {
 @pytest.mark.parametrize("name", BEFORE)
 def test_the_losses_are_those_of_before(name, tmp_path):
     changes, losses, last = BEFORE[name]
-    trained = train(tiny_world.prepared(), tiny_world.config({"epochs": 3}, **changes), tmp_path)
+    signals = [s for s in tiny_world.TOWERS["ranker"]["signals"] if s["type"] in SIGNALS]
+    config = tiny_world.config({"epochs": 3}, ranker={"signals": signals}, **changes)
+    trained = train(tiny_world.prepared(), config, tmp_path)
     np.testing.assert_allclose(trained.curves["loss"], losses, rtol=1e-4)
     for curve, value in last.items():
         assert trained.curves[curve][-1] == pytest.approx(value, rel=1e-4)
