@@ -35,9 +35,9 @@ def shares(counts: sparse.csr_array) -> sparse.csr_array:
     return (sparse.diags_array(scale.astype(np.float32)) @ both).tocsr()
 
 
-def walk(once: sparse.csr_array, step: sparse.csr_array) -> sparse.csr_array:
-    """Return shares of one step and of two, from the first ones `[n, items]` and the `step` `[items, items]`."""
-    return (once + SECOND_STEP * (once @ step)).tocsr()
+def walk(once: sparse.csr_array, twice: sparse.csr_array) -> sparse.csr_array:
+    """Return the shares `[n, items]` of walks from those of one step and of two."""
+    return (once + SECOND_STEP * twice).tocsr()
 
 
 class WalksAsOf:
@@ -60,12 +60,16 @@ class WalksAsOf:
         """Return the shares `[n, m]` of walks from `origins` `[n]` to `candidates` `[n, m]` as of `time` `[n]`."""
         out = np.zeros(candidates.shape, np.float32)
         moment = np.where(origins == MISSING, -1, np.searchsorted(self.moments, time, side="right") - 1)
-        for number in np.unique(moment[moment >= 0]):
-            rows = np.flatnonzero(moment == number)
-            step = self.steps[number]
-            found = walk(step[origins[rows]], step)
-            asked = np.maximum(candidates[rows], 0)
-            out[rows] = found[np.arange(len(rows))[:, None], asked].toarray()
+        parts = [np.flatnonzero(moment == number) for number in np.unique(moment[moment >= 0])]
+        if parts:
+            steps = [self.steps[moment[rows[0]]] for rows in parts]
+            once = [step[origins[rows]] for step, rows in zip(steps, parts, strict=True)]
+            twice = [first @ step for first, step in zip(once, steps, strict=True)]
+            # Added and looked up all at once: for a few rows each, that took longer than the walking.
+            found = walk(sparse.vstack(once, "csr"), sparse.vstack(twice, "csr"))
+            order = np.concatenate(parts)
+            asked = np.maximum(candidates[order], 0)
+            out[order] = found[np.arange(len(order))[:, None], asked].toarray()
         out[(candidates == MISSING) | (candidates == origins[:, None])] = 0.0
         return out
 
@@ -76,7 +80,7 @@ def walk_table(pairs: PairsAsOf, time: int, neighbours: int) -> tuple[Ints, Ints
     lengths: list[int] = []
     parts: list[tuple[Ints, Floats]] = []
     for begin in range(0, pairs.items, ROWS):
-        found = walk(step[begin : begin + ROWS], step)
+        found = walk(step[begin : begin + ROWS], step[begin : begin + ROWS] @ step)
         for row, (low, high) in enumerate(zip(found.indptr, found.indptr[1:], strict=False), start=begin):
             item, share = found.indices[low:high], found.data[low:high]
             item, share = item[item != row], share[item != row]

@@ -46,7 +46,8 @@ class CoOccurrenceWalk(Baseline):
         self._tie_break = _LAST * tie_break(positives_per_item(past, self.task, items))
 
     def _score(self, requests: Examples) -> Floats:
-        return walk(from_sources(self._step, requests), self._step).toarray() + self._tie_break
+        once = from_sources(self._step, requests)
+        return walk(once, once @ self._step).toarray() + self._tie_break
 
 
 def chosen_from(past: Examples, task: str, items: int) -> sparse.csr_array:
