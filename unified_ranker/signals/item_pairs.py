@@ -82,7 +82,7 @@ class WalkSignal(PartnerSignal):
     """Shares of walks of one and two steps over the pairs of source and chosen item.
 
     Where few chose anything from the source, what was chosen from what they chose says more: the second step is what
-    item-to-item graphs add to counts (RP3beta: Paudel et al., TiiS 2017, section 3, whose graph has users between the
+    item-to-item graphs add to counts (RP3beta: Paudel et al., TiiS 2017, whose graph has users between the
     items). Two channels: log1p of `SCALE` times the share, and the share.
     """
 

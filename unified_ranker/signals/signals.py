@@ -1,5 +1,8 @@
 """All declared signals of a project, as one."""
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 
 from unified_ranker.config import Config, Lexical, Repeats, SourcePairs, SourceWalks
@@ -8,7 +11,7 @@ from unified_ranker.data.prepared import Prepared
 from unified_ranker.signals.item_pairs import SourceSignal, SuccessionSignal, WalkSignal
 from unified_ranker.signals.lexical import LexicalSignal
 from unified_ranker.signals.match import Signal, SignalRequest
-from unified_ranker.signals.pairs import source_pairs, successions
+from unified_ranker.signals.pairs import PairsAsOf, source_pairs, successions
 from unified_ranker.signals.past import PastItems
 from unified_ranker.signals.repeats import RepeatSignal
 from unified_ranker.tensorflow import tf
@@ -26,7 +29,9 @@ class Signals(tf.keras.layers.Layer):
     def __init__(self, config: Config, prepared: Prepared, end: int) -> None:
         super().__init__(name="signals")
         declared = config.towers.ranker.signals
-        self.parts: list[Signal] = [_build(signal, prepared, end) for signal in declared]
+        # Sorted once for all signals that read them.
+        chosen = functools.cache(lambda: source_pairs(prepared.examples, len(prepared.items)))
+        self.parts: list[Signal] = [_build(signal, prepared, end, chosen) for signal in declared]
         self.lexical = next((part for part in self.parts if isinstance(part, LexicalSignal)), None)
         self.channels = sum(part.channels for part in self.parts)
         self.past = PastItems(prepared.histories, config.towers.ranker.events_read)
@@ -68,8 +73,7 @@ def request_of(state: dict[str, tf.Tensor]) -> SignalRequest:
     return SignalRequest(words=state["words"], source=state["source_item"], recent=state["recent"])
 
 
-def _build(declared: Declared, prepared: Prepared, end: int) -> Signal:
-    items = len(prepared.items)
+def _build(declared: Declared, prepared: Prepared, end: int, chosen: Callable[[], PairsAsOf]) -> Signal:
     if isinstance(declared, Lexical):
         titles = prepared.items["title"].fillna("").to_numpy(object)
         return LexicalSignal(declared, titles, prepared.created_at < end)
@@ -77,8 +81,8 @@ def _build(declared: Declared, prepared: Prepared, end: int) -> Signal:
         return RepeatSignal(declared)
     neighbours, proposed = declared.neighbours, declared.candidates
     if isinstance(declared, SourceWalks):
-        return WalkSignal(source_pairs(prepared.examples, items), end, neighbours, proposed)
+        return WalkSignal(chosen(), end, neighbours, proposed)
     if isinstance(declared, SourcePairs):
-        return SourceSignal(source_pairs(prepared.examples, items), end, neighbours, proposed, "source_pairs")
-    pairs = successions(prepared.histories, declared.window, items)
+        return SourceSignal(chosen(), end, neighbours, proposed, "source_pairs")
+    pairs = successions(prepared.histories, declared.window, len(prepared.items))
     return SuccessionSignal(pairs, end, neighbours, proposed, declared.window, "successions")

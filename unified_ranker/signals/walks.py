@@ -1,6 +1,7 @@
 """Walks over pairs of items: what was chosen from the source item, and from that again."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -54,7 +55,12 @@ class WalksAsOf:
         # The end alone where there are no pairs: a quantile of nothing is refused.
         parts = np.unique(np.quantile(times, np.linspace(0, 1, most), method="lower")) if len(times) else times
         self.moments = np.append(parts, end)[-most:]
-        self.steps = [shares(pairs.matrix(int(moment))) for moment in self.moments]
+        self._pairs = pairs
+
+    @cached_property
+    def steps(self) -> list[sparse.csr_array]:
+        """The shares of one step at each moment; made when training first asks, since serving never does."""
+        return [shares(self._pairs.matrix(int(moment))) for moment in self.moments]
 
     def count(self, origins: Ints, candidates: Ints, time: Ints) -> Floats:
         """Return the shares `[n, m]` of walks from `origins` `[n]` to `candidates` `[n, m]` as of `time` `[n]`."""
