@@ -42,10 +42,10 @@ class PairSignal(PartnerSignal):
         counts = np.stack([np.log1p(ahead.sum(2)), share, np.log1p(behind.sum(2))], -1)
         return counts.astype(np.float32)
 
-    def summands(self, numbers: tf.Tensor, origins: tf.Tensor) -> tf.Tensor:
+    def summands(self, counts: tf.Tensor, origins: tf.Tensor) -> tf.Tensor:
         """See `PartnerSignal.summands`: count, share, count in the other direction."""
-        share = numbers[..., :1] / (tf.gather(self.total, self._rows(origins))[..., None, None] + PRIOR)
-        return tf.concat([numbers[..., :1], share, numbers[..., 1:]], -1)
+        share = counts[..., :1] / (tf.gather(self.total, self._rows(origins))[..., None, None] + PRIOR)
+        return tf.concat([counts[..., :1], share, counts[..., 1:]], -1)
 
     def channels_of(self, sums: tf.Tensor) -> tf.Tensor:
         """See `PartnerSignal.channels_of`."""
@@ -102,10 +102,10 @@ class WalkSignal(PartnerSignal):
         found = self._walks.count(origins[:, 0], candidates, time)
         return np.stack([np.log1p(np.float32(SCALE) * found), found], -1)
 
-    def summands(self, numbers: tf.Tensor, origins: tf.Tensor) -> tf.Tensor:
+    def summands(self, counts: tf.Tensor, origins: tf.Tensor) -> tf.Tensor:
         """See `PartnerSignal.summands`: the share."""
         del origins
-        return numbers
+        return counts
 
     def channels_of(self, sums: tf.Tensor) -> tf.Tensor:
         """See `PartnerSignal.channels_of`."""

@@ -18,13 +18,13 @@ class PartnerSignal(tf.keras.layers.Layer, ABC):
 
     channels: int
 
-    def __init__(self, starts: np.ndarray, partners: np.ndarray, numbers: np.ndarray, proposed: int, name: str) -> None:
+    def __init__(self, starts: np.ndarray, partners: np.ndarray, counts: np.ndarray, proposed: int, name: str) -> None:
         """Keep the table of serving.
 
         Args:
             starts: where each item's partners begin, `[items + 2]`; the last row, of no item, is empty.
             partners: item indices `[pairs]`, the strongest of an item first.
-            numbers: what is known of each pair, `[pairs, n]`.
+            counts: what is known of each pair, as counts or shares, `[pairs, n]`.
             proposed: how many of the strongest partners become candidates.
             name: of the layer.
         """
@@ -34,8 +34,8 @@ class PartnerSignal(tf.keras.layers.Layer, ABC):
         # One pair more, of no item: a table without any could not be gathered from.
         self.starts = self._constant("starts", starts)
         self.partners = self._constant("partners", np.append(partners, MISSING).astype(np.int32))
-        nothing = np.zeros((1, numbers.shape[1]), np.float32)
-        self.numbers = self._constant("counts", np.concatenate([numbers.astype(np.float32), nothing]))
+        nothing = np.zeros((1, counts.shape[1]), np.float32)
+        self.counts = self._constant("counts", np.concatenate([counts.astype(np.float32), nothing]))
 
     @abstractmethod
     def origins(self, request: SignalRequest) -> tf.Tensor:
@@ -46,8 +46,8 @@ class PartnerSignal(tf.keras.layers.Layer, ABC):
         """Return the channels `[batch, candidates, channels]`, float32, as of `time` `[batch]` (seconds)."""
 
     @abstractmethod
-    def summands(self, numbers: tf.Tensor, origins: tf.Tensor) -> tf.Tensor:
-        """Return what is summed over origins `[batch, origins, n, k]`, from the table's numbers of `n` partners."""
+    def summands(self, counts: tf.Tensor, origins: tf.Tensor) -> tf.Tensor:
+        """Return what is summed over origins `[batch, origins, n, k]`, from the table's counts of `n` partners."""
 
     @abstractmethod
     def channels_of(self, sums: tf.Tensor) -> tf.Tensor:
@@ -61,7 +61,7 @@ class PartnerSignal(tf.keras.layers.Layer, ABC):
             return tf.ensure_shape(flat, [None, None, self.channels])
         partners, place = self._partners(origins, self._widest)
         batch, width = tf.shape(partners)[0], tf.shape(partners)[1] * tf.shape(partners)[2]
-        values = self.summands(tf.gather(self.numbers, place), origins)
+        values = self.summands(tf.gather(self.counts, place), origins)
         values = tf.reshape(values, [batch, width, values.shape[-1]])
         asked, partners = tf.cast(candidates, tf.int32), tf.reshape(partners, [batch, width])
         same = (asked[:, :, None] == partners[:, None, :]) & (asked[:, :, None] >= 0)
