@@ -224,6 +224,7 @@ class UnifiedRanker(tfrs.Model):
             {k: tf.gather(v, inputs["user"]) for k, v in self.profiles.items()},
             inputs["row"],
             inputs["position"],
+            self.config.towers.user.history_length,
         )
         request = self._request(inputs, states, items)
         embedding, context = self.context_tower(request)

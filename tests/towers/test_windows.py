@@ -10,7 +10,7 @@ from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.user import UserEncoder
 from unified_ranker.towers.windows import WIDTHS, states_at
 
-DIM, LONGEST = 8, 64
+DIM = 8
 VOCABULARY = Vocabulary(
     tasks=["feed"], event_types=["click"], categories=["country=GB"], item_numbers={}, user_numbers={}, id_mask_rate=0.0
 )
@@ -35,13 +35,23 @@ def batch(lengths, width):
 
 @pytest.mark.parametrize("kind", ["transformer", "hstu"])
 @pytest.mark.parametrize(
-    "lengths", [[3, 40, 16, 64, 0, 17, 48, 49, 1], [2, 5, 1], [60, 50], [0]], ids=["all", "short", "long", "nothing"]
+    ("lengths", "longest"),
+    [
+        ([3, 40, 16, 64, 0, 17, 48, 49, 1], 64),
+        ([2, 5, 1], 64),
+        ([60, 50], 64),
+        ([0], 64),
+        ([3, 40, 16, 0, 17, 48], 48),
+        ([3, 16, 0], 16),
+        ([3, 8, 0], 8),
+    ],
+    ids=["all", "short", "long", "nothing", "two groups", "one group", "one group, shorter"],
 )
-def test_the_states_are_those_of_all_windows_at_once(kind, lengths):
+def test_the_states_are_those_of_all_windows_at_once(kind, lengths, longest):
     tf.keras.utils.set_random_seed(2)
     config = UserTower(
         encoder={"type": kind, "dropout": 0.0},
-        history_length=LONGEST,
+        history_length=longest,
         profile=[{"type": "category", "column": "country"}],
     )
     tower = UserEncoder(config, VOCABULARY, DIM, CategoryTable(VOCABULARY.categories, DIM))
@@ -60,6 +70,6 @@ def test_the_states_are_those_of_all_windows_at_once(kind, lengths):
         widths.append(columns["item"].shape[1])
         return tower(tf.gather(vectors, columns["item"]), columns, profiles)
 
-    found = states_at(encode, {"item": numbers, **rest}, profile, tf.constant(row), tf.constant(position)).numpy()
-    np.testing.assert_allclose(found, whole[row, position], atol=1e-5)
-    assert widths == [min(most, numbers.shape[1]) for most in (*WIDTHS, LONGEST)]
+    found = states_at(encode, {"item": numbers, **rest}, profile, tf.constant(row), tf.constant(position), longest)
+    np.testing.assert_allclose(found.numpy(), whole[row, position], atol=1e-5)
+    assert widths == [min(most, numbers.shape[1]) for most in (*(w for w in WIDTHS if w < longest), longest)]

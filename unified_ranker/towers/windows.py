@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from unified_ranker.tensorflow import tf
 
 WIDTHS = (16, 48)
-"""Longest windows, in events, of all groups but the last, which has the rest."""
+"""Longest windows, in events, of all groups but the last, which has the rest; only those below the longest history."""
 Columns = Mapping[str, tf.Tensor]
 
 
@@ -15,6 +15,7 @@ def states_at(
     profile: Columns,
     row: tf.Tensor,
     position: tf.Tensor,
+    longest: int,
 ) -> tf.Tensor:
     """Return the state of each example, `[examples, dim]`: of window `row` after `position` of its events.
 
@@ -27,14 +28,17 @@ def states_at(
         profile: encoded profile columns, each `[windows, ...]`.
         row: `[examples]`.
         position: `[examples]`, at most `events`.
+        longest: what a window may have of events at most. A group costs its part of the graph even when it is empty, so
+            there is none for windows that cannot be.
     """
+    widths = [width for width in WIDTHS if width < longest]
     windows, width = tf.unstack(tf.shape(next(iter(events.values()))))
     length = tf.math.unsorted_segment_max(tf.cast(position, tf.int32), row, windows)
     group = tf.reduce_sum(tf.cast(length[:, None] > tf.constant(WIDTHS), tf.int32), 1)
     states, begins, begin = [], tf.zeros([windows], tf.int32), 0
-    for number in range(len(WIDTHS) + 1):
+    for number in range(len(widths) + 1):
         rows = tf.where(group == number)[:, 0]
-        cut = width if number == len(WIDTHS) else tf.minimum(width, WIDTHS[number])
+        cut = width if number == len(widths) else tf.minimum(width, widths[number])
         own = encode(
             {name: tf.gather(column[:, :cut], rows) for name, column in events.items()},
             {name: tf.gather(column, rows) for name, column in profile.items()},
