@@ -303,12 +303,16 @@ class UnifiedRanker(tfrs.Model):
         )
 
     def _record(self, kind: str, losses: tf.Tensor, task: tf.Tensor) -> None:
-        for number, name in enumerate(self.config.tasks, start=1):
-            own = task == number
-            # Not `losses * own`: NaN times 0 is NaN, and would name every task for the fault of one.
-            self.losses_by_task[f"{kind}/{name}"].update_state(
-                tf.where(own, losses, 0.0), sample_weight=tf.cast(own, tf.float32)
-            )
+        # A sum by task, not `losses * own`: NaN times 0 is NaN, and would name every task for the fault of one.
+        totals, counts = (
+            tf.unstack(tf.math.unsorted_segment_sum(values, task, len(self.config.tasks) + 1))
+            for values in (losses, tf.ones_like(losses))
+        )
+        # Added to directly: `update_state` would write thirty operations for each.
+        for name, total, count in zip(self.config.tasks, totals[1:], counts[1:], strict=True):
+            metric = self.losses_by_task[f"{kind}/{name}"]
+            metric.total.assign_add(total)
+            metric.count.assign_add(count)
 
 
 def quality_weights(config: Config) -> np.ndarray:

@@ -1,5 +1,7 @@
 """The optimizer of all training: AdamW, a pass over each variable in place of a dozen."""
 
+from collections.abc import Iterable
+
 from unified_ranker.config import Config
 from unified_ranker.tensorflow import tf
 
@@ -21,25 +23,29 @@ class FusedAdamW(tf.keras.optimizers.Adam):
         """Build with `decay` of every weight, times the rate, at each step; `how` goes to `Adam`."""
         super().__init__(learning_rate, name="AdamW", **how)
         self.decay = decay
+        self._of_step: dict[str, tf.Tensor] = {}
+
+    def _internal_apply_gradients(self, grads_and_vars: Iterable[tuple[tf.Tensor, tf.Variable]]) -> tf.Variable:
+        # What all variables share, once a step: as operations of each they are a tenth of a training's graph.
+        rate, step = tf.cast(self.learning_rate, tf.float32), tf.cast(self.iterations + 1, tf.float32)
+        betas = {"beta1": tf.constant(self.beta_1, tf.float32), "beta2": tf.constant(self.beta_2, tf.float32)}
+        powers = {f"{name}_power": tf.pow(beta, step) for name, beta in betas.items()}
+        self._of_step = {"lr": rate, "epsilon": tf.constant(self.epsilon, tf.float32), **betas, **powers}
+        self._shrinkage = rate * self.decay
+        return super()._internal_apply_gradients(grads_and_vars)
 
     def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
-        """Take the step of one variable."""
+        """Take the step of one variable of float32."""
         index = self._index_dict[self._var_key(variable)]
-        rate, step = tf.cast(self.learning_rate, variable.dtype), tf.cast(self.iterations + 1, variable.dtype)
         if isinstance(gradient, tf.IndexedSlices):
             gradient = tf.math.unsorted_segment_sum(gradient.values, gradient.indices, variable.shape[0])
-        variable.assign_sub(variable * (rate * self.decay))
+        variable.assign_sub(variable * self._shrinkage)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].handle,
             v=self._velocities[index].handle,
-            beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
-            beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
-            lr=rate,
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon,
             grad=gradient,
+            **self._of_step,
         )
 
 
