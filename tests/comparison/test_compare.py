@@ -9,6 +9,7 @@ from small_project import cli, declarations, write_project
 from unified_ranker.comparison.plan import Run
 from unified_ranker.comparison.running import BASELINES, place_of
 from unified_ranker.declarations.loading import load_config
+from unified_ranker.pipeline.claims import claim
 from unified_ranker.pipeline.workspace import fresh
 
 pytestmark = pytest.mark.xdist_group("comparison")
@@ -57,6 +58,20 @@ def test_what_is_done_is_kept(first, project):
     again = cli("compare", "--project", project, "--seeds", 1, "--runs", "joint,alone", *SLOW)
     assert again.output.count("kept from before") == 5
     assert again.exit_code == first.exit_code
+
+
+def test_a_second_comparison_is_refused_and_what_a_killed_one_left_goes(first, project):
+    assert first.stdout, "its joint model is kept"
+    arguments = ("compare", "--project", project, "--seeds", 1, "--runs", "joint")
+    left = project / ".unified_ranker/comparison/.joint-7-killed"
+    left.mkdir()
+    with claim(left.parent, ".lock", "project.work_dir"):
+        refused = cli(*arguments)
+        assert refused.exit_code == 2
+        assert re.search(r"another build \(pid \d+\) is running in `.*comparison`", " ".join(refused.output.split()))
+        assert left.exists(), "it may be the other's"
+    assert cli(*arguments).output.count("kept from before") == 2
+    assert not left.exists()
 
 
 def test_a_model_that_cannot_be_trained_stops_the_comparison_and_the_others_stay(first, project):

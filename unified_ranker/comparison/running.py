@@ -21,10 +21,11 @@ from pydantic import TypeAdapter
 from unified_ranker.comparison.plan import Run
 from unified_ranker.declarations.loading import load_config
 from unified_ranker.evaluation.results import Diagnosis
+from unified_ranker.pipeline.claims import claim
 from unified_ranker.pipeline.stages import Pipeline
 from unified_ranker.pipeline.workspace import Workspace, fill, fresh, stamp_of
 
-RANKS = "ranks.npz"
+DIRECTORY, RANKS = "comparison", "ranks.npz"
 BASELINES = Run("baselines", "variant", 0)
 
 
@@ -73,9 +74,10 @@ def run_all(
         jobs: how many run at once, each with its part of the processors.
 
     Raises:
-        UserError: a run failed; those that ended before stay.
+        UserError: a run failed, and those that ended before stay; or another comparison has the work directory.
     """
-    Pipeline(Workspace(project, load_config(project, list(overrides))), (), progress).prepare()
+    workspace = Workspace(project, load_config(project, list(overrides)))
+    Pipeline(workspace, (), progress).prepare()
     threads = max((os.cpu_count() or 1) // jobs, 1) if jobs > 1 else 0
 
     def one(run: Run) -> Result:
@@ -84,12 +86,17 @@ def run_all(
         announce(run, kept, time.perf_counter() - started)
         return result
 
-    # Threads that wait for the processes of the runs.
-    pool = ThreadPoolExecutor(jobs)
-    try:
-        return list(pool.map(one, [BASELINES, *runs]))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    place = workspace.stage(DIRECTORY)
+    # A second comparison would write the same checkpoints.
+    with claim(place, ".lock", "project.work_dir"):
+        for draft in place.glob(".*-*"):
+            shutil.rmtree(draft)
+        # Threads that wait for the processes of the runs.
+        pool = ThreadPoolExecutor(jobs)
+        try:
+            return list(pool.map(one, [BASELINES, *runs]))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def run_one(project: Path, overrides: Sequence[str], run: Run, progress: bool, threads: int = 0) -> tuple[Result, bool]:
@@ -133,7 +140,7 @@ def place_of(project: Path, overrides: Sequence[str], run: Run) -> tuple[Path, s
         parts = ("project.evaluation", "project.split", "project.seed", "tasks")
         depends = pipeline.prepare_key + pipeline.config.digest(*parts)
     key = hashlib.sha256(f"{depends}\n{json.dumps(asdict(run))}".encode()).hexdigest()[:16]
-    return pipeline.workspace.work / "comparison" / run.directory, key
+    return pipeline.workspace.stage(DIRECTORY) / run.directory, key
 
 
 def make(project: Path, overrides: Sequence[str], run: Run, progress: bool, threads: int = 0) -> None:
