@@ -34,7 +34,7 @@ def states_at(
     widths = [width for width in WIDTHS if width < longest]
     windows, width = tf.unstack(tf.shape(next(iter(events.values()))))
     length = tf.math.unsorted_segment_max(tf.cast(position, tf.int32), row, windows)
-    group = tf.reduce_sum(tf.cast(length[:, None] > tf.constant(WIDTHS), tf.int32), 1)
+    group = tf.reduce_sum(tf.cast(length[:, None] > tf.constant(widths, tf.int32), tf.int32), 1)
     states, begins, begin = [], tf.zeros([windows], tf.int32), 0
     for number in range(len(widths) + 1):
         rows = tf.where(group == number)[:, 0]

@@ -24,6 +24,7 @@ class FusedAdamW(tf.keras.optimizers.Adam):
         super().__init__(learning_rate, name="AdamW", **how)
         self.decay = decay
         self._of_step: dict[str, tf.Tensor] = {}
+        self._shrinkage = tf.constant(0.0)
 
     def _internal_apply_gradients(self, grads_and_vars: Iterable[tuple[tf.Tensor, tf.Variable]]) -> tf.Variable:
         # What all variables share, once a step: as operations of each they are a tenth of a training's graph.
