@@ -154,6 +154,20 @@ def test_one_task_alone(tmp_path):
     assert set(curves["retrieval/home_feed"]) == {0.0}
 
 
+@pytest.mark.parametrize("tasks", [(), ("search",), ("search", "home_feed")])
+def test_positives_are_counted_for_the_tasks_that_train(tasks):
+    """Sampled negatives are corrected by how often a batch holds an item: others' positives are in none."""
+    prepared, config, fit_end = tiny_world.prepared(), tiny_world.config(), tiny_world.trained().fit_end
+    model, _, _ = build_model(prepared, config, fit_end, tasks=tasks)
+    expected = np.zeros((len(config.tasks), len(prepared.items)), int)
+    fit = prepared.between(None, fit_end)
+    for task, item in zip(fit.task, fit.item, strict=True):
+        if not tasks or task in tasks:
+            expected[list(config.tasks).index(task), item] += 1
+    np.testing.assert_array_equal(model.catalogue.chosen, expected)
+    np.testing.assert_allclose(model.share, expected.sum(0) / expected.sum(), rtol=1e-6)
+
+
 def test_sampled_negatives_train(tmp_path):
     sampled = {"negatives": {"type": "sampled", "uniform": 8}}
     hard = {"negatives": {"type": "sampled", "uniform": 8, "hard": 3}}

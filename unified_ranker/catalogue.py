@@ -1,5 +1,6 @@
 """The constants that a model is built on: its items, its users, and what the fit window knows of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ class Catalogue:
         created_at: seconds, `[items]`; the least int64 where absent.
         item_fields: raw item features by column, `[items]` or `[items, width]`.
         trained_ids: whether the fit window has an event of the item, `[items]`.
-        share: each item's share of the fit window's positives, `[items]`.
+        chosen: how often each item was a positive of each trained task in the fit window, `[tasks, items]`.
         times: when the fit window's positives happened, seconds `[positives]`.
         quality: quality features as of `as_of`, `[items, features]`.
         quality_unseen: quality features of an item unknown to the log, `[features]`.
@@ -38,7 +39,7 @@ class Catalogue:
     created_at: Ints
     item_fields: dict[str, np.ndarray]
     trained_ids: np.ndarray
-    share: np.ndarray
+    chosen: np.ndarray
     times: Ints
     quality: np.ndarray
     quality_unseen: np.ndarray
@@ -64,11 +65,14 @@ def quality_of(prepared: Prepared, config: Config, fit_end: int) -> QualityAsOf:
     return QualityAsOf(config.towers.item.quality, prepared.events, prepared.created_at, fit_end)
 
 
-def build_catalogue(prepared: Prepared, config: Config, fit_end: int, quality: QualityAsOf) -> Catalogue:
-    """Collect the constants as of `fit_end` (seconds)."""
+def build_catalogue(
+    prepared: Prepared, config: Config, fit_end: int, quality: QualityAsOf, tasks: Sequence[str] = ()
+) -> Catalogue:
+    """Collect the constants as of `fit_end` (seconds), for a model that learns from `tasks` alone; from all without."""
     events, items = prepared.events, len(prepared.items)
     fit = prepared.between(None, fit_end)
-    counts = np.bincount(fit.item[fit.item != MISSING], minlength=items).astype(np.float64)
+    there = fit.item != MISSING
+    counted = [there & (fit.task == name) & (not tasks or name in tasks) for name in config.tasks]
     touched = np.bincount(events.item[events.timestamp < fit_end], minlength=items) > 0
     return Catalogue(
         item_ids=prepared.item_ids,
@@ -76,7 +80,7 @@ def build_catalogue(prepared: Prepared, config: Config, fit_end: int, quality: Q
         created_at=prepared.created_at,
         item_fields=item_fields(prepared.items, config.towers.item),
         trained_ids=touched,
-        share=counts / max(counts.sum(), 1.0),
+        chosen=np.stack([np.bincount(fit.item[rows], minlength=items) for rows in counted]),
         times=fit.timestamp,
         quality=quality.matrix(np.array([fit_end]))[0],
         quality_unseen=quality.unseen(),

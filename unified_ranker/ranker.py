@@ -12,7 +12,7 @@ from unified_ranker.tasks.heads import MultiTaskHead
 from unified_ranker.tasks.losses import log_mixture
 from unified_ranker.tasks.negatives import chance_among
 from unified_ranker.tasks.ranking import QualityLookup, RankingObjective
-from unified_ranker.tasks.retrieval import ItemVectors, RetrievalObjective
+from unified_ranker.tasks.retrieval import ItemVectors, RetrievalObjective, share_of
 from unified_ranker.tasks.standing import Standing
 from unified_ranker.tensorflow import tf, tfrs
 from unified_ranker.towers.categories import CategoryTable
@@ -66,10 +66,10 @@ class UnifiedRanker(tfrs.Model):
         )
         self.created = tf.constant(catalogue.created_at)
         self.whole_catalogue = any(isinstance(t.negatives, AllItems) for t in config.tasks.values())
-        self.retrieval = RetrievalObjective(config, catalogue.share)
+        self.retrieval = RetrievalObjective(config, catalogue.chosen)
         self.ranking = RankingObjective(config, quality)
         self.standing = Standing(config, len(catalogue.item_ids), catalogue.times, quality)
-        self.share = tf.constant(catalogue.share, tf.float32)
+        self.share = tf.constant(share_of(catalogue.chosen), tf.float32)
         # Queries of the training slice, tokenised once: set by the training job before `fit`.
         self.query_tokens = self.text.tokenise(tf.constant([""]))
         self.query_words = signals.words(tf.constant([""]))

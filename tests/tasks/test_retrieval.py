@@ -13,7 +13,8 @@ LONG_AGO = np.iinfo(np.int64).min
 RNG = np.random.default_rng(4)
 VECTORS = tf.math.l2_normalize(RNG.normal(size=(ITEMS, DIM)).astype(np.float32), 1)
 QUERIES = tf.math.l2_normalize(RNG.normal(size=(ROWS, DIM)).astype(np.float32), 1)
-SHARE = np.full(ITEMS, 1 / ITEMS)
+# How often each item was chosen by task: what is popular in one is not in another.
+CHOSEN = RNG.integers(1, 40, size=(3, ITEMS))
 # Tasks 1, 2 and 3 twice each; the last example's second target does not exist yet at its time.
 INPUTS = {
     "task": tf.constant([1, 2, 3, 1, 2, 3], tf.int64),
@@ -27,7 +28,7 @@ CREATED = tf.constant([LONG_AGO] * 8 + [200], tf.int64)
 
 def objective(**negatives):
     tasks = {name: {"negatives": n} for name, n in negatives.items()}
-    return RetrievalObjective(tiny_world.config(**tasks), SHARE)
+    return RetrievalObjective(tiny_world.config(**tasks), CHOSEN)
 
 
 def call(objective, items=None):
@@ -62,6 +63,22 @@ def test_tasks_with_equal_negatives_share_them():
     assert objective(search=same, more_like_this=other, home_feed=same).groups == [[1, 3], [2]]
     assert objective(search=same, more_like_this=other).draw().shape == (4,)
     assert objective().draw().shape == (0,)
+
+
+@pytest.mark.parametrize("together", [("search",), ("search", "home_feed")])
+def test_negatives_are_corrected_by_what_the_tasks_that_share_them_chose(together):
+    """Others' positives are never among them, so others' popularity must not count."""
+    numbers = [["search", "more_like_this", "home_feed"].index(name) + 1 for name in together]
+    rows = np.flatnonzero(np.isin(INPUTS["task"], numbers))
+    ids = INPUTS["targets"].numpy()[rows, 0]
+    chosen = CHOSEN[np.array(numbers) - 1].sum(0)
+    chance = 1 - (1 - (chosen / chosen.sum())[ids]) ** len(rows)
+    logits = QUERIES.numpy()[rows] @ VECTORS.numpy()[ids].T / 0.07 - np.log(chance)
+    expected = [np.log(np.exp(row).sum()) - row[i] for i, row in enumerate(logits)]
+    one_target = {**INPUTS, "targets": INPUTS["targets"][:, :1], "decay": INPUTS["decay"][:, :1]}
+    alike = objective(**{name: {"type": "sampled", "uniform": 0} for name in together})
+    found = alike(one_target, QUERIES, ItemVectors(None, VECTORS, CREATED), alike.draw()).numpy()[rows]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_a_subset_of_the_items_gives_the_same_losses():

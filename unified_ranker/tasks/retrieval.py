@@ -47,10 +47,10 @@ class ItemVectors:
 class RetrievalObjective(tf.keras.layers.Layer):
     """Softmax of each example's next items among all items, or among sampled ones, as its task declares."""
 
-    def __init__(self, config: Config, share: np.ndarray) -> None:
-        """Build for items whose share of training positives is `share` `[items]`."""
+    def __init__(self, config: Config, chosen: np.ndarray) -> None:
+        """Build for items that were a positive of each task so often, `[tasks, items]`."""
         super().__init__(name="retrieval_objective")
-        self.temperature, self.items = config.project.training.temperature, len(share)
+        self.temperature, self.items = config.project.training.temperature, chosen.shape[1]
         groups: dict[SampledItems, list[int]] = {}
         self.exact: list[int] = []
         for number, task in enumerate(config.tasks.values(), start=1):
@@ -58,8 +58,12 @@ class RetrievalObjective(tf.keras.layers.Layer):
                 groups.setdefault(task.negatives, []).append(number)
             else:
                 self.exact.append(number)
-        self.samplers = [SampledRetrieval(kind, share, self.temperature) for kind in groups]
         self.groups = list(groups.values())
+        # A row's negatives are the positives of its own group: theirs is the share that corrects.
+        self.samplers = [
+            SampledRetrieval(kind, share_of(chosen[np.array(numbers) - 1]), self.temperature)
+            for kind, numbers in groups.items()
+        ]
         self.tasks = len(config.tasks)
         self.uniform = max((kind.uniform for kind in groups), default=0)
 
@@ -108,6 +112,12 @@ class RetrievalObjective(tf.keras.layers.Layer):
         if len(numbers) == self.tasks:
             return tf.range(tf.shape(task, tf.int64)[0])
         return tf.where(tf.reduce_any(task[:, None] == tf.constant(numbers, task.dtype)[None], 1))[:, 0]
+
+
+def share_of(chosen: np.ndarray) -> np.ndarray:
+    """Return each item's share of all the positives of these tasks `[tasks, items]`, `[items]`."""
+    counts = chosen.sum(0)
+    return counts / max(counts.sum(), 1)
 
 
 def draw_target(targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

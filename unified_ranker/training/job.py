@@ -48,15 +48,22 @@ def fit_end_of(prepared: Prepared, config: Config) -> int:
 
 
 def build_model(
-    prepared: Prepared, config: Config, fit_end: int, vocabulary: Vocabulary | None = None
+    prepared: Prepared,
+    config: Config,
+    fit_end: int,
+    vocabulary: Vocabulary | None = None,
+    tasks: tuple[str, ...] = (),
 ) -> tuple[UnifiedRanker, Vocabulary, QualityAsOf]:
-    """Build an untrained model over what is known before `fit_end` (seconds), seeded by the project."""
+    """Build an untrained model over what is known before `fit_end` (seconds), seeded by the project.
+
+    It is to learn from `tasks` alone; from all without.
+    """
     if config.project.training.threads:
         tf.config.threading.set_intra_op_parallelism_threads(config.project.training.threads)
     tf.keras.utils.set_random_seed(config.project.training_seed)
     vocabulary = vocabulary or build_vocabulary(prepared, config, fit_end)
     quality = quality_of(prepared, config, fit_end)
-    catalogue = build_catalogue(prepared, config, fit_end, quality)
+    catalogue = build_catalogue(prepared, config, fit_end, quality, tasks)
     model = UnifiedRanker(config, vocabulary, catalogue, quality.gather, Signals(config, prepared, fit_end))
     return model, vocabulary, quality
 
@@ -93,7 +100,7 @@ def train(
         examples = what_is_new(examples, start, config)
         known = grown(start.vocabulary, build_vocabulary(prepared, config, fit_end))
     with spread.strategy.scope():
-        model, vocabulary, quality = build_model(prepared, config, fit_end, known)
+        model, vocabulary, quality = build_model(prepared, config, fit_end, known, tasks)
         if start is None and not restore_text(model, checkpoints):
             prepare_text(model, prepared, examples, progress=bool(callbacks))
         # A task alone gets the steps of the joint model, each with its part of the batch.
