@@ -49,10 +49,10 @@ def killed(project):
 
 
 def test_a_killed_search_goes_on(project, killed):
-    kept = {
-        p.parent.name: p.stat().st_mtime_ns
-        for p in (project / ".unified_ranker/tuning/comparison").glob("trial-*/stamp.json")
-    }
+    place = project / ".unified_ranker/tuning/comparison"
+    # What a trial leaves that is killed while it writes.
+    (place / ".trial-0123-7-draft").mkdir()
+    kept = {p.parent.name: p.stat().st_mtime_ns for p in place.glob("trial-*/stamp.json")}
     done = cli(*arguments(project, 2), "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
@@ -60,11 +60,9 @@ def test_a_killed_search_goes_on(project, killed):
     assert found["trials"][0]["value"] == 1.0
     assert found["trials"][0]["settings"] == {"project.training.learning_rate": 0.02, "project.training.epochs": 1}
     assert set(found["trials"][0]["ndcg"]) == {"search", "more_like_this", "home_feed"}
-    again = {
-        p.parent.name: p.stat().st_mtime_ns
-        for p in (project / ".unified_ranker/tuning/comparison").glob("trial-*/stamp.json")
-    }
+    again = {p.parent.name: p.stat().st_mtime_ns for p in place.glob("trial-*/stamp.json")}
     assert kept.items() <= again.items(), "what was finished is not trained again"
+    assert list(place.glob(".trial-*")) == []
 
 
 def test_the_best_can_be_taken_up(project, killed):

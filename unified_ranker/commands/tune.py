@@ -8,6 +8,7 @@ from rich.table import Table
 
 from unified_ranker.commands.stages import NOTES, OUT
 from unified_ranker.commands.tune_quality import ON_VALIDATION
+from unified_ranker.comparison.running import DIRECTORY, clear_drafts
 from unified_ranker.declarations.loading import load_config
 from unified_ranker.pipeline.stages import Pipeline
 from unified_ranker.pipeline.workspace import Workspace
@@ -32,6 +33,7 @@ def tune_project(
     pipeline = Pipeline(Workspace(project, config), (), not as_json)
     with pipeline.claimed():
         pipeline.prepare()
+        clear_drafts(pipeline.workspace.stage(DIRECTORY))
         place = pipeline.workspace.work / DATABASE
         search = Search(
             project, settings, searched, declared, place, pipeline.evaluate_key, config.project.training_seed

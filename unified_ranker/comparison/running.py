@@ -89,14 +89,19 @@ def run_all(
     place = workspace.stage(DIRECTORY)
     # A second comparison would write the same checkpoints.
     with claim(place, ".lock", "project.work_dir"):
-        for draft in place.glob(".*-*"):
-            shutil.rmtree(draft)
+        clear_drafts(place)
         # Threads that wait for the processes of the runs.
         pool = ThreadPoolExecutor(jobs)
         try:
             return list(pool.map(one, [BASELINES, *runs]))
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def clear_drafts(place: Path) -> None:
+    """Remove what killed runs had begun to write in `place`; whoever calls has claimed it."""
+    for draft in place.glob(".*-*"):
+        shutil.rmtree(draft)
 
 
 def run_one(project: Path, overrides: Sequence[str], run: Run, progress: bool, threads: int = 0) -> tuple[Result, bool]:
