@@ -197,8 +197,10 @@ def test_the_experts_are_mixed_as_numpy_says(kind):
         own = gelu(np.einsum("bnd,bde->bne", shared, kernel) + bias).reshape(BATCH, CANDIDATES, 2, 8)
         experts = np.concatenate([experts, own], 2)
     expected = np.einsum("bneh,be->bnh", experts, softmax(head.gate.numpy()[task]))
-    mixed = head._mix(tf.constant(shared), tf.constant(task, tf.int64), CANDIDATES)
-    np.testing.assert_allclose(mixed, expected, atol=1e-5)
+    kernel, bias = (rng.normal(size=v.shape).astype(np.float32) for v in head.heads.weights)
+    head.heads.set_weights([kernel, bias])
+    found = head._mix(tf.constant(shared), tf.constant(task, tf.int64), CANDIDATES)
+    np.testing.assert_allclose(found, expected @ kernel + bias, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["own_kernel", "own_bias"])

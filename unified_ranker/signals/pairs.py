@@ -37,8 +37,12 @@ class PairsAsOf:
             return np.zeros(len(first), np.int64)
         key = first * self.items + second
         place = np.minimum(np.searchsorted(self.keys, key), len(self.keys) - 1)
-        found = (self.keys[place] == key) & (first != MISSING) & (second != MISSING)
-        return np.where(found, self._of_pair.end(place, time) - self._of_pair.offsets[place], 0)
+        # Only those that were ever seen are counted: most candidates never followed.
+        found = np.flatnonzero((self.keys[place] == key) & (first != MISSING) & (second != MISSING))
+        place = place[found]
+        counts = np.zeros(len(first), np.int64)
+        counts[found] = self._of_pair.end(place, time[found]) - self._of_pair.offsets[place]
+        return counts
 
     def total(self, first: Ints, time: Ints) -> Ints:
         """Return how many pairs begin with `first` `[n]` before `time` `[n]`; 0 for `MISSING`."""

@@ -101,9 +101,9 @@ class MultiTaskHead(tf.keras.layers.Layer):
         if self.with_crosses is not None:
             crossed = features + tf.gather(self.with_crosses, state["task"])[:, None, None] * (crossed - features)
         shared = self.dropout(self.reduce(crossed), training=training)
-        mixed = shared if self.config.type == "shared_bottom" else self._mix(shared, state["task"], count)
         scale = tf.gather(self.retrieval_scale, state["task"])
-        added = self.heads(mixed) + tf.matmul(direct, tf.gather(self.direct, state["task"]))
+        learnt = self.heads(shared) if self.config.type == "shared_bottom" else self._mix(shared, state["task"], count)
+        added = learnt + tf.matmul(direct, tf.gather(self.direct, state["task"]))
         if not training:
             added *= tf.gather(self.strength, state["task"])[:, None, None]
         return added + retrieval[..., None] * scale[:, None]
@@ -118,7 +118,10 @@ class MultiTaskHead(tf.keras.layers.Layer):
         self.own_bias = self.add_weight("own_bias", (tasks + 1, 1, out), initializer="zeros")
 
     def _mix(self, shared: tf.Tensor, task: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        """Return the experts' outputs as the task of each request weighs them, `[batch, candidates, hidden]`."""
+        """Return the logits of the experts as the task of each request weighs them, `[batch, candidates, heads]`.
+
+        The heads are linear and the gates sum to 1, so that weighing an expert's few logits is weighing its outputs.
+        """
         experts = self.experts(shared)
         experts = tf.reshape(experts, [tf.shape(shared)[0], count, self.config.experts, self.config.hidden])
         if self.config.type == "ple":
@@ -126,15 +129,16 @@ class MultiTaskHead(tf.keras.layers.Layer):
             shape = [tf.shape(shared)[0], count, self.config.own_experts, self.config.hidden]
             experts = tf.concat([experts, tf.reshape(tf.nn.gelu(own), shape)], 2)
         gate = tf.nn.softmax(tf.gather(self.gate, task))
-        return tf.reduce_sum(experts * gate[:, None, :, None], 2)
+        return tf.reduce_sum(self.heads(experts) * gate[:, None, :, None], 2)
 
     def _attend(self, items: tf.Tensor, history: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return a history as each candidate sees it `[batch, candidates, dim]`, its closest likeness, at least 0."""
-        likeness = tf.matmul(items, history, transpose_b=True)
+        # One product for both: small matrices cost by their number.
+        both = tf.matmul(tf.concat([items, self.attention(items)], 1), history, transpose_b=True)
+        likeness, scores = tf.split(both, 2, 1)
         present = tf.cast(mask, tf.float32)[:, None]
-        scores = tf.matmul(self.attention(items), history, transpose_b=True) + (present - 1.0) * 1e9
         # A request with no history attends to nothing: its weights are zero, not uniform.
-        weights = tf.nn.softmax(scores) * present
+        weights = tf.nn.softmax(scores + (present - 1.0) * 1e9) * present
         # At least 0, so that it does not depend on whether, and how far, a history is padded.
         closest = tf.nn.relu(tf.reduce_max(likeness * present, 2))
         return tf.matmul(weights, history), closest
