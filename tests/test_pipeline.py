@@ -327,7 +327,7 @@ def test_every_field_of_a_task_has_its_stage():
     assert fields >= PREPARED_BY_TASK | NOT_TRAINED_BY_TASK
     assert not PREPARED_BY_TASK & NOT_TRAINED_BY_TASK
     covered = {change.split("=")[0].split(".")[2] for change in CHANGES if change.startswith("tasks.")}
-    assert fields - covered == {"ranking_weight", "ranking_strength", "ranking_crosses", "context_crosses"}
+    assert fields - covered == {"ranking_weight", "ranking_strength", "ranking_crosses"}
 
 
 def test_changed_data_runs_everything(project, stages):

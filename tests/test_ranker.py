@@ -112,12 +112,11 @@ def test_a_batch_with_sampled_negatives_can_be_traced():
     assert np.isfinite(value)
 
 
-def test_tower_and_head_do_without_crosses_where_the_task_says_so():
-    config = tiny_world.config(search={"ranking_crosses": False}, home_feed={"context_crosses": False})
+def test_the_head_does_without_crosses_where_the_task_says_so():
+    config = tiny_world.config(search={"ranking_crosses": False})
     model, _, _ = build_model(tiny_world.prepared(), config, tiny_world.trained().fit_end)
-    for part, without in ((model.head, "search"), (model.context_tower, "home_feed")):
-        declared = [float(name != without) for name in config.tasks]
-        np.testing.assert_array_equal(part.crosses.wanted, [1.0, *declared])
+    declared = [float(name != "search") for name in config.tasks]
+    np.testing.assert_array_equal(model.head.with_crosses, [1.0, *declared])
 
 
 def test_vectors_of_some_items_are_those_of_the_catalogue(model):

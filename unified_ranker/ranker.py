@@ -45,8 +45,7 @@ class UnifiedRanker(tfrs.Model):
             config.towers.item, vocabulary, self.text, self.categories, catalogue.trained_ids, catalogue.as_of
         )
         self.user_tower = UserEncoder(config.towers.user, vocabulary, dim, self.categories)
-        crossed = [task.context_crosses for task in config.tasks.values()]
-        self.context_tower = ContextEncoder(config.towers.context, vocabulary, dim, self.categories, crossed)
+        self.context_tower = ContextEncoder(config.towers.context, vocabulary, dim, self.categories)
         direct = len(config.towers.item.quality) + signals.channels
         self.head = MultiTaskHead(
             config.towers.ranker,

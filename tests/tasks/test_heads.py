@@ -59,7 +59,7 @@ def test_a_task_without_crosses_ranks_as_a_head_without_them(kind):
     """Requests are of the tasks 1, 2, 3 and 1; all weights but those of the crosses are the same."""
     whole, mixed = build(type=kind), build(type=kind, with_crosses=(True, False, False))
     plain = build(type=kind, cross_layers=0)
-    crosses = {id(weight) for weight in whole.crosses.weights}
+    crosses = {id(weight) for cross in whole.crosses for weight in cross.weights}
     plain.set_weights([weight.numpy() for weight in whole.weights if id(weight) not in crosses])
     assert len(mixed.weights) == len(whole.weights)
     found, with_crosses, without = (head(*inputs()).numpy() for head in (mixed, whole, plain))
@@ -70,7 +70,7 @@ def test_a_task_without_crosses_ranks_as_a_head_without_them(kind):
 
 def test_a_task_without_crosses_teaches_them_nothing():
     head, (state, *rest) = build(with_crosses=(True, False, False)), inputs()
-    weights = head.crosses.trainable_weights
+    weights = [weight for cross in head.crosses for weight in cross.trainable_weights]
     for task, learns in ((1, True), (2, False)):
         with tf.GradientTape() as tape:
             logits = head({**state, "task": tf.fill([BATCH], np.int64(task))}, *rest)

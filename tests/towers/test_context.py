@@ -16,10 +16,10 @@ ALL = ("query", "source_item", "country", "task", "previous_task", "time")
 VOCABULARY = Vocabulary(["search", "feed"], [], ["country=GB", "country=US"], {}, {}, 0.0)
 
 
-def build(fields=ALL, cross_layers=1, with_crosses=()):
+def build(fields=ALL, cross_layers=1):
     tf.keras.utils.set_random_seed(8)
     config = ContextTower(fields=fields, cross_layers=cross_layers)
-    tower = ContextEncoder(config, VOCABULARY, DIM, CategoryTable(VOCABULARY.categories, DIM), with_crosses)
+    tower = ContextEncoder(config, VOCABULARY, DIM, CategoryTable(VOCABULARY.categories, DIM))
     tower(request())
     rng = np.random.default_rng(9)
     for variable in tower.trainable_variables:
@@ -64,18 +64,6 @@ def test_what_is_asked_can_count_more_than_who_asks_from_the_first_step_on():
 
     assert likeness(1.0).min() < 0.8
     assert likeness(30.0).min() > 0.97
-
-
-def test_a_task_without_crosses_is_embedded_as_by_a_tower_without_them():
-    """All weights but those of the crosses are the same; requests are of tasks 1 and 2, which does without."""
-    whole, mixed, plain = build(), build(with_crosses=(True, False)), build(cross_layers=0)
-    crosses = {id(weight) for weight in whole.crosses.weights}
-    plain.set_weights([weight.numpy() for weight in whole.weights if id(weight) not in crosses])
-    asked = replace(request(), task=tf.constant([1, 2, 2, 1, 2], tf.int64))
-    for found, crossed, without in zip(mixed(asked), whole(asked), plain(asked), strict=True):
-        np.testing.assert_allclose(found.numpy()[[0, 3]], crossed.numpy()[[0, 3]], rtol=1e-5)
-        np.testing.assert_allclose(found.numpy()[[1, 2, 4]], without.numpy()[[1, 2, 4]], rtol=1e-4, atol=1e-5)
-        assert np.abs(crossed - without).max(axis=1).min() > 1e-3, "crosses tell"
 
 
 @pytest.mark.parametrize("field", ALL)

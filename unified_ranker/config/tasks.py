@@ -110,9 +110,8 @@ class Task(Declaration):
     `quality_weights` weigh the quality vector in retrieval, by feature; `learnt` trains them on the ranker's candidates
     instead, to compare with: fitted after training (`tune-quality`) they are of the catalogue, not of a sample.
     `ranking_strength` is how much of what the ranking head adds to retrieval counts once it is trained: below 1 for a
-    surface whose few examples make the head too sure (`tune-quality` fits it). `context_crosses` and `ranking_crosses`
-    are whether context tower and head see crossed features: a surface with few examples may be better without, while
-    the others keep theirs.
+    surface whose few examples make the head too sure (`tune-quality` fits it). `ranking_crosses` is whether the head
+    sees crossed features: a surface with few examples may be better without, while the others keep theirs.
     """
 
     description: str = ""
@@ -125,7 +124,6 @@ class Task(Declaration):
     weight: float = Field(1.0, gt=0)
     ranking_weight: float = Field(1.0, ge=0)
     ranking_strength: float = Field(1.0, ge=0, le=2)
-    context_crosses: bool = True
     ranking_crosses: bool = True
     quality_weights: dict[str, float] | Literal["learnt"] = Field(default_factory=dict)
     score: dict[str, float] = Field(default_factory=dict)

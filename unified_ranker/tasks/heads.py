@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from unified_ranker.config import Ranker
-from unified_ranker.tensorflow import tf
-from unified_ranker.towers.crosses import TaskCrosses
+from unified_ranker.tensorflow import tf, tfrs
 
 
 class MultiTaskHead(tf.keras.layers.Layer):
@@ -18,7 +17,8 @@ class MultiTaskHead(tf.keras.layers.Layer):
     only to improve on it; a task with few examples learns its linear part first.
 
     Taught by few examples, both additions are too sure of themselves: once trained, each counts as much as the strength
-    of the request's task says. And a task can do without crosses.
+    of the request's task says. And crosses learn few examples by heart, a request's context being as good as its name:
+    a task can do without.
     """
 
     def __init__(
@@ -38,7 +38,10 @@ class MultiTaskHead(tf.keras.layers.Layer):
         super().__init__(name="ranking_head")
         self.config, tasks = config, len(strengths)
         self.strength = tf.constant([1.0, *strengths], tf.float32)
-        self.crosses = TaskCrosses(config.cross_layers, dim, with_crosses)
+        # None where nobody does without, or there are none: the graph is then the plain one.
+        plain = all(with_crosses) or not config.cross_layers
+        self.with_crosses = None if plain else tf.constant([1.0, *with_crosses], tf.float32)
+        self.crosses = [tfrs.layers.dcn.Cross(projection_dim=dim) for _ in range(config.cross_layers)]
         self.reduce = tf.keras.layers.Dense(2 * config.hidden, activation="gelu")
         if config.type != "shared_bottom":
             own = config.own_experts if config.type == "ple" else 0
@@ -92,7 +95,12 @@ class MultiTaskHead(tf.keras.layers.Layer):
             ],
             -1,
         )
-        shared = self.dropout(self.reduce(self.crosses(features, state["task"])), training=training)
+        crossed = features
+        for cross in self.crosses:
+            crossed = cross(features, crossed)
+        if self.with_crosses is not None:
+            crossed = features + tf.gather(self.with_crosses, state["task"])[:, None, None] * (crossed - features)
+        shared = self.dropout(self.reduce(crossed), training=training)
         scale = tf.gather(self.retrieval_scale, state["task"])
         learnt = self.heads(shared) if self.config.type == "shared_bottom" else self._mix(shared, state["task"], count)
         added = learnt + tf.matmul(direct, tf.gather(self.direct, state["task"]))

@@ -1,15 +1,13 @@
 """The context tower: joins the user state with what is known of the request into the query embedding."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from unified_ranker.config import ContextTower
 from unified_ranker.data.vocabulary import Vocabulary
-from unified_ranker.tensorflow import tf
+from unified_ranker.tensorflow import tf, tfrs
 from unified_ranker.towers.categories import CategoryTable
-from unified_ranker.towers.crosses import TaskCrosses
 from unified_ranker.towers.lookup import Names
 from unified_ranker.towers.time import GAP_BUCKETS, clock_channels, gap_bucket
 
@@ -50,15 +48,8 @@ class ContextEncoder(tf.keras.layers.Layer):
     2408.10394, section 3: both ablations cost quality).
     """
 
-    def __init__(
-        self,
-        config: ContextTower,
-        vocabulary: Vocabulary,
-        dim: int,
-        categories: CategoryTable,
-        with_crosses: Sequence[bool] = (),
-    ) -> None:
-        """Build for vectors of `dim`; `with_crosses` says which tasks have crossed features, all when empty."""
+    def __init__(self, config: ContextTower, vocabulary: Vocabulary, dim: int, categories: CategoryTable) -> None:
+        """Build for vectors of `dim`."""
         super().__init__(name="context_tower")
         self.fields, self.categories = frozenset(config.fields), categories
         self.tasks = Names(vocabulary.tasks, dim, "tasks")
@@ -69,7 +60,10 @@ class ContextEncoder(tf.keras.layers.Layer):
         begin = tf.constant_initializer(np.tile([1.0, asked, asked], len(vocabulary.tasks) + 1))
         self.gates = self.add_weight("gates", (len(vocabulary.tasks) + 1, 3), initializer=begin)
         self.project = tf.keras.layers.Dense(dim)
-        self.crosses = TaskCrosses(config.cross_layers, dim, with_crosses, "glorot_uniform")
+        self.crosses = [
+            tfrs.layers.dcn.Cross(projection_dim=dim, kernel_initializer="glorot_uniform")
+            for _ in range(config.cross_layers)
+        ]
         self.hidden = tf.keras.layers.Dense(2 * dim, activation="gelu")
         self.out = tf.keras.layers.Dense(dim)
 
@@ -91,7 +85,10 @@ class ContextEncoder(tf.keras.layers.Layer):
             gap = tf.where(request.gap < 0, GAP_BUCKETS, gap_bucket(request.gap))
             surroundings += self.clock(clock_channels(request.timestamp)) + tf.gather(self.gaps, gap)
         parts = tf.concat([request.user, query, source, surroundings], 1)
-        state = self.hidden(self.crosses(parts, request.task))
+        crossed = parts
+        for cross in self.crosses:
+            crossed = cross(parts, crossed)
+        state = self.hidden(crossed)
         gates = tf.gather(self.gates, request.task)
         total = (
             gates[:, 0:1] * self.project(request.user)
