@@ -1,11 +1,15 @@
 """From ranks to ratios and verdicts."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from unified_ranker.comparison.plan import Run
+from unified_ranker.comparison.report import JSON, write
 from unified_ranker.comparison.running import Result
-from unified_ranker.comparison.summary import compare_task, inverse
+from unified_ranker.comparison.summary import Comparison, compare_task
 from unified_ranker.comparison.transfer import transfers
 from unified_ranker.data.examples import MISSING
 from unified_ranker.evaluation.metrics import Interval
@@ -73,9 +77,34 @@ def test_a_task_without_requests_has_no_comparison():
     assert compare_task("other", [result("joint", "joint", 0, joint_model=[1.0])], 10, 1) is None
 
 
-def test_inverse_turns_the_interval():
-    assert inverse(Interval(0.5, 0.4, 1.0)) == Interval(2.0, 1.0, 2.5)
-    assert inverse(Interval(0.0, 0.0, 1.0)).value == float("inf")
+def test_the_verdict_is_the_inverse_of_the_ratio():
+    found = compared()
+    alone = next(line.ratio for line in found.lines if line.name == "alone")
+    turned = found.verdict.specialist
+    assert (turned.value, turned.low, turned.high) == pytest.approx((1 / alone.value, 1 / alone.high, 1 / alone.low))
+
+
+def test_over_a_model_that_finds_nothing_there_is_no_ratio():
+    found = compared(alone=(0, 0), baseline=0)
+    assert found.verdict.specialist is found.verdict.over_baseline is None
+    assert not found.verdict.worse
+    found = compared(joint=(0, 0))
+    assert {line.ratio for line in found.lines} == {None}
+    assert found.verdict.specialist == Interval(0, 0, 0)
+    assert found.verdict.worse
+
+
+def test_resamples_without_a_hit_leave_the_interval_finite_and_the_report_whole(tmp_path):
+    """Of a single hit in 400 requests, more than a third of the resamples have none."""
+    found = compared(joint=(1, 1), alone=(1, 1), baseline=1)
+    whole = Comparison("shop", "test", "abc", 2, "hashed", (), (found,), (), ())
+    page = write(whole, tmp_path)
+    kept = json.loads((tmp_path / JSON).read_text(encoding="utf-8"))
+    assert kept["tasks"][0]["verdict"]["specialist"] == {"value": 1, "low": 1, "high": 1}
+    assert max(line["ratio"]["high"] for line in kept["tasks"][0]["lines"]) < REQUESTS
+    assert "finds nothing" not in page.read_text(encoding="utf-8")
+    write(replace(whole, tasks=(compared(joint=(0,), alone=(0,)),)), tmp_path)
+    assert "finds nothing" in page.read_text(encoding="utf-8")
 
 
 class Past:

@@ -59,7 +59,8 @@ def _print(found: Comparison) -> None:
             table.add_column(name, justify="left" if name == "model" else "right")
         for line in task.lines:
             numbers = [f"{line.metrics[m].value:.3f}" for m in METRICS]
-            ratio = f"{line.ratio.value:.3f} ({line.ratio.low:.2f} to {line.ratio.high:.2f})"
+            r = line.ratio
+            ratio = "none" if r is None else f"{r.value:.3f} ({r.low:.2f} to {r.high:.2f})"
             table.add_row(line.name, str(line.seeds), *numbers, ratio)
         OUT.print(table)
         verdict = task.verdict

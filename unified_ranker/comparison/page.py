@@ -54,8 +54,8 @@ def _verdicts(tasks: Sequence[TaskComparison]) -> str:
     lines = []
     for task in tasks:
         verdict = task.verdict
-        alone = "<td>only one task</td>" if verdict.specialist is None else _times(verdict.specialist, ENOUGH)
-        best = "<td>none</td>" if verdict.over_baseline is None else _times(verdict.over_baseline, 1.0)
+        alone = _times(verdict.specialist, ENOUGH, any(line.kind == "alone" for line in task.lines))
+        best = _times(verdict.over_baseline, 1.0, bool(verdict.baseline))
         named = f"{escape(task.task)}<small>best baseline: {escape(verdict.baseline or 'none')}</small>"
         lines.append((verdict.worse, f'<tr><th scope="row">{named}</th>{alone}{best}</tr>'))
     # What is bad stands first.
@@ -91,24 +91,29 @@ def _line(line: Line, best: dict[str, float]) -> str:
     seeds = f"{line.seeds} seeds, {line.spread[0]:.3f} to {line.spread[1]:.3f}" if line.seeds > 1 else "one seed"
     under = "baseline" if line.kind == "baseline" else f"{_NAMES[line.kind]}; {seeds}"
     cells = "".join(_number(line.metrics[m], best[m]) for m in METRICS)
-    ratio = line.ratio
-    bounds = f"<small>{ratio.low:.3f} to {ratio.high:.3f}</small>"
+    ratio = "none" if line.ratio is None else _bounded(line.ratio)
     css = "model" if line.kind == "joint" else ""
     return (
-        f'<tr class="{css}"><th scope="row">{escape(line.name)}<small>{under}</small></th>{cells}'
-        f"<td><span>{ratio.value:.3f}</span>{bounds}</td></tr>"
+        f'<tr class="{css}"><th scope="row">{escape(line.name)}<small>{under}</small></th>{cells}<td>{ratio}</td></tr>'
     )
 
 
 def _number(found: Interval, best: float) -> str:
     css = ' class="best"' if found.value == best > 0 else ""
-    return f"<td{css}><span>{found.value:.3f}</span><small>{found.low:.3f} to {found.high:.3f}</small></td>"
+    return f"<td{css}>{_bounded(found)}</td>"
 
 
-def _times(ratio: Interval, enough: float) -> str:
+def _bounded(found: Interval) -> str:
+    return f"<span>{found.value:.3f}</span><small>{found.low:.3f} to {found.high:.3f}</small>"
+
+
+def _times(ratio: Interval | None, enough: float, there: bool) -> str:
+    """Return the cell of a verdict; `there` says whether there is a model to compare with."""
+    if ratio is None:
+        return f"<td>{'finds nothing' if there else 'none'}</td>"
     css = ' class="below"' if ratio.value < enough else ""
     doubt = "<small>may be chance</small>" if ratio.low < enough < ratio.high else ""
-    return f"<td{css}><span>{ratio.value:.3f}</span><small>{ratio.low:.3f} to {ratio.high:.3f}</small>{doubt}</td>"
+    return f"<td{css}>{_bounded(ratio)}{doubt}</td>"
 
 
 def _transfers(found: Comparison) -> str:

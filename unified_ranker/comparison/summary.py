@@ -27,7 +27,8 @@ class Line:
         seeds: how many models the means are of.
         metrics: by name.
         spread: lowest and highest NDCG@10 among the seeds.
-        ratio: its NDCG@10 over the joint model's, of the same seeds and requests.
+        ratio: its NDCG@10 over the joint model's, of the same seeds and requests; None where the joint model finds
+            nothing, since over nothing there is no ratio.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Line:
     seeds: int
     metrics: dict[str, Interval]
     spread: tuple[float, float]
-    ratio: Interval
+    ratio: Interval | None
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,10 @@ class SliceLine:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The joint model over the specialist, and over the best baseline, as ratios of NDCG@10."""
+    """The joint model over the specialist, and over the best baseline, as ratios of NDCG@10.
+
+    None where there is no such model, or it finds nothing: no model is worse than that one.
+    """
 
     specialist: Interval | None
     baseline: str
@@ -127,6 +131,7 @@ def compare_task(
         return None
     # Side by side, so that all share the resamples: means over the seeds, and the joint model of the same seeds.
     columns, lines = [], []
+    over: dict[str, Interval | None] = {}
     for (_, kind), own in ranks.items():
         shared = list(joint) if kind == "baseline" else [s for s in own if s in joint] or list(joint)
         columns += [np.mean(list(own.values()), 0), np.mean([joint[s] for s in shared], 0)]
@@ -137,6 +142,7 @@ def compare_task(
         decisive = place + METRICS.index(DECISIVE)
         metrics = {m: interval(values[:, place + i], means[:, place + i]) for i, m in enumerate(METRICS)}
         ratio = _ratio(values, means, decisive, decisive + len(METRICS))
+        over[name] = _ratio(values, means, decisive + len(METRICS), decisive)
         single = [float(v[:, METRICS.index(DECISIVE)].mean()) for v in own.values()]
         lines.append(Line(name, kind, len(own), metrics, (min(single), max(single)), ratio))
     gain = {name: np.mean([v[:, METRICS.index(DECISIVE)] for v in own.values()], 0) for (name, _), own in ranks.items()}
@@ -149,7 +155,7 @@ def compare_task(
     for result in results:
         if task in result.diagnoses:
             diagnoses.setdefault(result.run.name, result.diagnoses[task])
-    return TaskComparison(task, len(values), tuple(lines), _verdict(lines), slices, diagnoses)
+    return TaskComparison(task, len(values), tuple(lines), _verdict(lines, over), slices, diagnoses)
 
 
 def _means(gain: dict[str, np.ndarray], mask: np.ndarray) -> dict[str, float]:
@@ -166,24 +172,18 @@ def _called(result: Result, scorer: str) -> tuple[str, str]:
     return (name if scorer == JOINT else f"{name}, {scorer}"), run.kind
 
 
-def _verdict(lines: Sequence[Line]) -> Verdict:
-    alone = next((line for line in lines if line.name == "alone"), None)
+def _verdict(lines: Sequence[Line], over: dict[str, Interval | None]) -> Verdict:
+    """Judge by the joint model `over` each of the lines."""
     baselines = [line for line in lines if line.kind == "baseline"]
     best = max(baselines, key=lambda line: line.metrics[DECISIVE].value, default=None)
-    return Verdict(
-        None if alone is None else inverse(alone.ratio),
-        "" if best is None else best.name,
-        None if best is None else inverse(best.ratio),
-    )
+    return Verdict(over.get("alone"), "" if best is None else best.name, None if best is None else over[best.name])
 
 
-def inverse(ratio: Interval) -> Interval:
-    """Return 1 / ratio; infinite where it is zero."""
-    value, low, high = (1 / x if x > 0 else float("inf") for x in (ratio.value, ratio.high, ratio.low))
-    return Interval(value, low, high)
-
-
-def _ratio(values: np.ndarray, means: np.ndarray, own: int, other: int) -> Interval:
-    below = max(float(values[:, other].mean()), 1e-12)
-    low, high = np.percentile(means[:, own] / np.maximum(means[:, other], 1e-12), [2.5, 97.5])
+def _ratio(values: np.ndarray, means: np.ndarray, own: int, other: int) -> Interval | None:
+    """Return the ratio of two columns' means; its interval is of the resamples in which the other is above zero."""
+    below = float(values[:, other].mean())
+    if not below:
+        return None
+    something = means[:, other] > 0
+    low, high = np.percentile(means[something, own] / means[something, other], [2.5, 97.5])
     return Interval(float(values[:, own].mean()) / below, float(low), float(high))
