@@ -6,6 +6,7 @@ import pytest
 from toy_project import FILES, line_of, lines_of, write_project
 
 from unified_ranker.declarations.loading import load_config
+from unified_ranker.errors import UserError
 
 
 @pytest.fixture
@@ -100,3 +101,10 @@ def test_a_bad_set_is_blamed_and_changes_nothing_else(project, text, said):
     first = lines_of(project(), text)[0]
     for part in said:
         assert part in first
+
+
+def test_of_several_the_one_that_set_the_place_is_blamed(project):
+    with pytest.raises(UserError, match=r"`--set project\.training`: must hold keys and values"):
+        load_config(project(), ["project.training.epochs=3", "project.training=1"])
+    with pytest.raises(UserError, match=r"^`project\.yaml`: `evaluation.part: validation` measures"):
+        load_config(project(), ["project.training.epochs=3", "project.evaluation.part=validation"])

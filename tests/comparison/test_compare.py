@@ -102,12 +102,27 @@ def test_what_a_run_depends_on_makes_it_anew(first, project):
             ("--runs", "joint", "--variant", "hot:project.training.epoch=3"),
             "the variant `hot` sets.*project.training.epoch`: .*Did you mean `epochs`",
         ),
+        (("--variant", "hot:project.data.events=other.parquet"), "`hot` sets.*`project.data` decides on the requests"),
+        (("--output", "/proc/x"), "`--output` must be a directory that can be written.*with --output PATH"),
+        (("--output", __file__), "`--output` must be a directory that can be written.*File exists"),
     ],
 )
 def test_bad_arguments(project, arguments, words):
     failed = cli("compare", "--project", project, *arguments)
     assert failed.exit_code == 2
     assert re.search(words, failed.output)
+
+
+def test_a_lever_that_the_log_has_too_little_for_is_refused_before_anything_is_trained(first, project):
+    """The data are prepared: no check of the files will be made."""
+    assert first.stdout, "its data are prepared"
+    hard = "tasks.search.negatives={type: sampled, hard: 4}"
+    for arguments in (("--set", hard), ("--runs", "joint", "--variant", f"hot:{hard}")):
+        refused = cli("compare", "--project", project, "--seeds", 1, *arguments)
+        assert refused.exit_code == 2
+        said = " ".join(refused.output.split())
+        assert "must suit the log: FAIL `tasks/search.yaml`, `negatives.hard`: 500 positives of the task" in said
+        assert " of " not in said.partition("error:")[0], "no run was announced"
 
 
 def test_it_says_what_lies_behind_the_ranks(first, project):

@@ -4,7 +4,7 @@ import pytest
 import tiny_world
 import yaml
 
-from unified_ranker.comparison.plan import ABLATIONS, ablation, plan
+from unified_ranker.comparison.plan import ABLATIONS, ablation, plan, require_same_requests
 from unified_ranker.config import Config
 from unified_ranker.errors import UserError
 
@@ -64,15 +64,49 @@ def test_what_is_not_there_cannot_be_taken_away():
 
 
 def test_a_variant_is_a_name_and_settings():
-    run = plan(CONFIG, 1, ["hot: project.training.temperature=0.1 ; project.seed=3"], ())[0]
+    run = plan(CONFIG, 1, ["hot: project.training.temperature=0.1 ; towers.item.dim=8"], ())[0]
     assert (run.name, run.kind, run.seed) == ("hot", "variant", 11)
-    assert run.settings == ["project.training.temperature=0.1", "project.seed=3", "project.training.seed=11"]
+    assert run.settings == ["project.training.temperature=0.1", "towers.item.dim=8", "project.training.seed=11"]
 
 
 @pytest.mark.parametrize("text", ["hot", "hot:", ":a=1", "hot:a"])
 def test_other_texts_are_no_variants(text):
     with pytest.raises(UserError, match=r"NAME:path=value.* Received: `"):
         plan(CONFIG, 1, [text])
+
+
+@pytest.mark.parametrize("name", ["alone", "baselines", "joint", "joint model", "two towers", ".07", "a/b", "a, b"])
+def test_names_that_the_report_uses_or_no_directory_has(name):
+    with pytest.raises(UserError, match=rf"must have a name of letters.* Received: `{name}`"):
+        plan(CONFIG, 1, [f"{name}:project.training.temperature=0.1"], ())
+
+
+def test_a_variant_has_the_seed_of_the_others():
+    with pytest.raises(UserError, match=r"must leave `project.training.seed` to `--seeds`"):
+        plan(CONFIG, 1, ["hot:project.training.seed=3"], ())
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "project.split.train=0.5",
+        "project.seed=5",
+        "project.evaluation.requests_per_task=7",
+        "project.work_dir=elsewhere",
+        "tasks.search.exclude_engaged=true",
+        "tasks.search.first_engagement_only=true",
+    ],
+)
+def test_models_that_are_measured_on_other_requests_are_not_compared(setting):
+    part = setting.partition("=")[0]
+    with pytest.raises(UserError, match="decides on the requests") as refused:
+        require_same_requests(CONFIG, changed_by([setting]))
+    assert part.startswith(str(refused.value).split("`")[1])
+
+
+def test_models_may_differ_in_everything_else():
+    settings = ["project.split.fit_on=train", "tasks.search.serving.candidates=7", "towers.item.dim=16"]
+    require_same_requests(CONFIG, changed_by(settings))
 
 
 def test_two_runs_of_one_name():

@@ -8,6 +8,8 @@ from unified_ranker.declarations.loading import load_config
 from unified_ranker.errors import UserError
 from unified_ranker.tuning.space import DEFAULT, Choices, Range, assignments, fit_space, read_space
 
+NO_DECAY = "project.training.weight_decay=0"
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
@@ -44,6 +46,8 @@ def test_a_file_of_ranges_and_choices(tmp_path):
         ("a: {choices: [1]}", "two different"),
         ("a: {choices: [[1], [2]]}", "numbers or names"),
         ("a: {choices: [1, 2], low: 0}", "stands alone"),
+        ("a: {low: 1, high: 2, log: maybe}", "`log` must be `true` or `false`. Received: 'maybe'"),
+        ("a: {low: 1, high: 2, log: 'false'}", "`log` must be `true` or `false`. Received: 'false'"),
     ],
 )
 def test_mistakes_in_a_file(tmp_path, text, words):
@@ -79,11 +83,27 @@ def test_declared_values_are_in_what_is_searched(project):
         ({"project.training.epoch": Range(1, 3)}, "`--set project.training.epoch`.* Did you mean `epochs`"),
         ({"towers.item.dim": Choices((8, 9))}, "must divide `dim`.* Received: 2 and 9"),
         ({"towers.item.id_mask_rate": Range(0.1, 0.3)}, "a range needs a setting that is a number. Received: 'auto'"),
+        ({"tasks.search.quality_weights.popularity": Range(0, 1)}, "popularity` must be declared.*--set tasks.search"),
+        ({"project.evaluation.requests_per_task": Choices((7, 40))}, "`project.evaluation` decides on the requests"),
+        ({"project.training.weight_decay": Range(0.1, 1, log=True)}, "`log` needs a declared setting above 0"),
     ],
 )
 def test_what_the_declarations_refuse_is_not_searched(project, space, words):
     with pytest.raises(UserError, match=words):
-        fit_space(space, project, [], load_config(project))
+        fit_space(space, project, [NO_DECAY], load_config(project, [NO_DECAY]))
+
+
+def test_whole_ends_of_a_setting_that_is_none_search_all_between(project):
+    config = load_config(project, ["tasks.search.weight=1.5"])
+    space = {"tasks.search.weight": Range(1, 2), "project.training.epochs": Range(2, 3)}
+    found, _ = fit_space(space, project, ["tasks.search.weight=1.5"], config)
+    assert [type(end) for end in found["tasks.search.weight"].ends()] == [float, float]
+    assert [type(end) for end in found["project.training.epochs"].ends()] == [int, int]
+
+
+def test_the_default_searches_what_is_off_without_factors(project):
+    found, _ = fit_space(None, project, [NO_DECAY], load_config(project, [NO_DECAY]))
+    assert found["project.training.weight_decay"] == Range(0.0, 1e-2)
 
 
 def test_the_default_fits_every_project(project):

@@ -40,7 +40,8 @@ def trainings(monkeypatch):
 
 
 def search(directory, space=SPACE, key="k"):
-    return Search(directory, [], space, {"rate": 0.2}, directory / "study.db", key, seed=3)
+    declared = {"rate": 0.2, "width": 4}
+    return Search(directory, [], space, {path: declared[path] for path in space}, directory / "study.db", key, seed=3)
 
 
 def run(found, minutes=1000.0, most=None):
@@ -82,6 +83,22 @@ def test_an_interrupted_trial_is_begun_again(tmp_path, trainings):
     assert len(begun) == 2
     interrupted = again._study.get_trials()[2]
     assert (interrupted.state.name, interrupted.params) == ("FAIL", begun[0])
+
+
+@pytest.mark.parametrize("done", [0, 1])
+def test_a_search_that_is_killed_before_a_trial_has_drawn_still_begins_with_the_declared(tmp_path, trainings, done):
+    space = {"rate": Range(0.0, 1.0), "width": Range(1, 9)}
+    found = search(tmp_path, space)
+    run(found, most=done) if done else None
+    trial = found._study.ask()
+    if done:
+        # Of its two settings, it drew one.
+        trial.suggest_float("rate", 0.0, 1.0)
+    again = search(tmp_path, space)
+    begun, _ = run(again, most=2)
+    assert again.tried[0].settings == {"rate": 0.2, "width": 4}
+    assert len(again.tried) == 2
+    assert set(begun[-1]) == set(space)
 
 
 def test_a_trial_that_fails_is_told_and_passed_over(tmp_path, trainings):

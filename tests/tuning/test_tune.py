@@ -76,6 +76,14 @@ def test_the_best_can_be_taken_up(project, killed):
     assert config.project.evaluation.part == "test"
 
 
+@pytest.mark.parametrize(("output", "rule"), [(".", "must be a file"), ("/proc/x/tuned.set", "can be written")])
+def test_where_the_best_goes_is_tried_before_anything_is_trained(project, output, rule):
+    refused = cli(*arguments(project, 2), "--output", output)
+    assert refused.exit_code == 2
+    assert "`--output` must be" in refused.output
+    assert rule in " ".join(refused.output.split())
+
+
 def test_only_the_validation_slice_is_measured(project, killed):
     from unified_ranker.data.prepared import Prepared
 

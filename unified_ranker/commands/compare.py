@@ -6,13 +6,14 @@ from pathlib import Path
 from rich.table import Table
 
 from unified_ranker.commands.stages import NOTES, OUT
-from unified_ranker.comparison.plan import Run, plan
+from unified_ranker.comparison.plan import Run, plan, require_same_requests
 from unified_ranker.comparison.report import JSON, summarise, write
 from unified_ranker.comparison.running import run_all
 from unified_ranker.comparison.summary import Comparison
 from unified_ranker.declarations.loading import load_config
 from unified_ranker.errors import UserError
 from unified_ranker.evaluation.metrics import METRICS
+from unified_ranker.pipeline.claims import require_writable
 from unified_ranker.pipeline.stages import Pipeline
 from unified_ranker.pipeline.workspace import Workspace
 
@@ -25,10 +26,12 @@ def compare_project(
     project = project.resolve()
     config = load_config(project, overrides)
     runs = plan(config, seeds, variants, kinds)
+    target = output or project / "comparison"
+    require_writable(target, "--output")
     for run in runs:
         # Before anything is trained: what the last run declares can be wrong, too.
         try:
-            load_config(project, [*overrides, *run.settings])
+            require_same_requests(config, load_config(project, [*overrides, *run.settings]))
         except UserError as error:
             raise UserError(f"what the {run.kind} `{run.name}` sets must be allowed: {error}") from error
     total = len(runs) + 1
@@ -43,7 +46,7 @@ def compare_project(
     results = run_all(project, overrides, runs, not as_json, announce, jobs)
     prepared = Pipeline(Workspace(project, config), (), False).prepared
     found = summarise(results, prepared, config)
-    page = write(found, output or project / "comparison")
+    page = write(found, target)
     if as_json:
         print(json.dumps(json.loads((page.parent / JSON).read_text(encoding="utf-8"))))  # noqa: T201
     else:

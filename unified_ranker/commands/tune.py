@@ -10,6 +10,8 @@ from unified_ranker.commands.stages import NOTES, OUT
 from unified_ranker.commands.tune_quality import ON_VALIDATION
 from unified_ranker.comparison.running import DIRECTORY, clear_drafts
 from unified_ranker.declarations.loading import load_config
+from unified_ranker.errors import UserError
+from unified_ranker.pipeline.claims import require_writable
 from unified_ranker.pipeline.stages import Pipeline
 from unified_ranker.pipeline.workspace import Workspace
 from unified_ranker.tuning.space import Value, assignments, fit_space, read_space
@@ -26,6 +28,10 @@ def tune_project(
     """Search settings of a project on its validation slice, and write the best."""
     project = project.resolve()
     own = load_config(project, overrides)
+    target = output or project / FILE
+    require_writable(target.parent, "--output")
+    if target.is_dir():
+        raise UserError(f"`--output` must be a file. Received: `{target}`, a directory. Name a file in it.")
     work = own.project.work_dir / "tuning"
     settings = [*overrides, *ON_VALIDATION, f"project.work_dir={json.dumps(str(work))}"]
     config = load_config(project, settings)
@@ -55,7 +61,6 @@ def tune_project(
         search.run(minutes, trials, not as_json, begin, end)
     best = search.best
     lines = [line for line in assignments(best.settings) if line not in assignments(declared)]
-    target = output or project / FILE
     header = f"# trial {best.number} of {len(search.tried)}: {best.value:.4f} times the declared settings, validation"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")

@@ -1,5 +1,6 @@
 """Which models a comparison trains: the joint one, each task alone, ablations, variants."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -8,11 +9,19 @@ import yaml
 
 from unified_ranker.config import Config
 from unified_ranker.errors import UserError
+from unified_ranker.pipeline.stages import PREPARED_BY, PREPARED_BY_TASK
 
 Kind = Literal["joint", "alone", "ablation", "variant", "trial"]
 
 ABLATIONS = ("no task id", "no imputation", "no crosses", "no personalisation", "no signals", "learnt quality weights")
 """The first four are UniCoRn's (arXiv 2408.10394, section 3), the last is Etsy's (arXiv 2306.04833, section 4)."""
+MEASURED_BY = (*PREPARED_BY, "project.seed", "project.evaluation", "project.work_dir")
+MEASURED_BY_TASK = (*sorted(PREPARED_BY_TASK), "exclude_engaged")
+"""What decides on the requests and on what may answer them, by project and by task: models differ in anything else."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
+TAKEN = frozenset({"joint", "alone", "baselines", "joint model", "two towers"})
+"""What a report calls lines of its own."""
+SEED = "project.training.seed"
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ class Run:
     @property
     def settings(self) -> list[str]:
         """Its declarations as `path=value`."""
-        return [*self.overrides, f"project.training.seed={self.seed}"]
+        return [*self.overrides, f"{SEED}={self.seed}"]
 
 
 def plan(
@@ -94,6 +103,20 @@ def ablation(name: str, config: Config) -> tuple[str, ...]:
     return ("towers.ranker.signals=[]",) if towers.ranker.signals else ()
 
 
+def require_same_requests(config: Config, other: Config) -> None:
+    """Refuse what cannot be compared with `config`, since it is measured on other requests.
+
+    Raises:
+        UserError: `other` declares otherwise what decides on them.
+    """
+    for part in (*MEASURED_BY, *(f"tasks.{name}.{field}" for name in config.tasks for field in MEASURED_BY_TASK)):
+        if config.digest(part) != other.digest(part):
+            raise UserError(
+                f"`{part}` decides on the requests that all models are measured on, and must be the same for all. "
+                "Received: another. Give it to the whole by --set, with a `project.work_dir` of its own."
+            )
+
+
 def _variant(text: str, seed: int) -> Run:
     name, colon, settings = text.partition(":")
     overrides = tuple(part.strip() for part in settings.split(";") if part.strip())
@@ -102,7 +125,15 @@ def _variant(text: str, seed: int) -> Run:
             f"`--variant` must be NAME:path=value[;path=value …]. Received: `{text}`. "
             "For example: --variant 'hotter:project.training.temperature=0.1'"
         )
-    return Run(name.strip(), "variant", seed, (), overrides)
+    name = name.strip()
+    if name in TAKEN or not NAME.fullmatch(name):
+        raise UserError(
+            "`--variant` must have a name of letters, digits, blanks and . _ + -, and none of "
+            f"{', '.join(sorted(TAKEN))}, which the report uses. Received: `{name}`. Rename it."
+        )
+    if any(part.partition("=")[0].strip() == SEED for part in overrides):
+        raise UserError(f"`--variant` must leave `{SEED}` to `--seeds`. Received: `{text}`. Take it out.")
+    return Run(name, "variant", seed, (), overrides)
 
 
 def _yaml(value: object) -> str:

@@ -19,7 +19,9 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from unified_ranker.comparison.plan import Run
+from unified_ranker.declarations.lever_checks import require_levers
 from unified_ranker.declarations.loading import load_config
+from unified_ranker.errors import UserError
 from unified_ranker.evaluation.results import Diagnosis
 from unified_ranker.pipeline.claims import claim
 from unified_ranker.pipeline.stages import Pipeline
@@ -74,10 +76,17 @@ def run_all(
         jobs: how many run at once, each with its part of the processors.
 
     Raises:
-        UserError: a run failed, and those that ended before stay; or another comparison has the work directory.
+        UserError: a lever asks more than the log has, and nothing was trained; a run failed, and those that ended
+            before stay; or another comparison has the work directory.
     """
     workspace = Workspace(project, load_config(project, list(overrides)))
-    Pipeline(workspace, (), progress).prepare()
+    prepared = Pipeline(workspace, (), progress).prepared
+    for run in runs:
+        # Of all runs before the first is trained.
+        try:
+            require_levers(prepared, load_config(project, [*overrides, *run.settings]), run.tasks)
+        except UserError as error:
+            raise UserError(f"what the {run.kind} `{run.name}` declares must suit the log: {error}") from error
     threads = max((os.cpu_count() or 1) // jobs, 1) if jobs > 1 else 0
 
     def one(run: Run) -> Result:
@@ -162,6 +171,7 @@ def make(project: Path, overrides: Sequence[str], run: Run, progress: bool, thre
     pipeline = _pipeline(project, overrides, run, progress)
     directory, key = place_of(project, overrides, run)
     config, prepared = pipeline.config, pipeline.prepared
+    require_levers(prepared, config, run.tasks)
     part = config.project.evaluation.part
     ranks: dict[str, np.ndarray] = {}
 

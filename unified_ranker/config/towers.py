@@ -128,7 +128,7 @@ class Ranker(Declaration):
         kinds = [signal.type for signal in self.signals]
         twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
         if twice:
-            raise ValueError(f"`signals` must have each type once. Received twice: {', '.join(twice)}. Remove one.")
+            raise ValueError(f"`signals` must have each type once. Received: {', '.join(twice)}, twice. Remove one.")
         return self
 
 

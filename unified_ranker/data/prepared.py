@@ -243,3 +243,9 @@ def split_times(timestamps: Ints, config: Config) -> SplitTimes:
     shares = config.project.split
     low, high = np.quantile(timestamps, [shares.train, shares.train + shares.validation])
     return SplitTimes(train_end=int(np.ceil(low)), validation_end=int(np.ceil(high)))
+
+
+def fit_end_of(prepared: Prepared, config: Config) -> int:
+    """Return the end of the fit window in seconds, as `project.split.fit_on` says."""
+    split = prepared.split
+    return split.train_end if config.project.split.fit_on == "train" else split.validation_end

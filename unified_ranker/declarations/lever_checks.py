@@ -1,13 +1,14 @@
 """Check that the log has enough for the levers that are declared: each refusal names the limit."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pandas as pd
 
 from unified_ranker.config import Config, SampledItems
 from unified_ranker.data.check import Check
+from unified_ranker.data.checks import require
 from unified_ranker.data.examples import match_positives, seconds
-from unified_ranker.data.prepared import split_times
+from unified_ranker.data.prepared import Prepared, fit_end_of, split_times
 from unified_ranker.schema import InteractionLog
 
 LEAST_FOR_HARD = 500
@@ -17,7 +18,7 @@ beside the one positive is mostly what the same users would have chosen, too."""
 
 def lever_checks(config: Config, log: InteractionLog, sampled: bool) -> Iterator[Check]:
     """Yield the checks of levers; a log that is `sampled` says nothing of how many there are."""
-    yield from _age_gate(config, log)
+    yield from _age_gate(config, log.items)
     yield from _signals(config, log)
     if sampled:
         return
@@ -34,13 +35,35 @@ def lever_checks(config: Config, log: InteractionLog, sampled: bool) -> Iterator
     yield from _next_k(config, fit)
 
 
-def _hard(config: Config, positives: dict[str, int]) -> Iterator[Check]:
+def require_levers(prepared: Prepared, config: Config, tasks: Collection[str] = ()) -> None:
+    """Refuse levers that the prepared log has too little for: those of `tasks`, of all where empty.
+
+    `lever_checks` says so of a log's files. Here a lever is met that was declared once they were prepared, or whose log
+    is so large that only a sample of it was checked.
+
+    Raises:
+        UserError: one line for each.
+    """
+    require(_age_gate(config, prepared.items))
+    if _hard_negatives(config, tasks):
+        fit = prepared.examples.task[prepared.examples.timestamp < fit_end_of(prepared, config)]
+        require(_hard(config, {name: int((fit == name).sum()) for name in config.tasks}, tasks))
+
+
+def _hard_negatives(config: Config, tasks: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Return how many negatives are kept, and how many drawn, by the tasks that keep the hardest alone."""
+    found = {name: task.negatives for name, task in config.tasks.items() if not tasks or name in tasks}
+    return {
+        name: (kind.hard, kind.uniform)
+        for name, kind in found.items()
+        if isinstance(kind, SampledItems) and kind.hard is not None
+    }
+
+
+def _hard(config: Config, positives: dict[str, int], tasks: Collection[str] = ()) -> Iterator[Check]:
     """Check that tasks with hard negatives have positives to warm up on, and more negatives than they keep."""
     total = max(sum(positives.values()), 1)
-    for name, task in config.tasks.items():
-        negatives = task.negatives
-        if not isinstance(negatives, SampledItems) or negatives.hard is None:
-            continue
+    for name, (kept, uniform) in _hard_negatives(config, tasks).items():
         yield Check(
             f"`tasks/{name}.yaml`, `negatives.hard`: {LEAST_FOR_HARD} positives of the task lie in the fit window",
             passed=positives[name] >= LEAST_FOR_HARD,
@@ -48,11 +71,11 @@ def _hard(config: Config, positives: dict[str, int]) -> Iterator[Check]:
             what_to_do="leave `hard` out, so that all negatives count, or wait for more events of the task",
         )
         of_batch = round(config.project.training.batch_examples * positives[name] / total)
-        most = negatives.uniform + max(of_batch - 1, 0)
+        most = uniform + max(of_batch - 1, 0)
         yield Check(
             f"`tasks/{name}.yaml`, `negatives.hard`: a step has more negatives than are kept",
-            passed=negatives.hard < most,
-            found=f"{negatives.hard:,} kept of {most:,} (`uniform` {negatives.uniform:,} and the task's other "
+            passed=kept < most,
+            found=f"{kept:,} kept of {most:,} (`uniform` {uniform:,} and the task's other "
             f"positives among `batch_examples` {config.project.training.batch_examples:,})",
             what_to_do=f"lower `hard` below {most:,}, or raise `uniform`",
         )
@@ -75,11 +98,11 @@ def _next_k(config: Config, fit: pd.DataFrame) -> Iterator[Check]:
     )
 
 
-def _age_gate(config: Config, log: InteractionLog) -> Iterator[Check]:
+def _age_gate(config: Config, items: pd.DataFrame) -> Iterator[Check]:
     if config.towers.item.age_gate:
         yield Check(
             "`towers/item.yaml`, `age_gate`: items have a `created_at`",
-            passed=bool(log.items["created_at"].notna().any()),
+            passed=bool(items["created_at"].notna().any()),
             found="no item has one",
             what_to_do="set it to false, or add creation times to the items table",
         )

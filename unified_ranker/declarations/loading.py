@@ -200,7 +200,10 @@ def _contradictions(config: Config) -> Iterator[str]:
         )
     k, length = config.towers.user.objective.k, config.towers.user.history_length
     if k > length:
-        yield (f"`towers/user.yaml`, `objective.k`: must not exceed `history_length`. Received: {k} and {length}.")
+        yield (
+            f"`towers/user.yaml`, `objective.k`: must not exceed `history_length`. Received: {k} and {length}. "
+            "Lower one, or raise the other."
+        )
     if config.towers.ranker.type == "ple" and len(config.tasks) == 1:
         yield (
             "`towers/ranker.yaml`, `type`: `ple` gives each task experts of its own, which needs two tasks at least. "
@@ -229,7 +232,7 @@ def _contradictions_of_tasks(config: Config) -> Iterator[str]:
             if source not in signals:
                 yield (
                     f"`tasks/{name}.yaml`, `serving.sources`: `{source}` is no signal of towers/ranker.yaml. "
-                    f"Allowed: {listed(signals)}.{nearest(source, signals)}"
+                    f"Allowed: {listed(signals)}.{nearest(source, signals)} Declare it there, or take it out."
                 )
         for field, given, known, of in (
             ("quality_weights", task.quality_weights, quality, "quality feature of towers/item.yaml"),

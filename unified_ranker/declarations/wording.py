@@ -88,7 +88,10 @@ def _line(source: Source, found: list[tuple[_Place, ErrorDetails]], assigned: li
     """Return the line about one place; several errors there are the alternatives of a union."""
     place, detail = found[0]
     full = source.path + place.keys
-    was_set = next((p for p in assigned if p == full[: len(p)] or full == p[: len(full)]), None)
+    # What set the place itself or all around it, the nearest first; else what set a part of it, if nothing else did.
+    around = max((p for p in assigned if p == full[: len(p)]), key=len, default=None)
+    below = {p for p in assigned if full == p[: len(full)]}
+    was_set = around or (below.pop() if len(below) == 1 else None)
     at = f"`{source.file}`" if was_set is None else f"`--set {'.'.join(was_set)}`"
     if place.keys and full != was_set:
         at += f", `{shown_path(place.keys)}`"

@@ -21,7 +21,7 @@ def claim(directory: Path, lock: str, setting: str) -> Iterator[None]:
     Args:
         directory: what to claim.
         lock: name of the lock's file in it.
-        setting: the declaration that names the directory, for errors.
+        setting: the declaration or the option that names the directory, for errors.
 
     Raises:
         UserError: another run has it, or it cannot be written. At once; nobody waits.
@@ -97,7 +97,8 @@ def _take(file: Path, setting: str) -> TextIO:
 
 
 def _unwritable(directory: Path, setting: str, error: OSError) -> UserError:
+    another = f"{setting} PATH" if setting.startswith("-") else f"--set {setting}=PATH"
     return UserError(
         f"`{setting}` must be a directory that can be written. Received: `{directory}`: {error.strerror}. "
-        f"Change its permissions, or name another with --set {setting}=PATH."
+        f"Change its permissions, or name another with {another}."
     )

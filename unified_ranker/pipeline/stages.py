@@ -193,6 +193,10 @@ class Pipeline:
         checkpoints = self.workspace.work / "checkpoints" / self.train_key
 
         def make(draft: Path, notes: dict[str, Any]) -> str:
+            from unified_ranker.declarations.lever_checks import require_levers
+
+            require_levers(self.prepared, self.config, self.tasks)
+            # Behind what may refuse: TensorFlow takes seconds to import.
             from unified_ranker.evaluation.calibrating import calibrate
             from unified_ranker.training.continuing import read_start
             from unified_ranker.training.job import train

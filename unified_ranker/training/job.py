@@ -11,7 +11,7 @@ from unified_ranker.catalogue import build_catalogue, quality_of
 from unified_ranker.config import Config
 from unified_ranker.data.batches import Batch, WindowBatches
 from unified_ranker.data.examples import Examples
-from unified_ranker.data.prepared import Prepared
+from unified_ranker.data.prepared import Prepared, fit_end_of
 from unified_ranker.data.quality import QualityAsOf
 from unified_ranker.data.spilled import SpilledBatches
 from unified_ranker.data.vocabulary import Vocabulary, build_vocabulary
@@ -39,12 +39,6 @@ logger = logging.getLogger(__name__)
 PREFETCHED = 4
 """Batches that are made while a step computes."""
 Batches = WindowBatches | SpilledBatches
-
-
-def fit_end_of(prepared: Prepared, config: Config) -> int:
-    """Return the end of the fit window in seconds, as `project.split.fit_on` says."""
-    split = prepared.split
-    return split.train_end if config.project.split.fit_on == "train" else split.validation_end
 
 
 def build_model(

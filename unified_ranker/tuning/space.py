@@ -8,6 +8,7 @@ from typing import Any, cast
 import optuna
 import yaml
 
+from unified_ranker.comparison.plan import require_same_requests
 from unified_ranker.config import Config
 from unified_ranker.declarations.files import parse_yaml
 from unified_ranker.declarations.loading import load_config
@@ -19,7 +20,7 @@ Value = int | float | str | bool
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included; whole ones where both are whole, by factors where `log`."""
+    """Numbers from `low` to `high`, both included; whole ones where both are ints, by factors where `log`."""
 
     low: float
     high: float
@@ -36,10 +37,16 @@ class Range:
         return self.low, self.high
 
     def widened(self, value: Value) -> "Range":
-        """Return the range with `value` in it."""
+        """Return the range with `value` in it, of its type: `{low: 1, high: 2}` of a float holds 1.5, too."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise UserError(f"a range needs a setting that is a number. Received: {value!r}. Give `choices` instead.")
-        return Range(min(self.low, value), max(self.high, value), self.log)
+        if self.log and value <= 0:
+            raise UserError(
+                f"`log` needs a declared setting above 0, since that is tried first. Received: {value!r}. "
+                "Leave `log` out, or declare more."
+            )
+        kind = type(value)
+        return Range(kind(min(self.low, value)), kind(max(self.high, value)), self.log)
 
 
 @dataclass(frozen=True)
@@ -118,12 +125,15 @@ def fit_space(space: Space | None, project: Path, overrides: list[str], config: 
             continue
         allowed = entry
         if space is None and isinstance(entry, Choices):
-            allowed = Choices(tuple(v for v in entry.choices if not _refusal(project, overrides, path, v)))
+            allowed = Choices(tuple(v for v in entry.choices if not _refusal(project, overrides, path, v, config)))
         for value in allowed.ends():
-            refused = _refusal(project, overrides, path, value)
+            refused = _refusal(project, overrides, path, value, config)
             if refused:
                 raise UserError(f"what is searched must be allowed throughout: {refused}")
         declared[path] = _declared(config, path)
+        if space is None and isinstance(allowed, Range) and declared[path] == 0:
+            # What is off by declaration has no factor.
+            allowed = Range(allowed.low, allowed.high)
         try:
             chosen[path] = allowed.widened(declared[path])
         except UserError as error:
@@ -149,33 +159,35 @@ def _entry(entry: Any) -> Range | Choices:
     for key in entry:
         if key not in _KEYS:
             raise UserError(f"`{key}` is not known. Allowed: {listed(_KEYS)}.{nearest(str(key), _KEYS)}")
+    if not isinstance(entry.get("log", False), bool):
+        raise UserError(f"`log` must be `true` or `false`. Received: {entry['log']!r}. Correct it.")
     if "choices" in entry:
         choices = entry["choices"]
         plain = isinstance(choices, list) and all(isinstance(c, Value) for c in choices)
         if not plain or len(set(choices)) < 2 or len(entry) > 1:
             raise UserError(
                 f"`choices` must be a list of two different numbers or names at least, and stands alone. "
-                f"Received: {entry!r}."
+                f"Received: {entry!r}. For example {_EXAMPLE}."
             )
         return Choices(tuple(choices))
     low, high = _ends(entry)
-    return Range(low, high, log=bool(entry.get("log", False)))
+    return Range(low, high, log=entry.get("log", False))
 
 
 def _ends(entry: dict) -> tuple[float, float]:
     low, high = entry.get("low"), entry.get("high")
     numbers = all(isinstance(n, int | float) and not isinstance(n, bool) for n in (low, high))
     if not numbers or not low < high:  # type: ignore[operator]
-        raise UserError(f"`low` must be a number below `high`. Received: {low!r} and {high!r}.")
+        raise UserError(f"`low` must be a number below `high`. Received: {low!r} and {high!r}. Correct them.")
     if entry.get("log") and not low > 0:  # type: ignore[operator]
         raise UserError(f"`low` must be above 0 where `log` is true. Received: {low!r}. Raise it, or leave `log` out.")
     return cast(float, low), cast(float, high)
 
 
-def _refusal(project: Path, overrides: list[str], path: str, value: Value) -> str:
-    """Return what the declarations say against a value; "" where it is allowed."""
+def _refusal(project: Path, overrides: list[str], path: str, value: Value, config: Config) -> str:
+    """Return what the declarations say against a value beside those of `config`; "" where it is allowed."""
     try:
-        load_config(project, [*overrides, *assignments({path: value})])
+        require_same_requests(config, load_config(project, [*overrides, *assignments({path: value})]))
     except UserError as error:
         return str(error)
     return ""
@@ -184,5 +196,10 @@ def _refusal(project: Path, overrides: list[str], path: str, value: Value) -> st
 def _declared(config: Config, path: str) -> Any:
     node: Any = config.to_json()
     for key in path.replace("[", ".").replace("]", "").split("."):
+        if isinstance(node, dict) and key not in node:
+            raise UserError(
+                f"`{path}` must be declared, since the declared settings are tried first. Received: nothing. "
+                f"Write it into its file, or give it by --set {path}=VALUE."
+            )
         node = node[int(key)] if isinstance(node, list) else node[key]
     return node

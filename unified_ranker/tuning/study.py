@@ -73,12 +73,14 @@ class Search:
         name = hashlib.sha256(json.dumps([key, to_json(space)]).encode()).hexdigest()[:16]
         storage = f"sqlite:///{database}"
         self._study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
-        if not self._study.get_trials(deepcopy=False):
-            self._study.enqueue_trial(dict(declared))
         for trial in self._study.get_trials(states=(TrialState.RUNNING,)):
-            # What a killed run was at: its training goes on from its last epoch.
+            # What a killed run was at: its training goes on from its last epoch. It may have drawn a part of it only.
             self._study.tell(trial.number, state=TrialState.FAIL)
-            self._study.enqueue_trial(trial.params)
+            if set(trial.params) == set(space):
+                self._study.enqueue_trial(trial.params)
+        if not self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.WAITING)):
+            # Nothing to compare with yet.
+            self._study.enqueue_trial(dict(declared))
         self._study.sampler = optuna.samplers.TPESampler(
             n_startup_trials=STARTING, seed=seed + len(self._study.get_trials(deepcopy=False))
         )
