@@ -84,6 +84,12 @@ def test_the_verdict_is_the_inverse_of_the_ratio():
     assert (turned.value, turned.low, turned.high) == pytest.approx((1 / alone.value, 1 / alone.high, 1 / alone.low))
 
 
+def test_a_variant_of_a_baselines_name_is_not_taken_for_it():
+    results = [result("baselines", "variant", 0, EASE=ranks(100)), result("joint", "joint", 0, joint_model=ranks(200))]
+    results += [result("EASE", "variant", 0, joint_model=ranks(50))]
+    assert compare_task("feed", results, 200, 1).verdict.over_baseline.value == pytest.approx(2)
+
+
 def test_over_a_model_that_finds_nothing_there_is_no_ratio():
     found = compared(alone=(0, 0), baseline=0)
     assert found.verdict.specialist is found.verdict.over_baseline is None

@@ -131,7 +131,7 @@ def compare_task(
         return None
     # Side by side, so that all share the resamples: means over the seeds, and the joint model of the same seeds.
     columns, lines = [], []
-    over: dict[str, Interval | None] = {}
+    over: dict[tuple[str, str], Interval | None] = {}
     for (_, kind), own in ranks.items():
         shared = list(joint) if kind == "baseline" else [s for s in own if s in joint] or list(joint)
         columns += [np.mean(list(own.values()), 0), np.mean([joint[s] for s in shared], 0)]
@@ -142,7 +142,7 @@ def compare_task(
         decisive = place + METRICS.index(DECISIVE)
         metrics = {m: interval(values[:, place + i], means[:, place + i]) for i, m in enumerate(METRICS)}
         ratio = _ratio(values, means, decisive, decisive + len(METRICS))
-        over[name] = _ratio(values, means, decisive + len(METRICS), decisive)
+        over[name, kind] = _ratio(values, means, decisive + len(METRICS), decisive)
         single = [float(v[:, METRICS.index(DECISIVE)].mean()) for v in own.values()]
         lines.append(Line(name, kind, len(own), metrics, (min(single), max(single)), ratio))
     gain = {name: np.mean([v[:, METRICS.index(DECISIVE)] for v in own.values()], 0) for (name, _), own in ranks.items()}
@@ -172,11 +172,15 @@ def _called(result: Result, scorer: str) -> tuple[str, str]:
     return (name if scorer == JOINT else f"{name}, {scorer}"), run.kind
 
 
-def _verdict(lines: Sequence[Line], over: dict[str, Interval | None]) -> Verdict:
-    """Judge by the joint model `over` each of the lines."""
+def _verdict(lines: Sequence[Line], over: dict[tuple[str, str], Interval | None]) -> Verdict:
+    """Judge by the joint model `over` each of the lines, by their names and kinds."""
     baselines = [line for line in lines if line.kind == "baseline"]
     best = max(baselines, key=lambda line: line.metrics[DECISIVE].value, default=None)
-    return Verdict(over.get("alone"), "" if best is None else best.name, None if best is None else over[best.name])
+    return Verdict(
+        over.get(("alone", "alone")),
+        "" if best is None else best.name,
+        None if best is None else over[best.name, best.kind],
+    )
 
 
 def _ratio(values: np.ndarray, means: np.ndarray, own: int, other: int) -> Interval | None:
