@@ -31,6 +31,10 @@ class SplitTimes:
     train_end: int
     validation_end: int
 
+    def fit_end(self, config: Config) -> int:
+        """Return the end of the fit window, as `project.split.fit_on` says."""
+        return self.train_end if config.project.split.fit_on == "train" else self.validation_end
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -246,6 +250,5 @@ def split_times(timestamps: Ints, config: Config) -> SplitTimes:
 
 
 def fit_end_of(prepared: Prepared, config: Config) -> int:
-    """Return the end of the fit window in seconds, as `project.split.fit_on` says."""
-    split = prepared.split
-    return split.train_end if config.project.split.fit_on == "train" else split.validation_end
+    """Return the end of the fit window of a prepared log in seconds, as `project.split.fit_on` says."""
+    return prepared.split.fit_end(config)

@@ -29,7 +29,7 @@ def lever_checks(config: Config, log: InteractionLog, sampled: bool) -> Iterator
         return
     times = seconds(chosen["timestamp"])
     bounds = split_times(times, config)
-    fit = chosen[times < (bounds.train_end if config.project.split.fit_on == "train" else bounds.validation_end)]
+    fit = chosen[times < bounds.fit_end(config)]
     counts = fit["task"].value_counts()
     yield from _hard(config, {name: int(counts.get(name, 0)) for name in config.tasks})
     yield from _next_k(config, fit)

@@ -161,8 +161,7 @@ def _split(config: Config, log: InteractionLog) -> Iterator[Check]:
     times = seconds(chosen["timestamp"])
     learnable = _exists(chosen, log.items)
     bounds = split_times(times, config)
-    fit_on = config.project.split.fit_on
-    fit_end = bounds.train_end if fit_on == "train" else bounds.validation_end
+    fit_on, fit_end = config.project.split.fit_on, bounds.fit_end(config)
     for name in config.tasks:
         of_task = (chosen["task"] == name).to_numpy(bool)
         count, own = int(of_task.sum()), times[of_task & learnable]
