@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 SOURCE ?=
 RELEASE := releases/latest
 
-.PHONY: help quickstart test test-slow lint format types check-python clean
+.PHONY: help quickstart test test-slow lint format types wheel check-python clean
 
 help:
 	@echo "make quickstart   MovieLens 100K: from nothing to ranked results on three surfaces"
 	@echo "make test         lint, types and the test suite"
 	@echo "make test-slow    tests that train for minutes on a real log, where there is one"
 	@echo "make format       format the code"
+	@echo "make wheel        the wheel, into dist/"
 	@echo "make clean        remove what the stages made (releases stay)"
 
 quickstart: $(VENV)/.installed
@@ -44,8 +45,14 @@ format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Without what an earlier build left: setuptools would put modules that have gone since into the wheel.
+wheel: | check-python
+	rm -rf build
+	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
 clean:
-	rm -rf .unified_ranker build *.egg-info
+	rm -rf .unified_ranker build dist *.egg-info
 
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \

@@ -1,9 +1,10 @@
-# The ranking service. Build at the repository's root: docker build -f serving_config/service.Dockerfile -t unified-ranker .
+# The ranking service. In the directory that holds serving_config/:
+#   docker build -f serving_config/service.Dockerfile -t unified-ranker .
+# Before: the wheel in dist/. `make wheel` in unified_ranker's repository writes it there; for another project, copy it.
 FROM python:3.11-slim
-WORKDIR /opt/unified_ranker
-COPY setup.cfg pyproject.toml README.md ./
-COPY unified_ranker unified_ranker
-RUN pip install --no-cache-dir ".[redis,traces]" && useradd --system --uid 10001 unified
+COPY serving_config/requirements/service.txt dist/unified_ranker-*.whl /tmp/
+RUN pip install --no-cache-dir --no-deps -r /tmp/service.txt /tmp/unified_ranker-*.whl \
+    && rm /tmp/service.txt /tmp/unified_ranker-*.whl && useradd --system --uid 10001 unified
 USER 10001
 EXPOSE 8080
 ENTRYPOINT ["unified-ranker"]
