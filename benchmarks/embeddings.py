@@ -23,15 +23,15 @@ import pyarrow as pa
 from machine import keep, machine
 from synthetic_release import USERS, make_project
 
-from unified_ranker.embeddings.exporting import ExportOptions, export_embeddings
-from unified_ranker.embeddings.job import embedding_job
-from unified_ranker.embeddings.project import ReleaseProject, open_project
-from unified_ranker.embeddings.source import ITEM_ROWS, USER_ROWS, Source, open_source
-from unified_ranker.embeddings.stages import Histories
-from unified_ranker.embeddings.towers import load_towers
-from unified_ranker.engines.choose import EngineChoice
+from unified_ranker.engines.by_name import EngineChoice
 from unified_ranker.engines.shards import DiskShards, read_parts, write_parts
+from unified_ranker.project.release_project import ReleaseProject, open_project
 from unified_ranker.store import open_store
+from unified_ranker.vectors.embedding_source import ITEM_ROWS, USER_ROWS, EmbeddingSource, open_source
+from unified_ranker.vectors.embedding_stages import UserHistories
+from unified_ranker.vectors.export_job import embedding_job
+from unified_ranker.vectors.saved_towers import load_towers
+from unified_ranker.vectors.vector_export import ExportOptions, export_embeddings
 
 ROOT = Path(__file__).resolve().parents[1]
 AS_OF = 1_767_225_600
@@ -79,16 +79,16 @@ def more_users(prepared: Path, times: int) -> None:
         draft.replace(target)
 
 
-def bare(source: Source, release: Path) -> dict[str, float]:
+def bare(source: EmbeddingSource, release: Path) -> dict[str, float]:
     """Run the model alone in a loop: its inputs are made beforehand, and what comes out is dropped."""
-    from unified_ranker.data.prepared import to_frame
     from unified_ranker.export.embedding import item_batches
+    from unified_ranker.prepare.prepared import to_frame
 
     towers, out = load_towers(release), {}
     rows = to_frame(read_parts(source.prepared / "items.arrow").slice(0, ITEM_ROWS))
     batches = list(item_batches(rows, source.config))
     users = read_parts(source.prepared / "users.arrow")["user_id"].slice(0, USER_ROWS)
-    ids, histories = users.to_numpy().astype(object), Histories(source, 0, min(USER_ROWS, source.users))
+    ids, histories = users.to_numpy().astype(object), UserHistories(source, 0, min(USER_ROWS, source.users))
     order, size = np.argsort(histories.length, kind="stable"), source.config.export.embeddings.users.batch_size
     asked = [histories.requests(ids, p) for p in np.array_split(order, -(-len(ids) // size))]
     for name, call, parts, count in (
@@ -104,7 +104,7 @@ def bare(source: Source, release: Path) -> dict[str, float]:
     return out
 
 
-def stages(source: Source, folder: Path) -> dict[str, object]:
+def stages(source: EmbeddingSource, folder: Path) -> dict[str, object]:
     """Run the export's stages by an engine, as the command does; returns rows a second, and memory shard by shard."""
     job, memory, out = embedding_job(source, "benchmark"), [], {}
     for stage, rows in (("items", source.items), ("users", source.users)):
@@ -117,7 +117,7 @@ def stages(source: Source, folder: Path) -> dict[str, object]:
     return out
 
 
-def memory_by_shard(source: Source) -> list[int]:
+def memory_by_shard(source: EmbeddingSource) -> list[int]:
     """Return MiB of this process after each shard of items."""
     stage, out = embedding_job(source, "benchmark").stage("items"), []
     for shard in range(stage.shards):
@@ -152,7 +152,7 @@ def export(directory: Path, items: int) -> dict[str, object]:
     }
 
 
-def command(project: Prepared, directory: Path, source: Source) -> tuple[float, dict[str, int]]:
+def command(project: Prepared, directory: Path, source: EmbeddingSource) -> tuple[float, dict[str, int]]:
     """Run the whole export, towers to published version and offline copy; returns seconds, and entries by kind."""
     for place in ("store", "vectors.delta"):
         shutil.rmtree(directory / place, ignore_errors=True)
@@ -165,8 +165,8 @@ def command(project: Prepared, directory: Path, source: Source) -> tuple[float, 
 
 def fresh(directory: Path, items: int, trials: int = 25) -> dict[str, object]:
     """Measure from an event that the service has acknowledged to the vector that a reader in another process gets."""
-    from unified_ranker.serving.histories.events import Event
-    from unified_ranker.serving.histories.lmdb_store import LmdbStore
+    from unified_ranker.events.event import Event
+    from unified_ranker.events.lmdb_histories import LmdbStore
 
     project = synthetic(directory, items)
     log = directory / "service"
@@ -234,7 +234,7 @@ def drift(directory: Path, epochs: int) -> dict[str, object]:
     with open_store(project / "vectors", second["version"]) as store:
         ids = [name for part, _ in store.backend.scan(second["version"], "item", 5000) for name in part]
         mapped = store.get_many("item", ids).vectors
-        from unified_ranker.export.items import read_items
+        from unified_ranker.release.items import read_items
 
         names, raw = read_items(project / "releases" / "2" / "items")
         place = {name: row for row, name in enumerate(names)}

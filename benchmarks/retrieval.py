@@ -15,7 +15,7 @@ from machine import keep, machine
 from synthetic_release import clustered
 
 from unified_ranker.config import ScannIndex
-from unified_ranker.export.index import ExactSearch, build_index, load_index
+from unified_ranker.release.index import ExactSearch, build_index, load_index
 
 QUERIES, K = 2000, 100
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from unified_ranker.pipeline.stages import Pipeline
+from unified_ranker.project.stages import Pipeline
 
 
 def stepper(pipeline: Pipeline, spill: Path | None = None) -> tuple[Callable[[Any], Any], Iterator[Any]]:
@@ -14,8 +14,8 @@ def stepper(pipeline: Pipeline, spill: Path | None = None) -> tuple[Callable[[An
         pipeline: of the project; prepared, or it will be now.
         spill: where the windows go when they are more than `training.shard_examples`; None keeps them in memory.
     """
-    from unified_ranker.tensorflow import tf
-    from unified_ranker.training import job
+    from unified_ranker.towers.tensorflow import tf
+    from unified_ranker.training import training_job as job
     from unified_ranker.training.optimizer import optimizer_of
 
     prepared, config = pipeline.prepared, pipeline.config

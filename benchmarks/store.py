@@ -21,9 +21,9 @@ from machine import keep, machine
 from synthetic_release import clustered
 
 from unified_ranker.store import EmbeddingStore, Limits, open_store
-from unified_ranker.store.alignment import Space
+from unified_ranker.store.alignment import VectorSpace
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "toys"))
 from redis_process import RedisProcess
 
 WIDTH, PART, READS = 64, 50_000, 2000
@@ -34,7 +34,7 @@ ANYTHING = Limits(1, 1, 1, 1, 1)
 def notes(version: int) -> dict[str, object]:
     """Return what a version must note."""
     release = {"version": 1, "project": "benchmark"}
-    return {"release": release, "as_of": 1, "key": "", "space": Space(version, np.eye(WIDTH), {}).document()}
+    return {"release": release, "as_of": 1, "key": "", "space": VectorSpace(version, np.eye(WIDTH), {}).document()}
 
 
 def load(store: EmbeddingStore, items: int) -> dict[str, float]:
@@ -122,7 +122,7 @@ def _publish_for_ever(place: str, told: object) -> None:
             for at in range(0, len(ids), 250):
                 part = np.full((250, WIDE), float(draft.version), np.float32)
                 draft.put_many("item", ids[at : at + 250], part, 1, 1)
-            space = Space(1, np.eye(WIDE), {}).document()
+            space = VectorSpace(1, np.eye(WIDE), {}).document()
             draft.seal({**notes(1), "space": space})
             store.publish(draft.version, ANYTHING, force=["duplicate_vectors"], keep=1)
             told.send(draft.version)

@@ -78,10 +78,10 @@ def make_project(directory: Path, items: int, seed: int = 7) -> Path:
     if (release / "manifest.json").is_file():
         return release
     from unified_ranker.config import Config
-    from unified_ranker.data.prepared import prepare
-    from unified_ranker.declarations.loading import load_config
-    from unified_ranker.pipeline.workspace import Workspace, fill
-    from unified_ranker.schema import normalise
+    from unified_ranker.config.loading import load_config
+    from unified_ranker.log.schema import normalise
+    from unified_ranker.prepare.prepared import prepare
+    from unified_ranker.project.workspace import Workspace, fill
 
     own = Path(__file__).resolve().parents[1]
     tree = load_config(own).to_json()
@@ -105,11 +105,11 @@ def make_project(directory: Path, items: int, seed: int = 7) -> Path:
 
 def write_release(releases: Path, prepared: object, config: object, seed: int) -> Path:
     """Export an untrained model over clustered vectors as the next release."""
-    from unified_ranker.export.index import build_index
-    from unified_ranker.export.items import write_catalogue, write_items
-    from unified_ranker.export.release import new_release, write_manifest
     from unified_ranker.export.savedmodel import load_served, save_model, write_warmup
-    from unified_ranker.training.job import build_model, fit_end_of, make_batches, make_weights
+    from unified_ranker.release.index import build_index
+    from unified_ranker.release.items import write_catalogue, write_items
+    from unified_ranker.release.layout import new_release, write_manifest
+    from unified_ranker.training.training_job import build_model, fit_end_of, make_batches, make_weights
 
     fit_end = fit_end_of(prepared, config)
     model, _, _ = build_model(prepared, config, fit_end)

@@ -14,8 +14,8 @@ import numpy as np
 from machine import keep, machine
 
 from unified_ranker.config import DistilledText, HashedText, TextEncoding, TransformerText
-from unified_ranker.serving.answering.query_vectors import QueryVectors
-from unified_ranker.tensorflow import tf
+from unified_ranker.serving.answering.query_vectors import QueryVectorCache
+from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text import TextEncoder, build_text_encoder
 
 DIM, CALLS, WORDS = 128, 400, (4, 8, 16)
@@ -81,7 +81,7 @@ def timed_memory() -> dict:
     def predict(signature: str, inputs: dict) -> dict:
         return {"query_embedding": np.zeros((len(inputs["query"]), DIM), np.float32)}
 
-    call = QueryVectors().around(predict)
+    call = QueryVectorCache().around(predict)
     out = {}
     for n in WORDS:
         texts = queries(n)

@@ -18,9 +18,9 @@ from typing import Any
 from machine import keep, machine, measure, plain
 from stepping import stepper
 
-from unified_ranker.declarations.loading import load_config
-from unified_ranker.pipeline.stages import Pipeline
-from unified_ranker.pipeline.workspace import Workspace, stamp_of
+from unified_ranker.config.loading import load_config
+from unified_ranker.project.stages import Pipeline
+from unified_ranker.project.workspace import Workspace, stamp_of
 
 ROOT = Path(__file__).parents[1]
 PROJECTS = {"movielens": ROOT, "retail": ROOT / "examples" / "retail", "travel": ROOT / "examples" / "travel"}

@@ -12,9 +12,9 @@ from pathlib import Path
 from machine import measure, write_result
 from stepping import stepper
 
-from unified_ranker.declarations.loading import load_config
-from unified_ranker.pipeline.stages import Pipeline
-from unified_ranker.pipeline.workspace import Workspace
+from unified_ranker.config.loading import load_config
+from unified_ranker.project.stages import Pipeline
+from unified_ranker.project.workspace import Workspace
 
 STEPS, WARM = 60, 8
 

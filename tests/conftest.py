@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from unified_ranker.config import Config
-from unified_ranker.data.prepared import Prepared, prepare
-from unified_ranker.schema import InteractionLog, normalise
+from unified_ranker.log.schema import InteractionLog, normalise
+from unified_ranker.prepare.prepared import Prepared, prepare
 
 # A busy machine is no fault of the code under test.
 settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -13,9 +13,9 @@ import numpy as np
 from next_kinds import KINDS, NextKinds, average_precision, load_task
 
 from unified_ranker.config import Config
-from unified_ranker.export.release import read_manifest
 from unified_ranker.export.tower import SavedTower
-from unified_ranker.tensorflow import tf
+from unified_ranker.release.layout import read_manifest
+from unified_ranker.towers.tensorflow import tf
 
 EPOCHS, BATCH = 8, 64
 

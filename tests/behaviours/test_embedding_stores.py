@@ -9,10 +9,10 @@ import pytest
 from redis_process import REDIS, RedisProcess
 from store_toy import MANIFEST, WIDTH, export, names, notes, seal, unit, write_release
 
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 from unified_ranker.store import GuardError, Limits, open_store
-from unified_ranker.store.comparison import diff
-from unified_ranker.store.verify import BrokenChainError, verify_store
+from unified_ranker.store.verify_store import BrokenChainError, verify_store
+from unified_ranker.store.version_diff import diff
 
 
 @pytest.fixture(scope="module")

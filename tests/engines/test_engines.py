@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from unified_ranker.core.errors import UserError
 from unified_ranker.engines.beam import Beam
-from unified_ranker.engines.choose import choose_engine
+from unified_ranker.engines.by_name import choose_engine
 from unified_ranker.engines.dask import Dask
 from unified_ranker.engines.in_process import InProcess
 from unified_ranker.engines.job import Job, Stage
 from unified_ranker.engines.shards import DiskShards, MemoryShards
-from unified_ranker.errors import UserError
 
 SHARDS = 6
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from evaluation_toy import ask, at, by_id, event, item, task, world
 
+from unified_ranker.evaluation.baselines.co_occurrence import CoOccurrence, CoOccurrenceWalk
 from unified_ranker.evaluation.baselines.neighbours import Ease, ItemKnn, ease_weights
-from unified_ranker.evaluation.baselines.pairs import CoOccurrence, CoOccurrenceWalk
-from unified_ranker.evaluation.baselines.popularity import NewestFirst, Popularity
-from unified_ranker.evaluation.baselines.queries import SameQuery
-from unified_ranker.evaluation.baselines.text import Bm25
-from unified_ranker.evaluation.baselines.words import normalise_query, words
+from unified_ranker.evaluation.baselines.popularity import NewestFirst, PopularityBaseline
+from unified_ranker.evaluation.baselines.query_words import normalise_query, words
+from unified_ranker.evaluation.baselines.same_query import SameQuery
+from unified_ranker.evaluation.baselines.title_search import Bm25
 from unified_ranker.signals.bm25 import K1, B
 from unified_ranker.signals.walks import REVERSE, SECOND_STEP
 
@@ -51,7 +51,7 @@ def test_popularity_counts_the_positives_of_its_task_before_the_end():
     ]
     events += [event(u, "c", 1, "search") for u in "uvw"]
     prepared, _ = world(events, [item(i) for i in "abc"], TASKS | {"search": task()})
-    baseline = fitted(Popularity("home_feed"), prepared, 10)
+    baseline = fitted(PopularityBaseline("home_feed"), prepared, 10)
 
     assert scores(baseline, prepared, 20) == {"a": 2, "b": 1, "c": 0}
 
@@ -92,7 +92,7 @@ def test_history_is_what_came_strictly_before_the_request(kind):
     events += [event("new", "i0", 50), event("new", "i1", 55)]
     prepared, _ = world(events, items, TASKS)
     baseline = fitted(kind("home_feed"), prepared, 40)
-    popular = scores(fitted(Popularity("home_feed"), prepared, 40), prepared, 50)
+    popular = scores(fitted(PopularityBaseline("home_feed"), prepared, 40), prepared, 50)
 
     assert scores(baseline, prepared, 50, user="new") == popular
     only_first = scores(baseline, prepared, 55, user="new")

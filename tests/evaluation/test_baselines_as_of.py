@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from evaluation_toy import ask, at, by_id, event, item, task, world
 
-from unified_ranker.evaluation.baselines import neighbours, pairs, popularity, queries, text
+from unified_ranker.evaluation.baselines import co_occurrence as pairs
+from unified_ranker.evaluation.baselines import neighbours, popularity
+from unified_ranker.evaluation.baselines import same_query as queries
+from unified_ranker.evaluation.baselines import title_search as text
 from unified_ranker.evaluation.baselines.base import Baseline
-from unified_ranker.evaluation.baselines.choose import baselines_for, fit_baselines
+from unified_ranker.evaluation.baselines.selection import baselines_for, fit_baselines
 
 BASELINES = [
     kind

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import tiny_world
 
-from unified_ranker.evaluation.calibrating import calibrate
+from unified_ranker.evaluation.calibrate import calibrate
 from unified_ranker.evaluation.calibration import BINS, fit_platt, measure
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.diagnosis import DEPTHS, diagnose
 from unified_ranker.evaluation.metrics import rank_of_target
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
-from unified_ranker.evaluation.shortlisted import shortlisted
+from unified_ranker.evaluation.shortlists import ranked_candidates
 
 pytestmark = pytest.mark.xdist_group("tiny_model")
 RNG = np.random.default_rng(3)
@@ -120,7 +120,9 @@ def test_in_the_fit_window_no_request_sees_its_own_outcome(world):
     prepared, trained, encoder, rules = world
     requests = late(prepared, trained, "more_like_this")
     as_served, as_of = (
-        np.concatenate([p.logits[p.event] for p in shortlisted(encoder, rules, requests, "more_like_this", as_of)])
+        np.concatenate(
+            [p.logits[p.event] for p in ranked_candidates(encoder, rules, requests, "more_like_this", as_of)]
+        )
         for as_of in (False, True)
     )
     assert as_of.mean() < as_served.mean()

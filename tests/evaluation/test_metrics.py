@@ -10,9 +10,9 @@ from unified_ranker.evaluation.metrics import (
     METRICS,
     bootstrap,
     interval,
+    mean_with_interval,
     metric_values,
     rank_of_target,
-    summarise,
 )
 
 RANKS = npst.arrays(np.float64, st.integers(1, 30), elements=st.integers(2, 400).map(lambda n: n / 2))
@@ -111,7 +111,7 @@ def test_columns_share_their_resamples():
 
 def test_interval_of_a_share_is_close_to_the_normal_one():
     ranks = np.where(np.arange(2000) < 600, 1.0, 500.0)
-    found = summarise(ranks, 2000, 1)["recall@10"]
+    found = mean_with_interval(ranks, 2000, 1)["recall@10"]
     half = 1.96 * np.sqrt(0.3 * 0.7 / 2000)
 
     assert found.value == 0.3
@@ -122,13 +122,13 @@ def test_interval_of_a_share_is_close_to_the_normal_one():
 def test_same_seed_same_interval_and_another_seed_another():
     ranks = np.random.default_rng(2).integers(1, 300, 500).astype(float)
 
-    assert summarise(ranks, 200, 1) == summarise(ranks, 200, 1)
-    assert summarise(ranks, 200, 1)["mrr"] != summarise(ranks, 200, 2)["mrr"]
+    assert mean_with_interval(ranks, 200, 1) == mean_with_interval(ranks, 200, 1)
+    assert mean_with_interval(ranks, 200, 1)["mrr"] != mean_with_interval(ranks, 200, 2)["mrr"]
 
 
 @given(RANKS)
 def test_interval_lies_within_the_values(ranks):
-    for at, (name, found) in enumerate(summarise(ranks, 100, 0).items()):
+    for at, (name, found) in enumerate(mean_with_interval(ranks, 100, 0).items()):
         values = metric_values(ranks)[:, at]
         assert found.low <= found.high, name
         assert values.min() - 1e-6 <= found.low

@@ -10,9 +10,9 @@ import pytest
 from evaluation_toy import START, at, event, item, task, world
 from tqdm import tqdm
 
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 from unified_ranker.evaluation import protocol
-from unified_ranker.evaluation.baselines.popularity import Popularity
+from unified_ranker.evaluation.baselines.popularity import PopularityBaseline
 from unified_ranker.evaluation.metrics import METRICS
 from unified_ranker.evaluation.protocol import evaluate, fit_end
 from unified_ranker.evaluation.results import Evaluation
@@ -193,7 +193,7 @@ def test_names_must_be_known_and_differ():
 
 
 def test_models_are_compared_with_the_best_baseline_of_each_metric():
-    class Named(Popularity):
+    class Named(PopularityBaseline):
         def __init__(self, name, function):
             super().__init__("home_feed")
             self.name, self.score = name, function
@@ -273,7 +273,7 @@ def test_unseen_items_of_anonymous_views_are_warm():
 
 def test_evaluation_goes_to_json_and_back():
     prepared, config = two_tasks()
-    baseline = Popularity("home_feed")
+    baseline = PopularityBaseline("home_feed")
     baseline.fit(prepared, at(30))
     baseline.note = "a remark"
     evaluation = evaluate([Scorer("model", perfect), baseline], prepared, config, progress=None)
@@ -295,7 +295,7 @@ def test_later_rows_change_no_earlier_number():
     numbers = []
     for rows in ([], later):
         prepared, config = world(events() + events(task="search", query="words") + rows, ITEMS, TASKS, split=(20, 30))
-        baseline = Popularity("search")
+        baseline = PopularityBaseline("search")
         baseline.fit(prepared, fit_end(prepared, config, "validation"))
         evaluation = evaluate([baseline], prepared, config, part="validation", progress=None)
         numbers.append(_without_seconds(evaluation))

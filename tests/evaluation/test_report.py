@@ -9,14 +9,14 @@ from html.parser import HTMLParser
 import pytest
 
 from unified_ranker.evaluation.metrics import METRICS, Interval
-from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, Stage
+from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, StageCost
 from unified_ranker.evaluation.report_files import write_report
 from unified_ranker.evaluation.results import (
     Bin,
     Calibration,
-    Comparison,
     Diagnosis,
     Evaluation,
+    PairedComparison,
     RetrievalRecall,
     Row,
     Slice,
@@ -82,7 +82,7 @@ def evaluated(name="home_feed", model=0.2, baseline=0.1, derived=False, scorer="
             Slice("item", "warm", 100, rows),
             Slice("activity", "5-19", 70, rows),
         ),
-        comparisons=tuple(Comparison(scorer, m, "EASE", difference) for m in METRICS),
+        comparisons=tuple(PairedComparison(scorer, m, "EASE", difference) for m in METRICS),
         notes={},
         seconds={scorer: 1.0, "EASE": 0.1},
         remark="",
@@ -138,7 +138,7 @@ def report(*tasks, **more):
             "loss/home_feed": [3.0, 2.5, 2.2],
             "learning rate": [0.1, 0.2],
         },
-        "stages": [Stage("train", 61.5, 1234.0), Stage("export", 3.0)],
+        "stages": [StageCost("train", 61.5, 1234.0), StageCost("export", 3.0)],
     }
     return Report(**settings | more)
 
@@ -201,7 +201,7 @@ def test_text_from_outside_is_never_markup(tmp_path):
         text_encoder=EVIL,
         data=DataFacts(EVIL, {EVIL: 1}, 0, 1, 2, 3, 2),
         curves={f"{EVIL}/{EVIL}": [1.0], "loss": [1.0]},
-        stages=[Stage(EVIL, 1.0)],
+        stages=[StageCost(EVIL, 1.0)],
         notes=[EVIL],
         git_commit=EVIL,
         versions={EVIL: EVIL},
@@ -321,7 +321,7 @@ def test_evaluation_loads_neither_tensorflow_nor_matplotlib():
     code = (
         "import sys\n"
         "import unified_ranker.evaluation.protocol, unified_ranker.evaluation.report\n"
-        "import unified_ranker.evaluation.page, unified_ranker.evaluation.baselines.choose\n"
+        "import unified_ranker.evaluation.report_page, unified_ranker.evaluation.baselines.selection\n"
         "print([m for m in ('tensorflow', 'tf_keras', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

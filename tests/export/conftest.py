@@ -8,7 +8,7 @@ import tiny_world
 from served_toy import everything
 
 from unified_ranker.export.embedding import embed_catalogue
-from unified_ranker.export.requests import request_arrays
+from unified_ranker.prepare.request_arrays import request_arrays
 
 
 @pytest.fixture(scope="module")

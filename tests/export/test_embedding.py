@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 from unified_ranker.export.embedding import embed_catalogue
-from unified_ranker.export.items import read_catalogue, read_items, write_catalogue, write_items
-from unified_ranker.tensorflow import tf
+from unified_ranker.release.items import read_catalogue, read_items, write_catalogue, write_items
+from unified_ranker.towers.tensorflow import tf
 
 WIDTH = 12
 

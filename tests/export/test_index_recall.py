@@ -6,8 +6,8 @@ import tiny_world
 
 from unified_ranker.config import ExactIndex, ScannIndex
 from unified_ranker.export.embedding import embed_catalogue
-from unified_ranker.export.index import build_index
 from unified_ranker.export.index_recall import measure_index
+from unified_ranker.release.index import build_index
 
 pytestmark = pytest.mark.xdist_group("tiny_model")
 

@@ -10,7 +10,7 @@ import tiny_world
 from tensorflow_serving.apis import prediction_log_pb2
 
 from unified_ranker.export.savedmodel import WARMED, WARMUP, known_requests, write_warmup
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 pytestmark = pytest.mark.xdist_group("tiny_model")
 SIZES, COUNT = (1, 4), 13

@@ -7,7 +7,7 @@ from unified_ranker.config import Lexical
 from unified_ranker.signals.bm25 import title_scores
 from unified_ranker.signals.lexical import SCALE, LexicalSignal
 from unified_ranker.signals.match import SignalRequest
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 TITLES = np.array(
     ["Star Wars", "star trek: first contact", "The Empire Strikes Back", "", "Wars of the Star, star of the wars",

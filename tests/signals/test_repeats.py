@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unified_ranker.config import Repeats
-from unified_ranker.data.examples import Histories
+from unified_ranker.prepare.examples import Histories
 from unified_ranker.signals.match import SignalRequest
 from unified_ranker.signals.past import PastItems
 from unified_ranker.signals.repeats import RepeatSignal, occurrences
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 ITEMS = 6
 # Newest first: 4 stood beside 2 twice, once on either side; 5 is out of reach; -1 is an item that is not known.

@@ -8,9 +8,9 @@ import pytest
 from unified_ranker.signals import walks
 from unified_ranker.signals.item_pairs import WalkSignal
 from unified_ranker.signals.match import SignalRequest
-from unified_ranker.signals.pairs import PairsAsOf
+from unified_ranker.signals.pair_counts import PairsAsOf
 from unified_ranker.signals.walks import SCALE, WalksAsOf
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 ITEMS, END = 12, 100
 RNG = np.random.default_rng(5)

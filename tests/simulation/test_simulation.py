@@ -8,13 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 from small_project import cli
 
-from unified_ranker.data.prepared import prepare
-from unified_ranker.data.tables import read_table
-from unified_ranker.declarations.loading import load_config
-from unified_ranker.errors import UserError
+from unified_ranker.config.loading import load_config
+from unified_ranker.core.errors import UserError
 from unified_ranker.evaluation.protocol import evaluate
-from unified_ranker.pipeline.reporting import metrics_of
-from unified_ranker.schema import normalise
+from unified_ranker.log.schema import normalise
+from unified_ranker.log.table_files import read_table
+from unified_ranker.prepare.prepared import prepare
+from unified_ranker.project.reporting import metrics_of
 from unified_ranker.simulation.ab import (
     best_ranker,
     draw_test,
@@ -24,12 +24,12 @@ from unified_ranker.simulation.ab import (
     run_ab,
 )
 from unified_ranker.simulation.choices import Shelves, click_chance, react
-from unified_ranker.simulation.project import write_project
-from unified_ranker.simulation.requests import Visitors, draw_requests, draw_times
+from unified_ranker.simulation.market_project import write_project
+from unified_ranker.simulation.marketplace import Marketplace, simulate
 from unified_ranker.simulation.spec import MarketplaceSpec, Switches, make_spec
 from unified_ranker.simulation.truth import Truth
+from unified_ranker.simulation.visits import Visitors, draw_requests, draw_times
 from unified_ranker.simulation.world import DAY, World
-from unified_ranker.simulation.write import Marketplace, simulate
 
 SPEC = MarketplaceSpec(items=400, users=150, events=20_000, days=30)
 

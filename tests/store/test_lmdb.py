@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from store_toy import WIDTH, export, names, notes, unit
 
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 from unified_ranker.store import open_store
 
 FULL = """
@@ -36,7 +36,7 @@ def test_a_disk_without_room_leaves_the_published_version_and_the_same_command_s
     """A process that may write no file beyond a size stands for the disk: the faults of write and sync are real."""
     with open_store(tmp_path) as store:
         export(store, unit(20))
-    arguments = [sys.executable, "-c", FULL, str(tmp_path), str(Path(__file__).parents[1]), str(room)]
+    arguments = [sys.executable, "-c", FULL, str(tmp_path), str(Path(__file__).parents[1] / "toys"), str(room)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     last = done.stderr.strip().splitlines()[-1]

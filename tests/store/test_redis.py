@@ -5,7 +5,7 @@ import redis
 from redis_process import REDIS, RedisProcess
 from store_toy import WIDTH, export, names, notes, unit
 
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 from unified_ranker.store import open_store
 
 pytestmark = pytest.mark.skipif(REDIS is None, reason="there is no redis-server on this machine")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from unified_ranker.config import Ranker
+from unified_ranker.config import RankerSettings
 from unified_ranker.tasks.heads import MultiTaskHead
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 DIM, BATCH, CANDIDATES, EVENTS, QUALITY, SIGNALS, TASKS, HEADS = 8, 4, 6, 5, 3, 2, 3, 2
 TEMPERATURE = 0.1
@@ -33,7 +33,7 @@ def inputs(candidates=CANDIDATES, events=EVENTS):
 
 def build(trained=True, strengths=(1.0,) * TASKS, with_crosses=(True,) * TASKS, **settings):
     tf.keras.utils.set_random_seed(2)
-    config = Ranker(**{"hidden": 8, "experts": 3, "cross_layers": 2, **settings})
+    config = RankerSettings(**{"hidden": 8, "experts": 3, "cross_layers": 2, **settings})
     head = MultiTaskHead(config, strengths, with_crosses, HEADS, DIM, QUALITY + SIGNALS, TEMPERATURE)
     head(*inputs())
     rng = np.random.default_rng(3)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from unified_ranker.config import Imputation, Positive, Task
 from unified_ranker.tasks.imputation import Imputer, RequestFields
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 TITLES = np.array(["red lamp", "", "blue lamp"], object)
 COUNTRIES = np.array(["GB", "", "US", "DE"], object)

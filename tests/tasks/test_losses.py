@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from unified_ranker.tasks.losses import log_mixture, softmax_over_candidates, softmax_over_items
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 LOGITS = np.random.default_rng(0).normal(0, 3, (4, 6)).astype(np.float32)
 EVERYTHING = np.ones((4, 6), bool)

@@ -5,7 +5,7 @@ import pytest
 
 from unified_ranker.config import SampledItems
 from unified_ranker.tasks.negatives import SampledRetrieval, chance_among
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 ITEMS, ROWS, UNIFORM, DIM, TEMPERATURE = 12, 5, 4, 8, 0.1
 RNG = np.random.default_rng(2)

@@ -7,7 +7,7 @@ import tiny_world
 from unified_ranker.tasks.negatives import chance_among
 from unified_ranker.tasks.ranking import RankingObjective
 from unified_ranker.tasks.retrieval import ItemVectors
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 ITEMS, ROWS, CANDIDATES, HEADS = 30, 40, 11, 3
 RNG = np.random.default_rng(7)

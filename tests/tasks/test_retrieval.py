@@ -6,7 +6,7 @@ import tiny_world
 
 from unified_ranker.tasks.losses import softmax_over_items
 from unified_ranker.tasks.retrieval import ItemVectors, RetrievalObjective, draw_target
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 ITEMS, ROWS, DIM = 9, 6, 4
 LONG_AGO = np.iinfo(np.int64).min

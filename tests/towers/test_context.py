@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from unified_ranker.config import ContextTower
-from unified_ranker.data.vocabulary import Vocabulary
-from unified_ranker.tensorflow import tf
+from unified_ranker.prepare.vocabulary import Vocabulary
 from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.context import ContextEncoder, RequestVectors
+from unified_ranker.towers.tensorflow import tf
 
 DIM, BATCH = 8, 5
 ALL = ("query", "source_item", "country", "task", "previous_task", "time")

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from unified_ranker.config import ItemTower
-from unified_ranker.data.quality import NEVER
-from unified_ranker.data.vocabulary import Scale, Vocabulary
-from unified_ranker.tensorflow import tf
+from unified_ranker.prepare.quality import NEVER
+from unified_ranker.prepare.vocabulary import Scale, Vocabulary
 from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.item import ItemEncoder, item_fields, number_channels
+from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text import HashedTextEncoder
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
 

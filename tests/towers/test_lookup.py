@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from unified_ranker.tensorflow import tf
 from unified_ranker.towers.categories import CategoryTable
-from unified_ranker.towers.lookup import Names, string_table
+from unified_ranker.towers.lookup import NameTable, string_table
+from unified_ranker.towers.tensorflow import tf
 
 
 @pytest.mark.parametrize("names", [["search", "feed"], []])
 def test_an_unknown_name_is_the_zero_vector(names):
-    layer = Names(names, 4, "tasks")
+    layer = NameTable(names, 4, "tasks")
     indices = layer.index(tf.constant([["nonsense", ""], *([["search", "feed"]] if names else [])]))
     assert indices.numpy()[0].tolist() == [0, 0]
     np.testing.assert_array_equal(layer.embed(indices).numpy()[0], np.zeros((2, 4)))
@@ -20,7 +20,7 @@ def test_an_unknown_name_is_the_zero_vector(names):
 
 
 def test_an_unknown_name_is_not_trained():
-    layer = Names(["search"], 4, "tasks")
+    layer = NameTable(["search"], 4, "tasks")
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(layer.embed(tf.constant([0, 1])))
     gradient = tf.convert_to_tensor(tape.gradient(loss, layer.table)).numpy()

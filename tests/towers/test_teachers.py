@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unified_ranker.errors import UserError
-from unified_ranker.tensorflow import tf
+from unified_ranker.core.errors import UserError
+from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text.teachers import build_teacher
-from unified_ranker.towers.text.teachers.vectors import vectors_of
+from unified_ranker.towers.text.teachers.vectors import teacher_vectors
 
 pytestmark = pytest.mark.xdist_group("teachers")
 REFERENCE = json.loads((Path(__file__).parent / "teacher_vectors.json").read_text(encoding="utf-8"))
@@ -100,18 +100,18 @@ def test_each_text_is_embedded_once_and_kept(tmp_path):
     model = Counting()
     texts = ["bb", "a", "dddd", "a"]
     for _ in range(2):
-        np.testing.assert_array_equal(vectors_of(model, texts, tmp_path, progress=False)[:, 0], [2, 1, 4, 1])
+        np.testing.assert_array_equal(teacher_vectors(model, texts, tmp_path, progress=False)[:, 0], [2, 1, 4, 1])
     assert sorted(model.asked) == ["a", "bb", "dddd"]
     # Another process that has the same cache asks for what is new only.
     other = Counting()
-    np.testing.assert_array_equal(vectors_of(other, ["bb", "ccc"], tmp_path, progress=False)[:, 0], [2, 3])
+    np.testing.assert_array_equal(teacher_vectors(other, ["bb", "ccc"], tmp_path, progress=False)[:, 0], [2, 3])
     assert other.asked == ["ccc"]
-    assert vectors_of(other, [], tmp_path).shape == (0, 3)
+    assert teacher_vectors(other, [], tmp_path).shape == (0, 3)
 
 
 def test_vectors_of_other_weights_are_apart(tmp_path):
     model = Counting()
-    vectors_of(model, ["a"], tmp_path, progress=False)
+    teacher_vectors(model, ["a"], tmp_path, progress=False)
     model.name_on_disk = "counting-tuned"
-    vectors_of(model, ["a"], tmp_path, progress=False)
+    teacher_vectors(model, ["a"], tmp_path, progress=False)
     assert model.asked == ["a", "a"]

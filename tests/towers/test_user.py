@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from unified_ranker.config import Transformer, UserTower
-from unified_ranker.data.vocabulary import Scale, Vocabulary
-from unified_ranker.tensorflow import tf
+from unified_ranker.prepare.vocabulary import Scale, Vocabulary
 from unified_ranker.towers.categories import CategoryTable
-from unified_ranker.towers.transformer import CausalBlock, distance_bucket
+from unified_ranker.towers.causal_block import CausalBlock, distance_bucket
+from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.user import UserEncoder, user_fields
 
 DIM, EVENTS, USERS = 8, 12, 3

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from unified_ranker.config import UserTower
-from unified_ranker.data.vocabulary import Vocabulary
-from unified_ranker.tensorflow import tf
+from unified_ranker.prepare.vocabulary import Vocabulary
 from unified_ranker.towers.categories import CategoryTable
+from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.user import UserEncoder
 from unified_ranker.towers.windows import WIDTHS, states_at
 

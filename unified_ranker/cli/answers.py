@@ -1,4 +1,4 @@
-"""Answers from a release: `recommend` and `model-server`."""
+"""Answers from a release: `recommend_command` and `model-server`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,11 +7,11 @@ import typer
 
 from unified_ranker.cli.app import app
 from unified_ranker.cli.options import JsonOption
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 
 
-@app.command()
-def recommend(
+@app.command("recommend")
+def recommend_command(
     release: Annotated[Path, typer.Argument(help="A release, such as releases/latest.")],
     user: Annotated[str, typer.Option(help="User id; unknown ones are welcome.")] = "",
     task: Annotated[str | None, typer.Option(help="The surface to answer for.")] = None,
@@ -59,7 +59,7 @@ def model_server_command(
 
     Example: `unified-ranker model-server releases/latest`
     """
-    from unified_ranker.serving.model_server.server import prepare_process, run
+    from unified_ranker.model_server.embedded_server import prepare_process, run
 
     prepare_process()
 

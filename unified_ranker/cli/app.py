@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from unified_ranker import __version__
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 
 
 class Commands(TyperGroup):

@@ -1,4 +1,4 @@
-"""Vectors for other teams: `export-embeddings` and `refresh`."""
+"""Vectors for other teams: `export-embeddings` and `refresh_command`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -50,14 +50,14 @@ def export_embeddings_command(
     Example: `unified-ranker export-embeddings releases/latest --store redis://localhost:6379/0 --as-of now`
     """
     from unified_ranker.commands.embeddings import run_export
-    from unified_ranker.engines.choose import EngineChoice
+    from unified_ranker.engines.by_name import EngineChoice
 
     choice = EngineChoice(engine, workers, address, tuple(beam_options or ()))
     run_export(release, store, project, as_of, choice, reference, tuple(force or ()), as_json)
 
 
-@app.command()
-def refresh(
+@app.command("refresh")
+def refresh_command(
     release: ReleaseArgument,
     events: Annotated[
         str,

@@ -1,4 +1,4 @@
-"""Model quality: `compare`, `tune` and `tune-quality`."""
+"""Model quality: `compare_command`, `tune_command` and `tune-quality`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,13 +7,13 @@ import typer
 
 from unified_ranker.cli.app import app
 from unified_ranker.cli.options import JsonOption, ProjectOption, SetOption
-from unified_ranker.errors import UserError, unknown_name
+from unified_ranker.core.errors import UserError, unknown_name
 
 KINDS = ("joint", "alone", "ablation")
 
 
-@app.command()
-def compare(
+@app.command("compare")
+def compare_command(
     project: ProjectOption = Path("."),
     overrides: SetOption = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of the joint model and of each task alone.")] = 3,
@@ -49,8 +49,8 @@ def compare(
         raise typer.Exit(1)
 
 
-@app.command()
-def tune(
+@app.command("tune")
+def tune_command(
     project: ProjectOption = Path("."),
     overrides: SetOption = None,
     minutes: Annotated[

@@ -1,4 +1,4 @@
-"""The ranking service: `serve`, and what is asked of one that runs."""
+"""The ranking service: `serve_command`, and what is asked of one that runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from unified_ranker.cli.app import app
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 
 UrlOption = Annotated[str, typer.Option(help="Where the service answers.")]
 TokenOption = Annotated[
@@ -15,8 +15,8 @@ TokenOption = Annotated[
 LabelOption = Annotated[str, typer.Option(help="stable, or canary.")]
 
 
-@app.command()
-def serve(
+@app.command("serve")
+def serve_command(
     release: Annotated[Path, typer.Argument(help="A release, such as releases/latest.")],
     host: Annotated[str, typer.Option(help="Address to listen on; other than loopback only with --tokens.")] = (
         "127.0.0.1"
@@ -50,7 +50,7 @@ def serve(
     from unified_ranker.serving.http.api import Capacity
     from unified_ranker.serving.http.logs import log_as_json
     from unified_ranker.serving.http.running import ServeOptions, run_service
-    from unified_ranker.serving.service.index_keeper import Health
+    from unified_ranker.serving.service.index_keeper import IndexHealth
 
     if json_logs:
         log_as_json()
@@ -63,15 +63,15 @@ def serve(
         tokens=tokens,
         deadline=deadline_ms / 1000,
         capacity=Capacity(places or Capacity().places * (1 if model_server is None else 4), queue),
-        health=Health(seconds=health_seconds),
+        health=IndexHealth(seconds=health_seconds),
         canary=canary,
         canary_share=canary_share,
     )
     run_service(release, options, announce=print)
 
 
-@app.command()
-def token(
+@app.command("token")
+def token_command(
     name: Annotated[str, typer.Argument(help="Whose token it is.")],
     role: Annotated[list[str], typer.Option(help="read, events or admin; may be repeated.")],
 ) -> None:
@@ -89,8 +89,8 @@ def token(
     typer.echo(yaml.safe_dump([entry], sort_keys=False).rstrip())
 
 
-@app.command()
-def reload(
+@app.command("reload")
+def reload_command(
     release: Annotated[int | None, typer.Argument(help="Number of the release; without: the newest.")] = None,
     url: UrlOption = "http://127.0.0.1:8080",
     label: LabelOption = "stable",
@@ -104,8 +104,8 @@ def reload(
     _swap(url, "reload", {"release": release, "label": label, "share": share}, token)
 
 
-@app.command()
-def rollback(
+@app.command("rollback")
+def rollback_command(
     url: UrlOption = "http://127.0.0.1:8080", label: LabelOption = "stable", token: TokenOption = None
 ) -> None:
     """Have a running service answer from the release before.

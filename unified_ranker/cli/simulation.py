@@ -1,4 +1,4 @@
-"""The simulated marketplace: `simulate`, `ceiling` and `ab-test`."""
+"""The simulated marketplace: `simulate_command`, `ceiling_command` and `ab-test`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +9,8 @@ from unified_ranker.cli.app import app
 from unified_ranker.cli.options import JsonOption
 
 
-@app.command()
-def simulate(
+@app.command("simulate")
+def simulate_command(
     directory: Annotated[Path, typer.Argument(help="Where to write the log and its project.")],
     items: Annotated[int, typer.Option(help="Items of the catalogue.")] = 2_000,
     users: Annotated[int, typer.Option(help="Users.")] = 1_000,
@@ -38,8 +38,8 @@ def simulate(
     run_simulate(directory, sizes, without or [], as_json)
 
 
-@app.command()
-def ceiling(
+@app.command("ceiling")
+def ceiling_command(
     project: Annotated[Path, typer.Option("--project", "-p", help="A simulated and prepared project.")] = Path("."),
     as_json: JsonOption = False,
 ) -> None:
@@ -53,7 +53,7 @@ def ceiling(
 
 
 @app.command("ab-test")
-def ab_test(
+def ab_test_command(
     project: Annotated[Path, typer.Option("--project", "-p", help="A simulated project.")],
     a: Annotated[str, typer.Option("--a", help="A release, or `random`, `popular` or `truth`.")],
     b: Annotated[str, typer.Option("--b", help="What is measured against A; likewise.")],

@@ -1,4 +1,4 @@
-"""The stages of a project: `init | validate | prepare | train | evaluate | export | verify`, and `build`."""
+"""The stages of a project: `init | validate | prepare | train | evaluate | export | verify`, and `build_command`."""
 
 import json
 from pathlib import Path
@@ -23,8 +23,8 @@ from unified_ranker.cli.options import (
 )
 
 
-@app.command()
-def init(
+@app.command("init")
+def init_command(
     directory: Annotated[Path, typer.Argument(help="Where to write the project.")],
     events: Annotated[Path, typer.Option(help="Parquet or CSV table of events.")],
     items: Annotated[Path, typer.Option(help="Parquet or CSV table of items.")],
@@ -34,7 +34,7 @@ def init(
 
     Example: `unified-ranker init shop --events events.parquet --items items.parquet`
     """
-    from unified_ranker.init.project import init_project
+    from unified_ranker.project.init.write_project import init_project
 
     written = init_project(directory, events, items, users, announce=lambda line: typer.echo(line, err=True))
     for file in written:
@@ -43,8 +43,8 @@ def init(
     print(f"  unified-ranker build --project {directory}")
 
 
-@app.command()
-def validate(
+@app.command("validate")
+def validate_command(
     project: ProjectOption = Path("."),
     overrides: SetOption = None,
     source: SourceOption = None,
@@ -62,8 +62,8 @@ def validate(
         raise typer.Exit(1)
 
 
-@app.command()
-def prepare(
+@app.command("prepare")
+def prepare_command(
     project: ProjectOption = Path("."),
     overrides: SetOption = None,
     source: SourceOption = None,
@@ -85,7 +85,7 @@ def prepare(
     """
     from unified_ranker.commands.preparing import print_quality
     from unified_ranker.commands.stages import open_pipeline, print_result
-    from unified_ranker.engines.choose import EngineChoice
+    from unified_ranker.engines.by_name import EngineChoice
 
     pipeline = open_pipeline(project, overrides, source, force=("prepare",) if force else ())
     with pipeline.claimed():
@@ -97,8 +97,8 @@ def prepare(
             print_quality(result.output)
 
 
-@app.command()
-def train(
+@app.command("train")
+def train_command(
     project: ProjectOption = Path("."),
     overrides: SetOption = None,
     source: SourceOption = None,
@@ -121,8 +121,8 @@ def train(
         print_result(pipeline.train(), as_json)
 
 
-@app.command()
-def evaluate(
+@app.command("evaluate")
+def evaluate_command(
     project: ProjectOption = Path("."),
     overrides: SetOption = None,
     source: SourceOption = None,
@@ -142,8 +142,8 @@ def evaluate(
         print_evaluation(pipeline, as_json)
 
 
-@app.command()
-def export(
+@app.command("export")
+def export_command(
     project: ProjectOption = Path("."),
     overrides: SetOption = None,
     source: SourceOption = None,
@@ -162,15 +162,15 @@ def export(
         print_result(pipeline.export(), as_json)
 
 
-@app.command()
-def verify(
+@app.command("verify")
+def verify_command(
     release: Annotated[Path, typer.Argument(help="A release, such as releases/latest.")], as_json: JsonOption = False
 ) -> None:
     """Walk the chain of a release and name the first broken link.
 
     Example: `unified-ranker verify releases/latest`
     """
-    from unified_ranker.export.verify import verify as walk
+    from unified_ranker.release.verify_release import verify_release as walk
 
     lines = walk(release)
     if as_json:
@@ -179,8 +179,8 @@ def verify(
         print("\n".join(f"PASS {line}" for line in lines))
 
 
-@app.command()
-def build(
+@app.command("build")
+def build_command(
     project: ProjectOption = Path("."),
     overrides: SetOption = None,
     source: SourceOption = None,
@@ -193,6 +193,6 @@ def build(
     Example: `unified-ranker build --project examples/travel`
     """
     from unified_ranker.commands.stages import open_pipeline, run_build
-    from unified_ranker.pipeline.stages import STAGES
+    from unified_ranker.project.stages import STAGES
 
     run_build(open_pipeline(project, overrides, source, tasks, STAGES if force else (), not as_json), as_json)

@@ -5,7 +5,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 
 _SECONDS = 600.0
 

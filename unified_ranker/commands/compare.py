@@ -6,16 +6,16 @@ from pathlib import Path
 from rich.table import Table
 
 from unified_ranker.commands.stages import NOTES, OUT
-from unified_ranker.comparison.plan import Run, plan, require_same_requests
-from unified_ranker.comparison.report import JSON, summarise, write
-from unified_ranker.comparison.running import run_all
-from unified_ranker.comparison.summary import Comparison
-from unified_ranker.declarations.loading import load_config
-from unified_ranker.errors import UserError
+from unified_ranker.config.loading import load_config
+from unified_ranker.core.errors import UserError
+from unified_ranker.evaluation.comparison.comparison_report import JSON, summarise_comparison, write
+from unified_ranker.evaluation.comparison.comparison_summary import ModelComparison
+from unified_ranker.evaluation.comparison.plan import PlannedRun, plan, require_same_requests
 from unified_ranker.evaluation.metrics import METRICS
-from unified_ranker.pipeline.claims import require_writable
-from unified_ranker.pipeline.stages import Pipeline
-from unified_ranker.pipeline.workspace import Workspace
+from unified_ranker.project.claims import require_writable
+from unified_ranker.project.comparison_runs import run_all
+from unified_ranker.project.stages import Pipeline
+from unified_ranker.project.workspace import Workspace
 
 
 def compare_project(
@@ -37,7 +37,7 @@ def compare_project(
     total = len(runs) + 1
     done = 0
 
-    def announce(run: Run, kept: bool, seconds: float) -> None:
+    def announce(run: PlannedRun, kept: bool, seconds: float) -> None:
         nonlocal done
         done += 1
         what = "kept from before" if kept else f"{seconds:.0f} s"
@@ -45,7 +45,7 @@ def compare_project(
 
     results = run_all(project, overrides, runs, not as_json, announce, jobs)
     prepared = Pipeline(Workspace(project, config), (), False).prepared
-    found = summarise(results, prepared, config)
+    found = summarise_comparison(results, prepared, config)
     page = write(found, target)
     if as_json:
         print(json.dumps(json.loads((page.parent / JSON).read_text(encoding="utf-8"))))  # noqa: T201
@@ -55,7 +55,7 @@ def compare_project(
     return not any(task.verdict.worse for task in found.tasks)
 
 
-def _print(found: Comparison) -> None:
+def _print(found: ModelComparison) -> None:
     for task in found.tasks:
         table = Table(title=f"{task.task} ({task.requests:,} requests, {found.part} slice)", title_justify="left")
         for name in ("model", "seeds", *METRICS, "÷ joint"):

@@ -10,11 +10,11 @@ import typer
 from tqdm import tqdm
 
 from unified_ranker.commands.stages import OUT
-from unified_ranker.embeddings.exporting import ExportOptions, export_embeddings, kinds_told
-from unified_ranker.embeddings.project import ReleaseProject, open_project
-from unified_ranker.engines.choose import EngineChoice
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
+from unified_ranker.engines.by_name import EngineChoice
+from unified_ranker.project.release_project import ReleaseProject, open_project
 from unified_ranker.store import open_store
+from unified_ranker.vectors.vector_export import ExportOptions, export_embeddings, kinds_told
 
 
 def run_export(

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.table import Table
 
 from unified_ranker.commands.stages import OUT
-from unified_ranker.pipeline.preparing import DRIFT_PLOT, QUALITY_FILE, QUARANTINE_FILE
+from unified_ranker.project.project_preparation import DRIFT_PLOT, QUALITY_FILE, QUARANTINE_FILE
 
 
 def print_quality(directory: Path) -> None:

@@ -13,10 +13,10 @@ from rich.text import Text
 
 from unified_ranker.commands.stages import NOTES, OUT
 from unified_ranker.config import Config, Task
-from unified_ranker.errors import UserError, unknown_name
-from unified_ranker.export.log_history import LogHistory
-from unified_ranker.export.release import read_manifest
-from unified_ranker.export.requests import NO_HISTORY, Request
+from unified_ranker.core.errors import UserError, unknown_name
+from unified_ranker.prepare.log_history import LogHistory
+from unified_ranker.prepare.request_arrays import NO_HISTORY, Request
+from unified_ranker.release.layout import read_manifest
 from unified_ranker.serving.answering.recommending import Answer, Recommender
 from unified_ranker.serving.answering.request_table import COUNTRY, answer_table, read_requests
 
@@ -117,9 +117,9 @@ def _note_lack(request: Request, task: Task) -> None:
 
 def project_log(release: Path, project: Path | None) -> LogHistory | None:
     """Open the event log of `project`, or of the release's own; None where the release has left its project."""
-    from unified_ranker.declarations.loading import load_config
-    from unified_ranker.pipeline.stages import Pipeline
-    from unified_ranker.pipeline.workspace import Workspace, project_of
+    from unified_ranker.config.loading import load_config
+    from unified_ranker.project.stages import Pipeline
+    from unified_ranker.project.workspace import Workspace, project_of
 
     manifest = read_manifest(release)
     if project is not None:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import typer
 
-from unified_ranker.data.prepared import Prepared
-from unified_ranker.embeddings.consistency import check_consistency
-from unified_ranker.embeddings.feeds import EventFeed, GrowingDirectory
-from unified_ranker.embeddings.project import ReleaseProject, open_project
-from unified_ranker.embeddings.refresher import Refreshed, Refresher, Sources
-from unified_ranker.errors import UserError
-from unified_ranker.serving.histories.opening import log_lines, open_store
+from unified_ranker.core.errors import UserError
+from unified_ranker.events.open_histories import log_lines, open_history_store
+from unified_ranker.events.parquet_events import EventFeed, GrowingDirectory
+from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.project.release_project import ReleaseProject, open_project
 from unified_ranker.store import open_store as open_vectors
+from unified_ranker.vectors.consistency import check_consistency
+from unified_ranker.vectors.refresher import Refreshed, Refresher, Sources
 
 REDIS = ("redis://", "rediss://", "unix://")
 
@@ -78,7 +78,7 @@ def open_sources(project: ReleaseProject, events: str, items: Path | None) -> It
     """
     of_items = None if items is None else GrowingDirectory(items)
     if events.startswith(REDIS) or (Path(events) / "data.mdb").is_file():
-        histories = open_store(events)
+        histories = open_history_store(events)
         with contextlib.closing(histories):
             yield Sources(histories, items=of_items)
         return
@@ -90,7 +90,7 @@ def open_sources(project: ReleaseProject, events: str, items: Path | None) -> It
         )
     work = project.workspace.work / "refresh"
     prepared, key = project.prepared()
-    histories = open_store(str(work))
+    histories = open_history_store(str(work))
     with contextlib.closing(histories):
         histories.import_lines(log_lines(Prepared.load(prepared)), key)
         feed = EventFeed(GrowingDirectory(directory, work / "events-seen.json"), histories)

@@ -13,16 +13,16 @@ from rich.table import Table
 from tqdm import tqdm
 
 from unified_ranker.commands.stages import OUT, open_pipeline
-from unified_ranker.errors import UserError
-from unified_ranker.simulation.ab import Ranker, best_ranker, draw_test, popular_ranker, random_ranker, run_ab
-from unified_ranker.simulation.project import write_project
-from unified_ranker.simulation.requests import Requests
+from unified_ranker.core.errors import UserError
+from unified_ranker.simulation.ab import MarketRanker, best_ranker, draw_test, popular_ranker, random_ranker, run_ab
+from unified_ranker.simulation.market_project import write_project
+from unified_ranker.simulation.marketplace import simulate
 from unified_ranker.simulation.spec import TASKS, MarketplaceSpec, make_spec
+from unified_ranker.simulation.visits import Requests
 from unified_ranker.simulation.world import COUNTRIES, Ints, World
-from unified_ranker.simulation.write import simulate
 
 if TYPE_CHECKING:
-    from unified_ranker.export.requests import Request
+    from unified_ranker.prepare.request_arrays import Request
 
 CEILING = "ndcg@10"
 
@@ -58,7 +58,7 @@ def progress(bar: Any) -> Callable[[int], None]:
 def run_ceiling(project: Path, as_json: bool) -> None:
     """Measure the truth by the project's own protocol, beside what its model reached."""
     from unified_ranker.evaluation.protocol import evaluate
-    from unified_ranker.pipeline.reporting import EVALUATION, metrics_of, read_evaluation
+    from unified_ranker.project.reporting import EVALUATION, metrics_of, read_evaluation
     from unified_ranker.simulation.truth import Truth
 
     world = World(MarketplaceSpec.load(project))
@@ -119,7 +119,7 @@ def run_ab_test(project: Path, a: str, b: str, requests: int, seed: int, as_json
     OUT.print(table)
 
 
-def _ranker(name: str, option: str, world: World, seed: int) -> Ranker:
+def _ranker(name: str, option: str, world: World, seed: int) -> MarketRanker:
     if name == "truth":
         return best_ranker(world)
     if name == "random":
@@ -132,10 +132,10 @@ def _ranker(name: str, option: str, world: World, seed: int) -> Ranker:
     return _release_ranker(release, world)
 
 
-def _release_ranker(release: Path, world: World) -> Ranker:
+def _release_ranker(release: Path, world: World) -> MarketRanker:
     """Return what a release answers, with the histories of its project's log."""
     from unified_ranker.commands.recommend import project_log
-    from unified_ranker.export.requests import NO_HISTORY
+    from unified_ranker.prepare.request_arrays import NO_HISTORY
     from unified_ranker.serving.answering.recommending import Recommender
 
     recommender, log = Recommender(release), project_log(release, None)
@@ -157,7 +157,7 @@ def _release_ranker(release: Path, world: World) -> Ranker:
 
 
 def _request(world: World, requests: Requests, row: int, user: str, history: object) -> "Request":
-    from unified_ranker.export.requests import Request
+    from unified_ranker.prepare.request_arrays import Request
 
     source = int(requests.source[row])
     return Request(

@@ -12,13 +12,13 @@ from rich.table import Table
 
 from unified_ranker.commands.metric_tables import metric_tables
 from unified_ranker.config import MovieLensSource
-from unified_ranker.declarations.loading import load_config
-from unified_ranker.errors import UserError
-from unified_ranker.pipeline.stages import Pipeline, StageResult
-from unified_ranker.pipeline.workspace import Workspace
+from unified_ranker.config.loading import load_config
+from unified_ranker.core.errors import UserError
+from unified_ranker.project.stages import Pipeline, StageResult
+from unified_ranker.project.workspace import Workspace
 
 if TYPE_CHECKING:
-    from unified_ranker.data.check import Check
+    from unified_ranker.log.check import Check
 
 OUT = Console(soft_wrap=True, highlight=False)
 NOTES = Console(soft_wrap=True, highlight=False, stderr=True)
@@ -75,7 +75,7 @@ def stage_line(result: StageResult) -> str:
 
 def print_evaluation(pipeline: Pipeline, as_json: bool) -> None:
     """Print the main table of the evaluation, a table per task."""
-    from unified_ranker.pipeline.reporting import metrics_of, read_evaluation
+    from unified_ranker.project.reporting import metrics_of, read_evaluation
 
     evaluation = read_evaluation(pipeline.workspace.stage("evaluate"))
     if as_json:
@@ -99,7 +99,7 @@ def run_build(pipeline: Pipeline, as_json: bool) -> None:
 def _run_build(pipeline: Pipeline, as_json: bool) -> None:
     source = pipeline.config.project.data
     if isinstance(source, MovieLensSource) and not as_json:
-        from unified_ranker.data.movielens import TERMS
+        from unified_ranker.log.movielens import TERMS
 
         OUT.print(TERMS + "\n", markup=False)
     checks = pipeline.validate()

@@ -8,10 +8,10 @@ from typing import Any
 
 import typer
 
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 from unified_ranker.store import EmbeddingStore, open_store
-from unified_ranker.store.comparison import diff
-from unified_ranker.store.verify import verify_store
+from unified_ranker.store.verify_store import verify_store
+from unified_ranker.store.version_diff import diff
 
 SHOWN = 6
 """Numbers of a vector that a line shows."""

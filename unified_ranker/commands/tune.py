@@ -8,14 +8,14 @@ from rich.table import Table
 
 from unified_ranker.commands.stages import NOTES, OUT
 from unified_ranker.commands.tune_quality import ON_VALIDATION
-from unified_ranker.comparison.running import DIRECTORY, clear_drafts
-from unified_ranker.declarations.loading import load_config
-from unified_ranker.errors import UserError
-from unified_ranker.pipeline.claims import require_writable
-from unified_ranker.pipeline.stages import Pipeline
-from unified_ranker.pipeline.workspace import Workspace
-from unified_ranker.tuning.space import Value, assignments, fit_space, read_space
-from unified_ranker.tuning.study import Search, Tried
+from unified_ranker.config.loading import load_config
+from unified_ranker.core.errors import UserError
+from unified_ranker.evaluation.tuning.search_space import Value, assignments, fit_space, read_space
+from unified_ranker.project.claims import require_writable
+from unified_ranker.project.comparison_runs import DIRECTORY, clear_drafts
+from unified_ranker.project.stages import Pipeline
+from unified_ranker.project.tuning_study import Search, Tried
+from unified_ranker.project.workspace import Workspace
 
 DATABASE, FILE = "study.db", "tuned.set"
 SHOWN = 5

@@ -11,14 +11,14 @@ from rich.table import Table
 from tqdm import tqdm
 
 from unified_ranker.commands.stages import OUT
-from unified_ranker.declarations.loading import load_config
-from unified_ranker.errors import UserError
-from unified_ranker.pipeline.stages import Pipeline
-from unified_ranker.pipeline.workspace import Workspace
+from unified_ranker.config.loading import load_config
+from unified_ranker.core.errors import UserError
+from unified_ranker.project.stages import Pipeline
+from unified_ranker.project.workspace import Workspace
 
 if TYPE_CHECKING:
-    from unified_ranker.evaluation.quality_weights import FittedWeights
-    from unified_ranker.evaluation.strength import FittedStrength
+    from unified_ranker.evaluation.quality_weight_fit import FittedWeights
+    from unified_ranker.evaluation.ranking_strength_fit import FittedStrength
 
 SHOWN = (0.0, 0.5, 1.0, 1.5)
 """Strengths whose NDCG@10 is printed; `--json` has all."""
@@ -29,9 +29,9 @@ def tune_quality(project: Path, overrides: list[str], trials: int, requests: int
     """Fit quality weights and ranking strengths on the validation slice, by a model of the train slice alone."""
     from unified_ranker.evaluation.candidates import CandidateRules
     from unified_ranker.evaluation.protocol import window
-    from unified_ranker.evaluation.quality_weights import RetrievalScores, fit_weights
+    from unified_ranker.evaluation.quality_weight_fit import RetrievalScores, fit_weights
+    from unified_ranker.evaluation.ranking_strength_fit import fit_strength
     from unified_ranker.evaluation.scoring import RequestEncoder
-    from unified_ranker.evaluation.strength import fit_strength
 
     declared = load_config(project.resolve(), overrides)
     names = list(declared.towers.item.quality)

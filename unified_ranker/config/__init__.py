@@ -1,37 +1,44 @@
 """What a project declares, as frozen models: one class per file or block of the declarations.
 
-`unified_ranker.declarations` reads the YAML files into these and words the errors. Every object forbids unknown keys,
+`config.loading` reads the YAML files into these and words the errors. Every object forbids unknown keys,
 and every choice between kinds is a discriminated union on `type`, so that an error can name what is allowed.
 """
 
-from unified_ranker.config.base import Declaration
-from unified_ranker.config.export import (
+from unified_ranker.config.declaration import Declaration
+from unified_ranker.config.export_files import (
     AutoIndex,
     Embeddings,
     ExactIndex,
     Export,
     Guards,
-    QueryVectors,
+    QueryVectorExport,
     ScannIndex,
     Serving,
-    UserVectors,
+    UserVectorExport,
     VectorStore,
 )
-from unified_ranker.config.features import (
+from unified_ranker.config.feature_columns import (
     CategoriesFeature,
     CategoryFeature,
-    Freshness,
+    FreshnessFeature,
     ItemFeature,
-    MeanValue,
+    MeanValueFeature,
     NumberFeature,
-    Popularity,
+    PopularityFeature,
     QualityFeature,
     TextFeature,
     UserFeature,
 )
-from unified_ranker.config.project import Evaluation, MovieLensSource, Project, Split, TablesSource, Training
-from unified_ranker.config.signals import Lexical, Repeats, Signal, SourcePairs, SourceWalks, Successions
-from unified_ranker.config.tasks import (
+from unified_ranker.config.project_file import (
+    EvaluationSettings,
+    MovieLensSource,
+    Project,
+    SplitShares,
+    TablesSource,
+    TrainingSettings,
+)
+from unified_ranker.config.signal_features import Lexical, Repeats, SignalFeature, SourcePairs, SourceWalks, Successions
+from unified_ranker.config.task_files import (
     RESERVED_OUTPUTS,
     AllItems,
     Imputation,
@@ -41,14 +48,20 @@ from unified_ranker.config.tasks import (
     Task,
     TaskServing,
 )
-from unified_ranker.config.text import DistilledText, HashedText, TextEncoding, TextPairs, TransformerText
-from unified_ranker.config.towers import (
+from unified_ranker.config.text_encoders import (
+    DistilledText,
+    HashedText,
+    TextEncoding,
+    TextPairSettings,
+    TransformerText,
+)
+from unified_ranker.config.tower_files import (
     ContextField,
     ContextTower,
     Hstu,
     ItemTower,
     NextK,
-    Ranker,
+    RankerSettings,
     Towers,
     Transformer,
     UserTower,
@@ -67,10 +80,10 @@ __all__ = [
     "Declaration",
     "DistilledText",
     "Embeddings",
-    "Evaluation",
+    "EvaluationSettings",
     "ExactIndex",
     "Export",
-    "Freshness",
+    "FreshnessFeature",
     "Guards",
     "HashedText",
     "Hstu",
@@ -78,39 +91,39 @@ __all__ = [
     "ItemFeature",
     "ItemTower",
     "Lexical",
-    "MeanValue",
+    "MeanValueFeature",
     "MovieLensSource",
     "Negatives",
     "NextK",
     "NumberFeature",
-    "Popularity",
+    "PopularityFeature",
     "Positive",
     "Project",
     "QualityFeature",
-    "QueryVectors",
-    "Ranker",
+    "QueryVectorExport",
+    "RankerSettings",
     "Repeats",
     "SampledItems",
     "ScannIndex",
     "Serving",
-    "Signal",
+    "SignalFeature",
     "SourcePairs",
     "SourceWalks",
-    "Split",
+    "SplitShares",
     "Successions",
     "TablesSource",
     "Task",
     "TaskServing",
     "TextEncoding",
     "TextFeature",
-    "TextPairs",
+    "TextPairSettings",
     "Towers",
-    "Training",
+    "TrainingSettings",
     "Transformer",
     "TransformerText",
     "UserFeature",
     "UserTower",
-    "UserVectors",
+    "UserVectorExport",
     "VectorStore",
     "digest_of",
 ]

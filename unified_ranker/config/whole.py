@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import Field
 
-from unified_ranker.config.base import Declaration
-from unified_ranker.config.export import Export
-from unified_ranker.config.project import Project
-from unified_ranker.config.tasks import Task
-from unified_ranker.config.towers import Towers
+from unified_ranker.config.declaration import Declaration
+from unified_ranker.config.export_files import Export
+from unified_ranker.config.project_file import Project
+from unified_ranker.config.task_files import Task
+from unified_ranker.config.tower_files import Towers
 
 
 class Config(Declaration):

@@ -3,9 +3,9 @@
 from contextlib import AbstractContextManager
 from typing import Any
 
+from unified_ranker.core.errors import UserError
 from unified_ranker.engines.job import Job, Shards, fail, make_shard
 from unified_ranker.engines.shards import DiskShards
-from unified_ranker.errors import UserError
 
 
 class Dask:

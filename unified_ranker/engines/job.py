@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 
 Outputs = Mapping[str, Sequence[pa.Table]]
 """What a shard makes: tables by output, one for each partition (most outputs have one)."""

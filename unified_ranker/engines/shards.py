@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from unified_ranker.core.errors import UserError
 from unified_ranker.engines.job import Job, Outputs
-from unified_ranker.errors import UserError
 
 NOTES = "shard.json"
 

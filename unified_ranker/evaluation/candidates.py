@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unified_ranker.config import Config
-from unified_ranker.data.examples import MISSING, Examples, Ints
-from unified_ranker.data.prepared import Prepared
-from unified_ranker.errors import unknown_name
+from unified_ranker.core.errors import unknown_name
 from unified_ranker.evaluation.engagements import Engagements
+from unified_ranker.prepare.examples import MISSING, Examples, Ints
+from unified_ranker.prepare.prepared import Prepared
 
 Mask = npt.NDArray[np.bool_]
 REASONS = (

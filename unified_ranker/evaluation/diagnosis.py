@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from unified_ranker.data.examples import Examples
-from unified_ranker.data.prepared import Prepared
 from unified_ranker.evaluation.calibration import measure
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import rank_of_target
 from unified_ranker.evaluation.protocol import sample, window
 from unified_ranker.evaluation.results import Diagnosis, Part, RetrievalRecall
 from unified_ranker.evaluation.scoring import RequestEncoder
-from unified_ranker.evaluation.shortlisted import shortlisted
-from unified_ranker.tensorflow import tf
+from unified_ranker.evaluation.shortlists import ranked_candidates
+from unified_ranker.prepare.examples import Examples
+from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.towers.tensorflow import tf
 
 REQUESTS = 1000
 """Requests of a task that are looked at, at most: each is ranked once more."""
@@ -42,7 +42,7 @@ def diagnose(encoder: RequestEncoder, rules: CandidateRules, requests: Examples,
     choices = {own: weights, "none": np.zeros_like(weights)}
     ranks: dict[str, list[np.ndarray]] = {name: [] for name in choices}
     chances, events = [], []
-    for part in shortlisted(encoder, rules, requests, task):
+    for part in ranked_candidates(encoder, rules, requests, task):
         for name, scores in {own: part.chunk.scores, "none": part.chunk.likeness}.items():
             ranks[name].append(rank_of_target(scores, part.requests.item, part.allowed))
         tasks = tf.fill([len(part.requests)], tf.constant(number, tf.int64))

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from unified_ranker.data.examples import MISSING, Examples, Ints
+from unified_ranker.prepare.examples import MISSING, Examples, Ints
 
 
 class Engagements:

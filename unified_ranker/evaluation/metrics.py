@@ -105,7 +105,7 @@ def interval(values: npt.NDArray[np.floating], resampled: npt.NDArray[np.floatin
     return Interval(float(np.mean(values)), float(low), float(high))
 
 
-def summarise(ranks: Ranks, samples: int, seed: int | Sequence[int]) -> dict[str, Interval]:
+def mean_with_interval(ranks: Ranks, samples: int, seed: int | Sequence[int]) -> dict[str, Interval]:
     """Return every metric of `ranks` `[requests]` with its interval from `samples` resamples."""
     values = metric_values(ranks)
     resampled = bootstrap(values, samples, seed)

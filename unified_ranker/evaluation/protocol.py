@@ -15,14 +15,14 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from unified_ranker.config import Config
-from unified_ranker.data.examples import Examples
-from unified_ranker.data.prepared import Prepared
-from unified_ranker.errors import unknown_name
+from unified_ranker.core.errors import unknown_name
 from unified_ranker.evaluation.baselines.base import Baseline
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import Ranks, rank_of_target
 from unified_ranker.evaluation.results import Contender, Evaluation, Part, TaskEvaluation
-from unified_ranker.evaluation.summary import summarise
+from unified_ranker.evaluation.task_summary import summarise_task
+from unified_ranker.prepare.examples import Examples
+from unified_ranker.prepare.prepared import Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def evaluate(
             available = len(of_task[task])
             if keep is not None:
                 keep(task, ranked[0])
-            found.append(summarise(task, samples[task], available, *ranked, prepared, config))
+            found.append(summarise_task(task, samples[task], available, *ranked, prepared, config))
     return Evaluation(
         part=part,
         start=start,

@@ -36,7 +36,7 @@ class DataFacts:
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageCost:
     """One stage of the build; `peak_memory_mib` is its highest resident memory, None if not measured."""
 
     name: str
@@ -98,7 +98,7 @@ class Report:
     data: DataFacts
     evaluation: Evaluation
     curves: dict[str, list[float | None]] = field(default_factory=dict)
-    stages: list[Stage] = field(default_factory=list)
+    stages: list[StageCost] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     index: IndexRecall | None = None
     git_commit: str | None = None

@@ -5,8 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from unified_ranker.evaluation.page import render
 from unified_ranker.evaluation.report import Report
+from unified_ranker.evaluation.report_page import render_report
 
 JSON_NAME, HTML_NAME = "report.json", "report.html"
 
@@ -20,7 +20,7 @@ def write_report(report: Report, directory: Path) -> None:
         ValueError: a number is NaN or infinite, which JSON cannot hold.
     """
     text = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-    page = render(report)
+    page = render_report(report)
     directory.mkdir(parents=True, exist_ok=True)
     _write(directory / JSON_NAME, text + "\n")
     _write(directory / HTML_NAME, page)

@@ -50,7 +50,7 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedComparison:
     """A model against the best baseline on one metric: `difference` is model minus baseline, paired."""
 
     model: str
@@ -150,7 +150,7 @@ class TaskEvaluation:
     requests: int
     unreachable: dict[str, int]
     slices: tuple[Slice, ...]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[PairedComparison, ...]
     notes: dict[str, str]
     seconds: dict[str, float]
     remark: str

@@ -5,16 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unified_ranker.data.batches import EventIndices, ExampleIndices
-from unified_ranker.data.examples import MISSING, Examples
-from unified_ranker.data.prepared import Prepared
-from unified_ranker.data.quality import QualityAsOf
 from unified_ranker.evaluation.candidates import CandidateRules
-from unified_ranker.evaluation.tracing import TracedOnce
-from unified_ranker.lookups import look_up_events, look_up_examples
-from unified_ranker.ranker import UnifiedRanker
-from unified_ranker.tensorflow import tf
+from unified_ranker.evaluation.traced_once import TracedOnce
+from unified_ranker.model.lookups import look_up_events, look_up_examples
+from unified_ranker.model.ranker import UnifiedRanker
+from unified_ranker.prepare.examples import MISSING, Examples
+from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.prepare.quality import QualityAsOf
 from unified_ranker.towers.context import RequestVectors
+from unified_ranker.towers.tensorflow import tf
+from unified_ranker.training.window_batches import EventIndices, ExampleIndices
 
 CHUNK = 32
 """Requests that go through towers and head at once: the head's tensors of more, with hundreds of candidates each, leave
@@ -23,7 +23,7 @@ PROPOSED = 1e6
 """Above any two-tower score."""
 
 
-class Encoded(NamedTuple):
+class EncodedChunk(NamedTuple):
     """A chunk of requests.
 
     Attributes:
@@ -50,14 +50,14 @@ class RequestEncoder:
         self._encode = TracedOnce(
             lambda inputs: encode_requests(model, self.vectors, inputs), no_vectors=("history_value",)
         )
-        self._last: tuple[Examples, list[Encoded]] | None = None
+        self._last: tuple[Examples, list[EncodedChunk]] | None = None
 
     @cached_property
     def shortlists(self) -> "Shortlists":
         """What ranks the candidates of encoded requests; one for all, so that it is traced once."""
         return Shortlists(self)
 
-    def chunks(self, requests: Examples) -> list[Encoded]:
+    def chunks(self, requests: Examples) -> list[EncodedChunk]:
         """Return the requests in chunks of `CHUNK`, in their order."""
         if self._last is None or self._last[0] is not requests:
             looked_up, texts, strings = look_up_examples(self.prepared, requests, self.model)
@@ -67,13 +67,15 @@ class RequestEncoder:
             self._last = requests, [self._chunk(requests.take(p), looked_up.take(p), queries, words) for p in parts]
         return self._last[1]
 
-    def _chunk(self, requests: Examples, looked_up: ExampleIndices, queries: np.ndarray, words: np.ndarray) -> Encoded:
+    def _chunk(
+        self, requests: Examples, looked_up: ExampleIndices, queries: np.ndarray, words: np.ndarray
+    ) -> EncodedChunk:
         inputs = request_inputs(requests, looked_up, self.prepared, self._events, self.model)
         inputs["query_vector"], inputs["words"] = queries[looked_up.query], words[looked_up.query]
         state = self._encode({name: tf.constant(column) for name, column in inputs.items()})
         weights = self.model.quality_weights.numpy()[looked_up.task]
         likeness = state["embedding"].numpy() @ self.vectors.numpy().T
-        return Encoded(
+        return EncodedChunk(
             state, requests.timestamp, likeness, likeness + self.quality.weighed(requests.timestamp, weights)
         )
 
@@ -115,7 +117,7 @@ class JointScorer:
             [self._score(chunk, requests.task[p], allowed[p]) for chunk, p in zip(chunks, parts, strict=True)]
         )
 
-    def _score(self, chunk: Encoded, tasks: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    def _score(self, chunk: EncodedChunk, tasks: np.ndarray, allowed: np.ndarray) -> np.ndarray:
         scores = chunk.scores.copy()
         for task in np.unique(tasks):
             rows = np.flatnonzero(tasks == task)
@@ -142,7 +144,7 @@ class Shortlists:
         self._as_served, self._as_of = TracedOnce(rank), TracedOnce(rank)
 
     def rank(
-        self, chunk: Encoded, rows: np.ndarray, task: str, allowed: np.ndarray, time: np.ndarray | None = None
+        self, chunk: EncodedChunk, rows: np.ndarray, task: str, allowed: np.ndarray, time: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Choose and rank the candidates of requests of one task.
 

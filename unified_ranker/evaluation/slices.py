@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unified_ranker.config import Config
-from unified_ranker.data.examples import MISSING, Examples, Ints, Strings
-from unified_ranker.data.prepared import Prepared
+from unified_ranker.prepare.examples import MISSING, Examples, Ints, Strings
+from unified_ranker.prepare.prepared import Prepared
 
 COLD_USER_EVENTS = 5
 """A user with fewer events before the request is cold (design section 4)."""
@@ -28,7 +28,7 @@ def cut(requests: Examples, prepared: Prepared, config: Config) -> Iterator[Cut]
     worth knowing.
     """
     yield "all", "all", np.ones(len(requests), bool)
-    countries = countries_of(requests, prepared, config)
+    countries = request_countries(requests, prepared, config)
     names, counts = np.unique(countries[countries != ""].astype(str), return_counts=True)
     ranked = names[np.argsort(-counts, kind="stable")].tolist()
     for name in ranked[:TOP_COUNTRIES]:
@@ -48,7 +48,7 @@ def cut(requests: Examples, prepared: Prepared, config: Config) -> Iterator[Cut]
         yield "activity", name, (requests.history_length >= least) & (requests.history_length < end)
 
 
-def countries_of(requests: Examples, prepared: Prepared, config: Config) -> Strings:
+def request_countries(requests: Examples, prepared: Prepared, config: Config) -> Strings:
     """Return each request's country, `[requests]`, as its task imputes it; "" where it is unknown."""
     countries = requests.country.astype(object).copy()
     imputing = [name for name, task in config.tasks.items() if task.imputation.country == "user"]

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from unified_ranker.config import Config, ScannIndex
-from unified_ranker.data.examples import Examples
-from unified_ranker.data.prepared import Prepared
 from unified_ranker.evaluation.report import IndexRecall
-from unified_ranker.export.index import DESCRIPTION, SCANN_LEAST, ExactSearch, build_index, load_index
-from unified_ranker.export.requests import request_arrays
 from unified_ranker.export.savedmodel import Served
-from unified_ranker.tensorflow import tf
+from unified_ranker.prepare.examples import Examples
+from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.prepare.request_arrays import request_arrays
+from unified_ranker.release.index import DESCRIPTION, SCANN_LEAST, ExactSearch, build_index, load_index
+from unified_ranker.towers.tensorflow import tf
 
 QUERIES, AT, AT_ONCE = 500, 100, 128
 

@@ -1,8 +1,8 @@
 """The vectors of queries in the served graph."""
 
 from unified_ranker.export.request_graph import LookedUp
-from unified_ranker.ranker import UnifiedRanker
-from unified_ranker.tensorflow import tf
+from unified_ranker.model.ranker import UnifiedRanker
+from unified_ranker.towers.tensorflow import tf
 
 
 class QueryText(tf.Module):

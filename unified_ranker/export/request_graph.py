@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from unified_ranker.data.examples import MISSING
-from unified_ranker.lookups import imputer_of
-from unified_ranker.ranker import UnifiedRanker
+from unified_ranker.model.lookups import imputer_of
+from unified_ranker.model.ranker import UnifiedRanker
+from unified_ranker.prepare.examples import MISSING
 from unified_ranker.tasks.imputation import RequestFields
-from unified_ranker.tensorflow import tf
 from unified_ranker.towers.lookup import large_string_table
+from unified_ranker.towers.tensorflow import tf
 
 TEXT_FIELDS = ("user_id", "task", "query", "source_item_id", "query_item_id", "country")
 HISTORY_TEXT_FIELDS = ("history_item_id", "history_event_type", "history_task")

@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from unified_ranker.catalogue import Catalogue
-from unified_ranker.config import CategoriesFeature, Config, Freshness, NumberFeature
-from unified_ranker.data.quality import DAY, MAX_EXPONENT, NEVER
+from unified_ranker.config import CategoriesFeature, Config, FreshnessFeature, NumberFeature
 from unified_ranker.evaluation.scoring import PROPOSED, encode_requests
-from unified_ranker.export.query_names import EMBED, ENCODE
 from unified_ranker.export.query_text import QueryText
 from unified_ranker.export.request_graph import LookedUp, RequestGraph, request_signature
-from unified_ranker.ranker import UnifiedRanker
-from unified_ranker.tensorflow import tf
+from unified_ranker.model.catalogue import Catalogue
+from unified_ranker.model.ranker import UnifiedRanker
+from unified_ranker.prepare.quality import DAY, MAX_EXPONENT, NEVER
+from unified_ranker.release.query_names import EMBED, ENCODE
+from unified_ranker.towers.tensorflow import tf
 
 STATE = (
     "embedding", "source", "context", "task", "history", "history_mask", "timestamp",
@@ -42,7 +42,7 @@ class QualityTable(tf.Module):
         super().__init__(name="quality")
         self.origin = catalogue.log_end
         features = config.towers.item.quality.values()
-        self.scales = [f.scale_days * DAY if isinstance(f, Freshness) else 0.0 for f in features]
+        self.scales = [f.scale_days * DAY if isinstance(f, FreshnessFeature) else 0.0 for f in features]
         self.table = tf.Variable(
             np.concatenate([catalogue.quality, catalogue.quality_unseen[None]]), trainable=False, dtype=tf.float32
         )

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from unified_ranker.config import Config
-from unified_ranker.export.release import Layout, read_manifest
-from unified_ranker.tensorflow import text_ops, tf
+from unified_ranker.release.layout import Layout, read_manifest
+from unified_ranker.towers.tensorflow import text_ops, tf
 
 OUTPUTS = {"encode": "query_vector", "embed_items": "item_vector"}
 

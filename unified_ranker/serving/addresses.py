@@ -3,7 +3,7 @@
 import ipaddress
 import socket
 
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 
 
 def require_loopback(host: str) -> None:

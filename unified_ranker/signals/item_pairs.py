@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from unified_ranker.data.examples import MISSING
+from unified_ranker.prepare.examples import MISSING
 from unified_ranker.signals.match import SignalRequest
-from unified_ranker.signals.pairs import PairsAsOf, pair_table
+from unified_ranker.signals.pair_counts import PairsAsOf, pair_table
 from unified_ranker.signals.partners import PartnerSignal
 from unified_ranker.signals.walks import SCALE, WalksAsOf, walk_table
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 PRIOR = 3.0
 """Pairs that are added to an item's total, so that one pair out of one is no certainty."""

@@ -5,8 +5,8 @@ import numpy as np
 from unified_ranker.config import Lexical
 from unified_ranker.signals.bm25 import inverse_frequency, title_scores
 from unified_ranker.signals.match import SignalRequest
-from unified_ranker.signals.text import split_words
-from unified_ranker.tensorflow import tf
+from unified_ranker.signals.word_hashes import split_words
+from unified_ranker.towers.tensorflow import tf
 
 SCALE = 0.1
 """BM25 runs to some tens; what enters the ranker should be about 1."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from unified_ranker.data.examples import MISSING
+from unified_ranker.prepare.examples import MISSING
 from unified_ranker.signals.match import SignalRequest
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 
 class PartnerSignal(tf.keras.layers.Layer, ABC):

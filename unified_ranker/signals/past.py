@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unified_ranker.data.examples import MISSING, Histories, Ints, TimeIndex
+from unified_ranker.prepare.examples import MISSING, Histories, Ints, TimeIndex
 
 
 class PastItems:

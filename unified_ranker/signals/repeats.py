@@ -1,9 +1,9 @@
 """What the user had before: an item again, and what stood beside the source item then."""
 
 from unified_ranker.config import Repeats
-from unified_ranker.data.examples import MISSING
+from unified_ranker.prepare.examples import MISSING
 from unified_ranker.signals.match import SignalRequest
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 
 class RepeatSignal(tf.keras.layers.Layer):

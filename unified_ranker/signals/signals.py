@@ -6,15 +6,15 @@ from collections.abc import Callable
 import numpy as np
 
 from unified_ranker.config import Config, Lexical, Repeats, SourcePairs, SourceWalks
-from unified_ranker.config import Signal as Declared
-from unified_ranker.data.prepared import Prepared
+from unified_ranker.config import SignalFeature as Declared
+from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.signals.item_pairs import SourceSignal, SuccessionSignal, WalkSignal
 from unified_ranker.signals.lexical import LexicalSignal
 from unified_ranker.signals.match import Signal, SignalRequest
-from unified_ranker.signals.pairs import PairsAsOf, source_pairs, successions
+from unified_ranker.signals.pair_counts import PairsAsOf, source_pairs, successions
 from unified_ranker.signals.past import PastItems
 from unified_ranker.signals.repeats import RepeatSignal
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 
 class Signals(tf.keras.layers.Layer):

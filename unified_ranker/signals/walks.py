@@ -6,8 +6,8 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from unified_ranker.data.examples import MISSING, Floats, Ints
-from unified_ranker.signals.pairs import PairsAsOf
+from unified_ranker.prepare.examples import MISSING, Floats, Ints
+from unified_ranker.signals.pair_counts import PairsAsOf
 
 REVERSE = 0.25
 """Weight of a pair in the other direction. Best of 0, ¼, ½ and 1 over the validation slices of three logs."""

@@ -12,11 +12,11 @@ import numpy as np
 
 from unified_ranker.simulation.choices import Shelves, buy_chance, click_chance, looks
 from unified_ranker.simulation.intent import Wanted, at_home, beside, in_search
-from unified_ranker.simulation.requests import Requests, Visitors, draw_requests, draw_times
 from unified_ranker.simulation.spec import TASKS
+from unified_ranker.simulation.visits import Requests, Visitors, draw_requests, draw_times
 from unified_ranker.simulation.world import Floats, Ints, World
 
-Ranker = Callable[[Requests], Ints]
+MarketRanker = Callable[[Requests], Ints]
 """Answers requests with item indices `[requests, slate]`, best first; -1 where there are too few."""
 RESAMPLES = 1_000
 
@@ -50,7 +50,7 @@ def draw_test(world: World, count: int, seed: int) -> Requests:
     return draw_requests(world, Shelves(world), Visitors(world), time, rng)
 
 
-def run_ab(world: World, requests: Requests, a: Ranker, b: Ranker, seed: int = 0) -> list[Uplift]:
+def run_ab(world: World, requests: Requests, a: MarketRanker, b: MarketRanker, seed: int = 0) -> list[Uplift]:
     """Measure B against A in expected clicks (and purchases, which count as another) a request, by task and in all."""
     expected = [expected_engagements(world, requests, slate(requests)) for slate in (a, b)]
     rng = np.random.default_rng([world.spec.seed, 78, seed])
@@ -87,7 +87,7 @@ def segments_of(world: World, requests: Requests) -> Floats:
     return out
 
 
-def best_ranker(world: World) -> Ranker:
+def best_ranker(world: World) -> MarketRanker:
     """Return the ranker that knows the truth: nothing can be clicked more."""
 
     def rank(requests: Requests) -> Ints:
@@ -108,7 +108,7 @@ def best_ranker(world: World) -> Ranker:
     return rank
 
 
-def random_ranker(world: World, seed: int) -> Ranker:
+def random_ranker(world: World, seed: int) -> MarketRanker:
     """Return the ranker that draws from what exists."""
 
     def rank(requests: Requests) -> Ints:
@@ -120,7 +120,7 @@ def random_ranker(world: World, seed: int) -> Ranker:
     return rank
 
 
-def popular_ranker(world: World) -> Ranker:
+def popular_ranker(world: World) -> MarketRanker:
     """Return the ranker that shows everybody what the log shows most."""
     order = np.argsort(-world.items.weight, kind="stable")
 

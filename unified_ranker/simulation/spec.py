@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from unified_ranker.config.base import Declaration
-from unified_ranker.errors import UserError, unknown_name
+from unified_ranker.config.declaration import Declaration
+from unified_ranker.core.errors import UserError, unknown_name
 
 SPEC_FILE = "marketplace.json"
 TASKS = ("home_feed", "search", "more_like_this")

@@ -8,11 +8,11 @@ is the dice.
 
 import numpy as np
 
-from unified_ranker.data.examples import MISSING, Examples, Floats, Ints
-from unified_ranker.data.prepared import Prepared
+from unified_ranker.prepare.examples import MISSING, Examples, Floats, Ints
+from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.simulation.choices import Shelves, buy_chance, click_chance
 from unified_ranker.simulation.intent import Wanted, at_home, beside, in_search
-from unified_ranker.simulation.requests import ANONYMOUS_BUDGET
+from unified_ranker.simulation.visits import ANONYMOUS_BUDGET
 from unified_ranker.simulation.world import COUNTRIES, World
 
 

@@ -36,7 +36,7 @@ TITLE_WORDS = 5
 
 
 @dataclass(frozen=True)
-class Items:
+class SimulatedItems:
     """Items by index: `segment`, `created` (seconds), `quality`, `log_price`, `weight` (exposure), `style` [n, DIM]."""
 
     segment: Ints
@@ -49,7 +49,7 @@ class Items:
 
 
 @dataclass(frozen=True)
-class Users:
+class SimulatedUsers:
     """Users by index, in order of creation: `country` (index), `created` (seconds), tastes `[n, DIM]`, and more.
 
     `drift` is where the taste moves to until the last day; `budget` is the log price that is liked best; `activity`
@@ -156,7 +156,7 @@ class World:
             words=np.concatenate([own, shared], 1).astype(np.int64),
         )
 
-    def _draw_items(self, rng: np.random.Generator) -> Items:
+    def _draw_items(self, rng: np.random.Generator) -> SimulatedItems:
         count = self.spec.items
         segment = rng.integers(0, self.spec.segments, count)
         created = self.start - rng.integers(0, HISTORY_DAYS * DAY, count)
@@ -171,7 +171,7 @@ class World:
         style = self.segments.place[segment] + 0.15 * rng.normal(size=(count, DIM))
         # What is good is shown more, and luck decides the rest.
         weight = np.exp(0.7 * quality + 0.9 * rng.normal(size=count))
-        return Items(
+        return SimulatedItems(
             segment=segment,
             created=created.astype(np.int64),
             quality=quality,
@@ -192,7 +192,7 @@ class World:
             words = rng.integers(0, total, words.shape)
         return np.concatenate([filler, words], 1).astype(np.int64)
 
-    def _draw_users(self, rng: np.random.Generator) -> Users:
+    def _draw_users(self, rng: np.random.Generator) -> SimulatedUsers:
         count = self.spec.users
         shares = 1.0 / np.arange(1, len(COUNTRIES) + 1)
         country = rng.choice(len(COUNTRIES), count, p=shares / shares.sum())
@@ -200,7 +200,7 @@ class World:
         created.sort()
         created[0] = self.start - HISTORY_DAYS * DAY
         taste = _unit(rng.normal(size=(count, DIM))) + self.country_taste[country]
-        return Users(
+        return SimulatedUsers(
             country=country.astype(np.int64),
             created=created.astype(np.int64),
             taste=_unit(taste).astype(np.float32),

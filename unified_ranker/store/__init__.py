@@ -1,10 +1,10 @@
 """Vectors of users, items and queries for teams that have no TensorFlow: NumPy and the backend's library suffice."""
 
+from unified_ranker.store.embedding_store import EmbeddingStore, Version
 from unified_ranker.store.guards import Limits
 from unified_ranker.store.matrix import Neighbour
-from unified_ranker.store.opening import open_store
+from unified_ranker.store.open_store import open_store
 from unified_ranker.store.publishing import GuardError
-from unified_ranker.store.records import Batch, Entry
-from unified_ranker.store.store import EmbeddingStore, Version
+from unified_ranker.store.records import Entry, EntryBatch
 
-__all__ = ["Batch", "EmbeddingStore", "Entry", "GuardError", "Limits", "Neighbour", "Version", "open_store"]
+__all__ = ["EmbeddingStore", "Entry", "EntryBatch", "GuardError", "Limits", "Neighbour", "Version", "open_store"]

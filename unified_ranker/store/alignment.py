@@ -14,20 +14,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 from unified_ranker.store.records import Vectors32
 
 Matrix = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Space:
+class VectorSpace:
     """Whose space a version is in.
 
     Attributes:
         reference: the version that it was mapped onto; its own number where it begins a space.
         transform: float64 `[width, width]`, orthogonal: stored = made @ transform.
-        report: what `drift` found; {} where it begins a space.
+        report: what `vector_drift` found; {} where it begins a space.
     """
 
     reference: int
@@ -46,7 +46,7 @@ class Space:
         return {"reference": self.reference, "width": len(self.transform), "transform": packed, "report": self.report}
 
     @classmethod
-    def of_document(cls, document: dict[str, Any]) -> "Space":
+    def of_document(cls, document: dict[str, Any]) -> "VectorSpace":
         """Read what `document` returned."""
         flat = np.frombuffer(base64.b64decode(document["transform"]), "<f8")
         return cls(document["reference"], flat.reshape(document["width"], -1), document["report"])
@@ -67,7 +67,7 @@ def procrustes(made: npt.NDArray, reference: npt.NDArray) -> Matrix:
     return left @ right
 
 
-def drift(made: npt.NDArray, mapped: npt.NDArray, reference: npt.NDArray) -> dict[str, float]:
+def vector_drift(made: npt.NDArray, mapped: npt.NDArray, reference: npt.NDArray) -> dict[str, float]:
     """Return how far shared items `[n, width]` are from where they were, before and after: mean cosine and distance."""
     return {
         "items": len(made),

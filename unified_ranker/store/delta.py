@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 
 VERSION_KEY = "unified_ranker.store_version"
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unified_ranker.errors import UserError, unknown_name
-from unified_ranker.store.backend import Backend
+from unified_ranker.core.errors import UserError, unknown_name
+from unified_ranker.store.base import StoreBackend
 from unified_ranker.store.guards import Limits
 from unified_ranker.store.records import KINDS, pack, require_ids
 from unified_ranker.store.state import FORMAT
@@ -27,7 +27,7 @@ class Draft:
         limits: for the checks of what comes in.
     """
 
-    def __init__(self, backend: Backend, version: int, widths: Mapping[str, int], limits: Limits) -> None:
+    def __init__(self, backend: StoreBackend, version: int, widths: Mapping[str, int], limits: Limits) -> None:
         for kind in widths:
             if kind not in KINDS:
                 raise unknown_name("kind of entry", kind, KINDS)

@@ -8,9 +8,9 @@ store.
 from datetime import UTC, datetime
 from typing import Any
 
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
+from unified_ranker.store.embedding_store import EmbeddingStore
 from unified_ranker.store.records import unpack
-from unified_ranker.store.store import EmbeddingStore
 
 _AT_ONCE = 5_000
 

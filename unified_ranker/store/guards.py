@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unified_ranker.store.backend import Backend
+from unified_ranker.store.base import StoreBackend
 from unified_ranker.store.sample import NEAREST, neighbour_overlap, read_many, sample_ids, shared
-from unified_ranker.store.tally import EXAMPLES, Check, Seen
+from unified_ranker.store.tally import EXAMPLES, Seen, VectorCheck
 
 NAMES = (
     "width", "finite", "zero", "duplicate_ids", "duplicate_vectors", "missing", "lost", "norms", "neighbours",
@@ -34,7 +34,9 @@ class Limits:
     neighbours: float = 0.9
 
 
-def check_missing(backend: Backend, version: int, kind: str, expected: Iterable[Sequence[str]], width: int) -> Check:
+def check_missing(
+    backend: StoreBackend, version: int, kind: str, expected: Iterable[Sequence[str]], width: int
+) -> VectorCheck:
     """Look for ids that a version must have, which come in parts."""
     lacking, total = Seen(), 0
     for ids in expected:
@@ -42,15 +44,15 @@ def check_missing(backend: Backend, version: int, kind: str, expected: Iterable[
         lacking.add([name for name, found in zip(ids, there, strict=True) if not found])
         total += len(ids)
     rule = "every id of the export has a vector"
-    return Check("missing", kind, lacking.count == 0, lacking.count, total, rule, tuple(lacking.examples))
+    return VectorCheck("missing", kind, lacking.count == 0, lacking.count, total, rule, tuple(lacking.examples))
 
 
-def check_movement(backend: Backend, version: int, published: int, limits: Limits) -> list[Check]:
+def check_movement(backend: StoreBackend, version: int, published: int, limits: Limits) -> list[VectorCheck]:
     """Compare a sealed version with the published one, on a sample of ids that both share."""
     new, old = backend.manifest(version), backend.manifest(published)
     if new is None or old is None or version == published:
         return []
-    out: list[Check] = []
+    out: list[VectorCheck] = []
     for kind, told in old["kinds"].items():
         if told["count"] == 0:
             continue
@@ -66,18 +68,18 @@ def check_movement(backend: Backend, version: int, published: int, limits: Limit
     return out
 
 
-def _lost(kind: str, ids: list[str], found: np.ndarray, limits: Limits) -> Check:
+def _lost(kind: str, ids: list[str], found: np.ndarray, limits: Limits) -> VectorCheck:
     gone = np.array(ids, object)[~found]
     rule = f"at most {limits.lost:.1%} of the published ids are gone"
     passed = len(gone) <= limits.lost * len(ids)
-    return Check("lost", kind, passed, len(gone), len(ids), rule, tuple(gone[:EXAMPLES]))
+    return VectorCheck("lost", kind, passed, len(gone), len(ids), rule, tuple(gone[:EXAMPLES]))
 
 
-def _moved(kind: str, names: np.ndarray, before: np.ndarray, after: np.ndarray, limits: Limits) -> list[Check]:
+def _moved(kind: str, names: np.ndarray, before: np.ndarray, after: np.ndarray, limits: Limits) -> list[VectorCheck]:
     ratio = np.linalg.norm(after, axis=1) / np.maximum(np.linalg.norm(before, axis=1), 1e-12)
     changed = np.abs(ratio - 1) > limits.norm_change
     rule = f"at most {limits.norms:.1%} changed their length by more than {limits.norm_change:.0%}"
-    norms = Check(
+    norms = VectorCheck(
         "norms", kind, bool(changed.mean() <= limits.norms), int(changed.sum()), len(names), rule,
         tuple(names[changed][:EXAMPLES]),
     )  # fmt: skip
@@ -90,4 +92,4 @@ def _moved(kind: str, names: np.ndarray, before: np.ndarray, after: np.ndarray, 
     order = np.argsort(overlap, kind="stable")[:EXAMPLES]
     looked = len(overlap) * min(NEAREST, max(len(names) - 1, 1))
     passed, examples = others <= limits.neighbours, tuple(queries[order])
-    return [norms, Check("neighbours", kind, passed, round(others * looked), looked, rule, examples)]
+    return [norms, VectorCheck("neighbours", kind, passed, round(others * looked), looked, rule, examples)]

@@ -17,11 +17,11 @@ from typing import Any
 
 import lmdb
 
-from unified_ranker.errors import UserError
-from unified_ranker.store.backend import Document, Records, Role
+from unified_ranker.core.errors import UserError
+from unified_ranker.store.base import Document, Records, WriterRole
 from unified_ranker.store.lmdb_version import DATA, Opened, acquire, release
 from unified_ranker.store.locks import hold
-from unified_ranker.store.state import State, require_format
+from unified_ranker.store.state import StoreState, require_format
 
 STATE, MANIFEST = "state.json", "manifest.json"
 _NUMBER = struct.Struct(">Q")
@@ -54,7 +54,7 @@ class LmdbBackend:
         """See `Backend.switch`."""
         self._replace(self.root / STATE, state)
 
-    def lock(self, role: Role) -> AbstractContextManager[None]:
+    def lock(self, role: WriterRole) -> AbstractContextManager[None]:
         """See `Backend.lock`."""
         return hold(self.root, role)
 
@@ -221,7 +221,7 @@ class LmdbBackend:
         except FileNotFoundError:
             stamp = (0, 0)
         if stamp != self._stamp:
-            self._published = State.of(self.state(), self.place).published
+            self._published = StoreState.of(self.state(), self.place).published
             self._stamp = stamp
         if not self._published:
             there = self.versions()

@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from unified_ranker.errors import UserError
-from unified_ranker.store.backend import Role
+from unified_ranker.core.errors import UserError
+from unified_ranker.store.base import WriterRole
 
 DOES = {"writer": "writing a version", "refresher": "refreshing entries"}
 
 
 @contextlib.contextmanager
-def hold(directory: Path, role: Role) -> Iterator[None]:
+def hold(directory: Path, role: WriterRole) -> Iterator[None]:
     """Hold the role's lock in `directory`; its file stays, and keeps nobody out.
 
     Raises:
@@ -47,7 +47,7 @@ def _unwritable(directory: Path, error: OSError) -> UserError:
     )
 
 
-def taken(place: str, role: Role, who: str) -> UserError:
+def taken(place: str, role: WriterRole, who: str) -> UserError:
     """Build the error for a role that another process has."""
     return UserError(
         f"another process ({who}) is {DOES[role]} in `{place}`, and one at a time may. Wait for it, or stop it."

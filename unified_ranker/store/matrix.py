@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unified_ranker.store.backend import Backend
+from unified_ranker.store.base import StoreBackend
 from unified_ranker.store.records import Vectors32, unpack
 
 _AT_ONCE = 20_000
@@ -21,7 +21,7 @@ class Neighbour:
 class VectorMatrix:
     """The vectors of a version's kind, `[n, width]`."""
 
-    def __init__(self, backend: Backend, version: int, kind: str, width: int) -> None:
+    def __init__(self, backend: StoreBackend, version: int, kind: str, width: int) -> None:
         """Read them all, once."""
         self.version, self.kind, self._backend, self._width = version, kind, backend, width
         # Before the scan: what is refreshed meanwhile is read again.

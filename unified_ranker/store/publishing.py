@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from unified_ranker.errors import UserError, unknown_name
-from unified_ranker.store.backend import Backend
+from unified_ranker.core.errors import UserError, unknown_name
+from unified_ranker.store.base import StoreBackend
 from unified_ranker.store.guards import NAMES, Limits, check_movement
-from unified_ranker.store.state import State, require_format
-from unified_ranker.store.tally import Check
+from unified_ranker.store.state import StoreState, require_format
+from unified_ranker.store.tally import VectorCheck
 
 KEEP = 3
 """Earlier versions that stay, to roll back to."""
@@ -22,14 +22,18 @@ class GuardError(UserError):
         checks: all findings.
     """
 
-    def __init__(self, message: str, checks: Sequence[Check]) -> None:
+    def __init__(self, message: str, checks: Sequence[VectorCheck]) -> None:
         super().__init__(message)
         self.checks = tuple(checks)
 
 
 def publish(
-    backend: Backend, version: int, limits: Limits | None = None, force: Sequence[str] = (), keep: int | None = None
-) -> list[Check]:
+    backend: StoreBackend,
+    version: int,
+    limits: Limits | None = None,
+    force: Sequence[str] = (),
+    keep: int | None = None,
+) -> list[VectorCheck]:
     """Publish a sealed version; the writer's lock is held. Returns all findings.
 
     Args:
@@ -47,8 +51,8 @@ def publish(
         if name not in NAMES:
             raise unknown_name("check", name, NAMES)
     manifest = require_version(backend, version)
-    state = State.of(backend.state(), backend.place)
-    alone = [Check.of_document(document) for document in manifest["checks"] if document["name"] in _ALONE]
+    state = StoreState.of(backend.state(), backend.place)
+    alone = [VectorCheck.of_document(document) for document in manifest["checks"] if document["name"] in _ALONE]
     limits = limits or Limits(**manifest["limits"])
     beside = check_movement(backend, version, state.published, limits) if state.published else []
     checks = [*alone, *beside]
@@ -72,13 +76,13 @@ def publish(
     return checks
 
 
-def rollback(backend: Backend) -> int:
+def rollback(backend: StoreBackend) -> int:
     """Publish the version that was published before; returns its number. The writer's lock is held.
 
     Raises:
         UserError: none is kept.
     """
-    state = State.of(backend.state(), backend.place)
+    state = StoreState.of(backend.state(), backend.place)
     if not state.previous:
         raise UserError(
             f"`{backend.place}` keeps no version from before {state.published or 'the first'}. There: "
@@ -93,7 +97,7 @@ def rollback(backend: Backend) -> int:
     return version
 
 
-def require_version(backend: Backend, version: int) -> dict[str, Any]:
+def require_version(backend: StoreBackend, version: int) -> dict[str, Any]:
     """Return the manifest of a sealed version.
 
     Raises:
@@ -110,7 +114,7 @@ def _keep(manifest: dict[str, Any], keep: int | None) -> int:
     return int(manifest.get("keep", KEEP)) if keep is None else keep
 
 
-def _switch(backend: Backend, state: State) -> None:
+def _switch(backend: StoreBackend, state: StoreState) -> None:
     backend.switch(state.document())
     kept = state.kept
     for version in state.previous:

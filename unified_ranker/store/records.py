@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 
 KINDS = ("item", "user", "query")
 COLD = 1
@@ -52,7 +52,7 @@ class Entry:
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class EntryBatch:
     """Entries of one kind and version, in the order in which they were asked for.
 
     Attributes:
@@ -102,7 +102,7 @@ def unpack(records: Sequence[bytes], width: int) -> np.ndarray:
     return np.frombuffer(whole, layout)
 
 
-def to_batch(ids: Sequence[str], records: Sequence[bytes | None], width: int, version: int) -> Batch:
+def to_batch(ids: Sequence[str], records: Sequence[bytes | None], width: int, version: int) -> EntryBatch:
     """Return records (None = not found) in the order of `ids`."""
     there = [record for record in records if record is not None]
     rows = unpack(there, width)
@@ -113,7 +113,7 @@ def to_batch(ids: Sequence[str], records: Sequence[bytes | None], width: int, ve
         every = np.zeros(len(ids), rows.dtype)
         every["vector"] = np.nan
         every[found] = rows
-    return Batch(
+    return EntryBatch(
         ids=tuple(ids),
         vectors=np.ascontiguousarray(every["vector"]),
         found=found,

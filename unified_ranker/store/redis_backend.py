@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
-from unified_ranker.errors import UserError
-from unified_ranker.store.backend import Document, Records, Role
+from unified_ranker.core.errors import UserError
+from unified_ranker.store.base import Document, Records, WriterRole
 from unified_ranker.store.records import KINDS
 from unified_ranker.store.redis_lock import hold
-from unified_ranker.store.state import State, require_format
+from unified_ranker.store.state import StoreState, require_format
 
 PREFIX = "unified_ranker:vectors:"
 _SECONDS = 30.0
@@ -96,7 +96,7 @@ class RedisBackend:
             )
 
     @contextlib.contextmanager
-    def lock(self, role: Role) -> Iterator[None]:
+    def lock(self, role: WriterRole) -> Iterator[None]:
         """See `Backend.lock`."""
         with self._asking():
             client = self._client.from_url(self._url, **self._settings, single_connection_client=True)
@@ -205,7 +205,7 @@ class RedisBackend:
             with self._asking():
                 raw, sealed, *records = self._redis.mget(keys)
             if version is None and raw != self._raw:
-                self._published = State.of(json.loads(raw) if raw else None, self.place).published
+                self._published = StoreState.of(json.loads(raw) if raw else None, self.place).published
                 self._raw = raw
                 continue
             if not chosen:

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from unified_ranker.store.backend import Role
+from unified_ranker.store.base import WriterRole
 from unified_ranker.store.locks import taken
 
 # Take over what a dead holder left, unless another was quicker.
@@ -24,7 +24,7 @@ _FREE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', 
 
 
 @contextlib.contextmanager
-def hold(client: Any, key: str, role: Role, place: str) -> Iterator[str]:
+def hold(client: Any, key: str, role: WriterRole, place: str) -> Iterator[str]:
     """Hold the lock `key` on a connection of its own; yields what it holds, for whoever must check that it still does.
 
     Args:

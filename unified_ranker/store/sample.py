@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from unified_ranker.store.backend import Backend
-from unified_ranker.store.records import Batch, to_batch
+from unified_ranker.store.base import StoreBackend
+from unified_ranker.store.records import EntryBatch, to_batch
 
 MOST = 20_000
 QUERIES, NEAREST = 500, 10
@@ -28,13 +28,13 @@ def is_sampled(name: str, thin: int) -> bool:
     return zlib.crc32(name.encode()) % thin == 0
 
 
-def sample_ids(backend: Backend, version: int, kind: str, most: int = MOST) -> list[str]:
+def sample_ids(backend: StoreBackend, version: int, kind: str, most: int = MOST) -> list[str]:
     """Return the sampled ids of a kind, in order of the store."""
     thin = thinning(backend.count(version, kind), most)
     return [name for ids, _ in backend.scan(version, kind, _AT_ONCE) for name in ids if is_sampled(name, thin)]
 
 
-def read_many(backend: Backend, version: int, kind: str, ids: Sequence[str], width: int) -> Batch:
+def read_many(backend: StoreBackend, version: int, kind: str, ids: Sequence[str], width: int) -> EntryBatch:
     """Return entries of one version, however many."""
     records: list[bytes | None] = []
     for at in range(0, len(ids), _AT_ONCE):
@@ -42,7 +42,7 @@ def read_many(backend: Backend, version: int, kind: str, ids: Sequence[str], wid
     return to_batch(ids, records, width, version)
 
 
-def shared(one: Batch, other: Batch) -> npt.NDArray[np.bool_]:
+def shared(one: EntryBatch, other: EntryBatch) -> npt.NDArray[np.bool_]:
     """Mark the ids `[n]` that both batches, of the same ids, have as finite vectors."""
     both = one.found & other.found
     both &= np.isfinite(one.vectors).all(1) & np.isfinite(other.vectors).all(1)

@@ -3,14 +3,14 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 
 FORMAT = 1
 """Of everything that the store keeps. A store of a newer format is refused, never guessed at."""
 
 
 @dataclass(frozen=True)
-class State:
+class StoreState:
     """The pointer.
 
     Attributes:
@@ -28,7 +28,7 @@ class State:
     format: int = FORMAT
 
     @classmethod
-    def of(cls, document: dict[str, Any] | None, place: str) -> "State":
+    def of(cls, document: dict[str, Any] | None, place: str) -> "StoreState":
         """Read the document; a new store's is None.
 
         Raises:
@@ -43,7 +43,7 @@ class State:
         """Return the state as JSON values."""
         return {**asdict(self), "previous": list(self.previous)}
 
-    def publish(self, version: int, reference: int, keep: int) -> "State":
+    def publish(self, version: int, reference: int, keep: int) -> "StoreState":
         """Return the state after a switch to `version`; `keep` earlier ones stay for rollback."""
         earlier = [self.published, *self.previous] if self.published else []
         previous = tuple(v for v in dict.fromkeys(earlier) if v != version)[:keep]

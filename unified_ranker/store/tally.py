@@ -14,7 +14,7 @@ _DIGEST = 2**64
 
 
 @dataclass(frozen=True)
-class Check:
+class VectorCheck:
     """One guard's finding.
 
     Attributes:
@@ -46,7 +46,7 @@ class Check:
         return {**asdict(self), "examples": list(self.examples)}
 
     @classmethod
-    def of_document(cls, document: dict[str, Any]) -> "Check":
+    def of_document(cls, document: dict[str, Any]) -> "VectorCheck":
         """Read what `document` returned."""
         return cls(**{**document, "examples": tuple(document["examples"])})
 
@@ -107,7 +107,7 @@ class Tally:
         """A sum over all vectors, whatever their order, as hex digits; it finds damage, not forgery."""
         return f"{self._digest:016x}"
 
-    def checks(self, most_duplicates: float) -> list[Check]:
+    def checks(self, most_duplicates: float) -> list[VectorCheck]:
         """Return the findings; at most the share `most_duplicates` may have the vector of another entry."""
         total = self.given + self.wrong_width.count
         width = f"vectors have width {self.width}"
@@ -118,7 +118,7 @@ class Tally:
             ("duplicate_ids", self.again, "an id has one vector"),
         ]
         out = [
-            Check(name, self.kind, seen.count == 0, seen.count, total, rule, tuple(seen.examples))
+            VectorCheck(name, self.kind, seen.count == 0, seen.count, total, rule, tuple(seen.examples))
             for name, seen, rule in found
         ]
         _, first, counts = np.unique(self._hashes, return_index=True, return_counts=True)
@@ -126,4 +126,4 @@ class Tally:
         twins = tuple(self._names[first[counts > 1]][:EXAMPLES].tolist())
         rule = f"at most {most_duplicates:.1%} have the vector of another"
         passed, count = share <= most_duplicates, round(share * self._warm)
-        return [*out, Check("duplicate_vectors", self.kind, passed, count, self._warm, rule, twins)]
+        return [*out, VectorCheck("duplicate_vectors", self.kind, passed, count, self._warm, rule, twins)]

@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from unified_ranker.config import Task
-from unified_ranker.data.examples import Floats, Strings
+from unified_ranker.prepare.examples import Floats, Strings
 
 
 class EventNames(Protocol):

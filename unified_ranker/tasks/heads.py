@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from unified_ranker.config import Ranker
-from unified_ranker.tensorflow import tf, tfrs
+from unified_ranker.config import RankerSettings
+from unified_ranker.towers.tensorflow import tf, tfrs
 
 
 class MultiTaskHead(tf.keras.layers.Layer):
@@ -23,7 +23,7 @@ class MultiTaskHead(tf.keras.layers.Layer):
 
     def __init__(
         self,
-        config: Ranker,
+        config: RankerSettings,
         strengths: Sequence[float],
         with_crosses: Sequence[bool],
         heads: int,

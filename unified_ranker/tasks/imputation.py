@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from unified_ranker.config import Task
-from unified_ranker.data.examples import MISSING
-from unified_ranker.tensorflow import tf
+from unified_ranker.prepare.examples import MISSING
+from unified_ranker.towers.tensorflow import tf
 
 
 @dataclass(frozen=True)

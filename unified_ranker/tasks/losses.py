@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 NOT_A_CANDIDATE = -1e9
 """Logit of an item that takes no part in a softmax."""

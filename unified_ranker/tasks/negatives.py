@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from unified_ranker.config import SampledItems
-from unified_ranker.tensorflow import tf, tfrs
+from unified_ranker.towers.tensorflow import tf, tfrs
 
 
 class SampledRetrieval(tf.keras.layers.Layer):

@@ -8,7 +8,7 @@ import numpy as np
 from unified_ranker.config import Config
 from unified_ranker.tasks.losses import NOT_A_CANDIDATE, softmax_over_candidates
 from unified_ranker.tasks.retrieval import ItemVectors
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 QualityLookup = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Quality features `[n, features]` of items `[n]` as of times `[n]` (seconds)."""
@@ -21,7 +21,7 @@ class Linked(Protocol):
         """Return the signals `[rows, candidates, channels]` as of `time` `[rows]`."""
 
 
-class Scorer(Protocol):
+class CandidateScorer(Protocol):
     """The part of the model that the objective trains."""
 
     signals: Linked
@@ -83,7 +83,7 @@ class RankingObjective(tf.keras.layers.Layer):
         proposed: tf.Tensor,
         proposals: tf.Tensor,
         items: ItemVectors,
-        model: Scorer,
+        model: CandidateScorer,
         training: bool = False,
     ) -> tf.Tensor:
         """Return the loss of each chosen example, `[rows]`.
@@ -159,7 +159,7 @@ class RankingObjective(tf.keras.layers.Layer):
         )
 
     def _calibration(
-        self, model: Scorer, logits: tf.Tensor, batch: dict[str, tf.Tensor], allowed: tf.Tensor
+        self, model: CandidateScorer, logits: tf.Tensor, batch: dict[str, tf.Tensor], allowed: tf.Tensor
     ) -> tf.Tensor:
         """Cross-entropy of the calibrated probabilities `[rows]`; the event's own head is 1 for the positive only."""
         probability = tf.clip_by_value(model.probabilities(logits, batch["task"]), 1e-6, 1 - 1e-6)

@@ -8,7 +8,7 @@ import numpy as np
 from unified_ranker.config import Config, SampledItems
 from unified_ranker.tasks.losses import softmax_over_items
 from unified_ranker.tasks.negatives import SampledRetrieval
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """One embedding table for countries and every other category, shared by the towers."""
 
-from unified_ranker.tensorflow import tf
 from unified_ranker.towers.lookup import string_table
+from unified_ranker.towers.tensorflow import tf
 
 
 class CategoryTable(tf.keras.layers.Layer):

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unified_ranker.config import ContextTower
-from unified_ranker.data.vocabulary import Vocabulary
-from unified_ranker.tensorflow import tf, tfrs
+from unified_ranker.prepare.vocabulary import Vocabulary
 from unified_ranker.towers.categories import CategoryTable
-from unified_ranker.towers.lookup import Names
+from unified_ranker.towers.lookup import NameTable
+from unified_ranker.towers.tensorflow import tf, tfrs
 from unified_ranker.towers.time import GAP_BUCKETS, clock_channels, gap_bucket
 
 
@@ -52,8 +52,8 @@ class ContextEncoder(tf.keras.layers.Layer):
         """Build for vectors of `dim`."""
         super().__init__(name="context_tower")
         self.fields, self.categories = frozenset(config.fields), categories
-        self.tasks = Names(vocabulary.tasks, dim, "tasks")
-        self.previous = Names(vocabulary.tasks, dim, "previous_task")
+        self.tasks = NameTable(vocabulary.tasks, dim, "tasks")
+        self.previous = NameTable(vocabulary.tasks, dim, "previous_task")
         self.gaps = self.add_weight("gaps", (GAP_BUCKETS + 1, dim), initializer="zeros")
         self.clock = tf.keras.layers.Dense(dim)
         asked = config.asked_gate

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from unified_ranker.config import CategoriesFeature, CategoryFeature, ItemTower, NumberFeature, TextFeature
-from unified_ranker.data.quality import NEVER
-from unified_ranker.data.vocabulary import Scale, Vocabulary
-from unified_ranker.tensorflow import tf
+from unified_ranker.prepare.quality import NEVER
+from unified_ranker.prepare.vocabulary import Scale, Vocabulary
 from unified_ranker.towers.categories import CategoryTable
+from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text import TextEncoder, Tokens
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
 
@@ -18,7 +18,7 @@ OPEN = 2.0
 READ = "text"
 """Where an encoder that no longer changes has left the sum of an item's embedded texts, `[n, dim]`."""
 
-Encoded = dict[str, tf.Tensor]
+EncodedItems = dict[str, tf.Tensor]
 """Item fields after look-up: `id` `[n]` and, per feature, indices or numbers `[n, width]`."""
 
 
@@ -64,9 +64,9 @@ class ItemEncoder(tf.keras.layers.Layer):
         self.hidden = tf.keras.layers.Dense(config.dim, activation="gelu")
         self.content = tf.keras.layers.Dense(config.dim)
 
-    def encode(self, fields: Mapping[str, tf.Tensor], index: tf.Tensor) -> Encoded:
+    def encode(self, fields: Mapping[str, tf.Tensor], index: tf.Tensor) -> EncodedItems:
         """Look raw fields up: strings `[n]` (lists `[n, width]`), numbers `[n]`; `index` `[n]` is -1 when unknown."""
-        out: Encoded = {"id": index + 1}
+        out: EncodedItems = {"id": index + 1}
         for feature in self.config.features:
             raw = fields[feature.column]
             if isinstance(feature, TextFeature):
@@ -80,7 +80,7 @@ class ItemEncoder(tf.keras.layers.Layer):
                 out[feature.column] = indices if indices.shape.rank == 2 else indices[:, None]
         return out
 
-    def call(self, encoded: Encoded, training: bool = False, moments: tf.Tensor | None = None) -> tf.Tensor:
+    def call(self, encoded: EncodedItems, training: bool = False, moments: tf.Tensor | None = None) -> tf.Tensor:
         """Return unit vectors `[n, dim]`.
 
         With an age gate `encoded` has `created` `[n]` (seconds, the least int64 where absent) too, and `moments` `[n]`
@@ -118,7 +118,7 @@ class ItemEncoder(tf.keras.layers.Layer):
         age = tf.maximum(when - tf.where(dated, created, when), 0)
         return tf.sigmoid(tf.gather(self.age_gate, tf.where(dated, gap_bucket(age), GAP_BUCKETS)))
 
-    def settle(self, encoded: Encoded) -> Encoded:
+    def settle(self, encoded: EncodedItems) -> EncodedItems:
         """Embed the texts for good, as long as the text encoder does not change."""
         texts = {
             f"{f.column}/{part}" for f in self.config.features if isinstance(f, TextFeature) for part in self.text.parts
@@ -126,7 +126,7 @@ class ItemEncoder(tf.keras.layers.Layer):
         rest = {name: value for name, value in encoded.items() if name not in texts}
         return {**rest, READ: self.read(encoded)} if texts else rest
 
-    def read(self, encoded: Encoded) -> tf.Tensor:
+    def read(self, encoded: EncodedItems) -> tf.Tensor:
         """Return the sum of the embedded text features `[n, dim]`; zero without one."""
         if READ in encoded:
             return encoded[READ]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 LARGE = 10_000
 """Keys from which on a table lies in a file."""
@@ -48,7 +48,7 @@ def _asset_folder() -> str:
     return folder
 
 
-class Names(tf.keras.layers.Layer):
+class NameTable(tf.keras.layers.Layer):
     """A fixed list of names with one trained vector each; index 0 is the unknown or absent name (a zero vector)."""
 
     def __init__(self, names: list[str], dim: int, name: str) -> None:

@@ -1,6 +1,6 @@
 """Layer normalisation from plain operations."""
 
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 
 class LayerNormalization(tf.keras.layers.Layer):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 GAP_BUCKETS = 32
 DAY = 86_400

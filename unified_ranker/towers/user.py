@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 
 from unified_ranker.config import CategoryFeature, Hstu, NumberFeature, UserTower
-from unified_ranker.data.vocabulary import Vocabulary
-from unified_ranker.tensorflow import tf
+from unified_ranker.prepare.vocabulary import Vocabulary
 from unified_ranker.towers.categories import CategoryTable
-from unified_ranker.towers.hstu import HstuBlock
+from unified_ranker.towers.causal_block import CausalBlock
+from unified_ranker.towers.hstu_block import HstuBlock
 from unified_ranker.towers.item import number_channels
-from unified_ranker.towers.lookup import Names
+from unified_ranker.towers.lookup import NameTable
 from unified_ranker.towers.normalisation import LayerNormalization
+from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
-from unified_ranker.towers.transformer import CausalBlock
 
 LIKED_FROM = 4.0
 """The value from which a rating counts as a like (design section 4), as a hint beside the value itself."""
@@ -33,8 +33,8 @@ class UserEncoder(tf.keras.layers.Layer):
         """Build for item vectors and states of `dim`."""
         super().__init__(name="user_tower")
         self.config, self.categories, self.scales = config, categories, vocabulary.user_numbers
-        self.event_types = Names(vocabulary.event_types, dim, "event_types")
-        self.tasks = Names(vocabulary.tasks, dim, "history_tasks")
+        self.event_types = NameTable(vocabulary.event_types, dim, "event_types")
+        self.tasks = NameTable(vocabulary.tasks, dim, "history_tasks")
         self.gaps = self.add_weight("gaps", (GAP_BUCKETS, dim), initializer="zeros")
         self.value = tf.keras.layers.Dense(dim)
         self.item = tf.keras.layers.Dense(dim)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 WIDTHS = (16, 48)
 """Longest windows, in events, of all groups but the last, which has the rest; only those below the longest history."""

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from unified_ranker.data.batches import WindowBatches
-from unified_ranker.data.spilled import SpilledBatches
-from unified_ranker.errors import UserError
-from unified_ranker.ranker import UnifiedRanker
-from unified_ranker.tensorflow import tf
+from unified_ranker.core.errors import UserError
+from unified_ranker.model.ranker import UnifiedRanker
+from unified_ranker.towers.tensorflow import tf
+from unified_ranker.training.spilled_batches import SpilledBatches
+from unified_ranker.training.window_batches import WindowBatches
 
 
 class EpochCheckpoints(tf.keras.callbacks.Callback):

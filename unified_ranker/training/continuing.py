@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unified_ranker.config import Config
-from unified_ranker.data.examples import Examples
-from unified_ranker.data.prepared import Prepared
-from unified_ranker.data.vocabulary import Vocabulary
-from unified_ranker.errors import UserError
-from unified_ranker.ranker import UnifiedRanker
-from unified_ranker.tensorflow import tf
+from unified_ranker.core.errors import UserError
+from unified_ranker.model.ranker import UnifiedRanker
+from unified_ranker.prepare.examples import Examples
+from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.prepare.vocabulary import Vocabulary
+from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.trained import TrainedModel
 
 FOLDER, WEIGHTS, STATE, USERS = "training", "weights.npz", "training.json", "users.parquet"

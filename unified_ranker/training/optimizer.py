@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from unified_ranker.config import Config
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 LAST_RATE = 0.05
 """The rate of the last step, as a share of the peak."""

@@ -2,7 +2,7 @@
 
 from tqdm import tqdm
 
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 
 
 class EpochBars(tf.keras.callbacks.Callback):

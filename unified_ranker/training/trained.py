@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from unified_ranker.data.quality import QualityAsOf
-from unified_ranker.data.vocabulary import Vocabulary
-from unified_ranker.ranker import UnifiedRanker
+from unified_ranker.model.ranker import UnifiedRanker
+from unified_ranker.prepare.quality import QualityAsOf
+from unified_ranker.prepare.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from model_server_toy import MODEL, NEWEST
 
-from unified_ranker.errors import UserError
-from unified_ranker.serving.client.errors import ModelServerError
+from unified_ranker.core.errors import UserError
 from unified_ranker.serving.client.grpc_client import ModelClient, VersionStatus
-from unified_ranker.serving.client.opening import open_client
+from unified_ranker.serving.client.model_server_error import ModelServerError
+from unified_ranker.serving.client.open_client import open_client
 from unified_ranker.serving.client.rest_client import RestModelClient
 
 INPUTS = {

@@ -9,12 +9,8 @@ import numpy as np
 import pytest
 from google.protobuf import any_pb2
 
-from unified_ranker.errors import UserError
-from unified_ranker.serving.client import wire
-from unified_ranker.serving.client.errors import ModelServerError
-from unified_ranker.serving.client.grpc_client import ModelClient
-from unified_ranker.serving.client.tensors import fill_tensor, read_tensor
-from unified_ranker.serving.model_server.messages import (
+from unified_ranker.core.errors import UserError
+from unified_ranker.model_server.messages import (
     get_model_metadata_pb2,
     get_model_status_pb2,
     model_pb2,
@@ -22,7 +18,11 @@ from unified_ranker.serving.model_server.messages import (
     prediction_service_pb2_grpc,
     tensor_pb2,
 )
-from unified_ranker.serving.model_server.tensor_protos import fill_proto
+from unified_ranker.model_server.tensor_protos import fill_proto
+from unified_ranker.serving.client import wire
+from unified_ranker.serving.client.grpc_client import ModelClient
+from unified_ranker.serving.client.model_server_error import ModelServerError
+from unified_ranker.serving.client.tensors import fill_tensor, read_tensor
 
 OFFICIAL = {
     wire.ModelSpec: model_pb2.ModelSpec,

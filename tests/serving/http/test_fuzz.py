@@ -7,8 +7,8 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from service_toy import RELEASE, ToyModel, service
 
-from unified_ranker.serving.histories.lmdb_store import LmdbStore
-from unified_ranker.serving.http.api import Backend, create_app
+from unified_ranker.events.lmdb_histories import LmdbStore
+from unified_ranker.serving.http.api import RankingBackend, create_app
 from unified_ranker.serving.service.live_items import LiveItems
 from unified_ranker.serving.service.releases import Releases
 
@@ -35,7 +35,7 @@ def app(tmp_path_factory):
     def none(directory, release):
         raise AssertionError("there is no release to open")
 
-    yield create_app(Backend(ranker, store, live, Releases(ranker, root / "releases", none, live)))
+    yield create_app(RankingBackend(ranker, store, live, Releases(ranker, root / "releases", none, live)))
     store.close()
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 from service_toy import DAY, IMPUTED, LIMITS, START, ToyHistories, events, expected
 
-from unified_ranker.serving.http.context import MAX_BODY
-from unified_ranker.serving.http.models import to_seconds
+from unified_ranker.serving.http.bodies import to_seconds
+from unified_ranker.serving.http.request_context import MAX_BODY
 
 
 @pytest.fixture(scope="module")

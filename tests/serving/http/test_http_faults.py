@@ -14,10 +14,10 @@ from fastapi.testclient import TestClient
 from http_toy import BODY, QUERY, client_of, recommend, refusal
 from service_toy import ToyModel, service
 
-from unified_ranker.serving.client.errors import ModelServerError
+from unified_ranker.model_server.messages import predict_pb2, prediction_service_pb2_grpc
 from unified_ranker.serving.client.grpc_client import ModelClient
-from unified_ranker.serving.http.api import Backend, Capacity, create_app
-from unified_ranker.serving.model_server.messages import predict_pb2, prediction_service_pb2_grpc
+from unified_ranker.serving.client.model_server_error import ModelServerError
+from unified_ranker.serving.http.api import Capacity, RankingBackend, create_app
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_past_capacity_the_rest_is_refused_at_once_and_probes_do_not_wait():
             return super().predict(signature, inputs, timeout)
 
     async def crowd() -> list[httpx.Response]:
-        app = create_app(Backend(service(Waiting()), capacity=Capacity(places=2, queue=3, patience=20)))
+        app = create_app(RankingBackend(service(Waiting()), capacity=Capacity(places=2, queue=3, patience=20)))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
             answers = []
 
@@ -154,7 +154,7 @@ def test_nobody_waits_longer_than_the_queues_patience():
             return super().predict(signature, inputs, timeout)
 
     async def two() -> int:
-        app = create_app(Backend(service(Waiting()), capacity=Capacity(places=1, queue=5, patience=0.05)))
+        app = create_app(RankingBackend(service(Waiting()), capacity=Capacity(places=1, queue=5, patience=0.05)))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
             async with anyio.create_task_group() as group:
                 group.start_soon(lambda: client.post("/v1/recommend", json=BODY))

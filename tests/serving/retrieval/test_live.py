@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from service_toy import IDS, ITEMS, RELEASE, VECTORS, ToyModel, service
 
 from unified_ranker.config import ScannIndex
-from unified_ranker.export.index import ExactSearch, Index, build_index, load_index
-from unified_ranker.export.requests import Request
+from unified_ranker.prepare.request_arrays import Request
+from unified_ranker.release.index import ExactSearch, Index, build_index, load_index
 from unified_ranker.serving.retrieval.filters import filters_of
 from unified_ranker.serving.retrieval.health import recall_of
 from unified_ranker.serving.retrieval.overlay import LiveItem
 from unified_ranker.serving.retrieval.rebuilding import bake
 from unified_ranker.serving.retrieval.retriever import Retriever
-from unified_ranker.serving.service.index_keeper import Health, IndexKeeper
+from unified_ranker.serving.service.index_keeper import IndexHealth, IndexKeeper
 
 COUNTRIES = ("DE", "FR", "JP")
 UNDATED = replace(RELEASE, created_at=np.full(ITEMS, np.iinfo(np.int64).min))
@@ -161,12 +161,12 @@ def test_poor_index_is_built_again_with_the_changes_in_it_and_swapped(tmp_path):
     poor = load_index(tmp_path, release.vectors)
     ranker = service(ToyModel())
     engine = ranker.engines["stable"]
-    from unified_ranker.serving.service.engine import parts_of
+    from unified_ranker.serving.service.served_release import parts_of
 
     best = LiveItem("best", np.float32([9, 9, 9]), title="Best")
     engine.parts = parts_of(release.with_changes({"best": best, "n7": None}), poor)
     engine.queries.extend(rng.normal(size=(1, 3)).astype(np.float32) for _ in range(8))
-    keeper = IndexKeeper(ranker, Health(least_recall=0.9))
+    keeper = IndexKeeper(ranker, IndexHealth(least_recall=0.9))
     keeper.look()
     text = ranker.metrics.text().decode()
     assert 'unified_ranker_index_rebuilds_total{outcome="swapped"} 1.0' in text

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from service_toy import CANDIDATES, LIMITS, RELEASE, ToyModel, events, expected, service
 
-from unified_ranker.export.index import Index
-from unified_ranker.export.requests import Request
+from unified_ranker.events.history_store import StoreError
+from unified_ranker.prepare.request_arrays import Request
+from unified_ranker.release.index import Index
 from unified_ranker.serving.answering.recommending import Answered
-from unified_ranker.serving.client.errors import ModelServerError
-from unified_ranker.serving.histories.store import StoreError
-from unified_ranker.serving.service import tracing
+from unified_ranker.serving.client.model_server_error import ModelServerError
+from unified_ranker.serving.service import telemetry as tracing
 from unified_ranker.serving.service.breaker import Breaker
 from unified_ranker.serving.service.fallback import Fallbacks
-from unified_ranker.serving.service.service import UnavailableError, fill_popular
+from unified_ranker.serving.service.ranking_service import UnavailableError, fill_popular
 
 QUERY = "0.5,-1,2"
 REQUEST = Request("u", "search", query=QUERY)
@@ -87,7 +87,7 @@ def test_index_that_fails_is_made_up_for_by_exact_search_and_counted():
 
     ranker = service()
     engine = ranker.engines["stable"]
-    from unified_ranker.serving.service.engine import parts_of
+    from unified_ranker.serving.service.served_release import parts_of
 
     engine.parts = parts_of(RELEASE, Broken())
     made = ranker.recommend(REQUEST)

@@ -23,13 +23,13 @@ from service_toy import (
     write_release,
 )
 
-from unified_ranker.errors import UserError
-from unified_ranker.export.requests import Request
+from unified_ranker.core.errors import UserError
+from unified_ranker.events.lmdb_histories import LmdbStore
+from unified_ranker.model_server.embedded_server import EmbeddedModelServer
+from unified_ranker.prepare.request_arrays import Request
 from unified_ranker.serving.client.grpc_client import ModelClient
-from unified_ranker.serving.histories.lmdb_store import LmdbStore
 from unified_ranker.serving.http.running import ServeOptions, run_service
-from unified_ranker.serving.model_server.server import EmbeddedModelServer
-from unified_ranker.serving.service.opening import import_project, open_release, open_service
+from unified_ranker.serving.service.open_service import import_project, open_release, open_service
 
 QUERY = "0.5,-1,2"
 

@@ -39,7 +39,7 @@ def releases(tmp_path_factory):
 @pytest.fixture(scope="module")
 def lent(releases):
     """Options that lend a model server to services which need none of their own: they then start in a second."""
-    from unified_ranker.serving.model_server.server import EmbeddedModelServer
+    from unified_ranker.model_server.embedded_server import EmbeddedModelServer
 
     with EmbeddedModelServer(releases / "1", "toy") as server:
         yield ("--model-server", server.grpc_address)
@@ -83,7 +83,7 @@ def test_nothing_acknowledged_is_lost_when_the_service_is_killed(releases, tmp_p
         assert lost.is_set()
         process.wait()
     assert 20 <= len(acknowledged) < 60
-    from unified_ranker.serving.histories.lmdb_store import LmdbStore
+    from unified_ranker.events.lmdb_histories import LmdbStore
 
     store = LmdbStore(tmp_path)
     kept = set(store.before("ann", 0).item_id)

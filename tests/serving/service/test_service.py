@@ -28,12 +28,12 @@ from service_toy import (
     vector,
 )
 
-from unified_ranker.errors import UserError
-from unified_ranker.export.index import ExactSearch, Index
-from unified_ranker.export.requests import Request
+from unified_ranker.core.errors import UserError
+from unified_ranker.prepare.request_arrays import Request
+from unified_ranker.release.index import ExactSearch, Index
 from unified_ranker.serving.answering.recommending import answer_batch
 from unified_ranker.serving.retrieval.retriever import Retriever
-from unified_ranker.serving.service.service import UnavailableError
+from unified_ranker.serving.service.ranking_service import UnavailableError
 
 QUERY = "0.5,-1,2"
 
@@ -333,9 +333,9 @@ def test_ties_go_to_the_lower_position():
 
 
 def test_scann_that_searches_too_few_leaves_is_made_up_for(tmp_path):
-    import unified_ranker.tensorflow  # noqa: F401  # chooses Keras 2 before scann imports TensorFlow
+    import unified_ranker.towers.tensorflow  # noqa: F401  # chooses Keras 2 before scann imports TensorFlow
     from unified_ranker.config import ScannIndex
-    from unified_ranker.export.index import build_index, load_index
+    from unified_ranker.release.index import build_index, load_index
 
     many = np.random.default_rng(1).normal(size=(400, 3)).astype(np.float32)
     names = np.array([f"i{n}" for n in range(400)], object)
@@ -352,5 +352,5 @@ def test_scann_that_searches_too_few_leaves_is_made_up_for(tmp_path):
 
 
 def test_service_needs_no_tensorflow():
-    program = "import sys, unified_ranker.serving.service.service; sys.exit('tensorflow' in sys.modules)"
+    program = "import sys, unified_ranker.serving.service.ranking_service; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from unified_ranker.data.examples import MISSING, Examples, Floats, Ints
-from unified_ranker.data.prepared import Prepared
+from unified_ranker.prepare.examples import MISSING, Examples, Floats, Ints
+from unified_ranker.prepare.prepared import Prepared
 
 
 class Baseline(ABC):

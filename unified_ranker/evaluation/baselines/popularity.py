@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from unified_ranker.data.examples import Examples, Floats
-from unified_ranker.data.prepared import Prepared
 from unified_ranker.evaluation.baselines.base import Baseline, positives_per_item
+from unified_ranker.prepare.examples import Examples, Floats
+from unified_ranker.prepare.prepared import Prepared
 
 
-class Popularity(Baseline):
+class PopularityBaseline(Baseline):
     """Items by their number of positives of the task before the fit's end."""
 
     name = "popularity"

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from unified_ranker.config import Config
-from unified_ranker.data.examples import Ints, Strings, seconds
-from unified_ranker.errors import UserError, unknown_name
-from unified_ranker.export.items import AT_ONCE, read_catalogue, read_items, text_objects
-from unified_ranker.export.release import Layout, read_manifest
-from unified_ranker.export.requests import Request
+from unified_ranker.core.errors import UserError, unknown_name
+from unified_ranker.prepare.examples import Ints, Strings, seconds
+from unified_ranker.prepare.request_arrays import Request
+from unified_ranker.release.items import AT_ONCE, read_catalogue, read_items, text_objects
+from unified_ranker.release.layout import Layout, read_manifest
 from unified_ranker.serving.retrieval.filters import Filters, filters_of
 from unified_ranker.serving.retrieval.overlay import Changes, Overlay, overlay_of
 from unified_ranker.tasks.engagement import engaged_items

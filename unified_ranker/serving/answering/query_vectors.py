@@ -5,15 +5,15 @@ from collections import OrderedDict
 
 import numpy as np
 
-from unified_ranker.export.query_names import EMBED, ENCODE
-from unified_ranker.export.requests import Arrays
+from unified_ranker.prepare.request_arrays import Arrays
+from unified_ranker.release.query_names import EMBED, ENCODE
 from unified_ranker.serving.answering.recommending import Predict
 
 CAPACITY = 50_000
 """Queries that are kept: at 128 floats each, 26 MB."""
 
 
-class QueryVectors:
+class QueryVectorCache:
     """Keeps the vectors of the queries used last. Belongs to one release; safe to use from several threads."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:

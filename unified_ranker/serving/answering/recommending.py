@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from unified_ranker.data.examples import Ints, Strings
-from unified_ranker.errors import UserError
-from unified_ranker.export.release import Layout
-from unified_ranker.export.requests import Arrays, Request, to_arrays
+from unified_ranker.core.errors import UserError
+from unified_ranker.prepare.examples import Ints, Strings
+from unified_ranker.prepare.request_arrays import Arrays, Request, to_arrays
+from unified_ranker.release.layout import Layout
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.retrieval.retriever import Retriever
 
@@ -218,8 +218,8 @@ class Recommender:
 
 def load_predict(saved_model: Path) -> Predict:
     """Load a SavedModel into this process and return what runs its signatures."""
-    from unified_ranker.serving.model_server.savedmodels import import_text_ops
-    from unified_ranker.tensorflow import tf
+    from unified_ranker.model_server.savedmodels import import_text_ops
+    from unified_ranker.towers.tensorflow import tf
 
     import_text_ops(saved_model)
     loaded = tf.saved_model.load(str(saved_model), tags=["serve"])

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unified_ranker.columns import (
+from unified_ranker.core.errors import UserError, nearest
+from unified_ranker.log.column_types import (
     MAX_EXAMPLES,
     ColumnError,
     Converter,
@@ -17,10 +18,9 @@ from unified_ranker.columns import (
     to_strengths,
     to_times,
 )
-from unified_ranker.data.examples import Ints, seconds
-from unified_ranker.errors import UserError, nearest
-from unified_ranker.export.requests import NO_HISTORY, History
-from unified_ranker.schema import Problem
+from unified_ranker.log.schema import Problem
+from unified_ranker.prepare.examples import Ints, seconds
+from unified_ranker.prepare.request_arrays import NO_HISTORY, History
 
 HISTORY_TEXT = ("item_id", "event_type", "task")
 HISTORY_FIELDS = (*HISTORY_TEXT, "timestamp", "value")

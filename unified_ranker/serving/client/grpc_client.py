@@ -10,9 +10,9 @@ from typing import Any
 import grpc
 import numpy as np
 
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 from unified_ranker.serving.client import wire
-from unified_ranker.serving.client.errors import ModelServerError
+from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.client.tensors import TensorSpec, fill_tensor, read_tensor
 
 DEFAULT_TIMEOUT = 5.0

@@ -16,14 +16,9 @@ from urllib.parse import urlsplit
 import grpc
 import numpy as np
 
-from unified_ranker.errors import UserError
-from unified_ranker.serving.client.errors import ModelServerError
-from unified_ranker.serving.client.grpc_client import (
-    DEFAULT_TIMEOUT,
-    ModelMetadata,
-    SignatureMetadata,
-    VersionStatus,
-)
+from unified_ranker.core.errors import UserError
+from unified_ranker.serving.client.grpc_client import DEFAULT_TIMEOUT, ModelMetadata, SignatureMetadata, VersionStatus
+from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.client.tensors import TensorSpec
 
 _CODES = {

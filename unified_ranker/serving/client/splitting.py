@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from unified_ranker.errors import UserError
+from unified_ranker.core.errors import UserError
 
 _SPACE = 2**64
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from unified_ranker.serving.service.metrics import Metrics
+from unified_ranker.serving.service.service_metrics import Metrics
 
 
 class OverloadedError(RuntimeError):

@@ -12,19 +12,19 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
 from unified_ranker import __version__
-from unified_ranker.serving.histories.store import HistoryStore
+from unified_ranker.events.history_store import HistoryStore
 from unified_ranker.serving.http.admission import Admission
-from unified_ranker.serving.http.context import RequestContext, request_id_of
+from unified_ranker.serving.http.bodies import HealthResponse, Readiness, RecommendRequest, RecommendResponse
 from unified_ranker.serving.http.docs import docs_page
-from unified_ranker.serving.http.errors import add_error_handlers, described, unavailable
-from unified_ranker.serving.http.models import Health, Readiness, RecommendRequest, RecommendResponse
+from unified_ranker.serving.http.error_bodies import add_error_handlers, described, unavailable
+from unified_ranker.serving.http.request_context import RequestContext, request_id_of
 from unified_ranker.serving.http.routes import add_admin, add_events, add_items
-from unified_ranker.serving.http.security import Tokens
-from unified_ranker.serving.page.page import add_page
+from unified_ranker.serving.http.security import AccessTokens
+from unified_ranker.serving.page.demo_page import add_page
 from unified_ranker.serving.service.live_items import LiveItems
-from unified_ranker.serving.service.metrics import CONTENT_TYPE
+from unified_ranker.serving.service.ranking_service import AVAILABLE, RankingService
 from unified_ranker.serving.service.releases import Releases
-from unified_ranker.serving.service.service import AVAILABLE, RankingService
+from unified_ranker.serving.service.service_metrics import CONTENT_TYPE
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Capacity:
 
 
 @dataclass(frozen=True)
-class Backend:
+class RankingBackend:
     """What an application is built over; only the service is always there.
 
     Attributes:
@@ -63,14 +63,14 @@ class Backend:
     store: HistoryStore | None = None
     live: LiveItems | None = None
     releases: Releases | None = None
-    tokens: Tokens | None = None
+    tokens: AccessTokens | None = None
     hosts: Sequence[str] = ()
     capacity: Capacity = field(default_factory=Capacity)
 
 
-def create_app(given: Backend | RankingService) -> FastAPI:
+def create_app(given: RankingBackend | RankingService) -> FastAPI:
     """Build the HTTP application over a service."""
-    backend = given if isinstance(given, Backend) else Backend(given)
+    backend = given if isinstance(given, RankingBackend) else RankingBackend(given)
     app = FastAPI(
         title="unified_ranker",
         version=__version__,
@@ -99,7 +99,7 @@ def create_app(given: Backend | RankingService) -> FastAPI:
     return app
 
 
-def _add_recommend(app: FastAPI, backend: Backend) -> None:
+def _add_recommend(app: FastAPI, backend: RankingBackend) -> None:
     service, capacity = backend.service, backend.capacity
     admission = Admission(capacity.places, capacity.queue, capacity.patience, service.metrics)
     threads = ThreadPoolExecutor(capacity.places, thread_name_prefix="recommend")
@@ -140,9 +140,9 @@ def _add_probes(app: FastAPI, service: RankingService) -> None:
         return await asyncio.get_running_loop().run_in_executor(threads, work)
 
     @app.get("/healthz")
-    async def healthz() -> Health:
+    async def healthz() -> HealthResponse:
         """Tell that the process is alive."""
-        return Health()
+        return HealthResponse()
 
     @app.get("/readyz", responses=described(503), response_model=Readiness)
     async def readyz(request: Request) -> Readiness | Response:

@@ -8,28 +8,28 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Path, Query, Request, Response
 
+from unified_ranker.events.history_store import HistoryStore, StoreError
 from unified_ranker.serving.answering.recommending import ModelOutputError
-from unified_ranker.serving.client.errors import ModelServerError
-from unified_ranker.serving.histories.store import HistoryStore, StoreError
+from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.http.admission import Admission
-from unified_ranker.serving.http.errors import described, error_response
-from unified_ranker.serving.http.models import (
+from unified_ranker.serving.http.bodies import (
     EventsRequest,
     EventsResponse,
     ItemChanged,
     ItemId,
     ItemRequest,
     ItemResponse,
-    Positive,
+    PositiveInt,
     ReleaseResponse,
     ReloadRequest,
     RollbackRequest,
     SwapResponse,
     UsersResponse,
 )
+from unified_ranker.serving.http.error_bodies import described, error_response
 from unified_ranker.serving.service.live_items import LiveItems
+from unified_ranker.serving.service.ranking_service import RankingService
 from unified_ranker.serving.service.releases import Releases, Swap
-from unified_ranker.serving.service.service import RankingService
 
 _EVENT_PLACES, _EVENT_QUEUE, _PATIENCE = 64, 256, 1.0
 _ERRORS = (401, 403, 422, 503)
@@ -37,7 +37,7 @@ _COMMON_COUNTRIES = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "BR", "IN",
 """What the page offers where no item names countries: the model still reads the country of a request."""
 
 ItemPath = Annotated[ItemId, Path(description="The item's id.")]
-Result = TypeVar("Result")
+OperationResult = TypeVar("OperationResult")
 
 
 class _Aside:
@@ -46,7 +46,7 @@ class _Aside:
     def __init__(self, threads: int, name: str) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
-    async def __call__(self, work: Callable[..., Result], *arguments: Any) -> Result:
+    async def __call__(self, work: Callable[..., OperationResult], *arguments: Any) -> OperationResult:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
 
@@ -131,7 +131,7 @@ def add_admin(app: FastAPI, service: RankingService, releases: Releases) -> None
             heads=list(opened.config.heads),
             quality=list(opened.config.towers.item.quality),
             likes={
-                name: Positive(event_type=task.positives[0].event_type, min_value=task.positives[0].min_value)
+                name: PositiveInt(event_type=task.positives[0].event_type, min_value=task.positives[0].min_value)
                 for name, task in opened.config.tasks.items()
             },
             countries=sorted(opened.filters.offered) if opened.filters else list(_COMMON_COUNTRIES),

@@ -9,26 +9,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unified_ranker.errors import UserError
-from unified_ranker.export.release import Layout, read_manifest
+from unified_ranker.core.errors import UserError
+from unified_ranker.events.history_store import HistoryStore, StoreError
+from unified_ranker.events.open_histories import open_history_store
+from unified_ranker.model_server.process import ModelServerProcess, begin_in_subprocess, finish_start
+from unified_ranker.release.layout import Layout, read_manifest
 from unified_ranker.serving.addresses import address, listen, require_loopback
 from unified_ranker.serving.answering.opened_release import OpenedRelease
-from unified_ranker.serving.client.opening import AnyClient, open_client
-from unified_ranker.serving.histories.opening import open_store
-from unified_ranker.serving.histories.store import HistoryStore, StoreError
-from unified_ranker.serving.http.api import Backend, Capacity, create_app
-from unified_ranker.serving.http.security import LOOPBACK_NAMES, Tokens
-from unified_ranker.serving.http.server import serve_until_stopped
+from unified_ranker.serving.client.open_client import AnyClient, open_client
+from unified_ranker.serving.http.api import Capacity, RankingBackend, create_app
+from unified_ranker.serving.http.http_server import serve_until_stopped
+from unified_ranker.serving.http.security import LOOPBACK_NAMES, AccessTokens
 from unified_ranker.serving.memory import give_back, use_few_heaps
-from unified_ranker.serving.model_server.process import ModelServerProcess, begin_in_subprocess, finish_start
-from unified_ranker.serving.service.engine import STABLE, ModelServer
-from unified_ranker.serving.service.index_keeper import Health, IndexKeeper
+from unified_ranker.serving.service.index_keeper import IndexHealth, IndexKeeper
 from unified_ranker.serving.service.live_items import LiveItems
-from unified_ranker.serving.service.metrics import Metrics
-from unified_ranker.serving.service.opening import import_project, open_release, open_service, store_place
+from unified_ranker.serving.service.open_service import import_project, open_release, open_service, store_place
+from unified_ranker.serving.service.ranking_service import DEADLINE, RankingService, fill_popular
 from unified_ranker.serving.service.releases import Close, Releases
-from unified_ranker.serving.service.service import DEADLINE, RankingService, fill_popular
-from unified_ranker.serving.service.tracing import start_tracing
+from unified_ranker.serving.service.served_release import STABLE, ModelServer
+from unified_ranker.serving.service.service_metrics import Metrics
+from unified_ranker.serving.service.telemetry import start_tracing
 
 _LAST_PORT = 65_535
 _ADDRESSES = re.compile(r"[^\s/,:]+:\d{1,5}(,[^\s/,:]+:\d{1,5})*|\[[0-9a-fA-F:]+\]:\d{1,5}|http://[^\s/,:]+:\d{1,5}")
@@ -63,7 +63,7 @@ class ServeOptions:
     tokens: Path | None = None
     deadline: float = DEADLINE
     capacity: Capacity = field(default_factory=Capacity)
-    health: Health = field(default_factory=Health)
+    health: IndexHealth = field(default_factory=IndexHealth)
     canary: int | None = None
     canary_share: float = 0.05
 
@@ -111,7 +111,7 @@ def run_service(release: Path, options: ServeOptions, announce: Callable[[str], 
         give_back()
         stack.callback(IndexKeeper(service, options.health).start().stop)
         hosts = () if tokens is not None else LOOPBACK_NAMES
-        backend = Backend(service, store, live, releases, tokens, hosts, options.capacity)
+        backend = RankingBackend(service, store, live, releases, tokens, hosts, options.capacity)
         ready = _ready(f"http://{address(options.host, listener.getsockname()[1])}", opened)
         # This frame lives as long as the service, and would keep the first release past the day it is replaced.
         del opened
@@ -119,8 +119,8 @@ def run_service(release: Path, options: ServeOptions, announce: Callable[[str], 
     logger.info("stopped")
 
 
-def _check(options: ServeOptions) -> Tokens | None:
-    tokens = Tokens.read(options.tokens) if options.tokens is not None else None
+def _check(options: ServeOptions) -> AccessTokens | None:
+    tokens = AccessTokens.read(options.tokens) if options.tokens is not None else None
     if tokens is None:
         try:
             require_loopback(options.host)
@@ -143,7 +143,7 @@ def _check(options: ServeOptions) -> Tokens | None:
 
 
 def _open_store(release: Path, opened: OpenedRelease, options: ServeOptions) -> HistoryStore:
-    store = open_store(store_place(release, options.store))
+    store = open_history_store(store_place(release, options.store))
     try:
         store.ping()
         taken = import_project(store, release, opened, options.project)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from unified_ranker.errors import UserError, unknown_name
+from unified_ranker.core.errors import UserError, unknown_name
 
 READ, EVENTS, ADMIN = "read", "events", "admin"
 ROLES = (READ, EVENTS, ADMIN)
@@ -37,7 +37,7 @@ def role_needed(method: str, path: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class Token:
+class AccessToken:
     """One token, by its SHA-256: the file with the tokens is no secret that opens anything."""
 
     name: str
@@ -45,18 +45,18 @@ class Token:
     roles: tuple[str, ...]
 
 
-class Tokens:
+class AccessTokens:
     """The tokens that a service takes.
 
     Args:
         tokens: each of them.
     """
 
-    def __init__(self, tokens: Sequence[Token]) -> None:
+    def __init__(self, tokens: Sequence[AccessToken]) -> None:
         self._tokens = tuple(tokens)
 
     @classmethod
-    def read(cls, file: Path) -> "Tokens":
+    def read(cls, file: Path) -> "AccessTokens":
         """Read a YAML list of `{name, sha256, roles}`, as `unified-ranker token` prints them.
 
         Raises:
@@ -92,7 +92,7 @@ def sha256_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def new_token(name: str, roles: Sequence[str]) -> tuple[str, Token]:
+def new_token(name: str, roles: Sequence[str]) -> tuple[str, AccessToken]:
     """Make a token: what its holder keeps, and what the service does.
 
     Raises:
@@ -102,7 +102,7 @@ def new_token(name: str, roles: Sequence[str]) -> tuple[str, Token]:
         if role not in ROLES:
             raise unknown_name("role", role, ROLES)
     secret = secrets.token_urlsafe(32)
-    return secret, Token(name, sha256_of(secret), tuple(roles))
+    return secret, AccessToken(name, sha256_of(secret), tuple(roles))
 
 
 def host_allowed(header: str, names: Sequence[str]) -> bool:
@@ -113,7 +113,7 @@ def host_allowed(header: str, names: Sequence[str]) -> bool:
         return False
 
 
-def _token(file: Path, number: int, row: object) -> Token:
+def _token(file: Path, number: int, row: object) -> AccessToken:
     if not isinstance(row, dict) or set(row) != {"name", "sha256", "roles"}:
         raise UserError(f"`{file}`, {number}: a token has `name`, `sha256` and `roles`. Received: {str(row)[:80]}.")
     if not re.fullmatch(r"[0-9a-f]{64}", str(row["sha256"])):
@@ -122,4 +122,4 @@ def _token(file: Path, number: int, row: object) -> Token:
     for role in roles:
         if role not in ROLES:
             raise UserError(f"`{file}`, {number}.roles: {unknown_name('role', str(role), ROLES)}")
-    return Token(str(row["name"]), str(row["sha256"]), tuple(roles))
+    return AccessToken(str(row["name"]), str(row["sha256"]), tuple(roles))

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from unified_ranker.config import AutoIndex, Embeddings, ExactIndex, ScannIndex
-from unified_ranker.export.index import Index, build_index, load_index
+from unified_ranker.release.index import Index, build_index, load_index
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.retrieval.filters import Filters
 

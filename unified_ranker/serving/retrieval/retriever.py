@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from unified_ranker.data.examples import Ints
-from unified_ranker.export.index import Index
-from unified_ranker.export.requests import Request
+from unified_ranker.prepare.examples import Ints
+from unified_ranker.prepare.request_arrays import Request
+from unified_ranker.release.index import Index
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 
 LEAST_SHARE = 0.05

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from unified_ranker.serving.retrieval.health import recall_of
 from unified_ranker.serving.retrieval.overlay import without
 from unified_ranker.serving.retrieval.rebuilding import RebuildError, rebuild
-from unified_ranker.serving.service.engine import Engine, parts_of
-from unified_ranker.serving.service.service import RankingService
+from unified_ranker.serving.service.ranking_service import RankingService
+from unified_ranker.serving.service.served_release import ServedRelease, parts_of
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Health:
+class IndexHealth:
     """When an index is well.
 
     Attributes:
@@ -36,9 +36,9 @@ class IndexKeeper:
         health: when they are well.
     """
 
-    def __init__(self, service: RankingService, health: Health | None = None) -> None:
+    def __init__(self, service: RankingService, health: IndexHealth | None = None) -> None:
         self._service = service
-        self._health = health or Health()
+        self._health = health or IndexHealth()
         self._end = threading.Event()
         self._tried: dict[tuple[int, int], float] = {}
         self._thread = threading.Thread(target=self._run, name="index-keeper", daemon=True)
@@ -71,7 +71,7 @@ class IndexKeeper:
                 logger.warning("index of release %d: recall %s, %d changes: built again", key[0], recall, live)
                 self.rebuild(engine)
 
-    def rebuild(self, engine: Engine) -> bool:
+    def rebuild(self, engine: ServedRelease) -> bool:
         """Build an engine's index again with its changes worked in, and swap it; tells whether that went well."""
         old = engine.release
         try:

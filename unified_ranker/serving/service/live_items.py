@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from unified_ranker.config import CategoriesFeature, Config, NumberFeature
-from unified_ranker.data.quality import NEVER
-from unified_ranker.errors import UserError, nearest
-from unified_ranker.export.requests import Arrays
+from unified_ranker.core.errors import UserError, nearest
+from unified_ranker.events.history_store import HistoryStore
+from unified_ranker.prepare.quality import NEVER
+from unified_ranker.prepare.request_arrays import Arrays
 from unified_ranker.serving.answering.recommending import ModelOutputError
-from unified_ranker.serving.histories.store import HistoryStore
 from unified_ranker.serving.retrieval.overlay import LiveItem
-from unified_ranker.serving.service.engine import Engine, parts_of
-from unified_ranker.serving.service.service import RankingService
+from unified_ranker.serving.service.ranking_service import RankingService
+from unified_ranker.serving.service.served_release import ServedRelease, parts_of
 
 COMMON = ("title", "created_at", "countries", "available")
 """Fields of every item; the others are the columns that `towers/item.yaml` names."""
@@ -82,7 +82,7 @@ class LiveItems:
                     self._change(engine, item_id, None)
             return there
 
-    def install(self, engine: Engine) -> None:
+    def install(self, engine: ServedRelease) -> None:
         """Bring all changes into an engine that has none yet, embedded by its own model.
 
         Raises:
@@ -99,14 +99,14 @@ class LiveItems:
         engine.parts = parts_of(engine.release.with_changes(changes), engine.parts.index)
 
     @staticmethod
-    def _change(engine: Engine, item_id: str, item: LiveItem | None) -> None:
+    def _change(engine: ServedRelease, item_id: str, item: LiveItem | None) -> None:
         with engine.changing:
             release = engine.release
             changes = {**(release.live.changes if release.live is not None else {}), item_id: item}
             engine.parts = parts_of(release.with_changes(changes), engine.parts.index)
 
 
-def embed(engine: Engine, items: Mapping[str, Fields]) -> dict[str, LiveItem]:
+def embed(engine: ServedRelease, items: Mapping[str, Fields]) -> dict[str, LiveItem]:
     """Embed items from their fields, by id.
 
     Raises:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from unified_ranker.errors import UserError
-from unified_ranker.export.release import Layout
-from unified_ranker.export.requests import Request, to_arrays
+from unified_ranker.core.errors import UserError
+from unified_ranker.prepare.request_arrays import Request, to_arrays
+from unified_ranker.release.layout import Layout
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommending import states
-from unified_ranker.serving.client.errors import ModelServerError
-from unified_ranker.serving.service.engine import ModelServer
+from unified_ranker.serving.client.model_server_error import ModelServerError
+from unified_ranker.serving.service.served_release import ModelServer
 
 _SECONDS = 30.0
 _COMPARED_ITEMS = 64

@@ -9,18 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from unified_ranker.errors import UserError
-from unified_ranker.export.index import load_index
-from unified_ranker.export.release import Layout, read_manifest
+from unified_ranker.core.errors import UserError
+from unified_ranker.release.index import load_index
+from unified_ranker.release.layout import Layout, read_manifest
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommending import ModelOutputError
-from unified_ranker.serving.client.errors import ModelServerError
+from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.client.splitting import LabelSplit
 from unified_ranker.serving.memory import give_back
-from unified_ranker.serving.service.engine import CANARY, STABLE, Engine, ModelServer
 from unified_ranker.serving.service.live_items import LiveItems
 from unified_ranker.serving.service.pairing import require_pair
-from unified_ranker.serving.service.service import RankingService, fill_popular
+from unified_ranker.serving.service.ranking_service import RankingService, fill_popular
+from unified_ranker.serving.service.served_release import CANARY, STABLE, ModelServer, ServedRelease
 
 _DRAIN_SECONDS = 30.0
 _VERIFY = "import os, sys; os.nice(10); from unified_ranker.cli import main; sys.argv[1:1] = ['verify']; main()"
@@ -156,10 +156,10 @@ class Releases:
         logger.warning("release %d answers as %s after %.1f s", version, label, took)
         return Swap(label, version, previous.release.version if previous else None, took)
 
-    def _prepared(self, directory: Path, release: OpenedRelease, model: ModelServer, label: str) -> Engine:
+    def _prepared(self, directory: Path, release: OpenedRelease, model: ModelServer, label: str) -> ServedRelease:
         """Return an engine that has answered recorded requests: what is slow the first time is slow here."""
         require_pair(release, model, directory)
-        engine = Engine(release, load_index(Layout(directory).index, release.vectors), model, label)
+        engine = ServedRelease(release, load_index(Layout(directory).index, release.vectors), model, label)
         _ = release.place
         try:
             self._live.install(engine)
@@ -193,11 +193,11 @@ class Releases:
         self._retire(engine)
         return Swap(CANARY, None, engine.release.version, time.monotonic() - started)
 
-    def _retire(self, engine: Engine) -> None:
+    def _retire(self, engine: ServedRelease) -> None:
         """End an engine once the last request that uses it has its answer."""
         threading.Thread(target=self._end, args=([engine],), name="retire-release", daemon=True).start()
 
-    def _end(self, last: list[Engine]) -> None:
+    def _end(self, last: list[ServedRelease]) -> None:
         engine = last.pop()
         engine.wait_until_idle(_DRAIN_SECONDS)
         close = self._close.pop(id(engine), None)

@@ -4,7 +4,7 @@ import numpy as np
 
 from unified_ranker.config import TextEncoding, TransformerText
 from unified_ranker.towers.text.base import TextEncoder, Tokens
-from unified_ranker.towers.text.hashed import HashedTextEncoder
+from unified_ranker.towers.text.hashed_text import HashedTextEncoder
 
 __all__ = ["TextEncoder", "Tokens", "build_text_encoder"]
 
@@ -18,7 +18,7 @@ def build_text_encoder(config: TextEncoding, dim: int, titles: np.ndarray) -> Te
         UserError: when the kind needs the extra `[text]`, which is not installed.
     """
     if isinstance(config, TransformerText):
-        from unified_ranker.towers.text.transformer import TransformerTextEncoder
+        from unified_ranker.towers.text.transformer_text import TransformerTextEncoder
 
         return TransformerTextEncoder(config, dim)
     return HashedTextEncoder(config, dim, titles)

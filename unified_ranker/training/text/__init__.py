@@ -3,12 +3,12 @@
 import numpy as np
 
 from unified_ranker.config import DistilledText, TransformerText
-from unified_ranker.data.examples import Examples
-from unified_ranker.data.prepared import Prepared
-from unified_ranker.ranker import UnifiedRanker
-from unified_ranker.tensorflow import tf
-from unified_ranker.towers.text.transformer import TransformerTextEncoder
-from unified_ranker.training.text.pairs import TextPairs, learn_pairs
+from unified_ranker.model.ranker import UnifiedRanker
+from unified_ranker.prepare.examples import Examples
+from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.towers.tensorflow import tf
+from unified_ranker.towers.text.transformer_text import TransformerTextEncoder
+from unified_ranker.training.text.pair_training import TextPairs, learn_pairs
 
 __all__ = ["prepare_text"]
 

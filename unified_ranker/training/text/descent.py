@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from unified_ranker.tensorflow import tf
+from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.optimizer import LAST_RATE, FusedAdamW
 
 logger = logging.getLogger(__name__)
 
-Batch = dict[str, tf.Tensor]
+TextBatch = dict[str, tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Descent:
 
 
 def descend(
-    loss: Callable[[Batch], tf.Tensor],
-    batches: Iterable[Batch],
+    loss: Callable[[TextBatch], tf.Tensor],
+    batches: Iterable[TextBatch],
     weights: list[tf.Variable],
     how: Descent,
     progress: bool = True,
@@ -38,7 +38,7 @@ def descend(
     optimizer = FusedAdamW(schedule, 1e-4, global_clipnorm=1.0)
 
     @tf.function(autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def step(batch: Batch) -> tf.Tensor:
+    def step(batch: TextBatch) -> tf.Tensor:
         # Only these are watched, so that nothing is derived through what lies below them.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from unified_ranker.config.text import Distillation
-from unified_ranker.tensorflow import tf
+from unified_ranker.config.text_encoders import Distillation
+from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text import TextEncoder
-from unified_ranker.towers.text.hashed import NO_WORD
-from unified_ranker.towers.text.transformer import TransformerTextEncoder
-from unified_ranker.training.text.descent import Batch, Descent, descend
+from unified_ranker.towers.text.hashed_text import NO_WORD
+from unified_ranker.towers.text.transformer_text import TransformerTextEncoder
+from unified_ranker.training.text.descent import Descent, TextBatch, descend
 
 
 def distil(
@@ -26,7 +26,7 @@ def distil(
     strings = tf.constant(corpus, tf.string)
     targets, tokens = teacher(strings), student.tokenise(strings)
 
-    def loss(batch: Batch) -> tf.Tensor:
+    def loss(batch: TextBatch) -> tf.Tensor:
         given = student.embed(tokens.at(batch["rows"]))
         return 1.0 - tf.reduce_mean(tf.reduce_sum(given * tf.gather(targets, batch["rows"]), 1))
 

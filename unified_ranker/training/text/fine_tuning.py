@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from unified_ranker.config.text import FineTuning
-from unified_ranker.tensorflow import tf
-from unified_ranker.towers.text.transformer import TransformerTextEncoder
-from unified_ranker.training.text.descent import Batch, Descent, descend
-from unified_ranker.training.text.pairs import TextPairs, contrast
+from unified_ranker.config.text_encoders import FineTuning
+from unified_ranker.towers.tensorflow import tf
+from unified_ranker.towers.text.transformer_text import TransformerTextEncoder
+from unified_ranker.training.text.descent import Descent, TextBatch, descend
+from unified_ranker.training.text.pair_training import TextPairs, contrast
 
 
 def fine_tune(
@@ -27,12 +27,12 @@ def fine_tune(
         return
     column, teacher = next(iter(pairs.columns.values())), encoder.teacher
 
-    def loss(batch: Batch) -> tf.Tensor:
+    def loss(batch: TextBatch) -> tf.Tensor:
         count = tf.shape(batch["left_out"])[0]
         both = teacher.embed(teacher.tokenise(batch["texts"]))
         return contrast(both[:count], both[count:], batch["left_out"], temperature)
 
-    def batches() -> Iterator[Batch]:
+    def batches() -> Iterator[TextBatch]:
         for batch in pairs.batches(settings.steps, settings.batch, 0, seed):
             texts = np.concatenate([pairs.queries[batch["query"]], column[batch["candidates"]]])
             yield {"texts": tf.constant(texts, tf.string), "left_out": tf.constant(batch["left_out"])}

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from unified_ranker.config import TransformerText
-from unified_ranker.tensorflow import text_ops, tf
+from unified_ranker.towers.tensorflow import text_ops, tf
 
 
 class Teacher(Protocol):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from unified_ranker.tensorflow import text_ops, tf
-from unified_ranker.wheels import WheelFiles
+from unified_ranker.log.wheel_files import WheelFiles
+from unified_ranker.towers.tensorflow import text_ops, tf
 
 FILES = WheelFiles(
     title="all-MiniLM-L6-v2",

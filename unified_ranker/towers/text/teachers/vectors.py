@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
-from unified_ranker.tensorflow import tf
-from unified_ranker.wheels import default_cache_dir
+from unified_ranker.log.wheel_files import default_cache_dir
+from unified_ranker.towers.tensorflow import tf
 
 BATCH = 64
 SAVE_EVERY = 2048
@@ -34,7 +34,7 @@ class Sentences(Protocol):
         """Embed strings `[n]` as `[n, dim]`."""
 
 
-def vectors_of(
+def teacher_vectors(
     teacher: Sentences, texts: Sequence[str] | np.ndarray, cache_dir: Path | None = None, progress: bool = True
 ) -> np.ndarray:
     """Return unit vectors `[n, dim]` of `texts` `[n]`, float32.

@@ -1,0 +1,169 @@
+"""The command line as a user meets it: help, version, exit codes, what goes to which stream."""
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from small_project import cli, write_project
+
+import unified_ranker
+from unified_ranker.cli import app
+
+SCRIPT = Path(sys.executable).with_name("unified-ranker")
+GROUP = typer.main.get_command(app)
+COMMANDS = sorted(GROUP.commands)
+
+
+def run(*arguments, **options):
+    """Run the console script, as installed."""
+    command = [str(SCRIPT), *(str(a) for a in arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def test_the_console_script_is_installed_and_tells_its_version():
+    done = run("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{unified_ranker.__version__}\n", "")
+
+
+def test_the_commands_of_the_design_are_there():
+    stages = {"init", "validate", "prepare", "train", "evaluate", "export", "verify", "build"}
+    assert set(COMMANDS) >= stages | {"recommend", "serve", "model-server"}
+
+
+def test_help_names_every_command():
+    shown = run("--help")
+    assert shown.returncode == 0
+    for name in COMMANDS:
+        assert f" {name} " in shown.stdout
+    assert run().stdout.split() == shown.stdout.split()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(name):
+    """The example names the command and only options that it has."""
+    shown = cli(name, "--help")
+    assert shown.exit_code == 0
+    documented = GROUP.commands[name].help
+    assert "Example: `" in documented
+    examples = [part.split("`")[1] for part in documented.split("Example: ")[1:]]
+    for example in examples:
+        words = example.split()
+        assert words[:2] == ["unified-ranker", name]
+        known = {flag for parameter in GROUP.commands[name].params for flag in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known
+        assert words[2] in shown.stdout
+    for parameter in GROUP.commands[name].params:
+        assert parameter.help, f"{parameter.name} has no help"
+
+
+def test_a_mistake_goes_to_standard_error_with_exit_code_2(tmp_path):
+    done = run("validate", "--project", tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: `")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_unknown_command_has_the_nearest_one():
+    shown = cli("biuld")
+    assert shown.exit_code == 2
+    assert "build" in shown.stderr
+
+
+def test_validate_without_faults_ends_well(tmp_path):
+    shown = cli("validate", "--project", write_project(tmp_path))
+    assert shown.exit_code == 0
+    verdicts = [line.split()[0] for line in shown.stdout.splitlines()]
+    assert set(verdicts) == {"PASS", "WARN"}
+    assert [line for line in shown.stdout.splitlines() if line.startswith("WARN") and "`pre_query`" in line]
+
+
+def test_the_project_is_the_current_directory_by_default(tmp_path, monkeypatch):
+    monkeypatch.chdir(write_project(tmp_path))
+    assert cli("validate").exit_code == 0
+
+
+def test_json_is_json(tmp_path):
+    project = write_project(tmp_path)
+    checks = json.loads(cli("validate", "--project", project, "--json").stdout)
+    assert all(not check["failed"] for check in checks)
+    made = json.loads(cli("prepare", "--project", project, "--json").stdout)
+    assert made["skipped"] is False
+    assert Path(made["output"]) == project / ".unified_ranker" / "prepare"
+    assert json.loads(cli("prepare", "--project", project, "--json").stdout)["skipped"] is True
+
+
+def test_prepare_says_what_it_made_and_when_there_is_nothing_to_do(tmp_path):
+    project = write_project(tmp_path)
+    first, second = cli("prepare", "--project", project), cli("prepare", "--project", project)
+    assert "1,500 events, 40 items, 60 users" in first.stdout
+    assert "up to date" not in first.stdout
+    assert "up to date" in second.stdout
+    assert "up to date" not in cli("prepare", "--project", project, "--force").stdout
+
+
+def test_verbose_logs_to_standard_error(tmp_path):
+    project = write_project(tmp_path)
+    quiet, loud = run("prepare", "--project", project), run("-v", "prepare", "--project", project, "--force")
+    assert quiet.stderr == ""
+    assert "INFO unified_ranker.project.stages: prepare:" in loud.stderr
+    assert "INFO" not in loud.stdout
+
+
+def test_init_writes_a_project_that_validates(tmp_path):
+    """The bridge from tables to a build; what it writes is tested with `init_project`."""
+    project = write_project(tmp_path / "tables")
+    tables = {name: project / "data" / name for name in ("events.parquet", "items.csv", "users.csv")}
+    shown = cli(
+        "init", tmp_path / "new", "--events", tables["events.parquet"], "--items", tables["items.csv"],
+        "--users", tables["users.csv"],
+    )  # fmt: skip
+    assert shown.exit_code == 0
+    assert f"unified-ranker build --project {tmp_path / 'new'}" in shown.stdout.replace("\n", "")
+    assert cli("validate", "--project", tmp_path / "new").exit_code == 0
+
+
+def test_verify_names_what_is_no_release(tmp_path):
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3" / "manifest.json").write_text("{}")
+    shown = cli("verify", tmp_path / "4")
+    assert shown.exit_code == 2
+    assert "is no release" in shown.stderr
+    assert "Releases there: 3" in shown.stderr
+
+
+def test_an_interrupt_is_told_with_exit_code_130(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("unified_ranker.commands.stages.open_pipeline", interrupted)
+    shown = cli("build", "--project", tmp_path)
+    assert shown.exit_code == 130
+    assert shown.stderr.startswith("\ninterrupted;")
+    assert "Traceback" not in shown.stderr
+
+
+@pytest.fixture(autouse=True)
+def quiet_logging():
+    """`basicConfig` is called in this process by every command."""
+    yield
+    logging.getLogger().setLevel(logging.WARNING)
+
+
+def test_the_makefile_calls_commands_that_exist():
+    if shutil.which("make") is None:
+        pytest.skip("there is no make")
+    root = Path(__file__).parents[2]
+    shown = subprocess.run(
+        ["make", "--dry-run", "--always-make", "quickstart"], cwd=root, capture_output=True, text=True, check=True
+    )
+    lines = [line for line in shown.stdout.splitlines() if "/unified-ranker " in line]
+    called = [line.split("/unified-ranker ")[1].split() for line in lines]
+    names = {words[0] for words in called}
+    assert {"build", "recommend", "serve", "init"} <= names <= set(COMMANDS)
+    tasks = [words[words.index("--task") + 1] for words in called if "--task" in words]
+    assert sorted(tasks) == ["home_feed", "more_like_this", "search"]

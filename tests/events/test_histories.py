@@ -1,0 +1,155 @@
+"""Every store of histories, by one suite: LMDB in a directory, and a real Redis that the tests start."""
+
+import threading
+
+import pytest
+from redis_process import REDIS, RedisProcess
+
+from unified_ranker.core.errors import UserError
+from unified_ranker.events.event import Event
+from unified_ranker.events.history_store import MOST, StoreError
+from unified_ranker.events.lmdb_histories import LmdbStore
+from unified_ranker.events.open_histories import open_history_store
+from unified_ranker.events.redis_histories import RedisStore
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory):
+    if REDIS is None:
+        pytest.skip("there is no redis-server on this machine; apt install redis-server")
+    server = RedisProcess(tmp_path_factory.mktemp("redis"), "--enable-debug-command", "local")
+    yield server
+    server.kill()
+
+
+@pytest.fixture(params=["lmdb", "redis"])
+def store(request, tmp_path):
+    if request.param == "lmdb":
+        opened = LmdbStore(tmp_path)
+    else:
+        opened = RedisStore(request.getfixturevalue("redis_server").url(), prefix=f"{tmp_path.name}:")
+    yield opened
+    opened.close()
+
+
+def event(user="u", item="i", time=1000, **more):
+    return Event(user, item, "home_feed", "click", time, **more)
+
+
+def test_history_is_the_users_events_strictly_before_in_order_of_time(store):
+    store.append([event(item="b", time=20), event(item="c", time=30, value=4.5), event("other", "x", 15)])
+    store.append([event(item="a", time=10)])
+    whole = store.before("u", 0)
+    assert whole.item_id.tolist() == ["a", "b", "c"]
+    assert whole.timestamp.tolist() == [10, 20, 30]
+    assert whole.value.tolist() == [0, 0, 4.5]
+    assert (whole.task[0], whole.event_type[0]) == ("home_feed", "click")
+    assert store.before("u", 30).item_id.tolist() == ["a", "b"]
+    assert len(store.before("nobody", 0)) == 0
+    assert len(store.before("", 0)) == 0
+
+
+def test_an_event_told_twice_is_one(store):
+    assert store.append([event(), event(item="j")]) == 2
+    assert store.append([event(), event(item="k")]) == 1
+    assert sorted(store.before("u", 0).item_id) == ["i", "j", "k"]
+
+
+def test_a_history_holds_the_latest(store):
+    store.append([event(item=f"i{n}", time=n + 1) for n in range(MOST + 20)])
+    assert store.before("u", 0).timestamp.tolist() == list(range(21, MOST + 21))
+    early = store.before("u", 11)
+    assert early.timestamp.tolist() == list(range(1, 11)), "those before a time, though later ones fill a history"
+
+
+def test_whoever_follows_sees_every_event_once_and_in_order(store):
+    first = [event(item=f"a{n}") for n in range(5)]
+    store.append(first)
+    store.append([event("", "anonymous", query="q", country="GB", position=3, request_id="r")])
+    seen, position = [], ""
+    while part := store.since(position, most=2):
+        seen += [told for _, told in part]
+        position = part[-1][0]
+    assert seen[:5] == first
+    assert seen[5] == event("", "anonymous", query="q", country="GB", position=3, request_id="r")
+    assert store.since(position) == []
+    store.append([event(item="later")])
+    assert [told.item_id for _, told in store.since(position)] == ["later"]
+
+
+def test_a_log_is_taken_over_once_and_told_again_is_known(store):
+    events = [event(f"u{n % 3}", f"i{n}", n + 1) for n in range(9)]
+    rows = [(told.user_id, told.timestamp, told.digest(), told.line()) for told in events]
+    assert store.import_lines(rows, "log 1") == 9
+    assert store.import_lines(rows, "log 1") == 0
+    assert (
+        store.import_lines([*rows, ("u0", 99, event("u0", "z", 99).digest(), event("u0", "z", 99).line())], "log 2")
+        == 1
+    )
+    assert store.before("u1", 0).item_id.tolist() == ["i1", "i4", "i7"]
+    assert store.append(events[:1]) == 0
+    assert store.since("") == [], "what came with the project is no new event"
+
+
+def test_users_are_found_by_how_they_begin(store):
+    store.append([event("anna"), event("anton"), event("bert"), event("ä" * 200)])
+    assert store.users("an", 10) == ["anna", "anton"]
+    assert len(store.users("", 2)) == 2
+    assert store.users("ää", 5) == ["ä" * 200]
+
+
+def test_changes_of_items_are_kept(store):
+    store.put_item("a" * 256, {"title": "A", "year": 1999})
+    store.put_item("b", {"title": "B"})
+    store.put_item("b", None)
+    assert store.items() == {"a" * 256: {"title": "A", "year": 1999}, "b": None}
+
+
+def test_a_reader_never_keeps_what_was_before_an_acknowledged_event(store):
+    wrong = []
+
+    def write(user):
+        for n in range(40):
+            store.append([event(user, f"i{n}", n + 1)])
+            if len(store.before(user, 0)) < n + 1:
+                wrong.append((user, n))
+
+    threads = [threading.Thread(target=write, args=(f"u{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_lmdb_keeps_all_when_it_is_opened_again(tmp_path):
+    store = LmdbStore(tmp_path)
+    store.append([event()])
+    store.put_item("x", {"title": "X"})
+    store.close()
+    again = LmdbStore(tmp_path)
+    assert again.before("u", 0).item_id.tolist() == ["i"]
+    assert again.items() == {"x": {"title": "X"}}
+    assert again.append([event(item="second")]) == 1
+    assert [told.item_id for _, told in again.since("")] == ["i", "second"]
+    again.close()
+
+
+def test_redis_that_is_gone_is_said_at_once_and_found_again(redis_server, tmp_path):
+    store = RedisStore(redis_server.url(), prefix=f"{tmp_path.name}:")
+    store.append([event()])
+    redis_server.kill()
+    with pytest.raises(StoreError, match="Redis does not answer"):
+        store.append([event(item="lost")])
+    with pytest.raises(StoreError, match="asked again"):
+        store.before("u", 0)
+    redis_server.start()
+    store._down_until = 0.0
+    assert store.before("u", 0).item_id.tolist() == ["i"], "its own log has what was acknowledged"
+    store.close()
+
+
+def test_place_that_is_none_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="must be a directory that can be written"):
+        open_history_store(str(tmp_path / "file"))

@@ -1,0 +1,124 @@
+"""All levers at once, trained and served: the served graph is the trained one, of stock ops, and keeps its settings."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_world
+
+from unified_ranker.evaluation.scoring import RequestEncoder
+from unified_ranker.export.embedding import embed_catalogue
+from unified_ranker.export.savedmodel import load_served, save_model
+from unified_ranker.model_server.stock_ops import foreign_ops, ops_of
+from unified_ranker.prepare.request_arrays import request_arrays
+from unified_ranker.towers.tensorflow import tf
+from unified_ranker.training.training_job import train
+
+pytestmark = pytest.mark.xdist_group("tiny_model")
+RAMP = {"negatives": {"type": "sampled", "uniform": 6, "hard": 3, "hard_after": 0.3, "hard_ramp": 0.4}}
+CONFIG = tiny_world.config(
+    {"epochs": 3, "older_windows": 0.5},
+    item={"age_gate": True, "id_mask_rate": 0.0, "quality": {"popularity": {"type": "popularity"}}},
+    user={"encoder": {"type": "hstu", "layers": 2, "heads": 2, "dropout": 0.0, "pooling": "last"}},
+    ranker={"type": "ple", "own_experts": 2},
+    search={**RAMP, "serving": {"candidates": 12, "limit": 5, "sources": ["lexical"]}},
+    more_like_this={"quality_weights": "learnt", "serving": {"candidates": 12, "limit": 5, "sources": []}},
+    home_feed={"quality_weights": {"popularity": 0.1}},
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return train(tiny_world.prepared(), CONFIG, tmp_path_factory.mktemp("levers"))
+
+
+@pytest.fixture(scope="module")
+def examples(trained):
+    return tiny_world.prepared().between(trained.fit_end, None)
+
+
+@pytest.fixture(scope="module")
+def saved(trained):
+    with tempfile.TemporaryDirectory() as directory:
+        save_model(trained.model, trained.model.item_vectors().numpy(), Path(directory))
+        yield Path(directory)
+
+
+@pytest.fixture(scope="module")
+def encoded(saved, examples):
+    arrays = request_arrays(examples, tiny_world.prepared(), 8)
+    encode = tf.saved_model.load(str(saved)).signatures["encode"]
+    return {k: v.numpy() for k, v in encode(**{name: tf.constant(array) for name, array in arrays.items()}).items()}
+
+
+def test_the_job_learns_and_its_ramp_is_at_its_end(trained):
+    assert trained.curves["loss"][-1] < trained.curves["loss"][0]
+    assert trained.model.retrieval.samplers[0].progress().numpy() == 1.0
+    assert np.abs(trained.model.item_tower.age_gate.numpy() - 2.0).max() > 0.01
+    assert np.abs(trained.model.head.own_bias.numpy()[1:]).max() > 0
+
+
+def test_served_states_are_those_of_the_trained_model(trained, examples, encoded):
+    encoder = RequestEncoder(trained.model, tiny_world.prepared(), trained.quality)
+    assert len(examples) == len(encoded["state_embedding"])
+    for name in ("embedding", "context", "source"):
+        state = np.concatenate([chunk.state[name] for chunk in encoder.chunks(examples)])
+        np.testing.assert_allclose(encoded[f"state_{name}"], state, atol=2e-5)
+
+
+def test_served_scores_are_those_of_the_trained_model(trained, examples, encoded, saved):
+    """Without freshness quality is that of the release, for all."""
+    items = np.array(tiny_world.prepared().item_ids, object)
+    states = {name: tf.constant(value) for name, value in encoded.items() if name.startswith("state_")}
+    served = tf.saved_model.load(str(saved)).signatures["rank_encoded"]
+    found = served(**states, candidate_ids=tf.constant(np.tile(items, (len(examples), 1))))
+    state = {name.removeprefix("state_"): value for name, value in states.items()}
+    everything = tf.tile(tf.range(len(items), dtype=tf.int64)[None], [len(examples), 1])
+    vectors = tf.tile(trained.model.item_vectors()[None], [len(examples), 1, 1])
+    quality = tf.tile(tf.constant(trained.model.catalogue.quality)[None], [len(examples), 1, 1])
+    signals = trained.model.signals.features(state, everything)
+    score, _, retrieval = trained.model.rank(state, vectors, quality, signals)
+    np.testing.assert_allclose(found["score"], score, atol=1e-4)
+    np.testing.assert_allclose(found["retrieval_score"], retrieval, atol=1e-4)
+
+
+def test_served_items_are_those_of_the_trained_model(trained, saved):
+    vectors = embed_catalogue(load_served(saved), tiny_world.prepared(), CONFIG)
+    np.testing.assert_allclose(vectors[:, :8], trained.model.item_vectors(), atol=1e-5)
+
+
+def test_each_task_has_its_own_sources(examples, encoded):
+    """3 by titles, 2 by source items, 2 by successions; a task may be proposed to by some, none or all of them."""
+    proposed = encoded["proposed_ids"] != b""
+    given = {task: proposed[examples.task == task] for task in CONFIG.tasks}
+    assert given["search"][:, :3].any()
+    assert not given["search"][:, 3:].any()
+    assert not given["more_like_this"].any()
+    assert given["home_feed"][:, 5:].any()
+
+
+def test_sources_do_not_change_what_is_learnt(trained):
+    state = {
+        "words": tf.constant(trained.model.query_words[:4]),
+        "source_item": tf.constant([1, 2, 3, 4], tf.int64),
+        "recent": tf.constant([[0, 1], [1, 2], [2, 3], [3, 4]], tf.int64),
+        "task": tf.constant([1, 2, 3, 0], tf.int64),
+    }
+    everything, kept = trained.model.signals.proposals(state).numpy(), trained.model.proposals(state).numpy()
+    np.testing.assert_array_equal(kept[[2, 3]], everything[[2, 3]])
+    assert (kept[1] == -1).all()
+    assert (everything[1] >= 0).any()
+
+
+def test_the_graph_is_of_stock_ops(saved):
+    assert foreign_ops(ops_of(saved)) == []
+
+
+def test_an_item_of_a_batch_is_as_of_the_last_request_that_it_answers(trained):
+    times, items = [500, 900, 700], [4, 4, 6]
+    inputs = {"timestamp": tf.constant(times, tf.int64), "item": tf.constant(items, tf.int64)}
+    for ids, places in ((None, (4, 6)), (tf.constant([2, 4, 5, 6], tf.int64), (1, 3))):
+        moments = trained.model._moments(inputs, ids).numpy()
+        assert moments[list(places)].tolist() == [900, 700]
+        assert set(moments.tolist()) <= set(times)

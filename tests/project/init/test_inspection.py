@@ -1,0 +1,114 @@
+"""The rules by which `init` looks at columns and events, one by one."""
+
+from datetime import timedelta
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from toy_shop import START, rows
+
+from unified_ranker.log.schema import normalise
+from unified_ranker.project.init.inspect_columns import inspect_column, percent
+from unified_ranker.project.init.inspect_events import rating_top
+from unified_ranker.project.init.project_text import batch_for, epochs_for
+from unified_ranker.project.init.tower_text import freshness_scale, history_length, trend_window
+from unified_ranker.project.init.yaml_page import YamlPage, flow
+
+COLUMNS = {
+    "title": (["one", "two", "three"], "text", 1),
+    "title that repeats": (["one two three four"] * 9 + ["five"], "category", 1),
+    "sentences": ([f"a whole sentence number {i}" for i in range(40)], "text", 1),
+    "gender": (["f", "m", None] * 10, "category", 1),
+    "flag": ([True, False, None] * 10, "category", 1),
+    "constant": (["x", None, "x"], None, 1),
+    "absent": ([None, None], None, 1),
+    "codes": ([f"c{i}" for i in range(100)], None, 1),
+    "authors": ([f"a{i}" for i in range(80)] + [f"a{i % 8}" for i in range(40)], "category", 5),
+    "too few regulars": ([f"a{i}" for i in range(200)] + ["a0"] * 8, None, 1),
+    "store_id": ([i % 4 for i in range(40)], "category", 1),
+    "price": ([1.0] * 95 + [500.0] * 5, "number", 1),
+    "index": (list(range(80)), None, 1),
+    "ages, each once": (list(range(20, 50)), "number", 1),
+    "one number": ([3.0, None, 3.0], None, 1),
+    "tags": ([["a"], ["b", "a"], []] * 5, "categories", 1),
+    "unique tags": ([[f"t{i}"] for i in range(9)], None, 1),
+    "lists of numbers": ([[1, 2], [3]], None, 1),
+    "born": ([START, START + timedelta(days=1)], None, 1),
+}
+
+
+@pytest.mark.parametrize(("values", "kind", "least"), COLUMNS.values(), ids=COLUMNS)
+def test_a_column_is_what_its_values_say(values, kind, least, request):
+    name = request.node.callspec.id
+    table = pa.table({"item_id": [str(i) for i in range(len(values))], name: values})
+    log = normalise(rows("t", "e", 3), table)
+    finding = inspect_column(log.items[name])
+    assert (finding.type, finding.min_count) == (kind, least)
+    assert finding.why
+
+
+@pytest.mark.parametrize(
+    ("values", "log"),
+    [
+        ([1.0] * 95 + [500.0] * 5, True),
+        ([0.0] * 95 + [500.0] * 5, True),
+        ([-1.0] + [1.0] * 95 + [500.0] * 5, False),
+        ([1990.0, 2000.0, 2010.0, None], False),
+        ([20.0, 30.0, 99.0], False),
+    ],
+)
+def test_numbers_with_a_long_tail_are_taken_by_their_logarithm(values, log):
+    assert inspect_column(pd.Series(values, name="x")).log is log
+
+
+@pytest.mark.parametrize(
+    ("values", "top"),
+    [
+        ([1, 2, 3, 4, 5], 5),
+        ([0.5, 3.5, 4.5], 5),
+        ([1, 4, 8, 10], 10),
+        ([3, 4], 5),
+        ([1] * 90 + [2] * 8 + [5] * 2, None),  # a quantity
+        ([1, 2, 3], None),
+        ([5, 5, 5], None),
+        ([1.2, 4.4, 5.0], None),
+        ([0, 4, 5], None),
+        ([1, 50, 100], None),
+        ([4, None, None, None], None),
+        ([None, None], None),
+    ],
+)
+def test_ratings_are_told_from_other_values(values, top):
+    assert rating_top(pd.Series(values, dtype="float32")) == top
+
+
+def test_lengths_scales_and_windows_follow_the_counts():
+    assert [history_length(n) for n in (0, 20, 21, 60, 100, 5000)] == [20, 20, 32, 64, 100, 100]
+    assert [freshness_scale(d) for d in (0, 0.4, 2, 5, 168, 9000)] == [0.25, 0.5, 2, 7, 180, 365]
+    assert [trend_window(d) for d in (1, 8, 60, 214, 373, 2000)] == [None, 1, 7, 14, 30, 30]
+    assert [epochs_for(n) for n in (10, 136_129, 754_211)] == [20, 7, 3]
+    assert [batch_for(n) for n in (10, 3_300, 10_000, 500_000)] == [32, 64, 128, 2048]
+
+
+def test_shares_say_when_they_are_not_quite_all_or_nothing():
+    shares = (0.0, 0.34, 0.1, 1.0, 0.0004, 0.9998, 0.996)
+    assert [percent(s) for s in shares] == ["0 %", "34 %", "10 %", "100 %", "0.04 %", "99.98 %", "99.6 %"]
+
+
+@example("\x85 \u2028", "\x85")
+@example("# - key: x", "a: b # c")
+@example("\x00\ufffe", "null")
+@given(st.text(), st.text())
+def test_names_from_the_data_cannot_break_a_file(comment, value):
+    import yaml
+
+    page = YamlPage()
+    page.note(f"`{comment}` was seen.", 2)
+    page.put("key", value)
+    page.begin("list")
+    page.item({"column": value})
+    assert yaml.safe_load(page.text()) == {"key": value, "list": [{"column": value}]}
+    assert "\n" not in flow(value)

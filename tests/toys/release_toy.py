@@ -1,0 +1,62 @@
+"""A release with everything in it but a real model, made in a moment."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from unified_ranker.config import Config, ExactIndex
+from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.release.index import build_index
+from unified_ranker.release.items import write_catalogue, write_items
+from unified_ranker.release.layout import MANIFEST, new_release, sha256, write_manifest
+
+
+def make_release(releases: Path, prepared: Prepared, config: Config, parent: Path | None = None) -> Path:
+    """Write the next release into `releases`; its vectors are random, and differ from release to release."""
+    with new_release(releases) as (layout, version):
+        saved = layout.model_base / str(version)
+        (saved / "variables").mkdir(parents=True)
+        (saved / "saved_model.pb").write_bytes(b"a graph")
+        (saved / "variables" / "variables.index").write_bytes(b"some weights")
+        rng = np.random.default_rng(version)
+        vectors = rng.normal(size=(len(prepared.items), config.query_dim)).astype(np.float32)
+        write_items(layout.items, prepared.item_ids, vectors)
+        write_catalogue(layout.catalogue, prepared)
+        build_index(layout.index, prepared.item_ids, vectors, ExactIndex(type="exact"))
+        (layout.root / "report.json").write_text(json.dumps({"config_digest": config.digest()}))
+        (layout.root / "report.html").write_text("<p>a report</p>")
+        lineage = None
+        if parent is not None:
+            lineage = {"version": int(parent.name), "manifest_sha256": sha256(parent / MANIFEST)}
+        write_manifest(
+            layout,
+            {
+                "version": version,
+                "versions": {"model": version, "vectors": version, "index": version},
+                "config": config.to_json(),
+                "config_hash": config.digest(),
+                "vector_width": config.query_dim,
+                "rows": {"items": len(prepared.items)},
+                "signatures": ["encode"],
+                "parent": lineage,
+            },
+        )
+    return releases / str(version)
+
+
+def edit_manifest(release: Path, *path: str, value: object) -> None:
+    """Set one value in the manifest."""
+    file = release / MANIFEST
+    manifest = json.loads(file.read_text())
+    node = manifest
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+    file.write_text(json.dumps(manifest))
+
+
+def seal(release: Path) -> None:
+    """Make the manifest list the files as they are: only what they hold can then be wrong."""
+    files = {str(f.relative_to(release)): sha256(f) for f in release.rglob("*") if f.is_file() and f.name != MANIFEST}
+    edit_manifest(release, "files", value=files)

@@ -1,0 +1,243 @@
+"""Freshness, over the small project: who did something, and what is new, is in the store after one step."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_project import ITEMS, USERS, built_project, cli, predict_of
+
+from unified_ranker.commands.refresh import open_sources
+from unified_ranker.core.errors import UserError
+from unified_ranker.engines.by_name import EngineChoice
+from unified_ranker.events.event import Event
+from unified_ranker.events.lmdb_histories import LmdbStore
+from unified_ranker.prepare.request_arrays import Request, to_arrays
+from unified_ranker.project.release_project import open_project
+from unified_ranker.store import open_store
+from unified_ranker.vectors.consistency import check_consistency
+from unified_ranker.vectors.refresher import Refresher, Sources
+from unified_ranker.vectors.vector_export import ExportOptions, export_embeddings
+
+pytestmark = pytest.mark.xdist_group("small_project")
+DIM = 8
+NOW = int(pd.Timestamp("2024-03-10", tz="UTC").timestamp())
+"""A week after the log."""
+
+
+@pytest.fixture
+def project(tmp_path):
+    opened = open_project(built_project().copy(tmp_path) / "releases" / "1", None)
+    with open_store(opened.place(None)) as store:
+        export(opened, store, NOW - 3600)
+    return opened
+
+
+@pytest.fixture
+def store(project):
+    with open_store(project.place(None)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def incoming(tmp_path):
+    for name in ("events", "items"):
+        (tmp_path / "incoming" / name).mkdir(parents=True)
+    return tmp_path / "incoming"
+
+
+@pytest.fixture
+def sources(project, incoming):
+    with open_sources(project, str(incoming / "events"), incoming / "items") as opened:
+        yield opened
+
+
+@pytest.fixture
+def refresher(project, store, sources):
+    return Refresher(project, store, sources, clock=lambda: NOW)
+
+
+def export(project, store, as_of):
+    return export_embeddings(project, store, ExportOptions(as_of, EngineChoice("in-process")))
+
+
+def event(user="u1", item="i2", time=NOW - 2):
+    return Event(user, item, "home_feed", "click", time)
+
+
+def write(directory, name, rows):
+    frame = pd.DataFrame(rows)
+    draft = directory / f".{name}"
+    frame.to_parquet(draft)
+    draft.rename(directory / f"{name}.parquet")
+
+
+def rows(*events):
+    return [{"user_id": e.user_id, "item_id": e.item_id, "task": e.task, "event_type": e.event_type,
+             "timestamp": pd.Timestamp(e.timestamp, unit="s", tz="UTC")} for e in events]  # fmt: skip
+
+
+def right_vector(project, sources, user, time):
+    history = sources.histories.before(user, time)
+    asked = to_arrays([Request(user, "home_feed", timestamp=time, history=history)], 8)
+    return predict_of(project.release)("encode", asked)["query_vector"][0, :DIM]
+
+
+def test_users_who_did_something_get_the_vector_of_now(project, store, sources, refresher, incoming):
+    before = store.get("user", "u1")
+    write(incoming / "events", "a", rows(event(), event("brand-new", "i3", NOW - 5)))
+    done = refresher.step()
+    assert (done.events, done.users, done.items, done.delay) == (2, 2, 0, 5)
+    after = store.get("user", "u1")
+    assert (after.time, after.version) == (NOW, before.version)
+    np.testing.assert_allclose(after.vector, right_vector(project, sources, "u1", NOW), atol=1e-5)
+    assert np.abs(after.vector - before.vector).max() > 1e-3
+    assert not store.get("user", "brand-new").cold
+    assert store.get("user", "u2").time == NOW - 3600
+    assert refresher.step().idle
+
+
+def test_events_that_are_told_twice_or_by_a_later_file_count_once(store, refresher, incoming):
+    write(incoming / "events", "a", rows(event()))
+    assert refresher.step().events == 1
+    write(incoming / "events", "b", rows(event(), event(item="i7")))
+    assert refresher.step().events == 1
+
+
+def test_new_items_are_embedded_from_their_content(project, store, refresher, incoming):
+    twin = {"title": "The Amber Drama", "categories": ["drama"], "minutes": 81}
+    write(incoming / "items", "a", [{"item_id": "n1", **twin}])
+    assert refresher.step().items == 1
+    assert store.get("item", "n1").time == NOW
+    assert "n1" in {n.id for n in store.neighbours("item", "i1", k=4)}, "i1 has that title and genre"
+    assert refresher.step().idle
+    write(incoming / "items", "b", [{"item_id": "n1", **twin, "title": "The Jade Horror", "categories": ["horror"]}])
+    old = store.get("item", "n1").vector
+    assert refresher.step().items == 1
+    assert np.abs(store.get("item", "n1").vector - old).max() > 1e-2
+
+
+def test_the_services_event_log_is_followed_from_another_process(project, store, tmp_path):
+    """Histories that were read before an event must not hide it: the log is written by another process."""
+    place = tmp_path / "service"
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom unified_ranker.events.event import Event\n"
+        "from unified_ranker.events.lmdb_histories import LmdbStore\nstore = LmdbStore(Path(sys.argv[1]))\n"
+        "for line in sys.stdin:\n    user, item, time = line.split()\n"
+        "    store.append([Event(user, item, 'home_feed', 'click', int(time))])\n"
+        "    store.put_item(f'live-{time}', {'title': 'The Blue Western', 'created_at': int(time)})\n"
+        "    print('kept', flush=True)\n"
+    )
+    command, pipe = [sys.executable, "-c", code, str(place)], subprocess.PIPE
+    service = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+
+    def tell(line):
+        service.stdin.write(line + "\n")
+        service.stdin.flush()
+        assert service.stdout.readline() == "kept\n"
+
+    tell(f"u1 i1 {NOW - 9}")
+    histories = LmdbStore(place)
+    refresher = Refresher(project, store, Sources(histories), clock=lambda: NOW)
+    done = refresher.step()
+    assert (done.users, done.items) == (1, 1)
+    first = store.get("user", "u1").vector
+    assert len(histories.before("u1", 0)) == 1
+    tell(f"u1 i2 {NOW - 4}")
+    assert refresher.step().users == 1
+    assert np.abs(store.get("user", "u1").vector - first).max() > 1e-3
+    assert store.get("item", f"live-{NOW - 4}") is not None
+    histories.close()
+    service.stdin.close()
+    assert service.wait() == 0
+
+
+def test_a_refresher_goes_on_where_it_was_and_follows_the_next_version(project, store, sources, refresher, incoming):
+    write(incoming / "events", "a", rows(event("u1"), event("u2")))
+    refresher.step()
+    again = Refresher(project, store, sources, clock=lambda: NOW)
+    assert again.step().idle, "its position is in the store"
+    published = export(project, store, NOW - 1800).version
+    assert store.get("user", "u1").time == NOW - 1800, "the export knows the project's log alone"
+    done = again.step()
+    assert (done.version, done.users) == (published, 2), "what happened since is taken into the new version, too"
+    assert store.get("user", "u1").time == NOW
+
+
+def test_a_version_of_a_release_that_is_not_there_stops_the_refresher(project, store, sources, refresher, incoming):
+    refresher.step()
+    manifest = store.manifest
+    store.backend.note(1, {**manifest, "release": {**manifest["release"], "version": 9}})
+    with pytest.raises(UserError, match=r"version 1 of the store is of release 9, and there is none at"):
+        Refresher(project, store, sources).step()
+
+
+def test_the_check_finds_nothing_after_export_and_refresh(project, store, sources, refresher, incoming):
+    write(incoming / "events", "a", rows(event("u1"), event("brand-new")))
+    write(incoming / "items", "a", [{"item_id": "n1", "title": "The Blue Western"}])
+    refresher.step()
+    items, users = check_consistency(project, store, sources)
+    assert (items.both, users.both) == (ITEMS + 1, USERS + 1)
+    assert items.same
+    assert users.same
+    assert users.largest_distance < 1e-4
+
+
+def test_the_check_finds_missing_extra_and_differing_vectors_and_events_not_taken_in(project, store, sources, incoming):
+    wrong = np.eye(DIM, dtype=np.float32)
+    store.put_many("item", ["ghost", "i4"], wrong[:2], 5)
+    write(incoming / "items", "a", [{"item_id": "late", "title": "The Blue Western"}])
+    write(incoming / "events", "a", rows(event("u3"), event("never-seen")))
+    items, users = check_consistency(project, store, sources)
+    assert (items.missing, items.missing_examples) == (1, ("late",))
+    assert (items.extra, items.extra_examples) == (1, ("ghost",))
+    assert (items.differing, items.differing_examples) == (1, ("i4",))
+    assert items.largest_distance > 0.1
+    assert (users.missing_examples, users.differing_examples) == (("never-seen",), ("u3",))
+
+
+def test_tables_that_are_none_are_named(project, store, refresher, incoming):
+    write(incoming / "events", "a", [{"user_id": "u1", "item_id": "i1"}])
+    with pytest.raises(UserError, match=r"a.parquet` must have the columns of events. Missing: `task`, `event_type`"):
+        refresher.step()
+    (incoming / "events" / "a.parquet").unlink()
+    (incoming / "events" / "b.parquet").write_bytes(b"PAR1 half of a table")
+    assert refresher.step().idle, "it may still be written"
+    with pytest.raises(UserError, match=r"b.parquet` cannot be read as Parquet, and does not grow"):
+        refresher.step()
+
+
+def test_the_command_follows_until_it_is_told_to_stop_and_only_one_may(project, store, incoming):
+    command = [sys.executable, "-c", "from unified_ranker.cli import main; main()", "refresh", str(project.release)]
+    arguments = ["--events", str(incoming / "events"), "--poll-seconds", "0.05", "--json"]
+    process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        lines = iter(process.stderr.readline, "")
+        assert any(line.startswith("following ") for line in lines)
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        write(incoming / "events", "a", rows(event("u5")))
+        told = json.loads(process.stdout.readline())
+        assert (told["users"], told["version"]) == (1, 1)
+        assert store.get("user", "u5").time > NOW
+        refused = cli("refresh", project.release, *arguments[:2], "--once")
+        assert refused.exit_code == 2
+        assert f"pid {process.pid}" in refused.stderr
+        process.terminate()
+        assert process.wait() == 0
+    finally:
+        if process.poll() is None:
+            os.kill(process.pid, 9)
+        process.wait()
+    checked = cli("refresh", project.release, *arguments[:2], "--check")
+    assert checked.exit_code == 0, checked.stdout
+    assert f"user: {USERS} in both, 0 missing, 0 extra, 0 differing" in checked.stdout
+
+
+def test_events_must_be_a_log_or_a_directory(project):
+    shown = cli("refresh", project.release, "--events", "/nowhere", "--once")
+    assert shown.exit_code == 2
+    assert "`--events` must be the service's event log or a directory of Parquet" in shown.stderr

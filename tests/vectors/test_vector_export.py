@@ -1,0 +1,201 @@
+"""The export, over the small project: one vector an id, that of the release's towers, by any engine, from any point."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_project import ITEMS, USERS, built_project, cli, predict_of
+
+from unified_ranker.core.errors import UserError
+from unified_ranker.engines.by_name import EngineChoice
+from unified_ranker.engines.shards import DiskShards
+from unified_ranker.prepare.log_history import LogHistory
+from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.prepare.request_arrays import Request, to_arrays
+from unified_ranker.project.release_project import open_project
+from unified_ranker.release.items import read_items
+from unified_ranker.store import GuardError, open_store
+from unified_ranker.store.delta import DeltaCopy
+from unified_ranker.store.verify_store import verify_store
+from unified_ranker.vectors.embedding_source import open_source
+from unified_ranker.vectors.export_job import embedding_job
+from unified_ranker.vectors.vector_export import ExportOptions, export_embeddings
+
+pytestmark = pytest.mark.xdist_group("small_project")
+DIM = 8
+
+
+@pytest.fixture
+def project(tmp_path):
+    return open_project(built_project().copy(tmp_path) / "releases" / "1", None)
+
+
+def end_of(project):
+    return project.manifest["data"]["window"]["end"] + 1
+
+
+def options(project, engine="in-process", **more):
+    return ExportOptions(**{"as_of": end_of(project), "engine": EngineChoice(engine, 1), **more})
+
+
+def entries(store, version, kind):
+    parts = store.backend.scan(version, kind, 100)
+    return {name: record for part in parts for name, record in zip(*part, strict=True)}
+
+
+def test_every_id_has_exactly_one_vector_and_it_is_that_of_the_release(project):
+    with open_store(project.place(None)) as store:
+        done = export_embeddings(project, store, options(project))
+        ids, vectors = read_items(project.release / "items")
+        batch = store.get_many("item", list(ids))
+        np.testing.assert_allclose(batch.vectors, vectors[:, :DIM], atol=1e-6)
+        assert store.backend.count(done.version, "item") == len(ids) == ITEMS
+        assert store.backend.count(done.version, "user") == USERS
+        assert set(batch.time) == {end_of(project)}
+        assert set(batch.release) == {1}
+        assert all(check["passed"] for check in done.manifest["checks"])
+        assert verify_store(store, ("item", "i3"))[-1].startswith("commit: ")
+
+
+def test_users_are_embedded_from_what_they_did_before_the_moment(project):
+    prepared = Prepared.load(project.prepared()[0])
+    log, moment = LogHistory(prepared), int(np.median(prepared.events.timestamp))
+    with open_store(project.place(None)) as store:
+        export_embeddings(project, store, options(project, as_of=moment))
+        asked = [
+            Request(user, "home_feed", timestamp=moment, history=log.before(user, moment)) for user in prepared.user_ids
+        ]
+        right = predict_of(project.release)("encode", to_arrays(asked, 8))["query_vector"][:, :DIM]
+        batch = store.get_many("user", list(prepared.user_ids))
+    np.testing.assert_allclose(batch.vectors, right, atol=1e-5)
+    assert batch.cold.tolist() == [len(request.history) == 0 for request in asked]
+    later = log.before("u1", 0)
+    assert later.timestamp.max() > moment, "what came after the moment is in the log, and did not count"
+
+
+def test_frequent_queries_are_embedded_like_searches_of_nobody(project):
+    with open_store(project.place(None)) as store:
+        export_embeddings(project, store, options(project))
+        entry = store.get("query", "amber comedy [uncut]")
+        asked = [Request("", "search", query="amber comedy [uncut]", timestamp=end_of(project))]
+        right = predict_of(project.release)("encode", to_arrays(asked, 1))["query_vector"][0, :DIM]
+        np.testing.assert_allclose(entry.vector, right, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["beam", "dask"])
+def test_engines_give_the_same_bytes(project, tmp_path, engine):
+    made = []
+    for name in ("in-process", engine):
+        with open_store(tmp_path / name) as store:
+            done = export_embeddings(project, store, options(project, name))
+            made.append([entries(store, done.version, kind) for kind in ("item", "user", "query")])
+    assert made[0] == made[1]
+
+
+def test_an_interrupted_export_goes_on_from_its_shards(project, monkeypatch):
+    source = open_source(project.release, project.prepared()[0], project.config, end_of(project))
+    job = embedding_job(source, project.prepared()[1])
+    shards = DiskShards(project.workspace.work / "embeddings" / job.key)
+    stage = job.stage("items")
+    shards.write("items", 0, stage.run(0, shards), {})
+    made = shards.place("items", 0).stat().st_mtime_ns
+    seen = []
+
+    def stopped(*arguments):
+        seen.append(shards.place("items", 0).stat().st_mtime_ns)
+        raise UserError("stopped")
+
+    with open_store(project.place(None)) as store:
+        monkeypatch.setattr("unified_ranker.vectors.vector_export.choose_space", stopped)
+        with pytest.raises(UserError, match="stopped"):
+            export_embeddings(project, store, options(project))
+        monkeypatch.undo()
+        assert seen == [made], "the shard that was there was not made again"
+        assert shards.has("users", 0)
+        export_embeddings(project, store, options(project))
+        assert store.get("user", "u1") is not None
+    assert not shards.root.exists()
+
+
+def test_an_export_of_the_same_is_up_to_date_and_one_of_another_moment_is_not(project):
+    with open_store(project.place(None)) as store:
+        first = export_embeddings(project, store, options(project))
+        again = export_embeddings(project, store, options(project))
+        later = export_embeddings(project, store, options(project, as_of=end_of(project) + 3600))
+        assert (again.version, again.skipped) == (first.version, True)
+        assert (later.skipped, store.version) == (False, later.version)
+        assert DeltaCopy(later.offline).versions().keys() == {first.version, later.version}
+
+
+def test_the_offline_copy_travels_in_time(project):
+    with open_store(project.place(None)) as store:
+        first = export_embeddings(project, store, options(project))
+        second = export_embeddings(project, store, options(project, as_of=end_of(project) + 86_400))
+        copy = DeltaCopy(second.offline)
+        for version in (first.version, second.version):
+            table = copy.read(version).to_pandas().set_index(["kind", "id"])
+            assert len(table) == len(table.index.unique())
+            with open_store(project.place(None), version) as pinned:
+                for kind, name in (("item", "i5"), ("user", "u7")):
+                    np.testing.assert_array_equal(table.loc[kind, name]["vector"], pinned.get(kind, name).vector)
+            stamp = table.loc["user", "u7"]["time"]
+            assert stamp == pd.Timestamp(pinned.get("user", "u7").time, unit="s", tz="UTC")
+        assert copy.read().to_pandas()["version"].unique().tolist() == [second.version]
+        with pytest.raises(UserError, match=r"has no copy of version 9. There: \[1, 2\]"):
+            copy.read(9)
+
+
+def test_a_copy_that_failed_is_made_by_the_same_command(project, monkeypatch):
+    with open_store(project.place(None)) as store:
+        with monkeypatch.context() as patched:
+            patched.setattr(DeltaCopy, "write", lambda *_: (_ for _ in ()).throw(UserError("no room")))
+            with pytest.raises(UserError, match="no room"):
+                export_embeddings(project, store, options(project))
+        assert store.version == 1
+        done = export_embeddings(project, store, options(project))
+        assert (done.version, done.skipped) == (1, True)
+        assert DeltaCopy(done.offline).versions().keys() == {1}
+
+
+def test_a_version_that_a_guard_stops_waits_and_is_published_by_naming_the_check(project):
+    """Removing half of the users from the published version's successor is what `lost` is for."""
+    with open_store(project.place(None)) as store:
+        export_embeddings(project, store, options(project))
+        with store.backend.lock("refresher"):
+            names = [f"gone-{n}" for n in range(30)]
+            store.put_many("user", names, np.eye(DIM, dtype=np.float32)[np.arange(30) % DIM], 5)
+        later = options(project, as_of=end_of(project) + 60)
+        with pytest.raises(GuardError, match=r"FAIL lost \(user\): at most 5.0% .*: 30 of 90, e.g. gone-"):
+            export_embeddings(project, store, later)
+        assert store.version == 1
+        waiting = store.versions()[-1]
+        assert (waiting.number, waiting.manifest["published_at"]) == (2, None)
+        forced = options(project, as_of=end_of(project) + 60, force=("lost",))
+        done = export_embeddings(project, store, forced)
+        assert (done.version, store.version) == (2, 2), "the version that waited, not another one"
+        assert [(c["name"], c["kind"], c["count"]) for c in done.manifest["forced"]] == [("lost", "user", 30)]
+
+
+def test_the_command_says_what_it_did_and_json_is_json(project):
+    shown = cli("export-embeddings", project.release, "--engine", "in-process")
+    assert shown.exit_code == 0
+    assert f"version 1: {ITEMS} item x {DIM}, {USERS} user x {DIM}" in shown.stdout
+    assert "it begins a space" in shown.stdout
+    told = json.loads(cli("export-embeddings", project.release, "--json").stdout)
+    assert (told["version"], told["skipped"], told["kinds"]["item"]["count"]) == (1, True, ITEMS)
+    later = cli("export-embeddings", project.release, "--as-of", "2024-06-01")
+    assert "mapped onto version 1" in later.stdout
+    assert "100.0% of the ten nearest are the same" in later.stdout
+    wrong = cli("export-embeddings", project.release, "--as-of", "yesterday-ish")
+    assert (wrong.exit_code, "`--as-of` must be" in wrong.stderr) == (2, True)
+    refused = cli("export-embeddings", project.release, "--as-of", "now", "--force", "nieghbours")
+    assert "Did you mean `neighbours`" in refused.stderr
+
+
+def test_a_task_that_is_not_there_is_named_when_declarations_are_read(project):
+    (project.root / "export" / "embeddings.yaml").write_text("users: {task: home_fed}\n")
+    shown = cli("export-embeddings", project.release)
+    assert shown.exit_code == 2
+    assert "`users.task`: names no task" in shown.stderr
+    assert "Did you mean `home_feed`" in shown.stderr

@@ -1,0 +1,1 @@
+"""Core: the types and rules that at least three packages share."""

@@ -1,1 +1,0 @@
-"""Sources of interaction logs, and the point-in-time examples made from them."""

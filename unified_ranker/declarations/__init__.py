@@ -1,1 +1,0 @@
-"""Declarations: YAML read into `config`, worded mistakes, and checks against the data."""

@@ -1,0 +1,64 @@
+"""Co-occurrence of source and chosen item, for surfaces that start from an item."""
+
+import numpy as np
+from scipy import sparse
+
+from unified_ranker.evaluation.baselines.base import Baseline, positives_per_item, tie_break
+from unified_ranker.evaluation.engagements import counts
+from unified_ranker.prepare.examples import MISSING, Examples, Floats
+from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.signals.walks import REVERSE, both_ways, shares, walk
+
+_LAST = np.float32(1e-6)
+"""Below any share of a pair, so that popularity decides only where the pairs do not."""
+
+
+class CoOccurrence(Baseline):
+    """How often the item was chosen from the source, plus a quarter of how often it was the other way round.
+
+    Popularity decides between equal counts, and everything where the request has no source item.
+    """
+
+    name = "co-occurrence"
+
+    def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
+        items = len(prepared.items)
+        self._pairs = both_ways(chosen_from(past, self.task, items))
+        # A quarter is the smallest difference between two scores of pairs.
+        self._tie_break = REVERSE * tie_break(positives_per_item(past, self.task, items))
+
+    def _score(self, requests: Examples) -> Floats:
+        return from_sources(self._pairs, requests).toarray() + self._tie_break
+
+
+class CoOccurrenceWalk(Baseline):
+    """Co-occurrence in one step and in two: what was chosen from the source, and from that again.
+
+    The counts of each source become shares; the shares of two steps weigh twice those of one. Popularity
+    decides where no walk leads.
+    """
+
+    name = "co-occurrence, two steps"
+
+    def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
+        items = len(prepared.items)
+        self._step = shares(chosen_from(past, self.task, items))
+        self._tie_break = _LAST * tie_break(positives_per_item(past, self.task, items))
+
+    def _score(self, requests: Examples) -> Floats:
+        once = from_sources(self._step, requests)
+        return walk(once, once @ self._step).toarray() + self._tie_break
+
+
+def chosen_from(past: Examples, task: str, items: int) -> sparse.csr_array:
+    """Count the (source, chosen) pairs of `task`, `[items, items]`."""
+    rows = np.flatnonzero((past.task == task) & (past.source_item != MISSING))
+    return counts(past.source_item[rows], past.item[rows], (items, items))
+
+
+def from_sources(matrix: sparse.csr_array, requests: Examples) -> sparse.csr_array:
+    """Return the rows of `matrix` `[items, items]` at the source items; zeros where a request has none."""
+    rows = np.flatnonzero(requests.source_item != MISSING)
+    place = (rows, requests.source_item[rows])
+    chosen = sparse.coo_array((np.ones(len(rows), np.float32), place), (len(requests), matrix.shape[0]))
+    return (chosen.tocsr() @ matrix).tocsr()

@@ -1,0 +1,44 @@
+"""BM25 over titles: what a plain search engine answers."""
+
+import numpy as np
+from scipy import sparse
+
+from unified_ranker.evaluation.baselines.base import Baseline, positives_per_item, tie_break
+from unified_ranker.evaluation.baselines.query_words import words
+from unified_ranker.prepare.examples import MISSING, Examples, Floats
+from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.signals.bm25 import title_scores
+
+_LAST = np.float32(1e-4)
+"""Below what tells two titles apart, so that popularity decides only between equal ones."""
+
+
+class Bm25(Baseline):
+    """BM25 of an item's title for the query, or for the source item's title where there is no query.
+
+    What the titles say in general (how rare a word is, how long a title is on average) comes from the items that
+    existed at the fit's end, as in a search engine that was indexed then; later items are scored by the same weights.
+    Popularity decides between equal scores, above all among the titles that share no word with the query.
+    """
+
+    name = "BM25"
+
+    def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
+        titles = [words(t) for t in prepared.items["title"].fillna("").tolist()]
+        self._titles = titles
+        self._tie_break = _LAST * tie_break(positives_per_item(past, self.task, len(titles)))
+        self._scores, self._vocabulary = title_scores(titles, prepared.created_at < fit_end)
+
+    def _score(self, requests: Examples) -> Floats:
+        rows: list[int] = []
+        columns: list[int] = []
+        pairs = zip(requests.query.tolist(), requests.source_item.tolist(), strict=True)
+        for row, (query, source) in enumerate(pairs):
+            asked = words(query) or (self._titles[source] if source != MISSING else [])
+            known = [self._vocabulary[w] for w in asked if w in self._vocabulary]
+            rows += [row] * len(known)
+            columns += known
+        place = (np.array(rows, np.int64), np.array(columns, np.int64))
+        shape = (len(requests), self._scores.shape[0])
+        asked_for = sparse.coo_array((np.ones(len(rows)), place), shape)
+        return (asked_for.tocsr() @ self._scores).toarray().astype(np.float32) + self._tie_break

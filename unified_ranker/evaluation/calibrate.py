@@ -1,0 +1,54 @@
+"""Calibrates the heads of a trained model, on what its service would rank at the end of the fit window."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from unified_ranker.evaluation.calibration import fit_platt
+from unified_ranker.evaluation.candidates import CandidateRules
+from unified_ranker.evaluation.protocol import sample
+from unified_ranker.evaluation.scoring import RequestEncoder
+from unified_ranker.evaluation.shortlists import ranked_candidates
+from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.training.trained import TrainedModel
+
+logger = logging.getLogger(__name__)
+
+LAST = 0.9
+"""Quantile of times in the fit window from which on requests are calibrated on: the nearest to those served."""
+REQUESTS = 500
+"""Requests of a task, at most. Each brings hundreds of candidates, for the two numbers of a head."""
+
+
+def calibrate(trained: TrainedModel, prepared: Prepared, tasks: Sequence[str] = ()) -> None:
+    """Fit the two numbers of each head of `tasks`, all when empty, and leave them with the model.
+
+    While it trains, the head sees few candidates, drawn to teach it, and its logits are right up to a constant for each
+    request only: a softmax is of shares. The numbers here make the served outputs probabilities that a request ends
+    in the head's event with a candidate of its list. They move no score, since `score` is made from the logits.
+
+    The requests are those that the model has learnt from last, with signals and histories as of each. A model that has
+    learnt them by heart is too sure of itself afterwards: the report's expected calibration error says how much.
+    """
+    model = trained.model
+    config, heads = model.config, model.config.heads
+    encoder, rules = RequestEncoder(model, prepared, trained.quality), CandidateRules(prepared, config)
+    fit = prepared.between(None, trained.fit_end)
+    late = fit.take(fit.timestamp >= np.quantile(fit.timestamp, LAST))
+    found = model.calibration.numpy()
+    for number, task in enumerate(config.tasks, start=1):
+        requests = late.take(late.task == task)
+        if (tasks and task not in tasks) or not len(requests):
+            continue
+        chosen = sample(requests, task, config, REQUESTS)
+        # Two columns of what is yielded: the rest holds the whole catalogue for every request.
+        parts = [(p.logits, p.event) for p in ranked_candidates(encoder, rules, chosen, task, as_of=True)]
+        for head in config.tasks[task].heads:
+            at = heads.index(head)
+            logits, event = (
+                np.concatenate([p[..., at].reshape(-1) for p in part]) for part in zip(*parts, strict=True)
+            )
+            found[number, at] = scale, shift = fit_platt(logits, event)
+            logger.info("%s, %s: scale %.3f, shift %.3f", task, head, np.exp(scale), shift)
+    model.calibration.assign(found)

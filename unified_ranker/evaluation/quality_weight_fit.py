@@ -1,0 +1,94 @@
+"""Quality weights of the query vector, fitted after training on a later window (Etsy, arXiv 2306.04833, section 4)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+
+from unified_ranker.evaluation.candidates import CandidateRules
+from unified_ranker.evaluation.metrics import rank_of_target
+from unified_ranker.evaluation.scoring import RequestEncoder
+from unified_ranker.prepare.examples import Examples
+
+LARGEST = 2.0
+"""Cosines lie in [-1, 1] and quality features in about [0, 1]: a weight of 2 outweighs any likeness."""
+
+
+@dataclass(frozen=True)
+class FittedWeights:
+    """What was found for a task.
+
+    Attributes:
+        task: its name.
+        requests: how many requests of the window it was fitted on.
+        weights: by quality feature.
+        recall: Recall@k with no weights, with the declared ones and with the fitted ones.
+        at: the k: how many candidates retrieval hands to the ranker are worth most.
+    """
+
+    task: str
+    requests: int
+    weights: dict[str, float]
+    recall: dict[str, float]
+    at: int
+
+
+class RetrievalScores:
+    """A window's requests of one task: likeness of vectors and quality of items, scored once for all weights."""
+
+    def __init__(self, encoder: RequestEncoder, rules: CandidateRules, requests: Examples) -> None:
+        """Score `requests` once."""
+        chunks = encoder.chunks(requests)
+        self.quality = encoder.quality.matrix(requests.timestamp)
+        self.likeness = np.concatenate([c.likeness for c in chunks])
+        self.declared = encoder.model.quality_weights.numpy()[int(chunks[0].state["task"][0])]
+        self._allowed, self._target = rules.allowed(requests), requests.item
+
+    def recall(self, weights: np.ndarray, at: int) -> float:
+        """Return Recall@`at` of the two towers with quality `weights` `[features]`."""
+        ranks = rank_of_target(self.likeness + self.quality @ weights, self._target, self._allowed)
+        return float((ranks <= at).mean())
+
+
+def fit_weights(
+    scores: RetrievalScores,
+    task: str,
+    names: Sequence[str],
+    trials: int,
+    seed: int,
+    at: int = 100,
+    tell: Callable[[int], object] = lambda _: None,
+) -> FittedWeights:
+    """Search the weights with the highest Recall@`at`, from the declared ones and from none, by Optuna's TPE.
+
+    Args:
+        scores: of the window.
+        task: its name.
+        names: the quality features, in order of the vector.
+        trials: how many weights to try.
+        seed: of the search.
+        at: how many candidates count.
+        tell: is called with 1 after each trial.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+    study.enqueue_trial(dict.fromkeys(names, 0.0))
+    declared = np.clip(scores.declared, 0, LARGEST)
+    study.enqueue_trial(dict(zip(names, declared.tolist(), strict=True)))
+
+    def objective(trial: optuna.Trial) -> float:
+        weights = np.array([trial.suggest_float(name, 0.0, LARGEST) for name in names], np.float32)
+        found = scores.recall(weights, at)
+        tell(1)
+        return found
+
+    study.optimize(objective, n_trials=trials)
+    none = scores.recall(np.zeros(len(names), np.float32), at)
+    best = {name: round(float(value), 3) for name, value in study.best_params.items()}
+    recall = {
+        "none": none,
+        "declared": scores.recall(scores.declared, at),
+        "fitted": scores.recall(np.array([best[name] for name in names], np.float32), at),
+    }
+    return FittedWeights(task, len(scores.likeness), best, recall, at)

@@ -1,0 +1,72 @@
+"""How strongly what the ranking head adds to retrieval should count, fitted after training on a later window."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from unified_ranker.evaluation.candidates import CandidateRules
+from unified_ranker.evaluation.metrics import METRICS, metric_values, rank_of_target
+from unified_ranker.evaluation.scoring import RequestEncoder
+from unified_ranker.evaluation.shortlists import ranked_candidates
+from unified_ranker.prepare.examples import Examples
+
+STRENGTHS = tuple(round(0.1 * n, 1) for n in range(21))
+DECISIVE = METRICS.index("ndcg@10")
+
+
+@dataclass(frozen=True)
+class FittedStrength:
+    """What was found for a task.
+
+    Attributes:
+        requests: how many requests of the window it was fitted on.
+        strength: the fitted one.
+        ndcg: NDCG@10 on these requests, by strength.
+    """
+
+    requests: int
+    strength: float
+    ndcg: dict[float, float]
+
+
+def fit_strength(encoder: RequestEncoder, rules: CandidateRules, requests: Examples, task: str) -> FittedStrength:
+    """Fit the `ranking_strength` of `task` on `requests`, by a model that declares 1.
+
+    Of the strengths whose NDCG@10 lies within one standard error of the best one's, pair by pair of requests, it takes
+    the nearest to 1 (the one-standard-error rule; Hastie, Tibshirani, Friedman, The Elements of Statistical Learning,
+    section 7.10): a head is trusted unless the window says otherwise.
+
+    Raises:
+        ValueError: the model declares another strength, by which its logits are scaled already.
+    """
+    model = encoder.model
+    declared = model.config.tasks[task].ranking_strength
+    if declared != 1:
+        raise ValueError(f"`ranking_strength` of `{task}` must be 1 to be fitted. Received: {declared:g}.")
+    at = list(model.config.tasks).index(task) + 1
+    scale, weights = model.head.retrieval_scale.numpy()[at], model.score_weights.numpy()[at]
+    gains: dict[float, list[np.ndarray]] = {strength: [] for strength in STRENGTHS}
+    for part in ranked_candidates(encoder, rules, requests, task):
+        begun = part.retrieval[..., None] * scale
+        found = np.any(part.event, axis=2)
+        for strength, kept in gains.items():
+            logits = begun + strength * (part.logits - begun)
+            # As `log_mixture` does: a head of no weight takes no part.
+            scores = logsumexp(logits[..., weights > 0], axis=2, b=weights[weights > 0])
+            ranks = rank_of_target(scores, found.argmax(1), np.ones_like(found))
+            kept.append(np.where(np.any(found, axis=1), metric_values(ranks)[:, DECISIVE], 0.0))
+    values = {strength: np.concatenate(kept) for strength, kept in gains.items()}
+    return FittedStrength(len(requests), choose(values), {s: float(v.mean()) for s, v in values.items()})
+
+
+def choose(values: dict[float, np.ndarray]) -> float:
+    """Return the strength nearest to 1 within one standard error of the best; `values` `[requests]` by strength."""
+    best = max(values, key=lambda strength: values[strength].mean())
+
+    def cannot_be_told_apart(strength: float) -> bool:
+        lost = values[best] - values[strength]
+        return bool(lost.mean() <= lost.std() / np.sqrt(len(lost)))
+
+    # The best is among them.
+    return min(filter(cannot_be_told_apart, values), key=lambda strength: abs(strength - 1))

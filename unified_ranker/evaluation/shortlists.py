@@ -1,0 +1,51 @@
+"""Every candidate that the head ranks for recorded requests, and which of them the request was about."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from unified_ranker.evaluation.candidates import CandidateRules
+from unified_ranker.evaluation.protocol import batches
+from unified_ranker.evaluation.scoring import CHUNK, EncodedChunk, RequestEncoder
+from unified_ranker.prepare.examples import Examples
+
+
+@dataclass(frozen=True)
+class RankedCandidates:
+    """Some requests of one task with their candidates.
+
+    Attributes:
+        requests: `[n]`.
+        chunk: their encodings.
+        allowed: which items may answer, `[n, items]`.
+        retrieval: two-tower scores of the candidates, `[n, candidates]`.
+        logits: of the heads, `[n, candidates, heads]`.
+        event: whether the request ended in the head's event with the candidate, `[n, candidates, heads]`.
+    """
+
+    requests: Examples
+    chunk: EncodedChunk
+    allowed: np.ndarray
+    retrieval: np.ndarray
+    logits: np.ndarray
+    event: np.ndarray
+
+
+def ranked_candidates(
+    encoder: RequestEncoder, rules: CandidateRules, requests: Examples, task: str, as_of: bool = False
+) -> Iterator[RankedCandidates]:
+    """Yield `requests` of `task` in parts; `as_of` takes signals as of each request, for those in the fit window."""
+    heads = np.array(encoder.model.config.heads, object)
+    for rows in batches(len(requests), len(encoder.prepared.items)):
+        batch = requests.take(rows)
+        allowed = rules.allowed(batch)
+        for start, chunk in zip(range(0, len(batch), CHUNK), encoder.chunks(batch), strict=True):
+            part = np.arange(start, min(start + CHUNK, len(batch)))
+            own, may = batch.take(part), allowed[part]
+            chosen, _, logits = encoder.shortlists.rank(
+                chunk, np.arange(len(part)), task, may, own.timestamp if as_of else None
+            )
+            same = (chosen == own.item[:, None])[..., None]
+            retrieval = np.take_along_axis(chunk.scores, chosen, 1)
+            yield RankedCandidates(own, chunk, may, retrieval, logits, same & (own.head[:, None, None] == heads))

@@ -1,0 +1,230 @@
+"""Histories in a directory of this machine: LMDB, one writer that commits what has gathered, readers that never wait.
+
+An event is acknowledged when its transaction is on disk. While one commit runs, others gather behind it and share the
+next: the price of a disk's flush is paid per group, not per event.
+"""
+
+import queue
+import struct
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import orjson
+
+from unified_ranker.core.errors import UserError
+from unified_ranker.events.event import Event, history_of, user_key
+from unified_ranker.events.history_store import MOST, StoreError
+from unified_ranker.prepare.request_arrays import NO_HISTORY, History
+
+_MAP_BYTES = 64 * 2**30
+"""Address space, not disk: the file grows with what is in it."""
+_READERS = 512
+_GROUP = 1000
+_CACHED = 10_000
+_IMPORTED_AT_ONCE = 50_000
+_TIME = struct.Struct(">q")
+_LAST = b"\xff" * 8
+
+Write = Callable[[Any], int]
+
+
+class LmdbStore:
+    """See `HistoryStore`.
+
+    Args:
+        directory: is made where it is absent; one process at a time may open it.
+
+    Raises:
+        UserError: it cannot be opened.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._env = lmdb.open(str(directory), map_size=_MAP_BYTES, max_dbs=5, max_readers=_READERS, readahead=False)
+            names = (b"events", b"histories", b"users", b"items", b"imports")
+            self._log, self._lines, self._users, self._items, self._imports = (self._env.open_db(n) for n in names)
+        except (lmdb.Error, OSError) as error:
+            raise UserError(
+                f"the store of histories must be a directory that can be written. Received: `{directory}`: {error}. "
+                "Name another with --store."
+            ) from error
+        self._cache: OrderedDict[str, History] = OrderedDict()
+        self._caching = threading.Lock()
+        self._generation = 0
+        self._writes: queue.Queue[tuple[Write, Future[int]] | None] = queue.Queue()
+        self._writer = threading.Thread(target=self._write_groups, name="history-writer", daemon=True)
+        self._writer.start()
+
+    def append(self, events: Sequence[Event]) -> int:
+        """See `HistoryStore.append`."""
+
+        def write(transaction: Any) -> int:
+            cursor = transaction.cursor(self._log)
+            number = _TIME.unpack(cursor.key())[0] + 1 if cursor.last() else 0
+            new = 0
+            for event in events:
+                key = _key(event.user_id, event.timestamp, event.digest())
+                if not transaction.put(key, event.line(), db=self._lines, overwrite=False):
+                    continue
+                transaction.put(_TIME.pack(number + new), event.record(), db=self._log, append=True)
+                if event.user_id:
+                    transaction.put(key[:16], event.user_id.encode(), db=self._users)
+                new += 1
+            return new
+
+        new = self._submit(write)
+        with self._caching:
+            self._generation += 1
+            for event in events:
+                self._cache.pop(event.user_id, None)
+        return new
+
+    def before(self, user_id: str, timestamp: int) -> History:
+        """See `HistoryStore.before`."""
+        with self._caching:
+            known, generation = self._cache.get(user_id), self._generation
+            if known is not None:
+                self._cache.move_to_end(user_id)
+        if known is None:
+            known = self._read(user_id, 0)
+            with self._caching:
+                # Not what was read before an event that has been acknowledged since.
+                if self._generation == generation:
+                    self._cache[user_id] = known
+                    if len(self._cache) > _CACHED:
+                        self._cache.popitem(last=False)
+        if timestamp and len(known) == MOST and known.timestamp[0] >= timestamp:
+            return self._read(user_id, timestamp)  # the cache holds later events only
+        return known.before(timestamp)
+
+    def import_lines(self, rows: Iterable[tuple[str, int, bytes, bytes]], key: str) -> int:
+        """See `HistoryStore.import_lines`."""
+        with self._env.begin() as transaction:
+            if transaction.get(key.encode(), db=self._imports):
+                return 0
+        taken, part = 0, []
+        for row in rows:
+            part.append(row)
+            if len(part) == _IMPORTED_AT_ONCE:
+                taken += self._submit(self._importing(part))
+                part = []
+        taken += self._submit(self._importing(part))
+        self._submit(lambda transaction: int(transaction.put(key.encode(), b"1", db=self._imports)))
+        with self._caching:
+            self._generation += 1
+            self._cache.clear()
+        return taken
+
+    def since(self, position: str, most: int = 1000) -> list[tuple[str, Event]]:
+        """See `HistoryStore.since`."""
+        first = int(position) + 1 if position else 0
+        found: list[tuple[str, Event]] = []
+        with self._env.begin() as transaction, transaction.cursor(self._log) as cursor:
+            if cursor.set_range(_TIME.pack(first)):
+                for key, record in cursor:
+                    found.append((str(_TIME.unpack(key)[0]), Event.of_record(record)))
+                    if len(found) == most:
+                        break
+        with self._caching:
+            # Another process may have appended them: whoever is told of an event reads histories that hold it.
+            self._generation += 1
+            for _, event in found:
+                self._cache.pop(event.user_id, None)
+        return found
+
+    def users(self, prefix: str, most: int) -> list[str]:
+        """See `HistoryStore.users`."""
+        start = prefix.encode()
+        with self._env.begin() as transaction, transaction.cursor(self._users) as cursor:
+            found = []
+            for _, user in cursor:
+                if user.startswith(start):
+                    found.append(user.decode())
+                    if len(found) == most:
+                        break
+            return sorted(found)
+
+    def put_item(self, item_id: str, fields: Mapping[str, Any] | None) -> None:
+        """See `HistoryStore.put_item`."""
+        record = orjson.dumps([item_id, None if fields is None else dict(fields)])
+        self._submit(lambda transaction: int(transaction.put(user_key(item_id), record, db=self._items)))
+
+    def items(self) -> dict[str, dict[str, Any] | None]:
+        """See `HistoryStore.items`."""
+        with self._env.begin() as transaction, transaction.cursor(self._items) as cursor:
+            return dict(orjson.loads(record) for _, record in cursor)
+
+    def ping(self) -> None:
+        """See `HistoryStore.ping`."""
+
+    def close(self) -> None:
+        """Finish what was submitted, and close."""
+        self._writes.put(None)
+        self._writer.join()
+        self._env.close()
+
+    def _read(self, user_id: str, timestamp: int) -> History:
+        if not user_id:
+            return NO_HISTORY
+        prefix = user_key(user_id)
+        end = prefix + (_TIME.pack(timestamp) if timestamp else _LAST)
+        lines: list[bytes] = []
+        with self._env.begin() as transaction, transaction.cursor(self._lines) as cursor:
+            more = cursor.prev() if cursor.set_range(end) else cursor.last()
+            while more and len(lines) < MOST and cursor.key()[:16] == prefix:
+                lines.append(cursor.value())
+                more = cursor.prev()
+        return history_of(lines[::-1])
+
+    def _importing(self, rows: Sequence[tuple[str, int, bytes, bytes]]) -> Write:
+        def write(transaction: Any) -> int:
+            lines = [(_key(user, time, digest), line) for user, time, digest, line in rows]
+            with transaction.cursor(self._lines) as cursor:
+                _, new = cursor.putmulti(sorted(lines), overwrite=False)
+            with transaction.cursor(self._users) as cursor:
+                cursor.putmulti(sorted({(user_key(user), user.encode()) for user, *_ in rows}))
+            return int(new)
+
+        return write
+
+    def _submit(self, write: Write) -> int:
+        done: Future[int] = Future()
+        self._writes.put((write, done))
+        return done.result()
+
+    def _write_groups(self) -> None:
+        while (first := self._writes.get()) is not None:
+            group, last = [first], False
+            while len(group) < _GROUP and not self._writes.empty():
+                following = self._writes.get()
+                if following is None:
+                    last = True
+                    break
+                group.append(following)
+            self._commit(group)
+            if last:
+                return
+
+    def _commit(self, group: list[tuple[Write, "Future[int]"]]) -> None:
+        try:
+            with self._env.begin(write=True) as transaction:
+                results = [write(transaction) for write, _ in group]
+        # Whatever it is, those who wait must hear of it, and the thread must live on.
+        except Exception as error:  # noqa: BLE001
+            for _, done in group:
+                fault = StoreError(f"the store of histories cannot write: {error}")
+                fault.__cause__ = error
+                done.set_exception(fault)
+            return
+        for (_, done), result in zip(group, results, strict=True):
+            done.set_result(result)
+
+
+def _key(user_id: str, timestamp: int, digest: bytes) -> bytes:
+    return user_key(user_id) + _TIME.pack(timestamp) + digest

@@ -1,0 +1,147 @@
+"""Histories in Redis, for a service of several replicas. Durable as far as Redis is: run it with `appendonly yes`.
+
+Keys: `<prefix>h:<user>` a sorted set of lines by time, `<prefix>events` a stream of all events in their order,
+`<prefix>users`, `<prefix>items` and `<prefix>imports`.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from unified_ranker.core.errors import UserError
+from unified_ranker.events.event import Event, history_of
+from unified_ranker.events.history_store import MOST, StoreError
+from unified_ranker.prepare.request_arrays import NO_HISTORY, History
+
+_TIMEOUT = 0.25
+"""Seconds that a call may take: an answer without a history is better than one past its deadline."""
+_DOWN_SECONDS = 1.0
+"""After a failure, for which Redis is not asked again: each request would else wait for it in vain."""
+_IMPORTED_AT_ONCE = 5_000
+
+# One script, so that an event is in the history and in the stream, or in neither.
+_APPEND = """
+local new = 0
+for i = 1, #ARGV, 5 do
+  local user, stamp, member, line, record = ARGV[i], ARGV[i+1], ARGV[i+2], ARGV[i+3], ARGV[i+4]
+  if redis.call('ZADD', KEYS[1] .. 'h:' .. user, 'NX', stamp, member .. line) == 1 then
+    redis.call('XADD', KEYS[1] .. 'events', '*', 'e', record)
+    if user ~= '' then redis.call('SADD', KEYS[1] .. 'users', user) end
+    new = new + 1
+  end
+end
+return new
+"""
+
+
+class RedisStore:
+    """See `HistoryStore`.
+
+    Args:
+        url: `redis://host:port/database`.
+        prefix: of all keys.
+
+    Raises:
+        UserError: the extra is not installed, or the URL is none.
+    """
+
+    def __init__(self, url: str, prefix: str = "unified_ranker:") -> None:
+        try:
+            import redis
+        except ModuleNotFoundError as error:
+            raise UserError("`--store redis://…` needs Redis' client: pip install 'unified_ranker[redis]'.") from error
+        self._faults = redis.RedisError
+        try:
+            self._redis: Any = redis.Redis.from_url(
+                url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, max_connections=64
+            )
+        except ValueError as error:
+            raise UserError(
+                f"`--store` must be a directory or redis://host:port/database. Received: `{url}`."
+            ) from error
+        self._prefix = prefix
+        self._append = self._redis.register_script(_APPEND)
+        self._down_until = 0.0
+
+    def append(self, events: Sequence[Event]) -> int:
+        """See `HistoryStore.append`."""
+        arguments: list[Any] = []
+        for event in events:
+            arguments += [event.user_id, event.timestamp, event.digest(), event.line(), event.record()]
+        with self._asking():
+            return int(self._append(keys=[self._prefix], args=arguments))
+
+    def before(self, user_id: str, timestamp: int) -> History:
+        """See `HistoryStore.before`."""
+        if not user_id:
+            return NO_HISTORY
+        with self._asking():
+            latest = f"({timestamp}" if timestamp else "+inf"
+            lines = self._redis.zrevrangebyscore(f"{self._prefix}h:{user_id}", latest, "-inf", start=0, num=MOST)
+        return history_of([line[8:] for line in reversed(lines)])
+
+    def import_lines(self, rows: Iterable[tuple[str, int, bytes, bytes]], key: str) -> int:
+        """See `HistoryStore.import_lines`."""
+        with self._asking():
+            if self._redis.sismember(f"{self._prefix}imports", key):
+                return 0
+            taken, pipe, waiting = 0, self._redis.pipeline(transaction=False), 0
+            for user, stamp, digest, line in rows:
+                pipe.zadd(f"{self._prefix}h:{user}", {digest + line: stamp}, nx=True)
+                pipe.sadd(f"{self._prefix}users", user)
+                waiting += 1
+                if waiting == _IMPORTED_AT_ONCE:
+                    taken, waiting = taken + sum(pipe.execute()[::2]), 0
+            taken += sum(pipe.execute()[::2])
+            self._redis.sadd(f"{self._prefix}imports", key)
+            return taken
+
+    def since(self, position: str, most: int = 1000) -> list[tuple[str, Event]]:
+        """See `HistoryStore.since`."""
+        with self._asking():
+            found = self._redis.xrange(f"{self._prefix}events", f"({position}" if position else "-", "+", count=most)
+        return [(identity.decode(), Event.of_record(fields[b"e"])) for identity, fields in found]
+
+    def users(self, prefix: str, most: int) -> list[str]:
+        """See `HistoryStore.users`."""
+        found: list[str] = []
+        with self._asking():
+            for user in self._redis.sscan_iter(f"{self._prefix}users", count=1000):
+                if user.decode().startswith(prefix):
+                    found.append(user.decode())
+                    if len(found) == most:
+                        break
+        return sorted(found)
+
+    def put_item(self, item_id: str, fields: Mapping[str, Any] | None) -> None:
+        """See `HistoryStore.put_item`."""
+        with self._asking():
+            self._redis.hset(f"{self._prefix}items", item_id, orjson.dumps(None if fields is None else dict(fields)))
+
+    def items(self) -> dict[str, dict[str, Any] | None]:
+        """See `HistoryStore.items`."""
+        with self._asking():
+            found = self._redis.hgetall(f"{self._prefix}items")
+        return {item_id.decode(): orjson.loads(record) for item_id, record in found.items()}
+
+    def ping(self) -> None:
+        """See `HistoryStore.ping`."""
+        with self._asking():
+            self._redis.ping()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._redis.close()
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        if time.monotonic() < self._down_until:
+            raise StoreError("Redis does not answer; it is asked again within a second")
+        try:
+            yield
+        except self._faults as error:
+            self._down_until = time.monotonic() + _DOWN_SECONDS
+            raise StoreError(f"Redis does not answer: {error}") from error

@@ -1,1 +1,0 @@
-"""Looking at a log: what its columns are good for, which surfaces it has, what counts as engagement."""

@@ -1,0 +1,1 @@
+"""The interaction log: its schema, readers of files, column types, checks, and MovieLens as a source."""

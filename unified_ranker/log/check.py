@@ -1,0 +1,89 @@
+"""What one rule found in the data, and the line that says so."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import pandas as pd
+
+from unified_ranker.log.column_types import MAX_EXAMPLES
+
+Example = Mapping[str, Any] | str
+Severity = Literal["error", "warning"]
+MAX_EXAMPLE_LENGTH = 160
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one rule found.
+
+    Attributes:
+        name: the rule, as a sentence that is true when it holds.
+        passed: whether it holds.
+        count: rows that break it.
+        examples: up to three of them, as columns and values or as text.
+        what_to_do: the remedy.
+        severity: an "error" stops the job, a "warning" does not.
+        total: rows looked at; 0 when the rule is not about rows.
+        found: what is there instead, for a rule that is not about rows.
+    """
+
+    name: str
+    passed: bool
+    count: int = 0
+    examples: tuple[Example, ...] = ()
+    what_to_do: str = ""
+    severity: Severity = "error"
+    total: int = 0
+    found: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the rule is broken and the job must stop."""
+        return not self.passed and self.severity == "error"
+
+    def line(self) -> str:
+        """Return the check as one line: `FAIL rule: 12 of 90 rows (13 %), e.g. … → remedy`."""
+        if self.passed:
+            return f"PASS {self.name}"
+        parts = [self.found] if self.found else []
+        if self.count and self.total:
+            parts.append(f"{self.count:,} of {self.total:,} rows ({_percent(self.count / self.total)})")
+        elif self.count:
+            parts.append(f"{self.count:,} rows")
+        if self.examples:
+            parts.append("e.g. " + "; ".join(_shown(example) for example in self.examples))
+        verdict = "FAIL" if self.severity == "error" else "WARN"
+        return " ".join(f"{verdict} {self.name}: {', '.join(parts)} → {self.what_to_do}".split())
+
+
+def rows_check(
+    name: str,
+    frame: pd.DataFrame,
+    bad: "pd.Series[bool]",
+    columns: Sequence[str],
+    what_to_do: str,
+    severity: Severity = "error",
+) -> Check:
+    """Return the check that no row is `bad` `[rows]`, with `columns` of the first three that are."""
+    count = int(bad.sum())
+    shown = frame.loc[bad.to_numpy(), list(dict.fromkeys(columns))].head(MAX_EXAMPLES) if count else frame.head(0)
+    examples = tuple({str(k): v for k, v in row.items()} for row in shown.to_dict("records"))
+    return Check(name, not count, count, examples, what_to_do, severity, total=len(frame))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.3g} %"
+
+
+def _shown(example: Example) -> str:
+    """Return an example as short text, without the columns that are null."""
+    if isinstance(example, str):
+        text = f"`{example}`"
+    else:
+        there = {k: v for k, v in example.items() if isinstance(v, list) or not pd.isna(v)}
+        text = " ".join(f"{k}={v.isoformat() if isinstance(v, datetime) else v}" for k, v in there.items())
+    text = re.sub(r"\s+", " ", text) or "(all null)"
+    return text if len(text) <= MAX_EXAMPLE_LENGTH else text[: MAX_EXAMPLE_LENGTH - 1] + "…"

@@ -1,0 +1,129 @@
+"""The rules that the content of an interaction log keeps, one function per kind."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pandas as pd
+import pyarrow as pa
+
+from unified_ranker.core.errors import nearest
+from unified_ranker.log.check import Check, rows_check
+from unified_ranker.log.row_rules import COUNTRY_REMEDY, EVENT_KEYS, FAR_FUTURE, TIME_REMEDY, Known, event_rules
+from unified_ranker.log.schema import InteractionLog
+
+MAX_EMPTY_TITLES = 0.5
+DISTINCT = "events are distinct"
+DISTINCT_REMEDY = (
+    "repetitions count once (`data.duplicates: drop`); declare `keep` where one act is logged once per unit"
+)
+
+
+def content_checks(log: InteractionLog, tasks: Sequence[str], now: datetime, title_given: bool) -> list[Check]:
+    """Return every check of a log's content, in a fixed order."""
+    of_events, of_tables = event_checks(log, now), table_checks(log.items, log.users, now, title_given)
+    country = of_events.pop("events.country is an alpha-2 code")
+    presence = [c for name, c in of_events.items() if name.endswith((" is present", " not blank"))]
+    return [
+        not_empty("items", len(log.items)),
+        not_empty("events", len(log.events)),
+        *presence,
+        *of_tables[:-2],
+        *(c for c in of_events.values() if c not in presence),
+        task_events({str(t): int(n) for t, n in log.events["task"].value_counts().items()}, tasks),
+        country,
+        distinct(log.events),
+        *of_tables[-2:],
+    ]
+
+
+def event_checks(log: InteractionLog, now: datetime) -> dict[str, Check]:
+    """Return the checks of single events by name."""
+    ids = log.items.dropna(subset=["item_id"]).drop_duplicates("item_id")
+    known = Known(
+        items=pa.array(ids["item_id"], pa.large_string()),
+        created=pa.array(ids["created_at"], from_pandas=True),
+        users=pa.array(log.users["user_id"].dropna().drop_duplicates(), pa.large_string()),
+    )
+    created = ids.set_index("item_id")["created_at"]
+    out = {}
+    for broken in event_rules(pa.Table.from_pandas(log.events, preserve_index=False), known, now):
+        frame = log.events
+        if "created_at" in broken.columns and broken.bad.any():
+            # Not `Series.map`, which tries to make an empty table of times into numbers.
+            frame = frame.assign(created_at=created.reindex(frame["item_id"]).array)
+        shown = [c for c in broken.columns if c in frame.columns]
+        bad = pd.Series(broken.bad)
+        out[broken.rule] = rows_check(broken.rule, frame, bad, shown, broken.what_to_do, broken.severity)
+    return out
+
+
+def table_checks(items: pd.DataFrame, users: pd.DataFrame, now: datetime, title_given: bool) -> list[Check]:
+    """Return the checks of items and users: keys and times, then countries and titles."""
+    checks = []
+    for name, frame, key in (("items", items, "item_id"), ("users", users, "user_id")):
+        blank = frame[key].isna() | (frame[key].str.strip() == "")
+        shown = list(frame.columns[:4])
+        again = frame[key].duplicated(keep=False) & ~blank
+        checks += [
+            rows_check(f"{name}.{key} is present", frame, blank, shown, f"give every row its `{key}`"),
+            rows_check(f"{name}.{key} is unique", frame, again, shown, f"keep one row per `{key}`"),
+        ]
+    latest, epoch = pd.Timestamp(now) + FAR_FUTURE, pd.Timestamp(0, tz="UTC")
+    for name, frame, shown in (
+        ("items", items, ["item_id", "title", "created_at"]),
+        ("users", users, ["user_id", "created_at"]),
+    ):
+        early, late = frame["created_at"] < epoch, frame["created_at"] > latest
+        checks += [
+            rows_check(f"{name}.created_at is not before 1970", frame, early, shown, TIME_REMEDY),
+            rows_check(f"{name}.created_at is not in the future", frame, late, shown, TIME_REMEDY, "warning"),
+        ]
+    bad = users["country"].notna() & ~users["country"].str.fullmatch("[A-Z]{2}", na=False)
+    shown = ["user_id", "country"]
+    country = rows_check("users.country is an alpha-2 code", users, bad, shown, COUNTRY_REMEDY, "warning")
+    return [*checks, country, _titles(items, title_given)]
+
+
+def not_empty(name: str, rows: int) -> Check:
+    """The table has rows."""
+    remedy = f"give a table with at least one of the {name}"
+    return Check(f"{name} is not empty", passed=rows > 0, what_to_do=remedy, found="0 rows")
+
+
+def task_events(found: dict[str, int], tasks: Sequence[str]) -> Check:
+    """Every declared task has events; `found` are counts by task, the most frequent first."""
+    empty = [task for task in tasks if task not in found]
+    listed = ", ".join(f"`{task}` ({count:,})" for task, count in list(found.items())[:10]) or "none"
+    hints = "".join(nearest(task, [str(t) for t in found]) for task in empty)
+    return Check(
+        "every declared task has events",
+        passed=not empty,
+        what_to_do=f"remove the task's file, or give it events; tasks in the data: {listed}.{hints}",
+        found="no events for " + ", ".join(f"`{task}`" for task in empty),
+    )
+
+
+def distinct(events: pd.DataFrame) -> Check:
+    """No event is there twice."""
+    # Events are ordered by all of their columns, so identical rows are neighbours. The first row has none
+    # before it: `derived` is never null, and the null that `shift` puts there differs from it.
+    same = pd.Series(True, index=events.index)
+    for column in events.columns:
+        values = events[column]
+        same &= (values == values.shift()).fillna(False).astype(bool) | (values.isna() & values.shift().isna())
+    return rows_check(DISTINCT, events, same, EVENT_KEYS, DISTINCT_REMEDY, "warning")
+
+
+def _titles(items: pd.DataFrame, title_given: bool) -> Check:
+    untitled = items["title"].isna()
+    titles = rows_check(
+        "most items have a title",
+        items,
+        untitled,
+        ("item_id", "title"),
+        "text carries new items and search; fill in titles, or leave the column out",
+        "warning",
+    )
+    if not title_given or untitled.mean() <= MAX_EMPTY_TITLES or items.empty:
+        return Check(titles.name, passed=True, severity="warning")
+    return titles

@@ -1,0 +1,78 @@
+"""Check an interaction log, and say for every rule whether it holds: one PASS, FAIL or WARN line each.
+
+`validate_tables` takes the tables as they were read, so that a missing column or a wrong type is a line among
+the others and NaN can be told from null; `check_log` takes a log in canonical form. Nothing is repaired or
+dropped.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from unified_ranker.core.errors import UserError
+from unified_ranker.log.check import Check
+from unified_ranker.log.content_checks import content_checks
+from unified_ranker.log.schema import InteractionLog, Table, column_names, try_normalise
+from unified_ranker.log.table_checks import finite_numbers, known_columns
+
+__all__ = ["Check", "check_log", "require", "validate_tables"]
+
+
+def validate_tables(
+    events: Table,
+    items: Table,
+    users: Table | None = None,
+    *,
+    tasks: Sequence[str] = (),
+    now: datetime | None = None,
+) -> tuple[InteractionLog | None, list[Check]]:
+    """Check tables as they were read, in form and in content.
+
+    Args:
+        events: `[events, columns]`.
+        items: `[items, columns]`.
+        users: `[users, columns]`, or None to derive the table from the events.
+        tasks: the declared tasks, each of which must have events.
+        now: the present, for times in the future; None asks the clock.
+
+    Returns:
+        The log in canonical form, or None when the tables do not have its form, and the checks in a fixed
+        order.
+    """
+    tables = {"events": events, "items": items} | ({} if users is None else {"users": users})
+    log, problems = try_normalise(events, items, users)
+    checks = [
+        Check(p.rule, passed=False, count=p.count, examples=p.examples, what_to_do=p.remedy, found=p.found)
+        for p in problems
+    ]
+    if not checks:
+        checks.append(Check("the tables have the required columns, of the right types", passed=True))
+    checks += [known_columns(events), *finite_numbers(tables)]
+    if log is not None:
+        checks += content_checks(log, tasks, now or datetime.now(UTC), title_given="title" in column_names(items))
+    return log, checks
+
+
+def check_log(log: InteractionLog, *, tasks: Sequence[str] = (), now: datetime | None = None) -> list[Check]:
+    """Check the content of a log.
+
+    pandas holds null and NaN as the same, so of the numbers only infinite ones are found here;
+    `validate_tables` on the tables as they were read finds both.
+
+    Args:
+        log: the log in canonical form.
+        tasks: the declared tasks, each of which must have events.
+        now: the present, for times in the future; None asks the clock.
+
+    Returns:
+        The checks in a fixed order.
+    """
+    tables = {"events": log.events, "items": log.items, "users": log.users}
+    title_given = bool(log.items["title"].notna().any())
+    return [*finite_numbers(tables), *content_checks(log, tasks, now or datetime.now(UTC), title_given)]
+
+
+def require(checks: Iterable[Check]) -> None:
+    """Raise `UserError` with the line of every check that failed as an error; do nothing when none did."""
+    failed = [check.line() for check in checks if check.failed]
+    if failed:
+        raise UserError("\n".join(failed))

@@ -1,0 +1,67 @@
+"""Rules about tables as they were read, before pandas makes null and NaN the same."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from unified_ranker.core.errors import nearest
+from unified_ranker.log.check import Check
+from unified_ranker.log.column_types import MAX_EXAMPLES, decoded
+from unified_ranker.log.schema import COLUMNS, Table, arrow_columns, column_names, unknown_event_columns
+
+
+def known_columns(events: Table) -> Check:
+    """The events table has no column that would be ignored."""
+    names = unknown_event_columns(column_names(events))
+    return Check(
+        "events has no column beyond the contract",
+        passed=not names,
+        what_to_do="ignored; rename it if it is one of " + ", ".join(f"`{c}`" for c in COLUMNS["events"]),
+        severity="warning",
+        found=", ".join(f"`{name}`{nearest(name, COLUMNS['events'])}" for name in names),
+    )
+
+
+def finite_numbers(tables: Mapping[str, Table]) -> list[Check]:
+    """One check per column of fractional numbers: NaN and infinity are neither values nor absent."""
+    checks = []
+    for name, table in tables.items():
+        names, columns = column_names(table), arrow_columns(table)
+        for column_name, column in zip(names, columns, strict=True):
+            if name == "events" and column_name not in COLUMNS["events"]:
+                continue
+            if isinstance(column, pa.ArrowInvalid) or not pt.is_floating(decoded(column).type):
+                continue
+            column = decoded(column)
+            odd = pc.fill_null(pc.invert(pc.is_finite(column)), False)
+            # Not `pc.indices_nonzero`: pyarrow 25.0.1 crashes in it on a column of no chunks, as an empty
+            # table has.
+            bad = np.flatnonzero(odd.to_numpy())
+            key = [c for c in ("user_id", "item_id", "timestamp") if c in names and c != column_name]
+            shown = [*key, column_name]
+            rows = {c: columns[names.index(c)] for c in shown}
+            # The number itself as text: as a number, NaN would be left out of the line like a null.
+            examples = tuple(
+                {c: _value(values, int(row)) for c, values in rows.items()}
+                | {column_name: str(column[int(row)].as_py())}
+                for row in bad[:MAX_EXAMPLES]
+            )
+            checks.append(
+                Check(
+                    f"{name}.{column_name} is finite or null",
+                    not len(bad),
+                    len(bad),
+                    examples,
+                    "write null where there is no number, and find out where NaN or infinity comes from",
+                    total=len(column),
+                )
+            )
+    return checks
+
+
+def _value(column: pa.ChunkedArray | pa.ArrowInvalid, row: int) -> Any:
+    return None if isinstance(column, pa.ArrowInvalid) else column[row].as_py()

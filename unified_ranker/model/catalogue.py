@@ -1,0 +1,92 @@
+"""The constants that a model is built on: its items, its users, and what the fit window knows of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unified_ranker.config import Config
+from unified_ranker.prepare.examples import MISSING, Ints, Strings
+from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.prepare.quality import QualityAsOf
+from unified_ranker.towers.item import item_fields
+from unified_ranker.towers.user import user_fields
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Items and users by index.
+
+    Attributes:
+        item_ids: `[items]`.
+        titles: `[items]`, "" where absent.
+        created_at: seconds, `[items]`; the least int64 where absent.
+        item_fields: raw item features by column, `[items]` or `[items, width]`.
+        trained_ids: whether the fit window has an event of the item, `[items]`.
+        chosen: how often each item was a positive of each trained task in the fit window, `[tasks, items]`.
+        times: when the fit window's positives happened, seconds `[positives]`.
+        quality: quality features as of `as_of`, `[items, features]`.
+        quality_unseen: quality features of an item unknown to the log, `[features]`.
+        as_of: end of the fit window, seconds.
+        log_end: the last event of the log, seconds.
+        user_ids: `[users]`.
+        user_fields: raw profile features by column, `[users + 1]`; the last row stands for unknown users.
+        user_countries: `[users]`, "" where unknown.
+    """
+
+    item_ids: Strings
+    titles: Strings
+    created_at: Ints
+    item_fields: dict[str, np.ndarray]
+    trained_ids: np.ndarray
+    chosen: np.ndarray
+    times: Ints
+    quality: np.ndarray
+    quality_unseen: np.ndarray
+    as_of: int
+    log_end: int
+    user_ids: Strings
+    user_fields: dict[str, np.ndarray]
+    user_countries: Strings
+
+    @property
+    def known(self) -> np.ndarray:
+        """The items that existed before the end of the fit window, `[known]`: what may be learnt from."""
+        return np.flatnonzero(self.created_at < self.as_of)
+
+    @property
+    def known_titles(self) -> Strings:
+        """Their titles, `[known]`."""
+        return self.titles[self.known]
+
+
+def quality_of(prepared: Prepared, config: Config, fit_end: int) -> QualityAsOf:
+    """Index the log for the declared quality features, scaled by what happened before `fit_end` (seconds)."""
+    return QualityAsOf(config.towers.item.quality, prepared.events, prepared.created_at, fit_end)
+
+
+def build_catalogue(
+    prepared: Prepared, config: Config, fit_end: int, quality: QualityAsOf, tasks: Sequence[str] = ()
+) -> Catalogue:
+    """Collect the constants as of `fit_end` (seconds), for a model that learns from `tasks` alone; from all without."""
+    events, items = prepared.events, len(prepared.items)
+    fit = prepared.between(None, fit_end)
+    there = fit.item != MISSING
+    counted = [there & (fit.task == name) & (not tasks or name in tasks) for name in config.tasks]
+    touched = np.bincount(events.item[events.timestamp < fit_end], minlength=items) > 0
+    return Catalogue(
+        item_ids=prepared.item_ids,
+        titles=prepared.items["title"].fillna("").to_numpy(object),
+        created_at=prepared.created_at,
+        item_fields=item_fields(prepared.items, config.towers.item),
+        trained_ids=touched,
+        chosen=np.stack([np.bincount(fit.item[rows], minlength=items) for rows in counted]),
+        times=fit.timestamp,
+        quality=quality.matrix(np.array([fit_end]))[0],
+        quality_unseen=quality.unseen(),
+        as_of=fit_end,
+        log_end=int(events.timestamp.max(initial=fit_end)),
+        user_ids=prepared.user_ids,
+        user_fields=user_fields(prepared.users, config.towers.user),
+        user_countries=prepared.users["country"].fillna("").to_numpy(object),
+    )

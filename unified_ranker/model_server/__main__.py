@@ -1,0 +1,9 @@
+"""Run the embedded model server: `python -m unified_ranker.model_server BASE_PATH`."""
+
+import sys
+
+from unified_ranker.model_server.embedded_server import main, prepare_process
+
+if __name__ == "__main__":
+    prepare_process()
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""Whether a graph is made of ops that stock TF Serving has: TensorFlow's own, and those of TF Text's tokenizers."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from unified_ranker.core.errors import UserError
+from unified_ranker.model_server.messages import saved_model_pb2
+from unified_ranker.model_server.plain_tensorflow import tf
+
+TEXT_OPS = frozenset(
+    {
+        "FastBertNormalize", "FastSentencepieceTokenize", "FastWordpieceTokenizeWithOffsets", "NormalizeUTF8",
+        "NormalizeUTF8WithOffsetsMap",
+        "RegexSplitWithOffsets", "SentencepieceOp", "SentencepieceTokenizeOp", "SentencepieceTokenizeWithOffsetsOp",
+        "UnicodeScriptTokenizeWithOffsets", "WhitespaceTokenizeWithOffsetsV2", "WordpieceTokenizeWithOffsets",
+    }
+)  # fmt: skip
+"""TF Serving's build links TF Text (tensorflow_serving/model_servers/BUILD, `SUPPORTED_TENSORFLOW_OPS`)."""
+FOREIGN_PREFIXES = ("Scann",)
+"""Ops that another library may have registered in this process, and TF Serving has not."""
+
+
+def ops_of(saved_model: Path) -> set[str]:
+    """Return the names of all ops of a SavedModel, those of its functions included."""
+    read = saved_model_pb2.SavedModel.FromString((saved_model / "saved_model.pb").read_bytes())
+    found: set[str] = set()
+    for meta_graph in read.meta_graphs:
+        found |= {node.op for node in meta_graph.graph_def.node}
+        functions = meta_graph.graph_def.library.function
+        found |= {node.op for function in functions for node in function.node_def}
+        found -= {function.signature.name for function in functions}
+    return found
+
+
+def foreign_ops(ops: Iterable[str]) -> list[str]:
+    """Return the ops that stock TF Serving does not have, sorted."""
+    known = set(tf.raw_ops.__dict__)
+    return sorted(
+        op
+        for op in ops
+        if op.removeprefix("TFText>") not in TEXT_OPS and (op not in known or op.startswith(FOREIGN_PREFIXES))
+    )
+
+
+def require_stock_ops(saved_model: Path) -> None:
+    """Refuse a SavedModel that stock TF Serving would not load.
+
+    Raises:
+        UserError: naming the ops.
+    """
+    foreign = foreign_ops(ops_of(saved_model))
+    if foreign:
+        raise UserError(
+            f"`{saved_model}` must hold stock TensorFlow ops only. Received: {', '.join(foreign[:5])}, which "
+            "tensorflow/serving does not have. Write the graph without them."
+        )

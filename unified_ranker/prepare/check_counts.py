@@ -1,0 +1,58 @@
+"""Checks as rows of a table, so that shards can count and the counts add up."""
+
+import json
+from collections.abc import Iterable
+
+import pandas as pd
+import pyarrow as pa
+
+from unified_ranker.log.check import Check
+from unified_ranker.log.column_types import MAX_EXAMPLES
+from unified_ranker.prepare.stage_names import CHECKS
+
+
+def to_rows(checks: Iterable[Check]) -> pa.Table:
+    """Return checks as rows of `CHECKS`."""
+    rows = [
+        {
+            "rule": c.name,
+            "passed": c.passed,
+            "bad": 0 if c.passed else c.count,
+            "total": c.total,
+            "found": c.found,
+            "what_to_do": c.what_to_do,
+            "severity": c.severity,
+            "examples": json.dumps([e if isinstance(e, str) else _plain(e) for e in c.examples]),
+        }
+        for c in checks
+    ]
+    return pa.Table.from_pylist(rows, schema=CHECKS)
+
+
+def add_up(rows: pa.Table) -> list[Check]:
+    """Return one check for each rule, over all shards, in order of their first appearance."""
+    found: dict[str, list[dict]] = {}
+    for row in rows.to_pylist():
+        found.setdefault(row["rule"], []).append(row)
+    return [_one(rule, of) for rule, of in found.items()]
+
+
+def _one(rule: str, rows: list[dict]) -> Check:
+    examples = [e for row in rows for e in json.loads(row["examples"])][:MAX_EXAMPLES]
+    broken = [row for row in rows if not row["passed"]]
+    shown = (broken or rows)[0]
+    return Check(
+        rule,
+        passed=not broken,
+        count=sum(row["bad"] for row in rows),
+        examples=tuple(examples),
+        what_to_do=shown["what_to_do"],
+        severity=shown["severity"],
+        total=sum(row["total"] for row in rows),
+        found=shown["found"],
+    )
+
+
+def _plain(example: object) -> dict[str, str]:
+    there = dict(example)  # type: ignore[call-overload]
+    return {str(k): str(v) for k, v in there.items() if isinstance(v, list) or not pd.isna(v)}

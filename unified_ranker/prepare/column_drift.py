@@ -1,0 +1,143 @@
+"""Drift: how far the columns of the events moved between two windows of the log, as population stability indices.
+
+PSI = Σ (b - a) · ln(b / a) over the bins of a column, with a and b the shares of the earlier and the later window.
+Bins are fixed, so that shards can count alone and two logs can be compared: names for categories, doublings for
+numbers, hours for times.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+SLICES = 20
+"""Slices of time, of equally many events, that the log is cut into at least."""
+EARLIER = 0.8
+"""Share of the slices that are the earlier window."""
+LEAST_SHARE = 1e-4
+"""Taken for the share of an empty bin."""
+MODERATE, LARGE = 0.1, 0.25
+"""The customary bounds: below, stable; above, another population."""
+DAY = 86_400
+PROFILE = pa.schema({"slice": pa.int64(), "column": pa.string(), "bin": pa.string(), "rows": pa.int64()})
+
+
+@dataclass(frozen=True)
+class Moved:
+    """One column's drift: its index, the verdict, and the bin whose share changed most."""
+
+    column: str
+    psi: float
+    verdict: str
+    most: str
+    before: float
+    after: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON values."""
+        return vars(self).copy()
+
+
+def profile(
+    rows: pa.Table, stamp: npt.NDArray[np.int64], created: pa.ChunkedArray, tasks: list[str], types: list[str]
+) -> pa.Table:
+    """Count the bins of every column of events in order of time, by slices of them (`PROFILE`)."""
+    parts = min(SLICES, max(len(rows), 1))
+    number = np.arange(len(rows)) * parts // max(len(rows), 1)
+    tables = [PROFILE.empty_table()]
+    for column, bins in _bins(rows, stamp, created, tasks, types).items():
+        binned = pa.table({"slice": number, "bin": bins.cast(pa.string())})
+        counted = binned.group_by(["slice", "bin"]).aggregate([([], "count_all")])
+        names = pa.array([column] * len(counted), pa.string())
+        arrays = [counted["slice"], pa.chunked_array([names]), counted["bin"], counted["count_all"]]
+        table = pa.table(arrays, names=PROFILE.names).cast(PROFILE)
+        tables.append(table.sort_by([("slice", "ascending"), ("bin", "ascending")]))
+    return pa.concat_tables(tables)
+
+
+def column_drift(profiles: pa.Table) -> list[Moved]:
+    """Compare the earlier with the later window, by profiles whose `slice` numbers go on from shard to shard."""
+    if not len(profiles):
+        return []
+    frame = profiles.to_pandas()
+    bound = (frame["slice"].max() + 1) * EARLIER
+    frame["later"] = frame["slice"] >= bound
+    out = []
+    for column, part in frame.groupby("column", sort=False):
+        table = part.pivot_table(index="bin", columns="later", values="rows", aggfunc="sum", fill_value=0)
+        table = table.reindex(columns=[False, True], fill_value=0).sort_index()
+        index, shares = stability(table[False].to_numpy(), table[True].to_numpy())
+        most = int(np.abs(shares[1] - shares[0]).argmax())
+        verdict = "stable" if index < MODERATE else "moderate" if index < LARGE else "large"
+        before, after = (round(float(s[most]), 5) for s in shares)
+        out.append(Moved(str(column), round(index, 5), verdict, str(table.index[most]), before, after))
+    return sorted(out, key=lambda moved: -moved.psi)
+
+
+def stability(before: npt.NDArray, after: npt.NDArray) -> tuple[float, npt.NDArray]:
+    """Return the population stability index of two counts by bin `[bins]`, and the shares `[2, bins]`."""
+    counts = np.stack([before, after]).astype(np.float64)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1.0)
+    a, b = np.maximum(shares, LEAST_SHARE)
+    return float(((b - a) * np.log(b / a)).sum()), shares
+
+
+def plot_drift(moved: list[Moved], file: Path) -> None:
+    """Draw the indices as bars, with the customary bounds, into a PNG or SVG file."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 0.4 * len(moved) + 1.6), layout="constrained")
+    axes = figure.subplots()
+    rows = moved[::-1]
+    colours = {"stable": "#4c78a8", "moderate": "#f58518", "large": "#e45756"}
+    axes.barh([m.column for m in rows], [m.psi for m in rows], color=[colours[m.verdict] for m in rows])
+    for bound in (MODERATE, LARGE):
+        axes.axvline(bound, color="#888888", linewidth=0.8, linestyle="--")
+    axes.set_xlim(0, max(LARGE * 1.2, *(m.psi * 1.1 for m in rows)))
+    axes.set_xlabel("population stability index")
+    axes.set_title(f"last {1 - EARLIER:.0%} of the events against those before", loc="left", fontsize=10)
+    figure.savefig(file, metadata={"Software": None} if file.suffix == ".png" else {"Date": None})
+
+
+def _bins(
+    rows: pa.Table, stamp: npt.NDArray[np.int64], created: pa.ChunkedArray, tasks: list[str], types: list[str]
+) -> dict[str, pa.Array | pa.ChunkedArray]:
+    first = pc.fill_null(created.cast(pa.int64()), -1).to_numpy() // 1_000_000
+    item = rows["item"].to_numpy()
+    begun = np.append(first, -1)[item]
+    age = np.where((item < 0) | (begun < 0), np.nan, np.maximum(stamp - begun, 0) / DAY)
+    words = pc.fill_null(pc.add(pc.count_substring(rows["query"], " "), 1), 0).to_numpy()
+    return {
+        "user_id": _either(rows["user"].to_numpy() < 0, "anonymous", "known"),
+        "item_id (age, days)": _doublings(age),
+        "task": pa.array(tasks, pa.string()).take(rows["task"]),
+        "event_type": pa.array(types, pa.string()).take(rows["event_type"]),
+        "timestamp (hour)": pa.array(stamp % DAY // 3600),
+        "query (words)": pa.array(words),
+        "source_item_id": _either(rows["source_item"].to_numpy() < 0, "absent", "present"),
+        "query_item_id": _either(rows["query_item"].to_numpy() < 0, "absent", "present"),
+        "country": pc.fill_null(rows["country"], "absent"),
+        "value": _doublings(pc.fill_null(rows["value"], np.nan).to_numpy()),
+        "position": _doublings(pc.fill_null(rows["position"].cast(pa.float64()), np.nan).to_numpy()),
+        "history (events)": _doublings(rows["history_length"].to_numpy().astype(np.float64)),
+    }
+
+
+def _either(flag: npt.NDArray[np.bool_], yes: str, no: str) -> pa.Array:
+    return pa.array([no, yes], pa.string()).take(pa.array(flag.astype(np.int8)))
+
+
+def _doublings(values: npt.NDArray) -> pa.Array:
+    """Name the doubling that numbers lie in, by its lower bound: 0, 1, 2, 4 …; "absent" for NaN."""
+    there = ~np.isnan(values)
+    whole = np.where(there, values, 0.0)
+    power = np.where(np.abs(whole) >= 1, np.floor(np.log2(np.maximum(np.abs(whole), 1))), -1).astype(np.int64)
+    lowest = int(power.min(initial=-1))
+    names = [("0" if p < 0 else f"{2**p}") for p in range(lowest, int(power.max(initial=0)) + 1)]
+    bins = pa.array(names, pa.string()).take(pa.array(power - lowest))
+    bins = pc.if_else(pa.array(whole <= -1), pc.binary_join_element_wise("-", bins, ""), bins)
+    return pc.if_else(pa.array(there), bins, "absent")

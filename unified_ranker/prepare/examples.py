@@ -1,0 +1,211 @@
+"""Point-in-time examples: every positive of the log with the user's history strictly before it.
+
+Histories are not copied into each example. All events of all users lie in one flat table, sorted by user and
+time (`Histories`), and an example holds how many of its user's events came strictly before it
+(`history_length`): a prefix, so nothing that happens later can reach it (design section 4).
+
+Time counts in whole seconds: what happens within one second is simultaneous, none of it "before" the rest.
+Indices of items and users belong to one prepared log; what identifies a row across logs is its id.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unified_ranker.config import Task
+from unified_ranker.log.schema import InteractionLog
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+Strings = npt.NDArray[np.object_]
+MISSING = -1
+"""Index of an item or user that is absent, such as the source item of a home feed request."""
+
+
+def seconds(times: object) -> Ints:
+    """Return datetimes `[n]` as whole seconds since 1970 UTC, rounded down; the least int64 where absent."""
+    stamps = np.asarray(times, dtype="datetime64[us]")
+    out = stamps.astype("datetime64[s]").astype(np.int64)
+    return np.where(np.isnat(stamps), np.iinfo(np.int64).min, out)
+
+
+class TimeIndex:
+    """Finds what comes strictly before a moment among rows sorted by (group, time).
+
+    Args:
+        offsets: where each group begins, and the end, `[groups + 1]`.
+        time: seconds, ascending within each group, `[rows]`.
+    """
+
+    def __init__(self, offsets: Ints, time: Ints) -> None:
+        self.offsets = offsets
+        self._low = int(time.min()) if len(time) else 0
+        # One moment beyond the latest, so that "after everything" still lies below the next group's block.
+        self._span = int(time.max()) - self._low + 2 if len(time) else 1
+        # Groups in ascending blocks make (group, time) one sorted key: one binary search serves all pairs.
+        group = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        self._keys = group * self._span + (time - self._low)
+
+    def end(self, group: Ints, time: Ints) -> Ints:
+        """Return the row behind the last one of `group[i]` strictly before `time[i]`, `[n]`.
+
+        It is `offsets[group[i]]` where nothing comes before.
+        """
+        moment = np.clip(time - self._low, 0, self._span - 1)
+        return np.searchsorted(self._keys, group * self._span + moment, side="left").astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Events of all known users, sorted by (user, time): columns `[events]` and `offsets` `[users + 1]`.
+
+    `value` is 0 where the event has none.
+    """
+
+    offsets: Ints
+    item: Ints
+    event_type: Strings
+    task: Strings
+    timestamp: Ints
+    value: Floats
+
+    def lengths_before(self, user: Ints, timestamp: Ints) -> Ints:
+        """Count events of `user[i]` strictly before `timestamp[i]` (seconds); 0 for anonymous users."""
+        known = user != MISSING
+        block = np.where(known, user, 0)
+        end = TimeIndex(self.offsets, self.timestamp).end(block, timestamp)
+        return np.where(known, end - self.offsets[block], 0)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One row a positive, in order of time: columns `[examples]`; `timestamp` in seconds.
+
+    `user`, `item`, `source_item` and `query_item` are indices, `MISSING` where there is none; `query` and
+    `country` are "" where absent. `head` names the ranking head that the positive trains.
+    """
+
+    user: Ints
+    task: Strings
+    item: Ints
+    source_item: Ints
+    query_item: Ints
+    query: Strings
+    country: Strings
+    timestamp: Ints
+    head: Strings
+    weight: Floats
+    history_length: Ints
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self.item)
+
+    def take(self, rows: npt.NDArray) -> "Examples":
+        """Return the examples at `rows` (indices or a mask)."""
+        return Examples(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+
+@dataclass(frozen=True)
+class EventColumns:
+    """Every event, anonymous ones too, in order of time: what items' counts are made from, `[events]`.
+
+    `value` is NaN where the event has none; `positive` marks the events that are examples.
+    """
+
+    item: Ints
+    event_type: Strings
+    timestamp: Ints
+    value: Floats
+    positive: npt.NDArray[np.bool_]
+
+
+def index_of(ids: Strings, wanted: object) -> Ints:
+    """Return the positions of `wanted` `[n]` in the distinct `ids`, `MISSING` where null or unknown."""
+    known = pa.array(ids, pa.large_string(), from_pandas=True)
+    asked = pa.array(wanted, pa.large_string(), from_pandas=True)
+    return pc.fill_null(pc.index_in(asked, value_set=known), MISSING).to_numpy().astype(np.int64)
+
+
+def catalogue_order(log: InteractionLog) -> Ints:
+    """Return the rows of the log's items in catalogue order, see `order_of_items`."""
+    return order_of_items(log.items)
+
+
+def order_of_items(items: pd.DataFrame) -> Ints:
+    """Return the rows of an items table by creation time, then id; undated items come first.
+
+    An item that is created later therefore never moves an earlier one. An undated item is taken to have
+    always existed, here as among candidates: adding one changes the past, and moves the items behind it.
+    """
+    return np.lexsort((items["item_id"].to_numpy(object), seconds(items["created_at"])))
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Events in order of time with names as numbers, columns `[events]`; `names` in order of the numbers.
+
+    `user` is -1 where anonymous, `value` NaN where absent.
+    """
+
+    user: Ints
+    item: Ints
+    task: Ints
+    event_type: Ints
+    value: Floats
+    task_names: list[str]
+    type_names: list[str]
+
+
+def mark_positives(events: Coded, tasks: dict[str, Task]) -> tuple[Ints, Strings, Floats]:
+    """Find the events that the tasks count as engagement: their rows in order, heads and weights.
+
+    An event that matches several `positives` of its task counts once, as the first that matches. With
+    `first_engagement_only`, a user's later positives of the task with the same item do not count: all events of a
+    user must be among `events`.
+    """
+    head = np.full(len(events.task), "", object)
+    weight = np.zeros(len(events.task), np.float32)
+    types = {name: number for number, name in enumerate(events.type_names)}
+    limited = np.zeros(len(events.task), bool)
+    for name, task in tasks.items():
+        if name not in events.task_names:
+            continue
+        free = events.task == events.task_names.index(name)
+        if task.first_engagement_only:
+            limited |= free
+        for positive in task.positives:
+            match = free & (events.event_type == types.get(positive.event_type, -1))
+            if positive.min_value is not None:
+                match &= events.value >= positive.min_value
+            free &= ~match
+            head[match], weight[match] = positive.head_name, positive.weight
+    at = np.flatnonzero(weight > 0)
+    # Nobody knows whether two anonymous events are one user's.
+    bound = at[limited[at] & (events.user[at] != MISSING)]
+    pairs = pd.DataFrame({"task": events.task[bound], "user": events.user[bound], "item": events.item[bound]})
+    weight[bound[pairs.duplicated().to_numpy(bool)]] = 0.0
+    at = np.flatnonzero(weight > 0)
+    return at, head[at], weight[at]
+
+
+def match_positives(log: InteractionLog, tasks: dict[str, Task]) -> tuple[Ints, Strings, Floats]:
+    """Find the positives of a log, see `mark_positives`."""
+    events = log.events
+    coded = {name: pd.factorize(events[name]) for name in ("user_id", "item_id", "task", "event_type")}
+    return mark_positives(
+        Coded(
+            user=coded["user_id"][0],
+            item=coded["item_id"][0],
+            task=coded["task"][0],
+            event_type=coded["event_type"][0],
+            value=events["value"].to_numpy(np.float32, na_value=np.nan),
+            task_names=[str(n) for n in coded["task"][1]],
+            type_names=[str(n) for n in coded["event_type"][1]],
+        ),
+        tasks,
+    )

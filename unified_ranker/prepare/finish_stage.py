@@ -1,0 +1,161 @@
+"""Stage `finish`: where the split falls, what was counted, and whether the log is good enough."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from unified_ranker.config import Task
+from unified_ranker.core.errors import UserError
+from unified_ranker.engines.job import Outputs, Reader
+from unified_ranker.log.check import Check
+from unified_ranker.log.content_checks import DISTINCT, DISTINCT_REMEDY, not_empty, task_events
+from unified_ranker.prepare.check_counts import add_up
+from unified_ranker.prepare.column_drift import column_drift
+from unified_ranker.prepare.scan_stage import LEFT_OUT
+from unified_ranker.prepare.stage_names import HISTORIES, ORDER, SCAN, TABLES, USERS, LogSource, Rules
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Makes `split` (its bounds in seconds) and `quality` (one row of JSON).
+
+    Raises:
+        UserError: too many bad rows, or a task without a positive.
+    """
+
+    source: LogSource
+    rules: Rules
+
+    def __call__(self, shard: int, reader: Reader) -> Outputs:
+        """Add everything up."""
+        checks = checks_of(reader, self.rules) if self.rules.check else []
+        require_sound(checks, self.rules.max_bad_share, reader)
+        require_positives(reader, self.rules.config.tasks, self.source.ranges)
+        shares = self.rules.config.project.split
+        wanted = [shares.train, shares.train + shares.validation]
+        times = [reader.read(ORDER, s, "examples")["timestamp"] for s in range(self.source.ranges)]
+        low, high = (int(np.ceil(quantile(times, q))) for q in wanted)
+        quality = json.dumps(self._quality(reader, checks) if self.rules.check else {}, indent=2)
+        return {
+            "split": [pa.table({"train_end": [low], "validation_end": [high]})],
+            "quality": [pa.table({"json": [quality]})],
+        }
+
+    def _quality(self, reader: Reader, checks: list[Check]) -> dict[str, Any]:
+        aside = reader.gather(SCAN, "quarantine")["reason"].value_counts().to_pylist()
+        counts = reader.gather(HISTORIES, "counts")
+        users = reader.gather(SCAN, "users").group_by("user_id").aggregate([("events", "sum")])
+        items = np.concatenate([reader.read(ORDER, s, "events")["item"].to_numpy() for s in range(self.source.ranges)])
+        of_item = np.bincount(items[items >= 0], minlength=1)
+        profiles = [reader.read(ORDER, s, "profile") for s in range(self.source.ranges)]
+        first, slices = 0, []
+        for part in profiles:
+            slices.append(part.set_column(0, "slice", pa.array(part["slice"].to_numpy() + first)))
+            first += int(part["slice"].to_numpy().max(initial=-1)) + 1
+        kept = sum(counts["events"].to_pylist())
+        repeated = sum(counts["repeated"].to_pylist())
+        read = next((c.total for c in checks if c.name == "events.item_id is present"), kept)
+        return {
+            "events": {
+                "read": read,
+                "kept": kept,
+                "put_aside": {row["values"]: row["counts"] for row in aside},
+                "repeated": repeated,
+                "repeated_dropped": self.rules.drop_duplicates,
+                "out_of_order": _out_of_order(reader, len(self.source.events)),
+                "positives": sum(counts["positives"].to_pylist()),
+            },
+            "extremes": {
+                "most_events_of_a_user": int(np.max(users["events_sum"].to_numpy(), initial=0)),
+                "largest_share_of_an_item": round(float(of_item.max() / max(len(items), 1)), 6),
+            },
+            "checks": [c.line() for c in checks],
+            "drift": [moved.to_json() for moved in column_drift(pa.concat_tables(slices))],
+        }
+
+
+def checks_of(reader: Reader, rules: Rules) -> list[Check]:
+    """Return the checks of all shards, added up."""
+    counts = reader.gather(HISTORIES, "counts")
+    repeated, kept = sum(counts["repeated"].to_pylist()), sum(counts["events"].to_pylist())
+    of_task: dict[str, int] = {}
+    for row in reader.read(USERS, 0, "names").to_pylist():
+        of_task[row["task"]] = of_task.get(row["task"], 0) + row["events"]
+    found = dict(sorted(of_task.items(), key=lambda pair: -pair[1]))
+    return [
+        *add_up(reader.read(TABLES, 0, "checks")),
+        not_empty("events", kept),
+        *add_up(reader.gather(SCAN, "checks")),
+        task_events(found, tuple(rules.config.tasks)),
+        Check(DISTINCT, not repeated, repeated, (), DISTINCT_REMEDY, "warning", kept + repeated),
+    ]
+
+
+def require_sound(checks: list[Check], most: float, reader: Reader) -> None:
+    """Raise `UserError` when more than `most` of the events are bad, or anything else is."""
+    of_rows = [c for c in checks if c.failed and c.total and c.name.startswith("events.")]
+    others = [c for c in checks if c.failed and c not in of_rows]
+    aside = reader.gather(SCAN, "quarantine")
+    bad = sum(row["counts"] for row in aside["reason"].value_counts().to_pylist() if row["values"] not in LEFT_OUT)
+    total = max((c.total for c in of_rows), default=0)
+    lines = [c.line() for c in others]
+    if total and bad / total > most:
+        lines += [c.line() for c in of_rows]
+        lines.append(
+            f"`project.yaml`, `data.max_bad_share`: at most {most:.3g} of the events may be bad. Received: {bad:,} of "
+            f"{total:,}. Correct the rows, or raise the share: bad rows are then put aside and counted."
+        )
+    if lines:
+        raise UserError("\n".join(lines))
+
+
+def require_positives(reader: Reader, tasks: dict[str, Task], ranges: int) -> None:
+    """Raise `UserError` for a task without a positive."""
+    names = reader.read(USERS, 0, "names").to_pylist()
+    numbers = sorted({row["task"] for row in names})
+    seen = {t for s in range(ranges) for t in reader.read(ORDER, s, "examples")["task"].unique().to_pylist()}
+    for task, declared in tasks.items():
+        if task in numbers and numbers.index(task) in seen:
+            continue
+        wanted = [p.model_dump(exclude_defaults=True) for p in declared.positives]
+        counts = {row["event_type"]: row["events"] for row in names if row["task"] == task}
+        found = dict(sorted(counts.items(), key=lambda pair: -pair[1])) or "no event of this task"
+        raise UserError(
+            f"`tasks/{task}.yaml`, `positives`: a task needs at least one positive event. "
+            f"Received: {wanted}, while the log holds {found}. "
+            "Correct `event_type` or `min_value`, or remove the file."
+        )
+
+
+def quantile(parts: list[pa.ChunkedArray], share: float) -> float:
+    """Return the quantile of numbers that ascend from part to part, as `np.quantile` has it, holding one part."""
+    total = sum(len(p) for p in parts)
+    point = (total - 1) * share
+    low = int(np.floor(point))
+    below, above = (_at(parts, min(n, total - 1)) for n in (low, low + 1))
+    # As NumPy interpolates: from the nearer end, so that rounding is the same.
+    weight = point - low
+    return above - (above - below) * (1 - weight) if weight >= 0.5 else below + (above - below) * weight
+
+
+def _at(parts: list[pa.ChunkedArray], number: int) -> float:
+    for part in parts:
+        if number < len(part):
+            return float(part[number].as_py())
+        number -= len(part)
+    raise IndexError(number)
+
+
+def _out_of_order(reader: Reader, splits: int) -> int:
+    """Count the events that are earlier than one before them in the files."""
+    latest, count = np.iinfo(np.int64).min, 0
+    for shard in range(splits):
+        time = reader.read(SCAN, shard, "events")["time"].to_numpy()
+        if len(time):
+            before = np.maximum.accumulate(np.concatenate([[latest], time]))
+            count += int((time < before[:-1]).sum())
+            latest = before[-1]
+    return count

@@ -1,0 +1,113 @@
+"""Stage `histories`: what each user did, in order, and which of it counts as engagement."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unified_ranker.engines.job import Outputs, Reader
+from unified_ranker.prepare.examples import MISSING, Coded, Ints, TimeIndex, mark_positives
+from unified_ranker.prepare.shuffle_stage import names_of, partition
+from unified_ranker.prepare.stage_names import SECOND, SPREAD, TABLES, USERS, Rules
+
+MARKED = ["user", "item", "source_item", "query_item", "task", "event_type", "time", "value", "query", "country",
+          "position"]  # fmt: skip
+NOBODY = np.iinfo(np.int64).max
+"""Stands for anonymous users where users are sorted: the last."""
+
+
+@dataclass(frozen=True)
+class BuildHistories:
+    """Makes `histories` of a range of users, `events` (a partition for each range of time) and `counts`."""
+
+    rules: Rules
+    ranges: int
+
+    def __call__(self, shard: int, reader: Reader) -> Outputs:
+        """Sort, count repetitions once, and mark positives."""
+        events = reader.gather(SPREAD, "events", shard).combine_chunks()
+        rank = reader.read(TABLES, 0, "keys")["rank"].to_numpy()
+        order, again = canonical_order(events, rank)
+        if self.rules.drop_duplicates:
+            order = order[~again]
+        events = events.take(pa.array(order))
+        tasks, types = names_of(reader)
+        columns = {n: events[n].to_numpy() for n in ("user", "item", "task", "event_type", "time")}
+        user, stamp = columns["user"].astype(np.int64), np.floor_divide(columns["time"], SECOND)
+        value = pc.fill_null(events["value"], np.nan).to_numpy()
+        coded = Coded(user, columns["item"], columns["task"], columns["event_type"], value, tasks, types)
+        at, head, weight = mark_positives(coded, self.rules.config.tasks)
+        remembered = self._remembered(columns["event_type"], types) & (user != MISSING)
+        heads = {name: number for number, name in enumerate(self.rules.config.heads)}
+        head_number = np.full(len(user), -1, np.int16)
+        head_number[at] = [heads[name] for name in head]
+        weights = np.zeros(len(user), np.float32)
+        weights[at] = weight
+        marked = (
+            events.select(MARKED)
+            .append_column("head", pa.array(head_number))
+            .append_column("weight", pa.array(weights))
+            .append_column("history_length", pa.array(lengths_before(user, stamp, remembered), pa.int64()))
+        )
+        first = reader.read(USERS, 0, "ranges")["first_time"].to_numpy()
+        place = np.searchsorted(first, columns["time"], side="right") - 1
+        kept = events.filter(pa.array(remembered)).select(["user", "item", "event_type", "task", "time", "value"])
+        counts = {"repeated": [int(again.sum())], "events": [len(events)], "positives": [len(at)]}
+        return {"histories": [kept], "events": partition(marked, place, self.ranges), "counts": [pa.table(counts)]}
+
+    def _remembered(self, event_type: Any, types: list[str]) -> npt.NDArray[np.bool_]:
+        declared = self.rules.config.towers.user.history_events
+        if declared is None:
+            return np.ones(len(event_type), bool)
+        return np.isin(event_type, [number for number, name in enumerate(types) if name in declared])
+
+
+def lengths_before(user: Ints, stamp: Ints, remembered: npt.NDArray[np.bool_]) -> Ints:
+    """Count the remembered events of each row's user strictly before its second, `[rows]`; rows by (user, time)."""
+    known = user != MISSING
+    if not known.any():
+        return np.zeros(len(user), np.int64)
+    _, group = np.unique(np.where(known, user, NOBODY), return_inverse=True)
+    groups = int(group.max()) + 1
+    kept = np.flatnonzero(remembered)
+    offsets = np.searchsorted(group[kept], np.arange(groups + 1)).astype(np.int64)
+    end = TimeIndex(offsets, stamp[kept]).end(group, stamp)
+    return np.where(known, end - offsets[group], 0)
+
+
+def canonical_order(events: pa.Table, rank: npt.NDArray[np.int32]) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Return the rows by (user, time, then every other column), and which of the sorted repeat the one before.
+
+    The order is that of `schema.InteractionLog` within each user: only identical rows tie. Few rows share user and
+    time, so the many columns are compared for those alone.
+    """
+    user, time = events["user"].to_numpy().astype(np.int64), events["time"].to_numpy()
+    user = np.where(user == MISSING, NOBODY, user)
+    order = np.lexsort((time, user))
+    same = np.zeros(len(order), bool)
+    same[1:] = (user[order][1:] == user[order][:-1]) & (time[order][1:] == time[order][:-1])
+    again = np.zeros(len(order), bool)
+    tied = same.copy()
+    tied[:-1] |= same[1:]
+    slots = np.flatnonzero(tied)
+    if not len(slots):
+        return order, again
+    rows = order[slots]
+    part = events.take(pa.array(rows))
+    keys = {"group": pa.array(np.cumsum(~same)[slots])}
+    by_rank = np.append(rank.astype(np.int64), -1)
+    for name in ("item", "task", "event_type", "query", "source_item", "query_item", "country", "value",
+                 "request_id", "position", "derived"):  # fmt: skip
+        column = part[name]
+        if name in ("item", "source_item", "query_item"):
+            found = by_rank[column.to_numpy()]
+            column = pa.array(found, mask=found < 0)
+        keys[name] = column
+    table = pa.table(keys)
+    inner = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in keys]).to_numpy()
+    order[slots] = rows[inner]
+    again[slots] = table.take(pa.array(inner)).to_pandas().duplicated().to_numpy(bool)
+    return order, again

@@ -1,0 +1,58 @@
+"""The job of preparing: its stages in order."""
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from unified_ranker.config import Config
+from unified_ranker.engines.job import Job, Stage
+from unified_ranker.prepare.finish_stage import Finish
+from unified_ranker.prepare.histories_stage import BuildHistories
+from unified_ranker.prepare.order_stage import Order
+from unified_ranker.prepare.scan_stage import Scan
+from unified_ranker.prepare.shuffle_stage import Shuffle
+from unified_ranker.prepare.stage_names import FINISH, HISTORIES, ORDER, SCAN, SPREAD, TABLES, USERS, LogSource, Rules
+from unified_ranker.prepare.table_splits import SPLIT_ROWS, plan_splits
+from unified_ranker.prepare.tables_stage import ReadTables
+from unified_ranker.prepare.users_stage import NumberUsers
+
+
+def plan_source(
+    events: Path | pa.Table, items: Path | pa.Table, users: Path | pa.Table | None, rows: int = SPLIT_ROWS
+) -> LogSource:
+    """Cut the events into splits, and later into ranges, of about `rows`.
+
+    Raises:
+        UserError: a file is not there, damaged, or of another form than the others.
+    """
+    return LogSource(tuple(plan_splits(events, rows)), items, users, range_rows=rows)
+
+
+def prepare_job(
+    source: LogSource, config: Config, key: str = "", now: datetime | None = None, check: bool = True
+) -> Job:
+    """Return the job that prepares a log.
+
+    Args:
+        source: the log.
+        config: the declarations.
+        key: what the job's output depends on; shards of another key are not used again.
+        now: the present, for clocks that are ahead; the clock's without.
+        check: whether to check the rows and to put bad ones aside; otherwise the log is taken to be checked.
+    """
+    rules = Rules(config, now or datetime.now(UTC), check)
+    splits, ranges = len(source.events), source.ranges
+    return Job(
+        key=hashlib.sha256(key.encode()).hexdigest()[:16],
+        stages=(
+            Stage(TABLES, 1, ReadTables(source, rules)),
+            Stage(SCAN, splits, Scan(source, rules)),
+            Stage(USERS, 1, NumberUsers(source)),
+            Stage(SPREAD, splits, Shuffle(ranges)),
+            Stage(HISTORIES, ranges, BuildHistories(rules, ranges)),
+            Stage(ORDER, ranges, Order(check)),
+            Stage(FINISH, 1, Finish(source, rules)),
+        ),
+    )

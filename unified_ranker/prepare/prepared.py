@@ -1,0 +1,254 @@
+"""What `prepare` leaves for training and evaluation: the catalogue, histories, examples and the split."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from unified_ranker.config import Config
+from unified_ranker.engines.in_process import InProcess
+from unified_ranker.engines.job import Reader
+from unified_ranker.engines.shards import MemoryShards, read_parts, write_parts
+from unified_ranker.log.schema import InteractionLog
+from unified_ranker.prepare.examples import EventColumns, Examples, Histories, Ints, Strings, seconds
+from unified_ranker.prepare.prepare_job import prepare_job
+from unified_ranker.prepare.shuffle_stage import names_of
+from unified_ranker.prepare.stage_names import FINISH, HISTORIES, ORDER, SECOND, TABLES, USERS, LogSource
+from unified_ranker.prepare.table_splits import Piece
+
+NAMES_FILE, SPLIT_FILE = "names.json", "split.json"
+
+
+@dataclass(frozen=True)
+class SplitTimes:
+    """Bounds of the split in seconds: train < `train_end` <= validation < `validation_end` <= test."""
+
+    train_end: int
+    validation_end: int
+
+    def fit_end(self, config: Config) -> int:
+        """Return the end of the fit window, as `project.split.fit_on` says."""
+        return self.train_end if config.project.split.fit_on == "train" else self.validation_end
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that training and evaluation read.
+
+    Attributes:
+        items: `[items]`, in catalogue order; an item's index is its row.
+        users: `[users]`, by id; a user's index is their row. Users that only events name have no profile.
+        events: every event, in order of time.
+        histories: the events of users, by user and time.
+        examples: the positives, in order of time.
+        split: bounds of the temporal split.
+    """
+
+    items: pd.DataFrame
+    users: pd.DataFrame
+    events: EventColumns
+    histories: Histories
+    examples: Examples
+    split: SplitTimes
+
+    @property
+    def item_ids(self) -> Strings:
+        """Item ids by index, `[items]`."""
+        return self.items["item_id"].to_numpy(object)
+
+    @property
+    def user_ids(self) -> Strings:
+        """User ids by index, `[users]`."""
+        return self.users["user_id"].to_numpy(object)
+
+    @property
+    def created_at(self) -> Ints:
+        """Creation time of each item in seconds, `[items]`; the least int64 where absent."""
+        return seconds(self.items["created_at"])
+
+    def between(self, start: int | None, end: int | None) -> Examples:
+        """Return the examples with `start` <= time < `end` (seconds; None = unbounded)."""
+        times = self.examples.timestamp
+        keep = np.ones(len(times), bool)
+        if start is not None:
+            keep &= times >= start
+        if end is not None:
+            keep &= times < end
+        return self.examples.take(keep)
+
+    def save(self, directory: Path) -> None:
+        """Write the tables into `directory`, which must exist, as `publish` does, in one shard each."""
+        coded: dict[str, list[str]] = {
+            "tasks": sorted({*self.histories.task, *self.examples.task}),
+            "event_types": sorted({*self.histories.event_type, *self.events.event_type}),
+            "heads": sorted({*self.examples.head}),
+        }
+        _write_json(directory / NAMES_FILE, coded)
+        _write_json(directory / SPLIT_FILE, vars(self.split))
+        for name, frame in (("items", self.items), ("users", self.users)):
+            write_parts(directory / f"{name}.arrow", [pa.Table.from_pandas(frame, preserve_index=False)])
+        user = np.repeat(np.arange(len(self.users)), np.diff(self.histories.offsets))
+        histories = {**vars(self.histories), "user": user, "time": self.histories.timestamp * SECOND}
+        del histories["offsets"], histories["timestamp"]
+        for name, columns in (
+            ("histories", histories),
+            ("events", vars(self.events)),
+            ("examples", vars(self.examples)),
+        ):
+            (directory / name).mkdir()
+            table = pa.table({n: pa.array(_coded(n, c, coded)) for n, c in columns.items()})
+            write_parts(directory / name / "00000.arrow", [table])
+
+    @classmethod
+    def load(cls, directory: Path) -> "Prepared":
+        """Read what `save` or `publish` wrote."""
+        names = json.loads((directory / NAMES_FILE).read_text(encoding="utf-8"))
+        of_rows = (names["tasks"], names["event_types"])
+        users = to_frame(read_parts(directory / "users.arrow"))
+        return cls(
+            items=to_frame(read_parts(directory / "items.arrow")),
+            users=users,
+            events=to_events(read_folder(directory / "events"), of_rows),
+            histories=to_histories(read_folder(directory / "histories"), of_rows, len(users)),
+            examples=to_examples(read_folder(directory / "examples"), of_rows, names["heads"]),
+            split=SplitTimes(**json.loads((directory / SPLIT_FILE).read_text(encoding="utf-8"))),
+        )
+
+
+def prepare(log: InteractionLog, config: Config) -> Prepared:
+    """Make the point-in-time examples of a validated log that fits in memory, by the stages of `prepare_job`.
+
+    Raises:
+        UserError: a declared task has no positive.
+    """
+    tables = [pa.Table.from_pandas(t, preserve_index=False) for t in (log.events, log.items, log.users)]
+    source = LogSource(((Piece(len(log.events), table=tables[0]),),), tables[1], tables[2])
+    shards = MemoryShards()
+    InProcess().run(prepare_job(source, config, check=False), shards)
+    return read_prepared(shards, config)
+
+
+def read_prepared(reader: Reader, config: Config) -> Prepared:
+    """Read what the stages of `prepare_job` have made."""
+    users = to_frame(reader.read(USERS, 0, "users"))
+    names = names_of(reader)
+    bounds = reader.read(FINISH, 0, "split").to_pylist()[0]
+    return Prepared(
+        items=to_frame(reader.read(TABLES, 0, "items")),
+        users=users,
+        events=to_events(reader.gather(ORDER, "events"), names),
+        histories=to_histories(reader.gather(HISTORIES, "histories"), names, len(users)),
+        examples=to_examples(reader.gather(ORDER, "examples"), names, config.heads),
+        split=SplitTimes(**bounds),
+    )
+
+
+EventNames = tuple[list[str], list[str]]
+"""Names of tasks and of event types, in order of their numbers."""
+
+
+def to_histories(table: pa.Table, names: EventNames, users: int) -> Histories:
+    """Return histories from rows by (user, time)."""
+    counts = np.bincount(table["user"].to_numpy(), minlength=users)
+    return Histories(
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        item=_ints(table["item"]),
+        event_type=_named(table["event_type"], names[1]),
+        task=_named(table["task"], names[0]),
+        timestamp=np.floor_divide(table["time"].to_numpy(), SECOND),
+        value=_floats(table["value"], 0.0),
+    )
+
+
+def to_events(table: pa.Table, names: EventNames) -> EventColumns:
+    """Return events from rows in order of time."""
+    return EventColumns(
+        item=_ints(table["item"]),
+        event_type=_named(table["event_type"], names[1]),
+        timestamp=_ints(table["timestamp"]),
+        value=_floats(table["value"], np.nan),
+        positive=table["positive"].to_numpy(),
+    )
+
+
+def to_examples(table: pa.Table, names: EventNames, heads: Sequence[str]) -> Examples:
+    """Return examples from rows in order of time."""
+    return Examples(
+        user=_ints(table["user"]),
+        task=_named(table["task"], names[0]),
+        item=_ints(table["item"]),
+        source_item=_ints(table["source_item"]),
+        query_item=_ints(table["query_item"]),
+        query=_texts(table["query"]),
+        country=_texts(table["country"]),
+        timestamp=_ints(table["timestamp"]),
+        head=_named(table["head"], list(heads)),
+        weight=table["weight"].to_numpy(),
+        history_length=_ints(table["history_length"]),
+    )
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """Return a table of items or users as pandas, with lists as lists, not as the arrays of Arrow's reader."""
+    frame = table.to_pandas()
+    for name in frame.columns:
+        if pd.api.types.is_object_dtype(frame[name]):
+            values = [v.tolist() if isinstance(v, np.ndarray) else v for v in frame[name]]
+            frame[name] = pd.Series(values, frame.index, dtype=object)
+    return frame
+
+
+def read_folder(directory: Path) -> pa.Table:
+    """Return the shards of a table behind one another, memory-mapped."""
+    return pa.concat_tables([read_parts(file) for file in sorted(directory.glob("*.arrow"))])
+
+
+def _write_json(file: Path, tree: Any) -> None:
+    file.write_text(json.dumps(tree, indent=2), encoding="utf-8")
+
+
+def _coded(name: str, column: np.ndarray, names: dict[str, list[str]]) -> np.ndarray:
+    """Return a column of names as their numbers; other columns as they are."""
+    known = names.get({"task": "tasks", "event_type": "event_types", "head": "heads"}.get(name, ""))
+    if known is None:
+        return column
+    return (
+        np.searchsorted(np.array(known, str), column.astype(str)).astype(np.int16) if known else np.zeros(0, np.int16)
+    )
+
+
+def _ints(column: pa.ChunkedArray) -> Ints:
+    return column.to_numpy().astype(np.int64)
+
+
+def _floats(column: pa.ChunkedArray, absent: float) -> np.ndarray:
+    return column.fill_null(absent).to_numpy().astype(np.float32)
+
+
+def _named(column: pa.ChunkedArray, names: list[str]) -> Strings:
+    """Return numbers as the names that they stand for: one Python string a name, however many rows."""
+    return np.array(names, object)[column.to_numpy()]
+
+
+def _texts(column: pa.ChunkedArray) -> Strings:
+    """Return text with "" for null: one Python string for each different one."""
+    coded = column.cast(pa.string()).combine_chunks().dictionary_encode()
+    names = np.array([*coded.dictionary.to_pylist(), ""], object)
+    return names[coded.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)]
+
+
+def split_times(timestamps: Ints, config: Config) -> SplitTimes:
+    """Place the bounds at the quantiles of labelled-event times that `project.split` names."""
+    shares = config.project.split
+    low, high = np.quantile(timestamps, [shares.train, shares.train + shares.validation])
+    return SplitTimes(train_end=int(np.ceil(low)), validation_end=int(np.ceil(high)))
+
+
+def fit_end_of(prepared: Prepared, config: Config) -> int:
+    """Return the end of the fit window of a prepared log in seconds, as `project.split.fit_on` says."""
+    return prepared.split.fit_end(config)

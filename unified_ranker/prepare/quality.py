@@ -1,0 +1,207 @@
+"""Quality features of items as of any moment, counted exactly from the log.
+
+Counts are strictly before the moment asked for (design section 4). `gather` answers single (item, time) pairs
+by binary search; `matrix` answers every item at each time by sweeping once through the log. Both give the
+same bytes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from unified_ranker.config import FreshnessFeature, MeanValueFeature, PopularityFeature, QualityFeature
+from unified_ranker.prepare.examples import EventColumns, Floats, Ints, TimeIndex
+
+DAY = 86_400
+NEVER = np.iinfo(np.int64).min
+MAX_EXPONENT = 60.0
+"""Bound of |age / scale| in `freshness`, so that float32 neither overflows nor becomes subnormal."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Events of one kind, `[n]`: `item`, `time` in seconds and ascending, and the `amount` that each adds."""
+
+    item: Ints
+    time: Ints
+    amount: Floats
+
+
+class CountsAsOf:
+    """Sums of `amount` per item over events strictly before a time.
+
+    Args:
+        stream: the events.
+        items: the number of items in the catalogue.
+        window: count only events in that many seconds before the time; None counts all.
+    """
+
+    def __init__(self, stream: Stream, items: int, window: float | None = None) -> None:
+        self._stream, self._items = stream, items
+        # Times are whole seconds, so a part of a second more or less holds the same events.
+        self._window = None if window is None else int(window)
+        # Each event's own amount and its item's before. Summed item by item, so that not even their rounding
+        # depends on other items or on later events.
+        amount = pd.Series(stream.amount.astype(np.float64))
+        self._after = amount.groupby(stream.item).cumsum().to_numpy(np.float64)
+        order = np.argsort(stream.item, kind="stable")
+        offsets = np.searchsorted(stream.item[order], np.arange(items + 1)).astype(np.int64)
+        self._index = TimeIndex(offsets, stream.time[order])
+        self._sums = np.append(self._after[order], 0.0)
+
+    def gather(self, item: Ints, time: Ints) -> Floats:
+        """Return the sums for pairs `item` `[n]`, `time` `[n]` (seconds), `[n]`."""
+        out = self._before(item, time)
+        if self._window is not None:
+            out = out - self._before(item, time - self._window)
+        return out.astype(np.float32)
+
+    def matrix(self, times: Ints) -> Floats:
+        """Return the sums for all items at `times` `[n]` (seconds), `[n, items]`."""
+        out = np.empty((len(times), self._items), np.float32)
+        upper = _Sweep(self._stream, self._after, self._items)
+        lower = _Sweep(self._stream, self._after, self._items)
+        for row in np.argsort(times, kind="stable"):
+            sums = upper.until(times[row])
+            out[row] = sums if self._window is None else sums - lower.until(times[row] - self._window)
+        return out
+
+    def _before(self, item: Ints, time: Ints) -> np.ndarray:
+        end = self._index.end(item, time)
+        return np.where(end > self._index.offsets[item], self._sums[end - 1], 0.0)
+
+
+class _Sweep:
+    """Every item's sum of amounts strictly before a time that only moves forward."""
+
+    def __init__(self, stream: Stream, after: np.ndarray, items: int) -> None:
+        self._stream, self._after = stream, after
+        self._sums, self._end = np.zeros(items), 0
+
+    def until(self, time: np.int64) -> np.ndarray:
+        """Move to `time` (seconds) and return the sums `[items]`, which the next call changes."""
+        end = int(np.searchsorted(self._stream.time, time, side="left"))
+        new = slice(self._end, end)
+        # Of an item's several events the last one's sum stays: NumPy assigns in order.
+        self._sums[self._stream.item[new]] = self._after[new]
+        self._end = end
+        return self._sums
+
+
+class QualityAsOf:
+    """The declared quality features of every item, as of any time.
+
+    The scales (the count of the most popular item, the mean of all values) are constants of the fitted model,
+    as its weights are: taken once, as of `reference`, and the same in training and serving.
+
+    Args:
+        features: the declared features by name, in order of the quality vector.
+        events: every event of the log.
+        created_at: creation time of each item in seconds, `[items]`; the least int64 where absent.
+        reference: the end of the fit window in seconds; the scales are made from what happened before.
+    """
+
+    def __init__(
+        self,
+        features: dict[str, QualityFeature],
+        events: EventColumns,
+        created_at: Ints,
+        reference: int,
+    ) -> None:
+        self.features, self.created_at = features, created_at
+        streams = quality_streams(features, events)
+        self._counts: dict[str, tuple[CountsAsOf, ...]] = {}
+        self._scale: dict[str, float] = {}
+        items = len(created_at)
+        for name, feature in features.items():
+            if isinstance(feature, PopularityFeature):
+                window = None if feature.window_days is None else feature.window_days * DAY
+                counts = CountsAsOf(streams[name], items, window)
+                self._counts[name] = (counts,)
+                highest = counts.matrix(np.array([reference]))[0].max(initial=0.0)
+                self._scale[name] = float(np.log1p(max(highest, 1.0)))
+            elif isinstance(feature, MeanValueFeature):
+                stream = streams[name]
+                ones = Stream(stream.item, stream.time, np.ones_like(stream.amount))
+                self._counts[name] = (CountsAsOf(stream, items), CountsAsOf(ones, items))
+                before = stream.amount[stream.time < reference]
+                self._scale[name] = float(before.mean(dtype=np.float64)) if len(before) else 0.0
+
+    def gather(self, item: Ints, time: Ints) -> Floats:
+        """Return the features of pairs `item` `[n]`, `time` `[n]` (seconds), `[n, features]`."""
+        columns = [
+            self._feature(name, [c.gather(item, time) for c in self._counts.get(name, ())], item, time)
+            for name in self.features
+        ]
+        return _stack(columns, (len(item),))
+
+    def matrix(self, times: Ints) -> Floats:
+        """Return the features of all items at `times` `[n]` (seconds), `[n, items, features]`."""
+        return _stack([self._of_all(name, times) for name in self.features], (len(times), len(self.created_at)))
+
+    def weighed(self, times: Ints, weights: Floats) -> Floats:
+        """Return the sum of the features, each by its weight in `weights` `[n, features]`, of all items, `[n, items]`.
+
+        A feature that no row weighs is not counted: of many, a task weighs few.
+        """
+        out = np.zeros((len(times), len(self.created_at)), np.float32)
+        for name, weight in zip(self.features, weights.T, strict=True):
+            if weight.any():
+                out += weight[:, None] * self._of_all(name, times).astype(np.float32)
+        return out
+
+    def unseen(self) -> Floats:
+        """Return the features of an item that nobody has touched, `[features]`.
+
+        Freshness is 0, as of an item of unknown age; whoever knows the creation time fills it in.
+        """
+        return np.array(
+            [self._scale[n] if isinstance(f, MeanValueFeature) else 0.0 for n, f in self.features.items()],
+            np.float32,
+        )
+
+    def _of_all(self, name: str, times: Ints) -> np.ndarray:
+        everything = np.arange(len(self.created_at))[None, :]
+        return self._feature(name, [c.matrix(times) for c in self._counts.get(name, ())], everything, times[:, None])
+
+    def _feature(self, name: str, sums: list[np.ndarray], item: Ints, time: Ints) -> np.ndarray:
+        feature = self.features[name]
+        if isinstance(feature, PopularityFeature):
+            return np.log1p(sums[0]) / self._scale[name]
+        if isinstance(feature, MeanValueFeature):
+            total, count = sums
+            return (total + feature.prior * self._scale[name]) / (count + feature.prior)
+        return freshness(self.created_at[item], time, feature)
+
+
+def freshness(created_at: Ints, time: Ints, feature: FreshnessFeature) -> np.ndarray:
+    """Return exp(-age / scale) for times that broadcast, in seconds; 0 where `created_at` is absent.
+
+    An item created after `time` counts as just created: it is no candidate then, and must not overflow.
+    """
+    age = (time - np.where(created_at == NEVER, 0, created_at)) / (feature.scale_days * DAY)
+    return np.where(created_at == NEVER, 0.0, np.exp(-np.clip(age, 0, MAX_EXPONENT)))
+
+
+def quality_streams(features: dict[str, QualityFeature], events: EventColumns) -> dict[str, Stream]:
+    """Pick the events that each counting feature is about."""
+    out = {}
+    for name, feature in features.items():
+        if isinstance(feature, PopularityFeature):
+            types = feature.event_types
+            keep = events.positive if types is None else np.isin(events.event_type, types)
+            amount = np.ones(int(keep.sum()), np.float32)
+        elif isinstance(feature, MeanValueFeature):
+            keep = ~np.isnan(events.value)
+            amount = events.value[keep]
+        else:
+            continue
+        out[name] = Stream(events.item[keep], events.timestamp[keep], amount)
+    return out
+
+
+def _stack(columns: list[np.ndarray], shape: tuple[int, ...]) -> Floats:
+    if not columns:
+        return np.zeros((*shape, 0), np.float32)
+    return np.stack(columns, axis=-1).astype(np.float32)

@@ -1,0 +1,179 @@
+"""Stage `scan`: reads a split of the events, puts bad rows aside, and looks items up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from unified_ranker.core.errors import UserError
+from unified_ranker.engines.job import Outputs, Reader
+from unified_ranker.log.check import Check
+from unified_ranker.log.column_types import MAX_EXAMPLES, decoded
+from unified_ranker.log.row_rules import EVENT_KEYS, FUTURE, Broken, Known, event_rules
+from unified_ranker.log.schema import COLUMNS, Problem, canonical
+from unified_ranker.prepare.check_counts import to_rows
+from unified_ranker.prepare.stage_names import CLEAN, TABLES, LogSource, Rules
+from unified_ranker.prepare.table_splits import Piece, read_split
+
+QUARANTINE = pa.schema(
+    {
+        "reason": pa.string(),
+        "file": pa.string(),
+        "row_group": pa.int64(),
+        "row": pa.int64(),
+        **dict.fromkeys(COLUMNS["events"], pa.string()),
+    }
+)
+"""A row that was put aside: why, where it is (its row in the row group, from 0), and its values as text."""
+LEFT_OUT = frozenset({FUTURE})
+"""Warnings whose rows are put aside too: an example cannot be made as of a moment that has not come."""
+SAMPLED_TIMES = 512
+SAMPLED_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Makes `events` (`CLEAN`), `users`, `names`, `times`, `quarantine`, `checks` and `sample` of one split."""
+
+    source: LogSource
+    rules: Rules
+
+    def __call__(self, shard: int, reader: Reader) -> Outputs:
+        """Read the split."""
+        keys = reader.read(TABLES, 0, "keys")
+        users = None if self.source.users is None else reader.read(TABLES, 0, "users")["user_id"]
+        known = Known(_one(keys["item_id"]), _one(keys["created"]), None if users is None else _one(users))
+        read = read_split(self.source.events[shard])
+        events = pa.concat_tables([self._canonical(piece, raw) for piece, _, raw in read]).combine_chunks()
+        places = known.places(events)
+        broken: list[Broken] = []
+        if self.rules.check:
+            broken = [*_not_finite([raw for _, _, raw in read]), *event_rules(events, known, self.rules.now, places)]
+        checks = to_rows(_check(b, events) for b in broken)
+        keep = np.ones(len(events), bool)
+        bad = [b for b in broken if (b.severity == "error" or b.rule in LEFT_OUT) and b.bad.any()]
+        aside = [QUARANTINE.empty_table(), *(_aside(b, events, keep, read) for b in bad)]
+        if not keep.all():
+            events = events.filter(pa.array(keep))
+            places = {name: place[keep] for name, place in places.items()}
+        whole = _clean(events, places)
+        return {
+            "events": [whole],
+            "users": [_counted(whole["user_id"], "user_id")],
+            "names": [_names(whole)],
+            "times": [_times(whole)],
+            "quarantine": [pa.concat_tables(aside)],
+            "checks": [checks],
+            "sample": [_sample(events, SAMPLED_ROWS // max(len(self.source.events), 1) + 1)],
+        }
+
+    @staticmethod
+    def _canonical(piece: Piece, raw: pa.Table) -> pa.Table:
+        problems: list[Problem] = []
+        frame = canonical("events", raw, problems)
+        if problems:
+            where = f"`{piece.file}`: " if piece.file else ""
+            raise UserError("\n".join(f"{where}{problem}" for problem in problems))
+        return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+
+
+def _clean(events: pa.Table, places: dict[str, npt.NDArray[np.int64]]) -> pa.Table:
+    columns = {
+        **{name: events[name] for name in events.column_names},
+        "item": places["item_id"],
+        "source_item": places["source_item_id"],
+        "query_item": places["query_item_id"],
+        "time": events["timestamp"].cast(pa.timestamp("us")).cast(pa.int64()),
+        "value": pc.if_else(pc.is_nan(events["value"]), pa.scalar(None, pa.float32()), events["value"]),
+    }
+    arrays = [
+        c.cast(f.type) if isinstance(c, pa.ChunkedArray) else pa.chunked_array([pa.array(c).cast(f.type)])
+        for f, c in ((f, columns[f.name]) for f in CLEAN)
+    ]
+    return pa.table(arrays, schema=CLEAN)
+
+
+def _not_finite(tables: list[pa.Table]) -> list[Broken]:
+    """NaN and infinity among the numbers as they were read: in canonical form NaN and null are the same."""
+    found: dict[str, list[npt.NDArray[np.bool_]]] = {}
+    for number, raw in enumerate(tables):
+        for name in raw.column_names:
+            column = decoded(raw[name])
+            if name in COLUMNS["events"] and pt.is_floating(column.type):
+                odd = pc.fill_null(pc.invert(pc.is_finite(column)), False).combine_chunks()
+                parts = found.setdefault(name, [np.zeros(len(t), bool) for t in tables])
+                parts[number] = np.asarray(odd.to_numpy(zero_copy_only=False), bool)
+    remedy = "write null where there is no number, and find out where NaN or infinity comes from"
+    return [
+        Broken(f"events.{name} is finite or null", np.concatenate(parts), (*EVENT_KEYS, name), remedy)
+        for name, parts in found.items()
+    ]
+
+
+def _check(broken: Broken, events: pa.Table) -> Check:
+    count = int(broken.bad.sum())
+    rows = np.flatnonzero(broken.bad)[:MAX_EXAMPLES]
+    shown = [c for c in broken.columns if c in events.column_names]
+    examples = tuple({c: str(events[c][int(r)].as_py()) for c in shown if events[c][int(r)].is_valid} for r in rows)
+    return Check(broken.rule, not count, count, examples, broken.what_to_do, broken.severity, len(events))
+
+
+def _aside(
+    broken: Broken, events: pa.Table, keep: npt.NDArray[np.bool_], read: Sequence[tuple[Piece, int | None, pa.Table]]
+) -> pa.Table:
+    """Return the rows of a rule for the quarantine, and take them out of `keep`; a row has one reason, the first."""
+    rows = np.flatnonzero(broken.bad & keep)
+    keep[rows] = False
+    taken = events.take(pa.array(rows))
+    first = np.concatenate([[0], np.cumsum([len(raw) for _, _, raw in read])])
+    part = np.searchsorted(first, rows, side="right") - 1
+    columns = {
+        "reason": pa.array([broken.rule] * len(rows), pa.string()),
+        "file": pa.array([str(read[n][0].file or "(in memory)") for n in part], pa.string()),
+        "row_group": pa.array([read[n][1] for n in part], pa.int64()),
+        "row": pa.array(rows - first[part], pa.int64()),
+        **{name: taken[name].cast(pa.string()) for name in COLUMNS["events"]},
+    }
+    return pa.table([columns[f.name] for f in QUARANTINE], schema=QUARANTINE)
+
+
+def _counted(column: pa.ChunkedArray, name: str) -> pa.Table:
+    coded = column.combine_chunks().dictionary_encode()
+    codes = coded.indices.drop_null().to_numpy(zero_copy_only=False)
+    counts = np.bincount(codes, minlength=len(coded.dictionary))
+    return pa.table({name: coded.dictionary.cast(pa.string()), "events": pa.array(counts, pa.int64())})
+
+
+def _names(events: pa.Table) -> pa.Table:
+    """Count tasks and event types together: `task`, `event_type`, `events`, `valued` (those with a value)."""
+    grouped = events.group_by(["task", "event_type"]).aggregate([([], "count_all"), ("value", "count")])
+    return grouped.select(["task", "event_type", "count_all", "value_count"]).rename_columns(
+        ["task", "event_type", "events", "valued"]
+    )
+
+
+def _times(events: pa.Table) -> pa.Table:
+    """Return evenly spaced order statistics of the times, and the rows that each stands for."""
+    time = np.sort(events["time"].to_numpy())
+    at = np.unique(np.linspace(0, max(len(time) - 1, 0), min(SAMPLED_TIMES, len(time))).astype(np.int64))
+    picked = time[at]
+    weight = np.full(len(picked), len(time) / max(len(picked), 1))
+    return pa.table({"time": pa.array(picked, pa.int64()), "weight": pa.array(weight, pa.float64())})
+
+
+def _sample(events: pa.Table, rows: int) -> pa.Table:
+    """Return about `rows` rows spread over a table, and the first of each task with each event type."""
+    if len(events) <= rows:
+        return events
+    numbered = events.select(["task", "event_type"]).append_column("row", pa.array(np.arange(len(events))))
+    firsts = numbered.group_by(["task", "event_type"]).aggregate([("row", "min")])["row_min"].to_numpy()
+    at = np.union1d(np.linspace(0, len(events) - 1, rows).astype(np.int64), firsts)
+    return events.take(pa.array(at))
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks()

@@ -1,0 +1,115 @@
+"""What the stages call their outputs and columns, and the rules that they share."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from unified_ranker.config import Config, TablesSource
+from unified_ranker.prepare.table_splits import TableSplit
+
+TABLES, SCAN, USERS, SPREAD, HISTORIES, ORDER, FINISH = (
+    "tables", "scan", "users", "spread", "histories", "order", "finish",
+)  # fmt: skip
+SECOND = 1_000_000
+"""Microseconds."""
+MOST_RANGES = 1024
+
+CLEAN = pa.schema(
+    {
+        "user_id": pa.string(),
+        "item": pa.int32(),
+        "source_item": pa.int32(),
+        "query_item": pa.int32(),
+        "task": pa.string(),
+        "event_type": pa.string(),
+        "time": pa.int64(),
+        "value": pa.float32(),
+        "query": pa.string(),
+        "country": pa.string(),
+        "request_id": pa.string(),
+        "position": pa.int64(),
+        "derived": pa.bool_(),
+    }
+)
+"""An event after `scan`: items are indices (-1 = none), `time` in microseconds."""
+SPREADED = pa.schema(
+    [
+        pa.field("user", pa.int32()),
+        *(f for f in CLEAN if f.name not in ("user_id", "task", "event_type")),
+        pa.field("task", pa.int16()),
+        pa.field("event_type", pa.int16()),
+    ]
+)
+"""An event after `spread`: users, tasks and event types are numbers too."""
+CHECKS = pa.schema(
+    {
+        "rule": pa.string(),
+        "passed": pa.bool_(),
+        "bad": pa.int64(),
+        "total": pa.int64(),
+        "found": pa.string(),
+        "what_to_do": pa.string(),
+        "severity": pa.string(),
+        "examples": pa.string(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class LogSource:
+    """Where the log comes from.
+
+    Attributes:
+        events: the splits of the events table.
+        items: files or table of the items.
+        users: files or table of the users; None derives it from the events.
+        known_items: Parquet file with the ids that keep their places, first to last, as of an earlier release.
+        known_users: likewise for users.
+        range_rows: events of one range of users or of time, about.
+    """
+
+    events: tuple[TableSplit, ...]
+    items: Path | pa.Table
+    users: Path | pa.Table | None
+    known_items: Path | None = None
+    known_users: Path | None = None
+    range_rows: int = 1_000_000
+
+    @property
+    def rows(self) -> int:
+        """Events, as far as the files' footers tell (CSV files do not)."""
+        return sum(piece.rows for split in self.events for piece in split)
+
+    @property
+    def ranges(self) -> int:
+        """Into how many ranges of users, and of time, the events are sorted."""
+        return max(1, min(-(-self.rows // self.range_rows), MOST_RANGES))
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What holds for every row.
+
+    Attributes:
+        config: the declarations.
+        now: the present, for clocks that are ahead.
+        check: whether rows are checked, bad ones put aside and drift measured; otherwise the log is taken as it is.
+    """
+
+    config: Config
+    now: datetime
+    check: bool = True
+
+    @property
+    def max_bad_share(self) -> float:
+        """Share of bad events from which the job stops."""
+        data = self.config.project.data
+        return data.max_bad_share if isinstance(data, TablesSource) else 0.0
+
+    @property
+    def drop_duplicates(self) -> bool:
+        """Whether an event that is there twice counts once."""
+        data = self.config.project.data
+        return data.duplicates == "drop" if isinstance(data, TablesSource) else True

@@ -1,0 +1,147 @@
+"""What the towers must know of the data before they are built: names, categories, scales, the id mask rate.
+
+All of it is taken from before the end of the fit window: an item or user that appears later is unknown to it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+from unified_ranker.config import CategoriesFeature, CategoryFeature, Config, ItemFeature, NumberFeature, UserFeature
+from unified_ranker.prepare.examples import MISSING, Examples, Floats, Strings
+from unified_ranker.prepare.prepared import Prepared
+
+LEAST_MASK_RATE, MOST_MASK_RATE = 0.02, 0.9
+"""Bounds of the estimated id mask rate: some masking teaches content, and some ids must be left to learn."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Mean and standard deviation of a number (after log1p where declared) over rows that have it."""
+
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Names in index order, and scales.
+
+    Attributes:
+        tasks: the declared tasks.
+        event_types: kinds of event in histories.
+        categories: "column=value" of every category and country; one table that all towers share.
+        item_numbers: scales of the item tower's numbers by column.
+        user_numbers: scales of the profile's numbers by column.
+        id_mask_rate: share of items whose id is masked in training.
+    """
+
+    tasks: list[str]
+    event_types: list[str]
+    categories: list[str]
+    item_numbers: dict[str, Scale]
+    user_numbers: dict[str, Scale]
+    id_mask_rate: float
+
+    def to_json(self) -> dict:
+        """Return the vocabulary as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, tree: dict) -> "Vocabulary":
+        """Rebuild what `to_json` returned."""
+        scales = {k: {c: Scale(**s) for c, s in tree[k].items()} for k in ("item_numbers", "user_numbers")}
+        return cls(**{**tree, **scales})
+
+
+def build_vocabulary(prepared: Prepared, config: Config, fit_end: int) -> Vocabulary:
+    """Collect names and scales from items created, users seen and events done before `fit_end` (seconds)."""
+    items = prepared.items[prepared.created_at < fit_end]
+    users = prepared.users[_seen_before(prepared, fit_end)]
+    histories = prepared.histories
+    least = config.towers.context.country_min_count
+    countries = _countries(prepared, config, prepared.between(None, fit_end))
+    categories = _frequent("country", countries[countries != ""], least)
+    for table, features in ((items, config.towers.item.features), (users, config.towers.user.profile)):
+        categories |= _categories(table, features)
+    return Vocabulary(
+        tasks=list(config.tasks),
+        event_types=sorted(set(histories.event_type[histories.timestamp < fit_end])),
+        categories=sorted(categories),
+        item_numbers=_scales(items, config.towers.item.features),
+        user_numbers=_scales(users, config.towers.user.profile),
+        id_mask_rate=_mask_rate(prepared, config, fit_end),
+    )
+
+
+def number_column(table: pd.DataFrame, feature: NumberFeature) -> Floats:
+    """Return a numeric column `[rows]` as float32, NaN where absent, log1p taken where declared."""
+    column = table[feature.column].to_numpy(np.float32, na_value=np.nan)
+    return np.log1p(np.maximum(column, 0)) if feature.log else column
+
+
+def _seen_before(prepared: Prepared, fit_end: int) -> np.ndarray:
+    """Return which users have an event before `fit_end`, `[users]`."""
+    offsets, times = prepared.histories.offsets, prepared.histories.timestamp
+    seen = offsets[1:] > offsets[:-1]
+    seen[seen] = times[offsets[:-1][seen]] < fit_end
+    return seen
+
+
+def _countries(prepared: Prepared, config: Config, examples: Examples) -> Strings:
+    """Return the country of each request as the model sees it, `[examples]`: its own, or the imputed one."""
+    imputing = [name for name, task in config.tasks.items() if task.imputation.country == "user"]
+    # The last one is that of anonymous users, whose index is -1.
+    homes = np.append(prepared.users["country"].fillna("").to_numpy(object), "")
+    home = np.where(np.isin(examples.task, imputing), homes[examples.user], "")
+    return np.where(examples.country == "", home, examples.country)
+
+
+def _categories(table: pd.DataFrame, features: Sequence[ItemFeature | UserFeature]) -> set[str]:
+    out: set[str] = set()
+    for feature in features:
+        if isinstance(feature, CategoryFeature):
+            out |= _frequent(feature.column, table[feature.column].dropna().astype(str), feature.min_count)
+        elif isinstance(feature, CategoriesFeature):
+            values = (v for row in table[feature.column] for v in row)
+            out |= _frequent(feature.column, values, feature.min_count)
+    return out
+
+
+def _frequent(column: str, values: Iterable[str], least: int) -> set[str]:
+    """Return "column=value" for the values that occur at least `least` times."""
+    return {f"{column}={value}" for value, count in Counter(values).items() if count >= least}
+
+
+def _scales(table: pd.DataFrame, features: Sequence[ItemFeature | UserFeature]) -> dict[str, Scale]:
+    out = {}
+    for feature in features:
+        if isinstance(feature, NumberFeature):
+            column = number_column(table, feature).astype(np.float64)
+            column = column[~np.isnan(column)]
+            mean, deviation = (float(column.mean()), float(column.std())) if len(column) else (0.0, 0.0)
+            # A number that never varies is centred and otherwise left alone.
+            out[feature.column] = Scale(mean, deviation or 1.0)
+    return out
+
+
+def _mask_rate(prepared: Prepared, config: Config, fit_end: int) -> float:
+    """Return the declared rate, or the share of late positives whose item no event before had touched.
+
+    Late are those from the 90 % quantile of times in the fit window on; requests after the window will lack
+    about what they lack. The estimate is kept within `LEAST_MASK_RATE` and `MOST_MASK_RATE`.
+    """
+    declared = config.towers.item.id_mask_rate
+    if declared != "auto":
+        return declared
+    fit = prepared.between(None, fit_end)
+    if len(fit) == 0:
+        return 0.0
+    start = int(np.ceil(np.quantile(fit.timestamp, 0.9)))
+    late = fit.item[(fit.timestamp >= start) & (fit.item != MISSING)]
+    earlier = prepared.events.item[prepared.events.timestamp < start]
+    unseen = 1 - np.isin(late, earlier).mean() if len(late) else 0.0
+    return float(np.clip(unseen, LEAST_MASK_RATE, MOST_MASK_RATE))

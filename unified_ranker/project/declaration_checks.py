@@ -1,0 +1,216 @@
+"""Check a project's declarations against its log: what they name is there, and is of the kind that they need.
+
+`load_config` has checked the declarations by themselves; here every column, event type and rule meets the
+data. Each check names the file and the path in it, what was found, what is allowed, and the nearest match.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from unified_ranker.config import (
+    Config,
+    FreshnessFeature,
+    ItemFeature,
+    MeanValueFeature,
+    PopularityFeature,
+    QualityFeature,
+    Towers,
+    UserFeature,
+)
+from unified_ranker.core.errors import nearest
+from unified_ranker.core.extras import TEXT_REMEDY, missing_for_text
+from unified_ranker.log.check import Check
+from unified_ranker.log.column_types import MAX_EXAMPLES
+from unified_ranker.log.schema import COLUMNS, InteractionLog
+from unified_ranker.project.init.inspect_columns import describe, feature_types, present, stray_text
+from unified_ranker.project.lever_checks import lever_checks
+from unified_ranker.project.task_checks import counted, task_checks
+
+__all__ = ["check_declarations"]
+
+# The feature types that each tower takes.
+ITEM_TYPES = frozenset({"text", "category", "categories", "number"})
+USER_TYPES = frozenset({"category", "number"})
+
+
+def check_declarations(config: Config, log: InteractionLog, sampled: bool = False) -> list[Check]:
+    """Check that the log provides what the declarations name.
+
+    The content of the log is for `data.checks`. Its rule "every declared task has events" is repeated here
+    with the event types and values that a task counts, so call it without `tasks` when calling both.
+
+    Args:
+        config: the declarations, as `load_config` returns them.
+        log: the log in canonical form; it may have faults of content.
+        sampled: whether it holds a sample of the events, which says nothing of how many there are.
+
+    Returns:
+        The checks in a fixed order: files of towers/, item features, text encoder, quality, profile, context, tasks,
+        levers.
+    """
+    towers = config.towers
+    return [
+        *_files(towers),
+        *_features("towers/item.yaml", "features", towers.item.features, log.items, "items", ITEM_TYPES),
+        *_text(config),
+        *(c for n, f in towers.item.quality.items() for c in _quality(f"quality.{n}", f, log)),
+        *_features("towers/user.yaml", "profile", towers.user.profile, log.users, "users", USER_TYPES),
+        *_context(config, log),
+        *task_checks(config, log, sampled),
+        *lever_checks(config, log, sampled),
+    ]
+
+
+def _files(towers: Towers) -> Iterator[Check]:
+    """Warn about towers that no file declares: their defaults name no column."""
+    consequences = {"item": "items have no feature, so they are their ids alone", "user": "users have no profile"}
+    for name in Towers.model_fields:
+        if name not in towers.model_fields_set:
+            follows = f": {consequences[name]}" if name in consequences else ""
+            yield Check(
+                f"`towers/{name}.yaml` declares the tower",
+                passed=False,
+                found=f"no such file, so the defaults are in use{follows}",
+                what_to_do="add the file; an empty one says that the defaults are meant",
+                severity="warning",
+            )
+
+
+def _features(
+    file: str,
+    field: str,
+    features: Sequence[ItemFeature | UserFeature],
+    table: pd.DataFrame,
+    name: str,
+    tower: frozenset[str],
+) -> Iterator[Check]:
+    """Check that every feature's column is in the table and holds what its type takes."""
+    types = {str(c): feature_types(table[c]) & tower for c in table.columns if present(table[c]).any()}
+    for number, feature in enumerate(features):
+        column, kind = feature.column, feature.type
+        rule = f"`{file}`, `{field}[{number}].column`: `{column}` is a {kind} column of {name}"
+        # The columns of the contract are always there in a canonical log, and empty when the source had none.
+        absent = column not in table.columns or (column in COLUMNS[name] and column not in types)
+        if absent:
+            known = [c for c, of in types.items() if kind in of] or [c for c, of in types.items() if of]
+            what = f"name one of {_listed(known)}, or remove the feature.{nearest(column, known)}"
+            yield Check(rule, passed=False, found="no such column, or no value in it", what_to_do=what)
+        elif column not in types:
+            what = f"fill in the column, or remove the feature; {name} has {_listed(types)} with values"
+            yield Check(rule, passed=False, found="no row has a value", what_to_do=what, severity="warning")
+        elif kind not in types[column]:
+            nearly = _nearly_numbers(rule, table, column, name) if kind == "number" else None
+            yield nearly or _wrong_type(rule, table[column], kind, types)
+        else:
+            yield Check(rule, passed=True)
+
+
+def _text(config: Config) -> Iterator[Check]:
+    """Check that what a taught text encoder needs is installed, before an hour is spent on the rest."""
+    text = config.towers.item.text
+    if text.type != "hashed":
+        missing = missing_for_text()
+        found = f"not installed: {', '.join(missing)}" if missing else ""
+        rule = f"`towers/item.yaml`, `text.type`: the extra `[text]`, which `{text.type}` needs, is installed"
+        yield Check(rule, passed=not missing, found=found, what_to_do=TEXT_REMEDY if missing else "")
+
+
+def _wrong_type(rule: str, column: pd.Series, kind: str, types: dict[str, frozenset[str]]) -> Check:
+    """Return the check of a column that does not hold what the feature takes, with what would."""
+    other = sorted(types[str(column.name)])
+    fitting = [name for name, of in types.items() if kind in of]
+    remedies = [f"declare `type: {' or '.join(other)}`"] if other else []
+    remedies += [f"name a {kind} column: {_listed(fitting)}"] if fitting else []
+    values = column[present(column)].astype(str).drop_duplicates().head(MAX_EXAMPLES)
+    return Check(
+        rule,
+        passed=False,
+        examples=tuple(values),
+        found=f"it holds {describe(column)}",
+        what_to_do=", or ".join([*remedies, "remove the feature"]),
+    )
+
+
+def _nearly_numbers(rule: str, table: pd.DataFrame, column: str, name: str) -> Check | None:
+    """Return the check of a column of numbers that a few cells of text have made text; None where it is none."""
+    if not isinstance(table[column].dtype, pd.StringDtype):
+        return None
+    values = table[column].dropna()
+    stray = stray_text(values)
+    count = len(stray)
+    if not count:
+        return None
+    key = f"{name.removesuffix('s')}_id"
+    culprits: dict[Any, Any] = stray.head(MAX_EXAMPLES).to_dict()
+    return Check(
+        rule,
+        passed=False,
+        examples=tuple(f"{value} ({key} {table[key][row]})" for row, value in culprits.items()),
+        found=f"{count:,} of {len(values):,} values {'is' if count == 1 else 'are'} no number",
+        what_to_do="write numbers there, or leave the cells empty (null)",
+    )
+
+
+def _quality(path: str, feature: QualityFeature, log: InteractionLog) -> Iterator[Check]:
+    """Check that the log has what a quality feature is made from."""
+    at, events = f"`towers/item.yaml`, `{path}", log.events
+    if isinstance(feature, PopularityFeature) and feature.event_types is not None:
+        found = events["event_type"].value_counts()
+        for number, event_type in enumerate(feature.event_types):
+            known = [str(t) for t in found.index]
+            yield Check(
+                f"{at}.event_types[{number}]`: the log has `{event_type}` events",
+                passed=event_type in known,
+                found="no such event",
+                what_to_do=f"name one of {counted(found)}.{nearest(event_type, known)}",
+            )
+    elif isinstance(feature, FreshnessFeature):
+        yield Check(
+            f"{at}`: items have a `created_at`",
+            passed=bool(log.items["created_at"].notna().any()),
+            found="no item has one",
+            what_to_do="remove the feature, or add creation times to the items table",
+        )
+    elif isinstance(feature, MeanValueFeature):
+        valued = events.loc[events["value"].notna(), "event_type"].value_counts()
+        yield Check(
+            f"{at}`: events have a `value`",
+            passed=len(valued) > 0,
+            found="no event has one",
+            what_to_do="remove the feature, or add values to the events table",
+        )
+        yield Check(
+            f"{at}`: values are of one kind of event",
+            passed=len(valued) <= 1,
+            found=f"{counted(valued)} have values",
+            what_to_do="one mean is taken over all of them; remove the feature if their scales differ",
+            severity="warning",
+        )
+
+
+def _context(config: Config, log: InteractionLog) -> Iterator[Check]:
+    """Warn about fields of the request that are declared, not left to the default, and always empty."""
+    context, events, tasks = config.towers.context, log.events, config.tasks.values()
+    if "fields" not in context.model_fields_set:
+        return
+    filled = {
+        "query": events["query"].notna().any() or any(t.imputation.query != "none" for t in tasks),
+        "source_item": events["source_item_id"].notna().any() or any(t.imputation.source_item != "none" for t in tasks),
+        "country": events["country"].notna().any() or log.users["country"].notna().any(),
+    }
+    for number, field in enumerate(context.fields):
+        if field not in filled:
+            continue
+        yield Check(
+            f"`towers/context.yaml`, `fields[{number}]`: requests have a {field.replace('_', ' ')}",
+            passed=bool(filled[field]),
+            found="none in the log",
+            what_to_do=f"remove `{field}`, or add it to the data; it is always empty as it is",
+            severity="warning",
+        )
+
+
+def _listed(names: Sequence[str] | dict[str, frozenset[str]]) -> str:
+    return ", ".join(f"`{n}`" for n in names) or "none (there is no such column)"

@@ -1,0 +1,203 @@
+"""Looks at the columns of a table and says which feature each could be, and why.
+
+The rules are simple on purpose, and every verdict comes with the counts that it rests on, so that a person
+can overrule it.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from unified_ranker.log.column_types import NUMBER
+
+FeatureType = Literal["text", "category", "categories", "number"]
+
+FEW = 50
+"""Distinct values up to which a category is small enough for each value to be learnt however rare."""
+RARE = 5
+"""Rows that a value of a larger category needs: below, its vector would be noise."""
+LEAST_REPEAT = 2.0
+"""Rows a distinct value must have on average in a small category; below, the column is more like an id."""
+LEAST_COVERED = 0.2
+"""Share of rows whose value occurs `RARE` times, from which a large category is worth its vectors."""
+MANY_LISTED = 200
+"""Distinct values of a list column up to which even the rare ones are kept."""
+TEXT_WORDS = 3.0
+"""Mean words from which mostly distinct strings are text rather than ids."""
+TEXT_DISTINCT = 0.5
+"""Share of distinct values from which strings of several words are text rather than categories."""
+MAX_DIGITS = 6
+MOST_STRAY = 0.2
+"""Share of text among the values of a column up to which it is taken for a column of numbers with mistakes in it."""
+HEAVY_TAIL = 5.0
+"""Ratio of the 99th percentile to the median from which a positive number is taken by its logarithm."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a column is good for.
+
+    Attributes:
+        column: its name.
+        type: the feature it makes; None = none.
+        why: the reason, with the counts seen.
+        min_count: rows that a category's value needs.
+        log: whether a number is taken by its logarithm.
+    """
+
+    column: str
+    type: FeatureType | None
+    why: str
+    min_count: int = 1
+    log: bool = False
+
+
+def present(column: pd.Series) -> "pd.Series[bool]":
+    """Return which rows have a value `[rows]`; an empty list is none."""
+    there = column.notna()
+    if pd.api.types.is_object_dtype(column.dtype):
+        there &= column.map(lambda v: not isinstance(v, list) or len(v) > 0).astype(bool)
+    return there
+
+
+def feature_types(column: pd.Series) -> frozenset[str]:
+    """Return the feature types that a column of a canonical log can serve; empty = none.
+
+    The towers read categories as text, so whole numbers and truth values can be categories too.
+    """
+    kind = column.dtype
+    if isinstance(kind, pd.StringDtype):
+        return frozenset({"text", "category"})
+    if pd.api.types.is_integer_dtype(kind) or pd.api.types.is_bool_dtype(kind):
+        return frozenset({"category", "number"})
+    if pd.api.types.is_float_dtype(kind):
+        return frozenset({"number"})
+    if pd.api.types.is_object_dtype(kind) and all(_is_text_list(v) for v in column[column.notna()]):
+        return frozenset({"categories"})
+    return frozenset()
+
+
+def stray_text(values: pd.Series) -> pd.Series:
+    """Return the few of a text column's values that are no number while most are; empty where that is not so."""
+    bad = ~values.str.strip().str.fullmatch(NUMBER).fillna(False).astype(bool)
+    return values[bad] if 0 < bad.sum() <= MOST_STRAY * len(values) else values.head(0)
+
+
+def describe(column: pd.Series) -> str:
+    """Return what a column holds, in a few words."""
+    kind = column.dtype
+    if isinstance(kind, pd.StringDtype):
+        return "text"
+    if pd.api.types.is_bool_dtype(kind):
+        return "truth values"
+    if pd.api.types.is_integer_dtype(kind):
+        return "whole numbers"
+    if pd.api.types.is_float_dtype(kind):
+        return "numbers"
+    if pd.api.types.is_datetime64_any_dtype(kind):
+        return "times"
+    return "lists of text" if feature_types(column) else "values that no feature takes"
+
+
+def inspect_column(column: pd.Series) -> Finding:
+    """Say what a column of a canonical log is good for; the caller sorts out keys and creation times."""
+    name, there = str(column.name), present(column)
+    values = column[there]
+    if values.empty:
+        return Finding(name, None, "no row has a value")
+    known = "" if there.all() else f"; {percent(float(there.mean()))} of rows have one"
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return Finding(name, None, "a time; the model reads `created_at` only")
+    types = feature_types(column)
+    if "categories" in types:
+        return _lists(name, values, known)
+    if "text" in types:
+        return _strings(name, values, known)
+    if name.lower().endswith("_id") and "category" in types:
+        return _category(name, values.astype("string"), known)
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return _category(name, values.astype("string"), known)
+    if "number" in types:
+        return _number(name, values, known)
+    return Finding(name, None, f"holds {describe(column)}")
+
+
+def percent(share: float) -> str:
+    """Return a share as people write it: "34 %", "0.3 %"; only nothing is 0 %, and only all is 100 %."""
+    digits = 0
+    while 0 < share < 1 and float(f"{100 * share:.{digits}f}") in (0.0, 100.0) and digits < MAX_DIGITS:
+        digits += 1
+    return f"{100 * share:.{digits}f} %"
+
+
+def _is_text_list(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(v, str) for v in value)
+
+
+def _strings(name: str, values: pd.Series, known: str) -> Finding:
+    distinct = int(values.nunique())
+    share = distinct / len(values)
+    words = float(values.str.count(r"\S+").mean())
+    seen = f"{percent(share)} distinct, {words:.1f} words on average{known}"
+    if distinct == 1:
+        return Finding(name, None, f"one and the same value everywhere{known}")
+    stray = stray_text(values)
+    if len(stray) and name != "title":
+        verb = "is" if len(stray) == 1 else "are"
+        why = (
+            f"{len(stray):,} of {len(values):,} values {verb} no number, e.g. `{stray.iloc[0]}`, so the column is "
+            "text; correct them or leave the cells empty, and declare it as a number"
+        )
+        return Finding(name, None, why)
+    if name == "title" or (share >= TEXT_DISTINCT and words >= TEXT_WORDS):
+        return Finding(name, "text", f"text: {seen}")
+    return _category(name, values, known)
+
+
+def _category(name: str, values: pd.Series, known: str) -> Finding:
+    counts = values.value_counts()
+    distinct = len(counts)
+    if distinct == 1:
+        return Finding(name, None, f"one and the same value everywhere{known}")
+    if distinct <= FEW and len(values) / distinct >= LEAST_REPEAT:
+        return Finding(name, "category", f"a category: {distinct:,} distinct values{known}")
+    often = counts[counts >= RARE]
+    covered = float(often.sum() / len(values))
+    if distinct > FEW and covered >= LEAST_COVERED:
+        why = (
+            f"a category: {distinct:,} distinct values, of which {len(often):,} occur {RARE} times or more "
+            f"and make up {percent(covered)} of the rows with one; rarer ones count as unknown{known}"
+        )
+        return Finding(name, "category", why, min_count=RARE)
+    return Finding(name, None, f"nearly every value is its own: {distinct:,} distinct in {len(values):,} rows")
+
+
+def _lists(name: str, values: pd.Series, known: str) -> Finding:
+    lengths = values.map(len)
+    counts = Counter(v for row in values for v in row)
+    least = 1 if len(counts) <= MANY_LISTED else RARE
+    often = sum(n >= max(least, 2) for n in counts.values())
+    seen = f"{len(counts):,} distinct, {lengths.mean():.1f} a row, at most {lengths.max()}{known}"
+    if len(counts) == 1 or not often:
+        return Finding(name, None, f"lists of values that tell no rows apart: {seen}")
+    rest = "" if least == 1 else f"; {often:,} occur {least} times or more, the others count as unknown"
+    return Finding(name, "categories", f"lists of categories: {seen}{rest}", min_count=least)
+
+
+def _number(name: str, values: pd.Series, known: str) -> Finding:
+    numbers = values.to_numpy(np.float64)
+    numbers = numbers[np.isfinite(numbers)]
+    distinct = len(np.unique(numbers))
+    if distinct < 2:
+        return Finding(name, None, f"one and the same number everywhere{known}")
+    whole = bool((numbers == np.floor(numbers)).all())
+    if whole and distinct == len(numbers) > FEW and numbers.max() - numbers.min() == distinct - 1:
+        return Finding(name, None, "a running number")
+    low, half, high = (float(q) for q in np.quantile(numbers, [0.0, 0.5, 0.99]))
+    seen = f"half are below {half:g}, 1 % above {high:g}"
+    if low >= 0 and high > HEAVY_TAIL * max(half, 1.0 if half == 0 else 0.0):
+        return Finding(name, "number", f"a number with a long tail, so by its logarithm: {seen}{known}", log=True)
+    return Finding(name, "number", f"a number: {seen}{known}")

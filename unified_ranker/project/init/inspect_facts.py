@@ -1,0 +1,84 @@
+"""Everything that was seen of a log, in one place: what a new project is decided by."""
+
+from dataclasses import dataclass
+
+from unified_ranker.log.schema import COLUMNS, InteractionLog
+from unified_ranker.project.init.inspect_columns import Finding, inspect_column, present
+from unified_ranker.project.init.inspect_events import EventFindings, inspect_events
+
+# Keys, and the time that freshness reads.
+NO_FEATURES = frozenset({"item_id", "user_id", "created_at"})
+FRESH_SHARE = 0.05
+"""Share of the log's length below which the median age of items at their events makes a log of new items."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was seen of a log.
+
+    Attributes:
+        name: the project's name.
+        data: the tables' paths, as project.yaml has them.
+        items: items in the catalogue.
+        events: what the events say.
+        item_columns: what each item column is good for.
+        user_columns: what each user column is good for.
+        event_countries: share of events with a country.
+        user_countries: share of users with a country.
+        countries: distinct countries in events and users.
+    """
+
+    name: str
+    data: dict[str, str]
+    items: int
+    events: EventFindings
+    item_columns: tuple[Finding, ...]
+    user_columns: tuple[Finding, ...]
+    event_countries: float
+    user_countries: float
+    countries: int
+
+    @property
+    def titles(self) -> bool:
+        """Whether items have titles worth reading."""
+        return any(c.column == "title" and c.type == "text" for c in self.item_columns)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether items are engaged with when they are young, as ages go in this log."""
+        age = self.events.age_days
+        return age is not None and age <= FRESH_SHARE * self.events.days
+
+
+def look_at(log: InteractionLog, name: str, data: dict[str, str]) -> Facts:
+    """Collect what the declarations are decided by.
+
+    Raises:
+        UserError: there is nothing in the log to learn from.
+    """
+    countries = [frame["country"] for frame in (log.events, log.users)]
+    shares = [float(c.notna().mean()) if len(c) else 0.0 for c in countries]
+    return Facts(
+        name=name,
+        data=data,
+        items=len(log.items),
+        events=inspect_events(log),
+        item_columns=_findings(log, "items"),
+        user_columns=_findings(log, "users"),
+        event_countries=shares[0],
+        user_countries=shares[1],
+        countries=len({str(v) for c in countries for v in c.dropna().unique()}),
+    )
+
+
+def _findings(log: InteractionLog, name: str) -> tuple[Finding, ...]:
+    """Return what each column is good for, in the table's order.
+
+    Of the contract's columns, those that the source did not have are in the log all the same, and empty.
+    """
+    table = log.items if name == "items" else log.users
+    return tuple(
+        inspect_column(table[c])
+        for c in table.columns
+        if c not in NO_FEATURES and (c not in COLUMNS[name] or present(table[c]).any())
+    )

@@ -1,0 +1,81 @@
+"""Writes project.yaml and export/ for a log that has been looked at."""
+
+from unified_ranker.project.init.inspect_facts import Facts
+from unified_ranker.project.init.yaml_page import YamlPage
+
+WORK = 1_000_000
+"""Labelled events that a training job should see in all, over its epochs."""
+EPOCHS = (3, 20)
+BATCHES_AN_EPOCH = 50
+BATCH = (32, 2048)
+INDEX_FROM = 20_000
+
+
+def project_page(facts: Facts) -> str:
+    """Return the text of project.yaml."""
+    found, page = facts.events, YamlPage()
+    page.note(
+        f"Written by `unified-ranker init` from the data: {found.events:,} events by {found.users:,} users "
+        f"on a catalogue of {facts.items:,} items, from {found.first:%Y-%m-%d} to {found.last:%Y-%m-%d} "
+        f"({found.days:,.0f} days). Comments say why each choice was made; overrule them freely."
+    )
+    page.note("Next, with --project and this directory: unified-ranker validate, then unified-ranker build.")
+    page.put("name", facts.name)
+    tasks = ", ".join(s.task for s in found.surfaces)
+    page.put("description", f"{facts.items:,} items, {found.users:,} users; {tasks}")
+    page.note("Relative paths start at this directory. Elsewhere for one run: --set project.data.events=PATH")
+    if "users" not in facts.data:
+        page.note("There is no users table: users are the ids in the events, without a profile.")
+    page.begin("data")
+    for key, value in {"type": "tables", **facts.data}.items():
+        page.entry(key, value)
+    if found.left_out:
+        left = ", ".join(f"`{t}`" for t in found.left_out)
+        page.note(f"Not declared in tasks/: {left}. All its events are anonymous signals of an item's quality.")
+    page.put("seed", 7)
+    page.note("By time: the first 80 % of the labelled events, then 10 % to choose by, then 10 % to measure.")
+    page.put("split", {"train": 0.8, "validation": 0.1, "fit_on": "train_and_validation"})
+    epochs, batch = epochs_for(found.positives), batch_for(found.positives)
+    page.note(
+        f"{found.positives:,} labelled events: {epochs} passes over them, at about {batch:,} in a batch. "
+        "A start, to be tuned."
+    )
+    page.put(
+        "training",
+        {"epochs": epochs, "batch_examples": batch, "learning_rate": 0.003, "temperature": 0.07},
+    )
+    return page.text()
+
+
+def serving_page() -> str:
+    """Return the text of export/serving.yaml."""
+    page = YamlPage()
+    page.note("The served model. Requests of the log are recorded with it: the server warms up on real ones.")
+    page.put("warmup_requests", 64)
+    page.note("Batch sizes that are warmed up: one user alone, a few, and a full batch of the server.")
+    page.put("warmup_batch_sizes", [1, 8, 32])
+    return page.text()
+
+
+def embeddings_page(facts: Facts) -> str:
+    """Return the text of export/embeddings.yaml."""
+    page = YamlPage()
+    page.note("Item vectors and the index over them.")
+    page.put("batch_size", 1024)
+    kind = "exact search is fast enough" if facts.items < INDEX_FROM else "ScaNN finds the best without scoring all"
+    page.note(f"{facts.items:,} items: {kind}. The choice is made anew at each export.")
+    page.put("index", {"type": "auto", "scann_from": INDEX_FROM})
+    return page.text()
+
+
+def epochs_for(positives: int) -> int:
+    """Return the epochs after which about `WORK` labelled events have been seen, within bounds."""
+    return min(max(round(WORK / max(positives, 1)), EPOCHS[0]), EPOCHS[1])
+
+
+def batch_for(positives: int) -> int:
+    """Return the power of two, within bounds, that gives an epoch of at least `BATCHES_AN_EPOCH` batches."""
+    size = BATCH[0]
+    while 2 * size <= min(positives // BATCHES_AN_EPOCH, BATCH[1]):
+        size *= 2
+    return size

@@ -1,0 +1,199 @@
+"""Writes the files of tasks/ for a log that `inspection_events` has looked at."""
+
+import re
+from collections.abc import Iterable
+
+from unified_ranker.config import RESERVED_OUTPUTS
+from unified_ranker.config.loading import HEAD_NAME
+from unified_ranker.project.init.inspect_columns import percent
+from unified_ranker.project.init.inspect_events import EventKind, Surface
+from unified_ranker.project.init.inspect_facts import Facts
+from unified_ranker.project.init.yaml_page import YamlPage
+
+LIKE = "like"
+"""The head of every event that is a rating high enough."""
+ALL_ITEMS_BELOW = 5_000
+"""Items up to which a softmax over all of them is cheap."""
+UNIFORM_NEGATIVES = 1024
+LARGE_CATALOGUE = 20_000
+CANDIDATES, CANDIDATES_LARGE = 500, 1000
+FRESH_WEIGHT = 0.5
+DESCRIPTIONS = {
+    "search": "items that answer a query",
+    "more_like_this": "items to follow the one being looked at",
+    "feed": "what the user will engage with next",
+}
+EXPLAINED = {
+    "search": "requests carry a query",
+    "more_like_this": "requests carry a source item",
+    "feed": "requests carry neither a query nor a source item",
+}
+
+
+def task_page(surface: Surface, facts: Facts, heads: dict[str, str]) -> str:
+    """Return the text of tasks/<task>.yaml; `heads` are the log's `head_names`."""
+    page = YamlPage()
+    page.note(f"{surface.task}: {EXPLAINED[surface.kind]} ({_shares(surface)}).")
+    page.note(f"Data: {surface.events:,} of the log's {facts.events.events:,} events.")
+    page.note(f"Train this surface alone: unified-ranker train --tasks {surface.task}")
+    page.put("description", DESCRIPTIONS[surface.kind])
+    _positives(page, surface, heads)
+    if surface.derived:
+        page.note("Every event is marked `derived` in the data: made by a rule, not by a user.")
+        page.put("derived", True)
+    _engagement(page, surface)
+    _imputation(page, surface, facts)
+    _negatives(page, facts.items)
+    page.note("The task's share of the joint loss; raise it to teach a rare surface more than its events do.")
+    page.put("weight", 1.0)
+    if facts.fresh and surface.kind == "feed":
+        age = surface.median_age
+        old = "" if age is None else f" Half of the items engaged with here are younger than {_days(age)}."
+        page.note(f"Newness decides much here, so retrieval looks among new items first.{old}")
+        page.put("quality_weights", {"freshness": FRESH_WEIGHT})
+    page.note("How the heads add up to the order that is served.")
+    page.put("score", dict.fromkeys(all_heads([surface], heads), 1.0))
+    _serving(page, facts.items)
+    return page.text()
+
+
+def head_names(surfaces: Iterable[Surface]) -> dict[str, str]:
+    """Return the head of each event type that is a positive without being a rating.
+
+    The event type itself where it can name an output of the served model, else what is left of it.
+    """
+    types = sorted(
+        {k.event_type for s in surfaces for k in s.with_role("positive") if k.rating_top is None},
+        # Those that keep their name come first, so that no other takes it.
+        key=lambda t: (not _can_be_head(t), t),
+    )
+    heads: dict[str, str] = {}
+    for event_type in types:
+        head = event_type if _can_be_head(event_type) else slug(event_type)
+        taken, number = set(heads.values()), 2
+        while head in taken:
+            head = f"{slug(event_type)}_{number}"
+            number += 1
+        heads[event_type] = head
+    return heads
+
+
+def all_heads(surfaces: Iterable[Surface], heads: dict[str, str]) -> list[str]:
+    """Return the distinct heads of some tasks, in order; `heads` are the log's `head_names`."""
+    return list(dict.fromkeys(_head(k, heads) for s in surfaces for k in s.with_role("positive")))
+
+
+def _can_be_head(name: str) -> bool:
+    return HEAD_NAME.fullmatch(name) is not None and name not in RESERVED_OUTPUTS
+
+
+def slug(name: str) -> str:
+    """Return what is left of a name in lower case letters, digits and _; it begins with a letter."""
+    left = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    return left if _can_be_head(left) else f"event_{left}".rstrip("_")
+
+
+def _head(kind: EventKind, heads: dict[str, str]) -> str:
+    return heads[kind.event_type] if kind.rating_top is None else LIKE
+
+
+def _shares(surface: Surface) -> str:
+    if surface.kind == "search":
+        return f"{percent(surface.query_share)} of the positives have one"
+    if surface.kind == "more_like_this":
+        return f"{percent(surface.source_share)} of the positives have one"
+    return (
+        f"{percent(surface.query_share)} of the positives have a query, {percent(surface.source_share)} a source item"
+    )
+
+
+def _positives(page: YamlPage, surface: Surface, heads: dict[str, str]) -> None:
+    """Write what counts as engagement, and why the rest does not."""
+    for kind in surface.with_role("signal"):
+        page.note(
+            f"Not a positive: `{kind.event_type}` ({kind.events:,} events) never names a user, a query or a "
+            "source item, so there is no request to learn from. It is a quality feature of towers/item.yaml "
+            "instead."
+        )
+    for kind in surface.with_role("no engagement"):
+        page.note(
+            f"Not a positive: `{kind.event_type}` ({kind.events:,} events), by its name, is an item shown or "
+            "refused. It stays part of histories. Add it here if it is engagement after all."
+        )
+    if surface.kind == "feed" and not any(k.users for k in surface.kinds):
+        page.note("No event of this task names a user: what is learnt is what all users together do.")
+    page.begin("positives")
+    for kind in surface.with_role("positive"):
+        entry: dict[str, object] = {"event_type": kind.event_type}
+        who = f"{kind.events:,} events by {kind.users:,} users"
+        if kind.least is not None and kind.rating_top is not None:
+            scale = f"values are ratings up to {kind.rating_top:g}, and from {kind.least:g} up one is a like"
+            page.note(f"{who}; {scale}.", 2)
+            entry["min_value"] = int(kind.least)
+        else:
+            graded = "; its `value` is a strength and no rating, so every event counts" if kind.valued else ""
+            page.note(f"{who}{graded}.", 2)
+        if _head(kind, heads) != kind.event_type:
+            entry["head"] = _head(kind, heads)
+        page.item(entry)
+
+
+def _engagement(page: YamlPage, surface: Surface) -> None:
+    share = percent(surface.repeat_share)
+    repeats = f"{share} of users' positives here are with an item that they had engaged with before"
+    if surface.kind == "feed":
+        page.note(f"{repeats}; a feed is judged by what it finds anew, so only the first counts.")
+    else:
+        page.note(f"{repeats}; a request may well ask for an item again, so every one counts.")
+    page.put("first_engagement_only", surface.kind == "feed")
+    page.put("exclude_engaged", surface.kind == "feed")
+
+
+def _imputation(page: YamlPage, surface: Surface, facts: Facts) -> None:
+    from_title = surface.kind == "more_like_this" and facts.titles
+    user_countries = facts.user_countries
+    if from_title:
+        page.note("No query is typed: the source item's title stands in for one (UniCoRn, arXiv 2408.10394).")
+    elif surface.kind == "more_like_this":
+        page.note("Items have no titles, so none can stand in for the query.")
+    elif surface.kind == "search":
+        page.note("The query is what the user typed; nothing else can stand in for it.")
+    else:
+        page.note("There is neither a query nor a source item to make one from.")
+    if user_countries:
+        page.note(f"{percent(user_countries)} of users have a country, which stands in where the event has none.")
+    else:
+        page.note("No user has a country, so none can stand in where the event has none.")
+    page.put(
+        "imputation",
+        {
+            "query": "source_item_title" if from_title else "none",
+            "source_item": "none",
+            "country": "user" if user_countries else "none",
+        },
+    )
+
+
+def _negatives(page: YamlPage, items: int) -> None:
+    if items < ALL_ITEMS_BELOW:
+        page.note(f"{items:,} items are few enough to learn against all of them at every step.")
+        page.put("negatives", {"type": "all_items"})
+    else:
+        page.note(
+            f"{items:,} items: each step learns against its batch's positives and "
+            f"{UNIFORM_NEGATIVES:,} random items, corrected for how often each is drawn (log-Q)."
+        )
+        page.put("negatives", {"type": "sampled", "uniform": UNIFORM_NEGATIVES})
+
+
+def _serving(page: YamlPage, items: int) -> None:
+    wanted = CANDIDATES_LARGE if items > LARGE_CATALOGUE else CANDIDATES
+    candidates = min(wanted, items)
+    which = "all items" if candidates == items else f"the best {candidates:,} of {items:,} items"
+    page.note(f"Retrieval hands {which} to the ranker; an answer has `limit` items unless the request says so.")
+    page.put("serving", {"candidates": candidates, "limit": min(10, candidates)})
+
+
+def _days(days: float) -> str:
+    """Return a number of days as people say it."""
+    return f"{days * 24:.0f} hours" if days < 2 else f"{days:.0f} days"

@@ -1,0 +1,231 @@
+"""Writes the files of towers/ for a log that has been looked at."""
+
+from collections.abc import Iterable
+
+from unified_ranker.config.loading import INPUT_NAME
+from unified_ranker.project.init.inspect_columns import Finding, percent
+from unified_ranker.project.init.inspect_events import EventKind
+from unified_ranker.project.init.inspect_facts import Facts
+from unified_ranker.project.init.task_text import slug
+from unified_ranker.project.init.yaml_page import YamlPage
+
+HISTORY_LENGTHS = (20, 32, 50, 64, 100)
+FRESHNESS_DAYS = (0.25, 0.5, 1, 2, 3, 7, 14, 30, 60, 90, 180, 365)
+TREND_DAYS = (1, 2, 3, 7, 14, 30)
+TREND_SHARE = 8
+"""The trend window is one in so many of the log's days, up to the longest of `TREND_DAYS`."""
+MAX_SIGNALS = 4
+"""Event types that get a quality feature each; more of them share one."""
+NEXT_K = 4
+OFTEN_AGAIN = 0.1
+"""Share of positives with an item that the user had had, from which the ranker is told of it."""
+
+
+def user_page(facts: Facts) -> str:
+    """Return the text of towers/user.yaml."""
+    found, page = facts.events, YamlPage()
+    page.note("The user foundation tower: a causal transformer over what the user did on any surface.")
+    length = history_length(found.earlier)
+    page.note(
+        f"A user has {found.per_user[0]:,.0f} events in the median and {found.per_user[1]:,.0f} at the 90th "
+        f"percentile; half of the positives come after {found.earlier:,.0f} or more events of their user. "
+        f"The last {length} are read."
+    )
+    page.put("history_length", length)
+    page.put("encoder", {"type": "transformer", "layers": 2, "heads": 2, "dropout": 0.2})
+    _features(page, "profile", facts.user_columns, "users", inputs=False)
+    queries = sum(s.query_share * s.events for s in found.surfaces) / max(sum(s.events for s in found.surfaces), 1)
+    if queries < 0.5:
+        page.note(
+            f"Most of the events answer no query, so what the user does next on the surface is learnt too: "
+            f"the next {NEXT_K} positives, the nearest most."
+        )
+        page.put("objective", {"k": NEXT_K, "decay": 2.0})
+    else:
+        page.note("Most of the events answer a query, and the next one answers another: only the next is learnt.")
+        page.put("objective", {"k": 1})
+    return page.text()
+
+
+def context_page(facts: Facts) -> str:
+    """Return the text of towers/context.yaml."""
+    surfaces, page = facts.events.surfaces, YamlPage()
+    page.note("The context tower: what is known about the request itself. Only fields that the log fills are read.")
+    titled = facts.titles and any(s.kind == "more_like_this" for s in surfaces)
+    several = len(surfaces) > 1
+    queries = [s.task for s in surfaces if s.query_share > 0]
+    sources = [s.task for s in surfaces if s.source_share > 0]
+    fields = {
+        "query": bool(queries) or titled,
+        "source_item": bool(sources),
+        "country": facts.countries > 1,
+        "task": several,
+        "previous_task": several,
+        "time": True,
+    }
+    if fields["query"]:
+        by = [f"on {', '.join(queries)}"] if queries else []
+        by += ["from the source item's title"] if titled else []
+        page.note(f"query: {', and '.join(by)}.")
+    if sources:
+        page.note(f"source_item: on {', '.join(sources)}.")
+    if fields["country"]:
+        page.note(
+            f"country: {percent(facts.event_countries)} of events and {percent(facts.user_countries)} of "
+            f"users have one, {facts.countries:,} different ones."
+        )
+    else:
+        page.note(f"No country: the log knows {facts.countries:,}, and one alone tells no requests apart.")
+    if not several:
+        page.note("No task and no previous_task: there is one surface only.")
+    page.put("fields", [name for name, there in fields.items() if there])
+    page.put("cross_layers", 1)
+    if facts.countries > 50:
+        page.note("Countries seen less often count as unknown.")
+        page.put("country_min_count", 5)
+    return page.text()
+
+
+def item_page(facts: Facts) -> str:
+    """Return the text of towers/item.yaml."""
+    page = YamlPage()
+    page.note("The item tower: an item is its id plus what is known of it, which carries items nobody touched yet.")
+    page.put("dim", 64)
+    page.note("Ids are masked in training as often as unseen items are served, which is estimated from the log.")
+    page.put("id_mask_rate", "auto")
+    _features(page, "features", facts.item_columns, "items", inputs=True)
+    page.note("One encoder for titles and queries, in every tower.")
+    page.put("text", {"type": "hashed", "buckets": 32768, "character_ngram": 4})
+    _quality(page, facts)
+    return page.text()
+
+
+def ranker_page(facts: Facts, heads: int) -> str:
+    """Return the text of towers/ranker.yaml for a model of `heads` outputs."""
+    tasks, page = len(facts.events.surfaces), YamlPage()
+    page.note("The multi-task ranking head: crossed features, experts gated by task (MMoE), one output per head.")
+    page.put("hidden", 64)
+    experts = 4 if tasks > 1 or heads > 1 else 1
+    page.note(f"{tasks} tasks and {heads} heads share {experts} experts.")
+    page.put("experts", experts)
+    page.put("cross_layers", 1)
+    page.put("dropout", 0.1)
+    _signals(page, facts)
+    return page.text()
+
+
+def _signals(page: YamlPage, facts: Facts) -> None:
+    """Write what links a request to a candidate beyond their vectors, by what requests have."""
+    surfaces = facts.events.surfaces
+    asked = [s.task for s in surfaces if s.query_share > 0 or (s.kind == "more_like_this" and facts.titles)]
+    sources = [s.task for s in surfaces if s.source_share > 0]
+    page.note("What links a request to a candidate beyond their vectors; each also proposes candidates.")
+    page.begin("signals")
+    if facts.titles and asked:
+        page.note(f"BM25 of the query, or of the source's title, over titles: {', '.join(asked)}.", 2)
+        page.item({"type": "lexical"})
+    if sources:
+        page.note(f"What was chosen from the source item before: {', '.join(sources)}.", 2)
+        page.item({"type": "source_pairs"})
+    page.note("What followed the user's last items before.", 2)
+    page.item({"type": "successions"})
+    again = [s for s in surfaces if s.kind != "feed" and s.repeat_share >= OFTEN_AGAIN]
+    if again:
+        shares = ", ".join(f"{s.task} ({percent(s.repeat_share)})" for s in again)
+        page.note(f"What the user had before, and what stood beside the source item then; had again: {shares}.", 2)
+        page.item({"type": "repeats"})
+
+
+def history_length(earlier: float) -> int:
+    """Return the least length that holds what half of the positives have before them, or the longest."""
+    return next((n for n in HISTORY_LENGTHS if n >= earlier), HISTORY_LENGTHS[-1])
+
+
+def freshness_scale(age_days: float) -> float:
+    """Return the least scale in days that is not below the median age of items at their events."""
+    return next((float(d) for d in FRESHNESS_DAYS if d >= age_days), float(FRESHNESS_DAYS[-1]))
+
+
+def trend_window(days: float) -> int | None:
+    """Return the window of the trend in days for a log of `days`; None when the log is too short for one."""
+    return next((d for d in reversed(TREND_DAYS) if d * TREND_SHARE <= days), None)
+
+
+def _features(page: YamlPage, key: str, columns: Iterable[Finding], table: str, *, inputs: bool) -> None:
+    """Write the features that columns make, each with its reason, and the columns left out with theirs."""
+    chosen: list[tuple[Finding, dict[str, object]]] = []
+    for column in columns:
+        if column.type is None or (column.type in ("text", "categories") and not inputs):
+            why = column.why if column.type is None else f"{column.why}; a profile takes categories and numbers"
+            page.note(f"Left out: `{column.column}` ({why}).")
+        elif inputs and not INPUT_NAME.fullmatch(column.column):
+            page.note(
+                f"Left out: `{column.column}` ({column.why}). Its name cannot be an input of the served "
+                "model; rename it in letters, digits and _ to use it."
+            )
+        else:
+            feature: dict[str, object] = {"type": column.type, "column": column.column}
+            feature |= {"min_count": column.min_count} if column.min_count > 1 else {}
+            feature |= {"log": True} if column.log else {}
+            chosen.append((column, feature))
+    if not chosen:
+        page.note(f"No column of {table} makes a feature.")
+        page.put(key, [])
+        return
+    page.begin(key)
+    for column, feature in chosen:
+        page.note(f"{column.column}: {column.why}.", 2)
+        page.item(feature)
+
+
+def _quality(page: YamlPage, facts: Facts) -> None:
+    """Write the quality vector, as of the event."""
+    found = facts.events
+    page.note("The quality vector, appended to the item vector; the tasks weigh it (quality_weights).")
+    page.begin("quality")
+    page.note("Positives of all tasks before the moment of the request.", 2)
+    page.entry("popularity", {"type": "popularity"})
+    window = trend_window(found.days)
+    if window is None:
+        page.note(f"No trend: the log is only {found.days:.1f} days long.", 2)
+    else:
+        page.note(f"The same in the last {window} of the log's {found.days:,.0f} days.", 2)
+        page.entry("trend", {"type": "popularity", "window_days": window})
+    for name, event_types, why in signal_features(found.signals):
+        page.note(f"{why}; a signal of quality, though there is no user to learn from.", 2)
+        page.entry(name, {"type": "popularity", "event_types": event_types})
+    if found.rating_types:
+        page.note(f"The mean rating, by the values of {', '.join(f'`{t}`' for t in found.rating_types)}.", 2)
+        page.entry("rating", {"type": "mean_value", "prior": 10})
+    elif found.valued_types:
+        types = ", ".join(f"`{t}`" for t in found.valued_types)
+        page.note(f"No mean of values: those of {types} are strengths of an event, not opinions of an item.", 2)
+    if found.age_days is not None:
+        scale = freshness_scale(found.age_days)
+        page.note(
+            f"Items are {_age(found.age_days)} old in the median when they are engaged with; the feature "
+            f"falls to 0.37 in {scale:g} days.",
+            2,
+        )
+        page.entry("freshness", {"type": "freshness", "scale_days": scale})
+
+
+def signal_features(signals: Iterable[EventKind]) -> list[tuple[str, list[str], str]]:
+    """Return the quality features for signals: name, event types, and the counts behind them."""
+    counts: dict[str, int] = {}
+    for kind in signals:
+        counts[kind.event_type] = counts.get(kind.event_type, 0) + kind.events
+    if len(counts) > MAX_SIGNALS:
+        return [("signals", list(counts), f"{sum(counts.values()):,} anonymous events of {len(counts)} types")]
+    out: dict[str, tuple[str, list[str], str]] = {}
+    for event_type, count in counts.items():
+        name, number = f"{slug(event_type)}_popularity", 2
+        while name in out:
+            name = f"{slug(event_type)}_{number}_popularity"
+            number += 1
+        out[name] = (name, [event_type], f"{count:,} anonymous `{event_type}` events")
+    return list(out.values())
+
+
+def _age(days: float) -> str:
+    return f"{days * 24:.1f} hours" if days < 2 else f"{days:,.0f} days"

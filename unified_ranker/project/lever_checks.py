@@ -1,0 +1,135 @@
+"""Check that the log has enough for the levers that are declared: each refusal names the limit."""
+
+from collections.abc import Collection, Iterator
+
+import pandas as pd
+
+from unified_ranker.config import Config, SampledItems
+from unified_ranker.log.check import Check
+from unified_ranker.log.log_checks import require
+from unified_ranker.log.schema import InteractionLog
+from unified_ranker.prepare.examples import match_positives, seconds
+from unified_ranker.prepare.prepared import Prepared, fit_end_of, split_times
+
+LEAST_FOR_HARD = 500
+"""Positives in the fit window from which on a task can take hard negatives. With fewer, what a half-taught model puts
+beside the one positive is mostly what the same users would have chosen, too."""
+
+
+def lever_checks(config: Config, log: InteractionLog, sampled: bool) -> Iterator[Check]:
+    """Yield the checks of levers; a log that is `sampled` says nothing of how many there are."""
+    yield from _age_gate(config, log.items)
+    yield from _signals(config, log)
+    if sampled:
+        return
+    rows, _, _ = match_positives(log, config.tasks)
+    chosen = log.events.iloc[rows]
+    chosen = chosen[chosen["timestamp"].notna()]
+    if chosen.empty:
+        return
+    times = seconds(chosen["timestamp"])
+    bounds = split_times(times, config)
+    fit = chosen[times < bounds.fit_end(config)]
+    counts = fit["task"].value_counts()
+    yield from _hard(config, {name: int(counts.get(name, 0)) for name in config.tasks})
+    yield from _next_k(config, fit)
+
+
+def require_levers(prepared: Prepared, config: Config, tasks: Collection[str] = ()) -> None:
+    """Refuse levers that the prepared log has too little for: those of `tasks`, of all where empty.
+
+    `lever_checks` says so of a log's files. Here a lever is met that was declared once they were prepared, or whose log
+    is so large that only a sample of it was checked.
+
+    Raises:
+        UserError: one line for each.
+    """
+    require(_age_gate(config, prepared.items))
+    if _hard_negatives(config, tasks):
+        fit = prepared.examples.task[prepared.examples.timestamp < fit_end_of(prepared, config)]
+        require(_hard(config, {name: int((fit == name).sum()) for name in config.tasks}, tasks))
+
+
+def _hard_negatives(config: Config, tasks: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Return how many negatives are kept, and how many drawn, by the tasks that keep the hardest alone."""
+    found = {name: task.negatives for name, task in config.tasks.items() if not tasks or name in tasks}
+    return {
+        name: (kind.hard, kind.uniform)
+        for name, kind in found.items()
+        if isinstance(kind, SampledItems) and kind.hard is not None
+    }
+
+
+def _hard(config: Config, positives: dict[str, int], tasks: Collection[str] = ()) -> Iterator[Check]:
+    """Check that tasks with hard negatives have positives to warm up on, and more negatives than they keep."""
+    total = max(sum(positives.values()), 1)
+    for name, (kept, uniform) in _hard_negatives(config, tasks).items():
+        yield Check(
+            f"`tasks/{name}.yaml`, `negatives.hard`: {LEAST_FOR_HARD} positives of the task lie in the fit window",
+            passed=positives[name] >= LEAST_FOR_HARD,
+            found=f"{positives[name]:,}",
+            what_to_do="leave `hard` out, so that all negatives count, or wait for more events of the task",
+        )
+        of_batch = round(config.project.training.batch_examples * positives[name] / total)
+        most = uniform + max(of_batch - 1, 0)
+        yield Check(
+            f"`tasks/{name}.yaml`, `negatives.hard`: a step has more negatives than are kept",
+            passed=kept < most,
+            found=f"{kept:,} kept of {most:,} (`uniform` {uniform:,} and the task's other "
+            f"positives among `batch_examples` {config.project.training.batch_examples:,})",
+            what_to_do=f"lower `hard` below {most:,}, or raise `uniform`",
+        )
+
+
+def _next_k(config: Config, fit: pd.DataFrame) -> Iterator[Check]:
+    """Warn where nobody has as many positives as the objective looks ahead; it learns from those that are there."""
+    k = config.towers.user.objective.k
+    if k == 1:
+        return
+    # What a user chooses for the next query or source item answers another request: only the others look ahead.
+    ahead = fit[fit["user_id"].notna() & fit["query"].isna() & fit["source_item_id"].isna()]
+    longest = int(ahead.groupby(["user_id", "task"], observed=True).size().max()) if len(ahead) else 0
+    yield Check(
+        "`towers/user.yaml`, `objective.k`: some user has so many positives of one task without query and source item",
+        passed=longest >= k,
+        found=f"{longest:,} at the most in the fit window, and `k` is {k}",
+        what_to_do=f"set `k` to {max(longest, 1)} or less: what lies further ahead is never there",
+        severity="warning",
+    )
+
+
+def _age_gate(config: Config, items: pd.DataFrame) -> Iterator[Check]:
+    if config.towers.item.age_gate:
+        yield Check(
+            "`towers/item.yaml`, `age_gate`: items have a `created_at`",
+            passed=bool(items["created_at"].notna().any()),
+            found="no item has one",
+            what_to_do="set it to false, or add creation times to the items table",
+        )
+
+
+def _signals(config: Config, log: InteractionLog) -> Iterator[Check]:
+    """Warn about declared signals that have nothing to be made from."""
+    sources = (
+        "events have a source item",
+        log.events["source_item_id"].notna().any()
+        or any(task.imputation.source_item != "none" for task in config.tasks.values()),
+        "no event has a `source_item_id`, and no task fills one in",
+    )
+    users = ("events have users", log.events["user_id"].notna().any(), "every event is anonymous")
+    needs = {
+        "lexical": ("items have titles", log.items["title"].notna().any(), "no item has a title"),
+        "source_pairs": sources,
+        "source_walks": sources,
+        "successions": users,
+        "repeats": users,
+    }
+    for number, signal in enumerate(config.towers.ranker.signals):
+        rule, there, found = needs[signal.type]
+        yield Check(
+            f"`towers/ranker.yaml`, `signals[{number}]`: {signal.type} needs that {rule}",
+            passed=bool(there),
+            found=found,
+            what_to_do="remove the signal, which says nothing and proposes nothing as it is, or add the data",
+            severity="warning",
+        )

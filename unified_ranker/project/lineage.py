@@ -1,0 +1,68 @@
+"""Which releases a project goes on from: noted in its work directory, so that every later stage means the same."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from unified_ranker.core.errors import UserError
+from unified_ranker.release.layout import MANIFEST, read_manifest, sha256
+
+FILE = "lineage.json"
+KEPT = Path("training") / "users.parquet"
+STARTS_OVER = "none"
+Kind = Literal["since", "start"]
+"""`since`: ids keep the places that they have in a release. `start`: training goes on from one."""
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What is noted in a work directory."""
+
+    work: Path
+
+    def read(self, kind: Kind) -> Path | None:
+        """Return the release that is gone on from, if any."""
+        noted = self._noted().get(kind)
+        return Path(noted) if noted else None
+
+    def key(self, kind: Kind) -> tuple[str, ...]:
+        """Return what tells the release from others: nothing without one.
+
+        Raises:
+            UserError: the release is gone.
+        """
+        release = self.read(kind)
+        if release is None:
+            return ()
+        read_manifest(release)
+        return (kind, sha256(release / MANIFEST))
+
+    def note(self, kind: Kind, release: str | None) -> None:
+        """Note a release, or `none` to start over; None leaves everything as it is.
+
+        Raises:
+            UserError: there is no such release, or training cannot go on from it.
+        """
+        if release is None:
+            return
+        noted = self._noted()
+        noted.pop(kind, None)
+        if release != STARTS_OVER:
+            # `latest` moves on: what is noted is the release that it means now.
+            path = Path(release).resolve()
+            read_manifest(path)
+            if not (path / KEPT).is_file():
+                raise UserError(
+                    f"`{release}` must be a release that training can go on from. Received: one without `{KEPT}`. "
+                    "Name a release that this version of unified_ranker has exported."
+                )
+            noted[kind] = str(path)
+        self.work.mkdir(parents=True, exist_ok=True)
+        draft = self.work / f".{FILE}"
+        draft.write_text(json.dumps(noted, indent=2), encoding="utf-8")
+        draft.replace(self.work / FILE)
+
+    def _noted(self) -> dict[str, str]:
+        file = self.work / FILE
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

@@ -1,0 +1,205 @@
+"""Carries the job of preparing by the chosen engine, from a project's files to its prepared data."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from unified_ranker.config import Config, MovieLensSource
+from unified_ranker.core.errors import UserError
+from unified_ranker.engines.by_name import SMALL_ROWS, EngineChoice
+from unified_ranker.engines.job import Job
+from unified_ranker.engines.shards import DiskShards, checksum
+from unified_ranker.log.check import Check
+from unified_ranker.log.schema import InteractionLog
+from unified_ranker.log.table_checks import known_columns
+from unified_ranker.prepare.check_counts import add_up
+from unified_ranker.prepare.column_drift import Moved, plot_drift
+from unified_ranker.prepare.prepare_job import plan_source, prepare_job
+from unified_ranker.prepare.prepared import NAMES_FILE, SPLIT_FILE, to_frame
+from unified_ranker.prepare.scan_stage import QUARANTINE
+from unified_ranker.prepare.shuffle_stage import names_of
+from unified_ranker.prepare.stage_names import FINISH, HISTORIES, ORDER, SCAN, TABLES, USERS, LogSource
+from unified_ranker.prepare.table_splits import SPLIT_ROWS, require_one_form, table_files
+from unified_ranker.project.declaration_checks import check_declarations
+from unified_ranker.project.workspace import Workspace
+
+MANIFEST_FILE, QUALITY_FILE, QUARANTINE_FILE, DRIFT_PLOT = (
+    "manifest.json", "quality.json", "quarantine.parquet", "drift.png",
+)  # fmt: skip
+PUBLISHED = {HISTORIES: ("histories",), ORDER: ("events", "examples")}
+"""Outputs that are part of the prepared data, a file for each shard."""
+
+
+class Preparation:
+    """The job of preparing a project, with its shards on disk: what is finished is never made again."""
+
+    def __init__(
+        self, workspace: Workspace, key: str, choice: EngineChoice, known: tuple[Path, Path] | None = None
+    ) -> None:
+        """Plan the job; `known` are the files with the ids (items, users) that keep their places."""
+        self.workspace, self.config, self._choice = workspace, workspace.config, choice
+        source = _source(workspace, choice.split_rows)
+        if known is not None:
+            source = replace(source, known_items=known[0], known_users=known[1])
+        self.source = source
+        # What a shard holds depends on how the log is cut, but what is published does not.
+        self.job = prepare_job(source, self.config, f"{key} {choice.split_rows}")
+        folder = workspace.work / "shards"
+        self.shards = DiskShards(folder / self.job.key)
+        for other in folder.glob("*"):
+            if other != self.shards.root:
+                shutil.rmtree(other)
+        self.finished = self.shards.resume(self.job)
+
+    def run(self, until: str = FINISH) -> None:
+        """Make the shards of all stages up to one that are not there yet.
+
+        Raises:
+            UserError: by a fault of the input or the machine; finished shards stay for the next run.
+        """
+        names = [stage.name for stage in self.job.stages]
+        job = Job(self.job.key, self.job.stages[: names.index(until) + 1])
+        self._choice.open(self.source.rows).run(job, self.shards)
+
+    def checks(self) -> list[Check]:
+        """Check data and declarations together, by the stages that read the log."""
+        self.run(SCAN)
+        self.run(USERS)
+        items, users = (to_frame(self.shards.read(TABLES, 0, name)) for name in ("items", "users"))
+        sample = self.shards.gather(SCAN, "sample")
+        log = InteractionLog(to_frame(_as_text(sample)), items, users)
+        checks = [
+            Check("the tables have the required columns, of the right types", passed=True),
+            known_columns(pa.Table.from_pylist([], schema=sample.schema)),
+            *add_up(self.shards.read(TABLES, 0, "checks")),
+            *add_up(self.shards.gather(SCAN, "checks")),
+        ]
+        return tolerate([*checks, *check_declarations(self.config, log, sampled=True)], self.config)
+
+    def publish(self, draft: Path) -> dict[str, int]:
+        """Move what the stages made into `draft`, with the manifest; returns rows by table.
+
+        Tables are moved, not copied, so a second run would make their shards again; the rest goes with the shards.
+        """
+        shards = self.shards
+        rows: dict[str, int] = {}
+        for name, stage in (("items", TABLES), ("users", USERS)):
+            shutil.copy(shards.place(stage, 0) / f"{name}.arrow", draft / f"{name}.arrow")
+        for stage, outputs in PUBLISHED.items():
+            for output in outputs:
+                (draft / output).mkdir()
+                for shard in range(self.source.ranges):
+                    (shards.place(stage, shard) / f"{output}.arrow").rename(draft / output / f"{shard:05d}.arrow")
+        tasks, types = names_of(shards)
+        _write(draft / NAMES_FILE, {"tasks": tasks, "event_types": types, "heads": list(self.config.heads)})
+        _write(draft / SPLIT_FILE, shards.read(FINISH, 0, "split").to_pylist()[0])
+        quality = json.loads(shards.read(FINISH, 0, "quality")["json"][0].as_py())
+        _write(draft / QUALITY_FILE, quality)
+        if quality["drift"]:
+            plot_drift([Moved(**row) for row in quality["drift"]], draft / DRIFT_PLOT)
+        write_quarantine(shards, draft / QUARANTINE_FILE)
+        files = {}
+        for file in sorted(p for p in draft.rglob("*") if p.is_file()):
+            entry: dict[str, Any] = {"bytes": file.stat().st_size, "sha256": checksum(file)}
+            if file.suffix == ".arrow":
+                with pa.memory_map(str(file)) as source:
+                    reader = pa.ipc.open_file(source)
+                    entry["rows"] = sum(reader.get_batch(i).num_rows for i in range(reader.num_record_batches))
+                table = file.parent.name if file.parent != draft else file.stem
+                rows[table] = rows.get(table, 0) + entry["rows"]
+            files[str(file.relative_to(draft))] = entry
+        inputs = [str(piece.file) for split in self.source.events for piece in split if piece.file]
+        _write(draft / MANIFEST_FILE, {"rows": rows, "inputs": sorted(set(inputs)), "files": files})
+        return {name: rows[name] for name in ("events", "items", "users", "examples")}
+
+    def clear(self) -> None:
+        """Remove the shards, when what they were for is in place."""
+        shutil.rmtree(self.shards.root, ignore_errors=True)
+
+    def report_failure(self, file: Path) -> None:
+        """Leave the rows that were put aside where a user can look at them, if the log was read so far."""
+        if all(self.shards.has(SCAN, shard) for shard in range(len(self.source.events))):
+            write_quarantine(self.shards, file)
+
+
+def prepare_project(
+    preparation: Preparation, draft: Path, note: Callable[[str], None] = lambda text: None
+) -> dict[str, int]:
+    """Run the job and publish what it made into `draft`; returns rows by table.
+
+    Raises:
+        UserError: by a fault of the input or the machine; finished shards stay for the next run.
+    """
+    if preparation.finished:
+        note(f"{preparation.finished} shards of an interrupted run are used again")
+    aside = preparation.workspace.work / QUARANTINE_FILE
+    aside.unlink(missing_ok=True)
+    try:
+        preparation.run()
+    except UserError as error:
+        preparation.report_failure(aside)
+        if not aside.exists():
+            raise
+        raise UserError(f"{error}\nThe rows that were put aside: `{aside}`.") from error
+    return preparation.publish(draft)
+
+
+def is_large(config: Config, workspace: Workspace) -> bool:
+    """Tell whether a log is too large to be checked in memory, as far as its footers tell.
+
+    Raises:
+        UserError: a file is not there or damaged.
+    """
+    source = config.project.data
+    if isinstance(source, MovieLensSource):
+        return False
+    workspace.data_files()
+    return _source(workspace, SPLIT_ROWS).rows > SMALL_ROWS
+
+
+def tolerate(checks: Sequence[Check], config: Config) -> list[Check]:
+    """Turn errors in so few events as the project tolerates into warnings: the pipeline puts the rows aside."""
+    most = getattr(config.project.data, "max_bad_share", 0.0)
+    few = [c.failed and c.name.startswith("events.") and c.total and c.count / c.total <= most for c in checks]
+    remedy = "put aside, see quarantine.parquet of the prepared data; "
+    return [
+        replace(c, severity="warning", what_to_do=remedy + c.what_to_do) if is_few else c
+        for c, is_few in zip(checks, few, strict=True)
+    ]
+
+
+def write_quarantine(shards: DiskShards, file: Path) -> None:
+    """Write the rows that were put aside as Parquet, if there are any."""
+    import pyarrow.parquet as pq
+
+    rows = shards.gather(SCAN, "quarantine")
+    if len(rows):
+        pq.write_table(rows.cast(QUARANTINE), file)
+
+
+def _source(workspace: Workspace, rows: int) -> LogSource:
+    declared = workspace.config.project.data
+    if isinstance(declared, MovieLensSource):
+        tables = workspace.read_tables()
+        return plan_source(tables.events, tables.items, tables.users, rows)
+    users = None if declared.users is None else workspace.resolve(declared.users)
+    items = workspace.resolve(declared.items)
+    require_one_form(table_files(items))
+    return plan_source(workspace.resolve(declared.events), items, users, rows)
+
+
+def _as_text(table: pa.Table) -> pa.Table:
+    """Return a sample of events in the types of `schema.InteractionLog`."""
+    frame = table.to_pandas()
+    frame["position"] = frame["position"].astype("Int64")
+    frame["value"] = frame["value"].astype("float32")
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+def _write(file: Path, tree: Any) -> None:
+    file.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")

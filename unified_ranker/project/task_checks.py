@@ -1,0 +1,194 @@
+"""Check the files of tasks/ against the log: tasks have positives, and their rules something to work on."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from unified_ranker.config import Config, Positive, Task
+from unified_ranker.core.errors import nearest
+from unified_ranker.log.check import Check
+from unified_ranker.log.schema import InteractionLog
+from unified_ranker.prepare.examples import match_positives, seconds
+from unified_ranker.prepare.prepared import split_times
+
+MAX_LISTED = 10
+LEAST_LEARNABLE = 0.05
+"""Share of a task's positives whose item must exist at their time. Below, nothing sound can be learnt or measured: what
+is left is noise beside a `created_at` that means something else, such as the time of an import."""
+
+
+def task_checks(config: Config, log: InteractionLog, sampled: bool = False) -> Iterator[Check]:
+    """Yield the checks of every task, of tasks that nobody declares, and of the split.
+
+    A head that no event feeds is refused, unless the events are a sample that may lack a rare one.
+    """
+    fed = None if sampled else frozenset(match_positives(log, config.tasks)[1].tolist())
+    found = log.events["task"].value_counts()
+    known = [str(task) for task in found.index]
+    for name, task in config.tasks.items():
+        of_task = log.events[(log.events["task"] == name).to_numpy(bool)]
+        if of_task.empty:
+            yield Check(
+                f"`tasks/{name}.yaml`: the log has events of this task",
+                passed=False,
+                found="no event",
+                what_to_do=f"remove the file, or name it after a task of the log: {counted(found)}."
+                f"{nearest(name, known)}",
+            )
+            continue
+        yield from _positives(name, task, of_task, fed)
+        yield from _imputation(name, task, of_task, log)
+    yield _undeclared(config, found)
+    yield from _split(config, log)
+
+
+def counted(counts: "pd.Series[int]") -> str:
+    """Return the first names of a count with their numbers: "`click` (1,200), `view` (80)"."""
+    rest = f" and {len(counts) - MAX_LISTED} more" if len(counts) > MAX_LISTED else ""
+    return ", ".join(f"`{n}` ({c:,})" for n, c in counts.head(MAX_LISTED).items()) + rest or "none"
+
+
+def _positives(name: str, task: Task, of_task: pd.DataFrame, fed: frozenset[str] | None) -> Iterator[Check]:
+    """Check that the task has positives, and warn about each of `positives` that matches nothing.
+
+    Where no other entry of any task feeds its head (see `fed`) that is an error: the head would be served untaught.
+    """
+    counts, free = [], np.ones(len(of_task), bool)
+    for positive in task.positives:
+        match = _matches(positive, of_task)
+        counts.append((int(match.sum()), int((match & free).sum())))
+        free = free & ~match
+    types = [str(t) for t in of_task["event_type"].dropna().unique()]
+    total = sum(taken for _, taken in counts)
+    hints = "".join(dict.fromkeys(nearest(p.event_type, types) for p in task.positives if p.event_type not in types))
+    yield Check(
+        f"`tasks/{name}.yaml`, `positives`: the task has positive events",
+        passed=total > 0,
+        found=f"{'; '.join(_wanted(p) for p in task.positives)} matches none of {_events(of_task)}",
+        what_to_do=f"correct `event_type` or `min_value`, or remove the file.{hints}",
+    )
+    for number, (positive, (matched, taken)) in enumerate(zip(task.positives, counts, strict=True)):
+        if total and not taken:
+            earlier = "every one is a positive of an earlier entry" if matched else "none"
+            hint = nearest(positive.event_type, types) if positive.event_type not in types else ""
+            alone = fed is not None and positive.head_name not in fed
+            learns = f"no event feeds the head `{positive.head_name}`" if alone else "it adds nothing to its head"
+            yield Check(
+                f"`tasks/{name}.yaml`, `positives[{number}]`: there are events with {_wanted(positive)}",
+                passed=False,
+                found=f"{earlier} among {_events(of_task)}",
+                what_to_do=f"correct or remove the entry; {learns}.{hint}",
+                severity="error" if alone else "warning",
+            )
+
+
+def _matches(positive: Positive, of_task: pd.DataFrame) -> np.ndarray:
+    match = (of_task["event_type"] == positive.event_type).to_numpy(bool)
+    if positive.min_value is not None:
+        match = match & (of_task["value"] >= positive.min_value).to_numpy(bool)
+    return match
+
+
+def _wanted(positive: Positive) -> str:
+    least = "" if positive.min_value is None else f" and value ≥ {positive.min_value:g}"
+    return f"event_type `{positive.event_type}`{least}"
+
+
+def _events(of_task: pd.DataFrame) -> str:
+    """Return the task's event types with counts and the range of their values."""
+    out = []
+    for event_type, group in of_task.groupby("event_type", sort=True):
+        values = group["value"].dropna()
+        span = f", value {values.min():g} to {values.max():g}" if len(values) else ""
+        out.append(f"`{event_type}` ({len(group):,}{span})")
+    return ", ".join(out[:MAX_LISTED]) or "none"
+
+
+def _imputation(name: str, task: Task, of_task: pd.DataFrame, log: InteractionLog) -> Iterator[Check]:
+    """Check that each declared rule can fill something."""
+    at, rules = f"`tasks/{name}.yaml`, `imputation.", task.imputation
+    if rules.query == "source_item_title":
+        yield Check(
+            f"{at}query`: items have titles",
+            passed=bool(log.items["title"].notna().any()),
+            found="no item has a title",
+            what_to_do="set it to `none`, or add titles to the items table",
+        )
+        yield Check(
+            f"{at}query`: requests of the task have a source item",
+            passed=bool(of_task["source_item_id"].notna().any()) or rules.source_item != "none",
+            found="no event of the task has a `source_item_id`",
+            what_to_do="set it to `none`, or `imputation.source_item` to `last_history_item`",
+            severity="warning",
+        )
+    if rules.source_item == "last_history_item":
+        yield Check(
+            f"{at}source_item`: requests of the task have a user, and so a history",
+            passed=bool(of_task["user_id"].notna().any()),
+            found="every event of the task is anonymous",
+            what_to_do="set it to `none`",
+        )
+    # `user` is the default, and harmless where nobody has a country; only who asks for it is told.
+    if rules.country == "user" and "country" in rules.model_fields_set:
+        yield Check(
+            f"{at}country`: users have a country",
+            passed=bool(log.users["country"].notna().any()),
+            found="no user has one",
+            what_to_do="set it to `none`, or add countries to the users table",
+            severity="warning",
+        )
+
+
+def _undeclared(config: Config, found: "pd.Series[int]") -> Check:
+    missing = found[[task not in config.tasks for task in found.index]]
+    return Check(
+        "every task of the log is declared",
+        passed=missing.empty,
+        found=f"no file for {counted(missing)}",
+        what_to_do="add tasks/NAME.yaml for each surface to serve; the events stay part of histories anyway",
+        severity="warning",
+    )
+
+
+def _split(config: Config, log: InteractionLog) -> Iterator[Check]:
+    """Check that tasks have positives of items that exist, and warn where none is to train or to test on."""
+    rows, _, _ = match_positives(log, config.tasks)
+    chosen = log.events.iloc[rows]
+    chosen = chosen[chosen["timestamp"].notna()]
+    if chosen.empty:
+        return
+    times = seconds(chosen["timestamp"])
+    learnable = _exists(chosen, log.items)
+    bounds = split_times(times, config)
+    fit_on, fit_end = config.project.split.fit_on, bounds.fit_end(config)
+    for name in config.tasks:
+        of_task = (chosen["task"] == name).to_numpy(bool)
+        count, own = int(of_task.sum()), times[of_task & learnable]
+        if count == 0:
+            continue
+        enough = len(own) >= LEAST_LEARNABLE * count
+        yield Check(
+            f"`tasks/{name}.yaml`: the items of the task's positives exist at their time",
+            passed=enough,
+            found=f"only {len(own):,} of {count:,} positives lie at or after their item's `created_at`",
+            what_to_do="correct `created_at` in the items table, or leave the column out: "
+            "an item is a candidate from then on, so the others can neither be learnt nor measured",
+        )
+        if not enough:
+            continue
+        before, after = int((own < fit_end).sum()), int((own >= bounds.validation_end).sum())
+        yield Check(
+            f"`tasks/{name}.yaml`: the task has positives to train on and positives to test on",
+            passed=before > 0 and after > 0,
+            found=f"{before:,} of {len(own):,} in the fit window (`{fit_on}`), {after:,} in the test slice",
+            what_to_do="move `split` in project.yaml, or wait for more events of the task; "
+            "a task without the first is not learnt, one without the second is not measured",
+            severity="warning",
+        )
+
+
+def _exists(events: pd.DataFrame, items: pd.DataFrame) -> np.ndarray:
+    """Return whether each event's item is a candidate at its time `[events]`; undated items always are."""
+    created = items.dropna(subset=["item_id"]).drop_duplicates("item_id").set_index("item_id")["created_at"]
+    return ~(seconds(events["timestamp"]) < seconds(created.reindex(events["item_id"]).array))

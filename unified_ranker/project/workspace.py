@@ -1,0 +1,155 @@
+"""Where a project keeps what its stages make, and what tells them apart: hashes of declarations and data."""
+
+import contextlib
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from unified_ranker.config import Config, MovieLensSource
+from unified_ranker.core.errors import UserError, nearest
+
+STAMP = "stamp.json"
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The three tables as they were read; `users` is None where the project declares none."""
+
+    events: pa.Table
+    items: pa.Table
+    users: pa.Table | None
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A project directory with its declarations."""
+
+    project: Path
+    config: Config
+
+    @property
+    def work(self) -> Path:
+        """The directory of everything that can be made again."""
+        return self.project / self.config.project.work_dir.expanduser()
+
+    @property
+    def releases(self) -> Path:
+        """The directory of releases."""
+        return self.project / self.config.project.releases_dir.expanduser()
+
+    def stage(self, name: str) -> Path:
+        """The directory that a stage fills."""
+        return self.work / name
+
+    def data_files(self) -> list[Path]:
+        """Return the files that the log is read from, fetching MovieLens where it is declared and absent.
+
+        Raises:
+            UserError: when a declared path does not exist.
+        """
+        source = self.config.project.data
+        if isinstance(source, MovieLensSource):
+            from unified_ranker.log.movielens_files import fetch_movielens
+
+            declared = {"path": self.resolve(source.path) if source.path else fetch_movielens()}
+        else:
+            tables = {"events": source.events, "items": source.items, "users": source.users}
+            declared = {name: self.resolve(path) for name, path in tables.items() if path is not None}
+        for name, path in declared.items():
+            if not path.exists():
+                beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+                raise UserError(
+                    f"`{path}` does not exist. Received it from `project.yaml`, `data.{name}`. "
+                    f"Correct the path, or give one with --set project.data.{name}=PATH.{nearest(path.name, beside)}"
+                )
+        return [
+            file
+            for path in declared.values()
+            for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
+            if file.is_file()
+        ]
+
+    def data_checksum(self) -> str:
+        """Return the SHA-256 over names and contents of the data files, and of the seed where it derives tasks.
+
+        Raises:
+            UserError: when a file is missing or cannot be read.
+        """
+        digest = hashlib.sha256()
+        if isinstance(self.config.project.data, MovieLensSource):
+            digest.update(str(self.config.project.seed).encode())
+        for file in self.data_files():
+            digest.update(file.name.encode())
+            try:
+                with file.open("rb") as stream:
+                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+            except OSError as error:
+                raise UserError(f"`{file}` cannot be read: {error.strerror}. Check its permissions.") from error
+        return digest.hexdigest()
+
+    def read_tables(self) -> Tables:
+        """Read the declared tables as they are, before any check."""
+        source = self.config.project.data
+        if isinstance(source, MovieLensSource):
+            from unified_ranker.log.movielens import load_movielens
+
+            log = load_movielens(self.resolve(source.path) if source.path else None, self.config.project.seed)
+            return Tables(*(pa.Table.from_pandas(t, preserve_index=False) for t in (log.events, log.items, log.users)))
+        from unified_ranker.log.table_files import read_table
+
+        users = None if source.users is None else read_table(self.resolve(source.users))
+        return Tables(read_table(self.resolve(source.events)), read_table(self.resolve(source.items)), users)
+
+    def resolve(self, path: Path) -> Path:
+        """Return a declared path, which may be relative to the project."""
+        return self.project / path.expanduser()
+
+
+def fresh(directory: Path, key: str) -> bool:
+    """Tell whether `directory` holds the finished output of a stage for `key`."""
+    stamp = directory / STAMP
+    if not stamp.is_file():
+        return False
+    return bool(json.loads(stamp.read_text(encoding="utf-8")).get("key") == key)
+
+
+def stamp_of(directory: Path) -> dict[str, Any]:
+    """Return what a stage wrote down when it finished."""
+    return json.loads((directory / STAMP).read_text(encoding="utf-8"))
+
+
+def project_of(release: Path, config: Config) -> Path:
+    """Return the directory in whose `releases_dir` a release of the project `config` lies, project or not."""
+    folder, above = config.project.releases_dir, release.resolve().parents
+    levels = 1 if folder.is_absolute() else len(folder.parts)
+    return above[min(levels, len(above) - 1)]
+
+
+@contextlib.contextmanager
+def fill(directory: Path, key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Offer a draft of `directory` and a dict for its stamp; on success the draft takes its place, whole.
+
+    Anything that goes wrong leaves the old contents untouched.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    # Beside its place, so that a rename suffices; what is set aside goes with it.
+    with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
+        draft, old = Path(scratch, "new"), Path(scratch, "old")
+        draft.mkdir()
+        notes: dict[str, Any] = {}
+        yield draft, notes
+        (draft / STAMP).write_text(json.dumps({"key": key, **notes}, indent=2), encoding="utf-8")
+        try:
+            if directory.exists():
+                directory.rename(old)
+            draft.rename(directory)
+        except BaseException:
+            if old.exists() and not directory.exists():
+                old.rename(directory)
+            raise

@@ -1,0 +1,1 @@
+"""Releases: immutable directories, their layout, manifest, item vectors, index and verification. No TensorFlow."""

@@ -1,0 +1,56 @@
+"""The item vectors of a release, and what is shown of items beside them."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unified_ranker.prepare.prepared import Prepared
+
+VECTORS = "vectors.parquet"
+CATALOGUE = "catalogue.parquet"
+AT_ONCE = 5_000
+"""Rows that are turned into Python objects at once: some milliseconds."""
+
+
+def write_items(directory: Path, item_ids: np.ndarray, vectors: np.ndarray) -> None:
+    """Write `item_id` and `vector` (fixed-size list of float32) as Parquet into `directory`."""
+    width = vectors.shape[1]
+    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1).astype(np.float32)), width)
+    pq.write_table(pa.table({"item_id": pa.array(item_ids, pa.string()), "vector": column}), directory / VECTORS)
+
+
+def read_items(directory: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read what `write_items` wrote: ids `[items]` and vectors `[items, width]`."""
+    table = pq.read_table(directory / VECTORS)
+    column = table["vector"].combine_chunks()
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return text_objects(table["item_id"]), flat.reshape(len(table), -1)
+
+
+def text_objects(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Return a column as Python text, a part at a time: a million at once would hold all other threads up."""
+    out, end = np.empty(len(column), object), 0
+    for part in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        for start in range(0, len(part), AT_ONCE):
+            few = part.slice(start, AT_ONCE).to_numpy(zero_copy_only=False)
+            out[end : end + len(few)], end = few, end + len(few)
+            time.sleep(0)
+    return out
+
+
+def write_catalogue(directory: Path, prepared: Prepared) -> None:
+    """Write what answers show and filter by, in the order of the vectors.
+
+    That is `item_id`, `title`, `created_at`, and `countries` and `available` where the items table has them.
+    """
+    names = ["item_id", "title", "created_at", *(n for n in ("countries", "available") if n in prepared.items.columns)]
+    prepared.items[names].to_parquet(directory / CATALOGUE, index=False)
+
+
+def read_catalogue(directory: Path) -> pd.DataFrame:
+    """Read what `write_catalogue` wrote."""
+    return pd.read_parquet(directory / CATALOGUE)

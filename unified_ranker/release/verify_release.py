@@ -1,0 +1,150 @@
+"""Walks the chain of a release and names its first broken link.
+
+The links are: manifest, configuration, files, vectors, model, index, report, parent.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from unified_ranker.config import Config, digest_of
+from unified_ranker.core.errors import UserError
+from unified_ranker.release.index import DESCRIPTION, IDS
+from unified_ranker.release.items import read_catalogue, read_items
+from unified_ranker.release.layout import MANIFEST, Layout, read_manifest, sha256
+
+ReleaseLink = tuple[str, Callable[[], str]]
+
+
+class BrokenLinkError(UserError):
+    """The first link of a release's chain that does not hold."""
+
+
+def verify_release(release: Path) -> list[str]:
+    """Check a release; returns one line for each link that holds, in order.
+
+    Raises:
+        BrokenLinkError: naming the first link that does not hold, and why.
+    """
+    lines = []
+    for name, check in _links(release):
+        try:
+            lines.append(f"{name}: {check()}")
+        except UserError as error:
+            raise BrokenLinkError(f"`{release}`: broken link `{name}`: {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(step) for step in first["loc"])
+            raise BrokenLinkError(
+                f"`{release}`: broken link `{name}`: `config` of `{release / MANIFEST}` is no configuration of this "
+                f"engine: `{place}`: {first['msg']}. Export again; a release is never edited."
+            ) from error
+        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BrokenLinkError(f"`{release}`: broken link `{name}`: {type(error).__name__}: {error}") from error
+    return lines
+
+
+def _links(release: Path) -> Iterator[ReleaseLink]:
+    layout = Layout(release)
+    yield "manifest", lambda: _manifest(read_manifest(release))
+    # The link before has read it, or the walk has ended there.
+    manifest = read_manifest(release)
+    yield "configuration", lambda: _configuration(manifest)
+    yield "files", lambda: _files(layout, manifest)
+    yield "vectors", lambda: _vectors(layout, manifest)
+    yield "model", lambda: _model(layout, manifest)
+    yield "index", lambda: _index(layout, manifest)
+    yield "report", lambda: _report(layout, manifest)
+    yield "parent", lambda: _parent(release, manifest)
+
+
+def _manifest(manifest: dict) -> str:
+    return f"format {manifest['format']}, release {manifest['version']}"
+
+
+def _configuration(manifest: dict) -> str:
+    Config.model_validate(manifest["config"])  # raises where it is none that can be read
+    digest = digest_of(manifest["config"])
+    _same("config hash", digest, manifest["config_hash"])
+    return digest
+
+
+def _files(layout: Layout, manifest: dict) -> str:
+    declared = manifest["files"]
+    present = {str(f.relative_to(layout.root)) for f in layout.root.rglob("*") if f.is_file()} - {MANIFEST}
+    missing, extra = sorted(set(declared) - present), sorted(present - set(declared))
+    if missing or extra:
+        raise UserError(f"files must be those of the manifest. Missing: {missing[:3]}; not in it: {extra[:3]}.")
+    for name, digest in declared.items():
+        if sha256(layout.root / name) != digest:
+            raise UserError(f"`{name}` has changed since the release was written: its SHA-256 differs.")
+    return f"{len(declared)} files, SHA-256 of each"
+
+
+def _vectors(layout: Layout, manifest: dict) -> str:
+    ids, vectors = read_items(layout.items)
+    _same("vector width", vectors.shape[1], manifest["vector_width"])
+    _same("items", len(ids), manifest["rows"]["items"])
+    _same("version of the vectors", manifest["versions"]["vectors"], manifest["version"])
+    if len(set(ids)) != len(ids):
+        raise UserError("item ids must be unique among the vectors.")
+    bad = ~np.isfinite(vectors).all(1) | ~vectors.any(1)
+    if bad.any():
+        raise UserError(f"vectors must be finite and not zero. Received: {int(bad.sum())} broken, e.g. {ids[bad][:3]}.")
+    catalogue = read_catalogue(layout.catalogue)["item_id"].to_numpy(object)
+    if list(catalogue) != list(ids):
+        raise UserError("catalogue and vectors must list the same items in the same order.")
+    return f"{len(ids)} items x {vectors.shape[1]}"
+
+
+def _model(layout: Layout, manifest: dict) -> str:
+    saved = layout.saved_model()
+    _same("version of the model", int(saved.name), manifest["version"])
+    _same("version of the model", manifest["versions"]["model"], manifest["version"])
+    if not (saved / "saved_model.pb").is_file():
+        raise UserError(f"`{saved}` holds no saved_model.pb.")
+    return f"model/{saved.name}, signatures {', '.join(manifest['signatures'])}"
+
+
+def _index(layout: Layout, manifest: dict) -> str:
+    description = json.loads((layout.index / DESCRIPTION).read_text(encoding="utf-8"))
+    ids = json.loads((layout.index / IDS).read_text(encoding="utf-8"))
+    items, _ = read_items(layout.items)
+    _same("version of the index", manifest["versions"]["index"], manifest["version"])
+    _same("width of the index", description["width"], manifest["vector_width"])
+    _same("items of the index", description["items"], len(items))
+    if ids != list(items):
+        raise UserError("index and vectors must list the same items in the same order.")
+    return f"{description['type']}, {description['items']} items"
+
+
+def _report(layout: Layout, manifest: dict) -> str:
+    report = json.loads((layout.root / "report.json").read_text(encoding="utf-8"))
+    if not (layout.root / "report.html").is_file():
+        raise UserError("`report.html` is missing.")
+    _same("config hash of the report", report["config_digest"], manifest["config_hash"])
+    return "report.json and report.html of this configuration"
+
+
+def _parent(release: Path, manifest: dict) -> str:
+    parent = manifest["parent"]
+    if parent is None:
+        return "none: a first release"
+    if not isinstance(parent, dict) or not parent.keys() >= {"version", "manifest_sha256"}:
+        raise UserError(
+            f"`parent` of `{release / MANIFEST}` must hold `version` and `manifest_sha256`. Received: {parent!r}. "
+            "Export again; a release is never edited."
+        )
+    file = release.resolve().parent / str(parent["version"]) / MANIFEST
+    if not file.is_file():
+        return f"release {parent['version']}, no longer kept"
+    _same("manifest of the parent", sha256(file), parent["manifest_sha256"])
+    return f"release {parent['version']}, unchanged"
+
+
+def _same(what: str, received: object, expected: object) -> None:
+    if received != expected:
+        raise UserError(f"{what} must be {expected!r}. Received: {received!r}.")

@@ -1,1 +1,0 @@
-"""What users did, kept so that nothing acknowledged is lost."""

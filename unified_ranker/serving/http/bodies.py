@@ -1,0 +1,357 @@
+"""The bodies of the HTTP API: what a request may hold, and what an answer holds."""
+
+import math
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from unified_ranker.core.errors import UserError
+from unified_ranker.events.event import Event
+from unified_ranker.prepare.request_arrays import History, Request
+from unified_ranker.serving.service.ranking_service import Recommendation
+
+MAX_HISTORY = 1000
+MAX_LIMIT = 500
+MAX_EVENTS = 500
+_MAX_ID = 256
+_MAX_LIST = 64
+_MAX_QUERY = 512
+_MAX_VALUE = 1e9
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_SECOND = 253_402_300_799  # the end of the year 9999; epoch milliseconds lie beyond it
+
+
+def to_seconds(value: Any) -> int:
+    """Turn a time of a request into seconds since 1970 UTC, rounded down.
+
+    Args:
+        value: epoch seconds, or ISO 8601 text; without an offset it is UTC.
+    """
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise _not_a_time("Input should be a time in ISO 8601, such as 2026-01-31T12:00:00Z") from error
+        # Whole seconds by integers: `timestamp()` rounds the last microseconds of a far second up to the next.
+        value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
+        value = value // timedelta(seconds=1)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _not_a_time("Input should be a time: ISO 8601 text, or seconds since 1970")
+    if not 1 <= value <= _LAST_SECOND:
+        raise _not_a_time("Input should be a time from 1970 to 9999; numbers are seconds, not milliseconds")
+    return int(value)
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _not_a_time(message: str) -> PydanticCustomError:
+    return PydanticCustomError("time", "{message}", {"message": message})
+
+
+# Pydantic refuses half of a surrogate pair, which has no UTF-8, where a text has a limit; so every text has one.
+Name = Annotated[str, Field(max_length=_MAX_ID)]
+ItemId = Annotated[str, Field(min_length=1, max_length=_MAX_ID)]
+Query = Annotated[str, Field(max_length=_MAX_QUERY)]
+Timestamp = Annotated[
+    int,
+    BeforeValidator(to_seconds),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "number", "minimum": 1, "maximum": _LAST_SECOND},
+            ],
+            "description": "ISO 8601, UTC where it names no offset; or seconds since 1970.",
+            "examples": ["2026-01-31T12:00:00Z"],
+        }
+    ),
+]
+
+
+class _Body(BaseModel):
+    """Base of what clients send: unknown fields refused, and no type taken for another."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class HistoryEvent(_Body):
+    """One thing that the user did to an item."""
+
+    item_id: ItemId
+    timestamp: Timestamp
+    event_type: Name | None = None
+    task: Name | None = None
+    value: Annotated[
+        float | None,
+        Field(ge=-_MAX_VALUE, le=_MAX_VALUE, description="Graded strength, such as a rating or a log price."),
+    ] = None
+
+
+class RecommendRequest(_Body):
+    """A request for ranked items. Unknown users and items are ordinary input."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"user_id": "42", "task": "search", "query": "space war", "limit": 5}]}
+    )
+
+    user_id: Annotated[Name | None, Field(description="null: an anonymous user.")]
+    task: Annotated[ItemId, Field(description="The surface: one of the release's tasks.")]
+    query: Annotated[Query | None, Field(description="What the user typed.")] = None
+    source_item_id: Annotated[Name | None, Field(description="The item that the user looks at.")] = None
+    query_item_id: Annotated[Name | None, Field(description="An item that must not be its own answer.")] = None
+    country: Annotated[str | None, Field(pattern="^[A-Z]{2}$", description="ISO 3166 alpha-2.")] = None
+    history: Annotated[
+        list[HistoryEvent] | None,
+        Field(
+            max_length=MAX_HISTORY,
+            description="What the user did, in any order. null: what the service knows of the user; []: nothing.",
+        ),
+    ] = None
+    limit: Annotated[int | None, Field(ge=1, le=MAX_LIMIT, description="How many items; null: the task's own.")] = None
+    timestamp: Annotated[Timestamp | None, Field(description="When the request is made; null: now.")] = None
+
+    def to_request(self) -> Request:
+        """Return the unified input; its history is empty where the body has none."""
+        return Request(
+            user_id=self.user_id or "",
+            task=self.task,
+            query=self.query or "",
+            source_item_id=self.source_item_id or "",
+            query_item_id=self.query_item_id or "",
+            country=self.country or "",
+            timestamp=self.timestamp or 0,
+            limit=self.limit or 0,
+            history=History.of(event.model_dump() for event in self.history or ()),
+        )
+
+
+class RecommendedItem(BaseModel):
+    """One item of an answer, best first."""
+
+    item_id: str
+    title: Annotated[str, Field(description='"" where the catalogue has none.')]
+    score: Annotated[float, Field(description="The ranker's; comparable within one answer.")]
+    heads: Annotated[dict[str, float], Field(description="Probability of each kind of event.")]
+    retrieval_score: Annotated[float, Field(description="Dot product of query vector and item vector.")]
+    quality: Annotated[dict[str, float], Field(description="Features of the item's quality vector, as stored.")] = {}
+
+
+class RecommendResponse(BaseModel):
+    """An answer."""
+
+    request_id: str
+    release: Annotated[int, Field(description="Number of the release that answered.")]
+    task: str
+    imputed_query: Annotated[str, Field(description='The query that the answer is for; "" for none.')]
+    items: list[RecommendedItem]
+    degraded: Annotated[
+        str | None, Field(description="The rung of the degradation ladder that answered; null: the full path.")
+    ]
+    timings_ms: Annotated[
+        dict[str, float], Field(description="Milliseconds by stage: encode, retrieve, rank, and total.")
+    ]
+    label: Annotated[str, Field(description="The label that answered: stable, or canary for a share of the users.")] = (
+        "stable"
+    )
+
+    @classmethod
+    def of(cls, request_id: str, task: str, made: Recommendation) -> "RecommendResponse":
+        """Word what the service made."""
+        return cls(
+            request_id=request_id,
+            release=made.release,
+            task=task,
+            imputed_query=made.answer.imputed_query,
+            items=[RecommendedItem(**asdict(item)) for item in made.answer.items],
+            degraded=made.degraded,
+            timings_ms=made.timings_ms,
+            label=made.label,
+        )
+
+
+class ReportedEvent(_Body):
+    """One thing that a user did to an item."""
+
+    user_id: Annotated[Name | None, Field(description="null: an anonymous user, whose events make no history.")]
+    item_id: ItemId
+    task: Annotated[ItemId, Field(description="The surface on which it was done.")]
+    event_type: ItemId
+    timestamp: Annotated[Timestamp | None, Field(description="When it was done; null: now.")] = None
+    value: Annotated[float | None, Field(ge=-_MAX_VALUE, le=_MAX_VALUE)] = None
+    query: Annotated[Query | None, Field(description="What had been typed.")] = None
+    source_item_id: Annotated[Name | None, Field(description="The item that the user looked at.")] = None
+    country: Annotated[str | None, Field(pattern="^[A-Z]{2}$")] = None
+    request_id: Annotated[Name | None, Field(description="Of the answer that showed the item.")] = None
+    position: Annotated[int | None, Field(ge=0, le=1_000_000, description="Where in that answer, from 0.")] = None
+
+    def to_event(self, now: int) -> Event:
+        """Return the event as it is kept."""
+        return Event(
+            user_id=self.user_id or "",
+            item_id=self.item_id,
+            task=self.task,
+            event_type=self.event_type,
+            timestamp=self.timestamp or now,
+            value=self.value,
+            query=self.query or "",
+            source_item_id=self.source_item_id or "",
+            country=self.country or "",
+            request_id=self.request_id or "",
+            position=self.position,
+        )
+
+
+class EventsRequest(_Body):
+    """Events to keep. An event that is told twice, field by field the same, is kept once: trying again is safe."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "events": [
+                        {"user_id": "42", "item_id": "50", "task": "home_feed", "event_type": "rating", "value": 5}
+                    ]
+                }
+            ]
+        }
+    )
+
+    events: Annotated[list[ReportedEvent], Field(min_length=1, max_length=MAX_EVENTS)]
+
+
+class EventsResponse(BaseModel):
+    """The events are kept, and count from the next request on."""
+
+    accepted: Annotated[int, Field(description="Events that were given.")]
+    new: Annotated[int, Field(description="Those of them that were not known already.")]
+
+
+class ItemRequest(BaseModel):
+    """An item's fields: those below, and the columns of the project's items table that the model reads."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    title: Annotated[str | None, Field(max_length=_MAX_QUERY)] = None
+    created_at: Timestamp | None = None
+    countries: Annotated[
+        list[Annotated[str, Field(pattern="^[A-Z]{2}$")]] | None,
+        Field(max_length=300, description="Where it is offered; null or none: everywhere."),
+    ] = None
+    available: Annotated[bool | None, Field(description="false: it is shown nowhere.")] = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return what was given.
+
+        Raises:
+            UserError: a further field is too long.
+        """
+        out = {name: value for name, value in self.model_dump().items() if value is not None}
+        for name, value in (self.__pydantic_extra__ or {}).items():
+            texts = value if isinstance(value, list) else [value]
+            if len(texts) > _MAX_LIST or any(isinstance(t, str) and len(t) > _MAX_QUERY for t in texts):
+                raise UserError(
+                    f"`{name[:_MAX_ID]}` must be at most {_MAX_LIST} values of {_MAX_QUERY} characters. Shorten it."
+                )
+            for text in (t for t in (name, *texts) if isinstance(t, str)):
+                if not _is_utf8(text):
+                    raise UserError("a text must be UTF-8. Received: half of a surrogate pair. Correct it.")
+        return out
+
+
+class ItemResponse(BaseModel):
+    """An item as the service knows it."""
+
+    item_id: str
+    title: str
+    release: int
+    live: Annotated[bool, Field(description="Whether it was put in since the release was written.")]
+
+
+class ItemChanged(BaseModel):
+    """The change is in the index, and counts from the next request on."""
+
+    item_id: str
+    change: str
+
+
+class ReloadRequest(_Body):
+    """Which release to answer from."""
+
+    release: Annotated[int | None, Field(ge=1, le=10**9, description="Its number; null: the newest.")] = None
+    label: Annotated[Literal["stable", "canary"], Field(description="canary: for a share of the users.")] = "stable"
+    share: Annotated[float, Field(ge=0, le=1, description="Of the users, for a canary.")] = 0.05
+
+
+class RollbackRequest(_Body):
+    """What to take back."""
+
+    label: Literal["stable", "canary"] = "stable"
+
+
+class SwapResponse(BaseModel):
+    """Which release answers now."""
+
+    label: str
+    release: int | None
+    previous: int | None
+    seconds: float
+
+
+class PositiveInt(BaseModel):
+    """An event that a task counts as engagement."""
+
+    event_type: str
+    min_value: float | None
+
+
+class ReleaseResponse(BaseModel):
+    """What the service answers from."""
+
+    release: int
+    items: int
+    tasks: dict[str, str]
+    heads: list[str]
+    quality: list[str]
+    likes: Annotated[dict[str, PositiveInt], Field(description="By task, the event that it counts as engagement.")]
+    countries: Annotated[list[str], Field(description="Those that items name, or else those of users.")]
+    labels: dict[str, int]
+    releases: list[int]
+
+
+class UsersResponse(BaseModel):
+    """Users that have a history."""
+
+    users: list[str]
+
+
+class HealthResponse(BaseModel):
+    """The process is alive."""
+
+    status: str = "ok"
+
+
+class Readiness(BaseModel):
+    """The release is answered from, and the model server has its version AVAILABLE."""
+
+    status: str = "ready"
+    release: int
+
+
+class FieldError(BaseModel):
+    """What is wrong with a field."""
+
+    field: Annotated[str, Field(description="Where it is in the body, such as history.3.timestamp; body for all.")]
+    message: str
+
+
+class ErrorResponse(BaseModel):
+    """Why there is no answer."""
+
+    error: str
+    request_id: str
+    details: Annotated[list[FieldError], Field(description="The fields at fault, the first ten of them.")] = []

@@ -1,0 +1,126 @@
+"""The errors of the HTTP API: one form of body for all of them."""
+
+import json
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from unified_ranker.core.errors import UserError, unknown_name
+from unified_ranker.events.history_store import StoreError
+from unified_ranker.serving.answering.recommending import ModelOutputError
+from unified_ranker.serving.client.model_server_error import ModelServerError
+from unified_ranker.serving.http.admission import OverloadedError
+from unified_ranker.serving.http.bodies import ErrorResponse, FieldError, HistoryEvent, RecommendRequest, ReportedEvent
+from unified_ranker.serving.http.request_context import REQUEST_ID, request_id_of
+from unified_ranker.serving.service.ranking_service import UnavailableError
+from unified_ranker.serving.service.releases import BusyError
+
+RETRY_SECONDS = 1
+"""After which a client that got a 503 may try again."""
+
+_MAX_DETAILS = 10
+_MAX_ECHO = 80
+_MAX_MESSAGE = 500
+
+logger = logging.getLogger(__name__)
+
+_FORMS: dict[str, type[BaseModel]] = {"history": HistoryEvent, "events": ReportedEvent}
+"""What the entries of a body's list are."""
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def described(*statuses: int) -> Responses:
+    """Return these statuses' part of an operation's OpenAPI description."""
+    return {status: {"model": ErrorResponse, "description": HTTPStatus(status).phrase} for status in statuses}
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Give every error of the application the form of `ErrorResponse`."""
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse_body(request: Request, error: RequestValidationError) -> Response:
+        found = error.errors()
+        details = [_field_error(fault) for fault in found[:_MAX_DETAILS]]
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        return error_response(request, 422, f"`{details[0].field}`: {details[0].message}{more}", details)
+
+    @app.exception_handler(UserError)
+    async def refuse(request: Request, error: UserError) -> Response:
+        return error_response(request, 422, str(error))
+
+    @app.exception_handler(HTTPException)
+    async def pass_on(request: Request, error: HTTPException) -> Response:
+        response = error_response(request, error.status_code, str(error.detail))
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(ModelServerError)
+    async def no_model(request: Request, error: ModelServerError) -> Response:
+        logger.warning("request %s: %s", request_id_of(request), error)
+        return unavailable(request, f"the model server gave no answer: {error.code.name}")
+
+    @app.exception_handler(ModelOutputError)
+    async def no_numbers(request: Request, error: ModelOutputError) -> Response:
+        logger.error("request %s: %s", request_id_of(request), error)
+        return unavailable(request, str(error))
+
+    @app.exception_handler(UnavailableError)
+    @app.exception_handler(StoreError)
+    async def nothing_to_answer_with(request: Request, error: Exception) -> Response:
+        logger.warning("request %s: %s", request_id_of(request), error)
+        return unavailable(request, str(error)[:_MAX_MESSAGE])
+
+    @app.exception_handler(OverloadedError)
+    async def past_capacity(request: Request, error: OverloadedError) -> Response:
+        return unavailable(request, f"past capacity: {error}")
+
+    @app.exception_handler(BusyError)
+    async def busy(request: Request, error: BusyError) -> Response:
+        return error_response(request, 409, str(error))
+
+    @app.exception_handler(Exception)
+    async def fail(request: Request, error: Exception) -> Response:
+        logger.error("request %s failed", request_id_of(request), exc_info=error)
+        response = error_response(request, 500, f"a fault of the service: {type(error).__name__}. Its log says more.")
+        # Starlette answers these outside of all middleware, which else adds the header.
+        response.headers[REQUEST_ID] = request_id_of(request)
+        return response
+
+
+def error_response(request: Request, status: int, message: str, details: Sequence[FieldError] = ()) -> Response:
+    """Return an error's response. It is plain ASCII, so that it can repeat whatever was received."""
+    body = ErrorResponse(error=message, request_id=request_id_of(request), details=list(details))
+    return Response(json.dumps(body.model_dump()), status_code=status, media_type="application/json")
+
+
+def unavailable(request: Request, message: str) -> Response:
+    """Return the response that asks to try again later."""
+    response = error_response(request, 503, message)
+    response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
+def _field_error(fault: dict[str, Any]) -> FieldError:
+    """Word a fault that pydantic found."""
+    path = [str(part) for part in fault["loc"][1:]]
+    if fault["type"] == "json_invalid":
+        return FieldError(field="body", message=f"must be JSON: {fault['ctx']['error']} at character {path[0]}")
+    if not path:
+        return FieldError(field="body", message="must be a JSON object, sent as Content-Type: application/json")
+    if fault["type"] == "extra_forbidden":
+        known = _FORMS.get(path[0], RecommendRequest).model_fields
+        return FieldError(field=".".join(path)[:_MAX_ECHO], message=str(unknown_name("field", path[-1], known)))
+    received = "" if fault["type"] == "missing" else f". Received: {_echo(fault['input'])}"
+    return FieldError(field=".".join(path), message=f"{fault['msg']}{received}")
+
+
+def _echo(value: Any) -> str:
+    shown = repr(value[:_MAX_ECHO] if isinstance(value, str) else value)
+    return shown if len(shown) <= _MAX_ECHO else f"{shown[:_MAX_ECHO]}…"

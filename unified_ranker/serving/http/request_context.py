@@ -1,0 +1,104 @@
+"""What surrounds every HTTP request: its id, the limit on its body, who may make it, and the count of its outcome."""
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Sequence
+
+from fastapi import Request
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from unified_ranker.serving.http.security import AccessTokens, allows, host_allowed, role_needed
+from unified_ranker.serving.service.service_metrics import Metrics
+
+REQUEST_ID = "X-Request-Id"
+MAX_BODY = 1024 * 1024
+"""Bytes: 1,000 events of a history with long ids."""
+
+_GOOD_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+class RequestContext:
+    """ASGI middleware: the request's id, its body's limit, its token, and the count of responses.
+
+    Args:
+        app: the application around which it is.
+        metrics: counts the responses.
+        tokens: who may ask; None: everyone.
+        hosts: names under which the service may be called; none: any.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics | None = None,
+        tokens: AccessTokens | None = None,
+        hosts: Sequence[str] = (),
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._tokens = tokens
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get(REQUEST_ID, "")
+        request_id = given if _GOOD_ID.fullmatch(given) else uuid.uuid4().hex
+        state = scope.setdefault("state", {})
+        state["request_id"], state["arrived"] = request_id, time.monotonic()
+        read = 0
+
+        async def receive_limited() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > MAX_BODY:
+                # The rest is not read, so the connection cannot be used again.
+                raise HTTPException(413, f"a body may have {MAX_BODY} bytes", {"Connection": "close"})
+            return message
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+                if self._metrics is not None:
+                    # The route's own form, such as /v1/items/{item_id}: what clients write would fill the memory.
+                    route = getattr(scope.get("route"), "path", "other")
+                    self._metrics.http.labels(route, str(message["status"])).inc()
+            await send(message)
+
+        refused = self._refusal(scope, headers)
+        if refused is None:
+            await self._app(scope, receive_limited, send_with_id)
+            return
+        status, message, more = refused
+        body = json.dumps({"error": message, "request_id": request_id, "details": []}).encode()
+        fields = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more]
+        await send_with_id({"type": "http.response.start", "status": status, "headers": fields})
+        await send_with_id({"type": "http.response.body", "body": body})
+
+    def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str, list[tuple[bytes, bytes]]] | None:
+        if self._hosts and not host_allowed(headers.get("host", ""), self._hosts):
+            return 421, f"this service is called by one of the names {', '.join(self._hosts)}", []
+        if self._tokens is None:
+            return None
+        needed = role_needed(scope["method"], scope["path"])
+        if needed is None:
+            return None
+        roles = self._tokens.roles_of(headers.get("authorization", ""))
+        if roles is None:
+            return 401, "a bearer token of this service is needed", [(b"www-authenticate", b"Bearer")]
+        if not allows(roles, needed):
+            return 403, f"the token has not the role `{needed}`", []
+        return None
+
+
+def request_id_of(request: Request) -> str:
+    """Return the id that the middleware gave a request."""
+    return str(request.state.request_id)

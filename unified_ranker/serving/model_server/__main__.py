@@ -1,9 +1,0 @@
-"""Run the embedded model server: `python -m unified_ranker.serving.model_server BASE_PATH`."""
-
-import sys
-
-from unified_ranker.serving.model_server.server import main, prepare_process
-
-if __name__ == "__main__":
-    prepare_process()
-    sys.exit(main())

@@ -1,0 +1,120 @@
+"""Opening a ranking service: everything that must belong together is checked before the first request."""
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from unified_ranker.core.errors import UserError
+from unified_ranker.events.history_store import HistoryStore
+from unified_ranker.events.open_histories import log_lines
+from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.project.workspace import STAMP, Workspace
+from unified_ranker.release.index import load_index
+from unified_ranker.release.layout import Layout
+from unified_ranker.release.verify_release import verify_release
+from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.client.model_server_error import ModelServerError
+from unified_ranker.serving.client.open_client import AnyClient
+from unified_ranker.serving.service.pairing import require_pair
+from unified_ranker.serving.service.ranking_service import DEADLINE, RankingService, ServiceHistories
+from unified_ranker.serving.service.service_metrics import Metrics
+
+MODEL_SERVER_SECONDS = 30.0
+"""How long a model server may take to have the release's version AVAILABLE."""
+
+logger = logging.getLogger(__name__)
+
+
+def open_release(release: Path) -> OpenedRelease:
+    """Walk a release's whole chain and open it.
+
+    Raises:
+        BrokenLinkError: naming the first link that does not hold.
+        UserError: it is no release.
+    """
+    for line in verify_release(release):
+        logger.info("release `%s`: %s", release, line)
+    return OpenedRelease.open(release)
+
+
+def import_project(store: HistoryStore, release: Path, opened: OpenedRelease, project: Path | None) -> int:
+    """Take the event log of a release's project, as `unified-ranker prepare` left it, over into a store, once.
+
+    Args:
+        store: where the histories go.
+        release: its directory.
+        opened: the same, opened.
+        project: the project; None: the one in whose `releases/` the release lies. Where that is none, or has no
+            prepared data, nothing is taken over, and a warning says so.
+
+    Returns:
+        How many events were new.
+
+    Raises:
+        UserError: `project` is given, and is none or has no prepared data.
+        StoreError: the store cannot write.
+    """
+    root = (project or release.resolve().parent.parent).resolve()
+    prepared = Workspace(root, opened.config).stage("prepare")
+    if not (root / "project.yaml").is_file():
+        lack = "holds no project.yaml"
+    elif not (prepared / STAMP).is_file():
+        lack = f"has no prepared data at `{prepared}`"
+    else:
+        key = hashlib.sha256((prepared / STAMP).read_bytes()).hexdigest()
+        return store.import_lines(_lines_of(prepared), f"{root}:{key}")
+    if project is not None:
+        raise UserError(
+            f"`--project` must name a project whose log holds the histories. Received: `{project}`, which {lack}. "
+            "Run `unified-ranker prepare` there, or leave the option out."
+        )
+    logger.warning(
+        "`%s` %s: users have no history but what the service is told of. Name a project with --project.", root, lack
+    )
+    return 0
+
+
+def store_place(release: Path, store: str | None) -> str:
+    """Return where the store of a release's service lies: as told, else beside the releases."""
+    return store or str(release.resolve().parent / ".serving")
+
+
+def _lines_of(prepared: Path) -> Iterator[tuple[str, int, bytes, bytes]]:
+    yield from log_lines(Prepared.load(prepared))
+
+
+def open_service(
+    release: Path,
+    opened: OpenedRelease,
+    client: AnyClient,
+    histories: ServiceHistories | None,
+    wait: float = MODEL_SERVER_SECONDS,
+    deadline: float = DEADLINE,
+    metrics: Metrics | None = None,
+) -> RankingService:
+    """Open the index, and make sure that the model server serves the model of this release.
+
+    Args:
+        release: its directory.
+        opened: the same, opened.
+        client: calls the release's version on the model server.
+        histories: see `RankingService`.
+        wait: seconds for the model server to have that version AVAILABLE.
+        deadline: see `RankingService`.
+        metrics: see `RankingService`.
+
+    Raises:
+        UserError: index, vectors and the model that is served do not belong together.
+    """
+    index = load_index(Layout(release).index, opened.vectors)
+    try:
+        client.wait_until_available(wait)
+    except ModelServerError as error:
+        raise UserError(
+            f"the model server must serve version {opened.version} of model `{client.model_name}`, the one of "
+            f"`{release}`. Received: {error}. Serve `{Layout(release).model_base}` there, or leave out "
+            "`--model-server` to start the embedded one."
+        ) from error
+    require_pair(opened, client, release, wait)
+    return RankingService(opened, index, client, histories, deadline, metrics)

@@ -1,0 +1,348 @@
+"""The ranking service without HTTP: one request in, ranked items out, and what is done when a part fails.
+
+The ladder (design section 7), best rung first: full (None) · `no_history`: ranked, but the store of histories did not
+answer · `two_tower`: in the order of retrieval · `cached`: the last answer to the same question · `popular`: what the
+model answers to an unknown user, for the task and country · 503.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from unified_ranker.events.history_store import StoreError
+from unified_ranker.prepare.examples import Ints
+from unified_ranker.prepare.request_arrays import NO_HISTORY, Arrays, History, Request
+from unified_ranker.release.index import Index
+from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.answering.recommending import (
+    Answer,
+    Answered,
+    ModelOutputError,
+    best_items,
+    encode,
+    imputed_query,
+    proposed,
+    quality_at,
+    rank,
+)
+from unified_ranker.serving.client.model_server_error import ModelServerError
+from unified_ranker.serving.client.splitting import LabelSplit
+from unified_ranker.serving.service.fallback import KEPT
+from unified_ranker.serving.service.served_release import STABLE, ModelServer, Parts, ServedRelease
+from unified_ranker.serving.service.service_metrics import Metrics
+from unified_ranker.serving.service.telemetry import span
+
+DEADLINE = 1.0
+"""Seconds that a request may take, the time in the queue included."""
+AVAILABLE = "AVAILABLE"
+_PROBE_SECONDS = 1.0
+_SKEW_SECONDS = 60
+"""By which a client's clock may be ahead."""
+_ENCODE_SHARE, _RANK_SHARE = 0.6, 0.9
+"""Shares of the time that is left which a call to the model may take: the next rung needs the rest."""
+
+logger = logging.getLogger(__name__)
+
+
+class ServiceHistories(Protocol):
+    """Where the service finds what users did; a `HistoryStore` is one, `export.log_history.LogHistory` another."""
+
+    def before(self, user_id: str, timestamp: int) -> History:
+        """Return a user's events strictly before a time in seconds (0 = all); empty for an unknown user."""
+
+
+class UnavailableError(RuntimeError):
+    """No rung of the ladder has an answer."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """An answer and how it came about.
+
+    Attributes:
+        release: number of the release that answered.
+        answer: the items, and the query that the request was answered for.
+        degraded: the rung of the degradation ladder that answered; None for the full path.
+        timings_ms: milliseconds by stage: `encode` and `rank` with the way to the model server and back,
+            `retrieve`, and `total`, which holds them all.
+        label: the label that the user belongs to.
+        known_user: whether the user has a history.
+    """
+
+    release: int
+    answer: Answer
+    degraded: str | None
+    timings_ms: dict[str, float]
+    label: str = STABLE
+    known_user: bool = False
+
+
+class RankingService:
+    """Answers requests: encode once, retrieve from the index, rank. Safe to use from several threads.
+
+    Args:
+        release: what it answers from.
+        index: over the release's vectors.
+        model: serves the release's model.
+        histories: of the users; None: users have the history that their request brings, or none.
+        deadline: seconds that a request may take.
+        metrics: where it counts; None: in measurements of its own.
+    """
+
+    def __init__(
+        self,
+        release: OpenedRelease,
+        index: Index,
+        model: ModelServer,
+        histories: ServiceHistories | None = None,
+        deadline: float = DEADLINE,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.engines: dict[str, ServedRelease] = {STABLE: ServedRelease(release, index, model)}
+        self.split: LabelSplit | None = None
+        self.metrics = metrics or Metrics()
+        self.histories = histories
+        self.deadline = deadline
+
+    @property
+    def release(self) -> OpenedRelease:
+        """The stable release as it is now."""
+        return self.engines[STABLE].release
+
+    def recommend(
+        self, request: Request, look_up_history: bool = False, arrived: float | None = None, request_id: str = ""
+    ) -> Recommendation:
+        """Answer a request.
+
+        Args:
+            request: a limit of 0 means the task's own.
+            look_up_history: whether to take the user's history from the service's store, not from the request.
+            arrived: when the request came, by `time.monotonic`; None: now. The deadline counts from there.
+            request_id: places users without an id in a label.
+
+        Raises:
+            UserError: the release has no such task.
+            UnavailableError: nothing can be answered.
+        """
+        watch, until = _Stopwatch(), (time.monotonic() if arrived is None else arrived) + self.deadline
+        with self.engine_for(request.user_id or request_id).in_use() as engine:
+            parts = engine.parts
+            parts.release.require_task(request.task)
+            degraded = None
+            if look_up_history:
+                history, degraded = self._history(request)
+                request = replace(request, history=history, timestamp=_moment(request, history, parts.release))
+            if request.source_item_id:
+                self.metrics.source(parts.release.knows(request.source_item_id))
+            rung, answer = self._climb_down(engine, parts, request, watch, until)
+            made = Recommendation(
+                release=parts.release.version,
+                answer=answer,
+                degraded=rung or degraded,
+                timings_ms=watch.timings(),
+                label=engine.label,
+                known_user=len(request.history) > 0,
+            )
+        self._count(request.task, made)
+        return made
+
+    def rehearse(self, engine: ServedRelease, request: Request) -> str | None:
+        """Answer a recorded request from an engine that is not in service yet, uncounted; returns the rung."""
+        watch, until = _Stopwatch(), time.monotonic() + 10 * self.deadline
+        return self._climb_down(engine, engine.parts, request, watch, until)[0]
+
+    def engine_for(self, user: str) -> ServedRelease:
+        """Return the engine that a user's label has."""
+        if self.split is None:
+            return self.engines[STABLE]
+        return self.engines.get(self.split.label_of(user), self.engines[STABLE])
+
+    def model_state(self) -> str:
+        """Return how far the model server has come with the release's version, for example AVAILABLE.
+
+        Raises:
+            ModelServerError: it does not answer within 1 s, or does not know the version.
+        """
+        engine = self.engines[STABLE]
+        states = {status.version: status.state for status in engine.model.status(timeout=_PROBE_SECONDS)}
+        return states.get(engine.release.version, "unknown")
+
+    # --- the ladder -----------------------------------------------------------------------------------------------
+
+    def _climb_down(
+        self, engine: ServedRelease, parts: Parts, request: Request, watch: "_Stopwatch", until: float
+    ) -> tuple[str | None, Answer]:
+        encoded = self._encode(engine, parts, request, watch, until)
+        if isinstance(encoded, str):
+            return self._from_fallbacks(engine, parts, request, encoded)
+        query = imputed_query(encoded, 0)
+        with watch.stage("retrieve"):
+            positions, scores = self._retrieve(engine, parts, encoded["query_vector"], request)
+        candidates = parts.release.with_proposals(positions, proposed(encoded, 0), request)
+        items = self._rank(engine, parts, (candidates, encoded), watch, until, parts.release.limit(request))
+        if items is None:
+            return "two_tower", Answer(query, _as_retrieved(parts.release, positions, scores, request))
+        engine.fallbacks.remember(request, items[:KEPT])
+        return None, Answer(query, items[: parts.release.limit(request)])
+
+    def _encode(
+        self, engine: ServedRelease, parts: Parts, request: Request, watch: "_Stopwatch", until: float
+    ) -> Arrays | str:
+        """Return the encoding, or why there is none."""
+
+        def predict(signature: str, inputs: Arrays) -> Arrays:
+            return engine.model.predict(signature, inputs, timeout=_part_of(until, _ENCODE_SHARE))
+
+        if not engine.breaker.allows():
+            self.metrics.error("encode", "breaker_open")
+            return "the model server has given no answer for a while"
+        try:
+            with watch.stage("encode"):
+                asked = engine.query_vectors.around(predict) if engine.query_vectors else predict
+                encoded = encode(parts.release, [request], asked)
+        except (ModelServerError, ModelOutputError) as error:
+            self._failed(engine, "encode", error)
+            if isinstance(error, ModelServerError):
+                return f"the model server gave no answer: {error.code.name}"
+            return str(error)
+        engine.breaker.succeeded()
+        return encoded
+
+    def _retrieve(
+        self, engine: ServedRelease, parts: Parts, query: np.ndarray, request: Request
+    ) -> tuple[Ints, np.ndarray]:
+        engine.queries.append(query)
+        engine.requests.append(request)
+        try:
+            return parts.retriever.scored(query, request)
+        except (RuntimeError, ValueError, IndexError) as error:
+            # An index that is broken in memory raises whatever it does; exact search needs none.
+            self.metrics.error("retrieve", type(error).__name__)
+            logger.exception("the index of release %d failed; exact search answers", parts.release.version)
+            return parts.exact.scored(query, request)
+
+    def _rank(
+        self,
+        engine: ServedRelease,
+        parts: Parts,
+        found: tuple[Ints, Arrays],
+        watch: "_Stopwatch",
+        until: float,
+        limit: int,
+    ) -> tuple[Answered, ...] | None:
+        positions, encoded = found
+
+        def predict(signature: str, inputs: Arrays) -> Arrays:
+            return engine.model.predict(signature, inputs, timeout=_part_of(until, _RANK_SHARE))
+
+        if len(positions) == 0:
+            return ()
+        try:
+            with watch.stage("rank"):
+                ranked = rank(parts.release, [positions], encoded, predict)
+                first = {name: values[0] for name, values in ranked.items()}
+                return best_items(parts.release, positions, first, max(limit, KEPT))
+        except (ModelServerError, ModelOutputError) as error:
+            self._failed(engine, "rank", error)
+            return None
+
+    @staticmethod
+    def _from_fallbacks(engine: ServedRelease, parts: Parts, request: Request, reason: str) -> tuple[str, Answer]:
+        kept = engine.fallbacks.answer(request, parts.release)
+        if kept is None:
+            raise UnavailableError(reason)
+        rung, items = kept
+        return rung, Answer(request.query, items)
+
+    def _failed(self, engine: ServedRelease, stage: str, error: ModelServerError | ModelOutputError) -> None:
+        reason = error.code.name if isinstance(error, ModelServerError) else "not_finite"
+        self.metrics.error(stage, reason)
+        logger.warning("release %d, %s: %s", engine.release.version, stage, error)
+        engine.breaker.failed()
+
+    # --- the rest -------------------------------------------------------------------------------------------------
+
+    def _history(self, request: Request) -> tuple[History, str | None]:
+        if self.histories is None or not request.user_id:
+            return NO_HISTORY, None
+        try:
+            return self.histories.before(request.user_id, request.timestamp), None
+        except StoreError as error:
+            self.metrics.error("history", "store")
+            logger.warning("no history for a request: %s", error)
+            return NO_HISTORY, "no_history"
+
+    def _count(self, task: str, made: Recommendation) -> None:
+        self.metrics.answered(task, made.degraded, made.release, made.label, made.timings_ms, made.known_user)
+        if made.answer.items:
+            best = made.answer.items[0]
+            self.metrics.best(task, best.retrieval_score, best.heads)
+        else:
+            self.metrics.empty(task)
+
+
+def fill_popular(service: RankingService, engine: ServedRelease, countries: Sequence[str] = ()) -> None:
+    """Work out what each task answers to an unknown user, by country: the rung before the last."""
+    for task in engine.release.config.tasks:
+        for country in ("", *countries):
+            request = Request(user_id="", task=task, country=country, limit=KEPT)
+            until = time.monotonic() + 10 * service.deadline
+            rung, answer = service._climb_down(engine, engine.parts, request, _Stopwatch(), until)
+            if rung is None:
+                engine.fallbacks.remember_popular(task, country, answer.items)
+
+
+def _as_retrieved(
+    release: OpenedRelease, positions: Ints, scores: np.ndarray, request: Request
+) -> tuple[Answered, ...]:
+    kept = positions[: release.limit(request)]
+    shown = zip(release.ids_at(kept), release.titles_at(kept), scores, quality_at(release, kept), strict=False)
+    return tuple(
+        Answered(str(item), str(title), float(score), float(score), {}, quality)
+        for item, title, score, quality in shown
+    )
+
+
+def _moment(request: Request, history: History, release: OpenedRelease) -> int:
+    """Return the time of a request: just after the latest event, where that is of this very second.
+
+    The model reads what happened strictly before a request, to the second; a user who has just clicked would else be
+    answered as if nothing had been told.
+    """
+    if request.timestamp or not len(history):
+        return request.timestamp
+    last, now = int(history.timestamp[-1]), int(release.clock())
+    return last + 1 if now <= last <= now + _SKEW_SECONDS else 0
+
+
+def _part_of(until: float, share: float) -> float:
+    return max((until - time.monotonic()) * share, 0.0)
+
+
+class _Stopwatch:
+    """Milliseconds by stage, from when it was made."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._stages: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        with span(name):
+            try:
+                yield
+            finally:
+                self._stages[name] = _milliseconds(started)
+
+    def timings(self) -> dict[str, float]:
+        return {**self._stages, "total": _milliseconds(self._started)}
+
+
+def _milliseconds(since: float) -> float:
+    return round(1000 * (time.perf_counter() - since), 3)

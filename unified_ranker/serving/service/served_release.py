@@ -1,0 +1,106 @@
+"""A release that answers: its parts, which change together, and who is using them."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from unified_ranker.prepare.request_arrays import Arrays, Request
+from unified_ranker.release.index import Index
+from unified_ranker.release.query_names import EMBED
+from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.answering.query_vectors import QueryVectorCache
+from unified_ranker.serving.retrieval.retriever import Retriever
+from unified_ranker.serving.service.breaker import Breaker
+from unified_ranker.serving.service.fallback import Fallbacks
+
+STABLE, CANARY = "stable", "canary"
+_QUERIES_KEPT = 64
+
+
+class VersionState(Protocol):
+    """How far the model server has come with a version."""
+
+    @property
+    def version(self) -> int:
+        """The version's number."""
+
+    @property
+    def state(self) -> str:
+        """START, LOADING, AVAILABLE, UNLOADING or END."""
+
+
+class ModelServer(Protocol):
+    """What the service needs of a model server; `client.grpc_client.ModelClient` is one."""
+
+    def predict(self, signature: str, inputs: Arrays, timeout: float | None = None) -> Arrays:
+        """Run a signature within `timeout` seconds."""
+
+    def status(self, timeout: float | None = None) -> Sequence[VersionState]:
+        """Return the states of the versions that it serves."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a request reads from first to last: it is replaced as a whole."""
+
+    release: OpenedRelease
+    index: Index
+    retriever: Retriever
+    exact: Retriever
+
+
+def parts_of(release: OpenedRelease, index: Index) -> Parts:
+    """Put a release and its index together."""
+    return Parts(release, index, Retriever(release, index), Retriever(release))
+
+
+class ServedRelease:
+    """Answers from one release until it is closed.
+
+    Args:
+        release: what it answers from.
+        index: over the release's vectors.
+        model: serves the release's model.
+        label: `stable` or `canary`.
+    """
+
+    def __init__(self, release: OpenedRelease, index: Index, model: ModelServer, label: str = STABLE) -> None:
+        self.parts = parts_of(release, index)
+        self.model = model
+        self.label = label
+        self.breaker = Breaker()
+        # Where the text encoder is costly, queries that come again are not encoded again.
+        self.query_vectors = QueryVectorCache() if EMBED in release.manifest.get("signatures", ()) else None
+        self.fallbacks = Fallbacks()
+        self.queries: deque[np.ndarray] = deque(maxlen=_QUERIES_KEPT)
+        self.requests: deque[Request] = deque(maxlen=_QUERIES_KEPT)
+        self.changing = threading.Lock()
+        self._users = 0
+        self._idle = threading.Condition()
+
+    @property
+    def release(self) -> OpenedRelease:
+        """The release as it is now, with what changed since it was written."""
+        return self.parts.release
+
+    @contextmanager
+    def in_use(self) -> Iterator["ServedRelease"]:
+        """Keep the engine from being closed."""
+        with self._idle:
+            self._users += 1
+        try:
+            yield self
+        finally:
+            with self._idle:
+                self._users -= 1
+                self._idle.notify_all()
+
+    def wait_until_idle(self, timeout: float) -> bool:
+        """Wait until no request uses the engine, at most `timeout` seconds; tells whether none does."""
+        with self._idle:
+            return self._idle.wait_for(lambda: self._users == 0, timeout)

@@ -1,0 +1,133 @@
+"""Streams a simulated log to Parquet: one slice of time after the other, nothing kept but the truth."""
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unified_ranker.core.errors import UserError
+from unified_ranker.simulation.choices import Shelves, react
+from unified_ranker.simulation.log_tables import EventTables, item_table, user_table
+from unified_ranker.simulation.spec import MarketplaceSpec
+from unified_ranker.simulation.visits import Visitors, draw_requests, draw_times
+from unified_ranker.simulation.world import World
+
+logger = logging.getLogger(__name__)
+
+REQUESTS_AT_ONCE = 8_192
+"""Requests that are drawn together: a row group, and the most that memory holds of the log."""
+PILOT_REQUESTS = 4_096
+ROWS_OF_FILE = 2_000_000
+"""Events of one file, about."""
+ROWS_AT_ONCE = 100_000
+"""Items or users that are written together."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """How much was written: rows by table."""
+
+    directory: Path
+    items: int
+    users: int
+    events: int
+
+
+class Marketplace:
+    """Draws the events of a world in slices of time, each from a seed of its own."""
+
+    def __init__(self, world: World) -> None:
+        """Prepare to draw; finds out by a pilot how many events a request makes."""
+        self.world = world
+        self._shelves, self._visitors, self._tables = Shelves(world), Visitors(world), EventTables(world)
+        pilot = self._slice(0, 1, PILOT_REQUESTS, 0, seed=5)
+        self.requests = max(1, round(world.spec.events * PILOT_REQUESTS / max(len(pilot), 1)))
+
+    def slices(self) -> Iterator[pa.Table]:
+        """Yield the events, slice by slice; slices follow one another in time but for the wait before a click."""
+        parts = -(-self.requests // REQUESTS_AT_ONCE)
+        counts = np.diff(np.linspace(0, self.requests, parts + 1).round().astype(int))
+        first = 0
+        for part, count in enumerate(counts.tolist()):
+            yield self._slice(part, parts, count, first)
+            first += count
+
+    def _slice(self, part: int, parts: int, count: int, first: int, seed: int = 6) -> pa.Table:
+        rng = np.random.default_rng([self.world.spec.seed, seed, part])
+        time = draw_times(self.world, part, parts, count, rng)
+        requests = draw_requests(self.world, self._shelves, self._visitors, time, rng)
+        slate = self._shelves.draw(requests.segment, requests.time, self.world.spec.slate, rng)
+        answers = react(self.world, requests.taste, requests.budget, slate, requests.source, rng)
+        return self._tables.rows(requests, slate, answers, first, rng)
+
+
+def simulate(
+    spec: MarketplaceSpec,
+    directory: Path,
+    progress: Callable[[int], None] = lambda rows: None,
+    beside: Callable[[MarketplaceSpec, Path], None] = lambda spec, draft: None,
+) -> Written:
+    """Write a marketplace's log into `directory`: `events/`, `items/`, `users/` and the spec; all of it or nothing.
+
+    Args:
+        spec: the marketplace. The same spec gives the same bytes.
+        directory: where to; must not exist, or be empty.
+        progress: told the number of events of each slice.
+        beside: writes what goes with the log into the same directory.
+
+    Raises:
+        UserError: `directory` holds something, or there is no room for it.
+    """
+    directory = Path(directory)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UserError(f"`{directory}` exists and is not empty. Name another directory; nothing is written over.")
+    world = World(spec)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    try:
+        for name, table, rows in (("items", item_table, spec.items), ("users", user_table, spec.users)):
+            parts = (table(world, i, min(i + ROWS_AT_ONCE, rows)) for i in range(0, rows, ROWS_AT_ONCE))
+            _write(draft / name, parts)
+        events = _write(draft / "events", Marketplace(world).slices(), progress)
+        spec.save(draft)
+        beside(spec, draft)
+        draft.chmod(0o755)
+        if directory.exists():
+            directory.rmdir()
+        draft.rename(directory)
+    except OSError as error:
+        raise UserError(f"`{directory}` cannot be written: {error.strerror}. Nothing was left behind.") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return Written(directory, spec.items, spec.users, events)
+
+
+def _write(directory: Path, tables: Iterator[pa.Table], progress: Callable[[int], None] = lambda rows: None) -> int:
+    """Write tables as the row groups of Parquet files of about `ROWS_OF_FILE` rows; returns the rows."""
+    directory.mkdir()
+    writer, number, total, room = None, 0, 0, 0
+    try:
+        for table in tables:
+            if writer is None or room <= 0:
+                if writer is not None:
+                    writer.close()
+                file = directory / f"part-{number:05d}.parquet"
+                # With checksums, so that a damaged page is found, and not read as other numbers.
+                writer = pq.ParquetWriter(
+                    file, table.schema, compression="zstd", compression_level=1, write_page_checksum=True
+                )
+                number, room = number + 1, ROWS_OF_FILE
+            writer.write_table(table, row_group_size=max(len(table), 1))
+            progress(len(table))
+            room -= len(table)
+            total += len(table)
+    finally:
+        if writer is not None:
+            writer.close()
+    return total

@@ -1,0 +1,149 @@
+"""Walks the chain from a vector to what it was made of, and names the first broken link.
+
+The links are: pointer, version, data, vectors, entry, release, configuration, data window, commit.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unified_ranker.core.errors import UserError
+from unified_ranker.store.embedding_store import EmbeddingStore
+from unified_ranker.store.publishing import require_version
+from unified_ranker.store.records import unpack
+from unified_ranker.store.tally import Tally
+
+StoreLink = tuple[str, Callable[[], str]]
+_AT_ONCE = 10_000
+
+
+class BrokenChainError(UserError):
+    """The first link that does not hold."""
+
+
+def verify_store(
+    store: EmbeddingStore, entry: tuple[str, str] | None = None, releases: Path | None = None
+) -> list[str]:
+    """Check the version that is read; returns one line for each link that holds, in order.
+
+    Args:
+        store: opened.
+        entry: kind and id of a vector to begin with.
+        releases: where the releases are, where they have moved since the export.
+
+    Raises:
+        BrokenChainError: naming the first link that does not hold, and why.
+    """
+    lines = []
+    for name, check in _links(store, entry, releases):
+        try:
+            lines.append(f"{name}: {check()}")
+        except UserError as error:
+            raise BrokenChainError(f"`{store.backend.place}`: broken link `{name}`: {error}") from error
+    return lines
+
+
+def _links(store: EmbeddingStore, entry: tuple[str, str] | None, releases: Path | None) -> Iterator[StoreLink]:
+    yield "pointer", lambda: f"version {store.version}"
+    version = store.version
+    yield "version", lambda: _version(require_version(store.backend, version))
+    manifest = store.manifest
+    yield "data", lambda: _data(store, manifest)
+    yield "vectors", lambda: _vectors(store, manifest)
+    if entry is not None:
+        yield "entry", lambda: _entry(store, manifest, *entry)
+    yield "release", lambda: _release(manifest["release"], releases)
+    release = _read_release(manifest["release"], releases)
+    yield "configuration", lambda: _same("config hash", release["config_hash"], manifest["release"]["config_hash"])
+    yield "data window", lambda: _window(release, manifest["release"])
+    yield "commit", lambda: _same("commit", release.get("git_commit"), manifest["release"]["git_commit"])
+
+
+def _version(manifest: dict[str, Any]) -> str:
+    kinds = ", ".join(f"{told['count']:,} {kind} x {told['width']}" for kind, told in manifest["kinds"].items())
+    forced = sorted({check["name"] for check in manifest["forced"]})
+    space = manifest["space"]["reference"]
+    return f"{manifest['version']}: {kinds}; as of {_time(manifest['as_of'])}; in the space of version {space}" + (
+        f"; forced past {', '.join(forced)}" if forced else ""
+    )
+
+
+def _data(store: EmbeddingStore, manifest: dict[str, Any]) -> str:
+    if wrong := store.backend.check(manifest["version"]):
+        raise UserError(" ".join(wrong))
+    return "as many entries as were written, or more"
+
+
+def _vectors(store: EmbeddingStore, manifest: dict[str, Any]) -> str:
+    """Look at every vector; where none was refreshed, their sum must be that of the export."""
+    backend, version, told, refreshed = store.backend, manifest["version"], manifest["kinds"], 0
+    for kind, expected in told.items():
+        tally, numbers = Tally(kind, expected["width"]), set()
+        for ids, records in backend.scan(version, kind, _AT_ONCE):
+            rows = unpack(records, expected["width"])
+            tally.add(ids, np.ascontiguousarray(rows["vector"]), np.ones(len(ids), bool))
+            numbers.update(np.unique(rows["release"]).tolist())
+        bad = tally.not_finite.count + tally.zero.count
+        known = sum(c["count"] for c in manifest["forced"] if c["name"] in ("finite", "zero") and c["kind"] == kind)
+        if bad > known:
+            examples = [*tally.not_finite.examples, *tally.zero.examples]
+            raise UserError(f"vectors must be finite and not zero. Received: {bad} {kind}s, e.g. {examples[:3]}.")
+        if numbers - {manifest["release"]["version"]}:
+            raise UserError(
+                f"entries must be of release {manifest['release']['version']}. Received: {kind}s of {sorted(numbers)}."
+            )
+        _, changed = backend.changes(version, kind, 0)
+        refreshed += len(set(changed))
+        if not changed and tally.digest != expected["digest"]:
+            raise UserError(
+                f"the {kind} vectors are not those that were written: their sum is {tally.digest}, not "
+                f"{expected['digest']}. Roll back, or export again."
+            )
+    return "as they were written" if not refreshed else f"finite, {refreshed:,} of them refreshed since the export"
+
+
+def _entry(store: EmbeddingStore, manifest: dict[str, Any], kind: str, name: str) -> str:
+    found = store.get(kind, name)
+    if found is None:
+        raise UserError(f"there is no {kind} `{name}`. Check the id.")
+    return f"{kind} {name}: width {found.width}, of {_time(found.time)}, by release {found.release}"
+
+
+def _release(told: dict[str, Any], releases: Path | None) -> str:
+    _read_release(told, releases)
+    return f"{told['project']} {told['version']}, manifest unchanged"
+
+
+def _read_release(told: dict[str, Any], releases: Path | None) -> dict[str, Any]:
+    folder = releases / str(told["version"]) if releases is not None else Path(told["path"])
+    file = folder / "manifest.json"
+    if not file.is_file():
+        raise UserError(f"release {told['version']} must lie at `{folder}`. Name where it is with --releases DIR.")
+    content = file.read_bytes()
+    _same("SHA-256 of its manifest", hashlib.sha256(content).hexdigest(), told["manifest_sha256"])
+    document: dict[str, Any] = json.loads(content)
+    return document
+
+
+def _window(release: dict[str, Any], told: dict[str, Any]) -> str:
+    data = release.get("data")
+    _same("data", data, told["data"])
+    if not data:
+        return "none is noted in the release"
+    window = data["window"]
+    return f"{_time(window['start'])} to {_time(window['end'])}, checksum {data['checksum'][:16]}"
+
+
+def _time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _same(what: str, received: object, expected: object) -> str:
+    if received != expected:
+        raise UserError(f"{what} must be {expected!r}. Received: {received!r}.")
+    return str(received)

@@ -1,0 +1,73 @@
+"""What retrieval would make of a batch's items as of its examples: vectors and quality together."""
+
+import numpy as np
+
+from unified_ranker.config import Config, FreshnessFeature
+from unified_ranker.prepare.quality import DAY, MAX_EXPONENT, NEVER
+from unified_ranker.tasks.ranking import QualityLookup
+from unified_ranker.tasks.retrieval import ItemVectors
+from unified_ranker.towers.tensorflow import tf
+
+MOMENTS = 64
+"""At how many moments counts are tabulated, at most."""
+TABULATED = 1 << 24
+"""Counts in the table, at most: 64 MB."""
+
+
+class CandidateScores(tf.keras.layers.Layer):
+    """Two-tower scores with the declared quality weights, as of each example: what decides who is a candidate.
+
+    Candidates that the head learns from are drawn by them. By the vectors alone a feed of news would learn from stale
+    items, which it is never served, and to tell new from old, which retrieval has done already.
+
+    Freshness is exact. What is counted is as of the latest of `MOMENTS` moments before the example: to draw by, that is
+    enough, and the head is given the exact counts of what was drawn.
+    """
+
+    def __init__(self, config: Config, items: int, times: np.ndarray, quality: QualityLookup) -> None:
+        """Tabulate the counts that some task weighs.
+
+        Args:
+            config: the declarations.
+            items: how many there are in the catalogue.
+            times: when the positives to learn from happened, seconds; the moments part them into equal numbers.
+            quality: looks features up as of any time.
+        """
+        super().__init__(name="standing")
+        features = list(config.towers.item.quality.values())
+        declared = [t.quality_weights for t in config.tasks.values()]
+        weighed = {name for weights in declared if weights != "learnt" for name, w in weights.items() if w}
+        names = list(config.towers.item.quality)
+        self.fresh = [(n, f.scale_days * DAY) for n, f in enumerate(features) if isinstance(f, FreshnessFeature)]
+        self.fresh = [(n, scale) for n, scale in self.fresh if names[n] in weighed]
+        self.counted = [
+            n for n, f in enumerate(features) if not isinstance(f, FreshnessFeature) and names[n] in weighed
+        ]
+        if self.counted:
+            most = max(min(MOMENTS, TABULATED // max(items * len(self.counted), 1)), 1)
+            moments = np.unique(np.quantile(times, np.linspace(0, 1, most), method="lower"))
+            table = quality(np.tile(np.arange(items), len(moments)), np.repeat(moments, items))[:, self.counted]
+            self.moments = tf.constant(moments)
+            self.table = tf.constant(table.reshape(len(moments), items, len(self.counted)))
+
+    def call(self, state: dict[str, tf.Tensor], items: ItemVectors, time: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Return scores `[rows, n]` of the batch's `n` items; no gradient flows through them.
+
+        Args:
+            state: `embedding` `[rows, dim]`.
+            items: the batch's.
+            time: seconds `[rows]`.
+            weights: of the quality vector `[rows, features]`.
+        """
+        scores = tf.matmul(state["embedding"], items.vectors, transpose_b=True)
+        for feature, scale in self.fresh:
+            age = tf.cast(time[:, None] - tf.maximum(items.created, 0)[None], tf.float32) / scale
+            fresh = tf.exp(-tf.clip_by_value(age, 0.0, MAX_EXPONENT))
+            scores += weights[:, feature, None] * tf.where(items.created == NEVER, 0.0, fresh)
+        if self.counted:
+            # An example before the first moment takes that one: it is only drawn by.
+            moment = tf.maximum(tf.searchsorted(self.moments, time, side="right") - 1, 0)
+            table = self.table if items.ids is None else tf.gather(self.table, items.ids, axis=1)
+            for place, feature in enumerate(self.counted):
+                scores += weights[:, feature, None] * tf.gather(table[:, :, place], moment)
+        return tf.stop_gradient(scores)

@@ -1,0 +1,53 @@
+"""The block of a causal transformer, and how far apart two positions are."""
+
+import numpy as np
+
+from unified_ranker.towers.normalisation import LayerNormalization
+from unified_ranker.towers.tensorflow import tf
+
+DISTANCE_BUCKETS = 32
+
+
+class CausalBlock(tf.keras.layers.Layer):
+    """Pre-norm self-attention and feed-forward; attention sees earlier positions and a bias by distance.
+
+    Distances are bucketed as in T5 (arXiv 1910.10683, section 2.1), so a window may begin anywhere in a history.
+    """
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        """Build with `heads` that divide `dim`."""
+        super().__init__()
+        self.heads, self.width = heads, dim // heads
+        self.qkv = tf.keras.layers.Dense(3 * dim, use_bias=False)
+        self.out = tf.keras.layers.Dense(dim)
+        self.grow = tf.keras.layers.Dense(2 * dim, activation="gelu")
+        self.shrink = tf.keras.layers.Dense(dim)
+        self.norms = [LayerNormalization() for _ in range(2)]
+        self.dropout = tf.keras.layers.Dropout(dropout)
+        self.bias = self.add_weight("distance_bias", (DISTANCE_BUCKETS, heads), initializer="zeros")
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Return `[batch, positions, dim]`; position i depends on positions up to i only."""
+        x += self.dropout(self._attend(self.norms[0](x)), training=training)
+        return x + self.dropout(self.shrink(self.grow(self.norms[1](x))), training=training)
+
+    def _attend(self, x: tf.Tensor) -> tf.Tensor:
+        batch, length = tf.shape(x)[0], tf.shape(x)[1]
+        # Split, not sliced: each slice's gradient would be as large as all of them.
+        q, k, v = (
+            tf.transpose(tf.reshape(part, [batch, length, self.heads, self.width]), [0, 2, 1, 3])
+            for part in tf.split(self.qkv(x), 3, -1)
+        )
+        distance = tf.range(length)[:, None] - tf.range(length)[None, :]
+        bias = tf.transpose(tf.gather(self.bias, distance_bucket(distance)), [2, 0, 1])
+        future = tf.cast(distance < 0, tf.float32) * -1e9
+        scores = tf.matmul(q, k, transpose_b=True) * self.width**-0.5 + bias + future
+        mixed = tf.matmul(tf.nn.softmax(scores), v)
+        return self.out(tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch, length, self.heads * self.width]))
+
+
+def distance_bucket(distance: tf.Tensor) -> tf.Tensor:
+    """Number distances 0..15 singly and larger ones by powers of 2^(1/4); negative ones are 0."""
+    exact = DISTANCE_BUCKETS // 2
+    far = tf.cast(4.0 * tf.math.log(tf.cast(tf.maximum(distance, 1), tf.float32) / exact) / np.log(2.0), tf.int32)
+    return tf.where(distance < exact, tf.maximum(distance, 0), tf.minimum(exact + far, DISTANCE_BUCKETS - 1))

@@ -1,0 +1,62 @@
+"""The block of Hierarchical Sequential Transduction Units, in place of a transformer's (HSTU, arXiv 2402.17152)."""
+
+from unified_ranker.towers.causal_block import DISTANCE_BUCKETS, distance_bucket
+from unified_ranker.towers.normalisation import LayerNormalization
+from unified_ranker.towers.tensorflow import tf
+from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
+
+
+class HstuBlock(tf.keras.layers.Layer):
+    """Pointwise attention without softmax, gated.
+
+    y = x + linear(norm(A·V) ⊙ U), with U, V, Q, K = SiLU(linear(norm(x))) and A = SiLU(Q·Kᵀ + bias) / n, where n is the
+    longest sequence.
+
+    How strongly each earlier event counts is not shared out among all of them, so many like events weigh more than one;
+    the bias is learnt by distance and by the time between two events, in buckets on a logarithmic scale. There is no
+    feed-forward part.
+
+    Reference: HSTU, arXiv 2402.17152, section 3, equations 1 to 3.
+    """
+
+    def __init__(self, dim: int, heads: int, dropout: float, longest: int) -> None:
+        """Build with `heads` that divide `dim`, for sequences of at most `longest` positions."""
+        super().__init__()
+        self.heads, self.width, self.longest = heads, dim // heads, float(longest)
+        self.mix = tf.keras.layers.Dense(4 * dim, activation="swish")
+        self.out = tf.keras.layers.Dense(dim)
+        # The sums over a history are small: an epsilon of Keras' 0.001 would flatten what the norm is there to restore.
+        self.norms = [LayerNormalization(epsilon=1e-6) for _ in range(2)]
+        self.dropout = tf.keras.layers.Dropout(dropout)
+        self.distance_bias = self.add_weight("distance_bias", (DISTANCE_BUCKETS, heads), initializer="zeros")
+        self.time_bias = self.add_weight("time_bias", (GAP_BUCKETS, heads), initializer="zeros")
+
+    def call(self, x: tf.Tensor, moments: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Return `[batch, positions, dim]`; position i depends on positions up to i only.
+
+        Args:
+            x: `[batch, positions, dim]`.
+            moments: when each position happened, in seconds from any origin of its row, `[batch, positions]`.
+            training: whether dropout is on.
+        """
+        batch, length = tf.shape(x)[0], tf.shape(x)[1]
+        # Split, not sliced: each slice's gradient would be as large as all of them.
+        u, v, q, k = (
+            tf.transpose(tf.reshape(part, [batch, length, self.heads, self.width]), [0, 2, 1, 3])
+            for part in tf.split(self.mix(self.norms[0](x)), 4, -1)
+        )
+        scores = tf.matmul(q, k, transpose_b=True) + self._bias(moments, length)
+        seen = tf.cast(tf.range(length)[:, None] >= tf.range(length)[None, :], tf.float32)
+        attended = tf.matmul(tf.nn.silu(scores) * seen / self.longest, v)
+        attended, gate = (
+            tf.reshape(tf.transpose(part, [0, 2, 1, 3]), [batch, length, self.heads * self.width])
+            for part in (attended, u)
+        )
+        return x + self.out(self.dropout(self.norms[1](attended) * gate, training=training))
+
+    def _bias(self, moments: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        """Return the bias of each pair of positions, `[batch, heads, positions, positions]`."""
+        distance = tf.range(length)[:, None] - tf.range(length)[None, :]
+        between = tf.maximum(moments[:, :, None] - moments[:, None, :], 0)
+        bias = tf.gather(self.distance_bias, distance_bucket(distance)) + tf.gather(self.time_bias, gap_bucket(between))
+        return tf.transpose(bias, [0, 3, 1, 2])

@@ -1,0 +1,106 @@
+"""The text encoder that has its teacher in the served graph."""
+
+import hashlib
+
+import numpy as np
+
+from unified_ranker.config import TransformerText
+from unified_ranker.towers.tensorflow import tf
+from unified_ranker.towers.text.base import TextEncoder, Tokens
+from unified_ranker.towers.text.teachers import build_teacher
+from unified_ranker.towers.text.teachers.vectors import teacher_vectors
+
+WORD = r"[\p{L}\p{N}]"
+
+
+class TransformerTextEncoder(TextEncoder):
+    """Project a pre-trained sentence encoder's vector v: normalise(W v + B gelu(A v)).
+
+    W begins as the principal components of the titles (`begin_with`), B at zero: similar texts are similar from the
+    first step. The teacher itself is a constant of the joint job. Outside a graph, each text's vector is computed once
+    on this machine (`teachers.vectors`); inside, as in the served model, from the string.
+
+    Its part of a text is the teacher's `vector` `[n, teacher.dim]`, zero where there is no word.
+    """
+
+    parts = ("vector",)
+    pairs_rate = 1e-3
+    costly = True
+
+    def __init__(self, config: TransformerText, dim: int) -> None:
+        """Build for vectors of `dim`.
+
+        Raises:
+            UserError: when the extra `[text]` is not installed, or the teacher cannot be fetched.
+        """
+        super().__init__()
+        self.config = config
+        self.teacher = build_teacher(config.teacher, config.max_tokens)
+        self.resources = (self.teacher.tokenizer,)
+        width = self.teacher.dim
+        spread = tf.keras.initializers.RandomNormal(stddev=width**-0.5)
+        self.projection = self.add_weight("projection", (width, dim), initializer=spread)
+        # A teacher's vector has unit length over `width` places: hidden units see numbers around 0.4.
+        wide = tf.keras.initializers.RandomNormal(stddev=0.4)
+        self.grow = self.add_weight("grow", (width, config.residual), initializer=wide) if config.residual else None
+        self.shrink = (
+            self.add_weight("shrink", (config.residual, dim), initializer="zeros") if config.residual else None
+        )
+
+    def tokenise(self, text: tf.Tensor) -> Tokens:
+        """Turn strings `[n]` into the teacher's vectors."""
+        clean = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
+        if tf.executing_eagerly():
+            vectors = tf.constant(teacher_vectors(self, [t.decode() for t in clean.numpy().reshape(-1)]))
+        else:
+            vectors = self.teacher(clean)
+        some = tf.strings.regex_full_match(clean, rf"(?s).*{WORD}.*")
+        return Tokens({"vector": tf.where(some[:, None], vectors, 0.0)})
+
+    def embed(self, tokens: Tokens) -> tf.Tensor:
+        """Return unit-length vectors `[n, dim]`; zero for texts without a word."""
+        return self.project(tokens.parts["vector"])
+
+    def project(self, vectors: tf.Tensor) -> tf.Tensor:
+        """Bring the teacher's vectors `[n, teacher.dim]` to unit length and `[n, dim]`."""
+        out = tf.matmul(vectors, self.projection)
+        if self.grow is not None:
+            out += tf.matmul(tf.nn.gelu(tf.matmul(vectors, self.grow)), self.shrink)
+        return out * tf.math.rsqrt(tf.reduce_sum(out**2, 1, keepdims=True) + 1e-6)
+
+    def begin_with(self, vectors: np.ndarray) -> None:
+        """Set the projection to the principal components of `vectors` `[n, teacher.dim]`, half-whitened.
+
+        A component of variance s² is scaled by s^-½: the few directions in which all texts of a catalogue differ alike
+        do not drown those that tell neighbours apart. The mean is not removed, so that no text becomes zero.
+        """
+        energy, axes = np.linalg.eigh(vectors.T.astype(np.float64) @ vectors / max(len(vectors), 1))
+        dim = self.projection.shape[1]
+        energy, axes = energy[::-1][:dim], axes[:, ::-1][:, :dim]
+        scale = np.maximum(energy, energy[0] * 1e-6) ** -0.25
+        start = axes * scale
+        length = np.linalg.norm(vectors @ start, axis=1).mean() if len(vectors) else 1.0
+        start = np.pad(start / max(length, 1e-9), [(0, 0), (0, dim - start.shape[1])])
+        self.projection.assign(start.astype(np.float32))
+
+    # --- the teacher side, for `teacher_vectors` ---------------------------------------------------------------------
+
+    @property
+    def dim(self) -> int:
+        """Width of the teacher's vectors."""
+        return self.teacher.dim
+
+    @property
+    def name_on_disk(self) -> str:
+        """Tells the teacher's weights apart, also from the same teacher fine-tuned."""
+        name = f"{self.teacher.name_on_disk}-{self.config.max_tokens}"
+        if not self.config.trainable:
+            return name
+        digest = hashlib.sha256()
+        for variable in self.teacher.upper(self.config.fine_tuning.layers):
+            digest.update(variable.numpy().tobytes())
+        return f"{name}-{digest.hexdigest()[:16]}"
+
+    def embed_strings(self, texts: tf.Tensor) -> tf.Tensor:
+        """Return the teacher's vectors of strings `[n]`, as the graph computes them."""
+        return self.teacher(texts)

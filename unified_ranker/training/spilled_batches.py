@@ -1,0 +1,118 @@
+"""Training windows from Arrow shards on disk, for logs whose looked-up examples are too many to keep in memory.
+
+Shards hold whole users: their examples and their histories, looked up once. An epoch takes the shards in an order of
+its own and shuffles the windows within each, so what is in memory is one shard.
+"""
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from unified_ranker.config import Config
+from unified_ranker.engines.shards import read_parts, write_parts
+from unified_ranker.prepare.examples import MISSING, Examples, Histories, Ints
+from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.training.window_batches import EventIndices, ExampleIndices, WindowBatch, WindowBatches
+
+KEPT = ("user", "item", "timestamp", "weight", "history_length")
+"""Columns of the examples that batches are made of; the others are looked up."""
+
+
+class SpilledBatches:
+    """Batches of windows like `WindowBatches`, read back from shards; the same for the same (seed, epoch).
+
+    Args:
+        whole: all batches, in memory; what it holds is written to shards and can be dropped.
+        prepared: the prepared log.
+        config: the declarations.
+        directory: where the shards go; made if absent, written over.
+        shard_examples: examples of a shard, about; a user's stay together.
+    """
+
+    def __init__(
+        self,
+        whole: WindowBatches,
+        prepared: Prepared,
+        config: Config,
+        directory: Path,
+        shard_examples: int,
+    ) -> None:
+        """Write the shards."""
+        self._config, self._directory, self.seed = config, Path(directory), config.project.seed
+        self._prepared = replace(prepared, examples=prepared.examples.take(np.zeros(0, np.int64)))
+        self._users = cut_users(whole.examples, len(prepared.users), shard_examples)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        order = np.argsort(whole.examples.user, kind="stable")
+        user = whole.examples.user[order]
+        for number, (first, last) in enumerate(self._users):
+            rows = np.sort(order[np.searchsorted(user, first) : np.searchsorted(user, last)])
+            _write(self._place(number, "examples"), whole.examples.take(rows), whole.looked_up.take(rows))
+            events = slice(int(whole.offsets[max(first, 0)]), int(whole.offsets[max(last, 0)]))
+            columns = {f.name: pa.array(getattr(whole.events, f.name)[events]) for f in fields(EventIndices)}
+            write_parts(self._place(number, "events"), [pa.table(columns)])
+        self._offsets = whole.offsets
+        self._steps = [self._shard(number).steps for number in range(len(self._users))]
+
+    @property
+    def steps(self) -> int:
+        """Batches in every epoch."""
+        return sum(self._steps)
+
+    def epoch(self, number: int) -> Iterator[WindowBatch]:
+        """Yield the batches of an epoch, as `WindowBatches.epoch` does."""
+        order = np.random.default_rng([self.seed, number, 1]).permutation(len(self._users))
+        for shard in order.tolist():
+            yield from self._shard(shard).epoch(number)
+
+    def _place(self, number: int, table: str) -> Path:
+        return self._directory / f"{number:05d}-{table}.arrow"
+
+    def _shard(self, number: int) -> WindowBatches:
+        first, last = self._users[number]
+        table = read_parts(self._place(number, "examples"))
+        columns = {name: _array(table[name]) for name in table.column_names}
+        looked_up = ExampleIndices(**{f.name: columns[f"looked_up.{f.name}"] for f in fields(ExampleIndices)})
+        blank = np.zeros(len(table), np.int64)
+        examples = Examples(**{f.name: columns.get(f.name, blank) for f in fields(Examples)})
+        stored = read_parts(self._place(number, "events"))
+        events = EventIndices(**{f.name: _array(stored[f.name]) for f in fields(EventIndices)})
+        low, high = self._offsets[max(first, 0)], self._offsets[max(last, 0)]
+        offsets = np.clip(self._offsets, low, high) - low
+        none = np.zeros(0, np.int64)
+        histories = Histories(offsets, none, none.astype(object), none.astype(object), none, none.astype(np.float32))
+        return WindowBatches(replace(self._prepared, histories=histories), examples, events, looked_up, self._config)
+
+
+def cut_users(examples: Examples, users: int, shard_examples: int) -> list[tuple[int, int]]:
+    """Return ranges of users (first, behind the last) that hold about so many examples; anonymous ones come first."""
+    counts = np.bincount(examples.user + 1, minlength=users + 1)
+    sums = np.cumsum(counts)
+    cuts: list[int] = [MISSING]
+    while cuts[-1] < users:
+        done = int(sums[cuts[-1]]) if cuts[-1] >= 0 else 0
+        nxt = int(np.searchsorted(sums, done + shard_examples, side="left"))
+        cuts.append(min(max(nxt, cuts[-1] + 1), users))
+    return [(a, b) for a, b in pairwise(cuts) if counts[a + 1 : b + 1].sum()]
+
+
+def _write(file: Path, examples: Examples, looked_up: ExampleIndices) -> None:
+    columns = {name: _column(getattr(examples, name)) for name in KEPT}
+    columns |= {f"looked_up.{f.name}": _column(getattr(looked_up, f.name)) for f in fields(ExampleIndices)}
+    write_parts(file, [pa.table(columns)])
+
+
+def _column(values: Ints | np.ndarray) -> pa.Array:
+    if values.ndim == 1:
+        return pa.array(values)
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+
+
+def _array(column: pa.ChunkedArray) -> np.ndarray:
+    whole = column.combine_chunks()
+    if pa.types.is_fixed_size_list(whole.type):
+        return whole.flatten().to_numpy(zero_copy_only=False).reshape(len(whole), -1)
+    return whole.to_numpy(zero_copy_only=False)

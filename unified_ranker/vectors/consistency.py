@@ -1,0 +1,89 @@
+"""Whether the store holds what it should: every vector made anew, as of the moment that its entry names."""
+
+from collections.abc import Container, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+
+from unified_ranker.core.errors import UserError
+from unified_ranker.engines.shards import read_parts
+from unified_ranker.prepare.prepared import to_frame
+from unified_ranker.project.release_project import ReleaseProject
+from unified_ranker.store import EmbeddingStore
+from unified_ranker.store.alignment import VectorSpace
+from unified_ranker.store.sample import read_many
+from unified_ranker.store.version_diff import Difference, VersionDiff
+from unified_ranker.vectors.embedder import Embedder
+from unified_ranker.vectors.refresher import Sources
+
+TOLERANCE = 1e-3
+"""Distance of unit vectors that batches of another shape may cause."""
+_AT_ONCE = 5_000
+_ALL = 2**31
+
+
+def check_consistency(project: ReleaseProject, store: EmbeddingStore, sources: Sources) -> list[Difference]:
+    """Compare the published version with what the release's towers make of the log and of what came since.
+
+    Missing entries are those that should be there, extra ones should not, differing ones are further apart than
+    `TOLERANCE`: an event was missed, or is not yet taken in.
+
+    Raises:
+        UserError: the published version is of another release.
+    """
+    manifest = store.manifest
+    number = manifest["release"]["version"]
+    if number != project.manifest["version"]:
+        raise UserError(
+            f"the published version is of release {number}. Received: release {project.manifest['version']}. Name "
+            "the release that it is of."
+        )
+    if sources.feed is not None:
+        sources.feed.poll()
+    embedder = Embedder(project, VectorSpace.of_document(manifest["space"]))
+    return [_items(project, store, sources, embedder), _users(project, store, sources, embedder)]
+
+
+def _items(project: ReleaseProject, store: EmbeddingStore, sources: Sources, embedder: Embedder) -> Difference:
+    prepared, _ = project.as_prepared()
+    table, late = read_parts(prepared / "items.arrow"), sources.new_items()
+    comparison, expected = VersionDiff("item", TOLERANCE), set(late)
+    parts: Iterator[pd.DataFrame] = (to_frame(table.slice(start, _AT_ONCE)) for start in range(0, len(table), _AT_ONCE))
+    for rows in parts:
+        expected.update(rows["item_id"])
+        rows = rows[~rows["item_id"].isin(list(late))]
+        _compare(store, comparison, rows["item_id"].tolist(), embedder.items(rows))
+    if late:
+        _compare(store, comparison, list(late), embedder.items(embedder.item_table(late)))
+    _find_extra(store, comparison, "item", expected)
+    return comparison.result()
+
+
+def _users(project: ReleaseProject, store: EmbeddingStore, sources: Sources, embedder: Embedder) -> Difference:
+    prepared, _ = project.as_prepared()
+    listed = read_parts(prepared / "users.arrow")["user_id"].to_pylist()
+    expected = dict.fromkeys([*listed, *sources.histories.users("", _ALL)])
+    manifest, comparison = store.manifest, VersionDiff("user", TOLERANCE)
+    names = iter(expected)
+    while part := list(islice(names, _AT_ONCE)):
+        there = read_many(store.backend, manifest["version"], "user", part, manifest["kinds"]["user"]["width"])
+        histories = [sources.histories.before(user, 0) for user in part]
+        last = np.array([history.timestamp.max(initial=0) for history in histories])
+        # As of its entry; but where events came since, of which it should know, as of the last of them.
+        of = np.where(there.found, there.time, manifest["as_of"])
+        times = np.where(last >= of, last + 1, of).tolist()
+        comparison.add(part, embedder.users(part, histories, times), there.vectors, there.found)
+    _find_extra(store, comparison, "user", expected)
+    return comparison.result()
+
+
+def _compare(store: EmbeddingStore, comparison: VersionDiff, ids: Sequence[str], vectors: np.ndarray) -> None:
+    version, width = store.version, vectors.shape[1]
+    there = read_many(store.backend, version, "item", ids, width)
+    comparison.add(ids, vectors, there.vectors, there.found)
+
+
+def _find_extra(store: EmbeddingStore, comparison: VersionDiff, kind: str, expected: Container[str]) -> None:
+    for ids, _ in store.backend.scan(store.version, kind, _AT_ONCE):
+        comparison.add_extra([name for name in ids if name not in expected])

@@ -1,0 +1,83 @@
+"""Embeds a few users or items at a time, in the space of the store: what `refresh` puts beside the export's vectors."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from unified_ranker.config import CategoriesFeature, NumberFeature
+from unified_ranker.export.embedding import item_batches
+from unified_ranker.prepare.request_arrays import History, Request, to_arrays
+from unified_ranker.project.release_project import ReleaseProject
+from unified_ranker.store.alignment import VectorSpace
+from unified_ranker.vectors.embedding_source import user_task
+from unified_ranker.vectors.saved_towers import load_towers
+
+Vectors32 = npt.NDArray[np.float32]
+
+
+class Embedder:
+    """The towers of a release, and the map into a version's space."""
+
+    def __init__(self, project: ReleaseProject, space: VectorSpace) -> None:
+        """Load the towers, once in a process."""
+        self.config, self._space = project.config, space
+        self._towers = load_towers(project.release)
+        self._task = user_task(self.config)
+
+    def users(self, ids: Sequence[str], histories: Sequence[History], times: Sequence[int]) -> Vectors32:
+        """Return vectors `[n, width]` of users from what they did strictly before a time each, in seconds."""
+        parts, size = [], self.config.export.embeddings.users.batch_size
+        asked = [
+            Request(user, self._task, timestamp=int(time), history=history)
+            for user, history, time in zip(ids, histories, times, strict=True)
+        ]
+        for at in range(0, len(asked), size):
+            parts.append(
+                self._towers.requests(to_arrays(asked[at : at + size], self.config.towers.user.history_length))
+            )
+        return self._mapped(parts)
+
+    def items(self, rows: pd.DataFrame) -> Vectors32:
+        """Return vectors `[n, width]` of rows of a table of items, as `item_table` makes them."""
+        return self._mapped([self._towers.items(batch) for batch in item_batches(rows, self.config)])
+
+    def item_table(self, fields: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+        """Return items by id as a table with every column that the item tower reads; absent fields are null.
+
+        `created_at` is in seconds since 1970, or a time.
+        """
+        rows = pd.DataFrame([{**told, "item_id": name} for name, told in fields.items()])
+        out = pd.DataFrame({"item_id": rows["item_id"].astype(object)})
+        created = [_time(value) for value in rows.get("created_at", [None] * len(rows))]
+        out["created_at"] = pd.to_datetime(pd.Series(created, dtype="datetime64[us, UTC]"))
+        for feature in self.config.towers.item.features:
+            column = rows.get(feature.column, pd.Series([None] * len(rows), dtype=object))
+            if isinstance(feature, NumberFeature):
+                out[feature.column] = pd.to_numeric(column).astype(np.float64)
+            elif isinstance(feature, CategoriesFeature):
+                out[feature.column] = pd.Series([_list(value) for value in column], dtype=object)
+            else:
+                out[feature.column] = column.astype("string")
+        return out
+
+    def _mapped(self, parts: list[Vectors32]) -> Vectors32:
+        return self._space.apply(np.concatenate(parts)) if parts else np.zeros((0, len(self._space.transform)), "f4")
+
+
+def _list(value: Any) -> list[str]:
+    """Return categories as a list: text has them between `|`, as in a table."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split("|") if part.strip()]
+    return [str(part) for part in value] if isinstance(value, list | tuple | np.ndarray) else []
+
+
+def _time(value: Any) -> pd.Timestamp | None:
+    if value is None or pd.isna(value):
+        return None
+    if isinstance(value, int | float | np.integer):
+        return pd.Timestamp(int(value), unit="s", tz="UTC")
+    stamp = pd.Timestamp(value)
+    return stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")

@@ -1,0 +1,117 @@
+"""What is embedded: the rows of a project's prepared data, cut into shards without reading them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from unified_ranker.config import Config
+from unified_ranker.core.errors import UserError
+from unified_ranker.engines.shards import read_parts
+
+ITEM_ROWS, USER_ROWS = 50_000, 20_000
+_IDS_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class HistoryFile:
+    """One file of histories: rows by (user, time), from `first` to `last` user."""
+
+    file: Path
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class EmbeddingSource:
+    """Rows to embed, and by what.
+
+    Attributes:
+        release: whose towers embed them.
+        prepared: directory of the prepared data.
+        config: the release's declarations.
+        as_of: moment that users are embedded at, seconds; what they did from then on does not count.
+        items: rows of `items.arrow`.
+        users: rows of `users.arrow`.
+        histories: files of histories.
+        queries: texts to embed as queries, none twice.
+    """
+
+    release: Path
+    prepared: Path
+    config: Config
+    as_of: int
+    items: int
+    users: int
+    histories: tuple[HistoryFile, ...]
+    queries: tuple[str, ...]
+
+    def ids(self, kind: str) -> Iterator[list[str]]:
+        """Yield the ids of all entries of a kind, in parts."""
+        if kind == "query":
+            yield list(self.queries)
+            return
+        column = read_parts(self.prepared / f"{kind}s.arrow")[f"{kind}_id"]
+        for start in range(0, len(column), _IDS_AT_ONCE):
+            yield column.slice(start, _IDS_AT_ONCE).to_pylist()
+
+
+def open_source(release: Path, prepared: Path, config: Config, as_of: int) -> EmbeddingSource:
+    """Look at prepared data, whose large tables stay on disk."""
+    histories = []
+    for file in sorted((prepared / "histories").glob("*.arrow")):
+        users = read_parts(file)["user"]
+        if len(users):
+            histories.append(HistoryFile(file, users[0].as_py(), users[-1].as_py()))
+    declared = config.export.embeddings.queries
+    task = declared.task or ("search" if "search" in config.tasks else None)
+    return EmbeddingSource(
+        release=release,
+        prepared=prepared,
+        config=config,
+        as_of=as_of,
+        items=len(read_parts(prepared / "items.arrow")),
+        users=len(read_parts(prepared / "users.arrow")),
+        histories=tuple(histories),
+        queries=_frequent(prepared, task, declared.most) if task else (),
+    )
+
+
+def user_task(config: Config) -> str:
+    """Return the surface on which users are embedded.
+
+    Raises:
+        UserError: the declared one is no task of the release.
+    """
+    declared = config.export.embeddings.users.task
+    if declared is not None and declared not in config.tasks:
+        raise UserError(f"`users.task` must be a task of the release. Received: `{declared}`. Export a release first.")
+    return declared or ("home_feed" if "home_feed" in config.tasks else next(iter(config.tasks)))
+
+
+def query_task(config: Config) -> str:
+    """Return the surface on which queries are embedded; for projects that have queries."""
+    return config.export.embeddings.queries.task or "search"
+
+
+def _frequent(prepared: Path, task: str, most: int) -> tuple[str, ...]:
+    """Return the most frequent queries of the examples of a task, by their number, then by their text."""
+    import json
+
+    names = json.loads((prepared / "names.json").read_text(encoding="utf-8"))["tasks"]
+    if task not in names or most == 0:
+        return ()
+    number = names.index(task)
+    counts: dict[str, int] = {}
+    for file in sorted((prepared / "examples").glob("*.arrow")):
+        table = read_parts(file).select(["task", "query"])
+        chosen = table.filter(pa.array(table["task"].to_numpy() == number))
+        told = chosen["query"].cast(pa.string()).drop_null().combine_chunks().value_counts()
+        for row in told.to_pylist():
+            if row["values"]:
+                counts[row["values"]] = counts.get(row["values"], 0) + row["counts"]
+    texts = np.array(sorted(counts, key=lambda text: (-counts[text], text)), object)
+    # Longer ones are no keys of a store.
+    return tuple(text for text in texts if len(text.encode()) <= 480)[:most]

@@ -1,0 +1,174 @@
+"""The stages of the export: each a pure function from rows of the prepared data to an Arrow table of vectors."""
+
+import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from unified_ranker.engines.job import Outputs, Reader
+from unified_ranker.engines.shards import read_parts
+from unified_ranker.export.embedding import item_batches
+from unified_ranker.prepare.examples import Ints
+from unified_ranker.prepare.prepared import NAMES_FILE
+from unified_ranker.prepare.request_arrays import Arrays, Request, to_arrays
+from unified_ranker.prepare.stage_names import SECOND
+from unified_ranker.vectors.embedding_source import ITEM_ROWS, USER_ROWS, EmbeddingSource, query_task, user_task
+from unified_ranker.vectors.saved_towers import load_towers
+
+VECTORS = "vectors"
+_BATCHES = 4
+"""Batches whose fields are made in one go: enough to be quick, few enough to overlap."""
+
+
+@dataclass(frozen=True)
+class EmbedItems:
+    """Embeds a range of the catalogue from the items' fields."""
+
+    source: EmbeddingSource
+
+    def __call__(self, shard: int, reader: Reader) -> Outputs:
+        """Return `id`, `vector`, `cold` of the shard's items."""
+        source, towers = self.source, load_towers(self.source.release)
+        table = read_parts(source.prepared / "items.arrow").slice(shard * ITEM_ROWS, ITEM_ROWS)
+
+        def embed(rows: pa.Table) -> np.ndarray:
+            return np.concatenate([towers.items(batch) for batch in item_batches(rows.to_pandas(), source.config)])
+
+        size = _BATCHES * source.config.export.embeddings.batch_size
+        parts = overlapped(embed, (table.slice(start, size) for start in range(0, len(table), size)))
+        return {VECTORS: [vector_table(table["item_id"], np.concatenate(parts), np.zeros(len(table), bool))]}
+
+
+@dataclass(frozen=True)
+class EmbedUsers:
+    """Embeds a range of users from what they did before `source.as_of`."""
+
+    source: EmbeddingSource
+
+    def __call__(self, shard: int, reader: Reader) -> Outputs:
+        """Return `id`, `vector`, `cold` of the shard's users; cold ones have no history."""
+        source, towers = self.source, load_towers(self.source.release)
+        start = shard * USER_ROWS
+        end = min(start + USER_ROWS, source.users)
+        ids = read_parts(source.prepared / "users.arrow")["user_id"].slice(start, end - start).to_numpy().astype(object)
+        histories = UserHistories(source, start, end)
+        out = np.zeros((len(ids), source.config.towers.item.dim), np.float32)
+        # Those with histories of about one length together: a batch is as wide as its longest.
+        parts = np.array_split(np.argsort(histories.length, kind="stable"), self._batches(len(ids)))
+        made = overlapped(towers.requests, (histories.requests(ids, rows) for rows in parts))
+        for rows, vectors in zip(parts, made, strict=True):
+            out[rows] = vectors
+        return {VECTORS: [vector_table(ids, out, histories.length == 0)]}
+
+    def _batches(self, rows: int) -> int:
+        return max(1, -(-rows // self.source.config.export.embeddings.users.batch_size))
+
+
+@dataclass(frozen=True)
+class EmbedQueries:
+    """Embeds the queries of the log, as asked by nobody in particular."""
+
+    source: EmbeddingSource
+
+    def __call__(self, shard: int, reader: Reader) -> Outputs:
+        """Return `id`, the text, `vector` and `cold`."""
+        source, towers = self.source, load_towers(self.source.release)
+        task, size = query_task(source.config), source.config.export.embeddings.users.batch_size
+        asked = [Request("", task, query=query, timestamp=source.as_of) for query in source.queries]
+        parts = [towers.requests(to_arrays(asked[at : at + size], 1)) for at in range(0, len(asked), size)]
+        ids = np.array(source.queries, object)
+        return {VECTORS: [vector_table(ids, np.concatenate(parts), np.zeros(len(ids), bool))]}
+
+
+class UserHistories:
+    """What a range of users did before a moment, read from the files that hold them."""
+
+    def __init__(self, source: EmbeddingSource, start: int, end: int) -> None:
+        """Read the events of users `start` to `end` (exclusive)."""
+        self._source = source
+        self._limit = source.config.towers.user.history_length
+        parts = []
+        for told in source.histories:
+            if told.last < start or told.first >= end:
+                continue
+            table = read_parts(told.file)
+            low, high = np.searchsorted(table["user"].to_numpy(), [start, end])
+            part = table.slice(low, high - low)
+            parts.append(part.filter(pa.array(part["time"].to_numpy() < source.as_of * SECOND)))
+        names = json.loads((source.prepared / NAMES_FILE).read_text(encoding="utf-8"))
+        table = pa.concat_tables(parts).combine_chunks() if parts else None
+        user = table["user"].to_numpy() if table is not None else np.zeros(0, np.int32)
+        self._end = np.searchsorted(user, np.arange(start, end), side="right")
+        begin = np.searchsorted(user, np.arange(start, end), side="left")
+        self.length: Ints = np.minimum(self._end - begin, self._limit)
+        self._columns: dict[str, np.ndarray] = {}
+        if table is not None:
+            self._columns = {
+                "history_event_type": np.array([*names["event_types"], ""], object)[table["event_type"].to_numpy()],
+                "history_task": np.array([*names["tasks"], ""], object)[table["task"].to_numpy()],
+                "history_timestamp": np.floor_divide(table["time"].to_numpy(), SECOND),
+                "history_value": table["value"].fill_null(0.0).to_numpy().astype(np.float32),
+                "history_item_id": self._items(table["item"].to_numpy()),
+            }
+
+    def requests(self, ids: np.ndarray, rows: Ints) -> Arrays:
+        """Return requests of the users at `rows`, as the model takes them: nothing asked, as of the moment."""
+        source, count = self._source, len(rows)
+        blank = np.full(count, "", object)
+        out: Arrays = {
+            "user_id": ids[rows],
+            "task": np.full(count, user_task(source.config), object),
+            **dict.fromkeys(("query", "source_item_id", "query_item_id", "country"), blank),
+            "timestamp": np.full(count, source.as_of, np.int64),
+        }
+        length = self.length[rows]
+        column = np.arange(int(length.max(initial=0)))[None]
+        inside = column < length[:, None]
+        at = np.where(inside, (self._end[rows] - length)[:, None] + column, 0)
+        for name, blank_value in _BLANKS.items():
+            values = self._columns.get(name, np.zeros(1, _TYPES[name]))
+            out[name] = np.where(inside, values[at], np.asarray(blank_value, _TYPES[name])).astype(_TYPES[name])
+        return out
+
+    def _items(self, item: np.ndarray) -> np.ndarray:
+        """Return the ids of items; of those that are looked at alone, as a catalogue may be large."""
+        column = read_parts(self._source.prepared / "items.arrow")["item_id"]
+        known, place = np.unique(item, return_inverse=True)
+        names = column.take(pa.array(np.maximum(known, 0))).to_numpy().astype(object)
+        return np.where(known < 0, "", names)[place]
+
+
+def overlapped(embed: Callable[[Any], np.ndarray], batches: Iterable[Any]) -> list[np.ndarray]:
+    """Embed batches in order, two at a time, while the next is made: TensorFlow leaves Python free meanwhile.
+
+    Many ops of the towers, those on text above all, use one core alone.
+    """
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return list(pool.map(embed, batches))
+
+
+def vector_table(ids: np.ndarray | pa.ChunkedArray, vectors: np.ndarray, cold: np.ndarray) -> pa.Table:
+    """Return `id`, `vector` (fixed-size list of float32) and `cold` as a table."""
+    flat = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
+    column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    names = ids.cast(pa.string()) if isinstance(ids, pa.ChunkedArray) else pa.array(ids, pa.string())
+    return pa.table({"id": names, "vector": column, "cold": pa.array(cold, pa.bool_())})
+
+
+def vector_matrix(table: pa.Table) -> np.ndarray:
+    """Return the vectors `[n, width]` of such a table."""
+    column = table["vector"].combine_chunks()
+    return column.flatten().to_numpy().reshape(len(table), column.type.list_size)
+
+
+_BLANKS = {
+    "history_item_id": "", "history_event_type": "", "history_task": "", "history_timestamp": 0, "history_value": 0.0,
+}  # fmt: skip
+_TYPES = {
+    "history_item_id": object, "history_event_type": object, "history_task": object,
+    "history_timestamp": np.int64, "history_value": np.float32,
+}  # fmt: skip

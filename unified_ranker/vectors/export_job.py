@@ -1,0 +1,35 @@
+"""The job of embedding everything: one stage a kind, each cut into shards that any engine can make in any order."""
+
+import hashlib
+import json
+
+from unified_ranker.engines.job import Job, Stage
+from unified_ranker.release.layout import MANIFEST, sha256
+from unified_ranker.vectors.embedding_source import ITEM_ROWS, USER_ROWS, EmbeddingSource, query_task, user_task
+from unified_ranker.vectors.embedding_stages import EmbedItems, EmbedQueries, EmbedUsers
+
+STAGES = {"item": "items", "user": "users", "query": "queries"}
+"""Stages by the kind of their entries."""
+
+
+def embedding_job(source: EmbeddingSource, data_key: str) -> Job:
+    """Return the job; kinds without rows have no stage.
+
+    Args:
+        source: what is embedded, and by what.
+        data_key: names the prepared data.
+    """
+    stages = (
+        Stage(STAGES["item"], -(-source.items // ITEM_ROWS), EmbedItems(source)),
+        Stage(STAGES["user"], -(-source.users // USER_ROWS), EmbedUsers(source)),
+        Stage(STAGES["query"], 1 if source.queries else 0, EmbedQueries(source)),
+    )
+    return Job(_key(source, data_key), tuple(stage for stage in stages if stage.shards))
+
+
+def _key(source: EmbeddingSource, data_key: str) -> str:
+    """Hash what the vectors depend on: the same key, the same bytes."""
+    tasks = [user_task(source.config), query_task(source.config) if source.queries else ""]
+    sizes = [ITEM_ROWS, USER_ROWS, source.items, source.users, source.config.export.embeddings.queries.most]
+    told = [sha256(source.release / MANIFEST), data_key, source.as_of, tasks, sizes]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]

@@ -1,0 +1,154 @@
+"""Keeps the published vectors fresh: follows events and items, embeds whom they touch, and puts that into the store."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from unified_ranker.core.errors import UserError
+from unified_ranker.events.history_store import HistoryStore
+from unified_ranker.events.parquet_events import EventFeed, GrowingDirectory, items_of
+from unified_ranker.project.release_project import ReleaseProject, open_project
+from unified_ranker.store import EmbeddingStore
+from unified_ranker.store.alignment import VectorSpace
+from unified_ranker.vectors.embedder import Embedder
+
+MOST_EVENTS = 2000
+"""Events of one step: so many users at most are embedded before the store hears of them."""
+LATE = 86_400
+"""Seconds by which an event may be late and still be followed, where a full export came in between."""
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What one step did.
+
+    Attributes:
+        version: of the store that it went into.
+        events: how many were told.
+        users: whose vectors were put.
+        items: likewise.
+        delay: seconds from the oldest of the events to its user's vector in the store; 0 without an event.
+    """
+
+    version: int
+    events: int
+    users: int
+    items: int
+    delay: float
+
+    @property
+    def idle(self) -> bool:
+        """Whether there was nothing to do."""
+        return not (self.events or self.items)
+
+
+@dataclass
+class Sources:
+    """What is followed.
+
+    Attributes:
+        histories: the events, and what users did before them.
+        feed: brings events there first, where they come as files.
+        items: a directory of new items; those of `histories.items()` count in any case.
+    """
+
+    histories: HistoryStore
+    feed: EventFeed | None = None
+    items: GrowingDirectory | None = None
+    given: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def new_items(self) -> dict[str, dict[str, Any]]:
+        """Return the fields of all items that came since the release, by id; those taken out again are not there."""
+        if self.items is not None:
+            for name, table in self.items.new():
+                self.given.update(items_of(table, self.items.directory / name))
+                self.items.done([name])
+        live = {name: dict(fields) for name, fields in self.histories.items().items() if fields is not None}
+        return {**self.given, **live}
+
+
+class Refresher:
+    """Takes the published version, and whatever follows it, along with what happens.
+
+    Args:
+        project: of the release that the published version was made by; others are looked for beside it.
+        store: to put vectors into; the refresher's lock is held.
+        sources: what is followed.
+        clock: what time it is, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        project: ReleaseProject,
+        store: EmbeddingStore,
+        sources: Sources,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._project, self._store, self._sources, self._clock = project, store, sources, clock
+        self._version, self._since, self._position = 0, 0, ""
+        self._embedder: Embedder | None = None
+        self._items: dict[str, dict[str, Any]] = {}
+
+    def step(self) -> Refreshed:
+        """Take in what is new: some of the events, and all of the items.
+
+        Raises:
+            UserError: nothing is published, its release is not there, or a source cannot be read.
+            StoreError: the store of histories does not answer.
+        """
+        if self._sources.feed is not None:
+            self._sources.feed.poll()
+        embedder = self._follow()
+        items = self._put_items(embedder)
+        told = self._sources.histories.since(self._position, MOST_EVENTS)
+        if not told:
+            return Refreshed(self._version, 0, 0, items, 0.0)
+        position = told[-1][0]
+        # What is older the full export has seen.
+        recent = [event for _, event in told if event.timestamp >= self._since]
+        users = list(dict.fromkeys(event.user_id for event in recent if event.user_id))
+        self._put_users(embedder, users, position)
+        self._position = position
+        delay = self._clock() - min((event.timestamp for event in recent), default=self._clock())
+        return Refreshed(self._version, len(told), len(users), items, delay)
+
+    def _follow(self) -> Embedder:
+        """Return the towers and the space of the version that is published now."""
+        version = self._store.version
+        if version == self._version and self._embedder is not None:
+            return self._embedder
+        manifest = self._store.manifest
+        number = manifest["release"]["version"]
+        if number != self._project.manifest["version"]:
+            beside = self._project.release.parent / str(number)
+            if not beside.is_dir():
+                raise UserError(
+                    f"version {version} of the store is of release {number}, and there is none at `{beside}`. Refresh "
+                    "where that release is, or publish a version of this one."
+                )
+            self._project = open_project(beside, self._project.root)
+        self._embedder = Embedder(self._project, VectorSpace.of_document(manifest["space"]))
+        self._version, self._since = version, manifest["as_of"] - LATE
+        self._position, self._items = self._store.backend.position(version), {}
+        return self._embedder
+
+    def _put_users(self, embedder: Embedder, users: Sequence[str], position: str) -> None:
+        now = int(self._clock())
+        histories = [self._sources.histories.before(user, 0) for user in users]
+        # An event of this very second counts, too.
+        times = [max(now, int(history.timestamp.max(initial=0)) + 1) for history in histories]
+        cold = np.array([len(history) == 0 for history in histories], bool)
+        vectors = embedder.users(users, histories, times)
+        self._store.put_many("user", users, vectors, np.array(times, np.int64), cold, position)
+
+    def _put_items(self, embedder: Embedder) -> int:
+        wanted = self._sources.new_items()
+        changed = {name: fields for name, fields in wanted.items() if self._items.get(name) != fields}
+        if changed:
+            vectors = embedder.items(embedder.item_table(changed))
+            self._store.put_many("item", list(changed), vectors, int(self._clock()), None, self._position)
+            self._items.update(changed)
+        return len(changed)

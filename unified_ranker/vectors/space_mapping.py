@@ -1,0 +1,99 @@
+"""Which space a new version goes into, and how far its items are from where consumers have seen them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from unified_ranker.core.errors import UserError
+from unified_ranker.store import EmbeddingStore
+from unified_ranker.store.alignment import VectorSpace, procrustes, vector_drift
+from unified_ranker.store.sample import is_sampled, neighbour_overlap, read_many, shared, thinning
+from unified_ranker.store.state import StoreState
+from unified_ranker.vectors.embedding_stages import vector_matrix
+
+MOST = 100_000
+"""Shared items that the transform is fitted to; a space of 64 dimensions needs far fewer."""
+_OVERLAP = 20_000
+
+
+def choose_space(
+    store: EmbeddingStore, version: int, items: Iterable[pa.Table], count: int, width: int, reference: str | None
+) -> VectorSpace:
+    """Return the space of a new version, fitted on a sample of the items that it shares with the reference.
+
+    Args:
+        store: where the reference is.
+        version: number of the new one.
+        items: tables of all item vectors, as the towers make them.
+        count: how many there are.
+        width: of the vectors.
+        reference: a version's number, `new` to begin a space, or None for the store's own reference.
+
+    Raises:
+        UserError: the reference is not there, has another width, or shares too few items.
+    """
+    state = StoreState.of(store.backend.state(), store.backend.place)
+    chosen = _number(reference, state.reference)
+    if chosen == 0:
+        return VectorSpace(version, np.eye(width), {})
+    told = store.backend.manifest(chosen)
+    if told is None:
+        known = store.backend.versions()
+        raise UserError(f"`--reference` must be a version of the store, or `new`. Received: {chosen}. There: {known}.")
+    wide = told["kinds"]["item"]["width"]
+    if wide != width:
+        raise UserError(
+            f"vectors must have the width of the reference, version {chosen}. Received: {width} instead of {wide}. "
+            "Begin a space of its own with `--reference new`, and tell its consumers."
+        )
+    ids, made = _sample(items, thinning(count, MOST))
+    there = read_many(store.backend, chosen, "item", ids, width)
+    both = there.found & np.isfinite(there.vectors).all(1) & np.isfinite(made).all(1)
+    transform = procrustes(made[both], there.vectors[both])
+    mapped = (made.astype(np.float64) @ transform).astype(np.float32)
+    few = np.flatnonzero(both)[: len(ids) if len(ids) <= _OVERLAP else _OVERLAP]
+    report: dict[str, Any] = {
+        "reference": chosen,
+        **vector_drift(made[both], mapped[both], there.vectors[both]),
+        "neighbour_overlap": float(neighbour_overlap(mapped[few], there.vectors[few]).mean()),
+    }
+    if state.published and state.published != chosen:
+        report["published"] = _since(store, state.published, ids, mapped)
+    # Of the reference's reference: a chain of maps into one space has one name.
+    return VectorSpace(told["space"]["reference"], transform, report)
+
+
+def _since(store: EmbeddingStore, published: int, ids: list[str], mapped: np.ndarray) -> dict[str, float]:
+    """Return how far the items are from those of the published version, which is in the same space."""
+    told = store.backend.manifest(published)
+    if told is None or told["kinds"]["item"]["width"] != mapped.shape[1]:
+        return {}
+    before = read_many(store.backend, published, "item", ids, mapped.shape[1])
+    both = shared(before, before)
+    cosine = np.einsum("nd,nd->n", mapped[both], before.vectors[both])
+    few = np.flatnonzero(both)[:_OVERLAP]
+    overlap = neighbour_overlap(mapped[few], before.vectors[few])
+    return {"version": published, "cosine": float(cosine.mean()), "neighbour_overlap": float(overlap.mean())}
+
+
+def _sample(items: Iterable[pa.Table], thin: int) -> tuple[list[str], np.ndarray]:
+    ids: list[str] = []
+    parts: list[np.ndarray] = []
+    for table in items:
+        names = table["id"].to_pylist()
+        rows = [row for row, name in enumerate(names) if is_sampled(name, thin)]
+        ids += [names[row] for row in rows]
+        parts.append(vector_matrix(table)[rows])
+    return ids, np.concatenate(parts)
+
+
+def _number(reference: str | None, own: int) -> int:
+    if reference is None:
+        return own
+    if reference == "new":
+        return 0
+    if not reference.isdecimal():
+        raise UserError(f"`--reference` must be the number of a version, or `new`. Received: `{reference}`.")
+    return int(reference)

@@ -1,0 +1,180 @@
+"""The export: towers over everything, into a version beside the published one, past the guards, and the offline copy.
+
+Each step can be cut off: shards that are embedded stay, what a killed run left in the store is cleared by the next, a
+version that a guard stopped waits to be forced, and a copy that was not made is made by running again.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from unified_ranker.engines.by_name import EngineChoice
+from unified_ranker.engines.job import Job
+from unified_ranker.engines.shards import DiskShards
+from unified_ranker.project.release_project import ReleaseProject
+from unified_ranker.store import EmbeddingStore, Limits
+from unified_ranker.store.alignment import VectorSpace
+from unified_ranker.store.delta import DeltaCopy, offline_schema
+from unified_ranker.store.guards import check_missing
+from unified_ranker.store.publishing import require_version
+from unified_ranker.store.records import unpack
+from unified_ranker.vectors.embedding_source import EmbeddingSource, open_source
+from unified_ranker.vectors.embedding_stages import VECTORS, vector_matrix
+from unified_ranker.vectors.export_job import STAGES, embedding_job
+from unified_ranker.vectors.space_mapping import choose_space
+
+_AT_ONCE = 20_000
+Progress = Callable[[str, int, int], None]
+"""Hears of a step, how much of it is done, and of how much."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How to export; see the command's help."""
+
+    as_of: int
+    engine: EngineChoice
+    reference: str | None = None
+    force: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export did.
+
+    Attributes:
+        version: of the store.
+        skipped: nothing had to be done: the same release, data and moment are published.
+        manifest: of that version.
+        offline: directory of the offline copy, None where there is none.
+    """
+
+    version: int
+    skipped: bool
+    manifest: dict[str, Any]
+    offline: Path | None
+
+
+def export_embeddings(
+    project: ReleaseProject, store: EmbeddingStore, options: ExportOptions, progress: Progress = lambda *_: None
+) -> Exported:
+    """Embed all items, users and frequent queries, and publish them as the next version of the store.
+
+    Raises:
+        GuardError: a check stopped the publishing; the version waits, sealed.
+        UserError: by a fault of the input or the machine. What is published is as it was.
+    """
+    offline = project.offline()
+    copy = DeltaCopy(offline) if offline is not None else None
+    prepared, data_key = project.prepared()
+    source = open_source(project.release, prepared, project.config, options.as_of)
+    job = embedding_job(source, data_key)
+    limits = Limits(**project.config.export.embeddings.guards.model_dump())
+    with store.writing():
+        version, published = _finished(store, job.key)
+        if version is None:
+            shards = _embed(project, source, job, options.engine, progress)
+            version = _write(project, store, source, job, shards, limits, options.reference, progress)
+            shutil.rmtree(shards.root)
+        if not published:
+            store.publish(version, limits, options.force)
+        if copy is not None and version not in copy.versions():
+            notes = {"release": str(project.manifest["version"]), "as_of": str(options.as_of)}
+            copy.write(version, offline_batches(store, version), notes)
+    return Exported(version, published, require_version(store.backend, version), offline)
+
+
+def offline_batches(store: EmbeddingStore, version: int) -> Iterator[pa.RecordBatch]:
+    """Yield all entries of a version as rows of the offline copy."""
+    for kind, told in require_version(store.backend, version)["kinds"].items():
+        for ids, records in store.backend.scan(version, kind, _AT_ONCE):
+            rows = unpack(records, told["width"])
+            flat = pa.array(np.ascontiguousarray(rows["vector"]).reshape(-1))
+            offsets = pa.array(np.arange(0, len(flat) + 1, told["width"], dtype=np.int32))
+            columns = [
+                pa.array([kind] * len(ids)),
+                pa.array(ids, pa.string()),
+                pa.ListArray.from_arrays(offsets, flat),
+                pa.array(rows["time"] * 1_000_000, pa.timestamp("us", "UTC")),
+                pa.array(rows["release"].astype(np.int64)),
+                pa.array((rows["flags"] & 1) == 1),
+                pa.array(np.full(len(ids), version, np.int64)),
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=offline_schema())
+
+
+def _finished(store: EmbeddingStore, key: str) -> tuple[int | None, bool]:
+    """Return the version that holds what the job would make, and whether it is the published one."""
+    for told in reversed(store.versions()):
+        if told.manifest.get("key") == key and (told.published or told.manifest["published_at"] is None):
+            return told.number, told.published
+    return None, False
+
+
+def _embed(
+    project: ReleaseProject, source: EmbeddingSource, job: Job, engine: EngineChoice, progress: Progress
+) -> DiskShards:
+    """Make the shards that are not there yet."""
+    folder = project.workspace.work / "embeddings"
+    shards = DiskShards(folder / job.key)
+    for other in folder.glob("*"):
+        if other != shards.root:
+            shutil.rmtree(other)
+    done, total = shards.resume(job), sum(stage.shards for stage in job.stages)
+    progress("embed", done, total)
+    engine.open(source.items + source.users).run(job, shards)
+    progress("embed", total, total)
+    return shards
+
+
+def _write(
+    project: ReleaseProject,
+    store: EmbeddingStore,
+    source: EmbeddingSource,
+    job: Job,
+    shards: DiskShards,
+    limits: Limits,
+    reference: str | None,
+    progress: Progress,
+) -> int:
+    """Write the shards into a new version, mapped into the store's space, and seal it; returns its number."""
+    width, release = project.config.towers.item.dim, project.manifest["version"]
+    kinds = [kind for kind, stage in STAGES.items() if any(stage == one.name for one in job.stages)]
+    draft = store.begin(dict.fromkeys(kinds, width), limits)
+    items = (table for table in _tables(job, shards, "item"))
+    space = choose_space(store, draft.version, items, source.items, width, reference)
+    done, total = 0, source.items + source.users + len(source.queries)
+    for kind in kinds:
+        for table in _tables(job, shards, kind):
+            cold = table["cold"].to_numpy()
+            draft.put_many(
+                kind, table["id"].to_pylist(), space.apply(vector_matrix(table)), source.as_of, release, cold
+            )
+            done += len(table)
+            progress("write", done, total)
+    manifest = draft.seal(_notes(project, source, job, space))
+    missing = [check_missing(store.backend, draft.version, kind, source.ids(kind), width) for kind in kinds]
+    checks = [*manifest["checks"], *(check.document() for check in missing)]
+    store.backend.note(draft.version, {**require_version(store.backend, draft.version), "checks": checks})
+    return draft.version
+
+
+def _tables(job: Job, shards: DiskShards, kind: str) -> Iterator[pa.Table]:
+    for number in range(job.stage(STAGES[kind]).shards):
+        yield shards.read(STAGES[kind], number, VECTORS)
+
+
+def _notes(project: ReleaseProject, source: EmbeddingSource, job: Job, space: VectorSpace) -> dict[str, Any]:
+    keep = project.config.export.embeddings.store.keep
+    told = {"release": project.lineage(), "as_of": source.as_of, "key": job.key, "keep": keep}
+    return {**told, "space": space.document()}
+
+
+def kinds_told(manifest: dict[str, Any]) -> Sequence[str]:
+    """Return how many entries of which kind a version has, as text."""
+    return [f"{told['count']:,} {kind} x {told['width']}" for kind, told in manifest["kinds"].items()]
