@@ -6,6 +6,7 @@ import sys
 import pytest
 from store_toy import export, unit
 
+from unified_ranker.core.errors import UserError
 from unified_ranker.store import open_store
 
 HEAVY = ("tensorflow", "tf_keras", "pandas", "pyarrow", "apache_beam", "pydantic", "typer", "scann", "deltalake")
@@ -37,5 +38,7 @@ def test_reading_needs_numpy_and_lmdb_alone(tmp_path):
 
 def test_a_library_that_is_not_there_is_named_with_its_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(ValueError, match=r"needs Redis' client: pip install 'unified_ranker\[redis\]'"):
+    with pytest.raises(
+        UserError, match=r"`redis://127.0.0.1:1/0` needs .* redis\. Remedy: pip install 'redis\[hiredis\]"
+    ):
         open_store("redis://127.0.0.1:1/0")

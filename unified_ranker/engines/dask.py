@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.extras import require_extra
 from unified_ranker.engines.job import Job, Shards, fail, make_shard
 from unified_ranker.engines.shards import DiskShards
 
@@ -36,12 +37,9 @@ class Dask:
                 fail(client.gather(futures))
 
     def _client(self) -> AbstractContextManager[Any]:
-        try:
-            from distributed import Client
-        except ModuleNotFoundError as error:
-            raise UserError(
-                'the engine `dask` needs the extra of that name: pip install "unified_ranker[dask]".'
-            ) from error
+        require_extra("dask", "the engine `dask`", "or choose another `--engine`")
+        from distributed import Client
+
         if self.address is None:
             return Client(n_workers=self.workers, threads_per_worker=1, dashboard_address=None)
         try:

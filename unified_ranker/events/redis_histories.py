@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.extras import require_extra
 from unified_ranker.events.event import Event, history_of
 from unified_ranker.events.history_store import MOST, StoreError
 from unified_ranker.prepare.request_arrays import NO_HISTORY, History
@@ -45,14 +46,13 @@ class RedisStore:
         prefix: of all keys.
 
     Raises:
-        UserError: the extra is not installed, or the URL is none.
+        UserError: Redis' client is not installed, or the URL is none.
     """
 
     def __init__(self, url: str, prefix: str = "unified_ranker:") -> None:
-        try:
-            import redis
-        except ModuleNotFoundError as error:
-            raise UserError("`--store redis://…` needs Redis' client: pip install 'unified_ranker[redis]'.") from error
+        require_extra("redis", f"`--store {url}`")
+        import redis
+
         self._faults = redis.RedisError
         try:
             self._redis: Any = redis.Redis.from_url(

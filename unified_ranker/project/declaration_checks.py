@@ -20,7 +20,7 @@ from unified_ranker.config import (
     UserFeature,
 )
 from unified_ranker.core.errors import nearest
-from unified_ranker.core.extras import TEXT_REMEDY, missing_for_text
+from unified_ranker.core.extras import HASHED_INSTEAD, install_command, missing_modules
 from unified_ranker.log.check import Check
 from unified_ranker.log.column_types import MAX_EXAMPLES
 from unified_ranker.log.schema import COLUMNS, InteractionLog
@@ -111,10 +111,11 @@ def _text(config: Config) -> Iterator[Check]:
     """Check that what a taught text encoder needs is installed, before an hour is spent on the rest."""
     text = config.towers.item.text
     if text.type != "hashed":
-        missing = missing_for_text()
+        missing = missing_modules("text")
         found = f"not installed: {', '.join(missing)}" if missing else ""
-        rule = f"`towers/item.yaml`, `text.type`: the extra `[text]`, which `{text.type}` needs, is installed"
-        yield Check(rule, passed=not missing, found=found, what_to_do=TEXT_REMEDY if missing else "")
+        rule = f"`towers/item.yaml`, `text.type`: the packages that `{text.type}` needs are installed"
+        remedy = f"{install_command('text')}, {HASHED_INSTEAD}"
+        yield Check(rule, passed=not missing, found=found, what_to_do=remedy if missing else "")
 
 
 def _wrong_type(rule: str, column: pd.Series, kind: str, types: dict[str, frozenset[str]]) -> Check:

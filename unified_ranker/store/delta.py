@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.extras import require_extra
 
 VERSION_KEY = "unified_ranker.store_version"
 
@@ -37,10 +38,9 @@ class DeltaCopy:
     """
 
     def __init__(self, directory: Path) -> None:
-        try:
-            import deltalake
-        except ModuleNotFoundError as error:
-            raise UserError("the offline copy needs Delta Lake: pip install 'unified_ranker[delta]'.") from error
+        require_extra("delta", f"the Delta Lake copy `{directory}`")
+        import deltalake
+
         self.directory, self._delta = directory, deltalake
 
     def write(self, version: int, batches: Iterable[pa.RecordBatch], notes: dict[str, str]) -> None:

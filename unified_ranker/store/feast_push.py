@@ -1,8 +1,7 @@
 """Vectors into Feast's online store, for teams that serve all of their features from there.
 
-Feast needs pandas 2, this project pandas 3: they cannot share an environment. Into Feast's goes this package without
-its dependencies (`pip install --no-deps unified_ranker`, then `pip install lmdb` or `redis`), which suffices for the
-store.
+Feast needs pandas 2, this project pandas 3: they cannot share an environment. Into Feast's goes this package's wheel
+without its dependencies, and the packages of serving_config/requirements/vectors.txt (docs/install.md).
 """
 
 from datetime import UTC, datetime

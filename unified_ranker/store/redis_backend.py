@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.extras import require_extra
 from unified_ranker.store.base import Document, Records, WriterRole
 from unified_ranker.store.records import KINDS
 from unified_ranker.store.redis_lock import hold
@@ -52,12 +53,11 @@ class RedisBackend:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
-        except ModuleNotFoundError as error:
-            raise UserError(f"`{url}` needs Redis' client: pip install 'unified_ranker[redis]'.") from error
+        require_extra("redis", f"the store `{url}`")
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
         self.place = url
         parts = urlsplit(url)
         options = parse_qs(parts.query)

@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry, where `unified_ranker[traces]` is installed and `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
+"""Traces by OpenTelemetry, where its packages are installed and `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
 
 Without them a span costs one function call.
 """
@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from unified_ranker.core.errors import UserError
+from unified_ranker.core.extras import require_extra
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _NOTHING = contextlib.nullcontext()
@@ -19,19 +19,16 @@ def start_tracing() -> bool:
     """Send spans to the collector that the environment names; tells whether it names one.
 
     Raises:
-        UserError: it names one, and the extra is not installed.
+        UserError: it names one, and OpenTelemetry is not installed.
     """
     if not os.environ.get(ENDPOINT):
         return False
-    try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"`{ENDPOINT}` is set, and traces need OpenTelemetry: pip install 'unified_ranker[traces]', or unset it."
-        ) from error
+    require_extra("traces", f"`{ENDPOINT}`, which is set,", f"or unset `{ENDPOINT}`")
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
     provider = TracerProvider(resource=Resource.create({"service.name": "unified-ranker"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace_with(provider)

@@ -15,7 +15,7 @@ def build_text_encoder(config: TextEncoding, dim: int, titles: np.ndarray) -> Te
     A `distilled` encoder is the hashed graph: what sets it apart is how it is trained.
 
     Raises:
-        UserError: when the kind needs the extra `[text]`, which is not installed.
+        UserError: when packages that the kind needs are not installed.
     """
     if isinstance(config, TransformerText):
         from unified_ranker.towers.text.transformer_text import TransformerTextEncoder

@@ -31,7 +31,7 @@ class TransformerTextEncoder(TextEncoder):
         """Build for vectors of `dim`.
 
         Raises:
-            UserError: when the extra `[text]` is not installed, or the teacher cannot be fetched.
+            UserError: when TensorFlow Text is not installed, or the teacher cannot be fetched.
         """
         super().__init__()
         self.config = config

@@ -30,7 +30,7 @@ def build_teacher(name: str, max_tokens: int = TransformerText.model_fields["max
     """Load the teacher called `name`, fetching its weights where the user's cache lacks them.
 
     Raises:
-        UserError: when the extra `[text]` is not installed, or the weights cannot be had.
+        UserError: when TensorFlow Text is not installed, or the weights cannot be had.
     """
     text_ops()
     if name == "minilm":
