@@ -6,22 +6,18 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+PROGRAM = (sys.executable, "-c", "from unified_ranker.cli import main; main()")
 
 
 @contextlib.contextmanager
-def running(release: Path, *options: str, env: dict[str, str] | None = None) -> Iterator[tuple[subprocess.Popen, str]]:
+def running(
+    release: Path, *options: str, env: dict[str, str] | None = None, program: Sequence[str] = PROGRAM
+) -> Iterator[tuple[subprocess.Popen, str]]:
     """`unified-ranker serve`, and its URL once it is ready."""
-    command = [
-        sys.executable,
-        "-c",
-        "from unified_ranker.cli import main; main()",
-        "serve",
-        str(release),
-        "--port",
-        "0",
-    ]
+    command = [*program, "serve", str(release), "--port", "0"]
     if "--deadline-ms" not in options:
         command += ["--deadline-ms", "20000"]  # on a busy machine no answer degrades for want of time
     process = subprocess.Popen(

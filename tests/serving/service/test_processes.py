@@ -37,12 +37,17 @@ def releases(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def lent(releases):
-    """Options that lend a model server to services which need none of their own: they then start in a second."""
+def model_server(releases):
     from unified_ranker.model_server.embedded_server import EmbeddedModelServer
 
     with EmbeddedModelServer(releases / "1", "toy") as server:
-        yield ("--model-server", server.grpc_address)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def lent(model_server):
+    """Options that lend a model server to services which need none of their own: they then start in a second."""
+    return ("--model-server", model_server.grpc_address)
 
 
 @contextlib.contextmanager
@@ -62,6 +67,21 @@ def shown(http, **changes):
     answer = http.post("/v1/recommend", json=BODY | changes)
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+def test_the_model_server_can_be_called_over_rest(releases, tmp_path, lent, model_server):
+    """`--model-server http://host:port`: the same answer as over gRPC, and a live item, whose vectors are sent along."""
+    answers = []
+    for options in (lent, ("--model-server", f"http://{model_server.rest_address}")):
+        with service(releases / "1", tmp_path / str(len(answers)), *options) as (_, http):
+            assert http.put("/v1/items/new", json={"code": "9,-9,9"}).status_code == 200
+            answers.append(shown(http, limit=60))
+    for answer in answers:
+        assert answer["degraded"] is None
+        assert "new" in [item["item_id"] for item in answer["items"]]
+    over_grpc, over_rest = ([(i["item_id"], i["score"]) for i in answer["items"]] for answer in answers)
+    assert [item for item, _ in over_rest] == [item for item, _ in over_grpc]
+    np.testing.assert_allclose([score for _, score in over_rest], [score for _, score in over_grpc], rtol=1e-5)
 
 
 def test_nothing_acknowledged_is_lost_when_the_service_is_killed(releases, tmp_path, lent):

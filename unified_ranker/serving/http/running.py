@@ -3,20 +3,20 @@
 import contextlib
 import json
 import logging
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.extras import is_installed
 from unified_ranker.events.history_store import HistoryStore, StoreError
 from unified_ranker.events.open_histories import open_history_store
 from unified_ranker.model_server.process import ModelServerProcess, begin_in_subprocess, finish_start
 from unified_ranker.release.layout import Layout, read_manifest
 from unified_ranker.serving.addresses import address, listen, require_loopback
 from unified_ranker.serving.answering.opened_release import OpenedRelease
-from unified_ranker.serving.client.open_client import AnyClient, open_client
+from unified_ranker.serving.client.open_client import AnyClient, open_client, require_address
 from unified_ranker.serving.http.api import Capacity, RankingBackend, create_app
 from unified_ranker.serving.http.http_server import serve_until_stopped
 from unified_ranker.serving.http.security import LOOPBACK_NAMES, AccessTokens
@@ -31,7 +31,6 @@ from unified_ranker.serving.service.service_metrics import Metrics
 from unified_ranker.serving.service.telemetry import start_tracing
 
 _LAST_PORT = 65_535
-_ADDRESSES = re.compile(r"[^\s/,:]+:\d{1,5}(,[^\s/,:]+:\d{1,5})*|\[[0-9a-fA-F:]+\]:\d{1,5}|http://[^\s/,:]+:\d{1,5}")
 _SWITCH_SECONDS = 0.001
 
 logger = logging.getLogger(__name__)
@@ -44,7 +43,8 @@ class ServeOptions:
     Attributes:
         host: address to listen on; other than loopback only with `tokens`.
         port: 0 takes a free one.
-        model_server: `host:port` of TF Serving's gRPC API; None starts the embedded model server.
+        model_server: `host:port` of TF Serving's gRPC API, or `http://host:port` of its REST API; None starts the
+            embedded model server.
         project: whose event log is taken over; None: the one in which the release lies.
         store: where events are kept: a directory, or `redis://…`; None: `.serving` beside the releases.
         tokens: a file of tokens.
@@ -132,12 +132,12 @@ def _check(options: ServeOptions) -> AccessTokens | None:
             ) from error
     if not 0 <= options.port <= _LAST_PORT:
         raise UserError(f"`--port` must be from 0, which takes a free one, to {_LAST_PORT}. Received: {options.port}.")
-    if options.model_server is not None and not re.fullmatch(
-        r"[^\s/,]+:\d{1,5}(,[^\s/,]+:\d{1,5})*", options.model_server
-    ):
+    if options.model_server is not None:
+        require_address(options.model_server)
+    elif not is_installed("tensorflow"):
         raise UserError(
-            f"`--model-server` must be `host:port` of TF Serving's gRPC API, such as `127.0.0.1:8500` (several are "
-            f"separated by commas), or `http://host:port` of its REST API. Received: `{options.model_server}`."
+            "`--model-server` must be given where TensorFlow is not installed: without an address, `serve` runs the "
+            "model itself. Name the address of TensorFlow Serving, or install everything (docs/install.md)."
         )
     return tokens
 
