@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 SOURCE ?=
 RELEASE := releases/latest
 
-.PHONY: help quickstart test test-slow lint format types wheel check-python clean
+.PHONY: help quickstart test test-slow lint format types wheel check-installs check-python clean
 
 help:
 	@echo "make quickstart   MovieLens 100K: from nothing to ranked results on three surfaces"
 	@echo "make test         lint, types and the test suite"
 	@echo "make test-slow    tests that train for minutes on a real log, where there is one"
+	@echo "make check-installs   the distributions, and each small install in an empty environment"
 	@echo "make format       format the code"
 	@echo "make wheel        the wheel, into dist/"
 	@echo "make clean        remove what the stages made (releases stay)"
@@ -33,6 +34,9 @@ test: $(VENV)/.installed-test lint types
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
+
+check-installs: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m installs
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from unified_ranker.config import Config, ExactIndex
+from unified_ranker.config import Config, ExactIndex, ScannIndex
 from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.prepared import Prepared, prepare
 from unified_ranker.prepare.quality import NEVER
@@ -32,6 +32,7 @@ DAY = 86_400
 NOW = START + 100 * DAY
 IMPUTED = "1,1,1"
 MODEL_NAME = "toy"
+EXACT = ExactIndex(type="exact")
 CANDIDATES = {"home_feed": 8, "search": 6}
 LIMITS = {"home_feed": 4, "search": 3}
 
@@ -177,7 +178,12 @@ def prepared_log() -> Prepared:
     return prepare(normalise(table, pd.DataFrame({"item_id": IDS}), None), CONFIG)
 
 
-def write_release(releases: Path, vectors: np.ndarray = VECTORS, model: Callable[[Path], None] | None = None) -> Path:
+def write_release(
+    releases: Path,
+    vectors: np.ndarray = VECTORS,
+    model: Callable[[Path], None] | None = None,
+    index: ExactIndex | ScannIndex = EXACT,
+) -> Path:
     """Write a whole release; its model scores by `VECTORS`, whatever the vectors beside it are."""
     import pandas as pd
 
@@ -187,7 +193,7 @@ def write_release(releases: Path, vectors: np.ndarray = VECTORS, model: Callable
         (model or save_model)(layout.model_base / str(version))
         write_items(layout.items, IDS, vectors)
         write_catalogue(layout.catalogue, SimpleNamespace(items=catalogue))
-        build_index(layout.index, IDS, vectors, ExactIndex(type="exact"))
+        build_index(layout.index, IDS, vectors, index)
         (layout.root / "report.json").write_text(f'{{"config_digest": "{CONFIG.digest()}"}}')
         (layout.root / "report.html").write_text("<html></html>")
         _write_manifest(layout, version)

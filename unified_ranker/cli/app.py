@@ -15,11 +15,21 @@ class Commands(TyperGroup):
     """The commands; a mistake of the user's is one clear message on standard error and exit code 2."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command. Typer ends an interrupted one without a word, so both are caught in here."""
+        """Run a command. Typer ends an interrupted one without a word, so all are caught in here."""
         try:
             return super().invoke(ctx)
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(2) from error
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package in ("", "unified_ranker"):
+                raise
+            print(
+                f"error: this command needs the package `{package}`, which is not installed. Install the wheel of "
+                "unified_ranker without `--no-deps`; docs/install.md says what the smaller installs can do.",
+                file=sys.stderr,
+            )
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
             # On a line of its own, below a progress bar.

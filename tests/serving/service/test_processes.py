@@ -70,7 +70,7 @@ def shown(http, **changes):
 
 
 def test_the_model_server_can_be_called_over_rest(releases, tmp_path, lent, model_server):
-    """`--model-server http://host:port`: the same answer as over gRPC, and a live item, whose vectors are sent along."""
+    """The same answer as over gRPC, with a live item in it, whose vector is sent along."""
     answers = []
     for options in (lent, ("--model-server", f"http://{model_server.rest_address}")):
         with service(releases / "1", tmp_path / str(len(answers)), *options) as (_, http):
