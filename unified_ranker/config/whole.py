@@ -17,9 +17,13 @@ class Config(Declaration):
     """A whole project: project.yaml, towers/, tasks/ and export/."""
 
     project: Project
+    """project.yaml."""
     towers: Towers = Towers()
+    """The files of towers/."""
     tasks: dict[str, Task] = Field(min_length=1)
+    """The files of tasks/, by name."""
     export: Export = Export()
+    """The files of export/."""
 
     @property
     def heads(self) -> tuple[str, ...]:
