@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SOURCE ?=
 RELEASE := releases/latest
 
-.PHONY: help quickstart test test-slow lint format types wheel check-installs check-python clean
+.PHONY: help quickstart test test-slow lint format types docs wheel check-installs check-python clean
 
 help:
 	@echo "make quickstart   MovieLens 100K: from nothing to ranked results on three surfaces"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-slow    tests that train for minutes on a real log, where there is one"
 	@echo "make check-installs   the distributions, and each small install in an empty environment"
 	@echo "make format       format the code"
+	@echo "make docs         the documentation as a site, into build/site"
 	@echo "make wheel        the wheel, into dist/"
 	@echo "make clean        remove what the stages made (releases stay)"
 
@@ -48,6 +49,12 @@ types: $(VENV)/.installed-test
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Reference pages and pictures are made from the code first, so that a site is never behind it.
+docs: $(VENV)/.installed-test
+	$(BIN)/python docs/scripts/reference.py
+	$(BIN)/python docs/scripts/pictures.py
+	$(BIN)/mkdocs build --strict
 
 # Without what an earlier build left: setuptools would put modules that have gone since into the wheel.
 wheel: | check-python

@@ -1,4 +1,4 @@
-"""What the towers are worth to another team: the second and third example of docs/embeddings.md on the Retail log.
+"""What the towers are worth to another team: the second and third example of docs/guide/vectors.md on the Retail log.
 
     python benchmarks/consuming.py ../shared/data/retail      # four minutes; results/consuming.json
 

@@ -89,7 +89,7 @@ def test_nothing_tells_to_install_what_no_index_has():
                 assert asked.name in known, f"{where}: `pip install {word}`"
                 assert not asked.specifier or asked.specifier == known[asked.name].specifier, f"{where}: {word}"
                 seen += 1
-    assert seen > 5, "the search finds the commands of docs/install.md at least"
+    assert seen > 5, "the search finds the commands of docs/guide/install.md at least"
 
 
 def test_one_place_words_the_command():

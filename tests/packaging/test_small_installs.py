@@ -138,6 +138,6 @@ print(json.dumps([one.tolist(), many.tolist(), [n.id for n in near]]))
 
 
 def test_small_installs_are_small(service, vectors):
-    """The whole environment has 2,600 MB (docs/install.md)."""
+    """The whole environment has 2,600 MB (docs/guide/install.md)."""
     assert service.megabytes() < 450
     assert vectors.megabytes() < 80

@@ -70,7 +70,7 @@ def test_travel_declares_what_its_log_needs():
     assert config.heads == ("answer", "favorite", "comment", "click")
     assert config.towers.item.quality["upvotes"] == PopularityFeature(type="popularity", event_types=("upvote",))
     assert config.towers.item.quality["freshness"].scale_days == 2
-    # New questions first; below the cosines, or the ranker cannot leave retrieval's order (docs/quality.md).
+    # New questions first, by weights below those of the cosines (docs/records/quality-weights.md).
     assert 0 < feed.quality_weights["freshness"] < 1
     assert all(task.negatives == SampledItems(type="sampled", uniform=1024) for task in config.tasks.values())
     (author,) = [f for f in config.towers.item.features if f.column == "author_id"]

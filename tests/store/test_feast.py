@@ -1,4 +1,4 @@
-"""Vectors in a real Feast; runs where Feast is installed, which is an environment of its own (docs/embeddings.md)."""
+"""Vectors in a real Feast; runs where Feast is installed, in an environment of its own (docs/guide/vectors.md)."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""The three ways to consume, as docs/embeddings.md tells them: each example is run, and must be worth something."""
+"""The three ways to consume, as docs/guide/vectors.md tells them: each example is run, and must be worth something."""
 
 import re
 
@@ -49,7 +49,7 @@ def test_a_tower_that_is_trained_on_beats_the_same_network_from_nothing(retail, 
 
 
 def test_the_page_names_examples_that_are_there():
-    page = (ROOT / "docs" / "embeddings.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "guide" / "vectors.md").read_text(encoding="utf-8")
     named = set(re.findall(r"consume/(\w+\.py)", page))
     assert named == {"read_vectors.py", "tower_in_a_model.py", "fine_tune.py"}
     assert all((ROOT / "docs" / "consume" / name).is_file() for name in named)

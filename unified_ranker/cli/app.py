@@ -27,7 +27,7 @@ class Commands(TyperGroup):
                 raise
             print(
                 f"error: this command needs the package `{package}`, which is not installed. Install the wheel of "
-                "unified_ranker without `--no-deps`; docs/install.md says what the smaller installs can do.",
+                "unified_ranker without `--no-deps`; docs/guide/install.md says what the smaller installs can do.",
                 file=sys.stderr,
             )
             raise typer.Exit(2) from error

@@ -19,7 +19,7 @@ class SavedTower(tf.keras.layers.Layer):
 
     Args:
         release: its directory.
-        signature: `encode` for users and requests, `embed_items` for items; their inputs are in docs/serving.md.
+        signature: `encode` for users and requests, `embed_items` for items (inputs: docs/reference/served-model.md).
         trainable: whether the weights that the signature uses are trained; the vectors of items within histories stay.
 
     Example:

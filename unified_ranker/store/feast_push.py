@@ -1,7 +1,7 @@
 """Vectors into Feast's online store, for teams that serve all of their features from there.
 
 Feast needs pandas 2, this project pandas 3: they cannot share an environment. Into Feast's goes this package's wheel
-without its dependencies, and the packages of serving_config/requirements/vectors.txt (docs/install.md).
+without its dependencies, and the packages of serving_config/requirements/vectors.txt (docs/guide/install.md).
 """
 
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ def push(store: EmbeddingStore, kind: str, features: Any, view: str, entity: str
     try:
         import pandas as pd
     except ModuleNotFoundError as error:
-        raise UserError("`push` runs in Feast's environment, which has pandas 2. See docs/embeddings.md.") from error
+        raise UserError("`push` runs in Feast's environment, which has pandas 2. See docs/guide/vectors.md.") from error
     version, pushed = store.version, 0
     width = store.manifest["kinds"][kind]["width"]
     for ids, records in store.backend.scan(version, kind, _AT_ONCE):

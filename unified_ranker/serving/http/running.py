@@ -137,7 +137,7 @@ def _check(options: ServeOptions) -> AccessTokens | None:
     elif not is_installed("tensorflow"):
         raise UserError(
             "`--model-server` must be given where TensorFlow is not installed: without an address, `serve` runs the "
-            "model itself. Name the address of TensorFlow Serving, or install everything (docs/install.md)."
+            "model itself. Name the address of TensorFlow Serving, or install everything (docs/guide/install.md)."
         )
     return tokens
 
