@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unified_ranker.config import FreshnessFeature, MeanValueFeature, PopularityFeature
+from unified_ranker.core.times import DAY, NEVER
 from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.examples import EventColumns
 from unified_ranker.prepare.prepared import prepare
-from unified_ranker.prepare.quality import DAY, NEVER, CountsAsOf, QualityAsOf, Stream, freshness
+from unified_ranker.prepare.quality import CountsAsOf, QualityAsOf, Stream
 
 ITEMS = 4
 EVENTS = st.lists(
@@ -210,16 +211,6 @@ def test_events_without_a_value_do_not_enter_the_mean(make_config):
     assert quality.gather(np.array([0, 1]), np.array([end, end])).ravel().tolist() == [4.0, 4.0]
     counted = QualityAsOf({"p": FEATURES["popularity"]}, prepared.events, prepared.created_at, end)
     np.testing.assert_allclose(counted.matrix(np.array([end]))[0, :, 0], np.log1p([2, 1]) / np.log1p(2), rtol=1e-6)
-
-
-def test_freshness_decays_from_creation_and_is_zero_where_that_is_unknown():
-    feature = FreshnessFeature(type="freshness", scale_days=2)
-    created = np.array([0, 0, NEVER, 2 * DAY, 10_000 * DAY])
-    now = np.array([0, 2 * DAY, 5, 0, 0])
-    values = freshness(created, now, feature)
-    # What will be created is no fresher than what is new: the feature stays a share.
-    np.testing.assert_allclose(values, [1.0, math.exp(-1), 0.0, 1.0, 1.0], rtol=1e-12)
-    assert 0 < freshness(np.array([0]), np.array([10_000 * DAY]), feature).astype(np.float32)[0] < 1e-20
 
 
 def test_no_features_make_vectors_of_width_zero(toy_prepared):

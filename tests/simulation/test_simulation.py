@@ -10,6 +10,7 @@ from small_project import cli
 
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.times import DAY
 from unified_ranker.evaluation.protocol import evaluate
 from unified_ranker.log.schema import normalise
 from unified_ranker.log.table_files import read_table
@@ -29,7 +30,7 @@ from unified_ranker.simulation.marketplace import Marketplace, simulate
 from unified_ranker.simulation.spec import MarketplaceSpec, Switches, make_spec
 from unified_ranker.simulation.truth import Truth
 from unified_ranker.simulation.visits import Visitors, draw_requests, draw_times
-from unified_ranker.simulation.world import DAY, World
+from unified_ranker.simulation.world import World
 
 SPEC = MarketplaceSpec(items=400, users=150, events=20_000, days=30)
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from unified_ranker.config import ItemTower
-from unified_ranker.prepare.quality import NEVER
+from unified_ranker.core.times import NEVER
 from unified_ranker.prepare.vocabulary import Scale, Vocabulary
 from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.item import ItemEncoder, item_fields, number_channels

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unified_ranker.core.times import DAY
 from unified_ranker.towers.tensorflow import tf
-from unified_ranker.towers.time import DAY, GAP_BUCKETS, clock_channels, gap_bucket
+from unified_ranker.towers.time import GAP_BUCKETS, clock_channels, gap_bucket
 
 SECONDS = st.integers(-(2**40), 2**40)
 

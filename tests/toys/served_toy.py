@@ -3,7 +3,7 @@
 import numpy as np
 import tiny_world
 
-from unified_ranker.prepare.quality import DAY
+from unified_ranker.core.times import DAY
 from unified_ranker.prepare.request_arrays import to_arrays
 
 LENGTH, DIM, QUALITY = 8, 8, 4

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from unified_ranker.config.declaration import Declaration
+from unified_ranker.core.times import DAY
 
 
 class TextFeature(Declaration):
@@ -74,6 +75,11 @@ class FreshnessFeature(Declaration):
     type: Literal["freshness"]
     scale_days: float = Field(30.0, gt=0)
     """Days after which freshness has fallen to 1/e."""
+
+    @property
+    def scale(self) -> float:
+        """The scale in seconds."""
+        return self.scale_days * DAY
 
 
 QualityFeature = Annotated[PopularityFeature | MeanValueFeature | FreshnessFeature, Field(discriminator="type")]

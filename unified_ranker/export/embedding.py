@@ -7,10 +7,10 @@ import pandas as pd
 
 from unified_ranker.config import Config
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.times import NEVER
 from unified_ranker.export.savedmodel import Served
 from unified_ranker.prepare.examples import seconds
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.prepare.quality import NEVER
 from unified_ranker.towers.item import item_fields
 from unified_ranker.towers.tensorflow import tf
 

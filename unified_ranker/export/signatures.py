@@ -5,13 +5,16 @@ from collections.abc import Callable
 import numpy as np
 
 from unified_ranker.config import CategoriesFeature, Config, FreshnessFeature, NumberFeature
+from unified_ranker.core.freshness import freshness, query_factor, stored_factor
+from unified_ranker.core.positives import positive
+from unified_ranker.core.times import NEVER
 from unified_ranker.evaluation.scoring import PROPOSED, encode_requests
 from unified_ranker.export.query_text import QueryText
 from unified_ranker.export.request_graph import LookedUp, RequestGraph, request_signature
 from unified_ranker.model.catalogue import Catalogue
 from unified_ranker.model.ranker import UnifiedRanker
-from unified_ranker.prepare.quality import DAY, MAX_EXPONENT, NEVER
 from unified_ranker.release.query_names import EMBED, ENCODE
+from unified_ranker.towers.array_functions import TENSORS
 from unified_ranker.towers.tensorflow import tf
 
 STATE = (
@@ -23,18 +26,13 @@ STATE = (
 SIGNATURES = ("encode", "rank_encoded", "rank", "rank_live", "recommend", "embed_items", "serving_default")
 """What every model has; see `query_text` for two that some have."""
 
-MAX_GROWTH = 20.0
-"""Bound of the exponent of an item younger than the release: an index over vectors squares what it stores."""
-
 Tensors = dict[str, tf.Tensor]
 
 
 class QualityTable(tf.Module):
     """Quality of the release's items, with freshness as of the request.
 
-    Freshness is exp(-(t - created) / scale) = exp(-(t - T) / scale) · exp((created - T) / scale), with T the end of
-    the log: the first factor goes to the query vector, the second to the item vector, and one dot product with
-    a stored vector is exact at any t (docs/decisions/0003-freshness.md).
+    Item vectors hold one factor of freshness, query vectors the other (`core.freshness`), from the end of the log on.
     """
 
     def __init__(self, config: Config, catalogue: Catalogue) -> None:
@@ -42,7 +40,7 @@ class QualityTable(tf.Module):
         super().__init__(name="quality")
         self.origin = catalogue.log_end
         features = config.towers.item.quality.values()
-        self.scales = [f.scale_days * DAY if isinstance(f, FreshnessFeature) else 0.0 for f in features]
+        self.scales = [f.scale if isinstance(f, FreshnessFeature) else 0.0 for f in features]
         self.table = tf.Variable(
             np.concatenate([catalogue.quality, catalogue.quality_unseen[None]]), trainable=False, dtype=tf.float32
         )
@@ -51,29 +49,24 @@ class QualityTable(tf.Module):
     def at(self, indices: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
         """Return quality `[batch, n, features]` of items `[batch, n]` (-1 = unknown) at times `[batch]` (seconds)."""
         rows = tf.where(indices < 0, tf.shape(self.table, tf.int64)[0] - 1, indices)
-        # An item created later is no candidate; like `data.quality.freshness`, it counts as just created.
-        created = tf.minimum(tf.gather(self.created, rows), time[:, None])
-        return self._fresh(tf.gather(self.table, rows), created, time[:, None])
+        created = tf.gather(self.created, rows)
+        return self._with(tf.gather(self.table, rows), lambda scale: freshness(created, time[:, None], scale, TENSORS))
 
     def stored(self, known: tf.Tensor, created: tf.Tensor) -> tf.Tensor:
         """Return the part of the item vector `[n, features]`: items at table rows `known` `[n]` (-1 = a new item)."""
         rows = tf.where(known < 0, tf.shape(self.table, tf.int64)[0] - 1, known)
-        return self._fresh(tf.gather(self.table, rows), created, tf.constant(self.origin, tf.int64))
-
-    def decay(self, time: tf.Tensor) -> tf.Tensor:
-        """Return the query vector's factors `[batch, features]`: 1, but for freshness exp(-(t - T) / scale)."""
-        ones = tf.ones_like(time, tf.float32)
-        return _stack(
-            [_decayed(time - self.origin, scale, MAX_EXPONENT) if scale else ones for scale in self.scales], time
+        return self._with(
+            tf.gather(self.table, rows), lambda scale: stored_factor(created, self.origin, scale, TENSORS)
         )
 
-    def _fresh(self, table: tf.Tensor, created: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
-        columns = []
-        for position, scale in enumerate(self.scales):
-            column = table[..., position]
-            if scale:
-                column = tf.where(created == NEVER, tf.zeros_like(column), _decayed(time - created, scale, MAX_GROWTH))
-            columns.append(column)
+    def decay(self, time: tf.Tensor) -> tf.Tensor:
+        """Return the query vector's factors `[batch, features]`: 1, but for freshness."""
+        ones = tf.ones_like(time, tf.float32)
+        return _stack([query_factor(time, self.origin, s, TENSORS) if s else ones for s in self.scales], time)
+
+    def _with(self, table: tf.Tensor, fresh: Callable[[float], tf.Tensor]) -> tf.Tensor:
+        """Return the `table` `[…, features]` with `fresh` of its scale in the place of every freshness."""
+        columns = [fresh(scale) if scale else table[..., place] for place, scale in enumerate(self.scales)]
         return tf.stack(columns, -1) if columns else table
 
 
@@ -104,10 +97,9 @@ class ServedModel(tf.Module):
         )
         self.limits = tf.constant([max(t.serving.limit for t in tasks)] + [t.serving.limit for t in tasks])
         self.engagements = [
-            (number, name, positive.event_type, positive.min_value)
+            (number, name, task.positives)
             for number, (name, task) in enumerate(config.tasks.items(), start=1)
             if task.exclude_engaged
-            for positive in task.positives
         ]
 
     # --- signatures -----------------------------------------------------------------------------------------------
@@ -247,10 +239,9 @@ class ServedModel(tf.Module):
         """Mark the events `[batch, events]` that were positives of the request's task, where the task excludes them."""
         out = tf.zeros_like(fields["history_timestamp"], tf.bool)
         earlier = fields["history_timestamp"] < inputs["timestamp"][:, None]
-        for number, task, event_type, least in self.engagements:
-            match = (inputs["task"] == number)[:, None] & (fields["history_task"] == task)
-            match &= (fields["history_event_type"] == event_type) & earlier
-            out |= match if least is None else match & (fields["history_value"] >= least)
+        for number, task, counted in self.engagements:
+            own = (inputs["task"] == number)[:, None] & (fields["history_task"] == task) & earlier
+            out |= own & positive(fields["history_event_type"], fields["history_value"], counted)
         return out
 
 
@@ -309,11 +300,6 @@ def signatures_of(served: ServedModel, config: Config) -> dict[str, tf.types.exp
         name: tf.function(call, autograph=False).get_concrete_function(**spec) for name, (call, spec) in wanted.items()
     }
     return {**traced, "serving_default": traced["rank"]}
-
-
-def _decayed(age: tf.Tensor, scale: float, growth: float) -> tf.Tensor:
-    """Return exp(-age / scale) (seconds), bounded above by exp(`growth`)."""
-    return tf.exp(-tf.clip_by_value(tf.cast(age, tf.float32) / scale, -growth, MAX_EXPONENT))
 
 
 def _marked(indices: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:

@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unified_ranker.core.times import DAY
+
 SLICES = 20
 """Slices of time, of equally many events, that the log is cut into at least."""
 EARLIER = 0.8
@@ -22,7 +24,6 @@ LEAST_SHARE = 1e-4
 """Taken for the share of an empty bin."""
 MODERATE, LARGE = 0.1, 0.25
 """The customary bounds: below, stable; above, another population."""
-DAY = 86_400
 PROFILE = pa.schema({"slice": pa.int64(), "column": pa.string(), "bin": pa.string(), "rows": pa.int64()})
 
 

@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unified_ranker.config import Task
+from unified_ranker.core.positives import matches
+from unified_ranker.core.times import NEVER
 from unified_ranker.log.schema import InteractionLog
 
 Ints = npt.NDArray[np.int64]
@@ -27,10 +29,10 @@ MISSING = -1
 
 
 def seconds(times: object) -> Ints:
-    """Return datetimes `[n]` as whole seconds since 1970 UTC, rounded down; the least int64 where absent."""
+    """Return datetimes `[n]` as whole seconds since 1970 UTC, rounded down; `NEVER` where absent."""
     stamps = np.asarray(times, dtype="datetime64[us]")
     out = stamps.astype("datetime64[s]").astype(np.int64)
-    return np.where(np.isnat(stamps), np.iinfo(np.int64).min, out)
+    return np.where(np.isnat(stamps), NEVER, out)
 
 
 class TimeIndex:
@@ -179,9 +181,8 @@ def mark_positives(events: Coded, tasks: dict[str, Task]) -> tuple[Ints, Strings
         if task.first_engagement_only:
             limited |= free
         for positive in task.positives:
-            match = free & (events.event_type == types.get(positive.event_type, -1))
-            if positive.min_value is not None:
-                match &= events.value >= positive.min_value
+            counted = types.get(positive.event_type, MISSING)
+            match = free & matches(events.event_type, events.value, counted, positive.min_value)
             free &= ~match
             head[match], weight[match] = positive.head_name, positive.weight
     at = np.flatnonzero(weight > 0)

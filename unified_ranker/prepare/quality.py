@@ -10,13 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from unified_ranker.config import FreshnessFeature, MeanValueFeature, PopularityFeature, QualityFeature
+from unified_ranker.config import MeanValueFeature, PopularityFeature, QualityFeature
+from unified_ranker.core.freshness import freshness
+from unified_ranker.core.times import DAY
 from unified_ranker.prepare.examples import EventColumns, Floats, Ints, TimeIndex
-
-DAY = 86_400
-NEVER = np.iinfo(np.int64).min
-MAX_EXPONENT = 60.0
-"""Bound of |age / scale| in `freshness`, so that float32 neither overflows nor becomes subnormal."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ class QualityAsOf:
     Args:
         features: the declared features by name, in order of the quality vector.
         events: every event of the log.
-        created_at: creation time of each item in seconds, `[items]`; the least int64 where absent.
+        created_at: creation time of each item in seconds, `[items]`; `NEVER` where absent.
         reference: the end of the fit window in seconds; the scales are made from what happened before.
     """
 
@@ -172,16 +169,7 @@ class QualityAsOf:
         if isinstance(feature, MeanValueFeature):
             total, count = sums
             return (total + feature.prior * self._scale[name]) / (count + feature.prior)
-        return freshness(self.created_at[item], time, feature)
-
-
-def freshness(created_at: Ints, time: Ints, feature: FreshnessFeature) -> np.ndarray:
-    """Return exp(-age / scale) for times that broadcast, in seconds; 0 where `created_at` is absent.
-
-    An item created after `time` counts as just created: it is no candidate then, and must not overflow.
-    """
-    age = (time - np.where(created_at == NEVER, 0, created_at)) / (feature.scale_days * DAY)
-    return np.where(created_at == NEVER, 0.0, np.exp(-np.clip(age, 0, MAX_EXPONENT)))
+        return np.asarray(freshness(self.created_at[item], time, feature.scale))
 
 
 def quality_streams(features: dict[str, QualityFeature], events: EventColumns) -> dict[str, Stream]:

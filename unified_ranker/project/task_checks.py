@@ -7,6 +7,7 @@ import pandas as pd
 
 from unified_ranker.config import Config, Positive, Task
 from unified_ranker.core.errors import nearest
+from unified_ranker.core.positives import matches
 from unified_ranker.log.check import Check
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.examples import match_positives, seconds
@@ -56,7 +57,8 @@ def _positives(name: str, task: Task, of_task: pd.DataFrame, fed: frozenset[str]
     """
     counts, free = [], np.ones(len(of_task), bool)
     for positive in task.positives:
-        match = _matches(positive, of_task)
+        match = matches(of_task["event_type"], of_task["value"], positive.event_type, positive.min_value)
+        match = match.to_numpy(bool)
         counts.append((int(match.sum()), int((match & free).sum())))
         free = free & ~match
     types = [str(t) for t in of_task["event_type"].dropna().unique()]
@@ -81,13 +83,6 @@ def _positives(name: str, task: Task, of_task: pd.DataFrame, fed: frozenset[str]
                 what_to_do=f"correct or remove the entry; {learns}.{hint}",
                 severity="error" if alone else "warning",
             )
-
-
-def _matches(positive: Positive, of_task: pd.DataFrame) -> np.ndarray:
-    match = (of_task["event_type"] == positive.event_type).to_numpy(bool)
-    if positive.min_value is not None:
-        match = match & (of_task["value"] >= positive.min_value).to_numpy(bool)
-    return match
 
 
 def _wanted(positive: Positive) -> str:

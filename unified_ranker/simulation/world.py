@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from unified_ranker.core.times import DAY
 from unified_ranker.simulation.spec import MarketplaceSpec
 
 Floats = npt.NDArray[np.float32]
@@ -18,7 +19,6 @@ Ints = npt.NDArray[np.int64]
 
 DIM = 8
 """Width of taste space."""
-DAY = 86_400
 CATEGORIES = (
     "bags", "books", "candles", "ceramics", "clocks", "coats", "furniture", "games", "garden", "glass",
     "jewellery", "kitchen", "lamps", "linen", "music", "paper", "prints", "shoes", "toys", "wool",

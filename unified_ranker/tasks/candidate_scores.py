@@ -3,9 +3,10 @@
 import numpy as np
 
 from unified_ranker.config import Config, FreshnessFeature
-from unified_ranker.prepare.quality import DAY, MAX_EXPONENT, NEVER
+from unified_ranker.core.freshness import freshness
 from unified_ranker.tasks.ranking import QualityLookup
 from unified_ranker.tasks.retrieval import ItemVectors
+from unified_ranker.towers.array_functions import TENSORS
 from unified_ranker.towers.tensorflow import tf
 
 MOMENTS = 64
@@ -38,7 +39,7 @@ class CandidateScores(tf.keras.layers.Layer):
         declared = [t.quality_weights for t in config.tasks.values()]
         weighed = {name for weights in declared if weights != "learnt" for name, w in weights.items() if w}
         names = list(config.towers.item.quality)
-        self.fresh = [(n, f.scale_days * DAY) for n, f in enumerate(features) if isinstance(f, FreshnessFeature)]
+        self.fresh = [(n, f.scale) for n, f in enumerate(features) if isinstance(f, FreshnessFeature)]
         self.fresh = [(n, scale) for n, scale in self.fresh if names[n] in weighed]
         self.counted = [
             n for n, f in enumerate(features) if not isinstance(f, FreshnessFeature) and names[n] in weighed
@@ -61,9 +62,7 @@ class CandidateScores(tf.keras.layers.Layer):
         """
         scores = tf.matmul(state["embedding"], items.vectors, transpose_b=True)
         for feature, scale in self.fresh:
-            age = tf.cast(time[:, None] - tf.maximum(items.created, 0)[None], tf.float32) / scale
-            fresh = tf.exp(-tf.clip_by_value(age, 0.0, MAX_EXPONENT))
-            scores += weights[:, feature, None] * tf.where(items.created == NEVER, 0.0, fresh)
+            scores += weights[:, feature, None] * freshness(items.created[None], time[:, None], scale, TENSORS)
         if self.counted:
             # An example before the first moment takes that one: it is only drawn by.
             moment = tf.maximum(tf.searchsorted(self.moments, time, side="right") - 1, 0)

@@ -2,9 +2,8 @@
 
 from typing import Protocol
 
-import numpy as np
-
 from unified_ranker.config import Task
+from unified_ranker.core.positives import positive
 from unified_ranker.prepare.examples import Floats, Strings
 
 
@@ -32,9 +31,5 @@ def engaged_items(task: str, declared: Task, earlier: EventNames) -> set[str]:
     """Return the items of `earlier` events that were positives of `task`; empty unless it excludes engaged items."""
     if not declared.exclude_engaged:
         return set()
-    own = earlier.task == task
-    positive = np.zeros(len(own), bool)
-    for kind in declared.positives:
-        match = own & (earlier.event_type == kind.event_type)
-        positive |= match if kind.min_value is None else match & (earlier.value >= kind.min_value)
-    return set(earlier.item_id[positive])
+    own = (earlier.task == task) & positive(earlier.event_type, earlier.value, declared.positives)
+    return set(earlier.item_id[own])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from unified_ranker.config import CategoriesFeature, CategoryFeature, ItemTower, NumberFeature, TextFeature
-from unified_ranker.prepare.quality import NEVER
+from unified_ranker.core.times import NEVER
 from unified_ranker.prepare.vocabulary import Scale, Vocabulary
 from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.tensorflow import tf

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from unified_ranker.core.times import DAY
 from unified_ranker.towers.tensorflow import tf
 
 GAP_BUCKETS = 32
-DAY = 86_400
 
 
 def gap_bucket(seconds: tf.Tensor) -> tf.Tensor:

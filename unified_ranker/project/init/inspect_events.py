@@ -10,12 +10,12 @@ import pandas as pd
 
 from unified_ranker.config.yaml_files import TASK_NAME
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.times import DAY
 from unified_ranker.log.schema import InteractionLog
 
 Kind = Literal["search", "more_like_this", "feed"]
 EventRole = Literal["positive", "signal", "no engagement"]
 
-DAY_SECONDS = 86_400
 RATING_TOPS = (5.0, 10.0)
 LIKED_SHARE = 0.2
 """Share of values at four fifths of the top from which a 1 to 5 or 1 to 10 scale is a rating, not a count."""
@@ -115,7 +115,7 @@ class EventFindings:
     @property
     def days(self) -> float:
         """Length of the log in days."""
-        return float((self.last - self.first).total_seconds() / DAY_SECONDS)
+        return float((self.last - self.first).total_seconds() / DAY)
 
 
 def inspect_events(log: InteractionLog) -> EventFindings:
@@ -265,7 +265,7 @@ def _ages(events: pd.DataFrame, items: pd.DataFrame) -> "pd.Series[float]":
     """Return the age of each event's item in days `[events]`; NaN where unknown or not yet created."""
     created = items.dropna(subset=["item_id"]).drop_duplicates("item_id").set_index("item_id")["created_at"]
     of_event = pd.Series(created.reindex(events["item_id"]).array, index=events.index)
-    age = (events["timestamp"] - of_event).dt.total_seconds() / DAY_SECONDS
+    age = (events["timestamp"] - of_event).dt.total_seconds() / DAY
     return age.where(age >= 0)
 
 

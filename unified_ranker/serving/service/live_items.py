@@ -9,8 +9,8 @@ import numpy as np
 
 from unified_ranker.config import CategoriesFeature, Config, NumberFeature
 from unified_ranker.core.errors import UserError, nearest
+from unified_ranker.core.times import NEVER
 from unified_ranker.events.history_store import HistoryStore
-from unified_ranker.prepare.quality import NEVER
 from unified_ranker.prepare.request_arrays import Arrays
 from unified_ranker.serving.answering.recommending import ModelOutputError
 from unified_ranker.serving.retrieval.overlay import LiveItem

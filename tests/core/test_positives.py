@@ -1,0 +1,57 @@
+"""Positives: which events of a log count, against plain Python, wherever the rule is applied."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unified_ranker.core.positives import matches, positive
+from unified_ranker.towers.tensorflow import tf
+
+TYPES = st.sampled_from(["click", "rating", "buy"])
+VALUES = st.one_of(st.just(np.nan), st.sampled_from([-1.0, 0.0, 3.5, 4.0, 5.0]))
+EVENTS = st.lists(st.tuples(TYPES, VALUES), min_size=1, max_size=8)
+KINDS = st.lists(
+    st.builds(
+        lambda kind, least: SimpleNamespace(event_type=kind, min_value=least),
+        TYPES,
+        st.sampled_from([None, -2.0, 0.0, 4.0]),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+def by_hand(event_type, value, kind):
+    if event_type != kind.event_type:
+        return False
+    return kind.min_value is None or (not np.isnan(value) and value >= kind.min_value)
+
+
+FORMS = {
+    "numpy": (lambda types: np.array(types, object), lambda values: np.array(values, np.float32)),
+    "pandas": (pd.Series, lambda values: pd.Series(values, dtype="float32")),
+    "tensorflow": (tf.constant, lambda values: tf.constant(values, tf.float32)),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(EVENTS, KINDS)
+def test_an_event_counts_when_any_kind_matches_it(form, events, kinds):
+    names, numbers = FORMS[form]
+    types, values = zip(*events, strict=True)
+    found = np.asarray(positive(names(list(types)), numbers(list(values)), kinds))
+    assert found.tolist() == [any(by_hand(*event, kind) for kind in kinds) for event in events]
+
+
+@given(EVENTS, KINDS)
+def test_names_may_be_numbers(events, kinds):
+    types, values = zip(*events, strict=True)
+    codes, known = pd.factorize(np.array(types, object))
+    numbers = {name: code for code, name in enumerate(known)}
+    for kind in kinds:
+        found = matches(codes, np.array(values), numbers.get(kind.event_type, -1), kind.min_value)
+        assert found.tolist() == [by_hand(*event, kind) for event in events]

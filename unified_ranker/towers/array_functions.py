@@ -1,0 +1,6 @@
+"""TensorFlow's functions for the rules in `core` that are worked out on arrays and on tensors alike."""
+
+from unified_ranker.core.array_module import ArrayModule
+from unified_ranker.towers.tensorflow import tf
+
+TENSORS = ArrayModule(lambda whole: tf.cast(whole, tf.float32), tf.exp, tf.clip_by_value, tf.where)
