@@ -9,6 +9,8 @@ import pytest
 from conftest import ROOT
 from packaging.requirements import Requirement
 
+from unified_ranker.project.init.serving_text import SOURCE, serving_texts
+
 pytestmark = pytest.mark.installs
 
 MISSION = {
@@ -34,10 +36,14 @@ def test_the_wheel_has_every_file_of_the_package_and_no_other(files):
     there = {
         path.relative_to(ROOT).as_posix(): path.read_bytes()
         for path in package.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and not path.is_relative_to(SOURCE)
+    }
+    given = {
+        (SOURCE / name.removeprefix("serving_config/")).relative_to(ROOT).as_posix(): text.encode()
+        for name, text in serving_texts("unified-ranker").items()
     }
     inside = {name: content for name, content in files.items() if ".dist-info/" not in name}
-    assert inside == there
+    assert inside == there | given
 
 
 def test_a_plain_install_brings_the_packages_of_the_mission_by_their_pins(metadata):

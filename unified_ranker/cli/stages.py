@@ -34,11 +34,15 @@ def init_command(
 
     Example: `unified-ranker init shop --events events.parquet --items items.parquet`
     """
+    from unified_ranker.project.init.serving_text import DIRECTORY
     from unified_ranker.project.init.write_project import init_project
 
     written = init_project(directory, events, items, users, announce=lambda line: typer.echo(line, err=True))
+    serving = [file for file in written if file.is_relative_to(directory / DIRECTORY)]
     for file in written:
-        print(f"wrote {file}")
+        if file not in serving:
+            print(f"wrote {file}")
+    print(f"wrote {directory / DIRECTORY} ({len(serving)} files to serve releases with: compose, Kubernetes, alerts)")
     print(f"\nRead the comments in {directory}, change what you know better, then run:")
     print(f"  unified-ranker build --project {directory}")
 

@@ -1,5 +1,7 @@
 """`init`: the project that is written for a log loads, fits the log, and says why each choice was made."""
 
+import re
+import shutil
 import subprocess
 import sys
 from datetime import timedelta
@@ -7,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from small_project import cli, write_project
 from toy_shop import DAYS, ITEMS, ROOT, START, comment_above, new_project, shop, write_tables
 
@@ -23,7 +26,11 @@ from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
 from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.prepared import prepare
+from unified_ranker.project.init import serving_text
 from unified_ranker.project.init.write_project import init_project, project_name
+
+OPERATORS = ("tokens.yaml", "metrics-token")
+"""Files that an operator puts beside the serving files."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +44,7 @@ def shop_project(tmp_path_factory):
 def test_every_file_of_a_project_is_there(shop_project):
     _, directory = shop_project
     files = sorted(p.relative_to(directory).as_posix() for p in directory.rglob("*.yaml"))
-    assert files == [
+    assert [file for file in files if not file.startswith("serving_config/")] == [
         "export/embeddings.yaml",
         "export/serving.yaml",
         "project.yaml",
@@ -49,6 +56,31 @@ def test_every_file_of_a_project_is_there(shop_project):
         "towers/ranker.yaml",
         "towers/user.yaml",
     ]
+
+
+def test_the_serving_files_are_the_repositorys_under_the_projects_own_name(shop_project):
+    _, directory = shop_project
+    source = ROOT / "serving_config"
+    given = {p.relative_to(directory / "serving_config"): p.read_text() for p in serving_files(directory)}
+    compose = Path("docker-compose.yaml")
+    assert yaml.safe_load(given[compose]) == yaml.safe_load((source / compose).read_text()) | {"name": "my-shop"}
+    assert all(text == (source / name).read_text() for name, text in given.items() if name != compose)
+    tracked = {p.relative_to(source) for p in source.rglob("*") if p.is_file() and p.name not in OPERATORS}
+    assert given.keys() == tracked
+    sizes = yaml.safe_load((directory / "export" / "serving.yaml").read_text())["warmup_batch_sizes"]
+    batching = re.findall(r"allowed_batch_sizes: (\d+)", given[Path("batching.txt")])
+    assert [int(size) for size in batching] == sizes, "warm-up and server agree on the sizes of batches"
+
+
+def test_what_an_operator_put_beside_the_serving_files_stays_there(tmp_path, monkeypatch):
+    """Tokens, and models of gigabytes, lie in the repository's serving_config/ once somebody serves from there."""
+    source = tmp_path / "serving_config"
+    shutil.copytree(serving_text.SOURCE, source)
+    for name in (*OPERATORS, "models/unified_ranker/1/saved_model.pb"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text("secret")
+    monkeypatch.setattr(serving_text, "SOURCE", source)
+    assert "secret" not in serving_text.serving_texts("shop").values()
 
 
 def test_columns_become_the_features_that_they_can_be(shop_project):
@@ -230,7 +262,9 @@ def snapshot(directory):
     return {p.relative_to(directory): p.read_bytes() if p.is_file() else None for p in directory.rglob("*")}
 
 
-@pytest.mark.parametrize("there", ["project.yaml", "tasks/other.yaml", "towers/notes.txt", "export"])
+@pytest.mark.parametrize(
+    "there", ["project.yaml", "tasks/other.yaml", "towers/notes.txt", "export", "serving_config/x"]
+)
 def test_what_is_there_is_never_touched(tmp_path, there):
     paths = write_tables(tmp_path / "shop" / "data", *shop())
     (tmp_path / "shop" / there).parent.mkdir(exist_ok=True)
@@ -253,6 +287,10 @@ def test_empty_folders_are_no_obstacle(tmp_path):
     (tmp_path / "shop" / "tasks").mkdir(parents=True)
     init_project(tmp_path / "shop", *paths)
     assert load_config(tmp_path / "shop").tasks
+
+
+def serving_files(directory):
+    return [p for p in (directory / "serving_config").rglob("*") if p.is_file()]
 
 
 def without(table, column):

@@ -15,10 +15,11 @@ from unified_ranker.log.table_files import read_table
 from unified_ranker.project.declaration_checks import check_declarations
 from unified_ranker.project.init.inspect_facts import look_at
 from unified_ranker.project.init.project_text import embeddings_page, project_page, serving_page
+from unified_ranker.project.init.serving_text import DIRECTORY, serving_texts
 from unified_ranker.project.init.task_text import all_heads, head_names, task_page
 from unified_ranker.project.init.tower_text import context_page, item_page, ranker_page, user_page
 
-PARTS = ("towers", "tasks", "export", "project.yaml")
+PARTS = ("towers", "tasks", "export", DIRECTORY, "project.yaml")
 """What a project consists of; project.yaml comes last, because it is what makes a directory a project."""
 
 
@@ -79,7 +80,7 @@ def project_texts(
         "export/embeddings.yaml": embeddings_page(facts),
     }
     tasks = {f"tasks/{s.task}.yaml": task_page(s, facts, heads) for s in facts.events.surfaces}
-    return texts | tasks
+    return texts | tasks | serving_texts(name)
 
 
 def project_name(directory: Path) -> str:
@@ -123,7 +124,7 @@ def _write(directory: Path, texts: dict[str, str], log: InteractionLog) -> list[
         with tempfile.TemporaryDirectory(prefix=".init-", dir=directory) as name:
             draft = Path(name)
             for file, text in texts.items():
-                (draft / file).parent.mkdir(exist_ok=True)
+                (draft / file).parent.mkdir(parents=True, exist_ok=True)
                 (draft / file).write_text(text, encoding="utf-8")
             require(check_declarations(load_config(draft), log))
             for part in PARTS:

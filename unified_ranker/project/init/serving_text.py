@@ -1,0 +1,36 @@
+"""Serving files of a new project: the repository's serving_config/, under the project's own name."""
+
+from pathlib import Path
+
+from unified_ranker.core.errors import UserError
+
+DIRECTORY = "serving_config"
+SOURCE = Path(__file__).parent / DIRECTORY
+"""In the repository a link to serving_config/ at its root, in a wheel the files themselves."""
+
+PATTERNS = (
+    "*.config", "batching.txt", "docker-compose.yaml", "service.Dockerfile*", "requirements/*.txt", "k8s/*.yaml",
+    "prometheus/*.yaml", "grafana/**/*.yaml", "grafana/**/*.json",
+)  # fmt: skip
+"""What is given away. An operator's own files may lie beside them: tokens, a metrics token, models."""
+
+_COMPOSE = "docker-compose.yaml"
+_COMPOSE_NAME = "\nname: unified-ranker\n"
+
+
+def serving_texts(name: str) -> dict[str, str]:
+    """Return the files of serving_config/ by their paths in a project.
+
+    Args:
+        name: the project's. Compose names volumes after it: two projects on one machine would else share a Redis.
+
+    Raises:
+        UserError: the installation lacks the files.
+    """
+    files = sorted({file for pattern in PATTERNS for file in SOURCE.glob(pattern)})
+    texts = {f"{DIRECTORY}/{file.relative_to(SOURCE).as_posix()}": file.read_text(encoding="utf-8") for file in files}
+    compose = texts.get(f"{DIRECTORY}/{_COMPOSE}", "")
+    if _COMPOSE_NAME not in compose:
+        raise UserError(f"`{SOURCE}` must hold the serving files of this version. Install unified_ranker again.")
+    texts[f"{DIRECTORY}/{_COMPOSE}"] = compose.replace(_COMPOSE_NAME, f"\nname: {name}\n")
+    return texts
