@@ -22,7 +22,6 @@ PENDING = {
     ("events", "prepare"),
     ("events", "serving"),
     ("model", "training"),
-    ("release", "project"),
     ("serving", "model_server"),
     ("vectors", "project"),
 }

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from release_toy import make_release
 
+from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
 from unified_ranker.release import layout as release_module
 from unified_ranker.release.layout import (
@@ -17,7 +18,6 @@ from unified_ranker.release.layout import (
     new_release,
     next_version,
     read_manifest,
-    sha256,
     write_manifest,
 )
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from unified_ranker.config import Config, ExactIndex
+from unified_ranker.core.digests import sha256
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.release.index import build_index
 from unified_ranker.release.items import write_catalogue, write_items
-from unified_ranker.release.layout import MANIFEST, new_release, sha256, write_manifest
+from unified_ranker.release.layout import MANIFEST, new_release, write_manifest
 
 
 def make_release(releases: Path, prepared: Prepared, config: Config, parent: Path | None = None) -> Path:

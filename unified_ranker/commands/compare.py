@@ -8,11 +8,11 @@ from rich.table import Table
 from unified_ranker.commands.stages import NOTES, OUT
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.files import require_writable
 from unified_ranker.evaluation.comparison.comparison_report import JSON, summarise_comparison, write
 from unified_ranker.evaluation.comparison.comparison_summary import ModelComparison
 from unified_ranker.evaluation.comparison.plan import PlannedRun, plan, require_same_requests
 from unified_ranker.evaluation.metrics import METRICS
-from unified_ranker.project.claims import require_writable
 from unified_ranker.project.comparison_runs import run_all
 from unified_ranker.project.stages import Pipeline
 from unified_ranker.project.workspace import Workspace

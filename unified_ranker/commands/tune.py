@@ -10,9 +10,9 @@ from unified_ranker.commands.stages import NOTES, OUT
 from unified_ranker.commands.tune_quality import ON_VALIDATION
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.files import clear_drafts, require_writable, write_whole
 from unified_ranker.evaluation.tuning.search_space import Value, assignments, fit_space, read_space
-from unified_ranker.project.claims import require_writable
-from unified_ranker.project.comparison_runs import DIRECTORY, clear_drafts
+from unified_ranker.project.comparison_runs import DIRECTORY
 from unified_ranker.project.stages import Pipeline
 from unified_ranker.project.tuning_study import Search, Tried
 from unified_ranker.project.workspace import Workspace
@@ -63,7 +63,7 @@ def tune_project(
     lines = [line for line in assignments(best.settings) if line not in assignments(declared)]
     header = f"# trial {best.number} of {len(search.tried)}: {best.value:.4f} times the declared settings, validation"
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    write_whole(target, "\n".join([header, *lines]) + "\n")
     if as_json:
         trials_ = [asdict(t) for t in search.tried]
         print(json.dumps({"best": asdict(best), "set": lines, "file": str(target), "trials": trials_}))  # noqa: T201

@@ -1,6 +1,5 @@
 """A whole project, and the hashes of its parts."""
 
-import hashlib
 import json
 from typing import Any
 
@@ -11,6 +10,7 @@ from unified_ranker.config.export_files import Export
 from unified_ranker.config.project_file import Project
 from unified_ranker.config.task_files import Task
 from unified_ranker.config.tower_files import Towers
+from unified_ranker.core.digests import short_digest
 
 
 class Config(Declaration):
@@ -57,7 +57,7 @@ def digest_of(tree: dict[str, Any], *parts: str) -> str:
     if not parts or "towers" in parts:
         # Keys are sorted, but the order of the quality features is that of the vector's columns.
         chosen["quality_order"] = list(tree["towers"]["item"]["quality"])
-    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
+    return short_digest(json.dumps(chosen, sort_keys=True))
 
 
 def _descend(tree: dict, path: str) -> object:

@@ -1,17 +1,16 @@
 """Where shards are kept: in memory for small jobs, or as Arrow files that any worker on any machine can read."""
 
-import hashlib
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.files import flush, whole_directory
 from unified_ranker.engines.job import Job, Outputs
 
 NOTES = "shard.json"
@@ -69,26 +68,19 @@ class DiskShards:
 
     def write(self, stage: str, shard: int, outputs: Outputs, notes: Mapping[str, Any]) -> None:
         """Keep a shard's outputs; does nothing when another worker was first."""
-        place = self.place(stage, shard)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
         try:
-            files = {}
-            for output, parts in outputs.items():
-                file = draft / f"{output}.arrow"
-                rows = write_parts(file, parts)
-                files[file.name] = {"rows": rows, "bytes": file.stat().st_size, "sha256": checksum(file)}
-            text = json.dumps({**notes, "files": files}, indent=2)
-            (draft / NOTES).write_text(text, encoding="utf-8")
-            draft.chmod(0o755)
-            try:
-                draft.rename(place)
-            except OSError:
-                # Another worker has made the same bytes in the meantime; anything else is a fault.
-                if not self.has(stage, shard):
-                    raise
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            with whole_directory(self.place(stage, shard)) as draft:
+                files = {}
+                for output, parts in outputs.items():
+                    file = draft / f"{output}.arrow"
+                    rows = write_parts(file, parts)
+                    files[file.name] = {"rows": rows, "bytes": file.stat().st_size, "sha256": sha256(file)}
+                text = json.dumps({**notes, "files": files}, indent=2)
+                (draft / NOTES).write_text(text, encoding="utf-8")
+        except OSError:
+            # Another worker has made the same bytes in the meantime; anything else is a fault.
+            if not self.has(stage, shard):
+                raise
 
     def read(self, stage: str, shard: int, output: str, partition: int | None = None) -> pa.Table:
         """Return one partition of a shard's output, or all of them behind one another; memory-mapped."""
@@ -119,20 +111,18 @@ class DiskShards:
         if not notes.is_file():
             return False
         files = json.loads(notes.read_text(encoding="utf-8"))["files"]
-        return all((place / n).is_file() and checksum(place / n) == f["sha256"] for n, f in files.items())
+        return all((place / n).is_file() and sha256(place / n) == f["sha256"] for n, f in files.items())
 
 
 def write_parts(file: Path, parts: list[pa.Table] | Any) -> int:
     """Write tables of one schema as the record batches of an Arrow file, flushed to disk; returns the rows."""
     schema = parts[0].schema.remove_metadata() if len(parts) > 1 else parts[0].schema
-    with file.open("wb") as sink:
-        with pa.ipc.new_file(sink, schema) as writer:
-            for part in parts:
-                batches = part.replace_schema_metadata(schema.metadata).combine_chunks().to_batches()
-                batch = batches[0] if batches else pa.RecordBatch.from_pylist([], schema=schema)
-                writer.write_batch(batch)
-        sink.flush()
-        os.fsync(sink.fileno())
+    with file.open("wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        for part in parts:
+            batches = part.replace_schema_metadata(schema.metadata).combine_chunks().to_batches()
+            batch = batches[0] if batches else pa.RecordBatch.from_pylist([], schema=schema)
+            writer.write_batch(batch)
+    flush(file)
     return sum(len(part) for part in parts)
 
 
@@ -149,9 +139,3 @@ def read_parts(file: Path, partition: int | None = None) -> pa.Table:
         return source.read_all()
     except pa.ArrowInvalid as error:
         raise UserError(f"`{file}` is damaged: {error}. Remove its directory, and run again.") from error
-
-
-def checksum(file: Path) -> str:
-    """Return the SHA-256 of a file, as hex digits."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.files import write_whole
 from unified_ranker.events.event import Event
 from unified_ranker.events.history_store import HistoryStore
 from unified_ranker.log.column_types import to_numbers, to_optional_text, to_text
@@ -66,9 +67,7 @@ class GrowingDirectory:
             return
         self._seen.update(names)
         if self._file is not None:
-            draft = self._file.with_suffix(".draft")
-            draft.write_text(json.dumps(sorted(self._seen)))
-            draft.replace(self._file)
+            write_whole(self._file, json.dumps(sorted(self._seen)))
 
 
 class EventFeed:

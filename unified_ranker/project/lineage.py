@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
-from unified_ranker.release.layout import MANIFEST, read_manifest, sha256
+from unified_ranker.core.files import write_whole
+from unified_ranker.release.layout import MANIFEST, read_manifest
 
 FILE = "lineage.json"
 KEPT = Path("training") / "users.parquet"
@@ -59,9 +61,7 @@ class Lineage:
                 )
             noted[kind] = str(path)
         self.work.mkdir(parents=True, exist_ok=True)
-        draft = self.work / f".{FILE}"
-        draft.write_text(json.dumps(noted, indent=2), encoding="utf-8")
-        draft.replace(self.work / FILE)
+        write_whole(self.work / FILE, json.dumps(noted, indent=2))
 
     def _noted(self) -> dict[str, str]:
         file = self.work / FILE

@@ -10,10 +10,11 @@ from typing import Any
 import pyarrow as pa
 
 from unified_ranker.config import Config, MovieLensSource
+from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
 from unified_ranker.engines.by_name import SMALL_ROWS, EngineChoice
 from unified_ranker.engines.job import Job
-from unified_ranker.engines.shards import DiskShards, checksum
+from unified_ranker.engines.shards import DiskShards
 from unified_ranker.log.check import Check
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.log.table_checks import known_columns
@@ -105,7 +106,7 @@ class Preparation:
         write_quarantine(shards, draft / QUARANTINE_FILE)
         files = {}
         for file in sorted(p for p in draft.rglob("*") if p.is_file()):
-            entry: dict[str, Any] = {"bytes": file.stat().st_size, "sha256": checksum(file)}
+            entry: dict[str, Any] = {"bytes": file.stat().st_size, "sha256": sha256(file)}
             if file.suffix == ".arrow":
                 with pa.memory_map(str(file)) as source:
                     reader = pa.ipc.open_file(source)

@@ -6,10 +6,11 @@ from typing import Any
 
 from unified_ranker.config import Config
 from unified_ranker.config.loading import load_config
+from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
 from unified_ranker.project.stages import Pipeline
 from unified_ranker.project.workspace import STAMP, Workspace, project_of, stamp_of
-from unified_ranker.release.layout import MANIFEST, read_manifest, sha256
+from unified_ranker.release.layout import MANIFEST, read_manifest
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unified_ranker.core.digests import sha256
 from unified_ranker.export.embedding import embed_catalogue
 from unified_ranker.export.index_recall import measure_index
 from unified_ranker.export.savedmodel import known_requests, load_served, save_model, write_warmup
@@ -11,7 +12,7 @@ from unified_ranker.export.signatures import SIGNATURES
 from unified_ranker.project.reporting import metrics_of, read_evaluation, write_project_report
 from unified_ranker.release.index import build_index
 from unified_ranker.release.items import write_catalogue, write_items
-from unified_ranker.release.layout import MANIFEST, new_release, read_manifest, sha256, write_manifest
+from unified_ranker.release.layout import MANIFEST, new_release, read_manifest, write_manifest
 from unified_ranker.release.query_names import EMBED, ENCODE
 from unified_ranker.training.continuing import write_start
 

@@ -5,7 +5,6 @@ checksum begins the chain, so a changed row or a changed setting makes again exa
 """
 
 import contextlib
-import hashlib
 import logging
 import resource
 import shutil
@@ -18,9 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified_ranker.config import Config, Task
+from unified_ranker.core.digests import short_digest
 from unified_ranker.core.errors import unknown_name
+from unified_ranker.core.files import clear_drafts, require_writable
+from unified_ranker.core.locks import lock
 from unified_ranker.engines.by_name import EngineChoice
-from unified_ranker.project.claims import claim, require_writable
 from unified_ranker.project.lineage import Lineage
 from unified_ranker.project.workspace import Workspace, fill, fresh, stamp_of
 
@@ -105,24 +106,24 @@ class Pipeline:
     def prepare_key(self) -> str:
         """Key of the prepared data."""
         digest = self._digest(PREPARED_BY, PREPARED_BY_TASK)
-        return _hash(ENGINE_FORMAT, self.data_key, digest, *self.lineage.key("since"))
+        return short_digest(ENGINE_FORMAT, self.data_key, digest, *self.lineage.key("since"))
 
     @cached_property
     def train_key(self) -> str:
         """Key of the trained model."""
         fields = Task.model_fields.keys() - NOT_TRAINED_BY_TASK
-        return _hash(self.prepare_key, self._digest(TRAINED_BY, fields), *self.tasks, *self.lineage.key("start"))
+        return short_digest(self.prepare_key, self._digest(TRAINED_BY, fields), *self.tasks, *self.lineage.key("start"))
 
     @cached_property
     def evaluate_key(self) -> str:
         """Key of the evaluation."""
         fields = Task.model_fields.keys() - {"description"}
-        return _hash(self.train_key, self._digest(["project.evaluation"], fields))
+        return short_digest(self.train_key, self._digest(["project.evaluation"], fields))
 
     @cached_property
     def export_key(self) -> str:
         """Key of the release."""
-        return _hash(self.evaluate_key, self.config.digest())
+        return short_digest(self.evaluate_key, self.config.digest())
 
     def _digest(self, parts: Iterable[str], of_each_task: Iterable[str]) -> str:
         of_tasks = [f"tasks.{name}.{field}" for name in self.config.tasks for field in sorted(of_each_task)]
@@ -147,10 +148,9 @@ class Pipeline:
             return
         if releases:
             require_writable(self.workspace.releases, "project.releases_dir")
-        with claim(self.workspace.work, ".lock", "project.work_dir"):
+        with lock(self.workspace.work, ".lock", "building", "project.work_dir"):
             for name in STAGES:
-                for draft in self.workspace.work.glob(f".{name}-*"):
-                    shutil.rmtree(draft)
+                clear_drafts(self.workspace.work, name)
             self._claimed = True
             try:
                 yield
@@ -351,7 +351,3 @@ def _prepare(preparation: "Preparation", draft: Path) -> dict[str, int]:
     from unified_ranker.project.project_preparation import prepare_project
 
     return prepare_project(preparation, draft, logger.warning)
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -1,6 +1,5 @@
 """The search: what was tried is in a database, so that a killed one goes on where it was."""
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from unified_ranker.core.digests import short_digest
 from unified_ranker.core.errors import UserError
 from unified_ranker.evaluation.comparison.comparison_summary import DECISIVE, JOINT
 from unified_ranker.evaluation.comparison.plan import PlannedRun
@@ -70,7 +70,7 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._project, self._overrides, self._space, self._seed = project, overrides, space, seed
         database.parent.mkdir(parents=True, exist_ok=True)
-        name = hashlib.sha256(json.dumps([key, to_json(space)]).encode()).hexdigest()[:16]
+        name = short_digest(json.dumps([key, to_json(space)]))
         storage = f"sqlite:///{database}"
         self._study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
         for trial in self._study.get_trials(states=(TrialState.RUNNING,)):
@@ -159,7 +159,7 @@ class Search:
 def trial_run(settings: Mapping[str, Value], seed: int) -> PlannedRun:
     """Return the run of some settings: the same settings have the same directory, so what was trained is kept."""
     overrides = tuple(assignments(settings))
-    digest = hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:12]
+    digest = short_digest(*overrides)
     return PlannedRun(f"trial {digest}", "trial", seed, (), overrides)
 
 

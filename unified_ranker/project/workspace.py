@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from unified_ranker.config import Config, MovieLensSource
 from unified_ranker.core.errors import UserError, nearest
+from unified_ranker.core.files import whole_directory
 
 STAMP = "stamp.json"
 
@@ -137,19 +137,7 @@ def fill(directory: Path, key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
 
     Anything that goes wrong leaves the old contents untouched.
     """
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    # Beside its place, so that a rename suffices; what is set aside goes with it.
-    with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
-        draft, old = Path(scratch, "new"), Path(scratch, "old")
-        draft.mkdir()
+    with whole_directory(directory, replace=True) as draft:
         notes: dict[str, Any] = {}
         yield draft, notes
         (draft / STAMP).write_text(json.dumps({"key": key, **notes}, indent=2), encoding="utf-8")
-        try:
-            if directory.exists():
-                directory.rename(old)
-            draft.rename(directory)
-        except BaseException:
-            if old.exists() and not directory.exists():
-                old.rename(directory)
-            raise

@@ -1,20 +1,19 @@
 """Releases: immutable directories of things that belong together, and the check that they still do."""
 
 import contextlib
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
-from unified_ranker.project.claims import claim
+from unified_ranker.core.files import clear_drafts, whole_directory
+from unified_ranker.core.locks import lock
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -66,12 +65,6 @@ class Layout:
         return versions[0]
 
 
-def sha256(file: Path) -> str:
-    """Return the SHA-256 of a file, as hex digits."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def next_version(releases: Path) -> int:
     """Return the number after the highest release in `releases`."""
     return max((int(p.name) for p in releases.glob("*") if p.name.isdigit()), default=0) + 1
@@ -87,21 +80,14 @@ def new_release(releases: Path) -> Iterator[tuple[Layout, int]]:
     Raises:
         UserError: another run is writing a release there, or the directory cannot be written.
     """
-    with claim(releases, ".lock-of-release", "project.releases_dir"):
-        for left in releases.glob(".[0-9]*-*"):
-            shutil.rmtree(left)
+    with lock(releases, ".lock-of-release", "writing a release", "project.releases_dir"):
+        clear_drafts(releases, "[0-9]*")
         version = next_version(releases)
-        draft = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=releases))
-        try:
+        with whole_directory(releases / str(version)) as draft:
             layout = Layout(draft)
             for folder in (layout.model_base, layout.items, layout.catalogue, layout.index):
                 folder.mkdir()
             yield layout, version
-            draft.chmod(0o755)
-            draft.rename(releases / str(version))
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
         point_latest(releases, version)
 
 

@@ -11,10 +11,11 @@ import numpy as np
 from pydantic import ValidationError
 
 from unified_ranker.config import Config, digest_of
+from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
 from unified_ranker.release.index import DESCRIPTION, IDS
 from unified_ranker.release.items import read_catalogue, read_items
-from unified_ranker.release.layout import MANIFEST, Layout, read_manifest, sha256
+from unified_ranker.release.layout import MANIFEST, Layout, read_manifest
 
 ReleaseLink = tuple[str, Callable[[], str]]
 

@@ -1,8 +1,6 @@
 """Streams a simulated log to Parquet: one slice of time after the other, nothing kept but the truth."""
 
 import logging
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.files import whole_directory
 from unified_ranker.simulation.choices import Shelves, react
 from unified_ranker.simulation.log_tables import EventTables, item_table, user_table
 from unified_ranker.simulation.spec import MarketplaceSpec
@@ -88,23 +87,16 @@ def simulate(
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise UserError(f"`{directory}` exists and is not empty. Name another directory; nothing is written over.")
     world = World(spec)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
-        for name, table, rows in (("items", item_table, spec.items), ("users", user_table, spec.users)):
-            parts = (table(world, i, min(i + ROWS_AT_ONCE, rows)) for i in range(0, rows, ROWS_AT_ONCE))
-            _write(draft / name, parts)
-        events = _write(draft / "events", Marketplace(world).slices(), progress)
-        spec.save(draft)
-        beside(spec, draft)
-        draft.chmod(0o755)
-        if directory.exists():
-            directory.rmdir()
-        draft.rename(directory)
+        with whole_directory(directory) as draft:
+            for name, table, rows in (("items", item_table, spec.items), ("users", user_table, spec.users)):
+                parts = (table(world, i, min(i + ROWS_AT_ONCE, rows)) for i in range(0, rows, ROWS_AT_ONCE))
+                _write(draft / name, parts)
+            events = _write(draft / "events", Marketplace(world).slices(), progress)
+            spec.save(draft)
+            beside(spec, draft)
     except OSError as error:
         raise UserError(f"`{directory}` cannot be written: {error.strerror}. Nothing was left behind.") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return Written(directory, spec.items, spec.users, events)
 
 

@@ -3,7 +3,7 @@
 Rules are not here: `EmbeddingStore`, `Draft` and the guards hold them for all backends.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
@@ -11,6 +11,8 @@ Document = dict[str, Any]
 Records = tuple[list[str], list[bytes]]
 WriterRole = Literal["writer", "refresher"]
 """Who may write: one process that makes versions, and one that brings single entries up to date."""
+ROLES: Mapping[WriterRole, str] = {"writer": "writing a version", "refresher": "refreshing entries"}
+"""What the holder of a role does, for whoever is refused."""
 
 
 class StoreBackend(Protocol):

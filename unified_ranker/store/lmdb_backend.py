@@ -7,7 +7,6 @@ not at all.
 
 import contextlib
 import json
-import os
 import shutil
 import struct
 from collections.abc import Iterator, Sequence
@@ -18,9 +17,10 @@ from typing import Any
 import lmdb
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.store.base import Document, Records, WriterRole
+from unified_ranker.core.files import flush, write_whole
+from unified_ranker.core.locks import lock
+from unified_ranker.store.base import ROLES, Document, Records, WriterRole
 from unified_ranker.store.lmdb_version import DATA, Opened, acquire, release
-from unified_ranker.store.locks import hold
 from unified_ranker.store.state import StoreState, require_format
 
 STATE, MANIFEST = "state.json", "manifest.json"
@@ -56,7 +56,7 @@ class LmdbBackend:
 
     def lock(self, role: WriterRole) -> AbstractContextManager[None]:
         """See `Backend.lock`."""
-        return hold(self.root, role)
+        return lock(self.root, f".{role}.lock", ROLES[role], "--store")
 
     def versions(self) -> list[int]:
         """See `Backend.versions`."""
@@ -99,7 +99,7 @@ class LmdbBackend:
             size = (draft / DATA).stat().st_size
             self._replace(draft / MANIFEST, {**manifest, "bytes": size})
             draft.rename(self.root / str(version))
-            _flush(self.root)
+            flush(self.root)
 
     def note(self, version: int, manifest: Document) -> None:
         """See `Backend.note`."""
@@ -266,27 +266,12 @@ class LmdbBackend:
             ) from error
 
     def _replace(self, file: Path, document: Document) -> None:
-        """Write a document beside its place, flush it, and rename it."""
-        draft = file.with_name(f".{file.name}-{os.getpid()}")
         try:
-            with draft.open("w", encoding="utf-8") as stream:
-                json.dump(document, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            draft.replace(file)
-            _flush(file.parent)
+            write_whole(file, json.dumps(document), durable=True)
         except OSError as error:
             raise UserError(
                 f"`{file}` cannot be written: {error}. What is published is as it was. Make room, and run again."
             ) from error
-
-
-def _flush(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read(file: Path) -> dict[str, Any]:

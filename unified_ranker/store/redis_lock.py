@@ -10,8 +10,8 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from unified_ranker.store.base import WriterRole
-from unified_ranker.store.locks import taken
+from unified_ranker.core.locks import taken
+from unified_ranker.store.base import ROLES, WriterRole
 
 # Take over what a dead holder left, unless another was quicker.
 _TAKE = """
@@ -42,9 +42,9 @@ def hold(client: Any, key: str, role: WriterRole, place: str) -> Iterator[str]:
     if held:
         of_run, number, process, _ = held.split(" ")
         if of_run == run and client.client_list(client_id=[number]):
-            raise taken(place, role, process)
+            raise taken(place, ROLES[role], process)
     if not client.eval(_TAKE, 1, key, held, mine):
-        raise taken(place, role, "that came first")
+        raise taken(place, ROLES[role], "one that came first")
     try:
         yield mine
     finally:

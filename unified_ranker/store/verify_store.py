@@ -3,7 +3,6 @@
 The links are: pointer, version, data, vectors, entry, release, configuration, data window, commit.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
 from unified_ranker.store.embedding_store import EmbeddingStore
 from unified_ranker.store.publishing import require_version
@@ -124,9 +124,8 @@ def _read_release(told: dict[str, Any], releases: Path | None) -> dict[str, Any]
     file = folder / "manifest.json"
     if not file.is_file():
         raise UserError(f"release {told['version']} must lie at `{folder}`. Name where it is with --releases DIR.")
-    content = file.read_bytes()
-    _same("SHA-256 of its manifest", hashlib.sha256(content).hexdigest(), told["manifest_sha256"])
-    document: dict[str, Any] = json.loads(content)
+    _same("SHA-256 of its manifest", sha256(file), told["manifest_sha256"])
+    document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return document
 
 

@@ -1,10 +1,10 @@
 """The job of embedding everything: one stage a kind, each cut into shards that any engine can make in any order."""
 
-import hashlib
 import json
 
+from unified_ranker.core.digests import sha256, short_digest
 from unified_ranker.engines.job import Job, Stage
-from unified_ranker.release.layout import MANIFEST, sha256
+from unified_ranker.release.layout import MANIFEST
 from unified_ranker.vectors.embedding_source import ITEM_ROWS, USER_ROWS, EmbeddingSource, query_task, user_task
 from unified_ranker.vectors.embedding_stages import EmbedItems, EmbedQueries, EmbedUsers
 
@@ -32,4 +32,4 @@ def _key(source: EmbeddingSource, data_key: str) -> str:
     tasks = [user_task(source.config), query_task(source.config) if source.queries else ""]
     sizes = [ITEM_ROWS, USER_ROWS, source.items, source.users, source.config.export.embeddings.queries.most]
     told = [sha256(source.release / MANIFEST), data_key, source.as_of, tasks, sizes]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    return short_digest(json.dumps(told))

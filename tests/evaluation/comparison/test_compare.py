@@ -7,8 +7,8 @@ import pytest
 from small_project import cli, declarations, write_project
 
 from unified_ranker.config.loading import load_config
+from unified_ranker.core.locks import lock
 from unified_ranker.evaluation.comparison.plan import PlannedRun
-from unified_ranker.project.claims import claim
 from unified_ranker.project.comparison_runs import BASELINES, place_of
 from unified_ranker.project.workspace import fresh
 
@@ -65,10 +65,12 @@ def test_a_second_comparison_is_refused_and_what_a_killed_one_left_goes(first, p
     arguments = ("compare", "--project", project, "--seeds", 1, "--runs", "joint")
     left = project / ".unified_ranker/comparison/.joint-7-killed"
     left.mkdir()
-    with claim(left.parent, ".lock", "project.work_dir"):
+    with lock(left.parent, ".lock", "comparing", "project.work_dir"):
         refused = cli(*arguments)
         assert refused.exit_code == 2
-        assert re.search(r"another build \(pid \d+\) is running in `.*comparison`", " ".join(refused.output.split()))
+        assert re.search(
+            r"another process \(pid \d+\) is comparing in `.*comparison`", " ".join(refused.output.split())
+        )
         assert left.exists(), "it may be the other's"
     assert cli(*arguments).output.count("kept from before") == 2
     assert not left.exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from unified_ranker.config import Config
+from unified_ranker.core.files import write_whole
 from unified_ranker.evaluation.comparison.comparison_page import render_comparison
 from unified_ranker.evaluation.comparison.comparison_summary import Cost, ModelComparison, compare_task
 from unified_ranker.evaluation.comparison.transfer import transfers
@@ -51,8 +52,7 @@ def write(found: ModelComparison, directory: Path) -> Path:
     """Write JSON and page into `directory`, each whole or not at all; returns the page."""
     directory.mkdir(parents=True, exist_ok=True)
     text = json.dumps(_ADAPTER.dump_python(found, mode="json"), indent=2, allow_nan=False)
-    for name, content in ((JSON, text + "\n"), (HTML, render_comparison(found))):
-        draft = directory / f".{name}"
-        draft.write_text(content, encoding="utf-8")
-        draft.replace(directory / name)
+    page = render_comparison(found)
+    write_whole(directory / JSON, text + "\n")
+    write_whole(directory / HTML, page)
     return directory / HTML

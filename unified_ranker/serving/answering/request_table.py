@@ -1,8 +1,6 @@
 """Requests in a table, and answers in another: bulk scoring."""
 
-import os
 import re
-import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from unified_ranker.core.errors import UserError, unknown_name
+from unified_ranker.core.files import whole_file
 from unified_ranker.log.column_types import to_integers, to_optional_text
 from unified_ranker.log.table_files import read_table
 from unified_ranker.prepare.examples import Ints
@@ -115,26 +114,19 @@ def answer_table(recommender: Recommender, requests: list[Request], output: Path
         UserError: when the file cannot be written there.
     """
     schema = pa.schema([("row", pa.int64()), ("rank", pa.int32()), ("item_id", pa.string()), ("score", pa.float32())])
-    try:
-        handle, draft = tempfile.mkstemp(prefix=f".{output.name}-", dir=output.parent)
-    except OSError as error:
-        raise UserError(f"`{output}` cannot be written: {error.strerror}. Name another place.") from error
-    os.close(handle)
     written = 0
     writer_of = pa_csv.CSVWriter if output.suffix.lower() == ".csv" else pq.ParquetWriter
     try:
         with (
-            writer_of(draft, schema) as writer,
+            whole_file(output) as draft,
+            writer_of(str(draft), schema) as writer,
             tqdm(total=len(requests), desc="recommend", unit="request", disable=not progress) as bar,
         ):
             for part in _parts(recommender, requests, bar):
                 writer.write_table(pa.table(part, schema=schema))
                 written += len(part["row"])
-        os.chmod(draft, 0o644)
-        os.replace(draft, output)
-    except BaseException:
-        os.unlink(draft)
-        raise
+    except OSError as error:
+        raise UserError(f"`{output}` cannot be written: {error.strerror}. Name another place.") from error
     return written
 
 

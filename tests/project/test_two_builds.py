@@ -10,14 +10,13 @@ import pytest
 from small_project import cli, write_project
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.project.claims import claim, require_writable
 from unified_ranker.release.layout import new_release
 
 HOLDER = """
 import signal, sys
 from pathlib import Path
-from unified_ranker.project.claims import claim
-with claim(Path(sys.argv[1]), sys.argv[2], "setting"):
+from unified_ranker.core.locks import lock
+with lock(Path(sys.argv[1]), sys.argv[2], "building", "setting"):
     print("held", flush=True)
     signal.pause()
 """
@@ -53,7 +52,8 @@ def test_a_second_run_is_refused_in_one_line_before_it_does_anything(project, co
         shown = cli(command, "--project", project)
         assert shown.exit_code == 2
         assert shown.stderr == (
-            f"error: another build (pid {other.pid}) is running in `{work}`. Wait for it, or stop it.\n"
+            f"error: another process (pid {other.pid}) is building in `{work}`, and one at a time may. "
+            "Wait for it, or stop it.\n"
         )
         assert shown.stdout == ""
         assert entries(work) == [".lock"]
@@ -79,36 +79,17 @@ def test_a_release_is_written_by_one_run_at_a_time_and_clears_drafts_of_killed_o
     with new_release(releases):
         assert not (releases / ".1-x").exists()
         with (
-            pytest.raises(UserError, match=rf"another build \(pid {os.getpid()}\) is running in"),
+            pytest.raises(UserError, match=rf"another process \(pid {os.getpid()}\) is writing a release in"),
             new_release(releases),
         ):
             pass
     assert entries(releases) == ["1", "latest"]
 
 
-def test_a_claim_leaves_no_trace(tmp_path):
-    directory = tmp_path / "a" / "b"
-    with claim(directory, "lock", "setting"):
-        assert (directory / "lock").read_text() == str(os.getpid())
-    assert entries(tmp_path) == []
-    with claim(directory, "lock", "setting"):
-        (directory / "made").touch()
-    assert entries(directory) == ["made"]
-
-
 def places(tmp_path):
     """Where nothing can be written, for root too."""
     (tmp_path / "afile").touch()
     return [tmp_path / "afile", tmp_path / "afile" / "below", "/proc/x", "/proc/self"]
-
-
-def test_a_place_that_takes_no_file_is_named_with_its_setting(tmp_path):
-    for place in places(tmp_path):
-        with pytest.raises(UserError) as caught:
-            require_writable(tmp_path / place, "key")
-        assert str(caught.value).startswith(f"`key` must be a directory that can be written. Received: `{place}`: ")
-    require_writable(tmp_path / "new" / "deep", "key")
-    assert entries(tmp_path) == ["afile"]
 
 
 @pytest.mark.parametrize("number", range(4))

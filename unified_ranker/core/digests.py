@@ -1,0 +1,17 @@
+"""Digests of files, and short ones of text, by which what was made before is known again."""
+
+import hashlib
+from pathlib import Path
+
+_SHORT = 16
+
+
+def sha256(file: Path) -> str:
+    """Return the SHA-256 of a file, as hex digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def short_digest(*parts: str) -> str:
+    """Return the first 16 hex digits of the SHA-256 of texts, one a line."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_SHORT]

@@ -1,0 +1,147 @@
+"""Files and directories that appear whole or not at all: each is written beside its place, and then renamed."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from unified_ranker.core.errors import UserError
+
+_READABLE = 0o644
+"""Mode of a file that others may read; `tempfile` gives its own to nobody else."""
+
+
+@contextlib.contextmanager
+def whole_file(file: Path, durable: bool = False) -> Iterator[Path]:
+    """Offer a draft of a file, empty and beside its place, which it takes when the block ends well.
+
+    Anything that goes wrong removes the draft and leaves the place as it was.
+
+    Args:
+        file: its place; the directory must exist.
+        durable: whether to wait for the disk, so that the file outlives the failure of the machine.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+    os.close(handle)
+    draft = Path(name)
+    try:
+        yield draft
+        draft.chmod(_READABLE)
+        if durable:
+            flush(draft)
+        draft.replace(file)
+        if durable:
+            flush(file.parent)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def write_whole(file: Path, text: str, durable: bool = False) -> None:
+    """Write a text file whole or not at all; see `whole_file`."""
+    with whole_file(file, durable) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def whole_directory(place: Path, replace: bool = False) -> Iterator[Path]:
+    """Offer a draft of a directory, beside its place, which it takes when the block ends well.
+
+    Anything that goes wrong removes the draft and leaves the place as it was. What a killed process leaves is removed
+    by `clear_drafts`.
+
+    Args:
+        place: where the directory is to appear; directories above it are made.
+        replace: whether a directory that is there gives way.
+
+    Raises:
+        OSError: the draft cannot take the place, for example because another directory with files is there.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{place.name}-"
+    # Beside its place, so that a rename suffices; what gives way goes with it.
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=place.parent, ignore_cleanup_errors=True) as scratch:
+        draft, old = Path(scratch, "new"), Path(scratch, "old")
+        draft.mkdir()
+        yield draft
+        try:
+            if replace and place.exists():
+                place.rename(old)
+            draft.rename(place)
+        except BaseException:
+            if old.exists() and not place.exists():
+                old.rename(place)
+            raise
+
+
+def clear_drafts(folder: Path, name: str = "*") -> None:
+    """Remove the drafts of directories that killed processes left in `folder`; no other process may be writing there.
+
+    Args:
+        folder: in which the directories lie.
+        name: of the directories, as a pattern.
+    """
+    for draft in folder.glob(f".{name}-*"):
+        shutil.rmtree(draft)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or the names in a directory, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def made_directory(directory: Path, setting: str) -> Iterator[None]:
+    """Make a directory for the time of a block; those that were made and are empty behind it are removed again.
+
+    Args:
+        directory: its place; directories above it are made.
+        setting: the declaration or option that names it, for the error.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    absent = [path for path in (directory, *directory.parents) if not path.exists()]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(directory, setting, error) from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # The first that is not empty ends it.
+            for path in absent:
+                path.rmdir()
+
+
+def require_writable(directory: Path, setting: str) -> None:
+    """Try to write into a directory, and leave no trace.
+
+    Args:
+        directory: its place.
+        setting: the declaration or option that names it, for the error.
+
+    Raises:
+        UserError: it cannot be made, is no directory, or takes no file.
+    """
+    with made_directory(directory, setting):
+        try:
+            with tempfile.TemporaryFile(dir=directory):
+                pass
+        except OSError as error:
+            raise unwritable(directory, setting, error) from error
+
+
+def unwritable(directory: Path, setting: str, error: OSError) -> UserError:
+    """Build the error for a directory that takes no file; `setting` is the declaration or option that names it."""
+    another = f"{setting} PATH" if setting.startswith("-") else f"--set {setting}=PATH"
+    return UserError(
+        f"`{setting}` must be a directory that can be written. Received: `{directory}`: {error.strerror}. "
+        f"What lies there is as it was. Make room or change its permissions, or name another with {another}."
+    )

@@ -1,0 +1,73 @@
+"""Lock of a directory: one process at a time works in it, and the lock ends with the process, however that dies."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from unified_ranker.core.errors import UserError
+from unified_ranker.core.files import made_directory, unwritable
+
+
+@contextlib.contextmanager
+def lock(directory: Path, name: str, doing: str, setting: str) -> Iterator[None]:
+    """Keep other processes out of a directory, which is made where it is absent, and removed again if it stays empty.
+
+    The lock is `flock` on a file that holds the process id. The file that a killed process leaves keeps nobody out.
+
+    Args:
+        directory: what to lock.
+        name: of the lock's file in it.
+        doing: what the holder does, such as "building", for whoever is refused.
+        setting: the declaration or option that names the directory, for errors.
+
+    Raises:
+        UserError: another process has it, or it cannot be written. At once: nobody waits.
+    """
+    with made_directory(directory, setting):
+        file = directory / name
+        held = _take(file, doing, setting)
+        try:
+            yield
+        finally:
+            # Unlinked before it is freed, so that nobody can take a file that is about to go.
+            file.unlink(missing_ok=True)
+            os.close(held)
+
+
+def taken(place: str, doing: str, who: str) -> UserError:
+    """Build the error for a place that another process has; `who` tells which, such as "pid 7"."""
+    return UserError(
+        f"another process ({who}) is {doing} in `{place}`, and one at a time may. Wait for it, or stop it."
+    )
+
+
+def _take(file: Path, doing: str, setting: str) -> int:
+    """Open and lock a file, and write the process id into it; returns its descriptor."""
+    while True:
+        try:
+            held = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            if not file.parent.exists():
+                # Another process ended just now and took the directory with it.
+                file.parent.mkdir(parents=True, exist_ok=True)
+                continue
+            raise unwritable(file.parent, setting, error) from error
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            who = os.pread(held, 20, 0).decode()
+            os.close(held)
+            raise taken(str(file.parent), doing, f"pid {who or 'unknown'}") from error
+        # Between opening and locking, the process before may have removed the file.
+        if file.exists() and os.path.samestat(os.fstat(held), file.stat()):
+            break
+        os.close(held)
+    try:
+        os.ftruncate(held, 0)
+        os.pwrite(held, str(os.getpid()).encode(), 0)
+    except OSError as error:
+        os.close(held)
+        raise unwritable(file.parent, setting, error) from error
+    return held
