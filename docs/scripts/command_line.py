@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import typer
-from markdown import table
+from page_text import table
 
 from unified_ranker.cli import app
 

@@ -6,24 +6,23 @@ import textwrap
 from typing import Any
 
 import yaml
-from markdown import prose, table
+from page_text import prose, table
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from unified_ranker.config import Embeddings, ItemTower, Project, Task, UserTower
-from unified_ranker.config.export_files import Serving
-from unified_ranker.config.tower_files import ContextTower, RankerSettings
+from unified_ranker.config import Project, Task
+from unified_ranker.config.yaml_files import FOLDERS, section_model
 
-FILES: dict[str, type[BaseModel]] = {
-    "project.yaml": Project,
-    "towers/user.yaml": UserTower,
-    "towers/context.yaml": ContextTower,
-    "towers/item.yaml": ItemTower,
-    "towers/ranker.yaml": RankerSettings,
-    "tasks/NAME.yaml": Task,
-    "export/serving.yaml": Serving,
-    "export/embeddings.yaml": Embeddings,
-}
+
+def files() -> dict[str, type[BaseModel]]:
+    """Return the model of each file of a project."""
+    found: dict[str, type[BaseModel]] = {"project.yaml": Project}
+    for folder, model in FOLDERS.items():
+        found |= {f"{folder}/{name}.yaml": kind for name in model.model_fields if (kind := section_model(folder, name))}
+        if folder == "towers":
+            found["tasks/NAME.yaml"] = Task
+    return found
+
 
 _INTRODUCTION = """
 # Configuration
@@ -41,7 +40,7 @@ setting a line.
 def page() -> str:
     """Return the page."""
     parts = [_INTRODUCTION.strip()]
-    for file, model in FILES.items():
+    for file, model in files().items():
         parts.append(_file(file, model))
     return "\n\n".join(parts) + "\n"
 

@@ -4,7 +4,7 @@ import json
 from types import SimpleNamespace
 from typing import Any, cast
 
-from markdown import table
+from page_text import table
 
 from unified_ranker.serving.http.api import RankingBackend, create_app
 from unified_ranker.serving.http.security import role_needed

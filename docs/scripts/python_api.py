@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from markdown import prose
+from page_text import prose
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,8 +56,10 @@ def find(module: str, name: str) -> ast.stmt | None:
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.ImportFrom) and node.module and any((a.asname or a.name) == name for a in node.names):
             inner = next(a.name for a in node.names if (a.asname or a.name) == name)
-            return find(node.module, inner) if node.module.startswith("unified_ranker") else None
+            return find(node.module, inner) if node.module.startswith("unified_ranker") else node
     for node in _tree(module).body:
+        if isinstance(node, ast.Import) and any((a.asname or a.name) == name for a in node.names):
+            return node
         targets = (
             [node.target] if isinstance(node, ast.AnnAssign) else node.targets if isinstance(node, ast.Assign) else []
         )
