@@ -111,8 +111,8 @@ def processor(pid: int) -> float:
 
 def measure_rank(release: Path) -> dict[str, float]:
     """Rank 500 candidates over gRPC, one call at a time: in the model server, with the way to it and back."""
+    from unified_ranker.core.request import History, Request, to_arrays
     from unified_ranker.model_server.process import start_in_subprocess
-    from unified_ranker.prepare.request_arrays import History, Request, to_arrays
     from unified_ranker.serving.answering.opened_release import OpenedRelease
     from unified_ranker.serving.answering.recommending import states
     from unified_ranker.serving.client.grpc_client import ModelClient

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from unified_ranker.prepare.request_arrays import Arrays, History, Request, to_arrays
+from unified_ranker.core.arrays import Arrays
+from unified_ranker.core.request import History, Request, to_arrays
 
 KINDS, DAYS = 20, 60
 MOMENT = pd.Timestamp("2011-09-01", tz="UTC")

@@ -20,7 +20,7 @@ from small_project import (
 
 import unified_ranker
 from unified_ranker.config.loading import load_config
-from unified_ranker.prepare.request_arrays import Request, to_arrays
+from unified_ranker.core.request import Request, to_arrays
 
 pytestmark = pytest.mark.xdist_group("small_project")
 NOW = 1_720_000_000

@@ -6,9 +6,9 @@ from evaluation_toy import HOUR, START, ask, at, by_id, event, item, task, world
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.errors import UserError
 from unified_ranker.evaluation.candidates import REASONS, CandidateRules
-from unified_ranker.prepare.examples import MISSING
 
 TASKS = {"home_feed": task(exclude_engaged=True), "search": task()}
 ITEMS = [item("a"), item("b", created=0), item("c", created=5), item("d", created=9)]

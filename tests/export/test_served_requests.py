@@ -7,8 +7,8 @@ import pytest
 import tiny_world
 from served_toy import DIM, LENGTH, NOW, QUALITY, encode, events, states
 
+from unified_ranker.core.request import History, Request, to_arrays
 from unified_ranker.core.times import DAY
-from unified_ranker.prepare.request_arrays import History, Request, to_arrays
 
 pytestmark = pytest.mark.xdist_group("tiny_model")
 

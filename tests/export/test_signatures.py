@@ -10,11 +10,11 @@ import pytest
 import tiny_world
 from served_toy import DIM, FRESHNESS, LENGTH, QUALITY, STATES, everything, states
 
+from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.core.times import DAY
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer, put_first
 from unified_ranker.model.lookups import look_up_examples
-from unified_ranker.prepare.request_arrays import Request, to_arrays
 from unified_ranker.towers.item import item_fields
 from unified_ranker.towers.tensorflow import tf
 

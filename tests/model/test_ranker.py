@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tiny_world
 
+from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.model.ranker import quality_weights, score_weights
 from unified_ranker.prepare.log_history import LogHistory
-from unified_ranker.prepare.request_arrays import Request, to_arrays
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.training_job import build_model, make_batches, make_weights
 

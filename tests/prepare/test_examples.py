@@ -9,16 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unified_ranker.config import Task
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.log.schema import normalise
-from unified_ranker.prepare.examples import (
-    MISSING,
-    Histories,
-    TimeIndex,
-    catalogue_order,
-    index_of,
-    match_positives,
-    seconds,
-)
+from unified_ranker.prepare.examples import Histories, TimeIndex, catalogue_order, index_of, match_positives, seconds
 from unified_ranker.prepare.prepared import prepare
 
 SEEDS = (0, 1, 2)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.errors import UserError
 from unified_ranker.log.schema import normalise
-from unified_ranker.prepare.examples import MISSING
 from unified_ranker.prepare.prepared import Prepared, prepare, split_times
 
 TIMES = ["2024-05-01", "2024-05-02", "2024-05-03"]

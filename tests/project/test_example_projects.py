@@ -138,7 +138,7 @@ SMALL = [
 # The one with every field at every run, the other by `make test-slow`.
 @pytest.mark.parametrize("example", ["travel", pytest.param("retail", marks=pytest.mark.slow)], indirect=True)
 def test_an_example_builds_from_a_sample_of_its_log_and_answers_every_task(example, tmp_path):
-    from unified_ranker.prepare.request_arrays import Request
+    from unified_ranker.core.request import Request
     from unified_ranker.project.stages import Pipeline
     from unified_ranker.project.workspace import Workspace
     from unified_ranker.serving.answering.recommending import Recommender

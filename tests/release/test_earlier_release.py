@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from small_project import cli
 
+from unified_ranker.core.request import Request
 from unified_ranker.events.lmdb_histories import LmdbStore
-from unified_ranker.prepare.request_arrays import Request
 from unified_ranker.release.index import load_index
 from unified_ranker.release.layout import Layout
 from unified_ranker.release.verify_release import verify_release

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from unified_ranker.config import Config, EvaluationSettings, Positive, Project, Task
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.log.schema import normalise
-from unified_ranker.prepare.examples import MISSING, Examples
+from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared, SplitTimes, prepare
 
 START = 1_600_000_000

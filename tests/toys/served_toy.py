@@ -3,8 +3,8 @@
 import numpy as np
 import tiny_world
 
+from unified_ranker.core.request import to_arrays
 from unified_ranker.core.times import DAY
-from unified_ranker.prepare.request_arrays import to_arrays
 
 LENGTH, DIM, QUALITY = 8, 8, 4
 FRESHNESS = 3

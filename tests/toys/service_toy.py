@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from unified_ranker.config import Config, ExactIndex, ScannIndex
+from unified_ranker.core.request import History
 from unified_ranker.core.times import NEVER
 from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.prepared import Prepared, prepare
-from unified_ranker.prepare.request_arrays import History
 from unified_ranker.release.index import ExactSearch, build_index
 from unified_ranker.release.items import write_catalogue, write_items
 from unified_ranker.release.layout import Layout, new_release, write_manifest

@@ -19,8 +19,8 @@ from small_project import (
     write_tables,
 )
 
+from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.prepare.request_arrays import Request, to_arrays
 from unified_ranker.prepare.vocabulary import Scale, Vocabulary
 from unified_ranker.release.items import read_items
 from unified_ranker.release.layout import Layout

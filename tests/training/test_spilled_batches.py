@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from unified_ranker.prepare.examples import MISSING
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.training.spilled_batches import SpilledBatches, cut_users
 from unified_ranker.training.window_batches import EventIndices, ExampleIndices, WindowBatches
 

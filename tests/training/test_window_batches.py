@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.log.schema import normalise
-from unified_ranker.prepare.examples import MISSING, Examples
+from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import prepare
 from unified_ranker.training.window_batches import (
     ANONYMOUS_PER_WINDOW,

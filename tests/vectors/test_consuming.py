@@ -7,8 +7,8 @@ import pytest
 from retail_project import ROOT, build_release, example
 from small_project import built_project, cli
 
+from unified_ranker.core.request import History, Request, to_arrays
 from unified_ranker.export.tower import SavedTower
-from unified_ranker.prepare.request_arrays import History, Request, to_arrays
 from unified_ranker.towers.tensorflow import tf
 
 pytestmark = pytest.mark.xdist_group("small_project")

@@ -13,10 +13,10 @@ from small_project import ITEMS, USERS, built_project, cli, predict_of
 
 from unified_ranker.commands.refresh import open_sources
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.engines.by_name import EngineChoice
 from unified_ranker.events.event import Event
 from unified_ranker.events.lmdb_histories import LmdbStore
-from unified_ranker.prepare.request_arrays import Request, to_arrays
 from unified_ranker.project.release_project import open_project
 from unified_ranker.store import open_store
 from unified_ranker.vectors.consistency import check_consistency

@@ -8,11 +8,11 @@ import pytest
 from small_project import ITEMS, USERS, built_project, cli, predict_of
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.engines.by_name import EngineChoice
 from unified_ranker.engines.shards import DiskShards
 from unified_ranker.prepare.log_history import LogHistory
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.prepare.request_arrays import Request, to_arrays
 from unified_ranker.project.release_project import open_project
 from unified_ranker.release.items import read_items
 from unified_ranker.store import GuardError, open_store

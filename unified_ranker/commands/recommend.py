@@ -14,8 +14,8 @@ from rich.text import Text
 from unified_ranker.commands.stages import NOTES, OUT
 from unified_ranker.config import Config, Task
 from unified_ranker.core.errors import UserError, unknown_name
+from unified_ranker.core.request import NO_HISTORY, Request
 from unified_ranker.prepare.log_history import LogHistory
-from unified_ranker.prepare.request_arrays import NO_HISTORY, Request
 from unified_ranker.release.layout import read_manifest
 from unified_ranker.serving.answering.recommending import Answer, Recommender
 from unified_ranker.serving.answering.request_table import COUNTRY, answer_table, read_requests

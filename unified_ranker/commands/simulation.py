@@ -13,16 +13,17 @@ from rich.table import Table
 from tqdm import tqdm
 
 from unified_ranker.commands.stages import OUT, open_pipeline
+from unified_ranker.core.arrays import Ints
 from unified_ranker.core.errors import UserError
 from unified_ranker.simulation.ab import MarketRanker, best_ranker, draw_test, popular_ranker, random_ranker, run_ab
 from unified_ranker.simulation.market_project import write_project
 from unified_ranker.simulation.marketplace import simulate
 from unified_ranker.simulation.spec import TASKS, MarketplaceSpec, make_spec
 from unified_ranker.simulation.visits import Requests
-from unified_ranker.simulation.world import COUNTRIES, Ints, World
+from unified_ranker.simulation.world import COUNTRIES, World
 
 if TYPE_CHECKING:
-    from unified_ranker.prepare.request_arrays import Request
+    from unified_ranker.core.request import Request
 
 CEILING = "ndcg@10"
 
@@ -135,7 +136,7 @@ def _ranker(name: str, option: str, world: World, seed: int) -> MarketRanker:
 def _release_ranker(release: Path, world: World) -> MarketRanker:
     """Return what a release answers, with the histories of its project's log."""
     from unified_ranker.commands.recommend import project_log
-    from unified_ranker.prepare.request_arrays import NO_HISTORY
+    from unified_ranker.core.request import NO_HISTORY
     from unified_ranker.serving.answering.recommending import Recommender
 
     recommender, log = Recommender(release), project_log(release, None)
@@ -157,7 +158,7 @@ def _release_ranker(release: Path, world: World) -> MarketRanker:
 
 
 def _request(world: World, requests: Requests, row: int, user: str, history: object) -> "Request":
-    from unified_ranker.prepare.request_arrays import Request
+    from unified_ranker.core.request import Request
 
     source = int(requests.source[row])
     return Request(

@@ -3,15 +3,14 @@
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from unified_ranker.config import Config
+from unified_ranker.core.arrays import MISSING, Ints, Mask, Strings
 from unified_ranker.core.errors import unknown_name
 from unified_ranker.evaluation.engagements import Engagements
-from unified_ranker.prepare.examples import MISSING, Examples, Ints
+from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 
-Mask = npt.NDArray[np.bool_]
 REASONS = (
     "unknown item",
     "created after the request",
@@ -61,7 +60,7 @@ class CandidateRules:
             return np.zeros(0, np.int64)
         return self._engaged_on(task).before(user, timestamp)
 
-    def unreachable(self, requests: Examples) -> npt.NDArray[np.object_]:
+    def unreachable(self, requests: Examples) -> Strings:
         """Return why the target is no candidate, `[batch]`, one of `REASONS`; "" where it is one."""
         known = requests.item != MISSING
         place = np.where(known, requests.item, 0)

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from unified_ranker.prepare.examples import MISSING, Examples, Ints
+from unified_ranker.core.arrays import MISSING, Ints
+from unified_ranker.prepare.examples import Examples
 
 
 class Engagements:

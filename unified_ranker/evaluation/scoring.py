@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.traced_once import TracedOnce
 from unified_ranker.model.lookups import look_up_events, look_up_examples
 from unified_ranker.model.ranker import UnifiedRanker
-from unified_ranker.prepare.examples import MISSING, Examples
+from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.quality import QualityAsOf
 from unified_ranker.towers.context import RequestVectors
@@ -238,15 +239,10 @@ def request_inputs(
 ) -> dict[str, np.ndarray]:
     """Return the towers' inputs for requests, with their last `history_length` events, oldest first, padded behind."""
     length = model.config.towers.user.history_length
-    lengths = np.minimum(requests.history_length, length)
-    width = max(int(lengths.max(initial=0)), 1)
-    begin = np.where(requests.user == MISSING, 0, prepared.histories.offsets[requests.user])
-    column = np.arange(width)[None]
-    inside = column < lengths[:, None]
-    at = np.where(inside, (begin + requests.history_length - lengths)[:, None] + column, 0)
+    windows = prepared.histories.windows(requests.user, requests.history_length, length, width=1)
     return {
-        **events.at(at, inside),
-        "length": lengths,
+        **events.at(windows),
+        "length": windows.length,
         "user": np.where(requests.user == MISSING, len(prepared.users), requests.user),
         "task": looked_up.task,
         "source": looked_up.source,

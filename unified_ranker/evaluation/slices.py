@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unified_ranker.config import Config
-from unified_ranker.prepare.examples import MISSING, Examples, Ints, Strings
+from unified_ranker.core.arrays import MISSING, Ints, Strings
+from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 
 COLD_USER_EVENTS = 5

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from unified_ranker.prepare.request_arrays import NO_HISTORY, History
+from unified_ranker.core.request import NO_HISTORY, History
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from unified_ranker.core.request import History
 from unified_ranker.events.event import Event
-from unified_ranker.prepare.request_arrays import History
 
 MOST = 1000
 """Events of a user that a history holds, the latest ones."""

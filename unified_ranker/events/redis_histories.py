@@ -13,9 +13,9 @@ import orjson
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.extras import require_extra
+from unified_ranker.core.request import NO_HISTORY, History
 from unified_ranker.events.event import Event, history_of
 from unified_ranker.events.history_store import MOST, StoreError
-from unified_ranker.prepare.request_arrays import NO_HISTORY, History
 
 _TIMEOUT = 0.25
 """Seconds that a call may take: an answer without a history is better than one past its deadline."""

@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 
+from unified_ranker.core.arrays import MISSING
+from unified_ranker.core.request import EVENT_FIELDS, REQUEST_FIELDS, TEXT, history_input
 from unified_ranker.model.lookups import imputer_of
 from unified_ranker.model.ranker import UnifiedRanker
-from unified_ranker.prepare.examples import MISSING
 from unified_ranker.tasks.imputation import RequestFields
 from unified_ranker.towers.lookup import large_string_table
 from unified_ranker.towers.tensorflow import tf
-
-TEXT_FIELDS = ("user_id", "task", "query", "source_item_id", "query_item_id", "country")
-HISTORY_TEXT_FIELDS = ("history_item_id", "history_event_type", "history_task")
 
 
 def request_signature() -> dict[str, tf.TensorSpec]:
@@ -18,12 +16,12 @@ def request_signature() -> dict[str, tf.TensorSpec]:
 
     Seconds since 1970 are the unit of times. Places of the history whose item is "" are skipped, wherever they are.
     """
-    spec = {name: tf.TensorSpec([None], tf.string, name=name) for name in TEXT_FIELDS}
-    spec["timestamp"] = tf.TensorSpec([None], tf.int64, name="timestamp")
-    spec |= {name: tf.TensorSpec([None, None], tf.string, name=name) for name in HISTORY_TEXT_FIELDS}
-    spec["history_timestamp"] = tf.TensorSpec([None, None], tf.int64, name="history_timestamp")
-    spec["history_value"] = tf.TensorSpec([None, None], tf.float32, name="history_value")
-    return spec
+    of_request = {name: ([None], kind) for name, kind in REQUEST_FIELDS.items()}
+    of_events = {history_input(name): ([None, None], kind) for name, kind in EVENT_FIELDS.items()}
+    return {
+        name: tf.TensorSpec(shape, tf.string if kind == TEXT else tf.as_dtype(kind), name=name)
+        for name, (shape, kind) in (of_request | of_events).items()
+    }
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from unified_ranker.config import Config
+from unified_ranker.core.arrays import MISSING, Arrays
 from unified_ranker.export.signatures import ServedModel, signatures_of
 from unified_ranker.model.ranker import UnifiedRanker
-from unified_ranker.prepare.examples import MISSING, Examples
+from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.prepare.request_arrays import Arrays, request_arrays
+from unified_ranker.prepare.request_arrays import request_arrays
 from unified_ranker.towers.tensorflow import tf
 
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"

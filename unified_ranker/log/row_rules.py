@@ -10,11 +10,11 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Mask = npt.NDArray[np.bool_]
+from unified_ranker.core.arrays import Ints, Mask
+
 Severity = Literal["error", "warning"]
 
 EVENT_KEYS = ("user_id", "item_id", "task", "event_type", "timestamp")
@@ -34,12 +34,12 @@ class Known:
     users: pa.Array | None
 
     @cached_property
-    def first_of_item(self) -> npt.NDArray[np.int64]:
+    def first_of_item(self) -> Ints:
         """Creation times, `[items + 1]`; the least int64 where there is none, and behind the last for unknown items."""
         created = pc.fill_null(self.created.cast(pa.int64()), np.iinfo(np.int64).min)
         return np.append(created.to_numpy(zero_copy_only=False), np.iinfo(np.int64).min)
 
-    def places(self, events: pa.Table) -> dict[str, npt.NDArray[np.int64]]:
+    def places(self, events: pa.Table) -> dict[str, Ints]:
         """Return the rows of the items that events name, by column `[events]`; -1 where null or unknown."""
         return dict(zip(ITEM_COLUMNS, find_all([events[name] for name in ITEM_COLUMNS], self.items), strict=True))
 
@@ -55,9 +55,7 @@ class Broken:
     severity: Severity = "error"
 
 
-def find_all(
-    columns: Sequence[pa.Array | pa.ChunkedArray], ids: pa.Array | pa.ChunkedArray
-) -> list[npt.NDArray[np.int64]]:
+def find_all(columns: Sequence[pa.Array | pa.ChunkedArray], ids: pa.Array | pa.ChunkedArray) -> list[Ints]:
     """Return where the values of columns stand in the distinct `ids`, -1 where null or unknown.
 
     Each different value is looked up once, and all columns together: to hash the ids of a large catalogue takes longer
@@ -75,13 +73,13 @@ def find_all(
     return out
 
 
-def positions(wanted: pa.Array | pa.ChunkedArray, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+def positions(wanted: pa.Array | pa.ChunkedArray, ids: pa.Array | pa.ChunkedArray) -> Ints:
     """Return where `wanted` `[n]` stand in the distinct `ids`, -1 where null or unknown."""
     return find_all([wanted], ids)[0]
 
 
 def event_rules(
-    events: pa.Table, known: Known, now: datetime, places: dict[str, npt.NDArray[np.int64]] | None = None
+    events: pa.Table, known: Known, now: datetime, places: dict[str, Ints] | None = None
 ) -> Iterator[Broken]:
     """Yield every rule with the rows that break it.
 

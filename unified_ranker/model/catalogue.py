@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unified_ranker.config import Config
-from unified_ranker.prepare.examples import MISSING, Ints, Strings
+from unified_ranker.core.arrays import MISSING, Ints, Strings
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.quality import QualityAsOf
 from unified_ranker.towers.item import item_fields

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 from unified_ranker.config import Config
+from unified_ranker.core.arrays import MISSING, Strings
 from unified_ranker.model.ranker import UnifiedRanker
-from unified_ranker.prepare.examples import MISSING, Examples, Strings
+from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.tasks.imputation import Imputer, RequestFields
 from unified_ranker.towers.tensorflow import tf

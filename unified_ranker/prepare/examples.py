@@ -17,15 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unified_ranker.config import Task
+from unified_ranker.core.arrays import MISSING, Floats, Ints, Mask, Strings
 from unified_ranker.core.positives import matches
 from unified_ranker.core.times import NEVER
+from unified_ranker.core.windows import Windows, last_events
 from unified_ranker.log.schema import InteractionLog
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
-Strings = npt.NDArray[np.object_]
-MISSING = -1
-"""Index of an item or user that is absent, such as the source item of a home feed request."""
 
 
 def seconds(times: object) -> Ints:
@@ -82,6 +78,12 @@ class Histories:
         end = TimeIndex(self.offsets, self.timestamp).end(block, timestamp)
         return np.where(known, end - self.offsets[block], 0)
 
+    def windows(self, user: Ints, count: Ints, most: int, width: int = 0) -> Windows:
+        """Return the last `most` of the first `count[i]` events of `user[i]` (see `last_events`); nobody has none."""
+        known = user != MISSING
+        count = np.where(known, count, 0)
+        return last_events(self.offsets[np.where(known, user, 0)] + count, count, most, width)
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -123,7 +125,7 @@ class EventColumns:
     event_type: Strings
     timestamp: Ints
     value: Floats
-    positive: npt.NDArray[np.bool_]
+    positive: Mask
 
 
 def index_of(ids: Strings, wanted: object) -> Ints:

@@ -8,8 +8,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unified_ranker.core.arrays import MISSING, Ints
 from unified_ranker.engines.job import Outputs, Reader
-from unified_ranker.prepare.examples import MISSING, Coded, Ints, TimeIndex, mark_positives
+from unified_ranker.prepare.examples import Coded, TimeIndex, mark_positives
 from unified_ranker.prepare.shuffle_stage import names_of, partition
 from unified_ranker.prepare.stage_names import SECOND, SPREAD, TABLES, USERS, Rules
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from unified_ranker.core.request import NO_HISTORY, History
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.prepare.request_arrays import NO_HISTORY, History
 
 
 class LogHistory:

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.prepare.column_drift import PROFILE, profile
-from unified_ranker.prepare.examples import MISSING
 from unified_ranker.prepare.histories_stage import NOBODY
 from unified_ranker.prepare.shuffle_stage import names_of
 from unified_ranker.prepare.stage_names import HISTORIES, SECOND, TABLES

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from unified_ranker.config import MeanValueFeature, PopularityFeature, QualityFeature
+from unified_ranker.core.arrays import Floats, Ints
 from unified_ranker.core.freshness import freshness
 from unified_ranker.core.times import DAY
-from unified_ranker.prepare.examples import EventColumns, Floats, Ints, TimeIndex
+from unified_ranker.prepare.examples import EventColumns, TimeIndex
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from unified_ranker.config import CategoriesFeature, CategoryFeature, Config, ItemFeature, NumberFeature, UserFeature
-from unified_ranker.prepare.examples import MISSING, Examples, Floats, Strings
+from unified_ranker.core.arrays import MISSING, Floats, Strings
+from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 
 LEAST_MASK_RATE, MOST_MASK_RATE = 0.02, 0.9

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unified_ranker.prepare.examples import MISSING
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.signals.match import SignalRequest
 from unified_ranker.signals.pair_counts import PairsAsOf, pair_table
 from unified_ranker.signals.partners import PartnerSignal

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from unified_ranker.prepare.examples import MISSING, Examples, Floats, Histories, Ints, TimeIndex
+from unified_ranker.core.arrays import MISSING, Floats, Ints
+from unified_ranker.prepare.examples import Examples, Histories, TimeIndex
 
 
 class PairsAsOf:

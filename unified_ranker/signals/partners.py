@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from unified_ranker.prepare.examples import MISSING
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.signals.match import SignalRequest
 from unified_ranker.towers.tensorflow import tf
 

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from unified_ranker.prepare.examples import MISSING, Histories, Ints, TimeIndex
+from unified_ranker.core.arrays import MISSING, Ints
+from unified_ranker.core.windows import last_events
+from unified_ranker.prepare.examples import Histories, TimeIndex
 
 
 class PastItems:
@@ -21,10 +23,7 @@ class PastItems:
         """
         known = (user >= 0) & (user < self._users)
         whose = np.where(known, user, 0)
-        if not len(self._item):
-            return np.full((len(user), self.count), MISSING, np.int64)
         end = self._index.end(whose, time)
         number = np.where(known, end - self._index.offsets[whose], 0)
-        column = np.arange(1, self.count + 1)[None]
-        there = column <= number[:, None]
-        return np.where(there, self._item[np.where(there, end[:, None] - column, 0)], MISSING)
+        windows = last_events(end, number, self.count, width=self.count, newest_first=True)
+        return windows.pad(self._item[windows.rows], MISSING)

@@ -1,7 +1,7 @@
 """What the user had before: an item again, and what stood beside the source item then."""
 
 from unified_ranker.config import Repeats
-from unified_ranker.prepare.examples import MISSING
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.signals.match import SignalRequest
 from unified_ranker.towers.tensorflow import tf
 

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from unified_ranker.prepare.examples import MISSING, Floats, Ints
+from unified_ranker.core.arrays import MISSING, Floats, Ints
 from unified_ranker.signals.pair_counts import PairsAsOf
 
 REVERSE = 0.25

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from unified_ranker.core.arrays import Floats, Ints
 from unified_ranker.simulation.choices import Shelves, buy_chance, click_chance, looks
 from unified_ranker.simulation.intent import Wanted, at_home, beside, in_search
 from unified_ranker.simulation.spec import TASKS
 from unified_ranker.simulation.visits import Requests, Visitors, draw_requests, draw_times
-from unified_ranker.simulation.world import Floats, Ints, World
+from unified_ranker.simulation.world import World
 
 MarketRanker = Callable[[Requests], Ints]
 """Answers requests with item indices `[requests, slate]`, best first; -1 where there are too few."""

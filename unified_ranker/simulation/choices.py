@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from unified_ranker.core.arrays import Floats, Ints
 from unified_ranker.core.times import DAY
-from unified_ranker.simulation.world import Floats, Ints, World
+from unified_ranker.simulation.world import World
 
 CLICK_BASE, QUALITY_PULL, TASTE_PULL, PRICE_PUSH = -2.2, 0.8, 2.0, 0.5
 BUY_BASE, BUY_QUALITY = -1.8, 0.6

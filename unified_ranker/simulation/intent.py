@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unified_ranker.simulation.world import OWN_WORD, WORDS_OF_CATEGORY, WORDS_OF_SEGMENT, Floats, Ints, World
+from unified_ranker.core.arrays import Floats, Ints
+from unified_ranker.simulation.world import OWN_WORD, WORDS_OF_CATEGORY, WORDS_OF_SEGMENT, World
 
 HOME_FOCUS, SEARCH_FOCUS = 6.0, 2.5
 """How closely a taste is followed: a feed shows one's own styles, a search may be for anything."""

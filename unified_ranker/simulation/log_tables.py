@@ -5,10 +5,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unified_ranker.core.arrays import Ints
 from unified_ranker.simulation.choices import Answers
 from unified_ranker.simulation.spec import TASKS
 from unified_ranker.simulation.visits import Requests
-from unified_ranker.simulation.world import CATEGORIES, COUNTRIES, Ints, World
+from unified_ranker.simulation.world import CATEGORIES, COUNTRIES, World
 
 EVENT_TYPES = ("impression", "click", "purchase")
 TIME = pa.timestamp("s", "UTC")

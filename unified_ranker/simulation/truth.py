@@ -8,7 +8,8 @@ is the dice.
 
 import numpy as np
 
-from unified_ranker.prepare.examples import MISSING, Examples, Floats, Ints
+from unified_ranker.core.arrays import MISSING, Floats, Ints
+from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.simulation.choices import Shelves, buy_chance, click_chance
 from unified_ranker.simulation.intent import Wanted, at_home, beside, in_search

@@ -11,11 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from unified_ranker.core.arrays import Floats, Ints, Strings
 from unified_ranker.core.times import DAY
 from unified_ranker.simulation.spec import MarketplaceSpec
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 
 DIM = 8
 """Width of taste space."""
@@ -89,18 +87,18 @@ class World:
         self.users = self._draw_users(np.random.default_rng([spec.seed, 3]))
 
     @cached_property
-    def words(self) -> npt.NDArray[np.object_]:
+    def words(self) -> Strings:
         """All words by number: those of segments, of categories, and fillers that mean nothing."""
         count = self.spec.segments * WORDS_OF_SEGMENT + len(CATEGORIES) * WORDS_OF_CATEGORY + FILLERS
         return np.array(_spell(count), object)
 
     @cached_property
-    def item_ids(self) -> npt.NDArray[np.object_]:
+    def item_ids(self) -> Strings:
         """Ids by index."""
         return np.array([f"i{n:07d}" for n in range(self.spec.items)], object)
 
     @cached_property
-    def user_ids(self) -> npt.NDArray[np.object_]:
+    def user_ids(self) -> Strings:
         """Ids by index."""
         return np.array([f"u{n:07d}" for n in range(self.spec.users)], object)
 

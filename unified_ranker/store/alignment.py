@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unified_ranker.core.arrays import Floats
 from unified_ranker.core.errors import UserError
-from unified_ranker.store.records import Vectors32
 
 Matrix = npt.NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class VectorSpace:
     transform: Matrix
     report: dict[str, Any]
 
-    def apply(self, vectors: Vectors32) -> Vectors32:
+    def apply(self, vectors: Floats) -> Floats:
         """Map vectors `[n, width]` as the towers make them; where a space begins, they stay what they are."""
         if np.array_equal(self.transform, np.eye(len(self.transform))):
             return vectors

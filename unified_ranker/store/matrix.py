@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unified_ranker.core.arrays import Floats
 from unified_ranker.store.base import StoreBackend
-from unified_ranker.store.records import Vectors32, unpack
+from unified_ranker.store.records import unpack
 
 _AT_ONCE = 20_000
 
@@ -49,7 +50,7 @@ class VectorMatrix:
         self._rows.update({name: len(self._ids) + place for place, name in enumerate(new)})
         self._put(new, vectors[~known])
 
-    def nearest(self, vector: Vectors32, k: int, without: str | None) -> list[Neighbour]:
+    def nearest(self, vector: Floats, k: int, without: str | None) -> list[Neighbour]:
         """Return the `k` entries with the highest dot product with `vector` `[width]`, best first."""
         scores = self._vectors[: len(self._ids)] @ vector.astype(np.float32)
         if without is not None and without in self._rows:
@@ -61,7 +62,7 @@ class VectorMatrix:
         best = best[np.lexsort((best, -scores[best]))]
         return [Neighbour(self._ids[row], float(scores[row])) for row in best if scores[row] > -np.inf]
 
-    def _put(self, ids: list[str], vectors: Vectors32) -> None:
+    def _put(self, ids: list[str], vectors: Floats) -> None:
         start, end = len(self._ids), len(self._ids) + len(ids)
         if end > len(self._vectors):
             grown = np.zeros((max(end, len(self._vectors) * 5 // 4), self._width), np.float32)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from unified_ranker.core.arrays import Floats, Ints, Mask
 from unified_ranker.core.errors import UserError
 
 KINDS = ("item", "user", "query")
@@ -13,9 +13,6 @@ COLD = 1
 """Flag of an entry about which nothing was known but its own fields: a user without history, say."""
 MOST_ID_BYTES = 480
 """LMDB's keys end at 511 bytes."""
-
-Vectors32 = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 
 
 def record_type(width: int) -> np.dtype:
@@ -39,7 +36,7 @@ class Entry:
 
     kind: str
     id: str
-    vector: Vectors32
+    vector: Floats
     time: int
     release: int
     version: int
@@ -66,11 +63,11 @@ class EntryBatch:
     """
 
     ids: tuple[str, ...]
-    vectors: Vectors32
-    found: npt.NDArray[np.bool_]
+    vectors: Floats
+    found: Mask
     time: Ints
     release: Ints
-    cold: npt.NDArray[np.bool_]
+    cold: Mask
     version: int
 
     def __len__(self) -> int:
@@ -78,7 +75,7 @@ class EntryBatch:
         return len(self.ids)
 
 
-def pack(vectors: Vectors32, time: Ints, release: int, cold: npt.NDArray[np.bool_]) -> list[bytes]:
+def pack(vectors: Floats, time: Ints, release: int, cold: Mask) -> list[bytes]:
     """Return a record for each row of `vectors` `[n, width]`."""
     out = np.empty(len(vectors), record_type(vectors.shape[1]))
     out["time"], out["release"], out["flags"], out["vector"] = time, release, cold * COLD, vectors

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from unified_ranker.store.records import Vectors32
+from unified_ranker.core.arrays import Floats
 
 EXAMPLES = 3
 _HASHES = 100_000
@@ -77,7 +77,7 @@ class Tally:
         self._warm = 0
         self._mix = np.random.default_rng(20_240_101).integers(1, 2**63, width, np.uint64) * np.uint64(2) + np.uint64(1)
 
-    def add(self, ids: Sequence[str], vectors: Vectors32, cold: np.ndarray) -> None:
+    def add(self, ids: Sequence[str], vectors: Floats, cold: np.ndarray) -> None:
         """Count rows of the right width; `cold` ones may all have one vector."""
         self.given += len(ids)
         names = np.array(ids, object)

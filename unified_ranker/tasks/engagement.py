@@ -3,8 +3,8 @@
 from typing import Protocol
 
 from unified_ranker.config import Task
+from unified_ranker.core.arrays import Floats, Strings
 from unified_ranker.core.positives import positive
-from unified_ranker.prepare.examples import Floats, Strings
 
 
 class EventNames(Protocol):

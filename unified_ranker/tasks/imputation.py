@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unified_ranker.config import Task
-from unified_ranker.prepare.examples import MISSING
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.towers.tensorflow import tf
 
 

@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from unified_ranker.config import Config
+from unified_ranker.core.arrays import MISSING, Ints
 from unified_ranker.engines.shards import read_parts, write_parts
-from unified_ranker.prepare.examples import MISSING, Examples, Histories, Ints
+from unified_ranker.prepare.examples import Examples, Histories
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.training.window_batches import EventIndices, ExampleIndices, WindowBatch, WindowBatches
 

@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 
 from unified_ranker.config import Config
-from unified_ranker.prepare.examples import MISSING, Examples, Histories
+from unified_ranker.core.arrays import MISSING
+from unified_ranker.core.windows import Windows, last_events
+from unified_ranker.prepare.examples import Examples, Histories
 from unified_ranker.prepare.prepared import Prepared
 
 ANONYMOUS_PER_WINDOW = 64
@@ -31,19 +33,12 @@ class EventIndices:
     gap: np.ndarray
     value: np.ndarray
 
-    def at(self, rows: np.ndarray, inside: np.ndarray) -> WindowBatch:
-        """Return `history_*` columns `[n, width]`: the events at `rows`, blank where not `inside`.
-
-        Args:
-            rows: `[n, width]`, oldest first; anything in range where not `inside`.
-            inside: `[n, width]`. Blank are item -1, 0 in the other columns.
-        """
+    def at(self, windows: Windows) -> WindowBatch:
+        """Return `history_*` columns `[windows, width]`; blank are item -1 and 0 in the other columns."""
         out = {}
         for field in fields(self):
-            column = getattr(self, field.name)
-            blank = np.asarray(MISSING if field.name == "item" else 0, column.dtype)
-            picked = column[rows] if len(column) else blank
-            out[f"history_{field.name}"] = np.where(inside, picked, blank)
+            blank = MISSING if field.name == "item" else 0
+            out[f"history_{field.name}"] = windows.pad(getattr(self, field.name)[windows.rows], blank)
         # The model server sees nothing before the oldest event that it is given; nor must training.
         out["history_gap"][:, :1] = 0
         return out
@@ -198,13 +193,12 @@ class WindowBatches:
         np.maximum.at(lengths, row, position)
         # Few different widths, so that the graph is traced few times.
         width = max(int(-(-lengths.max() // 16) * 16), 16)
-        column = np.arange(width)[None]
-        inside = column < lengths[:, None]
-        owner, first = windows[:, :1], windows[:, 1:]
-        at = np.where(inside, self.offsets[owner] + first + column, 0)
+        owner, first = windows.T
+        # Nobody's windows are empty, so that it does not matter where they end.
+        ends = self.offsets[owner] + first + lengths
         return {
-            **self.events.at(at, inside),
-            "user": np.where(owner[:, 0] == MISSING, self.users, owner[:, 0]),
+            **self.events.at(last_events(ends, lengths, width=width)),
+            "user": np.where(owner == MISSING, self.users, owner),
             "row": row,
             "position": position,
             "item": self.examples.item[rows],

@@ -4,18 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from unified_ranker.config import CategoriesFeature, NumberFeature
+from unified_ranker.core.arrays import Floats
+from unified_ranker.core.request import History, Request, to_arrays
 from unified_ranker.export.embedding import item_batches
-from unified_ranker.prepare.request_arrays import History, Request, to_arrays
 from unified_ranker.project.release_project import ReleaseProject
 from unified_ranker.store.alignment import VectorSpace
 from unified_ranker.vectors.embedding_source import user_task
 from unified_ranker.vectors.saved_towers import load_towers
-
-Vectors32 = npt.NDArray[np.float32]
 
 
 class Embedder:
@@ -27,7 +25,7 @@ class Embedder:
         self._towers = load_towers(project.release)
         self._task = user_task(self.config)
 
-    def users(self, ids: Sequence[str], histories: Sequence[History], times: Sequence[int]) -> Vectors32:
+    def users(self, ids: Sequence[str], histories: Sequence[History], times: Sequence[int]) -> Floats:
         """Return vectors `[n, width]` of users from what they did strictly before a time each, in seconds."""
         parts, size = [], self.config.export.embeddings.users.batch_size
         asked = [
@@ -40,7 +38,7 @@ class Embedder:
             )
         return self._mapped(parts)
 
-    def items(self, rows: pd.DataFrame) -> Vectors32:
+    def items(self, rows: pd.DataFrame) -> Floats:
         """Return vectors `[n, width]` of rows of a table of items, as `item_table` makes them."""
         return self._mapped([self._towers.items(batch) for batch in item_batches(rows, self.config)])
 
@@ -63,7 +61,7 @@ class Embedder:
                 out[feature.column] = column.astype("string")
         return out
 
-    def _mapped(self, parts: list[Vectors32]) -> Vectors32:
+    def _mapped(self, parts: list[Floats]) -> Floats:
         return self._space.apply(np.concatenate(parts)) if parts else np.zeros((0, len(self._space.transform)), "f4")
 
 

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from unified_ranker.core.arrays import Arrays, Ints
+from unified_ranker.core.request import NO_HISTORY, History, Request, model_inputs, to_arrays
+from unified_ranker.core.windows import last_events
 from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.engines.shards import read_parts
 from unified_ranker.export.embedding import item_batches
-from unified_ranker.prepare.examples import Ints
 from unified_ranker.prepare.prepared import NAMES_FILE
-from unified_ranker.prepare.request_arrays import Arrays, Request, to_arrays
 from unified_ranker.prepare.stage_names import SECOND
 from unified_ranker.vectors.embedding_source import ITEM_ROWS, USER_ROWS, EmbeddingSource, query_task, user_task
 from unified_ranker.vectors.saved_towers import load_towers
@@ -85,54 +86,45 @@ class EmbedQueries:
 
 
 class UserHistories:
-    """What a range of users did before a moment, read from the files that hold them."""
+    """What a range of users did before a moment, read from the files that hold them.
+
+    Attributes:
+        length: events of each user before the moment, `[users]`.
+    """
 
     def __init__(self, source: EmbeddingSource, start: int, end: int) -> None:
         """Read the events of users `start` to `end` (exclusive)."""
         self._source = source
-        self._limit = source.config.towers.user.history_length
         parts = []
-        for told in source.histories:
-            if told.last < start or told.first >= end:
+        for file in source.histories:
+            if file.last < start or file.first >= end:
                 continue
-            table = read_parts(told.file)
+            table = read_parts(file.file)
             low, high = np.searchsorted(table["user"].to_numpy(), [start, end])
             part = table.slice(low, high - low)
             parts.append(part.filter(pa.array(part["time"].to_numpy() < source.as_of * SECOND)))
         names = json.loads((source.prepared / NAMES_FILE).read_text(encoding="utf-8"))
-        table = pa.concat_tables(parts).combine_chunks() if parts else None
-        user = table["user"].to_numpy() if table is not None else np.zeros(0, np.int32)
-        self._end = np.searchsorted(user, np.arange(start, end), side="right")
-        begin = np.searchsorted(user, np.arange(start, end), side="left")
-        self.length: Ints = np.minimum(self._end - begin, self._limit)
-        self._columns: dict[str, np.ndarray] = {}
-        if table is not None:
-            self._columns = {
-                "history_event_type": np.array([*names["event_types"], ""], object)[table["event_type"].to_numpy()],
-                "history_task": np.array([*names["tasks"], ""], object)[table["task"].to_numpy()],
-                "history_timestamp": np.floor_divide(table["time"].to_numpy(), SECOND),
-                "history_value": table["value"].fill_null(0.0).to_numpy().astype(np.float32),
-                "history_item_id": self._items(table["item"].to_numpy()),
-            }
+        self._events = NO_HISTORY
+        user = np.zeros(0, np.int64)
+        if parts:
+            table = pa.concat_tables(parts).combine_chunks()
+            user = table["user"].to_numpy()
+            self._events = History(
+                item_id=self._items(table["item"].to_numpy()),
+                event_type=np.array([*names["event_types"], ""], object)[table["event_type"].to_numpy()],
+                task=np.array([*names["tasks"], ""], object)[table["task"].to_numpy()],
+                timestamp=np.floor_divide(table["time"].to_numpy(), SECOND),
+                value=table["value"].fill_null(0.0).to_numpy(),
+            )
+        bounds = np.searchsorted(user, np.arange(start, end + 1))
+        self._end, self.length = bounds[1:], np.diff(bounds)
 
     def requests(self, ids: np.ndarray, rows: Ints) -> Arrays:
         """Return requests of the users at `rows`, as the model takes them: nothing asked, as of the moment."""
-        source, count = self._source, len(rows)
-        blank = np.full(count, "", object)
-        out: Arrays = {
-            "user_id": ids[rows],
-            "task": np.full(count, user_task(source.config), object),
-            **dict.fromkeys(("query", "source_item_id", "query_item_id", "country"), blank),
-            "timestamp": np.full(count, source.as_of, np.int64),
-        }
-        length = self.length[rows]
-        column = np.arange(int(length.max(initial=0)))[None]
-        inside = column < length[:, None]
-        at = np.where(inside, (self._end[rows] - length)[:, None] + column, 0)
-        for name, blank_value in _BLANKS.items():
-            values = self._columns.get(name, np.zeros(1, _TYPES[name]))
-            out[name] = np.where(inside, values[at], np.asarray(blank_value, _TYPES[name])).astype(_TYPES[name])
-        return out
+        source = self._source
+        windows = last_events(self._end[rows], self.length[rows], source.config.towers.user.history_length)
+        given = {"user_id": ids[rows], "task": user_task(source.config), "timestamp": source.as_of}
+        return model_inputs(len(rows), given, windows, self._events.take(windows.rows))
 
     def _items(self, item: np.ndarray) -> np.ndarray:
         """Return the ids of items; of those that are looked at alone, as a catalogue may be large."""
@@ -163,12 +155,3 @@ def vector_matrix(table: pa.Table) -> np.ndarray:
     """Return the vectors `[n, width]` of such a table."""
     column = table["vector"].combine_chunks()
     return column.flatten().to_numpy().reshape(len(table), column.type.list_size)
-
-
-_BLANKS = {
-    "history_item_id": "", "history_event_type": "", "history_task": "", "history_timestamp": 0, "history_value": 0.0,
-}  # fmt: skip
-_TYPES = {
-    "history_item_id": object, "history_event_type": object, "history_task": object,
-    "history_timestamp": np.int64, "history_value": np.float32,
-}  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.times import DAY
 from unified_ranker.events.history_store import HistoryStore
 from unified_ranker.events.parquet_events import EventFeed, GrowingDirectory, items_of
 from unified_ranker.project.release_project import ReleaseProject, open_project
@@ -17,8 +18,8 @@ from unified_ranker.vectors.embedder import Embedder
 
 MOST_EVENTS = 2000
 """Events of one step: so many users at most are embedded before the store hears of them."""
-LATE = 86_400
-"""Seconds by which an event may be late and still be followed, where a full export came in between."""
+LATE = DAY
+"""How late an event may be (seconds) and still be followed, where a full export came in between."""
 
 
 @dataclass(frozen=True)

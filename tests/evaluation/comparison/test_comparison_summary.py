@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.evaluation.comparison.comparison_report import JSON, write
 from unified_ranker.evaluation.comparison.comparison_summary import ModelComparison, compare_task
 from unified_ranker.evaluation.comparison.plan import PlannedRun
 from unified_ranker.evaluation.comparison.transfer import transfers
 from unified_ranker.evaluation.metrics import Interval
-from unified_ranker.prepare.examples import MISSING
 from unified_ranker.project.comparison_runs import RunResult
 
 RNG = np.random.default_rng(4)

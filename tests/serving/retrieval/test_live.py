@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from service_toy import IDS, ITEMS, RELEASE, VECTORS, ToyModel, service
 
 from unified_ranker.config import ScannIndex
-from unified_ranker.prepare.request_arrays import Request
+from unified_ranker.core.request import Request
 from unified_ranker.release.index import ExactSearch, Index, build_index, load_index
 from unified_ranker.serving.retrieval.filters import filters_of
 from unified_ranker.serving.retrieval.health import recall_of

@@ -24,9 +24,9 @@ from service_toy import (
 )
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.request import Request
 from unified_ranker.events.lmdb_histories import LmdbStore
 from unified_ranker.model_server.embedded_server import EmbeddedModelServer
-from unified_ranker.prepare.request_arrays import Request
 from unified_ranker.serving.client.grpc_client import ModelClient
 from unified_ranker.serving.http.running import ServeOptions, run_service
 from unified_ranker.serving.service.open_service import import_project, open_release, open_service

@@ -29,7 +29,7 @@ from service_toy import (
 )
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.prepare.request_arrays import Request
+from unified_ranker.core.request import Request
 from unified_ranker.release.index import ExactSearch, Index
 from unified_ranker.serving.answering.recommending import answer_batch
 from unified_ranker.serving.retrieval.retriever import Retriever

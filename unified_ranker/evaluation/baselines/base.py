@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from unified_ranker.prepare.examples import MISSING, Examples, Floats, Ints
+from unified_ranker.core.arrays import MISSING, Floats, Ints
+from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 
 

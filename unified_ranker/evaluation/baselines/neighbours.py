@@ -9,9 +9,10 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.linalg import lapack
 
+from unified_ranker.core.arrays import MISSING, Floats
 from unified_ranker.evaluation.baselines.base import Baseline, positives_per_item
 from unified_ranker.evaluation.engagements import Engagements, ones
-from unified_ranker.prepare.examples import MISSING, Examples, Floats
+from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from unified_ranker.core.arrays import Floats
 from unified_ranker.evaluation.baselines.base import Baseline, positives_per_item
-from unified_ranker.prepare.examples import Examples, Floats
+from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 
 

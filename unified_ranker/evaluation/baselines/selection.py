@@ -5,13 +5,13 @@ import time
 
 import numpy as np
 
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.evaluation.baselines.base import Baseline
 from unified_ranker.evaluation.baselines.co_occurrence import CoOccurrence, CoOccurrenceWalk
 from unified_ranker.evaluation.baselines.neighbours import Ease, ItemKnn
 from unified_ranker.evaluation.baselines.popularity import NewestFirst, PopularityBaseline
 from unified_ranker.evaluation.baselines.same_query import SameQuery
 from unified_ranker.evaluation.baselines.title_search import Bm25
-from unified_ranker.prepare.examples import MISSING
 from unified_ranker.prepare.prepared import Prepared
 
 logger = logging.getLogger(__name__)

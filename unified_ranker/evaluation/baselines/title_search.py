@@ -3,9 +3,10 @@
 import numpy as np
 from scipy import sparse
 
+from unified_ranker.core.arrays import MISSING, Floats
 from unified_ranker.evaluation.baselines.base import Baseline, positives_per_item, tie_break
 from unified_ranker.evaluation.baselines.query_words import words
-from unified_ranker.prepare.examples import MISSING, Examples, Floats
+from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.signals.bm25 import title_scores
 

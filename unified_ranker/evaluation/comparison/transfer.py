@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unified_ranker.prepare.examples import MISSING, Examples
+from unified_ranker.core.arrays import MISSING
+from unified_ranker.prepare.examples import Examples
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from unified_ranker.config import Config
+from unified_ranker.core.arrays import Ints, Strings
 from unified_ranker.core.errors import UserError, unknown_name
-from unified_ranker.prepare.examples import Ints, Strings, seconds
-from unified_ranker.prepare.request_arrays import Request
+from unified_ranker.core.request import Request
+from unified_ranker.prepare.examples import seconds
 from unified_ranker.release.items import AT_ONCE, read_catalogue, read_items, text_objects
 from unified_ranker.release.layout import Layout, read_manifest
 from unified_ranker.serving.retrieval.filters import Filters, filters_of

@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 import numpy as np
 
-from unified_ranker.prepare.request_arrays import Arrays
+from unified_ranker.core.arrays import Arrays
 from unified_ranker.release.query_names import EMBED, ENCODE
 from unified_ranker.serving.answering.recommending import Predict
 

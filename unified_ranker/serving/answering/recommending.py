@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from unified_ranker.core.arrays import Arrays, Ints, Strings
 from unified_ranker.core.errors import UserError
-from unified_ranker.prepare.examples import Ints, Strings
-from unified_ranker.prepare.request_arrays import Arrays, Request, to_arrays
+from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.release.layout import Layout
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.retrieval.retriever import Retriever

@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unified_ranker.core.arrays import Ints
 from unified_ranker.core.errors import UserError, nearest
+from unified_ranker.core.request import EVENT_FIELDS, NO_HISTORY, TEXT, History
 from unified_ranker.log.column_types import (
     MAX_EXAMPLES,
     ColumnError,
@@ -19,11 +21,10 @@ from unified_ranker.log.column_types import (
     to_times,
 )
 from unified_ranker.log.schema import Problem
-from unified_ranker.prepare.examples import Ints, seconds
-from unified_ranker.prepare.request_arrays import NO_HISTORY, History
+from unified_ranker.prepare.examples import seconds
 
-HISTORY_TEXT = ("item_id", "event_type", "task")
-HISTORY_FIELDS = (*HISTORY_TEXT, "timestamp", "value")
+HISTORY_FIELDS = tuple(EVENT_FIELDS)
+HISTORY_TEXT = tuple(name for name, kind in EVENT_FIELDS.items() if kind == TEXT)
 EPOCH = "1970-01-01T00:00:00Z"
 
 

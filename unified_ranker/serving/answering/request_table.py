@@ -11,13 +11,13 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from unified_ranker.core.arrays import Ints
 from unified_ranker.core.errors import UserError, unknown_name
 from unified_ranker.core.files import whole_file
+from unified_ranker.core.request import NO_HISTORY, Request
 from unified_ranker.log.column_types import to_integers, to_optional_text
 from unified_ranker.log.table_files import read_table
-from unified_ranker.prepare.examples import Ints
 from unified_ranker.prepare.log_history import LogHistory
-from unified_ranker.prepare.request_arrays import NO_HISTORY, Request
 from unified_ranker.serving.answering.recommending import Recommender
 from unified_ranker.serving.answering.request_columns import check_names, converted, histories_of, refuse, times_of
 

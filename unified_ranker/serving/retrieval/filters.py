@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-Mask = npt.NDArray[np.bool_]
+from unified_ranker.core.arrays import Mask
 
 COUNTRIES, AVAILABLE = "countries", "available"
 """Columns of an items table that say it; a null list or an empty one means everywhere, a null flag means yes."""

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unified_ranker.core.arrays import Ints, Strings
 from unified_ranker.core.times import NEVER
-from unified_ranker.prepare.examples import Ints, Strings
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from unified_ranker.prepare.examples import Ints
-from unified_ranker.prepare.request_arrays import Request
+from unified_ranker.core.arrays import Ints
+from unified_ranker.core.request import Request
 from unified_ranker.release.index import Index
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 

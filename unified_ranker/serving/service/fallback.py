@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 
-from unified_ranker.prepare.request_arrays import Request
+from unified_ranker.core.request import Request
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommending import Answered
 

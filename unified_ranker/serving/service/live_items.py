@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from unified_ranker.config import CategoriesFeature, Config, NumberFeature
+from unified_ranker.core.arrays import Arrays
 from unified_ranker.core.errors import UserError, nearest
 from unified_ranker.core.times import NEVER
 from unified_ranker.events.history_store import HistoryStore
-from unified_ranker.prepare.request_arrays import Arrays
 from unified_ranker.serving.answering.recommending import ModelOutputError
 from unified_ranker.serving.retrieval.overlay import LiveItem
 from unified_ranker.serving.service.ranking_service import RankingService

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.prepare.request_arrays import Request, to_arrays
+from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.release.layout import Layout
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommending import states

@@ -14,9 +14,9 @@ from typing import Protocol
 
 import numpy as np
 
+from unified_ranker.core.arrays import Arrays, Ints
+from unified_ranker.core.request import NO_HISTORY, History, Request
 from unified_ranker.events.history_store import StoreError
-from unified_ranker.prepare.examples import Ints
-from unified_ranker.prepare.request_arrays import NO_HISTORY, Arrays, History, Request
 from unified_ranker.release.index import Index
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommending import (

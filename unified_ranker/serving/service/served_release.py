@@ -9,7 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from unified_ranker.prepare.request_arrays import Arrays, Request
+from unified_ranker.core.arrays import Arrays
+from unified_ranker.core.request import Request
 from unified_ranker.release.index import Index
 from unified_ranker.release.query_names import EMBED
 from unified_ranker.serving.answering.opened_release import OpenedRelease

@@ -7,9 +7,10 @@ import numpy as np
 
 from unified_ranker.config import TextFeature
 from unified_ranker.config import TextPairSettings as PairSettings
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.model.lookups import impute_examples
 from unified_ranker.model.ranker import UnifiedRanker
-from unified_ranker.prepare.examples import MISSING, Examples
+from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.tasks.losses import NOT_A_CANDIDATE
 from unified_ranker.towers.tensorflow import tf

@@ -1,0 +1,72 @@
+"""Requests, and their form as inputs of the served model."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unified_ranker.core.request import EVENT_FIELDS, NO_HISTORY, REQUEST_FIELDS, History, Request, to_arrays
+
+EVENTS = [
+    {"item_id": "b", "event_type": "click", "task": "feed", "timestamp": 20, "value": 4.5},
+    {"item_id": "a", "event_type": "view", "timestamp": 10},
+    {"item_id": 7, "event_type": None, "task": "search", "timestamp": 30, "value": None},
+]
+
+
+def test_a_history_is_in_order_of_time():
+    history = History.of(EVENTS)
+    assert history.item_id.tolist() == ["a", "b", "7"]
+    assert history.event_type.tolist() == ["view", "click", ""]
+    assert history.task.tolist() == ["", "feed", "search"]
+    assert history.timestamp.tolist() == [10, 20, 30]
+    assert history.value.tolist() == [0, 4.5, 0]
+
+
+def test_before_is_strict():
+    history = History.of(EVENTS)
+    assert [len(history.before(t)) for t in (10, 11, 30, 31, 0)] == [0, 1, 2, 3, 3]
+    assert len(NO_HISTORY.before(5)) == 0
+
+
+def test_the_last_events_are_sent_padded_behind():
+    requests = [
+        Request("u", "feed", history=History.of(EVENTS)),
+        Request("v", "search", query="q", timestamp=20, history=History.of(EVENTS), limit=3),
+        Request("", "feed", country="GB", source_item_id="a", query_item_id="b"),
+    ]
+    arrays = to_arrays(requests, history_length=2)
+    assert arrays["history_item_id"].tolist() == [["b", "7"], ["a", ""], ["", ""]]
+    assert arrays["history_timestamp"].tolist() == [[20, 30], [10, 0], [0, 0]]
+    assert arrays["history_value"].dtype == np.float32
+    assert arrays["timestamp"].tolist() == [0, 20, 0]
+    assert [arrays[n].tolist() for n in ("user_id", "query", "country")] == [
+        ["u", "v", ""],
+        ["", "q", ""],
+        ["", "", "GB"],
+    ]
+    assert [arrays[n][2] for n in ("source_item_id", "query_item_id")] == ["a", "b"]
+    assert "limit" not in arrays
+
+
+def test_no_history_at_all():
+    arrays = to_arrays([Request("u", "feed")], history_length=4)
+    assert {arrays[n].shape for n in arrays if n.startswith("history_")} == {(1, 0)}
+    assert arrays["history_item_id"].dtype == object
+    assert arrays["history_timestamp"].dtype == np.int64
+
+
+@given(st.lists(st.integers(1, 50), max_size=12), st.integers(0, 55), st.integers(1, 6))
+def test_what_is_sent_is_the_suffix_of_what_came_before(times, now, length):
+    events = [{"item_id": f"i{n}", "event_type": "x", "task": "t", "timestamp": t} for n, t in enumerate(times)]
+    sent = to_arrays([Request("u", "t", timestamp=now, history=History.of(events))], length)["history_timestamp"][0]
+    expected = sorted(t for t in times if t < now or now == 0)[-length:]
+    assert sent.tolist() == expected
+
+
+def test_absent_fields_are_blank_and_every_input_has_its_type():
+    arrays = to_arrays([Request("", ""), Request("u", "t", history=History.of(EVENTS))], 3)
+    fields = {**REQUEST_FIELDS, **{f"history_{name}": kind for name, kind in EVENT_FIELDS.items()}}
+    assert {name: column.dtype for name, column in arrays.items()} == fields
+    for name, column in arrays.items():
+        blank = "" if column.dtype == object else 0
+        assert np.all(column[0] == blank), name

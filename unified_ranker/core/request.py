@@ -1,0 +1,127 @@
+"""Request, the one unified input, and its form as inputs of the served model."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unified_ranker.core.arrays import Arrays, Floats, Ints, Strings
+from unified_ranker.core.windows import Windows, last_events
+
+TEXT, SECONDS, STRENGTH = np.dtype(object), np.dtype(np.int64), np.dtype(np.float32)
+REQUEST_FIELDS: Mapping[str, np.dtype] = {
+    "user_id": TEXT,
+    "task": TEXT,
+    "query": TEXT,
+    "source_item_id": TEXT,
+    "query_item_id": TEXT,
+    "country": TEXT,
+    "timestamp": SECONDS,
+}
+"""Inputs of the served model about a request, `[batch]`, with their types; "" and 0 stand for absent."""
+EVENT_FIELDS: Mapping[str, np.dtype] = {
+    "item_id": TEXT,
+    "event_type": TEXT,
+    "task": TEXT,
+    "timestamp": SECONDS,
+    "value": STRENGTH,
+}
+"""Fields of the events of its history: inputs `[batch, events]` under the names that `history_input` gives."""
+
+
+def history_input(field: str) -> str:
+    """Return the name of the input that holds a field of the history."""
+    return f"history_{field}"
+
+
+def blank(kind: np.dtype) -> str | int:
+    """Return what stands for an absent value of a type: "" or 0."""
+    return "" if kind == TEXT else 0
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """What a user did, as columns `[events]`, oldest first; `timestamp` in seconds, `value` 0 where absent."""
+
+    item_id: Strings
+    event_type: Strings
+    task: Strings
+    timestamp: Ints
+    value: Floats
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.item_id)
+
+    def take(self, rows: npt.NDArray | slice) -> "History":
+        """Return the events at `rows`."""
+        return History(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def before(self, timestamp: int) -> "History":
+        """Return the events strictly before a time in seconds; all of them for 0, which means now."""
+        return self.take(self.timestamp < timestamp) if timestamp else self
+
+    @classmethod
+    def of(cls, events: Iterable[Mapping[str, Any]]) -> "History":
+        """Build from records with these fields, in any order of time; an absent field is "" or 0."""
+        rows = sorted(events, key=lambda e: int(e["timestamp"]))
+        names = ("item_id", "event_type", "task")
+        text = {n: np.array([str(e.get(n) or "") for e in rows], object) for n in names}
+        times = np.array([int(e["timestamp"]) for e in rows], np.int64)
+        return cls(**text, timestamp=times, value=np.array([float(e.get("value") or 0) for e in rows], np.float32))
+
+    @classmethod
+    def joined(cls, histories: Sequence["History"]) -> "History":
+        """Return histories behind one another."""
+        parts = [NO_HISTORY, *histories]
+        return cls(**{f.name: np.concatenate([getattr(h, f.name) for h in parts]) for f in fields(cls)})
+
+
+NO_HISTORY = History.of([])
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """The unified input (design section 1): "" and 0 stand for absent fields."""
+
+    user_id: str
+    task: str
+    query: str = ""
+    source_item_id: str = ""
+    query_item_id: str = ""
+    country: str = ""
+    timestamp: int = 0
+    limit: int = 0
+    history: History = NO_HISTORY
+
+
+def to_arrays(requests: Sequence[Request], history_length: int) -> Arrays:
+    """Return a batch of requests as inputs of the served model.
+
+    Only the last `history_length` events are sent; the graph would cut the rest anyway.
+    """
+    known = [request.history.before(request.timestamp) for request in requests]
+    count = np.array([len(history) for history in known], np.int64)
+    windows = last_events(np.cumsum(count), count, history_length)
+    given = {name: [getattr(request, name) for request in requests] for name in REQUEST_FIELDS}
+    return model_inputs(len(requests), given, windows, History.joined(known).take(windows.rows))
+
+
+def model_inputs(requests: int, given: Mapping[str, Any], windows: Windows, events: History) -> Arrays:
+    """Return the inputs of the served model.
+
+    Args:
+        requests: how many there are.
+        given: values by name of `REQUEST_FIELDS`: `[requests]`, or one for all; the others are blank.
+        windows: the history of each request.
+        events: at the windows' `rows`.
+    """
+    out: Arrays = {}
+    for name, kind in REQUEST_FIELDS.items():
+        out[name] = np.empty(requests, kind)
+        out[name][:] = given.get(name, blank(kind))
+    for name, kind in EVENT_FIELDS.items():
+        out[history_input(name)] = windows.pad(getattr(events, name).astype(kind, copy=False), blank(kind))
+    return out

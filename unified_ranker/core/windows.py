@@ -1,0 +1,48 @@
+"""Windows of histories: the last events strictly before a moment, oldest first, padded behind."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unified_ranker.core.arrays import Ints, Mask
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """The events of some windows, as rows of the table that all histories lie in.
+
+    Attributes:
+        rows: of the events, window by window, `[events]`.
+        inside: which places of the padded windows hold an event, `[windows, width]`: the first ones of each.
+    """
+
+    rows: Ints
+    inside: Mask
+
+    @property
+    def length(self) -> Ints:
+        """Events of each window, `[windows]`."""
+        return np.count_nonzero(self.inside, axis=1)
+
+    def pad(self, events: np.ndarray, blank: object) -> np.ndarray:
+        """Return a column of the events at `rows` `[events]` as `[windows, width]`, with `blank` behind."""
+        out = np.full(self.inside.shape, blank, events.dtype)
+        out[self.inside] = events
+        return out
+
+
+def last_events(end: Ints, count: Ints, most: int | None = None, width: int = 0, newest_first: bool = False) -> Windows:
+    """Return the last events before a moment of each of some histories, which lie in one table by time.
+
+    Args:
+        end: the row behind the last event strictly before the moment, `[windows]`; any where there is none.
+        count: how many events of the history lie before the moment, `[windows]`.
+        most: length of a window at most; None: all that lie before the moment.
+        width: of the padded windows at least; they are as wide as the longest where that is more.
+        newest_first: whether a window begins with its newest event, in place of its oldest.
+    """
+    kept = count if most is None else np.minimum(count, most)
+    column = np.arange(kept.max(initial=width))[None]
+    inside = column < kept[:, None]
+    rows = end[:, None] - 1 - column if newest_first else (end - kept)[:, None] + column
+    return Windows(rows[inside], inside)
