@@ -65,8 +65,9 @@ def problem(words: list[str]) -> str | None:
         "docker": _files,
         "pip": lambda words: None,
     }
-    if words[0] in checks:
-        return checks[words[0]](words[1:])
+    name = words[0].removeprefix(".venv/bin/")
+    if name in checks:
+        return checks[name](words[1:])
     return None if words[0] in SHELL else f"`{words[0]}` is no command that is known here"
 
 

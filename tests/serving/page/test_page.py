@@ -1,12 +1,9 @@
-"""The page at `/`, in a real browser against a real service: Debian's `chromium`, driven by Playwright.
+"""The page at `/`, in a real browser against a real service: Debian's `chromium`, driven by Playwright."""
 
-With `UNIFIED_RANKER_SCREENSHOT=FILE` the last state of the page is kept there.
-"""
-
-import os
 import shutil
 
 import pytest
+import screenshots
 from playwright.sync_api import expect, sync_playwright
 from service_process import running
 from service_toy import write_release
@@ -112,6 +109,11 @@ def test_it_fits_a_phone(browser, url):
     phone.goto(url)
     phone.wait_for_selector("#results article")
     assert phone.evaluate("document.documentElement.scrollWidth") <= 360
-    if os.environ.get("UNIFIED_RANKER_SCREENSHOT"):
-        phone.screenshot(path=os.environ["UNIFIED_RANKER_SCREENSHOT"])
     phone.close()
+
+
+def test_the_pictures_of_the_documentation_can_be_taken(browser, url, tmp_path):
+    """`docs/scripts/screenshots.py` finds what it clicks on; width and height stand in a PNG's bytes 16 to 24."""
+    files = screenshots.take(browser, url, tmp_path, "u1", "1,2,3")
+    sizes = [tuple(int.from_bytes(file.read_bytes()[at : at + 4], "big") for at in (16, 20)) for file in files]
+    assert sizes == [(1180, 860), (375, 740)]
