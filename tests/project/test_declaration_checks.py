@@ -1,11 +1,13 @@
 """Declarations against data: what the log does not provide is one line with place, facts and remedy."""
 
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar, Literal
 
 import pyarrow as pa
 import pytest
 
 from unified_ranker.config import Config
+from unified_ranker.config.signal_features import SignalDeclaration
 from unified_ranker.core.errors import UserError
 from unified_ranker.log.check import Check
 from unified_ranker.log.log_checks import require
@@ -489,3 +491,24 @@ def test_a_sample_of_the_log_says_nothing_of_how_many_there_are():
     found = [c for c in check_declarations(config, make_log(), sampled=True) if not c.passed]
     assert [c.severity for c in found] == ["warning"]
     assert "`positives[1]`" in found[0].line()
+
+
+class Weather(SignalDeclaration):
+    """A signal that no check has heard of."""
+
+    type: Literal["weather"] = "weather"
+
+
+class Headlines(Weather):
+    needs: ClassVar = "titles"
+
+
+def test_a_signal_is_checked_by_what_its_declaration_needs():
+    config = make_config(item={"features": []}, search={"imputation": {}})
+    ranker = config.towers.ranker.model_copy(update={"signals": (Weather(), Headlines())})
+    towers = config.towers.model_copy(update={"ranker": ranker})
+    checks = check_declarations(config.model_copy(update={"towers": towers}), make_log(items=NO_TITLES))
+    lines = [check.line() for check in checks if "signals[" in check.name]
+    assert len(lines) == 1, "a signal that needs nothing of the log has nothing to be checked"
+    assert "`signals[1]`: weather needs that items have titles" in lines[0]
+    assert lines[0].startswith("WARN")

@@ -1,10 +1,12 @@
 """The export, over the small project: one vector an id, that of the release's towers, by any engine, from any point."""
 
 import json
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from small_project import ITEMS, USERS, built_project, cli, predict_of
 
 from unified_ranker.core.errors import UserError
@@ -27,8 +29,28 @@ DIM = 8
 
 
 @pytest.fixture
-def project(tmp_path):
-    return open_project(built_project().copy(tmp_path) / "releases" / "1", None)
+def release(tmp_path):
+    return built_project().copy(tmp_path) / "releases" / "1"
+
+
+@pytest.fixture
+def project(release):
+    return open_project(release, None)
+
+
+@pytest.fixture
+def with_copy(release):
+    """The project whose export/embeddings.yaml asks for a Delta Lake copy since the release was made."""
+    declare(release, store={"offline": "vectors.delta"})
+    return open_project(release, None)
+
+
+def declare(release, **changes):
+    """Change export/embeddings.yaml of a release's project."""
+    file = release.parent.parent / "export" / "embeddings.yaml"
+    declared = yaml.safe_load(file.read_text()) if file.exists() else {}
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(yaml.safe_dump((declared or {}) | changes))
 
 
 def end_of(project):
@@ -118,25 +140,25 @@ def test_an_interrupted_export_goes_on_from_its_shards(project, monkeypatch):
     assert not shards.root.exists()
 
 
-def test_an_export_of_the_same_is_up_to_date_and_one_of_another_moment_is_not(project):
-    with open_store(project.place(None)) as store:
-        first = export_embeddings(project, store, options(project))
-        again = export_embeddings(project, store, options(project))
-        later = export_embeddings(project, store, options(project, as_of=end_of(project) + 3600))
+def test_an_export_of_the_same_is_up_to_date_and_one_of_another_moment_is_not(with_copy):
+    with open_store(with_copy.place(None)) as store:
+        first = export_embeddings(with_copy, store, options(with_copy))
+        again = export_embeddings(with_copy, store, options(with_copy))
+        later = export_embeddings(with_copy, store, options(with_copy, as_of=end_of(with_copy) + 3600))
         assert (again.version, again.skipped) == (first.version, True)
         assert (later.skipped, store.version) == (False, later.version)
         assert DeltaCopy(later.offline).versions().keys() == {first.version, later.version}
 
 
-def test_the_offline_copy_travels_in_time(project):
-    with open_store(project.place(None)) as store:
-        first = export_embeddings(project, store, options(project))
-        second = export_embeddings(project, store, options(project, as_of=end_of(project) + 86_400))
+def test_the_offline_copy_travels_in_time(with_copy):
+    with open_store(with_copy.place(None)) as store:
+        first = export_embeddings(with_copy, store, options(with_copy))
+        second = export_embeddings(with_copy, store, options(with_copy, as_of=end_of(with_copy) + 86_400))
         copy = DeltaCopy(second.offline)
         for version in (first.version, second.version):
             table = copy.read(version).to_pandas().set_index(["kind", "id"])
             assert len(table) == len(table.index.unique())
-            with open_store(project.place(None), version) as pinned:
+            with open_store(with_copy.place(None), version) as pinned:
                 for kind, name in (("item", "i5"), ("user", "u7")):
                     np.testing.assert_array_equal(table.loc[kind, name]["vector"], pinned.get(kind, name).vector)
             stamp = table.loc["user", "u7"]["time"]
@@ -146,16 +168,53 @@ def test_the_offline_copy_travels_in_time(project):
             copy.read(9)
 
 
-def test_a_copy_that_failed_is_made_by_the_same_command(project, monkeypatch):
-    with open_store(project.place(None)) as store:
+def test_a_copy_that_failed_is_made_by_the_same_command(with_copy, monkeypatch):
+    with open_store(with_copy.place(None)) as store:
         with monkeypatch.context() as patched:
             patched.setattr(DeltaCopy, "write", lambda *_: (_ for _ in ()).throw(UserError("no room")))
             with pytest.raises(UserError, match="no room"):
-                export_embeddings(project, store, options(project))
+                export_embeddings(with_copy, store, options(with_copy))
         assert store.version == 1
-        done = export_embeddings(project, store, options(project))
+        done = export_embeddings(with_copy, store, options(with_copy))
         assert (done.version, done.skipped) == (1, True)
         assert DeltaCopy(done.offline).versions().keys() == {1}
+
+
+def test_the_default_needs_no_optional_package(project, monkeypatch):
+    monkeypatch.setitem(sys.modules, "deltalake", None)
+    with open_store(project.place(None)) as store:
+        assert export_embeddings(project, store, options(project)).offline is None
+        assert store.get("item", "i3") is not None
+
+
+def test_a_copy_without_its_package_is_refused_before_the_work_with_both_ways_out(with_copy, monkeypatch):
+    monkeypatch.setitem(sys.modules, "deltalake", None)
+    with open_store(with_copy.place(None)) as store:
+        with pytest.raises(UserError, match=r"pip install 'deltalake.*, or leave `store\.offline` out"):
+            export_embeddings(with_copy, store, options(with_copy))
+        assert store.versions() == []
+    monkeypatch.undo()
+    file = with_copy.root / "export" / "embeddings.yaml"
+    file.write_text(file.read_text().replace("offline: vectors.delta", "offline: null"))
+    opened = open_project(with_copy.release, None)
+    monkeypatch.setitem(sys.modules, "deltalake", None)
+    with open_store(opened.place(None)) as store:
+        assert export_embeddings(opened, store, options(opened)).offline is None
+
+
+def test_a_change_of_export_embeddings_counts_for_a_release_that_exists(release):
+    """Place, copy, queries and users are those that the project declares now, not those of the release's own time."""
+    before = open_project(release, None)
+    with open_store(before.place(None)) as store:
+        export_embeddings(before, store, options(before))
+        assert store.backend.count(1, "query") > 2
+    declare(release, store={"place": "elsewhere", "offline": "copy"}, queries={"most": 2})
+    now = open_project(release, None)
+    assert now.place(None) == str(now.root / "elsewhere")
+    with open_store(now.place(None)) as store:
+        done = export_embeddings(now, store, options(now))
+        assert store.backend.count(done.version, "query") == 2
+    assert DeltaCopy(now.root / "copy").versions().keys() == {done.version}
 
 
 def test_a_version_that_a_guard_stops_waits_and_is_published_by_naming_the_check(project):

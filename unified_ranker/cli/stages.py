@@ -98,6 +98,8 @@ def prepare_command(
         result = pipeline.prepare()
         print_result(result, as_json)
         if not as_json:
+            if result.skipped and (why := pipeline.engine.why_unused()):
+                print(f"{why}; `--force` prepares them again")
             print_quality(result.output)
 
 

@@ -49,6 +49,8 @@ def run_export(
         return
     took = "up to date" if done.skipped else f"{seconds:.1f} s"
     OUT.print(f"version {done.version}: {', '.join(kinds_told(manifest))} ({took})", markup=False)
+    if done.skipped and (why := engine.why_unused()):
+        OUT.print(why, markup=False)
     for line in drift_lines(manifest):
         OUT.print(line, markup=False)
     for check in manifest["forced"]:

@@ -68,8 +68,8 @@ class VectorStore(Declaration):
     """Directory, relative to the project, or `redis://host:port/database`."""
     keep: int = Field(3, ge=0)
     """Earlier versions that are kept for `store rollback`."""
-    offline: Path | None = Path("vectors.delta")
-    """Directory of a Delta Lake copy; null: none."""
+    offline: Path | None = None
+    """Directory of a Delta Lake copy, which needs the package `deltalake`; null: none."""
 
 
 class Guards(Declaration):

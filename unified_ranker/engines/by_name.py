@@ -60,6 +60,12 @@ class EngineChoice:
     options: tuple[str, ...] = ()
     split_rows: int = 1_000_000
 
+    def why_unused(self) -> str:
+        """Return why the engine had nothing to do where all is up to date; "" for `auto`, which nobody asked for."""
+        if self.name == "auto":
+            return ""
+        return f"`--engine {self.name}` was not used: every engine makes the same bytes, and they are there already"
+
     def open(self, rows: int) -> Engine:
         """Return the engine for a log of so many rows."""
         return choose_engine(self.name, rows, self.workers, self.address, self.options)

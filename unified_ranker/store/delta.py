@@ -38,7 +38,9 @@ class DeltaCopy:
     """
 
     def __init__(self, directory: Path) -> None:
-        require_extra("delta", f"the Delta Lake copy `{directory}`")
+        require_extra(
+            "delta", f"the Delta Lake copy `{directory}`", "or leave `store.offline` out of export/embeddings.yaml"
+        )
         import deltalake
 
         self.directory, self._delta = directory, deltalake
