@@ -15,7 +15,7 @@ PAGES = {
     "http.md": http_api.page,
     "python.md": python_api.page,
 }
-_MARK = "<!-- Made by docs/scripts/reference.py from the code; change the code, not this page. -->\n\n"
+_MARK = "<!-- Made by docs/scripts/reference.py from the code; change the code, not this page. -->"
 
 
 def write(directory: Path) -> list[Path]:
@@ -24,7 +24,8 @@ def write(directory: Path) -> list[Path]:
     written = []
     for name, page in PAGES.items():
         file = directory / name
-        file.write_text(_MARK + page(), encoding="utf-8")
+        title, text = page().split("\n", 1)
+        file.write_text(f"{title}\n\n{_MARK}\n{text}", encoding="utf-8")
         written.append(file)
     return written
 
