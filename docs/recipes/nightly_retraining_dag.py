@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "unified-ranker evaluate --project .",
     "export": "unified-ranker export --project .",
     "verify": "unified-ranker verify releases/latest",
+    "beats_baselines": "python beats_baselines.py releases/latest",
     "reload": f"unified-ranker reload --url {SERVICE}",
     "export_embeddings": "unified-ranker export-embeddings releases/latest",
 }

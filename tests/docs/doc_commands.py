@@ -121,8 +121,8 @@ def _make(words: list[str]) -> str | None:
 
 
 def _script(words: list[str]) -> str | None:
-    file = ROOT / words[0]
-    if not file.is_file():
+    file = next((place / words[0] for place in (ROOT, ROOT / "docs" / "recipes") if (place / words[0]).is_file()), None)
+    if file is None:
         return f"`{words[0]}` is not there"
     text = file.read_text(encoding="utf-8")
     return next((f"`{words[0]}` has no `{w}`" for w in words[1:] if w.startswith("--") and f'"{w}"' not in text), None)
