@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from unified_ranker.config import Project, Task
+from unified_ranker.config.kinds import OneOf, annotation_of
 from unified_ranker.config.yaml_files import FOLDERS, section_model
 
 
@@ -102,11 +103,17 @@ def _blocks(model: type[BaseModel], path: str) -> list[tuple[str, type[BaseModel
     return [
         (f"{path}.{name}" if path else name, block)
         for name, field in model.model_fields.items()
-        for block in _models_in(field.annotation)
+        for block in _models_in(annotation_of(field))
     ]
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, OneOf):
+        return [kind for _, kind in annotation.registry.items()]
+    # Where `Annotated[Any, OneOf(…)]` is within a list, its marks are what says which models there may be.
+    for mark in getattr(annotation, "__metadata__", ()):
+        if isinstance(mark, OneOf):
+            return _models_in(mark)
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for inner in getattr(annotation, "__args__", ()) for model in _models_in(inner)]
@@ -122,8 +129,9 @@ def _literal(annotation: Any) -> str:
 
 def _values(schema: dict[str, Any], blocks: dict[str, type[BaseModel]], file: str) -> str:
     """Return what a setting may be, in words."""
-    if "$ref" in schema:
-        name = schema["$ref"].rsplit("/", 1)[1]
+    # A kind that is registered stands there whole, under the name of its model.
+    name = schema["$ref"].rsplit("/", 1)[1] if "$ref" in schema else schema.get("title")
+    if name in blocks:
         block = blocks[name]
         kind = block.model_fields.get("type")
         return f"[{'block' if kind is None else _literal(kind.annotation)}](#{anchor(file, block)})"

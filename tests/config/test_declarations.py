@@ -10,17 +10,11 @@ import yaml
 from pydantic import ValidationError
 from toy_project import FILES, ROOT, changed, line_of, lines_of, write_files, write_project
 
-from unified_ranker.config import (
-    AllItems,
-    Config,
-    FreshnessFeature,
-    MeanValueFeature,
-    NumberFeature,
-    SampledItems,
-    TextFeature,
-)
+from unified_ranker.config import AllItems, Config, FreshnessFeature, MeanValueFeature, SampledItems
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
+from unified_ranker.towers.feature_types.number import NumberFeature
+from unified_ranker.towers.feature_types.text import TextFeature
 
 
 @pytest.fixture
@@ -117,7 +111,7 @@ MISTAKES = {
     "kind without braces, in a list": (
         "towers/item.yaml",
         "features: [title]",
-        ["`towers/item.yaml`, `features[0]`", "`text`, `category`, `categories`, `number`", "'title'"],
+        ["`towers/item.yaml`, `features[0]`", "`categories`, `category`, `number`, `text`", "'title'"],
     ),
     "value of a choice": (
         "towers/context.yaml",

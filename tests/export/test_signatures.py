@@ -15,7 +15,7 @@ from unified_ranker.core.times import DAY
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer, put_first
 from unified_ranker.model.lookups import look_up_examples
-from unified_ranker.towers.item import item_fields
+from unified_ranker.towers.feature_group import read_features
 from unified_ranker.towers.tensorflow import tf
 
 pytestmark = pytest.mark.xdist_group("tiny_model")
@@ -74,7 +74,7 @@ def test_the_stored_quality_is_that_of_the_end_of_the_fit_window(world, vectors)
 
 def test_an_item_that_nobody_has_seen(world, config, vectors):
     model = tiny_world.trained().model
-    fields = {name: column[-1:] for name, column in item_fields(world.items, config.towers.item).items()}
+    fields = {name: column[-1:] for name, column in read_features(world.items, config.towers.item.features).items()}
     created = world.created_at[-1:]
     new = tiny_world.call("embed_items", item_id=np.array(["new"], object), created_at=created, **fields)
     # The twins have the same content, no id of their own either, and were created at the same time.

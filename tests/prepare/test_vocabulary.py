@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unified_ranker.config import NumberFeature
 from unified_ranker.log.schema import InteractionLog, normalise
 from unified_ranker.prepare.examples import seconds
 from unified_ranker.prepare.prepared import prepare
-from unified_ranker.prepare.vocabulary import Scale, Vocabulary, build_vocabulary, number_column
+from unified_ranker.prepare.vocabulary import Scale, Vocabulary, build_vocabulary
 
 TASKS = {"home_feed": {"positives": [{"event_type": "like"}]}}
 LATE = int(pd.Timestamp("2024-02-01", tz="UTC").timestamp())
@@ -154,16 +153,6 @@ def test_scales_are_over_the_rows_that_have_the_number(make_config):
     assert numbers["huge"].deviation == pytest.approx(np.std([1e30, 3e30, 2e30]))
     sold = np.log1p([0, 5, 0])
     assert dataclasses.astuple(numbers["sold"]) == pytest.approx((sold.mean(), sold.std()))
-
-
-def test_number_columns_are_float32_with_nan_where_absent():
-    table = pd.DataFrame({"n": pd.array([1, None, -4], "Int64"), "b": pd.array([True, None, False], "boolean")})
-    plain = number_column(table, NumberFeature(type="number", column="n"))
-    assert plain.dtype == np.float32
-    np.testing.assert_array_equal(plain, [1, np.nan, -4])
-    logged = number_column(table, NumberFeature(type="number", column="n", log=True))
-    np.testing.assert_allclose(logged, [np.log(2), np.nan, 0])
-    np.testing.assert_array_equal(number_column(table, NumberFeature(type="number", column="b")), [1, np.nan, 0])
 
 
 # --- id masking -------------------------------------------------------------------------------------------------

@@ -423,7 +423,7 @@ def test_a_tower_without_a_file_is_told():
 def test_a_stray_text_in_a_column_of_numbers_is_named_with_its_item():
     log = make_log(items={"price": ["1.5", "n/a", None, "4", "5e1", *map(str, range(9))], **more_items(9)})
     line = the_broken(make_config(item=feature("number", "price"), search={"imputation": {}}), log).line()
-    assert "1 of 13 values is no number, e.g. `n/a (item_id i1)` → write numbers there" in line
+    assert "1 of 13 values is not a number, e.g. `n/a (item_id i1)` → write a number there" in line
     assert "category" not in line
 
 

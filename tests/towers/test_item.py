@@ -8,9 +8,11 @@ from unified_ranker.config import ItemTower
 from unified_ranker.core.times import NEVER
 from unified_ranker.prepare.vocabulary import Scale, Vocabulary
 from unified_ranker.towers.categories import CategoryTable
-from unified_ranker.towers.item import ItemEncoder, item_fields, number_channels
+from unified_ranker.towers.feature_group import read_features
+from unified_ranker.towers.feature_types.number import number_channels
+from unified_ranker.towers.item import ItemEncoder
 from unified_ranker.towers.tensorflow import tf
-from unified_ranker.towers.text import HashedTextEncoder
+from unified_ranker.towers.text.hashed_text import HashedTextEncoder
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
 
 DIM = 8
@@ -31,6 +33,7 @@ ITEMS = pd.DataFrame(
     }
 )
 # The items 0, 2, 3 and 4 have the same content; of them 0 and 2 are trained.
+SCALES = {"price": Scale(2.5, 0.5), "year": Scale(1995.0, 5.0)}
 TRAINED = np.array([True, True, True, False, False, False])
 UNKNOWN = -1
 
@@ -42,7 +45,7 @@ def build(mask_rate=0.0, as_of=0, **settings):
         tasks=[],
         event_types=[],
         categories=["genres=a", "genres=b", "maker=m", "maker=n"],
-        item_numbers={"price": Scale(2.5, 0.5), "year": Scale(1995.0, 5.0)},
+        item_numbers=SCALES,
         user_numbers={},
         id_mask_rate=mask_rate,
     )
@@ -56,7 +59,7 @@ def tower():
 
 
 def encoded(tower, items=ITEMS, index=None):
-    fields = {name: tf.constant(column) for name, column in item_fields(items, tower.config).items()}
+    fields = {name: tf.constant(column) for name, column in read_features(items, tower.config.features).items()}
     index = np.arange(len(items)) if index is None else index
     return tower.encode(fields, tf.constant(index, tf.int64))
 
@@ -111,7 +114,7 @@ def test_the_vector_is_the_sum_of_its_parts(tower):
     table = tower.categories.table.numpy()
     genres = np.array([(table[1] + table[2]) / 2, table[1]])
     maker = table[[3, 4]]
-    numbers = [number_channels(parts[n], tower.scales[n]).numpy()[:2] for n in ("price", "year")]
+    numbers = [number_channels(parts[f"{n}/value"], SCALES[n]).numpy()[:2] for n in ("price", "year")]
     side = np.concatenate([genres, maker, *numbers], 1)
     content = tower.content(tower.hidden(tf.constant(side))).numpy()
     text = tower.text(tf.constant(["red lamp", "blue lamp"])).numpy()
@@ -131,32 +134,12 @@ def test_ids_are_masked_in_training_at_the_declared_rate():
     np.testing.assert_allclose(still, np.tile(unmasked, (2000, 1)), atol=1e-6)
 
 
-def test_number_channels():
-    out = number_channels(tf.constant([30.0, 40.0, 1e9, -1e9, np.nan, np.inf]), Scale(30.0, 10.0)).numpy()
-    z = np.array([0, 1, 4, -4, 0, 4])
-    np.testing.assert_allclose(out[:, 0], z)
-    np.testing.assert_allclose(out[:, 1], z**2 / 4)
-    np.testing.assert_allclose(out[:, 2], np.tanh(3 * z), rtol=1e-5)
-    assert out[:, 3].tolist() == [0, 0, 0, 0, 1, 0]
-
-
 def test_a_logarithm_keeps_an_absent_number_absent(tower):
-    price = encoded(tower)["price"].numpy()
+    price = encoded(tower)["price/value"].numpy()
     np.testing.assert_allclose(price[:2], np.log1p([10, 20]), rtol=1e-6)
     assert np.isnan(price[5])
     negative = ITEMS.iloc[[0]].assign(price=-3.0)
-    assert encoded(tower, negative, [0])["price"].numpy() == [0]
-
-
-def test_item_fields_pad_lists_and_blank_what_is_absent():
-    fields = item_fields(ITEMS, ItemTower(features=FEATURES))
-    assert fields["genres"].tolist() == [["a", "b"], ["a", ""], ["a", "b"], ["a", "b"], ["a", "b"], ["", ""]]
-    assert fields["title"][5] == ""
-    assert fields["maker"].tolist()[-2:] == ["m", ""]
-    assert np.isnan(fields["year"][5])
-    assert fields["price"].dtype == np.float32
-    none = item_fields(ITEMS.iloc[[5]], ItemTower(features=FEATURES))
-    assert none["genres"].tolist() == [[""]]
+    assert encoded(tower, negative, [0])["price/value"].numpy() == [0]
 
 
 def test_an_item_of_nothing_but_its_id():

@@ -18,15 +18,11 @@ from unified_ranker.config.export_files import (
     VectorStore,
 )
 from unified_ranker.config.feature_columns import (
-    CategoriesFeature,
-    CategoryFeature,
     FreshnessFeature,
     ItemFeature,
     MeanValueFeature,
-    NumberFeature,
     PopularityFeature,
     QualityFeature,
-    TextFeature,
     UserFeature,
 )
 from unified_ranker.config.project_file import (
@@ -72,8 +68,6 @@ __all__ = [
     "RESERVED_OUTPUTS",
     "AllItems",
     "AutoIndex",
-    "CategoriesFeature",
-    "CategoryFeature",
     "Config",
     "ContextField",
     "ContextTower",
@@ -95,7 +89,6 @@ __all__ = [
     "MovieLensSource",
     "Negatives",
     "NextK",
-    "NumberFeature",
     "PopularityFeature",
     "Positive",
     "Project",
@@ -115,7 +108,6 @@ __all__ = [
     "Task",
     "TaskServing",
     "TextEncoding",
-    "TextFeature",
     "TextPairSettings",
     "Towers",
     "TrainingSettings",

@@ -1,54 +1,18 @@
 """The columns that the towers read, and the features of the quality vector."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from unified_ranker.config.declaration import Declaration
+from unified_ranker.config.kinds import OneOf
 from unified_ranker.core.times import DAY
 
-
-class TextFeature(Declaration):
-    """A text column, read by the shared text encoder."""
-
-    type: Literal["text"]
-    column: str
-    """Column of the table."""
-
-
-class CategoryFeature(Declaration):
-    """A column with one category a row."""
-
-    type: Literal["category"]
-    column: str
-    """Column of the table."""
-    min_count: int = Field(1, ge=1)
-    """Values with fewer rows are unknown."""
-
-
-class CategoriesFeature(Declaration):
-    """A column that holds a list of categories."""
-
-    type: Literal["categories"]
-    column: str
-    """Column of the table."""
-    min_count: int = Field(1, ge=1)
-    """Values with fewer rows are unknown."""
-
-
-class NumberFeature(Declaration):
-    """A numeric column, standardised. An absent value has an indicator of its own."""
-
-    type: Literal["number"]
-    column: str
-    """Column of the table."""
-    log: bool = False
-    """Whether log1p is taken first."""
-
-
-ItemFeature = Annotated[TextFeature | CategoryFeature | CategoriesFeature | NumberFeature, Field(discriminator="type")]
-
-UserFeature = Annotated[CategoryFeature | NumberFeature, Field(discriminator="type")]
+_TYPES = "unified_ranker.towers.feature_types.base"
+ItemFeature = Annotated[Any, OneOf(f"{_TYPES}:ITEM_FEATURES")]
+"""A `FeatureType` that items may have."""
+UserFeature = Annotated[Any, OneOf(f"{_TYPES}:USER_FEATURES")]
+"""A `FeatureType` that users may have."""
 
 
 class PopularityFeature(Declaration):

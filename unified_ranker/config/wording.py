@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from unified_ranker.config.kinds import OneOf, annotation_of
 from unified_ranker.core.errors import nearest
 
 MAX_RECEIVED = 100
@@ -146,12 +147,12 @@ def _place(model: type[BaseModel], loc: tuple[int | str, ...]) -> _Place:
         tagged = _tagged(node)
         if step == "[key]":
             break
-        if len(tagged) > 1:
+        if isinstance(node, OneOf) or len(tagged) > 1:
             node = tagged.get(str(step))
         elif isinstance(node, type) and issubclass(node, BaseModel):
             keys.append(str(step))
             field = node.model_fields.get(str(step))
-            node = node if field is None else field.annotation
+            node = node if field is None else annotation_of(field)
         elif get_origin(node) in (tuple, list):
             keys.append(str(step))
             node = get_args(node)[0]
@@ -163,9 +164,13 @@ def _place(model: type[BaseModel], loc: tuple[int | str, ...]) -> _Place:
 
 
 def _plain(node: Any) -> Any:
-    """Return an annotation without `Annotated` and without `None` in a union, which hold no keys."""
+    """Return an annotation without `Annotated` and without `None` in a union, which hold no keys.
+
+    Of one that is marked with `OneOf`, the mark.
+    """
     if get_origin(node) is Annotated:
-        return _plain(get_args(node)[0])
+        inner, *marks = get_args(node)
+        return next((mark for mark in marks if isinstance(mark, OneOf)), _plain(inner))
     if get_origin(node) in (Union, types.UnionType):
         members = [a for a in get_args(node) if a is not type(None)]
         return _plain(members[0]) if len(members) == 1 else node
@@ -175,6 +180,8 @@ def _plain(node: Any) -> Any:
 def _models(node: Any) -> list[type[BaseModel]]:
     """Return the model that an annotation is, or the models that it is a union of."""
     node = _plain(node)
+    if isinstance(node, OneOf):
+        return [kind for _, kind in node.registry.items()]
     if isinstance(node, type) and issubclass(node, BaseModel):
         return [node]
     if get_origin(node) in (Union, types.UnionType):
@@ -194,4 +201,4 @@ def _tagged(node: Any) -> dict[str, type[BaseModel]]:
 
 def _tags(node: Any) -> list[str]:
     tagged = _tagged(node)
-    return list(tagged) if len(tagged) > 1 else []
+    return list(tagged) if isinstance(_plain(node), OneOf) or len(tagged) > 1 else []

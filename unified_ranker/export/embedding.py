@@ -11,7 +11,7 @@ from unified_ranker.core.times import NEVER
 from unified_ranker.export.savedmodel import Served
 from unified_ranker.prepare.examples import seconds
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.towers.item import item_fields
+from unified_ranker.towers.feature_group import read_features
 from unified_ranker.towers.tensorflow import tf
 
 
@@ -39,7 +39,7 @@ def embed_catalogue(served: Served, prepared: Prepared, config: Config) -> np.nd
 
 def item_batches(items: pd.DataFrame, config: Config) -> Iterator[dict[str, tf.Tensor]]:
     """Yield rows of a prepared table of items as inputs of `embed_items`, in batches."""
-    fields = item_fields(items, config.towers.item)
+    fields = read_features(items, config.towers.item.features)
     ids, created = items["item_id"].to_numpy(object), seconds(items["created_at"])
     # 0 says absent, so the one moment that is 0 seconds moves by one.
     known = np.where(created == 0, 1, created)

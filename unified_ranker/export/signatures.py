@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from unified_ranker.config import CategoriesFeature, Config, FreshnessFeature, NumberFeature
+from unified_ranker.config import Config, FreshnessFeature
 from unified_ranker.core.freshness import freshness, query_factor, stored_factor
 from unified_ranker.core.positives import positive
 from unified_ranker.core.times import NEVER
@@ -250,8 +250,7 @@ def item_signature(config: Config) -> dict[str, tf.TensorSpec]:
     spec = {"item_id": tf.TensorSpec([None], tf.string, name="item_id")}
     spec["created_at"] = tf.TensorSpec([None], tf.int64, name="created_at")
     for feature in config.towers.item.features:
-        shape = [None, None] if isinstance(feature, CategoriesFeature) else [None]
-        kind = tf.float32 if isinstance(feature, NumberFeature) else tf.string
+        shape, kind = [None, None] if feature.listed else [None], tf.as_dtype(feature.dtype)
         spec[feature.column] = tf.TensorSpec(shape, kind, name=feature.column)
     return spec
 

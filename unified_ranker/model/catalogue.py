@@ -9,7 +9,7 @@ from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING, Ints, Strings
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.quality import QualityAsOf
-from unified_ranker.towers.item import item_fields
+from unified_ranker.towers.feature_group import read_features
 from unified_ranker.towers.user import user_fields
 
 
@@ -78,7 +78,7 @@ def build_catalogue(
         item_ids=prepared.item_ids,
         titles=prepared.items["title"].fillna("").to_numpy(object),
         created_at=prepared.created_at,
-        item_fields=item_fields(prepared.items, config.towers.item),
+        item_fields=read_features(prepared.items, config.towers.item.features),
         trained_ids=touched,
         chosen=np.stack([np.bincount(fit.item[rows], minlength=items) for rows in counted]),
         times=fit.timestamp,

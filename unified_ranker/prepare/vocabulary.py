@@ -4,14 +4,15 @@ All of it is taken from before the end of the fit window: an item or user that a
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from unified_ranker.config import CategoriesFeature, CategoryFeature, Config, ItemFeature, NumberFeature, UserFeature
-from unified_ranker.core.arrays import MISSING, Floats, Strings
+from unified_ranker.config import Config
+from unified_ranker.core.arrays import MISSING, Strings
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 
@@ -65,9 +66,9 @@ def build_vocabulary(prepared: Prepared, config: Config, fit_end: int) -> Vocabu
     histories = prepared.histories
     least = config.towers.context.country_min_count
     countries = _countries(prepared, config, prepared.between(None, fit_end))
-    categories = _frequent("country", countries[countries != ""], least)
+    categories = {f"country={value}" for value in frequent(countries[countries != ""], least)}
     for table, features in ((items, config.towers.item.features), (users, config.towers.user.profile)):
-        categories |= _categories(table, features)
+        categories |= {f"{f.column}={value}" for f in features for value in f.categories(table[f.column])}
     return Vocabulary(
         tasks=list(config.tasks),
         event_types=sorted(set(histories.event_type[histories.timestamp < fit_end])),
@@ -78,10 +79,9 @@ def build_vocabulary(prepared: Prepared, config: Config, fit_end: int) -> Vocabu
     )
 
 
-def number_column(table: pd.DataFrame, feature: NumberFeature) -> Floats:
-    """Return a numeric column `[rows]` as float32, NaN where absent, log1p taken where declared."""
-    column = table[feature.column].to_numpy(np.float32, na_value=np.nan)
-    return np.log1p(np.maximum(column, 0)) if feature.log else column
+def frequent(values: Iterable[str], least: int) -> set[str]:
+    """Return the values that occur at least `least` times."""
+    return {value for value, count in Counter(values).items() if count >= least}
 
 
 def _seen_before(prepared: Prepared, fit_end: int) -> np.ndarray:
@@ -101,32 +101,9 @@ def _countries(prepared: Prepared, config: Config, examples: Examples) -> String
     return np.where(examples.country == "", home, examples.country)
 
 
-def _categories(table: pd.DataFrame, features: Sequence[ItemFeature | UserFeature]) -> set[str]:
-    out: set[str] = set()
-    for feature in features:
-        if isinstance(feature, CategoryFeature):
-            out |= _frequent(feature.column, table[feature.column].dropna().astype(str), feature.min_count)
-        elif isinstance(feature, CategoriesFeature):
-            values = (v for row in table[feature.column] for v in row)
-            out |= _frequent(feature.column, values, feature.min_count)
-    return out
-
-
-def _frequent(column: str, values: Iterable[str], least: int) -> set[str]:
-    """Return "column=value" for the values that occur at least `least` times."""
-    return {f"{column}={value}" for value, count in Counter(values).items() if count >= least}
-
-
-def _scales(table: pd.DataFrame, features: Sequence[ItemFeature | UserFeature]) -> dict[str, Scale]:
-    out = {}
-    for feature in features:
-        if isinstance(feature, NumberFeature):
-            column = number_column(table, feature).astype(np.float64)
-            column = column[~np.isnan(column)]
-            mean, deviation = (float(column.mean()), float(column.std())) if len(column) else (0.0, 0.0)
-            # A number that never varies is centred and otherwise left alone.
-            out[feature.column] = Scale(mean, deviation or 1.0)
-    return out
+def _scales(table: pd.DataFrame, features: Iterable[Any]) -> dict[str, Scale]:
+    found = {feature.column: feature.scale(table[feature.column]) for feature in features}
+    return {column: scale for column, scale in found.items() if scale is not None}
 
 
 def _mask_rate(prepared: Prepared, config: Config, fit_end: int) -> float:

@@ -4,7 +4,7 @@
 data. Each check names the file and the path in it, what was found, what is allowed, and the nearest match.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,27 +12,24 @@ import pandas as pd
 from unified_ranker.config import (
     Config,
     FreshnessFeature,
-    ItemFeature,
     MeanValueFeature,
     PopularityFeature,
     QualityFeature,
     Towers,
-    UserFeature,
 )
+from unified_ranker.config.kinds import Kinds
 from unified_ranker.core.errors import nearest
 from unified_ranker.core.extras import HASHED_INSTEAD, install_command, missing_modules
 from unified_ranker.log.check import Check
 from unified_ranker.log.column_types import MAX_EXAMPLES
 from unified_ranker.log.schema import COLUMNS, InteractionLog
-from unified_ranker.project.init.inspect_columns import describe, feature_types, present, stray_text
+from unified_ranker.project.init.inspect_columns import describe, present
 from unified_ranker.project.lever_checks import lever_checks
 from unified_ranker.project.task_checks import counted, task_checks
+from unified_ranker.towers.feature_group import fitting_types
+from unified_ranker.towers.feature_types.base import ITEM_FEATURES, USER_FEATURES, FeatureType
 
 __all__ = ["check_declarations"]
-
-# The feature types that each tower takes.
-ITEM_TYPES = frozenset({"text", "category", "categories", "number"})
-USER_TYPES = frozenset({"category", "number"})
 
 
 def check_declarations(config: Config, log: InteractionLog, sampled: bool = False) -> list[Check]:
@@ -53,10 +50,10 @@ def check_declarations(config: Config, log: InteractionLog, sampled: bool = Fals
     towers = config.towers
     return [
         *_files(towers),
-        *_features("towers/item.yaml", "features", towers.item.features, log.items, "items", ITEM_TYPES),
+        *_features("towers/item.yaml", "features", towers.item.features, log.items, "items", ITEM_FEATURES),
         *_text(config),
         *(c for n, f in towers.item.quality.items() for c in _quality(f"quality.{n}", f, log)),
-        *_features("towers/user.yaml", "profile", towers.user.profile, log.users, "users", USER_TYPES),
+        *_features("towers/user.yaml", "profile", towers.user.profile, log.users, "users", USER_FEATURES),
         *_context(config, log),
         *task_checks(config, log, sampled),
         *lever_checks(config, log, sampled),
@@ -81,13 +78,13 @@ def _files(towers: Towers) -> Iterator[Check]:
 def _features(
     file: str,
     field: str,
-    features: Sequence[ItemFeature | UserFeature],
+    features: Sequence[FeatureType],
     table: pd.DataFrame,
     name: str,
-    tower: frozenset[str],
+    kinds: Kinds[FeatureType],
 ) -> Iterator[Check]:
     """Check that every feature's column is in the table and holds what its type takes."""
-    types = {str(c): feature_types(table[c]) & tower for c in table.columns if present(table[c]).any()}
+    types = {str(c): fitting_types(table[c], kinds) for c in table.columns if present(table[c]).any()}
     for number, feature in enumerate(features):
         column, kind = feature.column, feature.type
         rule = f"`{file}`, `{field}[{number}].column`: `{column}` is a {kind} column of {name}"
@@ -101,8 +98,7 @@ def _features(
             what = f"fill in the column, or remove the feature; {name} has {_listed(types)} with values"
             yield Check(rule, passed=False, found="no row has a value", what_to_do=what, severity="warning")
         elif kind not in types[column]:
-            nearly = _nearly_numbers(rule, table, column, name) if kind == "number" else None
-            yield nearly or _wrong_type(rule, table[column], kind, types)
+            yield _strays(rule, feature, table, name) or _wrong_type(rule, table[column], kind, types)
         else:
             yield Check(rule, passed=True)
 
@@ -118,7 +114,7 @@ def _text(config: Config) -> Iterator[Check]:
         yield Check(rule, passed=not missing, found=found, what_to_do=remedy if missing else "")
 
 
-def _wrong_type(rule: str, column: pd.Series, kind: str, types: dict[str, frozenset[str]]) -> Check:
+def _wrong_type(rule: str, column: pd.Series, kind: str, types: Mapping[str, Sequence[str]]) -> Check:
     """Return the check of a column that does not hold what the feature takes, with what would."""
     other = sorted(types[str(column.name)])
     fitting = [name for name, of in types.items() if kind in of]
@@ -134,12 +130,10 @@ def _wrong_type(rule: str, column: pd.Series, kind: str, types: dict[str, frozen
     )
 
 
-def _nearly_numbers(rule: str, table: pd.DataFrame, column: str, name: str) -> Check | None:
-    """Return the check of a column of numbers that a few cells of text have made text; None where it is none."""
-    if not isinstance(table[column].dtype, pd.StringDtype):
-        return None
-    values = table[column].dropna()
-    stray = stray_text(values)
+def _strays(rule: str, feature: FeatureType, table: pd.DataFrame, name: str) -> Check | None:
+    """Return the check of a column that would fit but for a few values; None where it is none."""
+    values = table[feature.column].dropna()
+    stray = feature.strays(table[feature.column])
     count = len(stray)
     if not count:
         return None
@@ -149,8 +143,8 @@ def _nearly_numbers(rule: str, table: pd.DataFrame, column: str, name: str) -> C
         rule,
         passed=False,
         examples=tuple(f"{value} ({key} {table[key][row]})" for row, value in culprits.items()),
-        found=f"{count:,} of {len(values):,} values {'is' if count == 1 else 'are'} no number",
-        what_to_do="write numbers there, or leave the cells empty (null)",
+        found=f"{count:,} of {len(values):,} values {'is' if count == 1 else 'are'} not {feature.holds}",
+        what_to_do=f"write {feature.holds} there, or leave the cells empty (null)",
     )
 
 
@@ -213,5 +207,5 @@ def _context(config: Config, log: InteractionLog) -> Iterator[Check]:
         )
 
 
-def _listed(names: Sequence[str] | dict[str, frozenset[str]]) -> str:
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{n}`" for n in names) or "none (there is no such column)"

@@ -27,3 +27,8 @@ class CategoryTable(tf.keras.layers.Layer):
     def embed(self, indices: tf.Tensor) -> tf.Tensor:
         """Return vectors `[..., dim]` for `indices`; the unknown is zero, so that it adds nothing to a sum."""
         return tf.gather(self.table, indices) * tf.cast(indices > 0, tf.float32)[..., None]
+
+    def mean(self, indices: tf.Tensor) -> tf.Tensor:
+        """Return the mean vector `[n, dim]` of the known ones among `indices` `[n, width]`; zero without any."""
+        known = tf.reduce_sum(tf.cast(indices > 0, tf.float32), 1, keepdims=True)
+        return tf.reduce_sum(self.embed(indices), 1) / tf.maximum(known, 1.0)

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from unified_ranker.config import CategoryFeature, Hstu, NumberFeature, UserTower
+from unified_ranker.config import Hstu, UserTower
 from unified_ranker.prepare.vocabulary import Vocabulary
 from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.causal_block import CausalBlock
+from unified_ranker.towers.feature_group import FeatureGroup, read_features
+from unified_ranker.towers.feature_types.base import SharedEncoders
 from unified_ranker.towers.hstu_block import HstuBlock
-from unified_ranker.towers.item import number_channels
 from unified_ranker.towers.lookup import NameTable
 from unified_ranker.towers.normalisation import LayerNormalization
 from unified_ranker.towers.tensorflow import tf
@@ -32,7 +33,8 @@ class UserEncoder(tf.keras.layers.Layer):
     def __init__(self, config: UserTower, vocabulary: Vocabulary, dim: int, categories: CategoryTable) -> None:
         """Build for item vectors and states of `dim`."""
         super().__init__(name="user_tower")
-        self.config, self.categories, self.scales = config, categories, vocabulary.user_numbers
+        self.config, self.categories = config, categories
+        self.features = FeatureGroup(config.profile, SharedEncoders(None, categories, vocabulary.user_numbers))
         self.event_types = NameTable(vocabulary.event_types, dim, "event_types")
         self.tasks = NameTable(vocabulary.tasks, dim, "history_tasks")
         self.gaps = self.add_weight("gaps", (GAP_BUCKETS, dim), initializer="zeros")
@@ -96,35 +98,19 @@ class UserEncoder(tf.keras.layers.Layer):
 
     def encode_profile(self, fields: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Look up raw profile fields: strings and numbers `[n]`."""
-        out = {}
-        for feature in self.config.profile:
-            raw = fields[feature.column]
-            if isinstance(feature, NumberFeature):
-                out[feature.column] = tf.math.log1p(tf.maximum(raw, 0.0)) if feature.log else raw
-            else:
-                out[feature.column] = self.categories.index(feature.column, raw)
-        return out
+        return self.features.look_up(fields)
 
     def _profile(self, profile: Mapping[str, tf.Tensor], batch: tf.Tensor) -> tf.Tensor:
         start = tf.tile(self.begin[None], [batch, 1])
-        parts = []
-        for feature in self.config.profile:
-            column = profile[feature.column]
-            if isinstance(feature, NumberFeature):
-                parts.append(number_channels(column, self.scales[feature.column]))
-            else:
-                parts.append(self.categories.embed(column))
+        parts = [part.channels for part in self.features.contributions(profile) if part.channels is not None]
         return start + self.profile(tf.concat(parts, 1)) if parts else start
 
 
 def user_fields(users: pd.DataFrame, config: UserTower) -> dict[str, np.ndarray]:
     """Return the raw profile fields of a table of users, with one row more, for unknown users: "" and NaN."""
-    out: dict[str, np.ndarray] = {}
-    for feature in config.profile:
-        column = users[feature.column]
-        if isinstance(feature, CategoryFeature):
-            values = column.astype("string").fillna("").to_numpy(object)
-            out[feature.column] = np.concatenate([values, np.array([""], object)])
-        else:
-            out[feature.column] = np.append(column.to_numpy(np.float32, na_value=np.nan), np.float32(np.nan))
-    return out
+    known = read_features(users, config.profile)
+    blank = read_features(pd.DataFrame({f.column: f.to_column([None]) for f in config.profile}), config.profile)
+    return {
+        name: np.concatenate([column, np.broadcast_to(blank[name], (1, *column.shape[1:]))])
+        for name, column in known.items()
+    }

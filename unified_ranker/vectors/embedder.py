@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from unified_ranker.config import CategoriesFeature, NumberFeature
 from unified_ranker.core.arrays import Floats
 from unified_ranker.core.request import History, Request, to_arrays
 from unified_ranker.export.embedding import item_batches
@@ -53,23 +52,11 @@ class Embedder:
         out["created_at"] = pd.to_datetime(pd.Series(created, dtype="datetime64[us, UTC]"))
         for feature in self.config.towers.item.features:
             column = rows.get(feature.column, pd.Series([None] * len(rows), dtype=object))
-            if isinstance(feature, NumberFeature):
-                out[feature.column] = pd.to_numeric(column).astype(np.float64)
-            elif isinstance(feature, CategoriesFeature):
-                out[feature.column] = pd.Series([_list(value) for value in column], dtype=object)
-            else:
-                out[feature.column] = column.astype("string")
+            out[feature.column] = feature.to_column(list(column))
         return out
 
     def _mapped(self, parts: list[Floats]) -> Floats:
         return self._space.apply(np.concatenate(parts)) if parts else np.zeros((0, len(self._space.transform)), "f4")
-
-
-def _list(value: Any) -> list[str]:
-    """Return categories as a list: text has them between `|`, as in a table."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split("|") if part.strip()]
-    return [str(part) for part in value] if isinstance(value, list | tuple | np.ndarray) else []
 
 
 def _time(value: Any) -> pd.Timestamp | None:

@@ -5,9 +5,9 @@ import pyarrow as pa
 import pyarrow.csv
 from toy_shop import comment_above, new_project, rows, shop
 
-from unified_ranker.config import CategoriesFeature
 from unified_ranker.config.loading import load_config
 from unified_ranker.project.init.write_project import init_project
+from unified_ranker.towers.feature_types.categories import CategoriesFeature
 
 
 def test_a_log_of_bare_events(tmp_path):

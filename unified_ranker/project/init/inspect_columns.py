@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from unified_ranker.log.column_types import NUMBER
-
-FeatureType = Literal["text", "category", "categories", "number"]
+from unified_ranker.towers.feature_group import fitting_types
+from unified_ranker.towers.feature_types.base import ITEM_FEATURES
+from unified_ranker.towers.feature_types.number import NumberFeature
 
 FEW = 50
 """Distinct values up to which a category is small enough for each value to be learnt however rare."""
@@ -30,8 +30,6 @@ TEXT_WORDS = 3.0
 TEXT_DISTINCT = 0.5
 """Share of distinct values from which strings of several words are text rather than categories."""
 MAX_DIGITS = 6
-MOST_STRAY = 0.2
-"""Share of text among the values of a column up to which it is taken for a column of numbers with mistakes in it."""
 HEAVY_TAIL = 5.0
 """Ratio of the 99th percentile to the median from which a positive number is taken by its logarithm."""
 
@@ -49,7 +47,7 @@ class Finding:
     """
 
     column: str
-    type: FeatureType | None
+    type: Literal["text", "category", "categories", "number"] | None
     why: str
     min_count: int = 1
     log: bool = False
@@ -61,29 +59,6 @@ def present(column: pd.Series) -> "pd.Series[bool]":
     if pd.api.types.is_object_dtype(column.dtype):
         there &= column.map(lambda v: not isinstance(v, list) or len(v) > 0).astype(bool)
     return there
-
-
-def feature_types(column: pd.Series) -> frozenset[str]:
-    """Return the feature types that a column of a canonical log can serve; empty = none.
-
-    The towers read categories as text, so whole numbers and truth values can be categories too.
-    """
-    kind = column.dtype
-    if isinstance(kind, pd.StringDtype):
-        return frozenset({"text", "category"})
-    if pd.api.types.is_integer_dtype(kind) or pd.api.types.is_bool_dtype(kind):
-        return frozenset({"category", "number"})
-    if pd.api.types.is_float_dtype(kind):
-        return frozenset({"number"})
-    if pd.api.types.is_object_dtype(kind) and all(_is_text_list(v) for v in column[column.notna()]):
-        return frozenset({"categories"})
-    return frozenset()
-
-
-def stray_text(values: pd.Series) -> pd.Series:
-    """Return the few of a text column's values that are no number while most are; empty where that is not so."""
-    bad = ~values.str.strip().str.fullmatch(NUMBER).fillna(False).astype(bool)
-    return values[bad] if 0 < bad.sum() <= MOST_STRAY * len(values) else values.head(0)
 
 
 def describe(column: pd.Series) -> str:
@@ -99,7 +74,7 @@ def describe(column: pd.Series) -> str:
         return "numbers"
     if pd.api.types.is_datetime64_any_dtype(kind):
         return "times"
-    return "lists of text" if feature_types(column) else "values that no feature takes"
+    return "lists of text" if fitting_types(column, ITEM_FEATURES) else "values that no feature takes"
 
 
 def inspect_column(column: pd.Series) -> Finding:
@@ -111,7 +86,7 @@ def inspect_column(column: pd.Series) -> Finding:
     known = "" if there.all() else f"; {percent(float(there.mean()))} of rows have one"
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         return Finding(name, None, "a time; the model reads `created_at` only")
-    types = feature_types(column)
+    types = fitting_types(column, ITEM_FEATURES)
     if "categories" in types:
         return _lists(name, values, known)
     if "text" in types:
@@ -133,10 +108,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def _is_text_list(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(v, str) for v in value)
-
-
 def _strings(name: str, values: pd.Series, known: str) -> Finding:
     distinct = int(values.nunique())
     share = distinct / len(values)
@@ -144,7 +115,7 @@ def _strings(name: str, values: pd.Series, known: str) -> Finding:
     seen = f"{percent(share)} distinct, {words:.1f} words on average{known}"
     if distinct == 1:
         return Finding(name, None, f"one and the same value everywhere{known}")
-    stray = stray_text(values)
+    stray = NumberFeature.strays(values)
     if len(stray) and name != "title":
         verb = "is" if len(stray) == 1 else "are"
         why = (

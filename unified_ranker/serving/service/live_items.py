@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from unified_ranker.config import CategoriesFeature, Config, NumberFeature
+from unified_ranker.config import Config
 from unified_ranker.core.arrays import Arrays
 from unified_ranker.core.errors import UserError, nearest
 from unified_ranker.core.times import NEVER
@@ -149,14 +149,8 @@ def _faults(config: Config, fields: Fields) -> str:
                 f"`{name}` is no field of an item. Known: {', '.join(f'`{k}`' for k in known)}.{nearest(name, known)}"
             )
         feature = features[name]
-        if isinstance(feature, NumberFeature):
-            good, rule = isinstance(value, int | float) and not isinstance(value, bool), "a number"
-        elif isinstance(feature, CategoriesFeature):
-            good, rule = isinstance(value, list) and all(isinstance(v, str) for v in value), "a list of texts"
-        else:
-            good, rule = isinstance(value, str), "a text"
-        if not good:
-            return f"`{name}` must be {rule}. Received: {str(value)[:80]!r}. Correct it, or leave it out."
+        if not feature.accepts(value):
+            return f"`{name}` must be {feature.holds}. Received: {str(value)[:80]!r}. Correct it, or leave it out."
     return ""
 
 
@@ -167,14 +161,6 @@ def _arrays(config: Config, ids: list[str], rows: list[Fields]) -> Arrays:
         "created_at": np.array([row.get("created_at") or 0 for row in rows], np.int64),
     }
     for feature in config.towers.item.features:
-        column = [row.get(feature.column) for row in rows]
-        if isinstance(feature, NumberFeature):
-            out[feature.column] = np.array([np.nan if v is None else v for v in column], np.float32)
-        elif isinstance(feature, CategoriesFeature):
-            lists = [v or [] for v in column]
-            width = max((len(v) for v in lists), default=0) or 1
-            padded = [[*v, *[""] * (width - len(v))] for v in lists]
-            out[feature.column] = np.array(padded, object).reshape(len(rows), width)
-        else:
-            out[feature.column] = np.array([v or "" for v in column], object)
+        column = feature.to_column([row.get(feature.column) for row in rows])
+        out[feature.column] = feature.read(column)
     return out

@@ -4,7 +4,6 @@ import numpy as np
 
 from unified_ranker.config import TextEncoding, TransformerText
 from unified_ranker.towers.text.base import TextEncoder, Tokens
-from unified_ranker.towers.text.hashed_text import HashedTextEncoder
 
 __all__ = ["TextEncoder", "Tokens", "build_text_encoder"]
 
@@ -21,4 +20,6 @@ def build_text_encoder(config: TextEncoding, dim: int, titles: np.ndarray) -> Te
         from unified_ranker.towers.text.transformer_text import TransformerTextEncoder
 
         return TransformerTextEncoder(config, dim)
+    from unified_ranker.towers.text.hashed_text import HashedTextEncoder
+
     return HashedTextEncoder(config, dim, titles)

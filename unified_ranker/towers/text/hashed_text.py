@@ -12,7 +12,7 @@ NGRAM_WEIGHT = 0.3
 """Weight of an n-gram beside a word's 1: a title has several a word, and together they should count about as much."""
 
 
-class HashedTextEncoder(TextEncoder):
+class HashedTextEncoder(TextEncoder, tf.keras.layers.Layer):
     """Embed text as a weighted sum of trained vectors of its words and character n-grams.
 
     Words and n-grams share one table of hash buckets, so a word that training never saw still gets a vector, the same
@@ -27,7 +27,7 @@ class HashedTextEncoder(TextEncoder):
 
     def __init__(self, config: HashedText | DistilledText, dim: int, titles: np.ndarray) -> None:
         """Build for vectors of `dim`; `titles` `[n]` are those whose document frequencies begin the weights."""
-        super().__init__()
+        super().__init__(name="text")
         self.config = config
         self.table = self.add_weight(
             "table", (config.buckets, dim), initializer=tf.keras.initializers.RandomNormal(stddev=dim**-0.5)

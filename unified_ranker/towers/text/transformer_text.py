@@ -13,7 +13,7 @@ from unified_ranker.towers.text.teachers.vectors import teacher_vectors
 WORD = r"[\p{L}\p{N}]"
 
 
-class TransformerTextEncoder(TextEncoder):
+class TransformerTextEncoder(TextEncoder, tf.keras.layers.Layer):
     """Project a pre-trained sentence encoder's vector v: normalise(W v + B gelu(A v)).
 
     W begins as the principal components of the titles (`begin_with`), B at zero: similar texts are similar from the
@@ -33,7 +33,7 @@ class TransformerTextEncoder(TextEncoder):
         Raises:
             UserError: when TensorFlow Text is not installed, or the teacher cannot be fetched.
         """
-        super().__init__()
+        super().__init__(name="text")
         self.config = config
         self.teacher = build_teacher(config.teacher, config.max_tokens)
         self.resources = (self.teacher.tokenizer,)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unified_ranker.config import TextFeature
 from unified_ranker.config import TextPairSettings as PairSettings
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.model.lookups import impute_examples
@@ -51,7 +50,7 @@ class TextPairs:
             queries=queries[keep],
             items=examples.item[keep],
             banned=np.stack([source, examples.query_item], 1)[keep],
-            columns={f.column: catalogue.item_fields[f.column] for f in features if isinstance(f, TextFeature)},
+            columns={f.column: catalogue.item_fields[f.column] for f in features if f.reads_text},
             known=catalogue.known,
         )
 

@@ -1,0 +1,97 @@
+"""Kinds of a declaration that `type` chooses from, where other packages may add to them.
+
+A field of our models says `Annotated[Any, OneOf("package.base:KINDS")]`. `KINDS` is the registry of an extension point:
+it lies beside the contract, above this package, and is looked up when a value is read, so that a kind that was
+registered later is read like ours.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, SchemaValidator, core_schema
+
+from unified_ranker.config.declaration import Declaration
+from unified_ranker.core.registry import Registry
+
+D = TypeVar("D", bound=Declaration)
+K = TypeVar("K", bound=Declaration)
+
+
+class Kinds(Registry[type[D]]):
+    """Registry of declarations, each by the one value of its field `type`."""
+
+    def declare(self, declaration: type[K]) -> type[K]:
+        """Register a class whose field `type` is a `Literal` of one name; to be used as a decorator.
+
+        Raises:
+            TypeError: it has no such field.
+            ValueError: see `Registry.add`.
+        """
+        self.register(tag_of(declaration))(declaration)
+        return declaration
+
+
+def tag_of(declaration: type[Declaration]) -> str:
+    """Return the name by which `type` chooses a declaration.
+
+    Raises:
+        TypeError: its field `type` is no `Literal` of one name.
+    """
+    field = declaration.model_fields.get("type")
+    names = get_args(field.annotation) if field is not None and get_origin(field.annotation) is Literal else ()
+    if len(names) != 1:
+        raise TypeError(f'`{declaration.__name__}` must have a field `type: Literal["name"]`, its name in the YAML.')
+    return str(names[0])
+
+
+class OneOf:
+    """Annotation of a field that holds one of the registered kinds.
+
+    Args:
+        registry: where they are registered, as "module:NAME".
+        default: the kind that is meant where `type` is absent; None: it must be given.
+    """
+
+    def __init__(self, registry: str, default: str | None = None) -> None:
+        self._registry, self._default = registry, default
+
+    @property
+    def registry(self) -> Kinds[Any]:
+        """The registry, imported with the package that it lies in."""
+        module, name = self._registry.split(":")
+        found: Kinds[Any] = getattr(importlib.import_module(module), name)
+        return found
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read values by what is registered when they are read."""
+        return core_schema.no_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Describe the kinds that are registered now."""
+        return {"oneOf": [handler(kind.__pydantic_core_schema__) for _, kind in self.registry.items()]}
+
+    def _read(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            value = value if self._default is None else {"type": self._default, **value}
+            self.registry.discover(value.get("type"))
+        return _reader(self.registry.items()).validate_python(value)
+
+
+def annotation_of(field: FieldInfo) -> Any:
+    """Return what a field may hold: the `OneOf` that it is marked with, else its annotation."""
+    return next((mark for mark in field.metadata if isinstance(mark, OneOf)), field.annotation)
+
+
+@lru_cache(maxsize=64)
+def _reader(kinds: tuple[tuple[str, type[Declaration]], ...]) -> SchemaValidator:
+    """Return pydantic's reader of a union that `type` discriminates: its errors are worded as those of any union."""
+    reads: dict[Any, CoreSchema] = {name: _reading(kind.model_validate) for name, kind in kinds}
+    return SchemaValidator(core_schema.tagged_union_schema(reads, discriminator="type"))
+
+
+def _reading(validate: Callable[[Any], Any]) -> CoreSchema:
+    return core_schema.no_info_plain_validator_function(validate)

@@ -1,0 +1,124 @@
+"""Registry of an extension point: its implementations by name, those of this package and those of others."""
+
+import importlib
+from collections.abc import Callable, Iterable, Iterator
+from importlib import metadata
+from typing import Generic, TypeVar
+
+from unified_ranker.core.errors import UserError, unknown_name
+
+ENTRY_POINTS = "unified_ranker.extensions"
+"""Group of entry points by which an installed package names the modules that register its implementations."""
+
+T = TypeVar("T")
+K = TypeVar("K")
+
+
+class Registry(Generic[T]):
+    """Implementations of one extension point by name, in order of their registration.
+
+    Ours are registered by the package of the extension point. Those of others are registered by modules that
+    `extensions` in project.yaml names, or that an installed package names as entry points; the latter are imported
+    when a name is asked for that is not known yet.
+
+    Args:
+        point: the word for one implementation in messages, such as "signal".
+    """
+
+    def __init__(self, point: str) -> None:
+        self.point = point
+        self._entries: dict[str, T] = {}
+
+    def add(self, name: str, implementation: T) -> None:
+        """Register an implementation.
+
+        Raises:
+            ValueError: the name is another implementation's. One that was defined again, as in a notebook, replaces
+                itself.
+        """
+        known = self._entries.get(name, implementation)
+        if _origin(known) != _origin(implementation):
+            raise ValueError(
+                f"the {self.point} `{name}` is registered already, as {_origin(known)}. "
+                f"Received: {_origin(implementation)}. Choose another name."
+            )
+        self._entries[name] = implementation
+
+    def register(self, name: str) -> Callable[[K], K]:
+        """Return a decorator that registers what it decorates; see `add`."""
+
+        def decorate(implementation: K) -> K:
+            self.add(name, implementation)  # type: ignore[arg-type]  # a subtype of T, which no bound can say
+            return implementation
+
+        return decorate
+
+    def remove(self, name: str) -> None:
+        """Take an implementation out again, as tests do with theirs."""
+        del self._entries[name]
+
+    def __getitem__(self, name: str) -> T:
+        """Return the implementation of that name.
+
+        Raises:
+            UserError: there is none; the message names the known ones, and the nearest.
+        """
+        self.discover(name)
+        if name not in self._entries:
+            raise unknown_name(self.point, name, self._entries)
+        return self._entries[name]
+
+    def discover(self, name: object) -> None:
+        """Import what installed packages register, unless the name is known already."""
+        if name not in self._entries:
+            load_entry_points()
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether the name is registered."""
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(tuple(self._entries))
+
+    def __len__(self) -> int:
+        """Return the number of implementations."""
+        return len(self._entries)
+
+    def items(self) -> tuple[tuple[str, T], ...]:
+        """Return names and implementations."""
+        return tuple(self._entries.items())
+
+
+def load_extensions(modules: Iterable[str]) -> None:
+    """Import modules, which register their implementations.
+
+    Raises:
+        UserError: one cannot be imported.
+    """
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            missing = "there is no such module" if error.name == name else f"it needs the module `{error.name}`"
+            raise UserError(
+                f"`extensions` names modules that can be imported. Received: `{name}`: {missing}. Install it, or put "
+                "its directory on PYTHONPATH."
+            ) from error
+
+
+_loaded_entry_points: set[str] = set()
+
+
+def load_entry_points() -> None:
+    """Import the modules that installed packages name as entry points, each once."""
+    for entry in metadata.entry_points(group=ENTRY_POINTS):
+        if entry.value not in _loaded_entry_points:
+            _loaded_entry_points.add(entry.value)
+            entry.load()
+
+
+def _origin(implementation: object) -> str:
+    """Return where something was defined: module and name; an object's own text where it has none."""
+    module, name = (getattr(implementation, key, None) for key in ("__module__", "__qualname__"))
+    return f"{module}.{name}" if module and name else repr(implementation)

@@ -1,0 +1,92 @@
+"""Feature type `number`: a numeric column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+
+from unified_ranker.log.column_types import NUMBER
+from unified_ranker.prepare.vocabulary import Scale
+from unified_ranker.towers.feature_types.base import (
+    ITEM_FEATURES,
+    USER_FEATURES,
+    Contribution,
+    FeatureType,
+    SharedEncoders,
+)
+from unified_ranker.towers.tensorflow import tf
+
+MOST_STRAY = 0.2
+"""Share of text among the values of a column up to which it is taken for a column of numbers with mistakes in it."""
+
+
+@USER_FEATURES.declare
+@ITEM_FEATURES.declare
+class NumberFeature(FeatureType):
+    """A numeric column, standardised. An absent value has an indicator of its own."""
+
+    holds: ClassVar[str] = "a number"
+    dtype: ClassVar[str] = "float32"
+
+    type: Literal["number"]
+    log: bool = False
+    """Whether log1p is taken first."""
+
+    @classmethod
+    def fits(cls, column: pd.Series) -> bool:
+        """See `FeatureType.fits`; truth values are numbers, too."""
+        kind = column.dtype
+        return pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind)
+
+    @classmethod
+    def strays(cls, column: pd.Series) -> pd.Series:
+        """See `FeatureType.strays`: text among the numbers, which makes all of the column text."""
+        values = column.dropna()
+        if not isinstance(column.dtype, pd.StringDtype):
+            return values.head(0)
+        bad = ~values.str.strip().str.fullmatch(NUMBER).fillna(False).astype(bool)
+        return values[bad] if 0 < bad.sum() <= MOST_STRAY * len(values) else values.head(0)
+
+    @classmethod
+    def accepts(cls, value: object) -> bool:
+        """See `FeatureType.accepts`."""
+        return isinstance(value, int | float) and not isinstance(value, bool)
+
+    def to_column(self, values: Sequence[Any]) -> pd.Series:
+        """See `FeatureType.to_column`."""
+        return pd.to_numeric(pd.Series(values, dtype=object)).astype(np.float64)
+
+    def read(self, column: pd.Series) -> np.ndarray:
+        """See `FeatureType.read`."""
+        return column.to_numpy(np.float32, na_value=np.nan)
+
+    def scale(self, column: pd.Series) -> Scale:
+        """See `FeatureType.scale`; a number that never varies is centred and otherwise left alone."""
+        values = self.read(column)
+        values = (np.log1p(np.maximum(values, 0)) if self.log else values).astype(np.float64)
+        values = values[~np.isnan(values)]
+        mean, deviation = (float(values.mean()), float(values.std())) if len(values) else (0.0, 0.0)
+        return Scale(mean, deviation or 1.0)
+
+    def look_up(self, raw: tf.Tensor, shared: SharedEncoders) -> dict[str, tf.Tensor]:
+        """See `FeatureType.look_up`: the number, or its logarithm, `[n]`."""
+        del shared
+        return {"value": tf.math.log1p(tf.maximum(raw, 0.0)) if self.log else raw}
+
+    def encode(self, parts: Mapping[str, tf.Tensor], shared: SharedEncoders) -> Contribution:
+        """See `FeatureType.encode`: channels alone."""
+        return Contribution(channels=number_channels(parts["value"], shared.scales[self.column]))
+
+
+def number_channels(value: tf.Tensor, scale: Scale) -> tf.Tensor:
+    """Standardise a number `[n]` (NaN = absent) into channels `[n, 4]`.
+
+    They are the value, within four deviations, its square, on which side of the mean it lies, and whether it is absent.
+    """
+    absent = tf.math.is_nan(value)
+    z = tf.where(absent, tf.zeros_like(value), (value - scale.mean) / scale.deviation)
+    z = tf.clip_by_value(z, -4.0, 4.0)
+    return tf.stack([z, z * z / 4.0, tf.tanh(3.0 * z), tf.cast(absent, tf.float32)], 1)
