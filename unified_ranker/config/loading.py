@@ -15,6 +15,7 @@ from unified_ranker.config import Config
 from unified_ranker.config.wording import Keys, SettingOrigin, listed, received, word_errors
 from unified_ranker.config.yaml_files import FOLDERS, Files, Tree, parse_yaml, read_files, section_model
 from unified_ranker.core.errors import UserError, nearest
+from unified_ranker.core.registry import search_for_extensions
 
 # Item columns are inputs, and heads outputs, of the served model. TensorFlow renames or refuses other names.
 INPUT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -38,6 +39,8 @@ def load_config(project: Path, overrides: Iterable[str] = ()) -> Config:
     """
     files = read_files(project)
     assigned = _apply(files, overrides)
+    if files.tree["project"].get("extensions"):
+        search_for_extensions(project)
     for source in files.sources:
         try:
             source.model.model_validate(_at(files.tree, source.path))

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from unified_ranker.config.declaration import Declaration
+from unified_ranker.core.registry import load_extensions
 
 
 class MovieLensSource(Declaration):
@@ -106,6 +107,8 @@ class Project(Declaration):
     """Name of the project, in reports and manifests."""
     description: str = ""
     """One line for the reader of a report."""
+    extensions: tuple[str, ...] = ()
+    """Python modules to import first, which register kinds of their own; beside project.yaml, or installed."""
     data: Annotated[MovieLensSource | TablesSource, Field(discriminator="type")]
     """The log: `movielens` or `tables`."""
     seed: int = Field(7, ge=0)
@@ -122,6 +125,13 @@ class Project(Declaration):
     """Directory of the releases; relative to the project."""
     samples: dict[str, str] = Field(default_factory=dict)
     """Not used; earlier releases have it in their configuration."""
+
+    @field_validator("extensions")
+    @classmethod
+    def _extensions_are_loaded(cls, modules: tuple[str, ...]) -> tuple[str, ...]:
+        """Import the modules here, since whatever is read next may be of a kind that they register."""
+        load_extensions(modules)
+        return modules
 
     @property
     def training_seed(self) -> int:

@@ -1,8 +1,10 @@
 """Registry of an extension point: its implementations by name, those of this package and those of others."""
 
-import importlib
+import importlib.util
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from unified_ranker.core.errors import UserError, unknown_name
@@ -91,20 +93,29 @@ class Registry(Generic[T]):
 
 
 def load_extensions(modules: Iterable[str]) -> None:
-    """Import modules, which register their implementations.
+    """Import modules, which register their implementations; those in the current directory are found, too.
 
     Raises:
         UserError: one cannot be imported.
     """
     for name in modules:
         try:
+            if importlib.util.find_spec(name) is None:
+                search_for_extensions(Path.cwd())
             importlib.import_module(name)
         except ModuleNotFoundError as error:
-            missing = "there is no such module" if error.name == name else f"it needs the module `{error.name}`"
+            missing = f"there is no module `{error.name}`"
             raise UserError(
-                f"`extensions` names modules that can be imported. Received: `{name}`: {missing}. Install it, or put "
+                f"must be modules that can be imported. Received: `{name}`: {missing}. Install it, or put "
                 "its directory on PYTHONPATH."
             ) from error
+
+
+def search_for_extensions(directory: Path) -> None:
+    """Find modules in a directory, too, behind all other places."""
+    place = str(directory.resolve())
+    if place not in sys.path:
+        sys.path.append(place)
 
 
 _loaded_entry_points: set[str] = set()

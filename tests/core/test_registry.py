@@ -1,0 +1,105 @@
+"""Registry of an extension point, and how modules of others come into it."""
+
+import sys
+from importlib import metadata
+
+import pytest
+
+from unified_ranker.core import registry
+from unified_ranker.core.errors import UserError
+from unified_ranker.core.registry import Registry, load_extensions
+
+
+@pytest.fixture
+def birds():
+    made = Registry("bird")
+    made.add("owl", "hoots")
+    made.add("wren", "sings")
+    return made
+
+
+def test_implementations_are_found_by_name_in_order_of_registration(birds):
+    assert birds["owl"] == "hoots"
+    assert list(birds) == ["owl", "wren"]
+    assert birds.items() == (("owl", "hoots"), ("wren", "sings"))
+    assert "wren" in birds
+    assert len(birds) == 2
+
+
+def test_an_unknown_name_gives_the_known_ones_and_the_nearest(birds):
+    with pytest.raises(UserError, match=r"unknown bird `owll`. Known: `owl`, `wren`. Did you mean `owl`"):
+        birds["owll"]
+
+
+def test_a_decorator_registers_and_returns_what_it_decorates(birds):
+    @birds.register("crow")
+    class Crow:
+        pass
+
+    assert birds["crow"] is Crow
+
+
+def test_a_name_is_taken_once_but_may_be_defined_again(birds):
+    with pytest.raises(ValueError, match=r"bird `owl` is registered already, as 'hoots'. Received: 'barks'"):
+        birds.add("owl", "barks")
+
+    def crow(sound):
+        class Crow:
+            says = sound
+
+        return Crow
+
+    birds.add("crow", crow("caw"))
+    birds.add("crow", crow("kraa"))
+    assert birds["crow"].says == "kraa"
+
+
+def test_what_is_removed_is_unknown(birds):
+    birds.remove("owl")
+    assert list(birds) == ["wren"]
+
+
+# --- modules of others --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Return a function that writes a module into the current directory and forgets it afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    names = []
+
+    def write(name, text):
+        names.append(name)
+        (tmp_path / f"{name}.py").write_text(text)
+
+    yield write
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+def test_a_module_in_the_current_directory_is_imported_once(module):
+    module("my_birds", "count = globals().get('count', 0) + 1\n")
+    load_extensions(["my_birds"])
+    load_extensions(["my_birds"])
+    assert sys.modules["my_birds"].count == 1
+
+
+def test_a_module_that_is_not_there_is_named_and_so_is_what_it_lacks(module):
+    with pytest.raises(UserError, match=r"`no_such_birds`: there is no module `no_such_birds`. Install it"):
+        load_extensions(["no_such_birds"])
+    module("needy_birds", "import no_such_feathers\n")
+    with pytest.raises(UserError, match="`needy_birds`: there is no module `no_such_feathers`"):
+        load_extensions(["needy_birds"])
+
+
+def test_installed_packages_are_asked_for_a_name_that_is_not_known(module, monkeypatch, birds):
+    module("far_birds", "import sys\nsys.modules['__birds__'].add('kiwi', 'walks')\n")
+    monkeypatch.setitem(sys.modules, "__birds__", birds)
+    monkeypatch.setattr(registry, "_loaded_entry_points", set())
+    entry = metadata.EntryPoint("far", "far_birds", registry.ENTRY_POINTS)
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [entry] if group == registry.ENTRY_POINTS else [])
+    monkeypatch.syspath_prepend(".")
+    assert birds["owl"] == "hoots"
+    assert "far_birds" not in sys.modules
+    assert birds["kiwi"] == "walks"
