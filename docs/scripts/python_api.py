@@ -57,7 +57,9 @@ def find(module: str, name: str) -> ast.stmt | None:
         if isinstance(node, ast.ImportFrom) and node.module and any((a.asname or a.name) == name for a in node.names):
             inner = next(a.name for a in node.names if (a.asname or a.name) == name)
             return find(node.module, inner) if node.module.startswith("unified_ranker") else node
-    for node in _tree(module).body:
+    # What stands there for the type checker alone is there, too.
+    body = [inner for node in _tree(module).body for inner in (node.body if isinstance(node, ast.If) else [node])]
+    for node in body:
         if isinstance(node, ast.Import) and any((a.asname or a.name) == name for a in node.names):
             return node
         targets = (
