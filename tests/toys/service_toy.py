@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from unified_ranker.config import Config, ExactIndex, ScannIndex
+from unified_ranker.core.offers import Offers
 from unified_ranker.core.request import History
 from unified_ranker.core.times import NEVER
 from unified_ranker.log.schema import normalise
@@ -70,6 +71,7 @@ RELEASE = OpenedRelease(
     vectors=VECTORS,
     titles=np.array([f"Title {n}" for n in range(ITEMS)], object),
     created_at=np.array([created(n) or NEVER for n in range(ITEMS)], np.int64),
+    offers=Offers.everywhere(ITEMS),
     clock=lambda: NOW,
 )
 

@@ -1,92 +1,82 @@
-"""Which items may answer a request: one rule for evaluation, export and serving (design section 4)."""
-
-from functools import cached_property
+"""Candidates of recorded requests, by the rule of `core.candidate_rule`: a matrix of requests and items."""
 
 import numpy as np
 
 from unified_ranker.config import Config
-from unified_ranker.core.arrays import MISSING, Ints, Mask, Strings
-from unified_ranker.core.errors import unknown_name
+from unified_ranker.core.arrays import Ints, Mask, Strings
+from unified_ranker.core.candidate_rule import Pairs, allowed, first_reasons
+from unified_ranker.core.offers import offers_of
 from unified_ranker.evaluation.engagements import Engagements
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 
-REASONS = (
-    "unknown item",
-    "created after the request",
-    "is the source item",
-    "is the query item",
-    "already engaged with",
-)
-"""Why a target can be no candidate of its own request, in the order in which they are tried."""
-
 
 class CandidateRules:
-    """The candidates of a request.
+    """Candidate rule for requests of a prepared log.
 
-    A candidate existed at the time of the request (an item without a creation time always did), is neither
-    the source item nor the query item, and, on a task with `exclude_engaged`, was no positive of that user on
-    that task strictly before. Anonymous users have engaged with nothing.
+    What a user engaged with are the log's own positives. Where an item may be shown is what the items table says. It
+    holds no past: an item that is not available now is no candidate of an earlier request either.
     """
 
     def __init__(self, prepared: Prepared, config: Config) -> None:
         self._prepared, self._config = prepared, config
+        self._created_at, self._offers = prepared.created_at, offers_of(prepared.items)
         self._engagements: dict[str, Engagements] = {}
 
     def allowed(self, requests: Examples) -> Mask:
         """Return which items may answer which request, `[batch, items]`."""
-        mask = self._created_at[None, :] <= requests.timestamp[:, None]
-        for banned in (requests.source_item, requests.query_item):
-            rows = np.flatnonzero(banned != MISSING)
-            mask[rows, banned[rows]] = False
-        for task in self._excluding(requests):
-            rows = np.flatnonzero(requests.task == task)
-            at, items = self._engaged_on(task).pairs(requests.user[rows], requests.timestamp[rows])
-            mask[rows[at], items] = False
+        engaged = np.zeros((len(requests), len(self._created_at)), bool)
+        engaged[self._engaged(requests)] = True
+        offered, row = self._offered(requests)
+        mask: Mask = allowed(
+            Pairs(
+                item=np.arange(len(self._created_at))[None],
+                created_at=self._created_at[None],
+                moment=requests.timestamp[:, None],
+                source_item=requests.source_item[:, None],
+                query_item=requests.query_item[:, None],
+                engaged=engaged,
+                offered=offered[row],
+                available=self._offers.available[None],
+            )
+        )
         return mask
 
-    def engaged(self, user: int, task: str, timestamp: int) -> Ints:
-        """Return the items that are no candidates because `user` had engaged with them on `task`.
-
-        `user` is an index (`MISSING` = anonymous), `timestamp` in seconds. Distinct item indices, ascending;
-        empty on tasks without `exclude_engaged`.
-
-        Raises:
-            UserError: there is no such task.
-        """
-        if task not in self._config.tasks:
-            raise unknown_name("task", task, self._config.tasks)
-        if not self._config.tasks[task].exclude_engaged:
-            return np.zeros(0, np.int64)
-        return self._engaged_on(task).before(user, timestamp)
-
     def unreachable(self, requests: Examples) -> Strings:
-        """Return why the target is no candidate, `[batch]`, one of `REASONS`; "" where it is one."""
-        known = requests.item != MISSING
-        place = np.where(known, requests.item, 0)
+        """Return why the target is no candidate, `[batch]`, as a `Reason` says it; "" where it is one."""
+        row, item = self._engaged(requests)
         engaged = np.zeros(len(requests), bool)
-        for task in self._excluding(requests):
-            rows = np.flatnonzero(requests.task == task)
-            at, items = self._engaged_on(task).pairs(requests.user[rows], requests.timestamp[rows])
-            engaged[rows[at[items == requests.item[rows[at]]]]] = True
-        conditions = [
-            ~known,
-            known & (self._created_at[place] > requests.timestamp),
-            known & (requests.item == requests.source_item),
-            known & (requests.item == requests.query_item),
-            engaged,
-        ]
-        out = np.full(len(requests), "", object)
-        for condition, reason in reversed(list(zip(conditions, REASONS, strict=True))):
-            out[condition] = reason
-        return out
+        engaged[row[item == requests.item[row]]] = True
+        offered, country = self._offered(requests)
+        return first_reasons(
+            Pairs(
+                item=requests.item,
+                created_at=self._created_at[requests.item],
+                moment=requests.timestamp,
+                source_item=requests.source_item,
+                query_item=requests.query_item,
+                engaged=engaged,
+                offered=offered[country, requests.item],
+                available=self._offers.available[requests.item],
+            )
+        )
 
-    @cached_property
-    def _created_at(self) -> Ints:
-        return self._prepared.created_at
+    def _offered(self, requests: Examples) -> tuple[Mask, Ints]:
+        """Return which items each distinct country is offered, `[countries, items]`, and each request's row of it."""
+        countries, row = np.unique(requests.country.astype(str), return_inverse=True)
+        offered = np.array([self._offers.offered(str(country)) for country in countries], bool)
+        return offered.reshape(len(countries), len(self._created_at)), row.reshape(-1)
 
-    def _excluding(self, requests: Examples) -> list[str]:
-        return [t for t in dict.fromkeys(requests.task.tolist()) if self._config.tasks[t].exclude_engaged]
+    def _engaged(self, requests: Examples) -> tuple[Ints, Ints]:
+        """Return the distinct pairs of request and item that the requests' tasks exclude as engaged with."""
+        rows, items = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for task in dict.fromkeys(requests.task.tolist()):
+            if self._config.tasks[task].exclude_engaged:
+                own = np.flatnonzero(requests.task == task)
+                row, item = self._engaged_on(task).pairs(requests.user[own], requests.timestamp[own])
+                rows.append(own[row])
+                items.append(item)
+        return np.concatenate(rows), np.concatenate(items)
 
     def _engaged_on(self, task: str) -> Engagements:
         if task not in self._engagements:

@@ -1,14 +1,17 @@
 """The served model: the signatures of design section 5 over a trained model and the release's item vectors."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from unified_ranker.config import Config, FreshnessFeature
+from unified_ranker.core.arrays import MISSING
+from unified_ranker.core.candidate_rule import Pairs, allowed, excluded_events
 from unified_ranker.core.freshness import freshness, query_factor, stored_factor
-from unified_ranker.core.positives import positive
 from unified_ranker.core.times import NEVER
 from unified_ranker.evaluation.scoring import PROPOSED, encode_requests
+from unified_ranker.export.offer_table import OfferTable
 from unified_ranker.export.query_text import QueryText
 from unified_ranker.export.request_graph import LookedUp, RequestGraph, request_signature
 from unified_ranker.model.catalogue import Catalogue
@@ -27,6 +30,15 @@ SIGNATURES = ("encode", "rank_encoded", "rank", "rank_live", "recommend", "embed
 """What every model has; see `query_text` for two that some have."""
 
 Tensors = dict[str, tf.Tensor]
+
+
+class PastColumns(NamedTuple):
+    """Columns of the histories of requests, `[batch, events]`, that say what their users engaged with."""
+
+    task: tf.Tensor
+    event_type: tf.Tensor
+    timestamp: tf.Tensor
+    value: tf.Tensor
 
 
 class QualityTable(tf.Module):
@@ -81,6 +93,7 @@ class ServedModel(tf.Module):
         self.requests = RequestGraph(model)
         self.query_text = QueryText(model)
         self.quality = QualityTable(config, catalogue)
+        self.offers = OfferTable(catalogue.offers)
         self.vectors = tf.Variable(
             np.concatenate([vectors, np.zeros_like(vectors[:1])]), trainable=False, dtype=tf.float32
         )
@@ -88,19 +101,11 @@ class ServedModel(tf.Module):
         self.weights = [*model.variables]
         # Behind a function, which TensorFlow does not track: a Keras model would be saved with its training code.
         self._model = lambda: model
-        self._set_candidate_rules(config)
-
-    def _set_candidate_rules(self, config: Config) -> None:
         tasks = list(config.tasks.values())
         self.candidates = tf.constant(
             [max(t.serving.candidates for t in tasks)] + [t.serving.candidates for t in tasks]
         )
         self.limits = tf.constant([max(t.serving.limit for t in tasks)] + [t.serving.limit for t in tasks])
-        self.engagements = [
-            (number, name, task.positives)
-            for number, (name, task) in enumerate(config.tasks.items(), start=1)
-            if task.exclude_engaged
-        ]
 
     # --- signatures -----------------------------------------------------------------------------------------------
 
@@ -221,27 +226,32 @@ class ServedModel(tf.Module):
         return {"score": score, "retrieval_score": retrieval, **heads}
 
     def _allowed(self, fields: Tensors, request: LookedUp) -> tf.Tensor:
-        """Return the candidates `[batch, items]`: they exist, are not the source or query item, nor engaged with."""
-        inputs = request.inputs
-        allowed = self.quality.created[None, :-1] <= inputs["timestamp"][:, None]
+        """Return which items may answer, `[batch, items]`, by the rule of `core.candidate_rule`."""
+        created = self.quality.created[:-1]
+        count = tf.shape(created, tf.int64)[0]
+        moment = request.inputs["timestamp"][:, None]
         history = self.requests.items.lookup(fields["history_item_id"])
-        engaged = tf.where(self._engaged(fields, inputs), history, -1)
-        # The source item that was given: an imputed one may answer, as in evaluation.
-        source = self.requests.items.lookup(fields["source_item_id"])
-        banned = tf.concat([source[:, None], request.query_item[:, None], engaged], 1)
-        rows = tf.repeat(tf.range(tf.shape(banned, tf.int64)[0])[:, None], tf.shape(banned)[1], 1)
-        known = banned >= 0
-        places = tf.stack([tf.boolean_mask(rows, known), tf.boolean_mask(banned, known)], 1)
-        hits = tf.scatter_nd(places, tf.ones(tf.shape(places)[0], tf.int32), tf.shape(allowed, tf.int64))
-        return allowed & (hits == 0)
+        engaged = tf.where(self._engaged(fields, request.inputs["task"], moment), history, MISSING)
+        mask: tf.Tensor = allowed(
+            Pairs(
+                item=tf.range(count)[None],
+                created_at=created[None],
+                moment=moment,
+                source_item=self.requests.items.lookup(fields["source_item_id"])[:, None],
+                query_item=request.query_item[:, None],
+                engaged=_marked(engaged, tf.stack([tf.shape(moment)[0], tf.cast(count, tf.int32)])) > 0,
+                offered=self.offers.offered(fields["country"]),
+                available=self.offers.available,
+            )
+        )
+        return mask
 
-    def _engaged(self, fields: Tensors, inputs: Tensors) -> tf.Tensor:
-        """Mark the events `[batch, events]` that were positives of the request's task, where the task excludes them."""
-        out = tf.zeros_like(fields["history_timestamp"], tf.bool)
-        earlier = fields["history_timestamp"] < inputs["timestamp"][:, None]
-        for number, task, counted in self.engagements:
-            own = (inputs["task"] == number)[:, None] & (fields["history_task"] == task) & earlier
-            out |= own & positive(fields["history_event_type"], fields["history_value"], counted)
+    def _engaged(self, fields: Tensors, task: tf.Tensor, moment: tf.Tensor) -> tf.Tensor:
+        """Mark the events `[batch, events]` whose items the tasks `[batch]` exclude."""
+        events = PastColumns(*(fields[f"history_{name}"] for name in PastColumns._fields))
+        out = tf.zeros_like(events.timestamp, tf.bool)
+        for number, (name, declared) in enumerate(self._model().config.tasks.items(), start=1):
+            out |= (task == number)[:, None] & excluded_events(events, moment, name, declared)
         return out
 
 

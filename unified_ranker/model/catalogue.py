@@ -7,6 +7,7 @@ import numpy as np
 
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING, Ints, Strings
+from unified_ranker.core.offers import Offers, offers_of
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.quality import QualityAsOf
 from unified_ranker.towers.feature_group import read_features
@@ -20,7 +21,8 @@ class Catalogue:
     Attributes:
         item_ids: `[items]`.
         titles: `[items]`, "" where absent.
-        created_at: seconds, `[items]`; the least int64 where absent.
+        created_at: seconds, `[items]`; `NEVER` where absent.
+        offers: where the items may be shown.
         item_fields: raw item features by column, `[items]` or `[items, width]`.
         trained_ids: whether the fit window has an event of the item, `[items]`.
         chosen: how often each item was a positive of each trained task in the fit window, `[tasks, items]`.
@@ -37,6 +39,7 @@ class Catalogue:
     item_ids: Strings
     titles: Strings
     created_at: Ints
+    offers: Offers
     item_fields: dict[str, np.ndarray]
     trained_ids: np.ndarray
     chosen: np.ndarray
@@ -78,6 +81,7 @@ def build_catalogue(
         item_ids=prepared.item_ids,
         titles=prepared.items["title"].fillna("").to_numpy(object),
         created_at=prepared.created_at,
+        offers=offers_of(prepared.items),
         item_fields=read_features(prepared.items, config.towers.item.features),
         trained_ids=touched,
         chosen=np.stack([np.bincount(fit.item[rows], minlength=items) for rows in counted]),

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from unified_ranker.config import Config, Positive, Task
+from unified_ranker.core.candidate_rule import exists
 from unified_ranker.core.errors import nearest
 from unified_ranker.core.positives import matches
 from unified_ranker.log.check import Check
@@ -186,4 +187,4 @@ def _split(config: Config, log: InteractionLog) -> Iterator[Check]:
 def _exists(events: pd.DataFrame, items: pd.DataFrame) -> np.ndarray:
     """Return whether each event's item is a candidate at its time `[events]`; undated items always are."""
     created = items.dropna(subset=["item_id"]).drop_duplicates("item_id").set_index("item_id")["created_at"]
-    return ~(seconds(events["timestamp"]) < seconds(created.reindex(events["item_id"]).array))
+    return np.asarray(exists(seconds(created.reindex(events["item_id"]).array), seconds(events["timestamp"])))

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from unified_ranker.config import Config
+from unified_ranker.core.candidate_rule import exists
 from unified_ranker.tasks.losses import NOT_A_CANDIDATE, softmax_over_candidates
 from unified_ranker.tasks.retrieval import ItemVectors
 from unified_ranker.towers.tensorflow import tf
@@ -99,14 +100,14 @@ class RankingObjective(tf.keras.layers.Layer):
             training: whether dropout is on.
         """
         target, time = items.place(batch["item"])[:, None], batch["timestamp"][:, None]
-        likely = tf.where(items.created[None] <= time, tf.stop_gradient(scores), NOT_A_CANDIDATE)
+        likely = tf.where(exists(items.created[None], time), tf.stop_gradient(scores), NOT_A_CANDIDATE)
         drawn, chance = self._candidates(likely, proposed.shape[1])
         if items.included is not None:
             # Drawn from a batch that holds an item now and then: what is popular is in more of them.
             chance *= items.included[None]
         others = tf.concat([items.place(proposed), drawn], 1)
         there, others = others >= 0, tf.maximum(others, 0)
-        existed = there & (tf.gather(items.created, others) <= time)
+        existed = there & exists(tf.gather(items.created, others), time)
         places = tf.concat([target, others], 1)
         allowed = tf.concat([tf.ones_like(target, tf.bool), (others != target) & existed], 1)
         ids = places if items.ids is None else tf.gather(items.ids, places)

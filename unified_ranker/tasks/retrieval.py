@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unified_ranker.config import Config, SampledItems
+from unified_ranker.core.candidate_rule import exists
 from unified_ranker.tasks.losses import softmax_over_items
 from unified_ranker.tasks.negatives import SampledRetrieval
 from unified_ranker.towers.tensorflow import tf
@@ -90,21 +91,21 @@ class RetrievalObjective(tf.keras.layers.Layer):
                 items.vectors,
                 tf.gather(items.place(inputs["targets"]), rows),
                 tf.gather(decay, rows),
-                items.created[None] <= tf.gather(inputs["timestamp"], rows)[:, None],
+                exists(items.created[None], tf.gather(inputs["timestamp"], rows)[:, None]),
             )
             losses += tf.scatter_nd(rows[:, None], exact, tf.shape(losses, tf.int64))
         for sampler, numbers in zip(self.samplers, self.groups, strict=True):
             rows = self._rows(inputs["task"], numbers)
             target = draw_target(tf.gather(inputs["targets"], rows), tf.gather(decay, rows))
             ids = tf.concat([target, drawn[: sampler.config.uniform]], 0)
-            existed = items.created_at(ids)[None] <= tf.gather(inputs["timestamp"], rows)[:, None]
+            existed = exists(items.created_at(ids)[None], tf.gather(inputs["timestamp"], rows)[:, None])
             sampled = sampler(tf.gather(embedding, rows), items.at(ids), ids, existed)
             losses += tf.scatter_nd(rows[:, None], sampled, tf.shape(losses, tf.int64))
         return losses
 
     def _decay(self, inputs: dict[str, tf.Tensor], items: ItemVectors) -> tf.Tensor:
         """Drop later targets `[examples, k]` that did not exist yet; the example's own item stays in any case."""
-        existed = items.created_at(inputs["targets"]) <= inputs["timestamp"][:, None]
+        existed = exists(items.created_at(inputs["targets"]), inputs["timestamp"][:, None])
         own = tf.range(tf.shape(existed)[1])[None] == 0
         return inputs["decay"] * tf.cast(existed | own, tf.float32)
 

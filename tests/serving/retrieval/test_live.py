@@ -4,15 +4,16 @@ from dataclasses import replace
 
 import hypothesis
 import numpy as np
-import pandas as pd
 import pytest
+from candidate_oracle import Shown, may_answer
 from hypothesis import strategies as st
 from service_toy import IDS, ITEMS, RELEASE, VECTORS, ToyModel, service
 
 from unified_ranker.config import ScannIndex
+from unified_ranker.core.offers import Offers
 from unified_ranker.core.request import Request
+from unified_ranker.core.times import NEVER
 from unified_ranker.release.index import ExactSearch, Index, build_index, load_index
-from unified_ranker.serving.retrieval.filters import filters_of
 from unified_ranker.serving.retrieval.health import recall_of
 from unified_ranker.serving.retrieval.overlay import LiveItem
 from unified_ranker.serving.retrieval.rebuilding import bake
@@ -20,32 +21,25 @@ from unified_ranker.serving.retrieval.retriever import Retriever
 from unified_ranker.serving.service.index_keeper import IndexHealth, IndexKeeper
 
 COUNTRIES = ("DE", "FR", "JP")
-UNDATED = replace(RELEASE, created_at=np.full(ITEMS, np.iinfo(np.int64).min))
+UNDATED = replace(RELEASE, created_at=np.full(ITEMS, NEVER))
 REQUEST = Request("u", "search", limit=5)  # six candidates
+TASK = RELEASE.config.tasks["search"]
 
 
-def catalogue(countries, available):
-    return filters_of(pd.DataFrame({"countries": countries, "available": available}))
-
-
-def brute(release, query, country=""):
-    """Every item that may answer with its score, best first, one by one."""
+def brute(release, shown, query, country=""):
+    """Every item that may answer with its score, best first, one by one; `shown` is the release's catalogue."""
     live = release.live.changes if release.live else {}
-    found = {}
-    for place, item in enumerate(release.item_ids):
-        filters = release.filters
-        hidden = filters is not None and filters.hidden[place]
-        offered = [] if filters is None else [c for c, mask in filters.offered.items() if mask[place]]
-        if item not in live and not hidden and (not country or not offered or country in offered):
-            found[item] = float(release.vectors[place] @ query)
-    for item, change in live.items():
-        if (
-            change is not None
-            and change.available
-            and (not country or not change.countries or country in change.countries)
-        ):
-            found[item] = float(change.vector @ query)
-    return sorted(found, key=lambda item: -found[item])
+    vectors = dict(zip(release.item_ids, release.vectors, strict=True))
+    now = {item.item_id: item for item in shown} | {
+        name: change and Shown(name, None, change.countries, change.available) for name, change in live.items()
+    }
+    vectors |= {name: change.vector for name, change in live.items() if change}
+    there = may_answer([item for item in now.values() if item], replace(REQUEST, country=country, timestamp=1), TASK)
+    return sorted(there, key=lambda name: -float(vectors[name] @ query))
+
+
+def offers(shown):
+    return Offers.of([item.available for item in shown], [item.countries for item in shown])
 
 
 def retrieved(release, query, country="", index=None):
@@ -83,10 +77,10 @@ def test_filters_and_live_items_give_what_brute_force_gives(changes, restricted,
         else LiveItem(item, np.float32(change[0]), countries=tuple(change[1]), available=change[2])
         for item, change in changes.items()
     }
-    filters = catalogue([sorted(c) for c in restricted], [n not in hidden for n in range(ITEMS)])
-    release = replace(UNDATED, filters=filters).with_changes(made)
+    shown = [Shown(IDS[n], None, sorted(restricted[n]), n not in hidden) for n in range(ITEMS)]
+    release = replace(UNDATED, offers=offers(shown)).with_changes(made)
     query = np.float32([0.3, -1.1, 0.7])
-    right = brute(release, query, country)[:6]
+    right = brute(release, shown, query, country)[:6]
     index = ExactSearch(release.vectors) if through_index else None
     found = retrieved(release, query, country, index)
     assert len(found) == len(right), "never fewer than the catalogue has"
@@ -106,17 +100,10 @@ class Short(Index):
 
 
 def test_exact_search_makes_up_for_an_index_that_filters_leave_too_few():
-    filters = catalogue([["DE"] if n % 2 else ["FR"] for n in range(ITEMS)], [True] * ITEMS)
-    release = replace(UNDATED, filters=filters)
+    shown = [Shown(IDS[n], None, ["DE"] if n % 2 else ["FR"]) for n in range(ITEMS)]
     query = np.float32([1, 0, 0])
-    assert retrieved(release, query, "DE", Short()) == brute(release, query, "DE")[:6]
-
-
-def test_no_filters_are_made_of_a_catalogue_without_the_columns():
-    assert filters_of(pd.DataFrame({"item_id": ["a"]})) is None
-    filters = filters_of(pd.DataFrame({"countries": ["DE|FR", None, ""]}))
-    assert filters.blocked("DE")[1] == 0
-    assert filters.blocked("JP")[0].tolist() == [True, False, False]
+    found = retrieved(replace(UNDATED, offers=offers(shown)), query, "DE", Short())
+    assert found == brute(UNDATED, shown, query, "DE")[:6]
 
 
 def test_recall_is_the_share_that_exact_search_finds_too():
@@ -144,7 +131,8 @@ def test_poor_index_is_built_again_with_the_changes_in_it_and_swapped(tmp_path):
         item_ids=np.array([f"n{n}" for n in range(items)], object),
         vectors=rng.normal(size=(items, 3)).astype(np.float32),
         titles=np.array([""] * items, object),
-        created_at=np.full(items, np.iinfo(np.int64).min),
+        created_at=np.full(items, NEVER),
+        offers=Offers.everywhere(items),
         config=RELEASE.config.model_copy(
             update={
                 "export": RELEASE.config.export.model_copy(

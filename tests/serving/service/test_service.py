@@ -29,7 +29,9 @@ from service_toy import (
 )
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.offers import Offers
 from unified_ranker.core.request import Request
+from unified_ranker.core.times import NEVER
 from unified_ranker.release.index import ExactSearch, Index
 from unified_ranker.serving.answering.recommending import answer_batch
 from unified_ranker.serving.retrieval.retriever import Retriever
@@ -339,7 +341,8 @@ def test_scann_that_searches_too_few_leaves_is_made_up_for(tmp_path):
 
     many = np.random.default_rng(1).normal(size=(400, 3)).astype(np.float32)
     names = np.array([f"i{n}" for n in range(400)], object)
-    release = replace(RELEASE, item_ids=names, vectors=many, created_at=np.zeros(400, np.int64))
+    undated = np.full(400, NEVER)
+    release = replace(RELEASE, item_ids=names, vectors=many, created_at=undated, offers=Offers.everywhere(400))
     declared = ScannIndex(type="scann", leaves=40, leaves_to_search=1, reorder=20)
     build_index(tmp_path, names, many, declared)
     request = Request("u", "search", query=QUERY, limit=100)

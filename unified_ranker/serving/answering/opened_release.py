@@ -1,7 +1,7 @@
-"""A release as an answer needs it: its items, and by its declarations which of them may answer a request."""
+"""A release as an answer needs it: its declarations and its items, with the changes since."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from unified_ranker.config import Config
-from unified_ranker.core.arrays import Ints, Strings
+from unified_ranker.core.arrays import MISSING, Ints, Strings
 from unified_ranker.core.errors import UserError, unknown_name
+from unified_ranker.core.offers import Offers, offers_of
 from unified_ranker.core.request import Request
 from unified_ranker.prepare.examples import seconds
 from unified_ranker.release.items import AT_ONCE, read_catalogue, read_items, text_objects
 from unified_ranker.release.layout import Layout, read_manifest
-from unified_ranker.serving.retrieval.filters import Filters, filters_of
 from unified_ranker.serving.retrieval.overlay import Changes, Overlay, overlay_of
-from unified_ranker.tasks.engagement import engaged_items
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +31,9 @@ class OpenedRelease:
         item_ids: `[items]`.
         vectors: `[items, width]`.
         titles: `[items]`, "" where absent.
-        created_at: seconds, `[items]`; the least int64 where absent.
+        created_at: seconds, `[items]`; `NEVER` where absent.
+        offers: where its items may be shown.
         clock: what time it is, in seconds since 1970.
-        filters: where its items may be shown; None: everywhere.
         foreign: items that the release's model does not know, because they came while serving, `[items]`; None: none.
         live: changes since.
     """
@@ -45,8 +44,8 @@ class OpenedRelease:
     vectors: npt.NDArray[np.float32]
     titles: Strings
     created_at: Ints
+    offers: Offers
     clock: Callable[[], float] = time.time
-    filters: Filters | None = None
     foreign: npt.NDArray[np.bool_] | None = None
     live: Overlay | None = None
     # Worked out once, and shared by what `with_changes` returns.
@@ -76,7 +75,7 @@ class OpenedRelease:
             vectors=vectors,
             titles=text_objects(pa.array(catalogue["title"].fillna(""), pa.large_string())),
             created_at=seconds(catalogue["created_at"]),
-            filters=filters_of(catalogue),
+            offers=offers_of(catalogue),
         )
         # What the files took while they were read would stay with Arrow: several times the vectors.
         pa.default_memory_pool().release_unused()
@@ -112,6 +111,15 @@ class OpenedRelease:
             self.memo["place"] = place
         return self.memo["place"]
 
+    @property
+    def position_count(self) -> int:
+        """How many positions there are: of the release's items, then of those that came since."""
+        return len(self.item_ids) + (len(self.live) if self.live is not None else 0)
+
+    def positions(self, item_ids: Iterable[str]) -> Ints:
+        """Return the positions of items as they are now `[n]`; -1 for an id that the catalogue does not have."""
+        return np.array([self._position(item_id) for item_id in item_ids], np.int64)
+
     def ids_at(self, positions: Ints) -> Strings:
         """Return the ids of items at `positions` `[n]`, those that came since included."""
         return self._at(positions, self.item_ids, self.live.item_ids if self.live is not None else None)
@@ -137,9 +145,7 @@ class OpenedRelease:
 
     def knows(self, item_id: str) -> bool:
         """Tell whether an item is in the catalogue as it is now."""
-        if self.live is not None and item_id in self.live.changes:
-            return self.live.changes[item_id] is not None
-        return item_id in self.place
+        return self._position(item_id) != MISSING
 
     def require_task(self, task: str) -> None:
         """Refuse a task that the release does not declare.
@@ -158,54 +164,18 @@ class OpenedRelease:
         """Return how many items retrieval owes the ranker for a request, if so many may answer it."""
         return max(self.config.tasks[request.task].serving.candidates, self.limit(request))
 
-    def banned(self, request: Request) -> set[str]:
-        """Return the ids that may not answer a request: its source and query item, and what its user engaged with."""
-        banned = {request.source_item_id, request.query_item_id}
-        earlier = request.history.before(request.timestamp)
-        return banned | engaged_items(request.task, self.config.tasks[request.task], earlier)
+    def created_after(self, moment: int) -> int:
+        """Return how many items were created after a moment, in seconds."""
+        if "creation" not in self.memo:
+            self.memo["creation"] = np.sort(self.created_at)
+        times: Ints = self.memo["creation"]
+        return len(times) - int(np.searchsorted(times, moment, side="right"))
 
-    def excluded(self, request: Request) -> Ints:
-        """Return the positions of the items that may not answer a request, ascending (design section 4).
-
-        They are those created after it, its source item and query item, and what its user had engaged with before,
-        where the task excludes that; and those that were taken out or replaced since the release was written.
-        """
-        places = [self.place[item] for item in self.banned(request) if item in self.place]
-        parts = [np.array(places, np.int64), self._created_after(request.timestamp or int(self.clock()))]
-        if self.live is not None:
-            parts.append(self.live.removed)
-        return np.unique(np.concatenate(parts))
-
-    def excluded_live(self, request: Request) -> npt.NDArray[np.bool_]:
-        """Return which of the items that came since may not answer a request, `[live]`."""
-        if self.live is None:
-            return np.zeros(0, bool)
-        out = self.live.blocked(request.country)
-        out |= self.live.created_at > (request.timestamp or int(self.clock()))
-        for item in self.banned(request):
-            if item in self.live.place:
-                out[self.live.place[item]] = True
-        return out
-
-    def with_proposals(self, found: Ints, proposed: Sequence[str], request: Request) -> Ints:
-        """Put the items that the model's signals propose before those that retrieval found, each once.
-
-        Args:
-            found: positions of items that may answer, best first.
-            proposed: item ids; those that may not answer are left out.
-            request: whose candidates they are.
-
-        Returns:
-            As many positions as `candidates` says, or all there are.
-        """
-        places = np.array([self.place[item] for item in proposed if item in self.place], np.int64)
-        if not len(places):
-            return found
-        places = places[~np.isin(places, self.excluded(request))]
-        blocked, _ = self.filters.blocked(request.country) if self.filters else (None, 0)
-        if blocked is not None:
-            places = places[~blocked[places]]
-        return np.concatenate([places, found[~np.isin(found, places)]])[: self.candidates(request)]
+    def _position(self, item_id: str) -> int:
+        if self.live is not None and item_id in self.live.changes:
+            row = self.live.place.get(item_id)
+            return MISSING if row is None else len(self.item_ids) + row
+        return self.place.get(item_id, MISSING)
 
     def _at(self, positions: Ints, of_release: Strings, of_live: Strings | None) -> Strings:
         late = positions >= len(self.item_ids)
@@ -214,13 +184,6 @@ class OpenedRelease:
         out = of_release[np.where(late, 0, positions)]
         out[late] = of_live[positions[late] - len(self.item_ids)]
         return out
-
-    def _created_after(self, moment: int) -> Ints:
-        if "creation" not in self.memo:
-            order = np.argsort(self.created_at, kind="stable")
-            self.memo["creation"] = (order, self.created_at[order])
-        order, times = self.memo["creation"]
-        return order[np.searchsorted(times, moment, side="right") :]
 
 
 def _same(one: Strings, other: Strings) -> bool:

@@ -12,6 +12,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.release.layout import Layout
 from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.answering.request_rule import RequestRule
 from unified_ranker.serving.retrieval.retriever import Retriever
 
 BATCH = 64
@@ -60,8 +61,10 @@ def answer_batch(
     """
     encoded = encode(release, requests, predict)
     found = retrieve(encoded["query_vector"], requests)
-    both = zip(found, requests, strict=True)
-    candidates = [release.with_proposals(f, proposed(encoded, row), r) for row, (f, r) in enumerate(both)]
+    candidates = [
+        RequestRule(release, request).with_proposals(found[row], proposed(encoded, row), release.candidates(request))
+        for row, request in enumerate(requests)
+    ]
     ranked = rank(release, candidates, encoded, predict)
     return [
         Answer(

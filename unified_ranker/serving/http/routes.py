@@ -134,7 +134,7 @@ def add_admin(app: FastAPI, service: RankingService, releases: Releases) -> None
                 name: PositiveInt(event_type=task.positives[0].event_type, min_value=task.positives[0].min_value)
                 for name, task in opened.config.tasks.items()
             },
-            countries=sorted(opened.filters.offered) if opened.filters else list(_COMMON_COUNTRIES),
+            countries=list(opened.offers.countries or _COMMON_COUNTRIES),
             labels={label: engine.release.version for label, engine in service.engines.items()},
             releases=await aside(releases.listed),
         )

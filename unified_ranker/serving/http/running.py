@@ -105,7 +105,7 @@ def run_service(release: Path, options: ServeOptions, announce: Callable[[str], 
         live = LiveItems(service, store)
         releases = Releases(service, release.parent, _opener(options), live, close)
         stack.callback(releases.close)
-        fill_popular(service, service.engines[STABLE], sorted(opened.filters.offered) if opened.filters else ())
+        fill_popular(service, service.engines[STABLE], opened.offers.countries)
         if options.canary is not None:
             releases.load(options.canary, "canary", options.canary_share)
         give_back()

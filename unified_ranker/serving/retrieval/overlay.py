@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unified_ranker.core.arrays import Ints, Strings
+from unified_ranker.core.offers import Offers
 from unified_ranker.core.times import NEVER
 
 
@@ -23,7 +24,7 @@ class LiveItem:
         item_id: its id; an item of the release that has it is replaced.
         vector: `[width]`.
         title: "" where absent.
-        created_at: seconds; the least int64 where absent.
+        created_at: seconds; `NEVER` where absent.
         countries: where it is offered; none: everywhere.
         available: whether it may be shown at all.
     """
@@ -50,6 +51,7 @@ class Overlay:
         item_ids: `[live]`.
         titles: `[live]`.
         created_at: seconds, `[live]`.
+        offers: where its items may be shown.
         vectors: `[live, width]`.
         place: row by id.
     """
@@ -59,21 +61,13 @@ class Overlay:
     item_ids: Strings
     titles: Strings
     created_at: Ints
+    offers: Offers
     vectors: npt.NDArray[np.float32]
     place: Mapping[str, int]
 
     def __len__(self) -> int:
         """Return how many items it holds."""
         return len(self.item_ids)
-
-    def blocked(self, country: str) -> npt.NDArray[np.bool_]:
-        """Return which of its items may not answer a request from `country` ("" = unknown), `[live]`."""
-        items = [self.changes[item] for item in self.item_ids]
-        return np.array([not _shown(item, country) for item in items], bool)
-
-
-def _shown(item: LiveItem | None, country: str) -> bool:
-    return item is not None and item.available and not (country and item.countries and country not in item.countries)
 
 
 def overlay_of(changes: Changes, place: Mapping[str, int], width: int) -> Overlay:
@@ -86,6 +80,7 @@ def overlay_of(changes: Changes, place: Mapping[str, int], width: int) -> Overla
         item_ids=_texts(item.item_id for item in live),
         titles=_texts(item.title for item in live),
         created_at=np.array([item.created_at for item in live], np.int64),
+        offers=Offers.of([item.available for item in live], [item.countries for item in live]),
         vectors=np.array([item.vector for item in live], np.float32).reshape(len(live), width),
         place={item.item_id: row for row, item in enumerate(live)},
     )

@@ -18,7 +18,6 @@ import numpy as np
 from unified_ranker.config import AutoIndex, Embeddings, ExactIndex, ScannIndex
 from unified_ranker.release.index import Index, build_index, load_index
 from unified_ranker.serving.answering.opened_release import OpenedRelease
-from unified_ranker.serving.retrieval.filters import Filters
 
 _SECONDS = 1800
 _VECTORS, _DECLARED, _INDEX = "vectors.npy", "declared.json", "index"
@@ -61,34 +60,9 @@ def bake(release: OpenedRelease) -> OpenedRelease:
         vectors=np.concatenate([release.vectors[kept], live.vectors]),
         titles=np.concatenate([release.titles[kept], live.titles]),
         created_at=np.concatenate([release.created_at[kept], live.created_at]),
-        filters=_filters(release, kept),
+        offers=release.offers.take(kept).followed_by(live.offers),
         foreign=np.concatenate([foreign[kept], np.ones(len(live), bool)]),
         live=None,
-    )
-
-
-def _filters(release: OpenedRelease, kept: np.ndarray) -> Filters | None:
-    live, old = release.live, release.filters
-    items = [] if live is None else [live.changes[item_id] for item_id in live.item_ids]
-    special = [i for i in items if i is not None and (i.countries or not i.available)]
-    if old is None and not special:
-        return None
-    none = np.zeros(len(kept), bool)
-    offered = {} if old is None else dict(old.offered)
-    for item in special:
-        for country in item.countries:
-            offered.setdefault(country, none)
-    return Filters(
-        hidden=np.append((none if old is None else old.hidden)[kept], [not i.available for i in items if i]).astype(
-            bool
-        ),
-        elsewhere=np.append(
-            (none if old is None else old.elsewhere)[kept], [bool(i.countries) for i in items if i]
-        ).astype(bool),
-        offered={
-            country: np.append(mask[kept], [country in i.countries for i in items if i]).astype(bool)
-            for country, mask in offered.items()
-        },
     )
 
 

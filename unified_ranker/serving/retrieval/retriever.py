@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from unified_ranker.core.arrays import Ints
+from unified_ranker.core.arrays import Ints, Mask
 from unified_ranker.core.request import Request
 from unified_ranker.release.index import Index
 from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.answering.request_rule import RequestRule
 
 LEAST_SHARE = 0.05
 """Share of the catalogue that must be allowed for an index to be asked; below, exact search does less work."""
@@ -42,16 +43,12 @@ class Retriever:
 
     def scored(self, query: np.ndarray, request: Request) -> tuple[Ints, np.ndarray]:
         """Return a request's candidates as positions and their scores, best first, for a query `[1, width]`."""
-        release = self._release
-        excluded, wanted = release.excluded(request), release.candidates(request)
-        blocked, hidden = release.filters.blocked(request.country) if release.filters else (None, 0)
-        if blocked is not None and len(excluded):
-            hidden -= int(blocked[excluded].sum())
-        allowed = len(release.item_ids) - len(excluded) - hidden
-        positions, scores = self._of_release(query, excluded, blocked, min(wanted, allowed), allowed)
+        release, rule = self._release, RequestRule(self._release, request)
+        wanted = release.candidates(request)
+        positions, scores = self._of_release(query, rule, wanted)
         if release.live is None or not len(release.live):
             return positions, scores
-        late = np.flatnonzero(~release.excluded_live(request))
+        late = np.flatnonzero(rule.of_live())
         if len(late) == 0:
             return positions, scores
         scores = np.concatenate([scores, release.live.vectors[late] @ query[0]])
@@ -59,35 +56,31 @@ class Retriever:
         best = np.argsort(-scores, kind="stable")[:wanted]
         return positions[best], scores[best]
 
-    def _of_release(
-        self, query: np.ndarray, excluded: Ints, blocked: np.ndarray | None, count: int, allowed: int
-    ) -> tuple[Ints, np.ndarray]:
+    def _of_release(self, query: np.ndarray, rule: RequestRule, wanted: int) -> tuple[Ints, np.ndarray]:
         items = len(self._release.item_ids)
-        if count <= 0:
-            return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        share = allowed / items if blocked is not None else 1.0
-        # A tenth more than the share says: the blocked items are not spread evenly.
-        asked = count + len(excluded) if blocked is None else int(count / max(share, LEAST_SHARE) * 1.1) + len(excluded)
+        least = items - rule.excluded - rule.withheld
+        share = least / items if rule.withheld else 1.0
+        # A tenth more than the share says: the items that may not be shown are not spread evenly.
+        shown = int(wanted / max(share, LEAST_SHARE) * 1.1) if rule.withheld else wanted
+        asked = shown + rule.excluded
         # Past half of the catalogue, exact search does less work than an index does.
-        if self._index is not None and 2 * asked <= items and share >= LEAST_SHARE:
+        if self._index is not None and least >= wanted and 2 * asked <= items and share >= LEAST_SHARE:
             positions, scores = self._index.search(query, asked)
             # ScaNN fills up with NaN where it finds fewer.
             good = np.isfinite(scores[0])
-            if len(excluded):
-                good &= ~np.isin(positions[0], excluded)
-            if blocked is not None:
-                good[good] = ~blocked[positions[0][good]]
-            found = positions[0][good][:count]
-            if len(found) == count:
-                return found, scores[0][good][:count]
-        return _best((query @ self._release.vectors.T)[0], excluded, blocked, count)
+            good[good] = rule.allowed(positions[0][good].astype(np.int64))
+            found = positions[0][good][:wanted]
+            if len(found) == wanted:
+                return found, scores[0][good][:wanted]
+        return _best((query @ self._release.vectors.T)[0], rule.of_release(), wanted)
 
 
-def _best(scores: np.ndarray, excluded: Ints, blocked: np.ndarray | None, count: int) -> tuple[Ints, np.ndarray]:
-    """Return positions and values of the `count` highest of `scores` `[items]`; ties go to the lower position."""
-    scores[excluded] = -np.inf
-    if blocked is not None:
-        scores[blocked] = -np.inf
+def _best(scores: np.ndarray, allowed: Mask, wanted: int) -> tuple[Ints, np.ndarray]:
+    """Return positions and values of the highest of `scores` `[items]` that are allowed; ties go to the lower one."""
+    count = min(wanted, int(allowed.sum()))
+    if count == 0:
+        return np.zeros(0, np.int64), np.zeros(0, np.float32)
+    scores[~allowed] = -np.inf
     least = np.partition(scores, -count)[-count]
     chosen = np.flatnonzero(scores >= least)
     chosen = chosen[np.argsort(-scores[chosen], kind="stable")][:count]

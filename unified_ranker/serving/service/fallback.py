@@ -6,6 +6,7 @@ from collections import OrderedDict
 from unified_ranker.core.request import Request
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommending import Answered
+from unified_ranker.serving.answering.request_rule import RequestRule
 
 KEPT = 50
 """Items of an answer that are kept."""
@@ -46,9 +47,10 @@ class Fallbacks:
                 # A country that no item names has the answer of none.
                 ("popular", self._popular.get((request.task, ""))),
             )
-        banned = release.banned(request)
+        rule = RequestRule(release, request)
         for rung, items in tried:
-            left = tuple(i for i in items or () if i.item_id not in banned and release.knows(i.item_id))
+            may = rule.allowed(release.positions(item.item_id for item in items or ()))
+            left = tuple(item for item, kept in zip(items or (), may, strict=True) if kept)
             if left:
                 return rung, left[: release.limit(request)]
         return None

@@ -9,6 +9,7 @@ from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.release.layout import Layout
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommending import states
+from unified_ranker.serving.answering.request_rule import RequestRule
 from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.service.served_release import ModelServer
 
@@ -51,7 +52,7 @@ def _difference(opened: OpenedRelease, model: ModelServer, timeout: float) -> st
     if query is None or query.shape != (1, width):
         found = "none" if query is None else list(query.shape)
         return f"the query vector of a request must be [1, {width}]. Received: {found}"
-    allowed = np.delete(np.arange(len(opened.item_ids)), opened.excluded(request))
+    allowed = np.flatnonzero(RequestRule(opened, request).of_release())
     places = allowed[:: max(len(allowed) // _COMPARED_ITEMS, 1)]
     candidates = {"candidate_ids": opened.item_ids[places][None]}
     ranked = model.predict("rank_encoded", {**states(encoded), **candidates}, timeout)

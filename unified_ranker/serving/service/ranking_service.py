@@ -30,6 +30,7 @@ from unified_ranker.serving.answering.recommending import (
     quality_at,
     rank,
 )
+from unified_ranker.serving.answering.request_rule import RequestRule
 from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.client.splitting import LabelSplit
 from unified_ranker.serving.service.fallback import KEPT
@@ -136,7 +137,8 @@ class RankingService:
             degraded = None
             if look_up_history:
                 history, degraded = self._history(request)
-                request = replace(request, history=history, timestamp=_moment(request, history, parts.release))
+                request = replace(request, history=history)
+            request = replace(request, timestamp=_moment(request, parts.release))
             if request.source_item_id:
                 self.metrics.source(parts.release.knows(request.source_item_id))
             rung, answer = self._climb_down(engine, parts, request, watch, until)
@@ -183,7 +185,8 @@ class RankingService:
         query = imputed_query(encoded, 0)
         with watch.stage("retrieve"):
             positions, scores = self._retrieve(engine, parts, encoded["query_vector"], request)
-        candidates = parts.release.with_proposals(positions, proposed(encoded, 0), request)
+        rule, most = RequestRule(parts.release, request), parts.release.candidates(request)
+        candidates = rule.with_proposals(positions, proposed(encoded, 0), most)
         items = self._rank(engine, parts, (candidates, encoded), watch, until, parts.release.limit(request))
         if items is None:
             return "two_tower", Answer(query, _as_retrieved(parts.release, positions, scores, request))
@@ -308,15 +311,15 @@ def _as_retrieved(
     )
 
 
-def _moment(request: Request, history: History, release: OpenedRelease) -> int:
+def _moment(request: Request, release: OpenedRelease) -> int:
     """Return the time of a request: just after the latest event, where that is of this very second.
 
     The model reads what happened strictly before a request, to the second; a user who has just clicked would else be
     answered as if nothing had been told.
     """
-    if request.timestamp or not len(history):
+    if request.timestamp or not len(request.history):
         return request.timestamp
-    last, now = int(history.timestamp[-1]), int(release.clock())
+    last, now = int(request.history.timestamp[-1]), int(release.clock())
     return last + 1 if now <= last <= now + _SKEW_SECONDS else 0
 
 

@@ -163,7 +163,7 @@ class Releases:
         _ = release.place
         try:
             self._live.install(engine)
-            fill_popular(self._service, engine, sorted(release.filters.offered) if release.filters else ())
+            fill_popular(self._service, engine, release.offers.countries)
             for request in list(self._service.engines[STABLE].requests):
                 if request.task in release.config.tasks:
                     rung = self._service.rehearse(engine, request)
