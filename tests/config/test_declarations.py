@@ -370,15 +370,15 @@ LEVERS = {
         "positives: [{event_type: click}]\nserving: {sources: [lexicall]}\n",
         ["`serving.sources`", "`lexicall` is no signal"],
     ),
-    "weights that are neither": (
+    "weights that are none": (
         "tasks/search.yaml",
         "positives: [{event_type: click}]\nquality_weights: learned\n",
-        ["`tasks/search.yaml`, `quality_weights`", "'learnt'", "Received: 'learned'"],
+        ["`tasks/search.yaml`, `quality_weights`: must hold keys and values", "Received: 'learned'"],
     ),
-    "weights that have nothing to weigh": (
-        "towers/item.yaml",
-        "quality: {}\n",
-        ["`tasks/search.yaml`, `quality_weights`: `learnt` needs `quality` features"],
+    "weights of an earlier version, which trained them": (
+        "tasks/search.yaml",
+        "positives: [{event_type: click}]\nquality_weights: learnt\n",
+        ["`tasks/search.yaml`, `quality_weights`", "`learnt` is gone", "`tune-quality` fits weights", "'learnt'"],
     ),
     "older windows that are no share": (
         "project.yaml",
@@ -393,9 +393,8 @@ def test_levers_that_do_not_fit(project, name):
     file, text, words = LEVERS[name]
     directory = project()
     (directory / file).write_text(text, encoding="utf-8")
-    learnt = ["tasks.search.quality_weights=learnt"] if "nothing to weigh" in name else []
     with pytest.raises(UserError) as failed:
-        load_config(directory, learnt)
+        load_config(directory)
     for word in words:
         assert word in str(failed.value), str(failed.value)
 

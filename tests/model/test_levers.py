@@ -23,7 +23,7 @@ CONFIG = tiny_world.config(
     user={"encoder": {"type": "hstu", "layers": 2, "heads": 2, "dropout": 0.0, "pooling": "last"}},
     ranker={"type": "ple", "own_experts": 2},
     search={**RAMP, "serving": {"candidates": 12, "limit": 5, "sources": ["lexical"]}},
-    more_like_this={"quality_weights": "learnt", "serving": {"candidates": 12, "limit": 5, "sources": []}},
+    more_like_this={"serving": {"candidates": 12, "limit": 5, "sources": []}},
     home_feed={"quality_weights": {"popularity": 0.1}},
 )
 

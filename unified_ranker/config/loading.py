@@ -226,11 +226,6 @@ def _contradictions_of_tasks(config: Config) -> Iterator[str]:
     quality = list(config.towers.item.quality)
     signals = [signal.type for signal in config.towers.ranker.signals]
     for name, task in config.tasks.items():
-        if task.quality_weights == "learnt" and not quality:
-            yield (
-                f"`tasks/{name}.yaml`, `quality_weights`: `learnt` needs `quality` features in towers/item.yaml. "
-                "Received: none. Declare one, such as `popularity: {type: popularity}`."
-            )
         for source in task.serving.sources or ():
             if source not in signals:
                 yield (
@@ -241,7 +236,7 @@ def _contradictions_of_tasks(config: Config) -> Iterator[str]:
             ("quality_weights", task.quality_weights, quality, "quality feature of towers/item.yaml"),
             ("score", task.score, list(task.heads), "head of this task"),
         ):
-            for key in given if isinstance(given, dict) else ():
+            for key in given:
                 if key not in known:
                     yield (
                         f"`tasks/{name}.yaml`, `{field}.{key}`: names no {of}. "

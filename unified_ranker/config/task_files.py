@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from unified_ranker.config.declaration import Declaration
 
@@ -137,14 +137,23 @@ class Task(Declaration):
     (`tune-quality` fits it)."""
     ranking_crosses: bool = True
     """Whether the head sees crossed features; false for a task whose few examples they would memorise."""
-    quality_weights: dict[str, float] | Literal["learnt"] = Field(default_factory=dict)
-    """Weight of each quality feature in retrieval, at most about 1, the scale of a cosine (`tune-quality` fits them).
-    `learnt`: trained on the ranker's candidates, to compare with."""
+    quality_weights: dict[str, float] = Field(default_factory=dict)
+    """Weight of each quality feature in retrieval, at most about 1, the scale of a cosine (`tune-quality` fits it)."""
     score: dict[str, float] = Field(default_factory=dict)
     """Weight of each head in the final score; heads that are left out weigh nothing. Empty: all heads of the task weigh
     1."""
     serving: TaskServing = TaskServing()
     """How the surface is served."""
+
+    @field_validator("quality_weights", mode="before")
+    @classmethod
+    def _declared(cls, given: object) -> object:
+        if given == "learnt":
+            raise ValueError(
+                "must hold a weight for each quality feature: `learnt` is gone, because trained weights never did "
+                "better than declared ones (docs/records/quality-weights-learnt.md). `tune-quality` fits weights"
+            )
+        return given
 
     @property
     def heads(self) -> tuple[str, ...]:

@@ -38,12 +38,11 @@ def diagnose(encoder: RequestEncoder, rules: CandidateRules, requests: Examples,
     config, declared = model.config, model.config.tasks[task]
     number = list(config.tasks).index(task) + 1
     weights = model.quality_weights.numpy()[number]
-    own = "learnt" if declared.quality_weights == "learnt" else "declared"
-    choices = {own: weights, "none": np.zeros_like(weights)}
+    choices = {"declared": weights, "none": np.zeros_like(weights)}
     ranks: dict[str, list[np.ndarray]] = {name: [] for name in choices}
     chances, events = [], []
     for part in ranked_candidates(encoder, rules, requests, task):
-        for name, scores in {own: part.chunk.scores, "none": part.chunk.likeness}.items():
+        for name, scores in {"declared": part.chunk.scores, "none": part.chunk.likeness}.items():
             ranks[name].append(rank_of_target(scores, part.requests.item, part.allowed))
         tasks = tf.fill([len(part.requests)], tf.constant(number, tf.int64))
         chances.append(model.probabilities(tf.constant(part.logits), tasks).numpy())

@@ -103,7 +103,7 @@ class Calibration:
 class RetrievalRecall:
     """How many targets retrieval alone hands on: Recall@k by k, with one choice of quality weights.
 
-    `weights` is `declared`, `learnt` or `none`; `values` are the weights by feature.
+    `weights` is `declared` or `none`; `values` are the weights by feature.
     """
 
     weights: str

@@ -75,11 +75,7 @@ class UnifiedRanker(tfrs.Model):
         self.query_words = signals.words(tf.constant([""]))
         allowed = sources(config)
         self._sources = None if allowed.all() else tf.constant(allowed)
-        self._declared_weights = tf.constant(quality_weights(config))
-        self._learning = [n for n, t in enumerate(config.tasks.values(), start=1) if t.quality_weights == "learnt"]
-        if self._learning:
-            shape = (len(self._learning), len(config.towers.item.quality))
-            self.learnt_weights = self.add_weight("learnt_weights", shape, initializer="zeros")
+        self.quality_weights = tf.constant(quality_weights(config))
         self.score_weights = tf.constant(score_weights(config))
         self.retrieval_share = tf.constant([0.0, *(t.weight for t in config.tasks.values())], tf.float32)
         self.ranking_share = tf.constant([0.0, *(t.ranking_weight for t in config.tasks.values())], tf.float32)
@@ -102,14 +98,6 @@ class UnifiedRanker(tfrs.Model):
         if self.config.towers.item.age_gate:
             encoded["created"] = self.created
         return encoded if self.text.trainable else self.item_tower.settle(encoded)
-
-    @property
-    def quality_weights(self) -> tf.Tensor:
-        """Weights of the quality vector in retrieval, `[tasks + 1, features]`: declared, or learnt."""
-        if not self._learning:
-            return self._declared_weights
-        rows = tf.constant(self._learning)[:, None]
-        return tf.tensor_scatter_nd_update(self._declared_weights, rows, self.learnt_weights)
 
     # --- the towers -----------------------------------------------------------------------------------------------
 
@@ -141,29 +129,12 @@ class UnifiedRanker(tfrs.Model):
             training: whether dropout is on.
         """
         weights = tf.gather(self.quality_weights, state["task"])
-        if self._learning:
-            # They learn by `weigh` alone: the head has the quality besides, and would settle for any weights.
-            weights = tf.stop_gradient(weights)
         retrieval = tf.einsum("bd,bnd->bn", state["embedding"], items) + tf.einsum("bq,bnq->bn", weights, quality)
         # Whoever hides the task from the context tower hides it from the head, too.
         seen = state if "task" in self.context_tower.fields else {**state, "task": tf.zeros_like(state["task"])}
         logits = self.head(seen, items, quality, signals, retrieval, training=training)
         score = log_mixture(logits, tf.gather(self.score_weights, state["task"])[:, None])
         return score, logits, retrieval
-
-    def weigh(
-        self, state: dict[str, tf.Tensor], items: tf.Tensor, quality: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor] | None:
-        """Return retrieval scores `[batch, candidates]` through which learnt quality weights learn, and nothing else.
-
-        Beside them whether each request's task learns its weights, `[batch]`; None where no task does.
-        """
-        if not self._learning:
-            return None
-        likeness = tf.stop_gradient(tf.einsum("bd,bnd->bn", state["embedding"], items))
-        scores = likeness + tf.einsum("bq,bnq->bn", tf.gather(self.quality_weights, state["task"]), quality)
-        learns = tf.reduce_any(state["task"][:, None] == tf.constant(self._learning, state["task"].dtype)[None], 1)
-        return scores, learns
 
     def proposals(self, state: dict[str, tf.Tensor]) -> tf.Tensor:
         """Return what the signals propose to the requests' tasks when served, `[batch, n]`; -1 where there are fewer.
@@ -318,8 +289,7 @@ class UnifiedRanker(tfrs.Model):
 def quality_weights(config: Config) -> np.ndarray:
     """Return the declared quality weights, `[tasks + 1, features]`; row 0, the unknown task, has none."""
     names = list(config.towers.item.quality)
-    declared = [{} if t.quality_weights == "learnt" else t.quality_weights for t in config.tasks.values()]
-    rows = [[weights.get(name, 0.0) for name in names] for weights in declared]
+    rows = [[task.quality_weights.get(name, 0.0) for name in names] for task in config.tasks.values()]
     return np.array([[0.0] * len(names), *rows], np.float32).reshape(len(rows) + 1, len(names))
 
 

@@ -36,8 +36,7 @@ class CandidateScores(tf.keras.layers.Layer):
         """
         super().__init__(name="standing")
         features = list(config.towers.item.quality.values())
-        declared = [t.quality_weights for t in config.tasks.values()]
-        weighed = {name for weights in declared if weights != "learnt" for name, w in weights.items() if w}
+        weighed = {name for task in config.tasks.values() for name, w in task.quality_weights.items() if w}
         names = list(config.towers.item.quality)
         self.fresh = [(n, f.scale) for n, f in enumerate(features) if isinstance(f, FreshnessFeature)]
         self.fresh = [(n, scale) for n, scale in self.fresh if names[n] in weighed]

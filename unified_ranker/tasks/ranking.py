@@ -32,11 +32,6 @@ class CandidateScorer(Protocol):
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Score candidates."""
 
-    def weigh(
-        self, state: dict[str, tf.Tensor], items: tf.Tensor, quality: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor] | None:
-        """Score candidates as retrieval does, and say which rows learn quality weights; None without."""
-
     def probabilities(self, logits: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
         """Calibrate logits."""
 
@@ -118,13 +113,7 @@ class RankingObjective(tf.keras.layers.Layer):
         own = tf.gather(logits, batch["head"], axis=2, batch_dims=1)
         expected = tf.gather(chance, places, batch_dims=1) + self._proposed_share(proposals, ids)
         corrected = own - tf.math.log(expected)
-        first = tf.zeros_like(target[:, 0])
-        loss = softmax_over_candidates(corrected, first, allowed)
-        weighed = model.weigh(state, vectors, quality)
-        if weighed is not None:
-            scores, learns = weighed
-            found = softmax_over_candidates(scores / self.temperature - tf.math.log(expected), first, allowed)
-            loss += tf.where(learns, found, tf.zeros_like(found))
+        loss = softmax_over_candidates(corrected, tf.zeros_like(target[:, 0]), allowed)
         return loss + self._calibration(model, tf.stop_gradient(logits), batch, allowed)
 
     def _candidates(self, scores: tf.Tensor, proposed: int) -> tuple[tf.Tensor, tf.Tensor]:

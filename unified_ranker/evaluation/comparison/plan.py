@@ -13,7 +13,7 @@ from unified_ranker.project.stages import PREPARED_BY, PREPARED_BY_TASK
 
 Kind = Literal["joint", "alone", "ablation", "variant", "trial"]
 
-ABLATIONS = ("no task id", "no imputation", "no crosses", "no personalisation", "no signals", "learnt quality weights")
+ABLATIONS = ("no task id", "no imputation", "no crosses", "no personalisation", "no signals")
 """The first four are UniCoRn's (arXiv 2408.10394, section 3), the last is Etsy's (arXiv 2306.04833, section 4)."""
 MEASURED_BY = (*PREPARED_BY, "project.seed", "project.evaluation", "project.work_dir")
 MEASURED_BY_TASK = (*sorted(PREPARED_BY_TASK), "exclude_engaged")
@@ -98,8 +98,6 @@ def ablation(name: str, config: Config) -> tuple[str, ...]:
         return tuple(f"towers.{p}.cross_layers=0" for p in parts if getattr(towers, p).cross_layers)
     if name == "no personalisation":
         return ("towers.user.personal=false",) if towers.user.personal else ()
-    if name == "learnt quality weights":
-        return tuple(f"tasks.{task}.quality_weights=learnt" for task in config.tasks) if towers.item.quality else ()
     return ("towers.ranker.signals=[]",) if towers.ranker.signals else ()
 
 
