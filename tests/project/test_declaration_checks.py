@@ -512,3 +512,10 @@ def test_a_signal_is_checked_by_what_its_declaration_needs():
     assert len(lines) == 1, "a signal that needs nothing of the log has nothing to be checked"
     assert "`signals[1]`: weather needs that items have titles" in lines[0]
     assert lines[0].startswith("WARN")
+
+
+def test_a_baseline_that_nobody_has_registered_is_named():
+    config = make_config(evaluation={"baselines": ["popularity", "item-KNN"]})
+    check = the_broken(config, make_log())
+    assert check.name == "`project.yaml`, `evaluation.baselines[1]`: `item-KNN` is a baseline"
+    assert "Did you mean `item-kNN`?" in check.line()

@@ -18,21 +18,13 @@ from unified_ranker.config.declaration import Declaration
 from unified_ranker.core.registry import Registry
 
 D = TypeVar("D", bound=Declaration)
-K = TypeVar("K", bound=Declaration)
 
 
 class Kinds(Registry[type[D]]):
     """Registry of declarations, each by the one value of its field `type`."""
 
-    def declare(self, declaration: type[K]) -> type[K]:
-        """Register a class whose field `type` is a `Literal` of one name; to be used as a decorator.
-
-        Raises:
-            TypeError: it has no such field.
-            ValueError: see `Registry.add`.
-        """
-        self.register(tag_of(declaration))(declaration)
-        return declaration
+    def __init__(self, point: str) -> None:
+        super().__init__(point, tag_of)
 
 
 def tag_of(declaration: type[Declaration]) -> str:

@@ -98,6 +98,8 @@ class EvaluationSettings(Declaration):
     """Requests of each task that are measured, sampled if there are more."""
     bootstrap_samples: int = Field(1000, ge=100)
     """Resamplings of the requests behind each 95 % interval."""
+    baselines: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """Baselines that oppose the model where they suit a task; null: all that are registered."""
 
 
 class Project(Declaration):

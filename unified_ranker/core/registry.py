@@ -25,11 +25,13 @@ class Registry(Generic[T]):
 
     Args:
         point: the word for one implementation in messages, such as "signal".
+        name_of: returns the name that an implementation has by itself, for `declare`.
     """
 
-    def __init__(self, point: str) -> None:
+    def __init__(self, point: str, name_of: Callable[[T], str] | None = None) -> None:
         self.point = point
         self._entries: dict[str, T] = {}
+        self._name_of = name_of
 
     def add(self, name: str, implementation: T) -> None:
         """Register an implementation.
@@ -54,6 +56,12 @@ class Registry(Generic[T]):
             return implementation
 
         return decorate
+
+    def declare(self, implementation: K) -> K:
+        """Register an implementation by the name that it has by itself, as a decorator; see `add`."""
+        if self._name_of is None:
+            raise TypeError(f"a {self.point} has no name of its own. Use `register(name)`.")
+        return self.register(self._name_of(implementation))(implementation)  # type: ignore[arg-type]
 
     def remove(self, name: str) -> None:
         """Take an implementation out again, as tests do with theirs."""

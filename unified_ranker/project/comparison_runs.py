@@ -181,7 +181,8 @@ def make(project: Path, overrides: Sequence[str], run: PlannedRun, progress: boo
         encoder: RequestEncoder | None = None
         rules = CandidateRules(prepared, config)
         if run == BASELINES:
-            scorers += fit_baselines(prepared, list(config.tasks), fit_end(prepared, config, part))
+            chosen = config.project.evaluation.baselines
+            scorers += fit_baselines(prepared, list(config.tasks), fit_end(prepared, config, part), chosen)
         else:
             from unified_ranker.evaluation.calibrate import calibrate
             from unified_ranker.towers.tensorflow import tf

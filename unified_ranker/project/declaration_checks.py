@@ -20,6 +20,7 @@ from unified_ranker.config import (
 from unified_ranker.config.kinds import Kinds
 from unified_ranker.core.errors import nearest
 from unified_ranker.core.extras import HASHED_INSTEAD, install_command, missing_modules
+from unified_ranker.evaluation.baselines.base import BASELINES
 from unified_ranker.log.check import Check
 from unified_ranker.log.column_types import MAX_EXAMPLES
 from unified_ranker.log.schema import COLUMNS, InteractionLog
@@ -44,8 +45,8 @@ def check_declarations(config: Config, log: InteractionLog, sampled: bool = Fals
         sampled: whether it holds a sample of the events, which says nothing of how many there are.
 
     Returns:
-        The checks in a fixed order: files of towers/, item features, text encoder, quality, profile, context, tasks,
-        levers.
+        The checks in a fixed order: files of towers/, item features, text encoder, quality, profile, context,
+        baselines, tasks, levers.
     """
     towers = config.towers
     return [
@@ -55,6 +56,7 @@ def check_declarations(config: Config, log: InteractionLog, sampled: bool = Fals
         *(c for n, f in towers.item.quality.items() for c in _quality(f"quality.{n}", f, log)),
         *_features("towers/user.yaml", "profile", towers.user.profile, log.users, "users", USER_FEATURES),
         *_context(config, log),
+        *_baselines(config),
         *task_checks(config, log, sampled),
         *lever_checks(config, log, sampled),
     ]
@@ -204,6 +206,18 @@ def _context(config: Config, log: InteractionLog) -> Iterator[Check]:
             found="none in the log",
             what_to_do=f"remove `{field}`, or add it to the data; it is always empty as it is",
             severity="warning",
+        )
+
+
+def _baselines(config: Config) -> Iterator[Check]:
+    """Check that the declared baselines are registered, before an hour is spent on training."""
+    for number, name in enumerate(config.project.evaluation.baselines or ()):
+        BASELINES.discover(name)
+        yield Check(
+            f"`project.yaml`, `evaluation.baselines[{number}]`: `{name}` is a baseline",
+            passed=name in BASELINES,
+            found="none of that name is registered",
+            what_to_do=f"name one of {_listed(BASELINES)}.{nearest(name, BASELINES)}",
         )
 
 

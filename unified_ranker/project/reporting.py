@@ -34,7 +34,7 @@ def evaluate_project(pipeline: "Pipeline", directory: Path) -> str:
     rules = CandidateRules(prepared, config)
     encoder = RequestEncoder(trained.model, prepared, trained.quality)
     models: list[Scorer] = [JointScorer(encoder, rules), TwoTowerScorer(encoder)]
-    baselines = fit_baselines(prepared, tasks, trained.fit_end)
+    baselines = fit_baselines(prepared, tasks, trained.fit_end, config.project.evaluation.baselines)
     progress = tqdm if pipeline.progress else None
     part = config.project.evaluation.part
     evaluation = evaluate([*models, *baselines], prepared, config, tasks, part=part, progress=progress)

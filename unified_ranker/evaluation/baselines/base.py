@@ -1,13 +1,34 @@
-"""What every baseline is: fitted on the past, then scoring the whole catalogue for requests of one task."""
+"""Contract of a baseline: fitted on the past, it scores the whole catalogue for requests of one task."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from unified_ranker.core.arrays import MISSING, Floats, Ints
+from unified_ranker.core.arrays import MISSING, Floats
+from unified_ranker.core.registry import Registry
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """Facts of a task's positives in the fit window, by which baselines are chosen.
+
+    Attributes:
+        queries: whether requests have a query, at least a share of them.
+        sources: whether requests have a source item, likewise.
+        neither: whether requests have neither, likewise.
+        titles: whether any item has a title.
+        creation_times: whether any item has a creation time.
+    """
+
+    queries: bool
+    sources: bool
+    neither: bool
+    titles: bool
+    creation_times: bool
 
 
 class Baseline(ABC):
@@ -34,6 +55,12 @@ class Baseline(ABC):
         """The tasks whose requests this scorer takes, as the evaluation protocol asks for them."""
         return (self.task,)
 
+    @classmethod
+    def suits(cls, facts: TaskFacts) -> bool:
+        """Tell whether a task's requests have what the baseline scores by; every task's do by default."""
+        del facts
+        return True
+
     def fit(self, prepared: Prepared, fit_end: int) -> None:
         """Learn from the positives strictly before `fit_end` (seconds)."""
         past = prepared.between(None, fit_end)
@@ -59,11 +86,5 @@ class Baseline(ABC):
         """Score every item for every request, `[batch, items]`."""
 
 
-def positives_per_item(past: Examples, task: str, items: int) -> Ints:
-    """Count the positives of `task` for each item, `[items]`."""
-    return np.bincount(past.item[past.task == task], minlength=items)
-
-
-def tie_break(popularity: Ints) -> Floats:
-    """Scale counts `[items]` into [0, 1): added to whole numbers, they only decide between equal ones."""
-    return (popularity / (popularity.max(initial=0) + 1)).astype(np.float32)
+BASELINES: Registry[type[Baseline]] = Registry("baseline", lambda kind: kind.name)
+"""Baselines by name, in the order of a report."""

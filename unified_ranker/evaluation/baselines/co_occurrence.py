@@ -4,7 +4,8 @@ import numpy as np
 from scipy import sparse
 
 from unified_ranker.core.arrays import MISSING, Floats
-from unified_ranker.evaluation.baselines.base import Baseline, positives_per_item, tie_break
+from unified_ranker.evaluation.baselines.base import BASELINES, Baseline, TaskFacts
+from unified_ranker.evaluation.baselines.counting import positives_per_item, tie_break
 from unified_ranker.evaluation.engagements import counts
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
@@ -14,6 +15,7 @@ _LAST = np.float32(1e-6)
 """Below any share of a pair, so that popularity decides only where the pairs do not."""
 
 
+@BASELINES.declare
 class CoOccurrence(Baseline):
     """How often the item was chosen from the source, plus a quarter of how often it was the other way round.
 
@@ -21,6 +23,11 @@ class CoOccurrence(Baseline):
     """
 
     name = "co-occurrence"
+
+    @classmethod
+    def suits(cls, facts: TaskFacts) -> bool:
+        """See `Baseline.suits`."""
+        return facts.sources
 
     def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
         items = len(prepared.items)
@@ -32,6 +39,7 @@ class CoOccurrence(Baseline):
         return from_sources(self._pairs, requests).toarray() + self._tie_break
 
 
+@BASELINES.declare
 class CoOccurrenceWalk(Baseline):
     """Co-occurrence in one step and in two: what was chosen from the source, and from that again.
 
@@ -40,6 +48,11 @@ class CoOccurrenceWalk(Baseline):
     """
 
     name = "co-occurrence, two steps"
+
+    @classmethod
+    def suits(cls, facts: TaskFacts) -> bool:
+        """See `Baseline.suits`."""
+        return facts.sources
 
     def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
         items = len(prepared.items)

@@ -10,7 +10,8 @@ from scipy import sparse
 from scipy.linalg import lapack
 
 from unified_ranker.core.arrays import MISSING, Floats
-from unified_ranker.evaluation.baselines.base import Baseline, positives_per_item
+from unified_ranker.evaluation.baselines.base import BASELINES, Baseline, TaskFacts
+from unified_ranker.evaluation.baselines.counting import positives_per_item
 from unified_ranker.evaluation.engagements import Engagements, ones
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
@@ -18,6 +19,11 @@ from unified_ranker.prepare.prepared import Prepared
 
 class _FromHistory(Baseline):
     """A baseline that sums item-to-item scores over the user's earlier positives."""
+
+    @classmethod
+    def suits(cls, facts: TaskFacts) -> bool:
+        """See `Baseline.suits`."""
+        return facts.neither
 
     def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
         users, items = len(prepared.users), len(prepared.items)
@@ -41,6 +47,7 @@ class _FromHistory(Baseline):
         raise NotImplementedError
 
 
+@BASELINES.declare
 class ItemKnn(_FromHistory):
     """Sum of the cosines between an item and the user's items, over the users who engaged with both.
 
@@ -65,6 +72,7 @@ class ItemKnn(_FromHistory):
         return scores
 
 
+@BASELINES.declare
 class Ease(_FromHistory):
     """EASE: the linear item-to-item model with zero diagonal that best reconstructs the engagements.
 

@@ -3,11 +3,13 @@
 import numpy as np
 
 from unified_ranker.core.arrays import Floats
-from unified_ranker.evaluation.baselines.base import Baseline, positives_per_item
+from unified_ranker.evaluation.baselines.base import BASELINES, Baseline, TaskFacts
+from unified_ranker.evaluation.baselines.counting import positives_per_item
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 
 
+@BASELINES.declare
 class PopularityBaseline(Baseline):
     """Items by their number of positives of the task before the fit's end."""
 
@@ -20,10 +22,16 @@ class PopularityBaseline(Baseline):
         return np.tile(self._counts, (len(requests), 1))
 
 
+@BASELINES.declare
 class NewestFirst(Baseline):
     """Items by creation time, the latest first; items without one come last."""
 
     name = "newest first"
+
+    @classmethod
+    def suits(cls, facts: TaskFacts) -> bool:
+        """See `Baseline.suits`."""
+        return facts.creation_times
 
     def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
         # The order and not the seconds themselves: float32 cannot tell two recent minutes apart.

@@ -3,17 +3,24 @@
 import numpy as np
 
 from unified_ranker.core.arrays import Floats
-from unified_ranker.evaluation.baselines.base import Baseline, positives_per_item, tie_break
+from unified_ranker.evaluation.baselines.base import BASELINES, Baseline, TaskFacts
+from unified_ranker.evaluation.baselines.counting import positives_per_item, tie_break
 from unified_ranker.evaluation.baselines.query_words import normalise_query
 from unified_ranker.evaluation.engagements import counts
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 
 
+@BASELINES.declare
 class SameQuery(Baseline):
     """How often the item was chosen for the same normalised query; popularity decides between equals."""
 
     name = "same query"
+
+    @classmethod
+    def suits(cls, facts: TaskFacts) -> bool:
+        """See `Baseline.suits`."""
+        return facts.queries
 
     def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
         items = len(prepared.items)

@@ -1,17 +1,13 @@
-"""Which baselines oppose the model on a task. The data decides, not the task's name."""
+"""Choice of the baselines that oppose the model on a task: by what its requests hold, not by its name."""
 
 import logging
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
 from unified_ranker.core.arrays import MISSING
-from unified_ranker.evaluation.baselines.base import Baseline
-from unified_ranker.evaluation.baselines.co_occurrence import CoOccurrence, CoOccurrenceWalk
-from unified_ranker.evaluation.baselines.neighbours import Ease, ItemKnn
-from unified_ranker.evaluation.baselines.popularity import NewestFirst, PopularityBaseline
-from unified_ranker.evaluation.baselines.same_query import SameQuery
-from unified_ranker.evaluation.baselines.title_search import Bm25
+from unified_ranker.evaluation.baselines.base import BASELINES, Baseline, TaskFacts
 from unified_ranker.prepare.prepared import Prepared
 
 logger = logging.getLogger(__name__)
@@ -20,34 +16,47 @@ USED_SHARE = 0.05
 """A field belongs to a task when at least this share of its positives has it."""
 
 
-def baselines_for(prepared: Prepared, task: str, fit_end: int) -> list[Baseline]:
-    """Return the baselines of `task`, unfitted, by what its positives before `fit_end` (seconds) hold.
+def baselines_for(prepared: Prepared, task: str, fit_end: int, chosen: Sequence[str] | None = None) -> list[Baseline]:
+    """Return the baselines of `task`, unfitted, that suit its positives before `fit_end` (seconds).
 
-    Popularity always; newest first where items have creation times; with queries BM25 and same query; with
-    source items co-occurrence and BM25 on the source's title; without either item-kNN and EASE.
+    Args:
+        prepared: the prepared log.
+        task: whose requests they score.
+        fit_end: the end of the fit window, seconds.
+        chosen: names of those that may be among them, as `project.evaluation.baselines` has them; None for all.
+
+    Raises:
+        UserError: one of `chosen` is not registered.
     """
+    kinds = [kind for _, kind in BASELINES.items()] if chosen is None else [BASELINES[name] for name in chosen]
+    facts = task_facts(prepared, task, fit_end)
+    return [kind(task) for kind in kinds if kind.suits(facts)]
+
+
+def task_facts(prepared: Prepared, task: str, fit_end: int) -> TaskFacts:
+    """Return what the positives of `task` before `fit_end` (seconds) have, and the items."""
     past = prepared.between(None, fit_end)
     past = past.take(past.task == task)
-    with_query, with_source = past.query != "", past.source_item != MISSING
-    chosen: list[Baseline] = [PopularityBaseline(task)]
-    if prepared.items["created_at"].notna().any():
-        chosen.append(NewestFirst(task))
-    if _used(~with_query & ~with_source):
-        chosen += [ItemKnn(task), Ease(task)]
-    if (_used(with_query) or _used(with_source)) and prepared.items["title"].notna().any():
-        chosen.append(Bm25(task))
-    if _used(with_query):
-        chosen.append(SameQuery(task))
-    if _used(with_source):
-        chosen += [CoOccurrence(task), CoOccurrenceWalk(task)]
-    return chosen
+    query, source = past.query != "", past.source_item != MISSING
+    return TaskFacts(
+        queries=_used(query),
+        sources=_used(source),
+        neither=_used(~query & ~source),
+        titles=bool(prepared.items["title"].notna().any()),
+        creation_times=bool(prepared.items["created_at"].notna().any()),
+    )
 
 
-def fit_baselines(prepared: Prepared, tasks: list[str], fit_end: int) -> list[Baseline]:
-    """Return the baselines of all `tasks`, fitted on the positives strictly before `fit_end` (seconds)."""
+def fit_baselines(
+    prepared: Prepared, tasks: Sequence[str], fit_end: int, chosen: Sequence[str] | None = None
+) -> list[Baseline]:
+    """Return the baselines of all `tasks`, fitted on the positives strictly before `fit_end` (seconds).
+
+    `chosen` are those that may be among them, see `baselines_for`.
+    """
     fitted = []
     for task in tasks:
-        for baseline in baselines_for(prepared, task, fit_end):
+        for baseline in baselines_for(prepared, task, fit_end, chosen):
             started = time.perf_counter()
             baseline.fit(prepared, fit_end)
             logger.info("fitted %s for %s in %.1f s", baseline.name, task, time.perf_counter() - started)

@@ -4,7 +4,8 @@ import numpy as np
 from scipy import sparse
 
 from unified_ranker.core.arrays import MISSING, Floats
-from unified_ranker.evaluation.baselines.base import Baseline, positives_per_item, tie_break
+from unified_ranker.evaluation.baselines.base import BASELINES, Baseline, TaskFacts
+from unified_ranker.evaluation.baselines.counting import positives_per_item, tie_break
 from unified_ranker.evaluation.baselines.query_words import words
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
@@ -14,6 +15,7 @@ _LAST = np.float32(1e-4)
 """Below what tells two titles apart, so that popularity decides only between equal ones."""
 
 
+@BASELINES.declare
 class Bm25(Baseline):
     """BM25 of an item's title for the query, or for the source item's title where there is no query.
 
@@ -23,6 +25,11 @@ class Bm25(Baseline):
     """
 
     name = "BM25"
+
+    @classmethod
+    def suits(cls, facts: TaskFacts) -> bool:
+        """See `Baseline.suits`."""
+        return facts.titles and (facts.queries or facts.sources)
 
     def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
         titles = [words(t) for t in prepared.items["title"].fillna("").tolist()]
