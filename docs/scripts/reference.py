@@ -5,6 +5,7 @@ from pathlib import Path
 
 import command_line
 import configuration
+import extension_points
 import http_api
 import python_api
 
@@ -14,6 +15,7 @@ PAGES = {
     "command-line.md": command_line.page,
     "http.md": http_api.page,
     "python.md": python_api.page,
+    "extension-points.md": extension_points.page,
 }
 _MARK = "<!-- Made by docs/scripts/reference.py from the code; change the code, not this page. -->"
 
