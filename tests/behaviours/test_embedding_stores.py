@@ -267,8 +267,9 @@ def test_refreshed_entries_are_seen_at_once_also_by_neighbours(store, place):
         assert found["item-4"] == pytest.approx(float(new[0] @ items[0]), abs=1e-6)
     assert store.backend.position(version) == "17"
     assert store.backend.count(version, "item") == 31
-    with pytest.raises(UserError, match="finite and not zero"):
-        store.put_many("item", ["bad"], np.full((1, WIDTH), np.nan, np.float32), 1)
+    for value in (np.nan, np.inf, 0):
+        with pytest.raises(UserError, match="finite and not zero"):
+            store.put_many("item", ["bad"], np.full((1, WIDTH), value, np.float32), 1)
     assert store.get("item", "bad") is None
 
 

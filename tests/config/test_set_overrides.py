@@ -56,6 +56,14 @@ def test_set_reaches_below_a_key_with_nothing_behind_it(project):
     assert load_config(directory, ["project.training.epochs=2"]).project.training.epochs == 2
 
 
+@pytest.mark.parametrize("place", ["[11]", ".11"])
+def test_set_reaches_a_place_of_two_digits(project, place):
+    numbers = ", ".join(f"{{type: number, column: n{n}}}" for n in range(12))
+    directory = project(**{"towers/item.yaml": f"features: [{numbers}]\n"})
+    features = load_config(directory, [f"towers.item.features{place}.column=last"]).towers.item.features
+    assert [feature.column for feature in features] == [*(f"n{n}" for n in range(11)), "last"]
+
+
 def test_the_last_of_two_values_counts(project):
     assert load_config(project(), ["project.seed=1", "project.seed=2"]).project.seed == 2
 

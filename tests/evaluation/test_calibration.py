@@ -1,5 +1,7 @@
 """Calibration: what the error is, and that the two numbers make probabilities without moving the order."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tiny_world
@@ -113,6 +115,41 @@ def test_only_the_chosen_tasks_are_calibrated(world):
     changed = np.abs(trained.model.calibration.numpy() - 0.5).max(-1) > 1e-6
     heads = trained.model.config.heads
     assert [[h for h, on in zip(heads, row, strict=True) if on] for row in changed] == [[], [], ["click", "buy"], []]
+
+
+def calibrated(trained, prepared, task, **changed):
+    """The two numbers of each head of a task, from the same start, on examples with columns changed."""
+    examples = dataclasses.replace(prepared.examples, **changed)
+    trained.model.calibration.assign(np.zeros(trained.model.calibration.shape))
+    calibrate(trained, dataclasses.replace(prepared, examples=examples), [task])
+    return trained.model.calibration.numpy()[list(trained.model.config.tasks).index(task) + 1]
+
+
+def test_calibration_reads_the_last_tenth_of_the_fit_window_and_nothing_later(world):
+    """What is measured later must not be seen; of what was learnt long ago the model is surer than of the rest."""
+    prepared, trained, _, _ = world
+    examples, end = prepared.examples, trained.fit_end
+    last = np.quantile(prepared.between(None, end).timestamp, 0.9)
+    other = (examples.item + 1) % (2 * tiny_world.COMMUNITY)
+    found = calibrated(trained, prepared, "search")
+    outside = (examples.timestamp < last) | (examples.timestamp >= end)
+    changed = calibrated(trained, prepared, "search", item=np.where(outside, other, examples.item))
+    np.testing.assert_array_equal(changed, found)
+    changed = calibrated(trained, prepared, "search", item=np.where(outside, examples.item, other))
+    assert np.abs(changed - found).max() > 0.1
+
+
+def test_calibration_takes_signals_as_of_each_request(world):
+    """The tables of pairs hold what these requests chose: with them, the head would be too sure of itself."""
+    prepared, trained, encoder, rules = world
+    requests = late(prepared, trained, "more_like_this")
+    heads = trained.model.config.heads
+    parts = list(ranked_candidates(encoder, rules, requests, "more_like_this", as_of=True))
+    found = calibrated(trained, prepared, "more_like_this")
+    for head in ("click", "buy"):
+        at = heads.index(head)
+        logits, event = (np.concatenate([getattr(p, n)[..., at].ravel() for p in parts]) for n in ("logits", "event"))
+        np.testing.assert_allclose(found[at], fit_platt(logits, event), rtol=1e-3, atol=1e-3)
 
 
 def test_in_the_fit_window_no_request_sees_its_own_outcome(world):

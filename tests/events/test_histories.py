@@ -91,6 +91,21 @@ def test_a_log_is_taken_over_once_and_told_again_is_known(store):
     assert store.since("") == [], "what came with the project is no new event"
 
 
+def test_an_event_that_was_told_is_known_when_it_comes_again_with_the_log(store):
+    """The log has no query, request and position of it; what it has is what a history holds."""
+    store.append([event(item="told", time=5, query="lamp", country="GB", request_id="r", position=3)])
+    of_log = [event(item="told", time=5), event(item="told", time=5, value=2.0), event(item="told", time=6)]
+    assert store.import_lines([(e.user_id, e.timestamp, e.digest(), e.line()) for e in of_log], "log") == 2
+    assert store.before("u", 0).timestamp.tolist() == [5, 5, 6]
+    assert sorted(store.before("u", 6).value) == [0, 2]
+
+
+def test_events_that_differ_in_a_field_that_no_history_holds_are_two(store):
+    """Two answers showed the same item, and the user clicked in both within a second."""
+    assert store.append([event(query="red"), event(query="blue"), event(query="red")]) == 2
+    assert [told.query for _, told in store.since("")] == ["red", "blue"]
+
+
 def test_users_are_found_by_how_they_begin(store):
     store.append([event("anna"), event("anton"), event("bert"), event("ä" * 200)])
     assert store.users("an", 10) == ["anna", "anton"]
@@ -133,6 +148,14 @@ def test_lmdb_keeps_all_when_it_is_opened_again(tmp_path):
     assert again.append([event(item="second")]) == 1
     assert [told.item_id for _, told in again.since("")] == ["i", "second"]
     again.close()
+
+
+def test_lmdb_acknowledges_what_is_on_the_disk(tmp_path):
+    """The page cache outlives a killed process and no power cut: only the flags tell them apart in a test."""
+    store = LmdbStore(tmp_path)
+    flags = store._env.flags()
+    assert (flags["sync"], flags["metasync"], flags["writemap"]) == (True, True, False)
+    store.close()
 
 
 def test_redis_that_is_gone_is_said_at_once_and_found_again(redis_server, tmp_path):

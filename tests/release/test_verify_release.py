@@ -158,6 +158,8 @@ def at(array, place, value):
         (lambda i, v: (i[1:], v[1:]), ["items must be 15", "Received: 14"]),
         (lambda i, v: (at(i, 3, i[4]), v), ["unique"]),
         (lambda i, v: (i, at(v, (2, 5), np.nan)), ["finite", "Received: 1 broken"]),
+        (lambda i, v: (i, at(v, (2, 5), np.inf)), ["finite", "Received: 1 broken"]),
+        (lambda i, v: (i, at(v, (2, 5), -np.inf)), ["finite", "Received: 1 broken"]),
         (lambda i, v: (i, at(v, 2, 0)), ["not zero", "Received: 1 broken"]),
         (lambda i, v: (i[::-1], v[::-1]), ["catalogue and vectors", "same order"]),
     ],

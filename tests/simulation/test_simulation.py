@@ -251,6 +251,34 @@ def test_slices_follow_one_another_and_are_drawn_from_seeds_of_their_own():
     assert all(len(getattr(requests, f.name)) == 500 for f in dataclasses.fields(requests))
 
 
+def test_no_slice_of_the_log_repeats_another():
+    """Each is drawn from its own number: else every slice would ask for the same surfaces in the same order."""
+    market = Marketplace(World(without("impressions", events=12_000)))
+    first, second = (part.to_pandas() for part in market.slices())
+    surfaces = []
+    for part, start in ((first, 0), (second, market.requests // 2)):
+        asked = part["request_id"].str.removeprefix("r").astype(int) - start
+        surfaces.append(part.groupby(asked)["task"].first())
+    one, other = surfaces[0].align(surfaces[1], join="inner")
+    assert len(one) > 1000
+    assert (one == other).mean() < 0.6
+
+
+@pytest.mark.parametrize("requests", [400, 20_500])
+def test_the_interval_of_an_uplift_is_as_wide_as_the_delta_method_makes_it(requests):
+    """Both ways to it, by resampling few requests and by a formula for many."""
+    world = World(SPEC)
+    drawn = draw_test(world, requests, seed=1)
+    rankers = random_ranker(world, 0), popular_ranker(world)
+    a, b = (expected_engagements(world, drawn, rank(drawn)).astype(float) for rank in rankers)
+    row = run_ab(world, drawn, *rankers)[0]
+    ratio = b.mean() / a.mean()
+    half = 1.96 * (b - ratio * a).std() / a.mean() / np.sqrt(requests)
+    assert row.uplift == pytest.approx(ratio - 1, rel=1e-3)
+    assert (row.high - row.low) / 2 == pytest.approx(half, rel=0.08)
+    assert row.low < row.uplift < row.high
+
+
 def test_simulate_ceiling_and_ab_test_from_the_command_line(tmp_path):
     import json
 

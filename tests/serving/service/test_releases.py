@@ -1,0 +1,85 @@
+"""A release takes the place of another only when it answers what was lately asked in full."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from service_toy import ITEMS, MODEL_NAME, RELEASE, ToyModel, service, write_release
+
+from unified_ranker.core.errors import UserError
+from unified_ranker.core.request import Request
+from unified_ranker.serving.client.model_server_error import ModelServerError
+from unified_ranker.serving.service.live_items import LiveItems
+from unified_ranker.serving.service.releases import Releases
+
+LONG = "3,1,-2"
+"""The query that the other model cannot rank for."""
+RECORDED = (Request("u", "home_feed", query="0.5,-1,2"), Request("v", "search", query=LONG))
+
+
+def no_model(directory: Path) -> None:
+    """Write a model in name only: `Partial` stands in its place."""
+    directory.mkdir(parents=True)
+    (directory / "saved_model.pb").write_bytes(b"a graph")
+
+
+class Partial(ToyModel):
+    """Encodes everything and ranks all but what was asked by the query `LONG`."""
+
+    able = True
+
+    def predict(self, signature, inputs, timeout=None):
+        long = inputs.get("state_query")
+        if signature == "rank_encoded" and not self.able and long.tolist() == [[3.0, 1.0, -2.0]]:
+            raise ModelServerError(grpc.StatusCode.INTERNAL, "no room", "host:1", MODEL_NAME, signature)
+        return super().predict(signature, inputs, timeout)
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Release 1 answers, release 2 lies beside it, and what its model was and how often it was ended is noted."""
+    for _ in range(2):
+        write_release(tmp_path / "releases", model=no_model)
+    ranker, model, ended = service(release=replace(RELEASE, manifest={"version": 1})), Partial(), threading.Event()
+    releases = Releases(ranker, tmp_path / "releases", lambda *_: (model, ended.set), LiveItems(ranker))
+    for request in RECORDED:
+        ranker.recommend(request)
+    return ranker, releases, model, ended
+
+
+def test_a_release_that_answers_what_was_asked_takes_over(other):
+    ranker, releases, _, ended = other
+    assert releases.load(2).release == 2
+    assert ranker.recommend(RECORDED[1]).release == 2
+    assert not ended.is_set()
+
+
+def test_a_recorded_request_that_degrades_refuses_the_release(other):
+    ranker, releases, model, ended = other
+    model.able = False
+    with pytest.raises(UserError, match=r"release 2 must answer .* in full\. Received: `two_tower` .* task `search`"):
+        releases.load(2)
+    made = ranker.recommend(RECORDED[1])
+    assert (made.release, made.degraded) == (1, None)
+    assert ended.is_set(), "the model that was started for it has gone"
+    assert 'unified_ranker_reloads_total{outcome="refused"} 1.0' in ranker.metrics.text().decode()
+
+
+def test_a_model_whose_scores_are_no_numbers_is_no_pair_for_the_vectors(other):
+    ranker, releases, model, ended = other
+    model.broken = {"retrieval_score": np.full((1, ITEMS), np.nan, np.float32)}
+    with pytest.raises(UserError, match=r"must serve the model of"):
+        releases.load(2)
+    assert ranker.release.version == 1
+    assert ended.is_set()
+
+
+def test_rehearsals_are_neither_counted_nor_recorded_as_asked(other):
+    ranker, releases, _, _ = other
+    releases.load(2)
+    text = ranker.metrics.text().decode()
+    assert 'unified_ranker_answers_total{label="stable",release="1",rung="full",task="search"} 1.0' in text
+    assert 'unified_ranker_answers_total{label="stable",release="2"' not in text
