@@ -56,7 +56,7 @@ def measure(items: int) -> dict[str, object]:
     wide, _ = timed(index, queries, 500)
     return {
         "items": items,
-        "index": {name: description[name] for name in ("leaves", "leaves_to_search", "reorder")},
+        "index": description.model_dump(include={"leaves", "leaves_to_search", "reorder"}),
         "build_seconds": round(built, 1),
         "scann": scann,
         "scann_500_neighbours": wide,

@@ -108,7 +108,8 @@ def write_release(releases: Path, prepared: object, config: object, seed: int) -
     from unified_ranker.export.savedmodel import load_served, save_model, write_warmup
     from unified_ranker.release.index import build_index
     from unified_ranker.release.items import write_catalogue, write_items
-    from unified_ranker.release.layout import new_release, write_manifest
+    from unified_ranker.release.layout import new_release
+    from unified_ranker.release.manifest import Manifest, PartVersions, write_manifest
     from unified_ranker.training.training_job import build_model, fit_end_of, make_batches, make_weights
 
     fit_end = fit_end_of(prepared, config)
@@ -128,22 +129,22 @@ def write_release(releases: Path, prepared: object, config: object, seed: int) -
         (layout.root / "report.html").write_text("<p>a benchmark has no report</p>")
         write_manifest(
             layout,
-            {
-                "project": config.project.name,
-                "model_name": "unified_ranker",
-                "version": version,
-                "versions": dict.fromkeys(("model", "vectors", "index"), version),
-                "config": config.to_json(),
-                "config_hash": config.digest(),
-                "tasks_trained": list(config.tasks),
-                "rows": {"items": len(prepared.items)},
-                "vector_width": config.query_dim,
-                "quality": list(config.towers.item.quality),
-                "heads": list(config.heads),
-                "signatures": ["encode", "rank_encoded", "rank", "recommend", "embed_items"],
-                "index": index,
-                "parent": None,
-            },
+            Manifest(
+                project=config.project.name,
+                model_name="unified_ranker",
+                version=version,
+                versions=PartVersions(model=version, vectors=version, index=version),
+                declarations=config.to_json(),
+                config_hash=config.digest(),
+                tasks_trained=tuple(config.tasks),
+                rows={"items": len(prepared.items)},
+                vector_width=config.query_dim,
+                quality=tuple(config.towers.item.quality),
+                heads=config.heads,
+                signatures=("encode", "rank_encoded", "rank", "recommend", "embed_items"),
+                index=index,
+                parent=None,
+            ),
         )
     return releases / str(version)
 

@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 from next_kinds import KINDS, NextKinds, average_precision, load_task
 
-from unified_ranker.config import Config
 from unified_ranker.export.tower import SavedTower
-from unified_ranker.release.layout import read_manifest
+from unified_ranker.release.manifest import read_manifest
 from unified_ranker.towers.tensorflow import tf
 
 EPOCHS, BATCH = 8, 64
@@ -62,7 +61,7 @@ def begin_anew(variables: list[tf.Variable]) -> None:
 
 def main(release: Path, data: Path) -> dict[str, float]:
     """Print what it is worth to begin from the release."""
-    config = Config.model_validate(read_manifest(release)["config"])
+    config = read_manifest(release).config
     task = load_task(data, config.towers.user.history_length)
     frozen, tuned, scratch = (SavedTower(release, trainable=True) for _ in range(3))
     begin_anew([*scratch.tower_weights, scratch.item_vectors])

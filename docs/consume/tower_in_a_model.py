@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 from next_kinds import KINDS, NextKinds, average_precision, load_task
 
-from unified_ranker.config import Config
 from unified_ranker.export.tower import SavedTower
-from unified_ranker.release.layout import read_manifest
+from unified_ranker.release.manifest import read_manifest
 from unified_ranker.towers.tensorflow import tf
 
 EPOCHS, BATCH = 30, 128
@@ -49,7 +48,7 @@ def fit_and_measure(task: NextKinds, features: np.ndarray, tower: SavedTower | N
 
 def main(release: Path, data: Path) -> dict[str, float]:
     """Print what the tower adds."""
-    config = Config.model_validate(read_manifest(release)["config"])
+    config = read_manifest(release).config
     task, tower = load_task(data, config.towers.user.history_length), SavedTower(release)
     found = {}
     for name, features in (("habits", task.habits), ("counts", np.concatenate([task.habits, task.counts], 1))):

@@ -573,11 +573,11 @@ def test_the_first_fault_of_many_rows_is_told_with_three_examples(tmp_path):
 def test_releases_may_lie_deeper_in_a_project(tmp_path):
     """`releases_dir` tells how far up the project is."""
     project = write_project(tmp_path)
-    config = json.loads((built_project().release / "manifest.json").read_text())["config"]
-    config["project"]["releases_dir"] = "out/models"
+    manifest = json.loads((built_project().release / "manifest.json").read_text())
+    manifest["config"]["project"]["releases_dir"] = "out/models"
     release = project / "out" / "models" / "1"
     release.mkdir(parents=True)
-    (release / "manifest.json").write_text(json.dumps({"format": 1, "config": config}))
+    (release / "manifest.json").write_text(json.dumps(manifest))
     write_files(project, {})
     assert len(project_log(release, None).before("u1", 0)) == (events_table()["user_id"] == "u1").sum()
 

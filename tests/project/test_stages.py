@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from release_toy import toy_manifest
 from small_project import (
     EVENTS,
     FOURTH_FILE,
@@ -37,7 +38,8 @@ from unified_ranker.prepare.prepared import SPLIT_FILE
 from unified_ranker.project.project_preparation import prepare_project
 from unified_ranker.project.stages import NOT_TRAINED_BY_TASK, PREPARED_BY_TASK, STAGES, Pipeline
 from unified_ranker.project.workspace import Workspace
-from unified_ranker.release.layout import new_release, read_manifest, write_manifest
+from unified_ranker.release.layout import new_release
+from unified_ranker.release.manifest import read_manifest, write_manifest
 
 pytestmark = pytest.mark.xdist_group("small_project")
 
@@ -261,7 +263,8 @@ class Stages:
         assert pipeline.trained is self.model
         self.ran["export"] += 1
         with new_release(pipeline.workspace.releases) as (layout, version):
-            write_manifest(layout, {"version": version, "build_key": pipeline.export_key})
+            described = toy_manifest(pipeline.config, version, ITEMS, build_key=pipeline.export_key)
+            write_manifest(layout, described)
         return pipeline.workspace.releases / str(version)
 
     def run(self, project, *overrides, tasks=(), force=(), until="export"):
@@ -394,7 +397,7 @@ def test_going_back_is_a_new_release_and_the_latest(project, stages):
     stages.run(project)
     assert sorted(p.name for p in releases.iterdir()) == ["1", "2", "3", "latest"]
     assert (releases / "latest").readlink() == Path("3")
-    keys = [read_manifest(releases / n)["build_key"] for n in ("1", "2", "3")]
+    keys = [read_manifest(releases / n).build_key for n in ("1", "2", "3")]
     assert keys[0] == keys[2] != keys[1]
 
 

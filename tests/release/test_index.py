@@ -8,7 +8,7 @@ import pytest
 
 from unified_ranker.config import AutoIndex, ExactIndex, ScannIndex
 from unified_ranker.core.errors import UserError
-from unified_ranker.release.index import SCANN_LEAST, ExactSearch, build_index, load_index
+from unified_ranker.release.index import SCANN_LEAST, ExactSearch, IndexDescription, build_index, load_index
 from unified_ranker.towers.tensorflow import tf, tfrs
 
 RNG = np.random.default_rng(1)
@@ -45,7 +45,7 @@ def test_ties_go_to_the_lower_position():
 
 def test_an_exact_index_and_back(tmp_path):
     description = build(tmp_path / "index", FEW, ExactIndex(type="exact"))
-    assert description == {"type": "exact", "items": 50, "width": 6}
+    assert description == IndexDescription(type="exact", items=50, width=6)
     assert json.loads((tmp_path / "index/ids.json").read_text()) == ids(FEW).tolist()
     found, _ = load_index(tmp_path / "index", FEW).search(QUERIES, 3)
     np.testing.assert_array_equal(found, ExactSearch(FEW).search(QUERIES, 3)[0])
@@ -53,7 +53,7 @@ def test_an_exact_index_and_back(tmp_path):
 
 @pytest.mark.parametrize(("items", "kind"), [(SCANN_LEAST - 1, "exact"), (29, "exact"), (30, "scann")])
 def test_auto_takes_scann_from_the_declared_size(tmp_path, items, kind):
-    assert build(tmp_path / "index", FEW[:items], AutoIndex(scann_from=30))["type"] == kind
+    assert build(tmp_path / "index", FEW[:items], AutoIndex(scann_from=30)).type == kind
 
 
 def test_vectors_that_would_overflow_scann_are_refused(tmp_path):
@@ -64,7 +64,7 @@ def test_vectors_that_would_overflow_scann_are_refused(tmp_path):
 
 
 def test_auto_is_exact_where_scann_could_not_train(tmp_path):
-    assert build(tmp_path / "index", FEW[: SCANN_LEAST - 1], AutoIndex(scann_from=1))["type"] == "exact"
+    assert build(tmp_path / "index", FEW[: SCANN_LEAST - 1], AutoIndex(scann_from=1)).type == "exact"
 
 
 @pytest.mark.parametrize("vectors", [FEW[:-1], FEW[:, :-1]])
@@ -107,7 +107,7 @@ def scann(many, tmp_path_factory):
     """An index that was moved after it was built, as that of every release is."""
     directory = tmp_path_factory.mktemp("scann")
     description = build(directory / "draft", many, AutoIndex())
-    assert description["type"] == "scann"
+    assert description.type == "scann"
     (directory / "draft").rename(directory / "index")
     shutil.rmtree(directory / "draft", ignore_errors=True)
     return load_index(directory / "index", many)

@@ -277,7 +277,7 @@ def test_a_configuration_that_is_none_is_told_in_one_line(release):
 
 def test_a_parent_that_is_no_mapping_is_told_in_one_line(release):
     edit_manifest(release, "parent", value=5)
-    assert "Received: 5." in one_line(release, "parent")
+    assert "Received: 5." in one_line(release, "manifest")
 
 
 def test_a_directory_of_releases_names_them(release):

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,8 @@ from unified_ranker.core.digests import sha256
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.release.index import build_index
 from unified_ranker.release.items import write_catalogue, write_items
-from unified_ranker.release.layout import MANIFEST, new_release, write_manifest
+from unified_ranker.release.layout import MANIFEST, new_release
+from unified_ranker.release.manifest import Manifest, Parent, PartVersions, write_manifest
 
 
 def make_release(releases: Path, prepared: Prepared, config: Config, parent: Path | None = None) -> Path:
@@ -27,23 +29,32 @@ def make_release(releases: Path, prepared: Prepared, config: Config, parent: Pat
         build_index(layout.index, prepared.item_ids, vectors, ExactIndex(type="exact"))
         (layout.root / "report.json").write_text(json.dumps({"config_digest": config.digest()}))
         (layout.root / "report.html").write_text("<p>a report</p>")
-        lineage = None
+        before = None
         if parent is not None:
-            lineage = {"version": int(parent.name), "manifest_sha256": sha256(parent / MANIFEST)}
+            before = Parent(version=int(parent.name), manifest_sha256=sha256(parent / MANIFEST))
         write_manifest(
-            layout,
-            {
-                "version": version,
-                "versions": {"model": version, "vectors": version, "index": version},
-                "config": config.to_json(),
-                "config_hash": config.digest(),
-                "vector_width": config.query_dim,
-                "rows": {"items": len(prepared.items)},
-                "signatures": ["encode"],
-                "parent": lineage,
-            },
+            layout, toy_manifest(config, version, len(prepared.items), signatures=("encode",), parent=before)
         )
     return releases / str(version)
+
+
+def toy_manifest(config: Config, version: int, items: int, **more: Any) -> Manifest:
+    """Describe a release of which nothing else is known."""
+    return Manifest(
+        **{
+            "project": config.project.name,
+            "model_name": "toy",
+            "version": version,
+            "versions": PartVersions(model=version, vectors=version, index=version),
+            "declarations": config.to_json(),
+            "config_hash": config.digest(),
+            "tasks_trained": tuple(config.tasks),
+            "rows": {"items": items},
+            "vector_width": config.query_dim,
+            "parent": None,
+            **more,
+        }
+    )
 
 
 def edit_manifest(release: Path, *path: str, value: object) -> None:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from release_toy import toy_manifest
 
 from unified_ranker.config import Config, ExactIndex, ScannIndex
 from unified_ranker.core.offers import Offers
@@ -21,7 +22,8 @@ from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.prepared import Prepared, prepare
 from unified_ranker.release.index import ExactSearch, build_index
 from unified_ranker.release.items import write_catalogue, write_items
-from unified_ranker.release.layout import Layout, new_release, write_manifest
+from unified_ranker.release.layout import new_release
+from unified_ranker.release.manifest import write_manifest
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.service.ranking_service import RankingService
 
@@ -65,7 +67,7 @@ def created(n: int) -> int | None:
 
 
 RELEASE = OpenedRelease(
-    manifest={"version": 7},
+    manifest=toy_manifest(CONFIG, 7, ITEMS),
     config=CONFIG,
     item_ids=IDS,
     vectors=VECTORS,
@@ -198,26 +200,9 @@ def write_release(
         build_index(layout.index, IDS, vectors, index)
         (layout.root / "report.json").write_text(f'{{"config_digest": "{CONFIG.digest()}"}}')
         (layout.root / "report.html").write_text("<html></html>")
-        _write_manifest(layout, version)
+        signatures = ("encode", "rank_encoded")
+        write_manifest(layout, toy_manifest(CONFIG, version, ITEMS, vector_width=3, signatures=signatures))
     return releases / str(version)
-
-
-def _write_manifest(layout: Layout, version: int) -> None:
-    write_manifest(
-        layout,
-        {
-            "project": "toy",
-            "model_name": MODEL_NAME,
-            "version": version,
-            "versions": dict.fromkeys(("model", "vectors", "index"), version),
-            "config": CONFIG.to_json(),
-            "config_hash": CONFIG.digest(),
-            "rows": {"items": ITEMS},
-            "vector_width": 3,
-            "signatures": ["encode", "rank_encoded"],
-            "parent": None,
-        },
-    )
 
 
 def save_model(directory: Path) -> None:

@@ -54,7 +54,7 @@ def declare(release, **changes):
 
 
 def end_of(project):
-    return project.manifest["data"]["window"]["end"] + 1
+    return project.manifest.data.window.end + 1
 
 
 def options(project, engine="in-process", **more):

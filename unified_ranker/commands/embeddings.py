@@ -86,10 +86,10 @@ def moment(as_of: str, project: ReleaseProject) -> int:
     if as_of == "now":
         return int(time.time())
     if as_of == "log-end":
-        data = project.manifest.get("data")
-        if not data:
+        data = project.manifest.data
+        if data is None:
             raise UserError(f"`{project.release}` notes no data window. Name a moment with --as-of.")
-        return int(data["window"]["end"]) + 1
+        return data.window.end + 1
     try:
         stamp = pd.Timestamp(as_of)
     except ValueError as error:

@@ -5,18 +5,17 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from unified_ranker.commands.stages import NOTES, OUT
-from unified_ranker.config import Config, Task
+from unified_ranker.config import Task
 from unified_ranker.core.errors import UserError, unknown_name
 from unified_ranker.core.request import NO_HISTORY, Request
 from unified_ranker.prepare.log_history import LogHistory
-from unified_ranker.release.layout import read_manifest
+from unified_ranker.release.manifest import Manifest, read_manifest
 from unified_ranker.serving.answering.recommending import Answer, Recommender
 from unified_ranker.serving.answering.request_table import COUNTRY, answer_table, read_requests
 
@@ -26,7 +25,7 @@ def recommend_one(
 ) -> None:
     """Answer one request with a table of titles."""
     manifest = read_manifest(release)
-    tasks = config_of(manifest).tasks
+    tasks = manifest.config.tasks
     if task is None:
         raise UserError(f"`--task` is required. Known: {', '.join(f'`{t}`' for t in tasks)}.")
     if task not in tasks:
@@ -55,7 +54,7 @@ def recommend_one(
     )
     _note_lack(request, tasks[task])
     answer = next(iter(recommender.answer([request])))
-    version = manifest["version"]
+    version = manifest.version
     if as_json:
         typer.echo(json.dumps({"release": version, "user_id": user, "task": task, **asdict(answer)}))
     else:
@@ -76,7 +75,7 @@ def recommend_table(
         raise UserError(f"`--output` must lie in a directory that exists. Received: `{output.parent}`. Make it first.")
     started = time.perf_counter()
     manifest = read_manifest(release)
-    rows = read_requests(requests, config_of(manifest).tasks, lambda: project_log(release, project), limit)
+    rows = read_requests(requests, manifest.config.tasks, lambda: project_log(release, project), limit)
     _note_untrained(manifest, [request.task for request in rows])
     written = answer_table(Recommender(release), rows, output, progress=not as_json)
     seconds = time.perf_counter() - started
@@ -86,15 +85,10 @@ def recommend_table(
         OUT.print(f"{len(rows):,} requests, {written:,} answers in {seconds:.1f} s: {output}", markup=False)
 
 
-def config_of(manifest: dict[str, Any]) -> Config:
-    """Return the declarations that the release of a manifest was made by."""
-    return Config.model_validate(manifest["config"])
-
-
-def _note_untrained(manifest: dict[str, Any], tasks: Iterable[str]) -> None:
+def _note_untrained(manifest: Manifest, tasks: Iterable[str]) -> None:
     """Remark which of the requests' tasks the release declares but was not trained for (`--tasks`)."""
-    for task in sorted(set(tasks) - set(manifest["tasks_trained"])):
-        trained = ", ".join(manifest["tasks_trained"])
+    for task in sorted(set(tasks) - set(manifest.tasks_trained)):
+        trained = ", ".join(manifest.tasks_trained)
         NOTES.print(
             f"note: the release was trained for {trained} alone; it has learnt nothing for {task}",
             markup=False,
@@ -125,14 +119,14 @@ def project_log(release: Path, project: Path | None) -> LogHistory | None:
     if project is not None:
         workspace = Workspace(project.resolve(), load_config(project))
         name = workspace.config.project.name
-        if name != manifest["project"]:
+        if name != manifest.project:
             raise UserError(
-                f"`--project` must be the project of the release, `{manifest['project']}`. Received: `{project}`, "
+                f"`--project` must be the project of the release, `{manifest.project}`. Received: `{project}`, "
                 f"which is `{name}`: its users and items are others. Name the right one, or leave the option out."
             )
     else:
         # The release's own declarations: they name the tables even where `--set` did.
-        config = config_of(manifest)
+        config = manifest.config
         root = project_of(release, config)
         if not (root / "project.yaml").is_file():
             note = f"note: {root} is no project, so there are no histories; name one with --project"
@@ -140,7 +134,7 @@ def project_log(release: Path, project: Path | None) -> LogHistory | None:
             return None
         workspace = Workspace(root, config)
     pipeline = Pipeline(workspace, progress=False)
-    if project is not None and pipeline.data_key != manifest["data"]["checksum"]:
+    if project is not None and manifest.data is not None and pipeline.data_key != manifest.data.checksum:
         note = f"note: the data of {project} are not those that the release was made from"
         NOTES.print(note, markup=False, style="yellow")
     return LogHistory(pipeline.read_prepared())

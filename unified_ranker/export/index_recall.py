@@ -1,6 +1,5 @@
 """How much of exact search ScaNN finds over a release's vectors, asked by recorded requests."""
 
-import json
 import tempfile
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from unified_ranker.export.savedmodel import Served
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.request_arrays import request_arrays
-from unified_ranker.release.index import DESCRIPTION, SCANN_LEAST, ExactSearch, build_index, load_index
+from unified_ranker.release.index import SCANN_LEAST, ExactSearch, IndexDescription, build_index, load_index
 from unified_ranker.towers.tensorflow import tf
 
 QUERIES, AT, AT_ONCE = 500, 100, 128
@@ -42,8 +41,8 @@ def measure_index(
     rng = np.random.default_rng(config.project.seed)
     chosen = np.sort(rng.permutation(len(requests))[:QUERIES])
     queries = _encode(served, requests.take(chosen), prepared, config)
-    described = json.loads((own / DESCRIPTION).read_text(encoding="utf-8"))
-    used = described["type"] == "scann"
+    described = IndexDescription.read(own)
+    used = described.type == "scann"
     with tempfile.TemporaryDirectory() as folder:
         if not used:
             described = build_index(Path(folder), prepared.item_ids, vectors, ScannIndex(type="scann"))
@@ -52,8 +51,15 @@ def measure_index(
     # A place without a score holds no answer: the searched leaves had too few.
     answers = [row[np.isfinite(score)] for row, score in zip(found, scores, strict=True)]
     shares = [len(np.intersect1d(a, n)) / len(n) for a, n in zip(answers, nearest, strict=True)]
-    sizes = {name: described[name] for name in ("leaves", "leaves_to_search", "reorder")}
-    return IndexRecall(used=used, queries=len(queries), recall=float(np.mean(shares)), at=nearest.shape[1], **sizes)
+    return IndexRecall(
+        used=used,
+        queries=len(queries),
+        recall=float(np.mean(shares)),
+        at=nearest.shape[1],
+        leaves=described.leaves or 0,
+        leaves_to_search=described.leaves_to_search or 0,
+        reorder=described.reorder or 0,
+    )
 
 
 def _encode(served: Served, requests: Examples, prepared: Prepared, config: Config) -> np.ndarray:

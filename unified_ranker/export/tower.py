@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from unified_ranker.config import Config
-from unified_ranker.release.layout import Layout, read_manifest
+from unified_ranker.release.layout import Layout
+from unified_ranker.release.manifest import read_manifest
 from unified_ranker.towers.tensorflow import text_ops, tf
 
 OUTPUTS = {"encode": "query_vector", "embed_items": "item_vector"}
@@ -32,7 +32,7 @@ class SavedTower(tf.keras.layers.Layer):
     ) -> None:
         """Load the release's model."""
         super().__init__(trainable=trainable, name=f"{signature}_of_release", dtype="float32")
-        config = Config.model_validate(read_manifest(release)["config"])
+        config = read_manifest(release).config
         if config.towers.item.text.type != "hashed":
             text_ops()
         self.dim = config.towers.item.dim

@@ -8,7 +8,8 @@ from typing import Literal
 from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.files import write_whole
-from unified_ranker.release.layout import MANIFEST, read_manifest
+from unified_ranker.release.layout import MANIFEST
+from unified_ranker.release.manifest import read_manifest
 
 FILE = "lineage.json"
 KEPT = Path("training") / "users.parquet"

@@ -10,7 +10,8 @@ from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
 from unified_ranker.project.stages import Pipeline
 from unified_ranker.project.workspace import STAMP, Workspace, project_of, stamp_of
-from unified_ranker.release.layout import MANIFEST, read_manifest
+from unified_ranker.release.layout import MANIFEST
+from unified_ranker.release.manifest import Manifest, read_manifest
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class ReleaseProject:
     """
 
     release: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     config: Config
     root: Path
 
@@ -65,13 +66,13 @@ class ReleaseProject:
     def lineage(self) -> dict[str, Any]:
         """Return what a version of the store keeps of the release, so that the chain can be walked back."""
         return {
-            "version": self.manifest["version"],
-            "project": self.manifest["project"],
+            "version": self.manifest.version,
+            "project": self.manifest.project,
             "path": str(self.release),
             "manifest_sha256": sha256(self.release / MANIFEST),
-            "config_hash": self.manifest["config_hash"],
-            "git_commit": self.manifest.get("git_commit"),
-            "data": self.manifest.get("data"),
+            "config_hash": self.manifest.config_hash,
+            "git_commit": self.manifest.git_commit,
+            "data": None if self.manifest.data is None else self.manifest.data.model_dump(),
         }
 
 
@@ -87,7 +88,7 @@ def open_project(release: Path, project: Path | None) -> ReleaseProject:
     """
     release = release.resolve()
     manifest = read_manifest(release)
-    made_by = Config.model_validate(manifest["config"])
+    made_by = manifest.config
     root = (project or project_of(release, made_by)).resolve()
     if not (root / "project.yaml").is_file():
         raise UserError(
@@ -95,9 +96,9 @@ def open_project(release: Path, project: Path | None) -> ReleaseProject:
             "with --project."
         )
     present = load_config(root)
-    if present.project.name != manifest["project"]:
+    if present.project.name != manifest.project:
         raise UserError(
-            f"`--project` must be the project of the release, `{manifest['project']}`. Received: `{root}`, which is "
+            f"`--project` must be the project of the release, `{manifest.project}`. Received: `{root}`, which is "
             f"`{present.project.name}`: its users and items are others."
         )
     export = made_by.export.model_copy(update={"embeddings": present.export.embeddings})

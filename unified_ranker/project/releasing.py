@@ -12,7 +12,16 @@ from unified_ranker.export.signatures import SIGNATURES
 from unified_ranker.project.reporting import metrics_of, read_evaluation, write_project_report
 from unified_ranker.release.index import build_index
 from unified_ranker.release.items import write_catalogue, write_items
-from unified_ranker.release.layout import MANIFEST, new_release, read_manifest, write_manifest
+from unified_ranker.release.layout import MANIFEST, new_release, release_numbers
+from unified_ranker.release.manifest import (
+    DataWindow,
+    Manifest,
+    Parent,
+    PartVersions,
+    ReleaseData,
+    read_manifest,
+    write_manifest,
+)
 from unified_ranker.release.query_names import EMBED, ENCODE
 from unified_ranker.training.continuing import write_start
 
@@ -50,39 +59,39 @@ def export_release(pipeline: "Pipeline") -> Path:
         write_project_report(pipeline, layout.root, str(version), measured)
         write_manifest(
             layout,
-            {
-                "project": config.project.name,
-                "model_name": MODEL_NAME,
-                "version": version,
-                "versions": {"model": version, "vectors": version, "index": version},
-                "build_key": pipeline.export_key,
-                "config": config.to_json(),
-                "config_hash": config.digest(),
-                "tasks_trained": list(pipeline.tasks or config.tasks),
-                "data": {"checksum": pipeline.data_key, "window": _window(pipeline)},
-                "rows": pipeline.stamp("prepare")["rows"],
-                "vector_width": config.query_dim,
-                "quality": list(config.towers.item.quality),
-                "heads": list(config.heads),
-                "signatures": [*SIGNATURES, *((EMBED, ENCODE) if trained.model.text.costly else ())],
-                "warmup_requests": warmup,
-                "index": index,
-                "metrics": metrics_of(read_evaluation(workspace.stage("evaluate"))),
-                "parent": _parent(workspace.releases, version),
-            },
+            Manifest(
+                project=config.project.name,
+                model_name=MODEL_NAME,
+                version=version,
+                versions=PartVersions(model=version, vectors=version, index=version),
+                build_key=pipeline.export_key,
+                declarations=config.to_json(),
+                config_hash=config.digest(),
+                tasks_trained=pipeline.tasks or tuple(config.tasks),
+                data=ReleaseData(checksum=pipeline.data_key, window=_window(pipeline)),
+                rows=pipeline.stamp("prepare")["rows"],
+                vector_width=config.query_dim,
+                quality=tuple(config.towers.item.quality),
+                heads=config.heads,
+                signatures=(*SIGNATURES, *((EMBED, ENCODE) if trained.model.text.costly else ())),
+                warmup_requests=warmup,
+                index=index,
+                metrics=metrics_of(read_evaluation(workspace.stage("evaluate"))),
+                parent=_parent(workspace.releases),
+            ),
         )
     return workspace.releases / str(version)
 
 
-def _window(pipeline: "Pipeline") -> dict[str, int]:
-    """Return the data window in seconds: first event, end of the fit window (exclusive), last event of the log."""
+def _window(pipeline: "Pipeline") -> DataWindow:
     times = pipeline.prepared.events.timestamp
-    return {"start": int(times.min()), "fit_end": pipeline.trained.fit_end, "end": int(times.max())}
+    return DataWindow(start=int(times.min()), fit_end=pipeline.trained.fit_end, end=int(times.max()))
 
 
-def _parent(releases: Path, version: int) -> dict | None:
-    earlier = [int(p.name) for p in releases.iterdir() if p.name.isdigit() and int(p.name) < version]
+def _parent(releases: Path) -> Parent | None:
+    """Return the newest of the releases that are there."""
+    earlier = release_numbers(releases)
     if not earlier:
         return None
-    parent = releases / str(max(earlier))
-    return {"version": read_manifest(parent)["version"], "manifest_sha256": sha256(parent / MANIFEST)}
+    parent = releases / str(earlier[-1])
+    return Parent(version=read_manifest(parent).version, manifest_sha256=sha256(parent / MANIFEST))

@@ -18,7 +18,7 @@ from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, Sta
 from unified_ranker.evaluation.report_files import write_report
 from unified_ranker.evaluation.results import Evaluation
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
-from unified_ranker.release.layout import LIBRARIES, git_commit
+from unified_ranker.release.provenance import LIBRARIES, git_commit
 
 if TYPE_CHECKING:
     from unified_ranker.project.stages import Pipeline

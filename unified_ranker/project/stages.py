@@ -334,10 +334,11 @@ class Pipeline:
         An older one does not count: going back to earlier declarations is a new release, whose parent is the one it
         replaces, so that `latest` is always what was built last.
         """
-        from unified_ranker.release.layout import next_version, read_manifest
+        from unified_ranker.release.layout import next_version
+        from unified_ranker.release.manifest import read_manifest
 
         newest = self.workspace.releases / str(next_version(self.workspace.releases) - 1)
-        if not newest.is_dir() or read_manifest(newest).get("build_key") != self.export_key:
+        if not newest.is_dir() or read_manifest(newest).build_key != self.export_key:
             return None
         return newest
 

@@ -5,9 +5,10 @@ import json
 import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from unified_ranker.config import AutoIndex, ExactIndex, ScannIndex
 from unified_ranker.core.errors import UserError
@@ -17,6 +18,33 @@ IDS = "ids.json"
 _SEARCHERS = "scann.scann_ops.py.scann_ops_pybind"
 SCANN_LEAST = 16
 """Items below which ScaNN cannot train its codebooks of 16 centres."""
+
+
+class IndexDescription(BaseModel):
+    """Retrieval index as its directory and the manifest describe it.
+
+    Attributes:
+        type: `exact` or `scann`.
+        items: how many it holds.
+        width: of the vectors.
+        leaves: partitions; None for an exact one, as the next two.
+        leaves_to_search: partitions that a search looks into.
+        reorder: items that are scored exactly in the end.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type: Literal["exact", "scann"]
+    items: int
+    width: int
+    leaves: int | None = None
+    leaves_to_search: int | None = None
+    reorder: int | None = None
+
+    @classmethod
+    def read(cls, directory: Path) -> "IndexDescription":
+        """Read the description that `build_index` left in a directory."""
+        return cls.model_validate_json((directory / DESCRIPTION).read_text(encoding="utf-8"))
 
 
 class Index(ABC):
@@ -71,15 +99,17 @@ class ScannSearch(Index):
 
 def build_index(
     directory: Path, item_ids: np.ndarray, vectors: np.ndarray, declared: AutoIndex | ExactIndex | ScannIndex
-) -> dict:
+) -> IndexDescription:
     """Write the index of `vectors` `[items, width]` into `directory`; returns its description, which is stored too."""
-    items = len(item_ids)
     if isinstance(declared, AutoIndex):
-        enough = items >= max(declared.scann_from, SCANN_LEAST)
+        enough = len(item_ids) >= max(declared.scann_from, SCANN_LEAST)
         declared = ScannIndex(type="scann") if enough else ExactIndex(type="exact")
-    scann = _build_scann(directory, vectors, declared) if isinstance(declared, ScannIndex) else None
-    description = {**(scann or {"type": "exact"}), "items": items, "width": int(vectors.shape[1])}
-    (directory / DESCRIPTION).write_text(json.dumps(description, indent=2), encoding="utf-8")
+    if isinstance(declared, ScannIndex):
+        description = _build_scann(directory, vectors, declared)
+    else:
+        description = IndexDescription(type="exact", items=len(item_ids), width=int(vectors.shape[1]))
+    text = description.model_dump_json(indent=2, exclude_none=True)
+    (directory / DESCRIPTION).write_text(text, encoding="utf-8")
     (directory / IDS).write_text(json.dumps(list(item_ids)), encoding="utf-8")
     return description
 
@@ -90,19 +120,19 @@ def load_index(directory: Path, vectors: np.ndarray) -> Index:
     Raises:
         UserError: when index and vectors do not belong together.
     """
-    description = json.loads((directory / DESCRIPTION).read_text(encoding="utf-8"))
-    if (description["items"], description["width"]) != vectors.shape:
+    description = IndexDescription.read(directory)
+    if (description.items, description.width) != vectors.shape:
         raise UserError(
-            f"`{directory}` must index the vectors of its release. Received: an index of {description['items']} x "
-            f"{description['width']} beside vectors of {vectors.shape[0]} x {vectors.shape[1]}. Export again."
+            f"`{directory}` must index the vectors of its release. Received: an index of {description.items} x "
+            f"{description.width} beside vectors of {vectors.shape[0]} x {vectors.shape[1]}. Export again."
         )
-    if description["type"] == "exact":
+    if description.type == "exact":
         return ExactSearch(vectors)
     searcher = _scann().load_searcher(str(directory))
-    return ScannSearch(searcher, vectors, description["reorder"])
+    return ScannSearch(searcher, vectors, description.reorder or 0)
 
 
-def _build_scann(directory: Path, vectors: np.ndarray, declared: ScannIndex) -> dict:
+def _build_scann(directory: Path, vectors: np.ndarray, declared: ScannIndex) -> IndexDescription:
     """Build with about √items leaves, a tenth of them searched, and 550 items scored exactly.
 
     On a million clustered vectors that finds .984 of the hundred nearest; with 300 scored exactly it was .945, however
@@ -132,7 +162,14 @@ def _build_scann(directory: Path, vectors: np.ndarray, declared: ScannIndex) -> 
     )
     # Relative: the release is written beside its place and renamed.
     searcher.serialize(str(directory), relative_path=True)
-    return {"type": "scann", "leaves": leaves, "leaves_to_search": searched, "reorder": declared.reorder}
+    return IndexDescription(
+        type="scann",
+        items=len(vectors),
+        width=int(vectors.shape[1]),
+        leaves=leaves,
+        leaves_to_search=searched,
+        reorder=declared.reorder,
+    )
 
 
 def _scann() -> Any:

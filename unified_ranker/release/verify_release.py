@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from unified_ranker.config import Config, digest_of
+from unified_ranker.config import digest_of
 from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
-from unified_ranker.release.index import DESCRIPTION, IDS
+from unified_ranker.release.index import IDS, IndexDescription
 from unified_ranker.release.items import read_catalogue, read_items
-from unified_ranker.release.layout import MANIFEST, Layout, read_manifest
+from unified_ranker.release.layout import MANIFEST, Layout
+from unified_ranker.release.manifest import Manifest, read_manifest
 
 ReleaseLink = tuple[str, Callable[[], str]]
 
@@ -62,19 +63,19 @@ def _links(release: Path) -> Iterator[ReleaseLink]:
     yield "parent", lambda: _parent(release, manifest)
 
 
-def _manifest(manifest: dict) -> str:
-    return f"format {manifest['format']}, release {manifest['version']}"
+def _manifest(manifest: Manifest) -> str:
+    return f"format {manifest.format}, release {manifest.version}"
 
 
-def _configuration(manifest: dict) -> str:
-    Config.model_validate(manifest["config"])  # raises where it is none that can be read
-    digest = digest_of(manifest["config"])
-    _same("config hash", digest, manifest["config_hash"])
+def _configuration(manifest: Manifest) -> str:
+    _ = manifest.config  # raises where it is none that can be read
+    digest = digest_of(manifest.declarations)
+    _same("config hash", digest, manifest.config_hash)
     return digest
 
 
-def _files(layout: Layout, manifest: dict) -> str:
-    declared = manifest["files"]
+def _files(layout: Layout, manifest: Manifest) -> str:
+    declared = manifest.files
     present = {str(f.relative_to(layout.root)) for f in layout.root.rglob("*") if f.is_file()} - {MANIFEST}
     missing, extra = sorted(set(declared) - present), sorted(present - set(declared))
     if missing or extra:
@@ -85,11 +86,11 @@ def _files(layout: Layout, manifest: dict) -> str:
     return f"{len(declared)} files, SHA-256 of each"
 
 
-def _vectors(layout: Layout, manifest: dict) -> str:
+def _vectors(layout: Layout, manifest: Manifest) -> str:
     ids, vectors = read_items(layout.items)
-    _same("vector width", vectors.shape[1], manifest["vector_width"])
-    _same("items", len(ids), manifest["rows"]["items"])
-    _same("version of the vectors", manifest["versions"]["vectors"], manifest["version"])
+    _same("vector width", vectors.shape[1], manifest.vector_width)
+    _same("items", len(ids), manifest.rows["items"])
+    _same("version of the vectors", manifest.versions.vectors, manifest.version)
     if len(set(ids)) != len(ids):
         raise UserError("item ids must be unique among the vectors.")
     bad = ~np.isfinite(vectors).all(1) | ~vectors.any(1)
@@ -101,49 +102,44 @@ def _vectors(layout: Layout, manifest: dict) -> str:
     return f"{len(ids)} items x {vectors.shape[1]}"
 
 
-def _model(layout: Layout, manifest: dict) -> str:
+def _model(layout: Layout, manifest: Manifest) -> str:
     saved = layout.saved_model()
-    _same("version of the model", int(saved.name), manifest["version"])
-    _same("version of the model", manifest["versions"]["model"], manifest["version"])
+    _same("version of the model", int(saved.name), manifest.version)
+    _same("version of the model", manifest.versions.model, manifest.version)
     if not (saved / "saved_model.pb").is_file():
         raise UserError(f"`{saved}` holds no saved_model.pb.")
-    return f"model/{saved.name}, signatures {', '.join(manifest['signatures'])}"
+    return f"model/{saved.name}, signatures {', '.join(manifest.signatures)}"
 
 
-def _index(layout: Layout, manifest: dict) -> str:
-    description = json.loads((layout.index / DESCRIPTION).read_text(encoding="utf-8"))
+def _index(layout: Layout, manifest: Manifest) -> str:
+    description = IndexDescription.read(layout.index)
     ids = json.loads((layout.index / IDS).read_text(encoding="utf-8"))
     items, _ = read_items(layout.items)
-    _same("version of the index", manifest["versions"]["index"], manifest["version"])
-    _same("width of the index", description["width"], manifest["vector_width"])
-    _same("items of the index", description["items"], len(items))
+    _same("version of the index", manifest.versions.index, manifest.version)
+    _same("width of the index", description.width, manifest.vector_width)
+    _same("items of the index", description.items, len(items))
     if ids != list(items):
         raise UserError("index and vectors must list the same items in the same order.")
-    return f"{description['type']}, {description['items']} items"
+    return f"{description.type}, {description.items} items"
 
 
-def _report(layout: Layout, manifest: dict) -> str:
+def _report(layout: Layout, manifest: Manifest) -> str:
     report = json.loads((layout.root / "report.json").read_text(encoding="utf-8"))
     if not (layout.root / "report.html").is_file():
         raise UserError("`report.html` is missing.")
-    _same("config hash of the report", report["config_digest"], manifest["config_hash"])
+    _same("config hash of the report", report["config_digest"], manifest.config_hash)
     return "report.json and report.html of this configuration"
 
 
-def _parent(release: Path, manifest: dict) -> str:
-    parent = manifest["parent"]
+def _parent(release: Path, manifest: Manifest) -> str:
+    parent = manifest.parent
     if parent is None:
         return "none: a first release"
-    if not isinstance(parent, dict) or not parent.keys() >= {"version", "manifest_sha256"}:
-        raise UserError(
-            f"`parent` of `{release / MANIFEST}` must hold `version` and `manifest_sha256`. Received: {parent!r}. "
-            "Export again; a release is never edited."
-        )
-    file = release.resolve().parent / str(parent["version"]) / MANIFEST
+    file = release.resolve().parent / str(parent.version) / MANIFEST
     if not file.is_file():
-        return f"release {parent['version']}, no longer kept"
-    _same("manifest of the parent", sha256(file), parent["manifest_sha256"])
-    return f"release {parent['version']}, unchanged"
+        return f"release {parent.version}, no longer kept"
+    _same("manifest of the parent", sha256(file), parent.manifest_sha256)
+    return f"release {parent.version}, unchanged"
 
 
 def _same(what: str, received: object, expected: object) -> None:

@@ -34,9 +34,9 @@ def check_consistency(project: ReleaseProject, store: EmbeddingStore, sources: S
     """
     manifest = store.manifest
     number = manifest["release"]["version"]
-    if number != project.manifest["version"]:
+    if number != project.manifest.version:
         raise UserError(
-            f"the published version is of release {number}. Received: release {project.manifest['version']}. Name "
+            f"the published version is of release {number}. Received: release {project.manifest.version}. Name "
             "the release that it is of."
         )
     if sources.feed is not None:

@@ -123,7 +123,7 @@ class Refresher:
             return self._embedder
         manifest = self._store.manifest
         number = manifest["release"]["version"]
-        if number != self._project.manifest["version"]:
+        if number != self._project.manifest.version:
             beside = self._project.release.parent / str(number)
             if not beside.is_dir():
                 raise UserError(

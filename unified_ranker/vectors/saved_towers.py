@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unified_ranker.config import Config
-from unified_ranker.release.layout import Layout, read_manifest
+from unified_ranker.release.layout import Layout
+from unified_ranker.release.manifest import read_manifest
 from unified_ranker.towers.tensorflow import text_ops, tf
 
 
@@ -52,7 +52,7 @@ class SavedTowers:
 @functools.lru_cache(maxsize=2)
 def load_towers(release: Path) -> SavedTowers:
     """Load the towers of a release, once in a process; the two used last stay."""
-    config = Config.model_validate(read_manifest(release)["config"])
+    config = read_manifest(release).config
     towers = SavedTowers(
         Layout(release).saved_model(), config.towers.item.dim, config.towers.item.text.type != "hashed"
     )

@@ -84,7 +84,7 @@ def export_embeddings(
         if not published:
             store.publish(version, limits, options.force)
         if copy is not None and version not in copy.versions():
-            notes = {"release": str(project.manifest["version"]), "as_of": str(options.as_of)}
+            notes = {"release": str(project.manifest.version), "as_of": str(options.as_of)}
             copy.write(version, offline_batches(store, version), notes)
     return Exported(version, published, require_version(store.backend, version), offline)
 
@@ -143,7 +143,7 @@ def _write(
     progress: Progress,
 ) -> int:
     """Write the shards into a new version, mapped into the store's space, and seal it; returns its number."""
-    width, release = project.config.towers.item.dim, project.manifest["version"]
+    width, release = project.config.towers.item.dim, project.manifest.version
     kinds = [kind for kind, stage in STAGES.items() if any(stage == one.name for one in job.stages)]
     draft = store.begin(dict.fromkeys(kinds, width), limits)
     items = (table for table in _tables(job, shards, "item"))

@@ -17,7 +17,8 @@ from unified_ranker.core.offers import Offers, offers_of
 from unified_ranker.core.request import Request
 from unified_ranker.prepare.examples import seconds
 from unified_ranker.release.items import AT_ONCE, read_catalogue, read_items, text_objects
-from unified_ranker.release.layout import Layout, read_manifest
+from unified_ranker.release.layout import Layout
+from unified_ranker.release.manifest import Manifest, read_manifest
 from unified_ranker.serving.retrieval.overlay import Changes, Overlay, overlay_of
 
 
@@ -38,7 +39,7 @@ class OpenedRelease:
         live: changes since.
     """
 
-    manifest: dict[str, Any]
+    manifest: Manifest
     config: Config
     item_ids: Strings
     vectors: npt.NDArray[np.float32]
@@ -70,7 +71,7 @@ class OpenedRelease:
             )
         opened = cls(
             manifest=manifest,
-            config=Config.model_validate(manifest["config"]),
+            config=manifest.config,
             item_ids=item_ids,
             vectors=vectors,
             titles=text_objects(pa.array(catalogue["title"].fillna(""), pa.large_string())),
@@ -91,7 +92,7 @@ class OpenedRelease:
     @property
     def version(self) -> int:
         """The release's number."""
-        return int(self.manifest["version"])
+        return self.manifest.version
 
     @property
     def count(self) -> int:

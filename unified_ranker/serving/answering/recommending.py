@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -194,11 +193,6 @@ class Recommender:
         self.release = OpenedRelease.open(release)
         self._predict = predict or load_predict(Layout(release).saved_model())
         self._retrieve = Retriever(self.release)
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        """The release's manifest."""
-        return self.release.manifest
 
     @property
     def item_ids(self) -> Strings:

@@ -13,7 +13,8 @@ from unified_ranker.core.extras import is_installed
 from unified_ranker.events.history_store import HistoryStore, StoreError
 from unified_ranker.events.open_histories import open_history_store
 from unified_ranker.model_server.process import ModelServerProcess, begin_in_subprocess, finish_start
-from unified_ranker.release.layout import Layout, read_manifest
+from unified_ranker.release.layout import Layout
+from unified_ranker.release.manifest import read_manifest
 from unified_ranker.serving.addresses import address, listen, require_loopback
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.client.open_client import AnyClient, open_client, require_address
@@ -91,11 +92,11 @@ def run_service(release: Path, options: ServeOptions, announce: Callable[[str], 
         listener = stack.enter_context(listen(options.host, options.port, "--port"))
         child = None
         if options.model_server is None:
-            say(f"release {manifest['version']}: starting the embedded model server …")
+            say(f"release {manifest.version}: starting the embedded model server …")
             # It imports TensorFlow while the release is verified and opened here.
-            child = stack.enter_context(begin_in_subprocess(Layout(release).model_base, str(manifest["model_name"])))
+            child = stack.enter_context(begin_in_subprocess(Layout(release).model_base, manifest.model_name))
         else:
-            say(f"release {manifest['version']}: waiting for the model server at {options.model_server} …")
+            say(f"release {manifest.version}: waiting for the model server at {options.model_server} …")
         opened = open_release(release)
         store = _open_store(release, opened, options)
         stack.callback(store.close)
@@ -166,7 +167,7 @@ def _open(
     options: ServeOptions,
 ) -> tuple[RankingService, Close]:
     where = child.grpc_address if child is not None else str(options.model_server)
-    client = open_client(where, str(opened.manifest["model_name"]), opened.version)
+    client = open_client(where, opened.manifest.model_name, opened.version)
     try:
         service = open_service(release, opened, client, store, deadline=options.deadline, metrics=Metrics())
     except BaseException:
@@ -179,7 +180,7 @@ def _opener(options: ServeOptions) -> Callable[[Path, OpenedRelease], tuple[Mode
     """Return what makes the model of a further release answer, the way the first one's does."""
 
     def start(directory: Path, opened: OpenedRelease) -> tuple[ModelServer, Close]:
-        name, child, where = str(opened.manifest["model_name"]), None, options.model_server
+        name, child, where = opened.manifest.model_name, None, options.model_server
         if where is None:
             # A process of its own: it loads while the other answers, and neither waits for the other.
             child = begin_in_subprocess(Layout(directory).model_base, name)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.release.index import load_index
-from unified_ranker.release.layout import Layout, read_manifest
+from unified_ranker.release.layout import Layout, release_numbers
+from unified_ranker.release.manifest import read_manifest
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommending import ModelOutputError
 from unified_ranker.serving.client.model_server_error import ModelServerError
@@ -75,7 +76,7 @@ class Releases:
 
     def listed(self) -> list[int]:
         """Return the numbers of the releases in the directory, ascending."""
-        return sorted(int(p.name) for p in self._root.glob("*") if p.name.isdigit() and (p / "manifest.json").is_file())
+        return release_numbers(self._root)
 
     def load(self, version: int | None = None, label: str = STABLE, share: float = 0.0) -> Swap:
         """Answer from another release; None: the newest.

@@ -76,7 +76,7 @@ class ServedRelease:
         self.label = label
         self.breaker = Breaker()
         # Where the text encoder is costly, queries that come again are not encoded again.
-        self.query_vectors = QueryVectorCache() if EMBED in release.manifest.get("signatures", ()) else None
+        self.query_vectors = QueryVectorCache() if EMBED in release.manifest.signatures else None
         self.fallbacks = Fallbacks()
         self.queries: deque[np.ndarray] = deque(maxlen=_QUERIES_KEPT)
         self.requests: deque[Request] = deque(maxlen=_QUERIES_KEPT)

@@ -1,0 +1,180 @@
+"""Manifest of a release: what the release is made of and by, typed, and written last.
+
+A manifest is read back by every later version of the engine. A field that comes new has a default for the releases of
+before; a change that they cannot be read with takes another number of `FORMAT`.
+"""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from unified_ranker.config import Config
+from unified_ranker.core.digests import sha256
+from unified_ranker.core.errors import UserError
+from unified_ranker.core.files import write_whole
+from unified_ranker.release.index import IndexDescription
+from unified_ranker.release.layout import MANIFEST, Layout
+from unified_ranker.release.provenance import git_commit, library_versions
+
+FORMAT: Final = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class PartVersions(_Part):
+    """Release numbers of the parts; in a release that is whole all are its own."""
+
+    model: int
+    vectors: int
+    index: int
+
+
+class DataWindow(_Part):
+    """Times in seconds since 1970: the log's first event, the end (exclusive) of what was fitted, the last event."""
+
+    start: int
+    fit_end: int
+    end: int
+
+
+class ReleaseData(_Part):
+    """Log that the release was made from: checksum of its files, and its times."""
+
+    checksum: str
+    window: DataWindow
+
+
+class Parent(_Part):
+    """Release that this one has replaced: its number, and the SHA-256 of its manifest."""
+
+    version: int
+    manifest_sha256: str
+
+
+class Manifest(_Part):
+    """Manifest of a release (design section 6).
+
+    Attributes:
+        format: of the manifest.
+        project: name of the project.
+        model_name: by which the model is served.
+        version: number of the release.
+        versions: of its parts.
+        build_key: what the release depends on; the same key is the same release.
+        declarations: the configuration as it was written, for its hash; `config` is the one to work with.
+        config_hash: of `declarations`.
+        tasks_trained: surfaces that the model was trained for.
+        data: the log that it was made from.
+        rows: of the prepared tables, by name.
+        vector_width: of query and item vectors.
+        quality: features of the quality vector, in order.
+        heads: of the ranker.
+        signatures: of the model.
+        warmup_requests: how many the model brings.
+        index: the retrieval index.
+        metrics: value by task, scorer and metric.
+        parent: the release before; None for a first one.
+        git_commit: of the engine; None where it was no checkout.
+        libraries: versions of Python and of what the engine builds upon.
+        files: SHA-256 of every other file of the release, by its path.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    format: Literal[1] = FORMAT
+    project: str
+    model_name: str
+    version: int
+    versions: PartVersions
+    build_key: str = ""
+    declarations: dict[str, Any] = Field(alias="config")
+    config_hash: str
+    tasks_trained: tuple[str, ...]
+    data: ReleaseData | None = None
+    rows: dict[str, int]
+    vector_width: int
+    quality: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    signatures: tuple[str, ...] = ()
+    warmup_requests: int = 0
+    index: IndexDescription | None = None
+    metrics: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict)
+    parent: Parent | None
+    git_commit: str | None = None
+    libraries: dict[str, str] = Field(default_factory=dict)
+    files: dict[str, str] = Field(default_factory=dict)
+
+    @cached_property
+    def config(self) -> Config:
+        """The declarations that the release was made by.
+
+        Raises:
+            ValidationError: they are no configuration of this engine.
+        """
+        return Config.model_validate(self.declarations)
+
+
+def write_manifest(layout: Layout, manifest: Manifest) -> None:
+    """Complete a manifest by commit, versions of libraries and the SHA-256 of every file, and write it."""
+    files = {
+        str(file.relative_to(layout.root)): sha256(file)
+        for file in sorted(layout.root.rglob("*"))
+        if file.is_file() and file != layout.manifest
+    }
+    known = {"git_commit": git_commit(), "libraries": library_versions(), "files": files}
+    tree = manifest.model_copy(update=known).model_dump(mode="json", by_alias=True)
+    write_whole(layout.manifest, json.dumps(tree, indent=2))
+
+
+def read_manifest(release: Path) -> Manifest:
+    """Read the manifest of a release.
+
+    Raises:
+        UserError: there is none, it is damaged, or of another format.
+    """
+    file = release / MANIFEST
+    if not file.is_file():
+        raise _no_release(release)
+    try:
+        tree = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise UserError(f"`{file}` is damaged: {error}. Export again; a release is never edited.") from error
+    found = tree.get("format") if isinstance(tree, dict) else None
+    if found != FORMAT:
+        raise UserError(
+            f"`{file}` has format {found!r}; this version of unified_ranker reads {FORMAT}. "
+            "Install the version that wrote it, or export again."
+        )
+    try:
+        return Manifest.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(step) for step in first["loc"])
+        received = "" if first["type"] == "missing" else f" Received: {first['input']!r}."
+        raise UserError(
+            f"`{place}` of `{file}`: {first['msg']}.{received} Export again; a release is never edited."
+        ) from error
+
+
+def _no_release(release: Path) -> UserError:
+    """Build the error for a directory without a manifest; it names the releases in it or beside it."""
+    inside = _releases_in(release)
+    if inside:
+        return UserError(
+            f"`{release}` holds releases and is none itself: it has no {MANIFEST}. "
+            f"Name one of them: {', '.join(inside)}."
+        )
+    near = _releases_in(release.parent)
+    found = f"Releases there: {', '.join(near)}." if near else "There is no release beside it."
+    return UserError(
+        f"`{release}` is no release: it holds no {MANIFEST}. {found} Name one, or make one with `unified-ranker build`."
+    )
+
+
+def _releases_in(directory: Path) -> list[str]:
+    return sorted(p.name for p in directory.glob("*") if (p / MANIFEST).is_file()) if directory.is_dir() else []

@@ -1,0 +1,37 @@
+"""What a release was made by: the engine's commit and the versions of what it builds upon."""
+
+import contextlib
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+LIBRARIES = (
+    "unified_ranker", "tensorflow", "tf-keras", "tensorflow-recommenders", "scann", "tensorflow-serving-api",
+    "apache-beam", "numpy", "pandas", "pyarrow", "protobuf",
+)  # fmt: skip
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that are installed."""
+    out = {"python": sys.version.split()[0]}
+    for name in LIBRARIES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            out[name] = metadata.version(name)
+    return out
+
+
+def git_commit() -> str | None:
+    """Return the commit of the engine's checkout, with "-dirty" for local changes; None outside a checkout."""
+    try:
+        # An engine that is installed below another repository's checkout is no file of it.
+        _git("ls-files", "--error-unmatch", Path(__file__).name)
+        head, status = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ("-dirty" if status else "")
+
+
+def _git(*arguments: str) -> str:
+    here = Path(__file__).parent
+    return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
