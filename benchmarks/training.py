@@ -46,7 +46,7 @@ def main() -> None:
         before, out = machine(), {}
         with tempfile.TemporaryDirectory() as scratch:
             work = f"project.work_dir={scratch}"
-            Pipeline(Workspace(PROJECTS[name], load_config(PROJECTS[name], [work])), progress=False).prepare()
+            Pipeline(Workspace(PROJECTS[name], load_config(PROJECTS[name], [work]))).prepare()
             for kind, measure_it in measured.items():
                 out[kind] = measure_it(PROJECTS[name], work)
                 keep(f"training_{name}", out, before)
@@ -68,7 +68,7 @@ def steps(project: Path, work: str) -> dict[str, Any]:
 
 def median_step(project: Path, overrides: list[str]) -> float:
     """Return the seconds of the median step; batches are made beforehand."""
-    step, data = stepper(Pipeline(Workspace(project, load_config(project, overrides)), progress=False))
+    step, data = stepper(Pipeline(Workspace(project, load_config(project, overrides))))
     seen = [next(data) for _ in range(WARM + STEPS)]
     taken = []
     for batch in seen:

@@ -28,7 +28,7 @@ def main() -> None:
         measure(command, "simulate", str(project), "--items", "20000", "--users", "20000", "--events", "1000000")
         for name, shard in (("memory", 10_000_000), ("shards", 20_000)):
             config = load_config(project, [f"project.training.shard_examples={shard}"])
-            out[name] = profile(Pipeline(Workspace(project, config), progress=False), Path(scratch, name))
+            out[name] = profile(Pipeline(Workspace(project, config)), Path(scratch, name))
             print(name, out[name], flush=True)
     write_result(__file__, {"steps": STEPS, **out})
 

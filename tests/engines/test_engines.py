@@ -13,11 +13,13 @@ import pyarrow as pa
 import pytest
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.progress import listening
 from unified_ranker.engines.beam import Beam
 from unified_ranker.engines.by_name import choose_engine
 from unified_ranker.engines.dask import Dask
 from unified_ranker.engines.in_process import InProcess
-from unified_ranker.engines.job import Job, Stage
+from unified_ranker.engines.job import Job, Stage, make_shard
+from unified_ranker.engines.job_progress import run_job
 from unified_ranker.engines.shards import DiskShards, MemoryShards
 
 SHARDS = 6
@@ -64,7 +66,7 @@ class Fail:
 @pytest.fixture(autouse=True)
 def _workers_find_this_module(monkeypatch):
     """Worker processes import the stages from here."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
 
 
 def job(marks=None):
@@ -197,3 +199,15 @@ def test_small_logs_stay_in_this_process_and_large_ones_go_to_beam():
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path):
     with pytest.raises(UserError, match=r"no dask scheduler answers at `tcp://127.0.0.1:9`"):
         Dask(address="tcp://127.0.0.1:9").run(job(), DiskShards(tmp_path))
+
+
+def test_progress_counts_the_shards_of_all_stages_and_those_that_were_there(tmp_path):
+    heard = []
+    shards = DiskShards(tmp_path)
+    made = job()
+    make_shard(made, made.stages[0], 0, shards)
+    with listening(lambda p: heard.append((p.work, p.done, p.total, p.ended))):
+        run_job(InProcess(), made, shards, "prepare")
+    total = SHARDS + 3
+    assert heard[0] == ("prepare", 1, total, False)
+    assert heard[-1] == ("prepare", total, total, True)

@@ -1,16 +1,15 @@
 """The evaluation protocol: what it asks of scorers, and what it makes of their scores."""
 
 import dataclasses
-import io
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
 from evaluation_toy import START, at, event, item, task, world
-from tqdm import tqdm
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.progress import listening
 from unified_ranker.evaluation import protocol
 from unified_ranker.evaluation.baselines.popularity import PopularityBaseline
 from unified_ranker.evaluation.metrics import METRICS
@@ -66,7 +65,7 @@ def metrics(evaluation, scorer, task="home_feed", dimension="all", name="all"):
 
 def test_a_perfect_scorer_gets_everything_and_an_equal_one_the_mean_rank():
     prepared, config = two_tasks()
-    evaluation = evaluate([Scorer("perfect", perfect), Scorer("equal", equal)], prepared, config, progress=None)
+    evaluation = evaluate([Scorer("perfect", perfect), Scorer("equal", equal)], prepared, config)
 
     for surface in ("home_feed", "search"):
         assert metrics(evaluation, "perfect", surface) == dict.fromkeys(METRICS, 1)
@@ -78,13 +77,13 @@ def test_a_perfect_scorer_gets_everything_and_an_equal_one_the_mean_rank():
 def test_parts_are_the_temporal_split():
     prepared, config = two_tasks()
     scorer = Scorer("perfect", perfect)
-    test = evaluate([scorer], prepared, config, part="test", progress=None)
+    test = evaluate([scorer], prepared, config, part="test")
     seen = np.concatenate([batch.timestamp for batch in scorer.batches])
 
     assert (test.start, test.end) == (at(30), None)
     assert (seen.min(), seen.max(), found(test).requests) == (at(30), at(39), 10)
     scorer.batches.clear()
-    validation = evaluate([scorer], prepared, config, part="validation", progress=None)
+    validation = evaluate([scorer], prepared, config, part="validation")
     seen = np.concatenate([batch.timestamp for batch in scorer.batches])
     assert (validation.start, validation.end) == (at(20), at(30))
     assert (seen.min(), seen.max(), found(validation).requests) == (at(20), at(29), 10)
@@ -103,7 +102,7 @@ def test_baselines_are_fitted_on_what_the_final_fit_sees():
 def test_scorers_see_one_task_at_a_time_and_only_their_own():
     prepared, config = two_tasks()
     everywhere, only_search = Scorer("everywhere", equal), Scorer("search only", equal, tasks=("search",))
-    evaluation = evaluate([everywhere, only_search], prepared, config, progress=None)
+    evaluation = evaluate([everywhere, only_search], prepared, config)
 
     assert all(len(set(batch.task.tolist())) == 1 for batch in everywhere.batches)
     assert {batch.task[0] for batch in only_search.batches} == {"search"}
@@ -118,10 +117,10 @@ def test_batches_bound_the_scores_in_memory_and_change_nothing(monkeypatch):
     def score(requests):
         return random[requests.item]
 
-    whole = evaluate([Scorer("s", score)], prepared, config, progress=None)
+    whole = evaluate([Scorer("s", score)], prepared, config)
     monkeypatch.setattr(protocol, "SCORES_AT_ONCE", 70)
     scorer = Scorer("s", score)
-    small = evaluate([scorer], prepared, config, progress=None)
+    small = evaluate([scorer], prepared, config)
 
     assert [len(batch) for batch in scorer.batches] == [3, 3, 3, 1] * 2
     assert _without_seconds(small) == _without_seconds(whole)
@@ -132,7 +131,7 @@ def test_the_sample_is_seeded_and_each_tasks_own():
 
     def sampled(tasks):
         scorer = Scorer("s", equal)
-        evaluate([scorer], prepared, config, tasks=tasks, progress=None)
+        evaluate([scorer], prepared, config, tasks=tasks)
         return {batch.task[0]: batch.timestamp.tolist() for batch in scorer.batches}
 
     both = sampled(["home_feed", "search"])
@@ -140,7 +139,7 @@ def test_the_sample_is_seeded_and_each_tasks_own():
     assert both["search"] != both["home_feed"]
     assert [len(times) for times in both.values()] == [5, 5]
     assert all(times == sorted(set(times)) for times in both.values())
-    evaluation = evaluate([Scorer("s", equal)], prepared, config, progress=None)
+    evaluation = evaluate([Scorer("s", equal)], prepared, config)
     assert (found(evaluation).requests, found(evaluation).available) == (5, 38)
 
 
@@ -148,7 +147,7 @@ def test_a_target_that_is_no_candidate_is_a_miss_and_is_counted():
     items = [*ITEMS, item("late", created=100)]
     rows = [*events(), event("u", "late", 35), event("u", "i03", 36, source_item_id="i03")]
     prepared, config = world(rows, items, {"home_feed": task()}, split=(20, 30), bootstrap_samples=100)
-    evaluation = evaluate([Scorer("s", lambda r: perfect(r, 21))], prepared, config, progress=None)
+    evaluation = evaluate([Scorer("s", lambda r: perfect(r, 21))], prepared, config)
 
     assert found(evaluation).requests == 12
     assert found(evaluation).unreachable == {"created after the request": 1, "is the source item": 1}
@@ -158,7 +157,7 @@ def test_a_target_that_is_no_candidate_is_a_miss_and_is_counted():
 def test_a_task_without_requests_in_the_part_says_so():
     rows = [*events(), *events(10, task="search")]
     prepared, config = world(rows, ITEMS, TASKS, split=(20, 30), bootstrap_samples=100)
-    evaluation = evaluate([Scorer("s", perfect)], prepared, config, progress=None)
+    evaluation = evaluate([Scorer("s", perfect)], prepared, config)
 
     assert found(evaluation, "search").remark == "no requests in the slice"
     assert found(evaluation, "search").slices == ()
@@ -167,7 +166,7 @@ def test_a_task_without_requests_in_the_part_says_so():
 
 def test_a_task_without_scorers_says_so():
     prepared, config = two_tasks()
-    evaluation = evaluate([Scorer("s", perfect, tasks=("search",))], prepared, config, progress=None)
+    evaluation = evaluate([Scorer("s", perfect, tasks=("search",))], prepared, config)
 
     assert found(evaluation, "home_feed").remark == "no scorer for this task"
 
@@ -180,16 +179,16 @@ def test_bad_scores_name_the_scorer_and_the_task(bad):
         return equal(requests, 19) if bad == "shape" else np.full((len(requests), 20), bad)
 
     with pytest.raises(ValueError, match="scorer `broken`, task `home_feed`"):
-        evaluate([Scorer("broken", score)], prepared, config, progress=None)
+        evaluate([Scorer("broken", score)], prepared, config)
 
 
 def test_names_must_be_known_and_differ():
     prepared, config = two_tasks()
 
     with pytest.raises(UserError, match=r"unknown task `serch`.*Did you mean `search`"):
-        evaluate([Scorer("s", equal)], prepared, config, tasks=["serch"], progress=None)
+        evaluate([Scorer("s", equal)], prepared, config, tasks=["serch"])
     with pytest.raises(ValueError, match="Received for `home_feed`: `s` twice"):
-        evaluate([Scorer("s", equal), Scorer("s", equal)], prepared, config, progress=None)
+        evaluate([Scorer("s", equal), Scorer("s", equal)], prepared, config)
 
 
 def test_models_are_compared_with_the_best_baseline_of_each_metric():
@@ -209,7 +208,7 @@ def test_models_are_compared_with_the_best_baseline_of_each_metric():
     rows = [event("u", "i19", n) for n in range(40)]
     prepared, config = world(rows, ITEMS, {"home_feed": task()}, split=(20, 30), bootstrap_samples=100)
     scorers = [Scorer("model", place(3)), Named("second", place(2)), Named("fourth", place(4))]
-    evaluation = evaluate(scorers, prepared, config, progress=None)
+    evaluation = evaluate(scorers, prepared, config)
     against = {c.metric: c for c in found(evaluation).comparisons}
 
     assert set(against) == set(METRICS)
@@ -235,7 +234,7 @@ def test_slices_by_country_user_and_item():
         + [{"user_id": "native", "country": "C11"}]
     )
     prepared, config = world(rows, ITEMS, {"home_feed": task()}, split=(20, 30), users=users, bootstrap_samples=100)
-    slices = found(evaluate([Scorer("s", equal)], prepared, config, progress=None)).slices
+    slices = found(evaluate([Scorer("s", equal)], prepared, config)).slices
     sizes = {(s.dimension, s.name): s.requests for s in slices}
 
     assert slices[0].dimension == "all"
@@ -265,7 +264,7 @@ def test_a_user_is_warm_from_the_sixth_event_on():
 def test_unseen_items_of_anonymous_views_are_warm():
     rows = [*events(), event(None, "late", 33, event_type="view"), event("u1", "late", 35)]
     prepared, config = world(rows, [*ITEMS, item("late")], {"home_feed": task()}, split=(20, 30))
-    slices = found(evaluate([Scorer("s", lambda r: equal(r, 21))], prepared, config, progress=None)).slices
+    slices = found(evaluate([Scorer("s", lambda r: equal(r, 21))], prepared, config)).slices
 
     assert {s.name: s.requests for s in slices if s.dimension == "item"} == {"cold": 0, "warm": 11}
     assert next(s for s in slices if s.name == "cold" and s.dimension == "item").rows == ()
@@ -276,7 +275,7 @@ def test_evaluation_goes_to_json_and_back():
     baseline = PopularityBaseline("home_feed")
     baseline.fit(prepared, at(30))
     baseline.note = "a remark"
-    evaluation = evaluate([Scorer("model", perfect), baseline], prepared, config, progress=None)
+    evaluation = evaluate([Scorer("model", perfect), baseline], prepared, config)
 
     assert found(evaluation).comparisons
     assert found(evaluation).notes == {"popularity": "a remark"}
@@ -285,7 +284,7 @@ def test_evaluation_goes_to_json_and_back():
 
 def test_two_runs_agree_in_every_digit():
     prepared, config = two_tasks()
-    runs = [evaluate([Scorer("s", perfect)], prepared, config, progress=None) for _ in range(2)]
+    runs = [evaluate([Scorer("s", perfect)], prepared, config) for _ in range(2)]
 
     assert _without_seconds(runs[0]) == _without_seconds(runs[1])
 
@@ -297,31 +296,27 @@ def test_later_rows_change_no_earlier_number():
         prepared, config = world(events() + events(task="search", query="words") + rows, ITEMS, TASKS, split=(20, 30))
         baseline = PopularityBaseline("search")
         baseline.fit(prepared, fit_end(prepared, config, "validation"))
-        evaluation = evaluate([baseline], prepared, config, part="validation", progress=None)
+        evaluation = evaluate([baseline], prepared, config, part="validation")
         numbers.append(_without_seconds(evaluation))
 
     assert numbers[0] == numbers[1]
 
 
-def test_progress_counts_every_ranking_or_stays_silent(capsys):
+def test_progress_counts_every_ranking_and_nothing_is_printed(capsys):
     prepared, config = two_tasks()
-    bars = []
-
-    def progress(**settings):
-        bars.append(tqdm(**settings, file=io.StringIO()))
-        return bars[-1]
-
+    heard = []
     scorers = [Scorer("a", perfect), Scorer("b", perfect, tasks=("search",))]
-    evaluate(scorers, prepared, config, progress=progress)
-    assert (bars[0].n, bars[0].total) == (30, 30)
-    evaluate(scorers, prepared, config, progress=None)
+    with listening(heard.append):
+        evaluate(scorers, prepared, config)
+    (progress,) = set(heard)
+    assert (progress.done, progress.total, progress.unit, progress.ended) == (30, 30, "rankings", True)
     assert capsys.readouterr() == ("", "")
 
 
 def test_times_are_whole_seconds_of_the_split():
     prepared, config = two_tasks()
 
-    assert evaluate([Scorer("s", perfect)], prepared, config, progress=None).start == START + 30 * 3600
+    assert evaluate([Scorer("s", perfect)], prepared, config).start == START + 30 * 3600
 
 
 def _without_seconds(evaluation):

@@ -163,7 +163,7 @@ def test_bad_rows_stop_the_job_above_the_declared_share_and_are_put_aside_below_
         assert table["item_id"][row["row"]].as_py() == "gone", "the row is where the quarantine says"
         assert row["reason"] == "events.item_id is known in items"
     assert len(Prepared.load(out).events.item) == 1490
-    pipeline = Pipeline(Workspace(tolerant, load_config(tolerant)), progress=False)
+    pipeline = Pipeline(Workspace(tolerant, load_config(tolerant)))
     assert not any(check.failed for check in pipeline.validate())
 
 
@@ -282,15 +282,15 @@ def test_a_column_that_moves_is_found_and_one_that_stays_is_not(tmp_path):
 def test_a_large_log_is_validated_by_the_pipeline(tmp_path, monkeypatch):
     monkeypatch.setattr("unified_ranker.project.project_preparation.SMALL_ROWS", 100)
     project = project_in(tmp_path / "project")
-    pipeline = Pipeline(Workspace(project, load_config(project)), progress=False)
+    pipeline = Pipeline(Workspace(project, load_config(project)))
     assert pipeline.large
     names = [check.name for check in pipeline.validate()]
-    small = Pipeline(Workspace(project, load_config(project)), progress=False)
+    small = Pipeline(Workspace(project, load_config(project)))
     monkeypatch.setattr("unified_ranker.project.project_preparation.SMALL_ROWS", 1_000_000)
     missing = {check.name for check in small.validate()} - set(names)
     assert missing <= {"events is not empty", "every declared task has events", "events are distinct"}, missing
     assert not pipeline.prepare().skipped
     write_files(project, {"tasks/home_feed.yaml": {"positives": [{"event_type": "clik"}]}})
     monkeypatch.setattr("unified_ranker.project.project_preparation.SMALL_ROWS", 100)
-    broken = Pipeline(Workspace(project, load_config(project)), progress=False)
+    broken = Pipeline(Workspace(project, load_config(project)))
     assert any(check.failed and "clik" in check.line() for check in broken.validate())

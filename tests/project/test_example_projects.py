@@ -150,7 +150,7 @@ def test_an_example_builds_from_a_sample_of_its_log_and_answers_every_task(examp
         frame.to_parquet(tmp_path / f"{table}.parquet")
     paths = [f"project.data.{table}={tmp_path / f'{table}.parquet'}" for table in tables]
     small = load_config(ROOT / "examples" / name, [*SMALL, *paths])
-    pipeline = Pipeline(Workspace(tmp_path, small), progress=False)
+    pipeline = Pipeline(Workspace(tmp_path, small))
     release = pipeline.export().output
     assert pipeline.verify(release).summary.endswith("links hold")
     source = part.events["source_item_id"].dropna().iloc[0]

@@ -270,7 +270,7 @@ class Stages:
     def run(self, project, *overrides, tasks=(), force=(), until="export"):
         """Run the stages up to one and return those that did something."""
         self.ran.clear()
-        pipeline = Pipeline(Workspace(project, load_config(project, overrides)), tasks, progress=False, force=force)
+        pipeline = Pipeline(Workspace(project, load_config(project, overrides)), tasks, force=force)
         for name in STAGES[: STAGES.index(until) + 1]:
             result = getattr(pipeline, name)()
             assert result.skipped == (name not in self.ran)
@@ -384,7 +384,7 @@ def test_the_option_force_is_for_the_command_that_has_it(project, stages, comman
 
 
 def test_a_stage_by_itself_makes_what_it_needs(project, stages):
-    pipeline = Pipeline(Workspace(project, load_config(project)), progress=False)
+    pipeline = Pipeline(Workspace(project, load_config(project)))
     assert not pipeline.export().skipped
     assert stages.ran == dict.fromkeys(ALL, 1)
     assert [result.name for result in pipeline.results] == ALL
@@ -444,7 +444,7 @@ def test_a_stage_that_fails_leaves_what_was_there(project, stages, monkeypatch, 
 
 def prepared_files(project, *overrides):
     """The bytes of every prepared table."""
-    Pipeline(Workspace(project, load_config(project, overrides)), progress=False, force=("prepare",)).prepare()
+    Pipeline(Workspace(project, load_config(project, overrides)), force=("prepare",)).prepare()
     folder = project / ".unified_ranker" / "prepare"
     files = [*folder.rglob("*.arrow"), folder / SPLIT_FILE]
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}

@@ -19,7 +19,7 @@ class Trainings:
     def __init__(self, refused=()):
         self.rates, self.refused, self.killed_at = [], refused, None
 
-    def run_one(self, project, overrides, run, progress):
+    def run_one(self, project, overrides, run):
         rate = float(run.overrides[0].partition("=")[2])
         if len(self.rates) == self.killed_at:
             raise KeyboardInterrupt
@@ -46,7 +46,7 @@ def search(directory, space=SPACE, key="k"):
 
 def run(found, minutes=1000.0, most=None):
     begun, ended = [], []
-    found.run(minutes, most, False, lambda number, settings: begun.append(settings), ended.append)
+    found.run(minutes, most, lambda number, settings: begun.append(settings), ended.append)
     return begun, ended
 
 

@@ -216,7 +216,7 @@ def test_nothing_ranks_better_than_the_truth_and_it_is_far_from_chance(log, mark
             noise = np.random.default_rng(0).normal(size=scores.shape) * 1.5
             return np.where(np.isfinite(scores), scores + noise, scores)
 
-    metrics = metrics_of(evaluate([truth, Perturbed()], prepared, config, progress=None))
+    metrics = metrics_of(evaluate([truth, Perturbed()], prepared, config))
     for task, scorers in metrics.items():
         best, worse = (scorers[name]["ndcg@10"] for name in (truth.name, "perturbed"))
         assert best > worse, task

@@ -100,18 +100,18 @@ def test_each_text_is_embedded_once_and_kept(tmp_path):
     model = Counting()
     texts = ["bb", "a", "dddd", "a"]
     for _ in range(2):
-        np.testing.assert_array_equal(teacher_vectors(model, texts, tmp_path, progress=False)[:, 0], [2, 1, 4, 1])
+        np.testing.assert_array_equal(teacher_vectors(model, texts, tmp_path)[:, 0], [2, 1, 4, 1])
     assert sorted(model.asked) == ["a", "bb", "dddd"]
     # Another process that has the same cache asks for what is new only.
     other = Counting()
-    np.testing.assert_array_equal(teacher_vectors(other, ["bb", "ccc"], tmp_path, progress=False)[:, 0], [2, 3])
+    np.testing.assert_array_equal(teacher_vectors(other, ["bb", "ccc"], tmp_path)[:, 0], [2, 3])
     assert other.asked == ["ccc"]
     assert teacher_vectors(other, [], tmp_path).shape == (0, 3)
 
 
 def test_vectors_of_other_weights_are_apart(tmp_path):
     model = Counting()
-    teacher_vectors(model, ["a"], tmp_path, progress=False)
+    teacher_vectors(model, ["a"], tmp_path)
     model.name_on_disk = "counting-tuned"
-    teacher_vectors(model, ["a"], tmp_path, progress=False)
+    teacher_vectors(model, ["a"], tmp_path)
     assert model.asked == ["a", "a"]

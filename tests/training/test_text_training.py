@@ -68,7 +68,7 @@ def test_pairs_teach_that_other_words_mean_the_same():
     tf.keras.utils.set_random_seed(3)
     encoder = build_text_encoder(HashedText(buckets=4096), 64, TITLES)
     before = cosines(encoder)
-    learn_pairs(encoder, PAIRS, PairSettings(steps=40, batch=4, negatives=4, learning_rate=0.02), 1, progress=False)
+    learn_pairs(encoder, PAIRS, PairSettings(steps=40, batch=4, negatives=4, learning_rate=0.02), 1)
     after = cosines(encoder)
     assert np.abs(np.diag(before)).max() < 0.5
     assert (after[:, :4].argmax(1) == np.arange(4)).all()
@@ -77,11 +77,11 @@ def test_pairs_teach_that_other_words_mean_the_same():
 
 def test_pairs_end_in_time_and_need_none(caplog):
     encoder = build_text_encoder(HashedText(buckets=64), 4, TITLES)
-    learn_pairs(encoder, PAIRS, PairSettings(steps=10_000, batch=4, max_seconds=0.2), 1, progress=False)
+    learn_pairs(encoder, PAIRS, PairSettings(steps=10_000, batch=4, max_seconds=0.2), 1)
     assert "text pairs: stopped after" in caplog.text
     nothing = dataclasses.replace(PAIRS, queries=ASKED[:0], items=PAIRS.items[:0], banned=PAIRS.banned[:0])
     weights = [w.numpy() for w in encoder.weights]
-    learn_pairs(encoder, nothing, PairSettings(steps=5), 1, progress=False)
+    learn_pairs(encoder, nothing, PairSettings(steps=5), 1)
     for weight, same in zip(encoder.weights, weights, strict=True):
         np.testing.assert_array_equal(weight.numpy(), same)
 
@@ -125,7 +125,7 @@ def test_nothing_later_than_the_fit_window_is_learnt_from(with_teacher):
     for log in (prepared(), dataclasses.replace(changed, items=items)):
         model, _ = untrained(text, log)
         examples = log.between(None, fit_end_of(log, model.config))
-        prepare_text(model, log, examples, progress=False)
+        prepare_text(model, log, examples)
         found.append([w.numpy() for w in model.text.weights])
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -137,7 +137,7 @@ def test_a_distilled_encoder_gives_its_teachers_vectors(with_teacher):
     teacher.begin_with(teacher.tokenise(tf.constant(np.concatenate([TITLES, ASKED]))).parts["vector"].numpy())
     student = build_text_encoder(HashedText(buckets=4096), 16, TITLES)
     texts = np.concatenate([TITLES, ASKED])
-    distil(student, teacher, texts, Distillation(steps=160, batch=32), 1, progress=False)
+    distil(student, teacher, texts, Distillation(steps=160, batch=32), 1)
     given = np.concatenate([texts, words_of(texts)])
     alike = (student(tf.constant(given)).numpy() * teacher(tf.constant(given)).numpy()).sum(1)
     assert alike.mean() > 0.9
@@ -173,7 +173,7 @@ def test_fine_tuning_brings_pairs_together(with_teacher):
         return np.diag(scores).mean() - scores.mean()
 
     before = likeness()
-    fine_tune(encoder, PAIRS, settings.fine_tuning, 0.07, 1, progress=False)
+    fine_tune(encoder, PAIRS, settings.fine_tuning, 0.07, 1)
     assert likeness() > before + 0.1
     # Vectors of other weights are kept apart from those of the original.
     assert encoder.name_on_disk != name

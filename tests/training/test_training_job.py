@@ -10,6 +10,7 @@ import pytest
 import tiny_world
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.progress import listening
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.callbacks import EpochCheckpoints, StopOnNaN
 from unified_ranker.training.optimizer import optimizer_of
@@ -81,8 +82,9 @@ def interrupted(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def resumed(interrupted):
-    watch = Watch()
-    return run(interrupted[0], watch), watch
+    watch, watch.heard = Watch(), []
+    with listening(lambda p: watch.heard.append((p.work, p.done, p.total, p.ended))):
+        return run(interrupted[0], watch), watch
 
 
 def test_a_job_goes_on_from_the_last_whole_epoch(interrupted, resumed):
@@ -92,6 +94,13 @@ def test_a_job_goes_on_from_the_last_whole_epoch(interrupted, resumed):
     assert_equal(after.first, before.last)
     assert len(before.first) == len(before.last)
     assert {len(values) for values in trained.curves.values()} == {2}
+
+
+def test_progress_of_a_resumed_job_begins_where_it_was_interrupted(resumed):
+    heard = resumed[1].heard
+    steps = heard[-1][2] // 2
+    assert heard[0] == ("train, epoch 2 of 2", steps + 1, 2 * steps, False)
+    assert heard[-1] == ("train, epoch 2 of 2", 2 * steps, 2 * steps, True)
 
 
 def test_a_job_that_is_done_is_not_done_again(interrupted, resumed, tmp_path):

@@ -1,5 +1,6 @@
 """The command line itself: what every command shares."""
 
+import contextlib
 import logging
 import sys
 from typing import Annotated, Any
@@ -8,7 +9,9 @@ import typer
 from typer.core import TyperGroup
 
 from unified_ranker import __version__
+from unified_ranker.cli.progress_display import ProgressDisplay
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.progress import listening
 
 
 class Commands(TyperGroup):
@@ -16,8 +19,10 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command. Typer ends an interrupted one without a word, so all are caught in here."""
+        display = ProgressDisplay()
         try:
-            return super().invoke(ctx)
+            with listening(display), contextlib.closing(display):
+                return super().invoke(ctx)
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(2) from error

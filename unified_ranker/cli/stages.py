@@ -121,7 +121,7 @@ def train_command(
     """
     from unified_ranker.commands.stages import open_pipeline, print_result
 
-    pipeline = open_pipeline(project, overrides, source, tasks, ("train",) if force else (), not as_json)
+    pipeline = open_pipeline(project, overrides, source, tasks, ("train",) if force else ())
     with pipeline.claimed():
         pipeline.lineage.note("start", start)
         print_result(pipeline.train(), as_json)
@@ -142,7 +142,7 @@ def evaluate_command(
     """
     from unified_ranker.commands.stages import open_pipeline, print_evaluation
 
-    pipeline = open_pipeline(project, overrides, source, tasks, ("evaluate",) if force else (), not as_json)
+    pipeline = open_pipeline(project, overrides, source, tasks, ("evaluate",) if force else ())
     with pipeline.claimed():
         pipeline.evaluate()
         print_evaluation(pipeline, as_json)
@@ -163,7 +163,7 @@ def export_command(
     """
     from unified_ranker.commands.stages import open_pipeline, print_result
 
-    pipeline = open_pipeline(project, overrides, source, tasks, ("export",) if force else (), not as_json)
+    pipeline = open_pipeline(project, overrides, source, tasks, ("export",) if force else ())
     with pipeline.claimed(releases=True):
         print_result(pipeline.export(), as_json)
 
@@ -201,4 +201,4 @@ def build_command(
     from unified_ranker.commands.stages import open_pipeline, run_build
     from unified_ranker.project.stages import STAGES
 
-    run_build(open_pipeline(project, overrides, source, tasks, STAGES if force else (), not as_json), as_json)
+    run_build(open_pipeline(project, overrides, source, tasks, STAGES if force else ()), as_json)

@@ -43,8 +43,8 @@ def compare_project(
         what = "kept from before" if kept else f"{seconds:.0f} s"
         NOTES.print(f"{done} of {total}  {run.name}, seed {run.seed}: {what}", markup=False)
 
-    results = run_all(project, overrides, runs, not as_json, announce, jobs)
-    prepared = Pipeline(Workspace(project, config), (), False).prepared
+    results = run_all(project, overrides, runs, announce, jobs)
+    prepared = Pipeline(Workspace(project, config)).prepared
     found = summarise_comparison(results, prepared, config)
     page = write(found, target)
     if as_json:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 import typer
-from tqdm import tqdm
 
 from unified_ranker.commands.stages import OUT
 from unified_ranker.core.errors import UserError
@@ -31,8 +30,8 @@ def run_export(
     started = time.perf_counter()
     opened = open_project(release, project)
     options = ExportOptions(moment(as_of, opened), engine, reference, force)
-    with open_store(opened.place(place)) as store, _Bars(disable=as_json) as bars:
-        done = export_embeddings(opened, store, options, bars.show)
+    with open_store(opened.place(place)) as store:
+        done = export_embeddings(opened, store, options)
     seconds, manifest = time.perf_counter() - started, done.manifest
     if as_json:
         told = {name: manifest[name] for name in ("kinds", "as_of", "checks", "forced")}
@@ -97,27 +96,3 @@ def moment(as_of: str, project: ReleaseProject) -> int:
             f"`--as-of` must be `log-end`, `now` or a time such as 2024-05-01T12:00Z. Received: `{as_of}`."
         ) from error
     return int((stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp).timestamp())
-
-
-class _Bars:
-    """A bar for each step."""
-
-    def __init__(self, disable: bool) -> None:
-        self._disable, self._step, self._bar = disable, "", tqdm(disable=True)
-
-    def show(self, step: str, done: int, total: int) -> None:
-        """Move on."""
-        if step != self._step:
-            self._bar.close()
-            unit = "shard" if step == "embed" else "vector"
-            self._step, self._bar = step, tqdm(total=total, desc=step, unit=unit, disable=self._disable)
-        self._bar.n = done
-        self._bar.refresh()
-
-    def __enter__(self) -> "_Bars":
-        """Return the bars."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close them."""
-        self._bar.close()

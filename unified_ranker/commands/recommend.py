@@ -77,7 +77,7 @@ def recommend_table(
     manifest = read_manifest(release)
     rows = read_requests(requests, manifest.config.tasks, lambda: project_log(release, project), limit)
     _note_untrained(manifest, [request.task for request in rows])
-    written = answer_table(Recommender(release), rows, output, progress=not as_json)
+    written = answer_table(Recommender(release), rows, output)
     seconds = time.perf_counter() - started
     if as_json:
         typer.echo(json.dumps({"requests": len(rows), "rows": written, "output": str(output), "seconds": seconds}))
@@ -133,7 +133,7 @@ def project_log(release: Path, project: Path | None) -> LogHistory | None:
             NOTES.print(note, markup=False, style="yellow")
             return None
         workspace = Workspace(root, config)
-    pipeline = Pipeline(workspace, progress=False)
+    pipeline = Pipeline(workspace)
     if project is not None and manifest.data is not None and pipeline.data_key != manifest.data.checksum:
         note = f"note: the data of {project} are not those that the release was made from"
         NOTES.print(note, markup=False, style="yellow")

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import typer
 from rich.table import Table
-from tqdm import tqdm
 
 from unified_ranker.commands.stages import OUT, open_pipeline
 from unified_ranker.core.arrays import Ints
@@ -33,8 +31,7 @@ def run_simulate(directory: Path, sizes: dict[str, int], without: list[str], as_
     names = [name.strip() for part in without for name in part.split(",") if name.strip()]
     spec = make_spec(sizes, names)
     started = time.perf_counter()
-    with tqdm(total=spec.events, unit="event", unit_scale=True, desc="simulate", disable=as_json) as bar:
-        written = simulate(spec, directory, progress(bar), write_project)
+    written = simulate(spec, directory, write_project)
     seconds = time.perf_counter() - started
     if as_json:
         typer.echo(json.dumps({**asdict(written), "directory": str(directory), "seconds": seconds}))
@@ -47,15 +44,6 @@ def run_simulate(directory: Path, sizes: dict[str, int], without: list[str], as_
     )
 
 
-def progress(bar: Any) -> Callable[[int], None]:
-    """Return what moves a progress bar on."""
-
-    def move(rows: int) -> None:
-        bar.update(rows)
-
-    return move
-
-
 def run_ceiling(project: Path, as_json: bool) -> None:
     """Measure the truth by the project's own protocol, beside what its model reached."""
     from unified_ranker.evaluation.protocol import evaluate
@@ -63,13 +51,12 @@ def run_ceiling(project: Path, as_json: bool) -> None:
     from unified_ranker.simulation.truth import Truth
 
     world = World(MarketplaceSpec.load(project))
-    pipeline = open_pipeline(project, None, progress=not as_json)
+    pipeline = open_pipeline(project, None)
     prepared, config = pipeline.prepared, pipeline.config
     truth = Truth(world, prepared)
-    progress = None if as_json else tqdm
     best = {
         task: scorers[truth.name]
-        for task, scorers in metrics_of(evaluate([truth], prepared, config, progress=progress)).items()
+        for task, scorers in metrics_of(evaluate([truth], prepared, config)).items()
         if truth.name in scorers
     }
     reached: dict[str, dict[str, dict[str, float]]] = {}

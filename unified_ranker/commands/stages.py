@@ -31,7 +31,6 @@ def open_pipeline(
     source: Path | None = None,
     tasks: list[str] | None = None,
     force: Collection[str] = (),
-    progress: bool = True,
 ) -> Pipeline:
     """Load a project's declarations and return its pipeline, which runs the stages named in `force` in any case."""
     sets = list(overrides or [])
@@ -47,7 +46,7 @@ def open_pipeline(
     names = tuple(name.strip() for part in tasks or () for name in part.split(",") if name.strip())
     if tasks and not names:
         raise UserError(f"`--tasks` names no task. Known: {', '.join(f'`{t}`' for t in config.tasks)}.")
-    return Pipeline(Workspace(project.resolve(), config), names, progress, force)
+    return Pipeline(Workspace(project.resolve(), config), names, force)
 
 
 def print_checks(checks: "Iterable[Check]", as_json: bool) -> None:

@@ -36,7 +36,7 @@ def tune_project(
     settings = [*overrides, *ON_VALIDATION, f"project.work_dir={json.dumps(str(work))}"]
     config = load_config(project, settings)
     searched, declared = fit_space(None if space is None else read_space(space), project, settings, config)
-    pipeline = Pipeline(Workspace(project, config), (), not as_json)
+    pipeline = Pipeline(Workspace(project, config))
     with pipeline.claimed():
         pipeline.prepare()
         clear_drafts(pipeline.workspace.stage(DIRECTORY))
@@ -58,7 +58,7 @@ def tune_project(
                 markup=False,
             )
 
-        search.run(minutes, trials, not as_json, begin, end)
+        search.run(minutes, trials, begin, end)
     best = search.best
     lines = [line for line in assignments(best.settings) if line not in assignments(declared)]
     header = f"# trial {best.number} of {len(search.tried)}: {best.value:.4f} times the declared settings, validation"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import yaml
 from rich.table import Table
-from tqdm import tqdm
 
 from unified_ranker.commands.stages import OUT
 from unified_ranker.config.loading import load_config
@@ -45,7 +44,7 @@ def tune_quality(project: Path, overrides: list[str], trials: int, requests: int
     config = load_config(
         project.resolve(), [*overrides, *whole, *ON_VALIDATION, "project.work_dir=.unified_ranker/tuning"]
     )
-    pipeline = Pipeline(Workspace(project.resolve(), config), (), not as_json)
+    pipeline = Pipeline(Workspace(project.resolve(), config))
     trained, prepared = pipeline.trained, pipeline.prepared
     encoder, rules = RequestEncoder(trained.model, prepared, trained.quality), CandidateRules(prepared, config)
     examples = prepared.between(*window(prepared, "validation"))
@@ -59,8 +58,7 @@ def tune_quality(project: Path, overrides: list[str], trials: int, requests: int
         sampled = of_task.take(chosen)
         strengths.append(fit_strength(encoder, rules, sampled, task))
         scores = RetrievalScores(encoder, rules, sampled)
-        with tqdm(total=trials, desc=f"tune {task}", unit="trial", disable=as_json) as bar:
-            found.append(fit_weights(scores, task, names, trials, config.project.seed, tell=bar.update))
+        found.append(fit_weights(scores, task, names, trials, config.project.seed))
     pairs = list(zip(found, strengths, strict=True))
     if as_json:
         print(json.dumps([{**asdict(f), "ranking": asdict(s)} for f, s in pairs]))  # noqa: T201

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from unified_ranker.config import Config
 from unified_ranker.core.errors import unknown_name
+from unified_ranker.core.progress import Progress
 from unified_ranker.evaluation.baselines.base import Baseline
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import Ranks, rank_of_target
@@ -70,7 +70,6 @@ def evaluate(
     config: Config,
     tasks: Sequence[str] | None = None,
     part: Part = "test",
-    progress: Callable[..., Any] | None = tqdm,
     keep: Callable[[str, Sequence[Contender]], None] | None = None,
 ) -> Evaluation:
     """Rank the catalogue for a sample of requests per task, and sum up how well the targets were found.
@@ -81,7 +80,6 @@ def evaluate(
         config: the project; `project.evaluation` sets the sample's size, `project.seed` the sample.
         tasks: which tasks; None for all that are declared.
         part: which part of the temporal split.
-        progress: makes the progress bar, as `tqdm` does; None for none.
         keep: is given each task's contenders, with the rank of every request's target.
 
     Returns:
@@ -103,11 +101,9 @@ def evaluate(
     rules = CandidateRules(prepared, config)
     found: list[TaskEvaluation] = []
     total = sum(len(samples[task]) * len(chosen[task]) for task in names)
-    # `disable=None` would still draw on a terminal: only True keeps a bar silent.
-    bar = (progress or tqdm)(total=total, desc=f"evaluate ({part})", unit="ranking", disable=progress is None)
-    with bar:
+    with Progress(f"evaluate ({part})", total, "rankings") as progress:
         for task in names:
-            ranked = _rank(samples[task], chosen[task], len(prepared.items), rules, bar)
+            ranked = _rank(samples[task], chosen[task], len(prepared.items), rules, progress)
             available = len(of_task[task])
             if keep is not None:
                 keep(task, ranked[0])
@@ -124,7 +120,7 @@ def evaluate(
 
 
 def _rank(
-    requests: Examples, scorers: Sequence[Scorer], items: int, rules: CandidateRules, bar: Any
+    requests: Examples, scorers: Sequence[Scorer], items: int, rules: CandidateRules, progress: Progress
 ) -> tuple[list[Contender], dict[str, int]]:
     """Return every scorer with its ranks, and how many targets were no candidates, by reason."""
     ranks: list[Ranks] = [np.empty(len(requests)) for _ in scorers]
@@ -142,7 +138,7 @@ def _rank(
                 ranks[number][rows] = rank_of_target(scores, batch.item, allowed)
             except ValueError as error:
                 raise ValueError(f"scorer `{scorer.name}`, task `{batch.task[0]}`: {error}") from error
-            bar.update(len(batch))
+            progress.advance(len(batch))
     if unreachable:
         logger.warning("%s: targets that were no candidates count as misses: %s", requests.task[0], dict(unreachable))
     contenders = [

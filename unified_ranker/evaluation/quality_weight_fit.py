@@ -1,11 +1,12 @@
 """Quality weights of the query vector, fitted after training on a later window (Etsy, arXiv 2306.04833, section 4)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import optuna
 
+from unified_ranker.core.progress import Progress
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import rank_of_target
 from unified_ranker.evaluation.scoring import RequestEncoder
@@ -58,7 +59,6 @@ def fit_weights(
     trials: int,
     seed: int,
     at: int = 100,
-    tell: Callable[[int], object] = lambda _: None,
 ) -> FittedWeights:
     """Search the weights with the highest Recall@`at`, from the declared ones and from none, by Optuna's TPE.
 
@@ -69,7 +69,6 @@ def fit_weights(
         trials: how many weights to try.
         seed: of the search.
         at: how many candidates count.
-        tell: is called with 1 after each trial.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
@@ -79,11 +78,10 @@ def fit_weights(
 
     def objective(trial: optuna.Trial) -> float:
         weights = np.array([trial.suggest_float(name, 0.0, LARGEST) for name in names], np.float32)
-        found = scores.recall(weights, at)
-        tell(1)
-        return found
+        return scores.recall(weights, at)
 
-    study.optimize(objective, n_trials=trials)
+    with Progress(f"tune {task}", trials, "trials") as progress:
+        study.optimize(objective, n_trials=trials, callbacks=[lambda *_: progress.advance()])
     none = scores.recall(np.zeros(len(names), np.float32), at)
     best = {name: round(float(value), 3) for name, value in study.best_params.items()}
     recall = {

@@ -22,6 +22,7 @@ from unified_ranker.core.digests import short_digest
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.files import clear_drafts
 from unified_ranker.core.locks import lock
+from unified_ranker.core.progress import Listener, listener, listening, silent
 from unified_ranker.evaluation.comparison.plan import PlannedRun
 from unified_ranker.evaluation.results import Diagnosis
 from unified_ranker.project.lever_checks import require_levers
@@ -62,7 +63,6 @@ def run_all(
     project: Path,
     overrides: Sequence[str],
     runs: Sequence[PlannedRun],
-    progress: bool,
     announce: Callable[[PlannedRun, bool, float], None] = lambda *_: None,
     jobs: int = 1,
 ) -> list[RunResult]:
@@ -72,16 +72,15 @@ def run_all(
         project: the project's directory.
         overrides: declarations of all runs, as `path=value`.
         runs: what to train.
-        progress: whether to draw progress bars; of one run at a time only.
         announce: is told of each run, whether it was kept, and the seconds it took.
-        jobs: how many run at once, each with its part of the processors.
+        jobs: how many run at once, each with its part of the processors; their progress is told of one alone.
 
     Raises:
         UserError: a lever asks more than the log has, and nothing was trained; a run failed, and those that ended
             before stay; or another comparison has the work directory.
     """
     workspace = Workspace(project, load_config(project, list(overrides)))
-    prepared = Pipeline(workspace, (), progress).prepared
+    prepared = Pipeline(workspace).prepared
     for run in runs:
         # Of all runs before the first is trained.
         try:
@@ -89,10 +88,13 @@ def run_all(
         except UserError as error:
             raise UserError(f"what the {run.kind} `{run.name}` declares must suit the log: {error}") from error
     threads = max((os.cpu_count() or 1) // jobs, 1) if jobs > 1 else 0
+    # The threads below begin with a silent listener.
+    told = listener() if jobs == 1 else silent
 
     def one(run: PlannedRun) -> RunResult:
         started = time.perf_counter()
-        result, kept = run_one(project, overrides, run, progress and jobs == 1, threads)
+        with listening(told):
+            result, kept = run_one(project, overrides, run, threads)
         announce(run, kept, time.perf_counter() - started)
         return result
 
@@ -108,11 +110,10 @@ def run_all(
             pool.shutdown(cancel_futures=True)
 
 
-def run_one(
-    project: Path, overrides: Sequence[str], run: PlannedRun, progress: bool, threads: int = 0
-) -> tuple[RunResult, bool]:
+def run_one(project: Path, overrides: Sequence[str], run: PlannedRun, threads: int = 0) -> tuple[RunResult, bool]:
     """Return the result of a run, and whether it was there and up to date; the data must be prepared.
 
+    The listener of this context hears of its progress, in the process of the run.
     `threads` is how many threads an operation of TensorFlow may take, 0 for as many as there are processors.
 
     Raises:
@@ -125,7 +126,7 @@ def run_one(
         # A process for each: its memory is its own, and TensorFlow starts anew.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context, initializer=_end_with_parent) as pool:
-            pool.submit(make, project, list(overrides), run, progress, threads).result()
+            pool.submit(_heard_by, listener(), project, list(overrides), run, threads).result()
     return read(directory, run), kept
 
 
@@ -144,7 +145,7 @@ def _end_with_parent() -> None:
 
 def place_of(project: Path, overrides: Sequence[str], run: PlannedRun) -> tuple[Path, str]:
     """Return a run's directory, and the key of what it depends on."""
-    pipeline = _pipeline(project, overrides, run, progress=False)
+    pipeline = _pipeline(project, overrides, run)
     # The baselines learn from the examples alone, and do not change with how a model is trained.
     depends = pipeline.evaluate_key
     if run == BASELINES:
@@ -154,10 +155,13 @@ def place_of(project: Path, overrides: Sequence[str], run: PlannedRun) -> tuple[
     return pipeline.workspace.stage(DIRECTORY) / run.directory, key
 
 
-def make(project: Path, overrides: Sequence[str], run: PlannedRun, progress: bool, threads: int = 0) -> None:
-    """Train and measure one run, and write what it found; an interrupted training goes on from its last epoch."""
-    from tqdm import tqdm
+def _heard_by(to: Listener, project: Path, overrides: Sequence[str], run: PlannedRun, threads: int) -> None:
+    with listening(to):
+        make(project, overrides, run, threads)
 
+
+def make(project: Path, overrides: Sequence[str], run: PlannedRun, threads: int = 0) -> None:
+    """Train and measure one run, and write what it found; an interrupted training goes on from its last epoch."""
     from unified_ranker.evaluation.baselines.selection import fit_baselines
     from unified_ranker.evaluation.candidates import CandidateRules
     from unified_ranker.evaluation.diagnosis import diagnose_part
@@ -165,7 +169,7 @@ def make(project: Path, overrides: Sequence[str], run: PlannedRun, progress: boo
     from unified_ranker.evaluation.results import Contender
     from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
 
-    pipeline = _pipeline(project, overrides, run, progress)
+    pipeline = _pipeline(project, overrides, run)
     directory, key = place_of(project, overrides, run)
     config, prepared = pipeline.config, pipeline.prepared
     require_levers(prepared, config, run.tasks)
@@ -186,13 +190,12 @@ def make(project: Path, overrides: Sequence[str], run: PlannedRun, progress: boo
         else:
             from unified_ranker.evaluation.calibrate import calibrate
             from unified_ranker.towers.tensorflow import tf
-            from unified_ranker.training.progress import EpochBars
             from unified_ranker.training.training_job import train
 
             if threads and not config.project.training.threads:
                 tf.config.threading.set_intra_op_parallelism_threads(threads)
             checkpoints = directory.with_name(f"{directory.name}-checkpoints") / pipeline.train_key
-            trained = train(prepared, config, checkpoints, run.tasks, (EpochBars(),) if progress else ())
+            trained = train(prepared, config, checkpoints, run.tasks)
             if run.kind != "trial":
                 # Of a trial only the ranks are asked for, and calibration moves none.
                 calibrate(trained, prepared, run.tasks)
@@ -201,7 +204,7 @@ def make(project: Path, overrides: Sequence[str], run: PlannedRun, progress: boo
             scorers += [JointScorer(encoder, rules), TwoTowerScorer(encoder)]
         notes["train_seconds"] = round(time.perf_counter() - started, 1)
         started = time.perf_counter()
-        evaluate(scorers, prepared, config, run.tasks or None, part, tqdm if progress else None, keep)
+        evaluate(scorers, prepared, config, run.tasks or None, part, keep)
         if encoder is not None and run.kind != "trial":
             found = {task: diagnose_part(encoder, rules, prepared, task, part) for task in run.tasks or config.tasks}
             kept = {task: diagnosis for task, diagnosis in found.items() if diagnosis is not None}
@@ -233,7 +236,7 @@ def read(directory: Path, run: PlannedRun) -> RunResult:
     )
 
 
-def _pipeline(project: Path, overrides: Sequence[str], run: PlannedRun, progress: bool) -> Pipeline:
+def _pipeline(project: Path, overrides: Sequence[str], run: PlannedRun) -> Pipeline:
     settings = run.settings if run != BASELINES else []
     config = load_config(project, [*overrides, *settings])
-    return Pipeline(Workspace(project, config), run.tasks, progress)
+    return Pipeline(Workspace(project, config), run.tasks)

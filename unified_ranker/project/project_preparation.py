@@ -14,6 +14,7 @@ from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
 from unified_ranker.engines.by_name import SMALL_ROWS, EngineChoice
 from unified_ranker.engines.job import Job
+from unified_ranker.engines.job_progress import run_job
 from unified_ranker.engines.shards import DiskShards
 from unified_ranker.log.check import Check
 from unified_ranker.log.schema import InteractionLog
@@ -65,7 +66,7 @@ class Preparation:
         """
         names = [stage.name for stage in self.job.stages]
         job = Job(self.job.key, self.job.stages[: names.index(until) + 1])
-        self._choice.open(self.source.rows).run(job, self.shards)
+        run_job(self._choice.open(self.source.rows), job, self.shards, "prepare")
 
     def checks(self) -> list[Check]:
         """Check data and declarations together, by the stages that read the log."""

@@ -49,7 +49,7 @@ class ReleaseProject:
 
     def prepared(self) -> tuple[Path, str]:
         """Return the directory of the prepared data, made now if it is not up to date, and what names them."""
-        Pipeline(self.workspace, progress=False).prepare()
+        Pipeline(self.workspace).prepare()
         return self.as_prepared()
 
     def as_prepared(self) -> tuple[Path, str]:

@@ -7,8 +7,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from unified_ranker.config import Config, HashedText, MovieLensSource, TransformerText
 from unified_ranker.evaluation.baselines.selection import fit_baselines
 from unified_ranker.evaluation.candidates import CandidateRules
@@ -35,9 +33,8 @@ def evaluate_project(pipeline: "Pipeline", directory: Path) -> str:
     encoder = RequestEncoder(trained.model, prepared, trained.quality)
     models: list[Scorer] = [JointScorer(encoder, rules), TwoTowerScorer(encoder)]
     baselines = fit_baselines(prepared, tasks, trained.fit_end, config.project.evaluation.baselines)
-    progress = tqdm if pipeline.progress else None
     part = config.project.evaluation.part
-    evaluation = evaluate([*models, *baselines], prepared, config, tasks, part=part, progress=progress)
+    evaluation = evaluate([*models, *baselines], prepared, config, tasks, part=part)
     found = [replace(t, diagnosis=diagnose_part(encoder, rules, prepared, t.task, part)) for t in evaluation.tasks]
     evaluation = replace(evaluation, tasks=tuple(found))
     text = json.dumps(evaluation.to_json(), indent=2, allow_nan=False)

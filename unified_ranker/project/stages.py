@@ -64,14 +64,12 @@ class Pipeline:
     Attributes:
         workspace: the project.
         tasks: train and evaluate these only, in the order of their declaration; all when empty.
-        progress: whether to draw progress bars.
         force: stages to run again although they are up to date.
         engine: what carries the preparation.
     """
 
     workspace: Workspace
     tasks: tuple[str, ...] = ()
-    progress: bool = True
     force: Collection[str] = ()
     engine: EngineChoice = field(default_factory=EngineChoice)
     results: list[StageResult] = field(default_factory=list)
@@ -199,14 +197,12 @@ class Pipeline:
             # Behind what may refuse: TensorFlow takes seconds to import.
             from unified_ranker.evaluation.calibrate import calibrate
             from unified_ranker.training.continuing import read_start
-            from unified_ranker.training.progress import EpochBars
             from unified_ranker.training.trained_files import save_trained
             from unified_ranker.training.training_job import train
 
-            callbacks = (EpochBars(),) if self.progress else ()
             start = self.lineage.read("start")
             trained = self.__dict__["trained"] = train(
-                self.prepared, self.config, checkpoints, self.tasks, callbacks, read_start(start) if start else None
+                self.prepared, self.config, checkpoints, self.tasks, start=read_start(start) if start else None
             )
             calibrate(trained, self.prepared, self.tasks)
             save_trained(trained, draft)
@@ -300,7 +296,7 @@ class Pipeline:
         with tempfile.TemporaryDirectory() as scratch:
             there = self.config.project.model_copy(update={"work_dir": Path(scratch)})
             config = self.config.model_copy(update={"project": there})
-            return Pipeline(Workspace(self.workspace.project, config), (), False).prepared
+            return Pipeline(Workspace(self.workspace.project, config)).prepared
 
     @cached_property
     def trained(self) -> "TrainedModel":

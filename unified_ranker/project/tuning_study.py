@@ -100,7 +100,6 @@ class Search:
         self,
         minutes: float,
         most: int | None,
-        progress: bool,
         begin: Callable[[int, dict[str, Value]], None],
         end: Callable[[Tried], None],
     ) -> None:
@@ -111,7 +110,6 @@ class Search:
         Args:
             minutes: of all trials together.
             most: trials at the most; None for no bound.
-            progress: whether to draw progress bars.
             begin: is told number and settings of a trial.
             end: is told what became of it.
 
@@ -127,13 +125,13 @@ class Search:
             trial = self._study.ask()
             settings = {path: entry.draw(trial, path) for path, entry in self._space.items()}
             begin(trial.number, settings)
-            end(self._try(trial, settings, first=not any(t.value is not None for t in tried), progress=progress))
+            end(self._try(trial, settings, first=not any(t.value is not None for t in tried)))
 
-    def _try(self, trial: optuna.Trial, settings: dict[str, Value], *, first: bool, progress: bool) -> Tried:
+    def _try(self, trial: optuna.Trial, settings: dict[str, Value], *, first: bool) -> Tried:
         started = time.perf_counter()
         try:
             run = trial_run(settings, self._seed)
-            result, _ = run_one(self._project, self._overrides, run, progress)
+            result, _ = run_one(self._project, self._overrides, run)
         except (UserError, BrokenProcessPool) as error:
             if first:
                 self._study.enqueue_trial(settings)

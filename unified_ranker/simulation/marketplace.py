@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.files import whole_directory
+from unified_ranker.core.progress import Progress
 from unified_ranker.simulation.choices import Shelves, react
 from unified_ranker.simulation.log_tables import EventTables, item_table, user_table
 from unified_ranker.simulation.spec import MarketplaceSpec
@@ -69,7 +70,6 @@ class Marketplace:
 def simulate(
     spec: MarketplaceSpec,
     directory: Path,
-    progress: Callable[[int], None] = lambda rows: None,
     beside: Callable[[MarketplaceSpec, Path], None] = lambda spec, draft: None,
 ) -> Written:
     """Write a marketplace's log into `directory`: `events/`, `items/`, `users/` and the spec; all of it or nothing.
@@ -77,7 +77,6 @@ def simulate(
     Args:
         spec: the marketplace. The same spec gives the same bytes.
         directory: where to; must not exist, or be empty.
-        progress: told the number of events of each slice.
         beside: writes what goes with the log into the same directory.
 
     Raises:
@@ -92,7 +91,8 @@ def simulate(
             for name, table, rows in (("items", item_table, spec.items), ("users", user_table, spec.users)):
                 parts = (table(world, i, min(i + ROWS_AT_ONCE, rows)) for i in range(0, rows, ROWS_AT_ONCE))
                 _write(draft / name, parts)
-            events = _write(draft / "events", Marketplace(world).slices(), progress)
+            with Progress("simulate", spec.events, "events") as progress:
+                events = _write(draft / "events", Marketplace(world).slices(), progress.advance)
             spec.save(draft)
             beside(spec, draft)
     except OSError as error:
@@ -100,7 +100,7 @@ def simulate(
     return Written(directory, spec.items, spec.users, events)
 
 
-def _write(directory: Path, tables: Iterator[pa.Table], progress: Callable[[int], None] = lambda rows: None) -> int:
+def _write(directory: Path, tables: Iterator[pa.Table], written: Callable[[int], None] = lambda rows: None) -> int:
     """Write tables as the row groups of Parquet files of about `ROWS_OF_FILE` rows; returns the rows."""
     directory.mkdir()
     writer, number, total, room = None, 0, 0, 0
@@ -116,7 +116,7 @@ def _write(directory: Path, tables: Iterator[pa.Table], progress: Callable[[int]
                 )
                 number, room = number + 1, ROWS_OF_FILE
             writer.write_table(table, row_group_size=max(len(table), 1))
-            progress(len(table))
+            written(len(table))
             room -= len(table)
             total += len(table)
     finally:

@@ -1,4 +1,4 @@
-"""What watches a training job: checkpoints after every epoch, and a stop at the first loss that is not a number."""
+"""Watchers of a training job: its progress, checkpoints after every epoch, a stop at a loss that is not a number."""
 
 import json
 from itertools import islice
@@ -7,10 +7,36 @@ from pathlib import Path
 import numpy as np
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.progress import Progress
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.spilled_batches import SpilledBatches
 from unified_ranker.training.window_batches import WindowBatches
+
+
+class EpochProgress(tf.keras.callbacks.Callback):
+    """Counts the steps of the whole job, with the epoch and the running loss."""
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Wait for the first epoch: a resumed job does not begin at 0."""
+        self._progress: Progress | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Name the epoch."""
+        epochs, steps = self.params["epochs"], self.params["steps"]
+        if self._progress is None:
+            self._progress = Progress("train", epochs * steps, "steps", done=epoch * steps)
+        self._progress.work = f"train, epoch {epoch + 1} of {epochs}"
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Count a step."""
+        if self._progress is not None:
+            self._progress.advance(note=f"loss {(logs or {}).get('loss', float('nan')):.3f}")
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """End."""
+        if self._progress is not None:
+            self._progress.end()
 
 
 class EpochCheckpoints(tf.keras.callbacks.Callback):

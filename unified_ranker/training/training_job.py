@@ -18,7 +18,7 @@ from unified_ranker.prepare.quality import QualityAsOf
 from unified_ranker.prepare.vocabulary import Vocabulary, build_vocabulary
 from unified_ranker.signals.signals import Signals
 from unified_ranker.towers.tensorflow import tf
-from unified_ranker.training.callbacks import EpochCheckpoints, StopOnNaN, restore_text
+from unified_ranker.training.callbacks import EpochCheckpoints, EpochProgress, StopOnNaN, restore_text
 from unified_ranker.training.continuing import GENTLE, Start, grown, require_same_places, take_over, what_is_new
 from unified_ranker.training.distribution import distribution_of
 from unified_ranker.training.optimizer import optimizer_of
@@ -89,7 +89,7 @@ def train(
     with spread.strategy.scope():
         model, vocabulary, quality = build_model(prepared, config, fit_end, known, tasks)
         if start is None and not restore_text(model, checkpoints):
-            prepare_text(model, prepared, examples, progress=bool(callbacks))
+            prepare_text(model, prepared, examples)
         # A task alone gets the steps of the joint model, each with its part of the batch.
         share = len(examples) / everything if tasks else 1.0
         batches = make_batches(prepared, examples, model, spread.replicas, checkpoints / "windows", share)
@@ -110,7 +110,7 @@ def train(
         initial_epoch=done,
         epochs=epochs,
         steps_per_epoch=steps,
-        callbacks=[StopOnNaN(batches), saver, *callbacks],
+        callbacks=[StopOnNaN(batches), saver, EpochProgress(), *callbacks],
         verbose=0,
     )
     return TrainedModel(model, vocabulary, quality, fit_end, saver.curves)

@@ -5,7 +5,7 @@ version that a guard stopped waits to be forced, and a copy that was not made is
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from unified_ranker.core.progress import Progress
 from unified_ranker.engines.by_name import EngineChoice
 from unified_ranker.engines.job import Job
+from unified_ranker.engines.job_progress import run_job
 from unified_ranker.engines.shards import DiskShards
 from unified_ranker.project.release_project import ReleaseProject
 from unified_ranker.store import EmbeddingStore, Limits
@@ -29,8 +31,6 @@ from unified_ranker.vectors.export_job import STAGES, embedding_job
 from unified_ranker.vectors.space_mapping import choose_space
 
 _AT_ONCE = 20_000
-Progress = Callable[[str, int, int], None]
-"""Hears of a step, how much of it is done, and of how much."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,7 @@ class Exported:
     offline: Path | None
 
 
-def export_embeddings(
-    project: ReleaseProject, store: EmbeddingStore, options: ExportOptions, progress: Progress = lambda *_: None
-) -> Exported:
+def export_embeddings(project: ReleaseProject, store: EmbeddingStore, options: ExportOptions) -> Exported:
     """Embed all items, users and frequent queries, and publish them as the next version of the store.
 
     Raises:
@@ -78,8 +76,8 @@ def export_embeddings(
     with store.writing():
         version, published = _finished(store, job.key)
         if version is None:
-            shards = _embed(project, source, job, options.engine, progress)
-            version = _write(project, store, source, job, shards, limits, options.reference, progress)
+            shards = _embed(project, source, job, options.engine)
+            version = _write(project, store, source, job, shards, limits, options.reference)
             shutil.rmtree(shards.root)
         if not published:
             store.publish(version, limits, options.force)
@@ -116,19 +114,15 @@ def _finished(store: EmbeddingStore, key: str) -> tuple[int | None, bool]:
     return None, False
 
 
-def _embed(
-    project: ReleaseProject, source: EmbeddingSource, job: Job, engine: EngineChoice, progress: Progress
-) -> DiskShards:
+def _embed(project: ReleaseProject, source: EmbeddingSource, job: Job, engine: EngineChoice) -> DiskShards:
     """Make the shards that are not there yet."""
     folder = project.workspace.work / "embeddings"
     shards = DiskShards(folder / job.key)
     for other in folder.glob("*"):
         if other != shards.root:
             shutil.rmtree(other)
-    done, total = shards.resume(job), sum(stage.shards for stage in job.stages)
-    progress("embed", done, total)
-    engine.open(source.items + source.users).run(job, shards)
-    progress("embed", total, total)
+    shards.resume(job)
+    run_job(engine.open(source.items + source.users), job, shards, "embed")
     return shards
 
 
@@ -140,7 +134,6 @@ def _write(
     shards: DiskShards,
     limits: Limits,
     reference: str | None,
-    progress: Progress,
 ) -> int:
     """Write the shards into a new version, mapped into the store's space, and seal it; returns its number."""
     width, release = project.config.towers.item.dim, project.manifest.version
@@ -148,15 +141,12 @@ def _write(
     draft = store.begin(dict.fromkeys(kinds, width), limits)
     items = (table for table in _tables(job, shards, "item"))
     space = choose_space(store, draft.version, items, source.items, width, reference)
-    done, total = 0, source.items + source.users + len(source.queries)
-    for kind in kinds:
-        for table in _tables(job, shards, kind):
-            cold = table["cold"].to_numpy()
-            draft.put_many(
-                kind, table["id"].to_pylist(), space.apply(vector_matrix(table)), source.as_of, release, cold
-            )
-            done += len(table)
-            progress("write", done, total)
+    with Progress("write", source.items + source.users + len(source.queries), "vectors") as progress:
+        for kind in kinds:
+            for table in _tables(job, shards, kind):
+                vectors, cold = space.apply(vector_matrix(table)), table["cold"].to_numpy()
+                draft.put_many(kind, table["id"].to_pylist(), vectors, source.as_of, release, cold)
+                progress.advance(len(table))
     manifest = draft.seal(_notes(project, source, job, space))
     missing = [check_missing(store.backend, draft.version, kind, source.ids(kind), width) for kind in kinds]
     checks = [*manifest["checks"], *(check.document() for check in missing)]

@@ -3,17 +3,16 @@
 import re
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from unified_ranker.core.arrays import Ints
 from unified_ranker.core.errors import UserError, unknown_name
 from unified_ranker.core.files import whole_file
+from unified_ranker.core.progress import Progress
 from unified_ranker.core.request import NO_HISTORY, Request
 from unified_ranker.log.column_types import to_integers, to_optional_text
 from unified_ranker.log.table_files import read_table
@@ -104,7 +103,7 @@ def _limits(table: pa.Table, default: int) -> list[int]:
     return [int(n) for n in given.fillna(default)]
 
 
-def answer_table(recommender: Recommender, requests: list[Request], output: Path, progress: bool) -> int:
+def answer_table(recommender: Recommender, requests: list[Request], output: Path) -> int:
     """Answer all requests into a table with `row, rank, item_id, score`; returns the number of rows written.
 
     The table is CSV where `output` ends in `.csv`, else Parquet.
@@ -120,9 +119,9 @@ def answer_table(recommender: Recommender, requests: list[Request], output: Path
         with (
             whole_file(output) as draft,
             writer_of(str(draft), schema) as writer,
-            tqdm(total=len(requests), desc="recommend", unit="request", disable=not progress) as bar,
+            Progress("recommend", len(requests), "requests") as progress,
         ):
-            for part in _parts(recommender, requests, bar):
+            for part in _parts(recommender, requests, progress):
                 writer.write_table(pa.table(part, schema=schema))
                 written += len(part["row"])
     except OSError as error:
@@ -130,7 +129,7 @@ def answer_table(recommender: Recommender, requests: list[Request], output: Path
     return written
 
 
-def _parts(recommender: Recommender, requests: list[Request], bar: Any) -> Iterator[dict[str, list]]:
+def _parts(recommender: Recommender, requests: list[Request], progress: Progress) -> Iterator[dict[str, list]]:
     part: dict[str, list] = {"row": [], "rank": [], "item_id": [], "score": []}
     for number, answer in enumerate(recommender.answer(requests)):
         for rank, item in enumerate(answer.items, start=1):
@@ -138,7 +137,7 @@ def _parts(recommender: Recommender, requests: list[Request], bar: Any) -> Itera
             part["rank"].append(rank)
             part["item_id"].append(item.item_id)
             part["score"].append(item.score)
-        bar.update(1)
+        progress.advance()
         if len(part["row"]) >= ROWS_AT_ONCE:
             yield part
             part = {name: [] for name in part}

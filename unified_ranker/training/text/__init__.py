@@ -13,7 +13,7 @@ from unified_ranker.training.text.pair_training import TextPairs, learn_pairs
 __all__ = ["prepare_text"]
 
 
-def prepare_text(model: UnifiedRanker, prepared: Prepared, examples: Examples, progress: bool = True) -> None:
+def prepare_text(model: UnifiedRanker, prepared: Prepared, examples: Examples) -> None:
     """Train the model's text encoder as `towers/item.yaml`, `text` declares; `examples` are those of the fit window.
 
     - `transformer`: fine-tuned where declared; the projection begins at the principal components of the titles.
@@ -23,25 +23,23 @@ def prepare_text(model: UnifiedRanker, prepared: Prepared, examples: Examples, p
     config, encoder = model.config.towers.item.text, model.text
     pairs = TextPairs.of(model, prepared, examples)
     if isinstance(encoder, TransformerTextEncoder) and isinstance(config, TransformerText):
-        make_ready(encoder, config, pairs, model.config.project.seed, progress)
+        make_ready(encoder, config, pairs, model.config.project.seed)
     elif isinstance(config, DistilledText):
         from unified_ranker.training.text.distillation import distil
 
         stand_in = TransformerText(type="transformer", teacher=config.teacher, pairs=config.pairs)
         teacher = TransformerTextEncoder(stand_in, model.config.towers.item.dim)
-        make_ready(teacher, stand_in, pairs, model.config.project.seed, progress)
-        learn_pairs(teacher, pairs, stand_in.pairs, model.config.project.seed, progress)
-        distil(encoder, teacher, pairs.texts(), config.distillation, model.config.project.seed, progress)
-    learn_pairs(encoder, pairs, config.pairs, model.config.project.seed, progress)
+        make_ready(teacher, stand_in, pairs, model.config.project.seed)
+        learn_pairs(teacher, pairs, stand_in.pairs, model.config.project.seed)
+        distil(encoder, teacher, pairs.texts(), config.distillation, model.config.project.seed)
+    learn_pairs(encoder, pairs, config.pairs, model.config.project.seed)
 
 
-def make_ready(
-    encoder: TransformerTextEncoder, config: TransformerText, pairs: TextPairs, seed: int, progress: bool
-) -> None:
+def make_ready(encoder: TransformerTextEncoder, config: TransformerText, pairs: TextPairs, seed: int) -> None:
     """Fine-tune the teacher where declared, and begin the projection with the known titles."""
     if config.trainable:
         from unified_ranker.training.text.fine_tuning import fine_tune
 
-        fine_tune(encoder, pairs, config.fine_tuning, config.pairs.temperature, seed, progress)
+        fine_tune(encoder, pairs, config.fine_tuning, config.pairs.temperature, seed)
     titles = np.array([text for text in np.unique(pairs.titles.astype(str)) if text], object)
     encoder.begin_with(encoder.tokenise(tf.constant(titles, tf.string)).parts["vector"].numpy())

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
+from unified_ranker.core.progress import Progress
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.optimizer import LAST_RATE, FusedAdamW
 
@@ -31,7 +31,6 @@ def descend(
     batches: Iterable[TextBatch],
     weights: list[tf.Variable],
     how: Descent,
-    progress: bool = True,
 ) -> None:
     """Minimise `loss` of `batches` over `weights` by AdamW, the rate falling to `LAST_RATE` of its first."""
     schedule = tf.keras.optimizers.schedules.CosineDecay(how.learning_rate, max(how.steps, 1), LAST_RATE)
@@ -48,11 +47,10 @@ def descend(
 
     optimizer.build(weights)
     started = time.perf_counter()
-    with tqdm(total=how.steps, desc=how.title, unit="step", disable=not progress) as bar:
+    with Progress(how.title, how.steps, "steps") as progress:
         for done, batch in enumerate(batches, start=1):
             value = float(step(batch))
-            bar.update(1)
-            bar.set_postfix(loss=f"{value:.3f}", refresh=False)
+            progress.advance(note=f"loss {value:.3f}")
             if time.perf_counter() - started > how.max_seconds and done < how.steps:
                 logger.warning(
                     "%s: stopped after %d of %d steps, at %.0f s", how.title, done, how.steps, how.max_seconds

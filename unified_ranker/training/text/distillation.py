@@ -16,7 +16,6 @@ def distil(
     texts: np.ndarray,
     settings: Distillation,
     seed: int,
-    progress: bool = True,
 ) -> None:
     """Train `student` to give the vectors of `teacher` for `texts` `[n]`, and for each of their words alone.
 
@@ -32,7 +31,7 @@ def distil(
 
     rng = np.random.default_rng([seed, 2])
     batches = ({"rows": tf.constant(rng.integers(0, len(corpus), settings.batch))} for _ in range(settings.steps))
-    descend(loss, batches, student.learnt, Descent("distillation", settings.steps, settings.learning_rate), progress)
+    descend(loss, batches, student.learnt, Descent("distillation", settings.steps, settings.learning_rate))
 
 
 def words_of(texts: np.ndarray) -> np.ndarray:

@@ -17,7 +17,6 @@ def fine_tune(
     settings: FineTuning,
     temperature: float,
     seed: int,
-    progress: bool = True,
 ) -> None:
     """Bring queries nearer to the titles that they led to, in the teacher's own space, against the batch's others.
 
@@ -38,4 +37,4 @@ def fine_tune(
             yield {"texts": tf.constant(texts, tf.string), "left_out": tf.constant(batch["left_out"])}
 
     how = Descent("fine-tuning", settings.steps, settings.learning_rate, settings.max_seconds)
-    descend(loss, batches(), teacher.upper(settings.layers), how, progress)
+    descend(loss, batches(), teacher.upper(settings.layers), how)

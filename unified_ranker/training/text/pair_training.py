@@ -80,9 +80,7 @@ class TextPairs:
             yield {"query": rows, "candidates": candidates, "left_out": (same | banned) & ~own}
 
 
-def learn_pairs(
-    encoder: TextEncoder, pairs: TextPairs, settings: PairSettings, seed: int, progress: bool = True
-) -> None:
+def learn_pairs(encoder: TextEncoder, pairs: TextPairs, settings: PairSettings, seed: int) -> None:
     """Train `encoder` on `pairs` by a softmax over the titles of the batch and of random known items.
 
     Reference: in-batch contrastive training of query and document, DPR, arXiv 2004.04906, section 3.2.
@@ -114,7 +112,7 @@ def learn_pairs(
 
     rate = encoder.pairs_rate if settings.learning_rate == "auto" else settings.learning_rate
     how = Descent("text pairs", settings.steps, rate, settings.max_seconds)
-    descend(loss, batches(), encoder.learnt, how, progress)
+    descend(loss, batches(), encoder.learnt, how)
 
 
 def contrast(queries: tf.Tensor, items: tf.Tensor, left_out: tf.Tensor, temperature: float) -> tf.Tensor:

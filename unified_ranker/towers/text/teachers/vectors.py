@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from tqdm import tqdm
 
+from unified_ranker.core.progress import Progress
 from unified_ranker.log.wheel_files import default_cache_dir
 from unified_ranker.towers.tensorflow import tf
 
@@ -34,16 +34,13 @@ class Sentences(Protocol):
         """Embed strings `[n]` as `[n, dim]`."""
 
 
-def teacher_vectors(
-    teacher: Sentences, texts: Sequence[str] | np.ndarray, cache_dir: Path | None = None, progress: bool = True
-) -> np.ndarray:
+def teacher_vectors(teacher: Sentences, texts: Sequence[str] | np.ndarray, cache_dir: Path | None = None) -> np.ndarray:
     """Return unit vectors `[n, dim]` of `texts` `[n]`, float32.
 
     Args:
         teacher: see `Sentences`.
         texts: may repeat; each text is embedded once.
         cache_dir: where to keep the vectors, in a file for each teacher; None for the user's cache directory.
-        progress: whether to draw a bar where anything is left to compute.
     """
     unique, place = np.unique(np.asarray(texts, object).astype(str), return_inverse=True)
     if not len(unique):
@@ -55,11 +52,12 @@ def teacher_vectors(
     with closing(sqlite3.connect(folder / f"{teacher.name_on_disk}.sqlite", timeout=600)) as store:
         store.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB)")
         missing = _load(store, keys, out)
-        with tqdm(total=len(missing), desc=f"text vectors ({teacher.name_on_disk})", unit="text",
-                  disable=not progress or not missing) as bar:  # fmt: skip
+        if not missing:
+            return out[place.reshape(-1)]
+        with Progress(f"text vectors ({teacher.name_on_disk})", len(missing), "texts") as progress:
             for start in range(0, len(missing), SAVE_EVERY):
                 rows = missing[start : start + SAVE_EVERY]
-                out[rows] = embed_all(teacher.embed_strings, unique[rows], bar.update)
+                out[rows] = embed_all(teacher.embed_strings, unique[rows], progress.advance)
                 with store:
                     store.executemany(
                         "INSERT OR REPLACE INTO vectors VALUES (?, ?)", [(keys[r], out[r].tobytes()) for r in rows]

@@ -1,0 +1,91 @@
+"""Display of progress on standard error: a bar at a terminal, a line a minute in a file or a log."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from unified_ranker.core.progress import Progress
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+SECONDS = 60.0
+"""Seconds between two lines where standard error is no terminal."""
+
+
+class ProgressDisplay:
+    """Listener of the command line.
+
+    A copy in another process draws there; nothing of a bar goes with it.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin without a bar; `clock` gives seconds."""
+        self._clock = clock
+        self._shown: Progress | None = None
+        self._bar: tqdm[Any] | None = None
+        self._started = self._said = clock()
+        self._first = 0
+
+    def __reduce__(self) -> tuple[type["ProgressDisplay"], tuple[()]]:
+        """Pickle as a new display."""
+        return ProgressDisplay, ()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show how far the work is."""
+        if progress is not self._shown:
+            self.close()
+            self._shown, self._first, self._started = progress, progress.done, self._clock()
+        if sys.stderr.isatty():
+            self._draw(progress)
+        elif not progress.ended and self._clock() - self._said >= SECONDS:
+            self._said = self._clock()
+            print(self.line(progress), file=sys.stderr, flush=True)
+        if progress.ended:
+            self.close()
+
+    def line(self, progress: Progress) -> str:
+        """Return progress in words: the work, how much of it is done, the time that is left, the note."""
+        share = progress.done / max(progress.total, 1)
+        parts = [f"{progress.done:,} of {progress.total:,} {progress.unit} ({share:.0%})"]
+        new = progress.done - self._first
+        if new > 0:
+            left = (self._clock() - self._started) / new * (progress.total - progress.done)
+            parts.append(f"{left / 60:.0f} min left" if left >= 60 else f"{left:.0f} s left")
+        return f"{progress.work}: {', '.join([*parts, *filter(None, [progress.note])])}"
+
+    def close(self) -> None:
+        """Take the bar away, so that what is printed next begins on an empty line."""
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = self._shown = None
+
+    def _draw(self, progress: Progress) -> None:
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                desc=progress.work,
+                total=progress.total,
+                initial=progress.done,
+                unit=f" {progress.unit}",
+                file=sys.stderr,
+                leave=False,
+            )
+        self._bar.set_description(progress.work, refresh=False)
+        self._bar.set_postfix_str(progress.note, refresh=False)
+        self._bar.update(progress.done - self._bar.n)
+
+
+@contextlib.contextmanager
+def above_bars() -> Iterator[None]:
+    """Take the bars away while something is printed, and draw them again below it."""
+    if "tqdm" not in sys.modules:
+        yield
+        return
+    from tqdm import tqdm
+
+    with tqdm.external_write_mode(file=sys.stderr):
+        yield

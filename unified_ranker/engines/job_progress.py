@@ -1,0 +1,37 @@
+"""Progress of a job: the finished shards are counted where they are kept, so that every engine is followed alike."""
+
+import threading
+
+from unified_ranker.core.progress import Progress
+from unified_ranker.engines.job import Engine, Job, Shards
+
+SECONDS = 1.0
+"""Seconds between two counts."""
+
+
+def run_job(engine: Engine, job: Job, shards: Shards, work: str) -> None:
+    """Run a job, and tell as `work` how many of its shards are finished.
+
+    Raises:
+        UserError: a shard failed; finished shards stay.
+    """
+    total, done = sum(stage.shards for stage in job.stages), _finished(job, shards)
+    over = threading.Event()
+    with Progress(work, total, "shards", done) as progress:
+
+        def count() -> None:
+            while not over.wait(SECONDS):
+                progress.advance(_finished(job, shards) - progress.done)
+
+        counter = threading.Thread(target=count, daemon=True)
+        counter.start()
+        try:
+            engine.run(job, shards)
+        finally:
+            over.set()
+            counter.join()
+        progress.advance(total - progress.done)
+
+
+def _finished(job: Job, shards: Shards) -> int:
+    return sum(shards.has(stage.name, shard) for stage in job.stages for shard in range(stage.shards))
