@@ -10,7 +10,6 @@ from unified_ranker.evaluation.metrics import (
     METRICS,
     bootstrap,
     interval,
-    mean_with_interval,
     metric_values,
     rank_of_target,
 )
@@ -20,6 +19,13 @@ RANKS = npst.arrays(np.float64, st.integers(1, 30), elements=st.integers(2, 400)
 
 def values_of(ranks: list[float]) -> dict[str, np.ndarray]:
     return dict(zip(METRICS, metric_values(np.array(ranks, float)).T, strict=True))
+
+
+def intervals(ranks, samples, seed):
+    """Every metric of `ranks` by name, with its interval."""
+    values = metric_values(ranks)
+    resampled = bootstrap(values, samples, seed)
+    return {name: interval(values[:, i], resampled[:, i]) for i, name in enumerate(METRICS)}
 
 
 @st.composite
@@ -111,7 +117,7 @@ def test_columns_share_their_resamples():
 
 def test_interval_of_a_share_is_close_to_the_normal_one():
     ranks = np.where(np.arange(2000) < 600, 1.0, 500.0)
-    found = mean_with_interval(ranks, 2000, 1)["recall@10"]
+    found = intervals(ranks, 2000, 1)["recall@10"]
     half = 1.96 * np.sqrt(0.3 * 0.7 / 2000)
 
     assert found.value == 0.3
@@ -122,13 +128,13 @@ def test_interval_of_a_share_is_close_to_the_normal_one():
 def test_same_seed_same_interval_and_another_seed_another():
     ranks = np.random.default_rng(2).integers(1, 300, 500).astype(float)
 
-    assert mean_with_interval(ranks, 200, 1) == mean_with_interval(ranks, 200, 1)
-    assert mean_with_interval(ranks, 200, 1)["mrr"] != mean_with_interval(ranks, 200, 2)["mrr"]
+    assert intervals(ranks, 200, 1) == intervals(ranks, 200, 1)
+    assert intervals(ranks, 200, 1)["mrr"] != intervals(ranks, 200, 2)["mrr"]
 
 
 @given(RANKS)
 def test_interval_lies_within_the_values(ranks):
-    for at, (name, found) in enumerate(mean_with_interval(ranks, 100, 0).items()):
+    for at, (name, found) in enumerate(intervals(ranks, 100, 0).items()):
         values = metric_values(ranks)[:, at]
         assert found.low <= found.high, name
         assert values.min() - 1e-6 <= found.low

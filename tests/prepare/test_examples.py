@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from unified_ranker.config import Task
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.log.schema import normalise
-from unified_ranker.prepare.examples import Histories, TimeIndex, catalogue_order, index_of, match_positives, seconds
+from unified_ranker.prepare.examples import Histories, TimeIndex, match_positives, order_of_items, seconds
 from unified_ranker.prepare.prepared import prepare
 
 SEEDS = (0, 1, 2)
@@ -58,21 +58,10 @@ def test_seconds_round_down_and_mark_absent_times():
     assert seconds(elsewhere).tolist() == [NOW.timestamp()]
 
 
-def test_index_of_finds_ids_and_marks_the_rest():
-    names = np.array(["b", "a", "7"], object)
-    wanted = ["a", None, "7", "zz", "b", ""]
-    expected = [1, MISSING, 2, MISSING, 0, MISSING]
-    assert index_of(names, pd.Series(wanted, dtype="str")).tolist() == expected
-    assert index_of(names, np.array(wanted, object)).tolist() == expected
-    assert index_of(names, pd.Series([None, None], dtype="str")).tolist() == [MISSING, MISSING]
-    assert index_of(np.array([], object), pd.Series(["a"], dtype="str")).tolist() == [MISSING]
-    assert index_of(names, pd.Series([], dtype="str")).dtype == np.int64
-
-
 def test_the_catalogue_is_in_order_of_creation_undated_items_first():
     items = pd.DataFrame({"item_id": list("fedcba"), "created_at": [None, 5, 3, 5, None, 3]})
     log = normalise(pd.DataFrame({c: [] for c in ("user_id", "item_id", "task", "event_type", "timestamp")}), items)
-    assert log.items["item_id"].iloc[catalogue_order(log)].tolist() == ["b", "f", "a", "d", "c", "e"]
+    assert log.items["item_id"].iloc[order_of_items(log.items)].tolist() == ["b", "f", "a", "d", "c", "e"]
 
 
 @given(

@@ -103,10 +103,3 @@ def interval(values: npt.NDArray[np.floating], resampled: npt.NDArray[np.floatin
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(resampled, [tail, 100 - tail])
     return Interval(float(np.mean(values)), float(low), float(high))
-
-
-def mean_with_interval(ranks: Ranks, samples: int, seed: int | Sequence[int]) -> dict[str, Interval]:
-    """Return every metric of `ranks` `[requests]` with its interval from `samples` resamples."""
-    values = metric_values(ranks)
-    resampled = bootstrap(values, samples, seed)
-    return {name: interval(values[:, i], resampled[:, i]) for i, name in enumerate(METRICS)}

@@ -13,8 +13,6 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from unified_ranker.config import Task
 from unified_ranker.core.arrays import MISSING, Floats, Ints, Mask, Strings
@@ -126,18 +124,6 @@ class EventColumns:
     timestamp: Ints
     value: Floats
     positive: Mask
-
-
-def index_of(ids: Strings, wanted: object) -> Ints:
-    """Return the positions of `wanted` `[n]` in the distinct `ids`, `MISSING` where null or unknown."""
-    known = pa.array(ids, pa.large_string(), from_pandas=True)
-    asked = pa.array(wanted, pa.large_string(), from_pandas=True)
-    return pc.fill_null(pc.index_in(asked, value_set=known), MISSING).to_numpy().astype(np.int64)
-
-
-def catalogue_order(log: InteractionLog) -> Ints:
-    """Return the rows of the log's items in catalogue order, see `order_of_items`."""
-    return order_of_items(log.items)
 
 
 def order_of_items(items: pd.DataFrame) -> Ints:

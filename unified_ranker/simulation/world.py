@@ -30,7 +30,6 @@ OWN_WORD = 0.6
 COLD_SHARE = 0.3
 HISTORY_DAYS = 365
 """How long before the log its oldest items and users were created."""
-TITLE_WORDS = 5
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ class World:
         )
 
     def _draw_words(self, rng: np.random.Generator, segment: Ints) -> Ints:
-        """Draw the words of titles, `[n, TITLE_WORDS]`: two of the segment, one or two of the category, a filler."""
+        """Draw the words of titles, `[n, 5]`: a filler, two of the segment, two of the category."""
         own = rng.integers(0, WORDS_OF_SEGMENT, (len(segment), 2))
         shared = WORDS_OF_SEGMENT + rng.integers(0, WORDS_OF_CATEGORY, (len(segment), 2))
         words = self.segments.words[segment[:, None], np.concatenate([own, shared], 1)]

@@ -11,7 +11,7 @@ from unified_ranker.evaluation.results import Diagnosis
 from unified_ranker.evaluation.slices import Cut
 from unified_ranker.project.comparison_runs import RunResult
 
-JOINT, TWO_TOWERS = "joint model", "two towers"
+JOINT = "joint model"
 DECISIVE = "ndcg@10"
 ENOUGH = 0.99
 """The joint model must reach this share of a specialist's NDCG@10 (design section 8)."""

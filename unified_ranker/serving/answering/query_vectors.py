@@ -19,7 +19,6 @@ class QueryVectorCache:
     def __init__(self, capacity: int = CAPACITY) -> None:
         """Keep up to `capacity` queries."""
         self.capacity = capacity
-        self.hits = self.misses = 0
         self._kept: OrderedDict[bytes, np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -49,8 +48,6 @@ class QueryVectorCache:
             found = {query: self._kept[query] for query in queries if query in self._kept}
             for query in found:
                 self._kept.move_to_end(query)
-            self.hits += len(found)
-            self.misses += len(queries) - len(found)
         return found
 
     def _keep(self, vectors: dict[bytes, np.ndarray]) -> dict[bytes, np.ndarray]:

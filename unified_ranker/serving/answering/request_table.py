@@ -26,8 +26,6 @@ COLUMNS = (*TEXT, "timestamp", "limit", "history")
 ROWS_AT_ONCE = 200_000
 COUNTRY = re.compile("[A-Z]{2}")
 
-OpenLog = Callable[[], LogHistory | None]
-
 
 def read_requests(
     path: Path, tasks: Collection[str], log: Callable[[], LogHistory | None], limit: int
