@@ -22,7 +22,8 @@ def recommend_command(
     requests: Annotated[Path | None, typer.Option(help="A table of requests, Parquet or CSV.")] = None,
     output: Annotated[Path | None, typer.Option(help="Where the answers to --requests go (.parquet or .csv).")] = None,
     project: Annotated[
-        Path | None, typer.Option("--project", "-p", help="Whose log holds the histories; by default the release's.")
+        Path | None,
+        typer.Option("--project", "-p", help="Project of the histories; by default the release's own."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

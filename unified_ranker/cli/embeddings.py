@@ -16,7 +16,8 @@ StoreOption = Annotated[
     ),
 ]
 ProjectOfOption = Annotated[
-    Path | None, typer.Option("--project", "-p", help="Whose log holds the histories; by default the release's.")
+    Path | None,
+    typer.Option("--project", "-p", help="Project of the histories; by default the release's own."),
 ]
 
 
@@ -62,21 +63,23 @@ def refresh_command(
     events: Annotated[
         str,
         typer.Option(
-            help="What is followed: the service's event log (directory or redis://…), or a directory of Parquet."
+            help="Events to follow: the service's store (a directory or redis://…), or a directory of Parquet tables."
         ),
     ],
     store: StoreOption = None,
     project: ProjectOfOption = None,
-    items: Annotated[Path | None, typer.Option(help="A directory of Parquet tables of new items, which grows.")] = None,
-    poll_seconds: Annotated[float, typer.Option(min=0.05, help="Between two looks at what is new.")] = 0.5,
-    once: Annotated[bool, typer.Option("--once", help="Take in what is there, and stop.")] = False,
+    items: Annotated[Path | None, typer.Option(help="Directory that receives Parquet tables of new items.")] = None,
+    poll_seconds: Annotated[float, typer.Option(min=0.05, help="Seconds between two searches for new events.")] = 0.5,
+    once: Annotated[bool, typer.Option("--once", help="Process the events that are there, then stop.")] = False,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Compare the store with what it should hold, instead. Exit code 1: they differ."),
+        typer.Option(
+            "--check", help="Compare the store with vectors computed anew, and stop. Exit code 1: they differ."
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Keep the published vectors fresh: users who did something, and new items, within seconds.
+    """Keep published vectors fresh: users with new events, and new items, within seconds.
 
     Example: `unified-ranker refresh releases/latest --events releases/.serving`
 

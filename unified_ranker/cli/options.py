@@ -19,18 +19,18 @@ SourceOption = Annotated[
 ]
 TasksOption = Annotated[
     list[str] | None,
-    typer.Option("--tasks", help="A model of these tasks alone; repeated, or with commas."),
+    typer.Option("--tasks", help="Train a model of these tasks alone; repeat it, or use commas."),
 ]
-ForceOption = Annotated[bool, typer.Option("--force", help="Do this again, even when it is up to date.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Run even if the result is up to date.")]
 ForceCheckOption = Annotated[
     list[str] | None,
-    typer.Option("--force", help="A check that may fail, by name; the manifest keeps it. Repeatable."),
+    typer.Option("--force", help="Name of a check that may fail; the manifest records it. May be repeated."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 EngineOption = Annotated[
     str,
     typer.Option(
-        help="What carries the stages: auto (Apache Beam, this process for small logs), beam, dask or in-process."
+        help="Engine of the stages: auto (Apache Beam, or this process for small logs), beam, dask or in-process."
     ),
 ]
 WorkersOption = Annotated[int, typer.Option(min=0, help="Worker processes of the engine; 0 = one a core.")]
@@ -45,15 +45,15 @@ SinceOption = Annotated[
     str | None,
     typer.Option(
         "--since",
-        help="A release whose items and users keep their places, so that training can go on from it; later stages keep "
-        "to it until `--since none`.",
+        help="A release whose items and users keep their numbers, so that training can continue from it. It stays in "
+        "force for later stages until `--since none`.",
     ),
 ]
 FromOption = Annotated[
     str | None,
     typer.Option(
         "--from",
-        help="A release to go on from with what is new, instead of starting over (prepare --since it first); later "
-        "stages keep to it until `--from none`.",
+        help="A release to continue from with the new events, instead of starting over (run prepare --since first). It "
+        "stays in force for later stages until `--from none`.",
     ),
 ]

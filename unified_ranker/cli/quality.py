@@ -21,11 +21,11 @@ def compare_command(
         list[str] | None,
         typer.Option(help="One more model: NAME:path=value[;path=value …]. May be repeated."),
     ] = None,
-    runs: Annotated[str, typer.Option(help="Which models: joint, alone, ablation; with commas.")] = ",".join(KINDS),
+    runs: Annotated[str, typer.Option(help="Kinds of model: joint, alone, ablation; with commas.")] = ",".join(KINDS),
     output: Annotated[
         Path | None, typer.Option(help="Where the report goes; by default comparison/ of the project.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Models at once, each with its part of the processors.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Models trained at once, each on its part of the processors.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the joint model with specialists, ablations and baselines, and write a report.
@@ -85,7 +85,7 @@ def tune_command(
 def tune_quality_command(
     project: ProjectOption = Path("."),
     overrides: SetOption = None,
-    trials: Annotated[int, typer.Option(min=1, help="Weights to try for each task.")] = 150,
+    trials: Annotated[int, typer.Option(min=1, help="Sets of weights that are tried for each task.")] = 150,
     requests: Annotated[int, typer.Option(min=1, help="Requests of the validation slice to try them on.")] = 500,
     as_json: JsonOption = False,
 ) -> None:

@@ -26,21 +26,22 @@ def serve_command(
         str | None, typer.Option(help="host:port of TF Serving's gRPC, or http://host:port; without, the embedded one.")
     ] = None,
     project: Annotated[
-        Path | None, typer.Option("--project", "-p", help="Whose log holds the histories; by default the release's.")
+        Path | None,
+        typer.Option("--project", "-p", help="Project of the histories; by default the release's own."),
     ] = None,
     store: Annotated[
         str | None, typer.Option(help="Where events are kept: a directory, or redis://host:port/database.")
     ] = None,
     tokens: Annotated[Path | None, typer.Option(help="A file of tokens; see `unified-ranker token`.")] = None,
-    deadline_ms: Annotated[int, typer.Option(min=10, help="Time that a request may take.")] = 1000,
+    deadline_ms: Annotated[int, typer.Option(min=10, help="Milliseconds for a request, waiting included.")] = 1000,
     places: Annotated[
         int | None,
         typer.Option(min=1, help="Requests answered at once; a core each by default, four with --model-server."),
     ] = None,
     queue: Annotated[int, typer.Option(min=0, help="Requests that may wait for a place.")] = 32,
-    health_seconds: Annotated[float, typer.Option(min=0.1, help="Between two looks at the index.")] = 60.0,
-    canary: Annotated[int | None, typer.Option(help="Number of a second release, for a share of the users.")] = None,
-    canary_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="The share of the users.")] = 0.05,
+    health_seconds: Annotated[float, typer.Option(min=0.1, help="Seconds between measurements of the index.")] = 60.0,
+    canary: Annotated[int | None, typer.Option(help="Number of a second release, for a share of users.")] = None,
+    canary_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of users that --canary answers.")] = 0.05,
     json_logs: Annotated[bool, typer.Option(help="Log each answer to standard error, as JSON.")] = False,
 ) -> None:
     """Start the ranking service.
@@ -72,7 +73,7 @@ def serve_command(
 
 @app.command("token")
 def token_command(
-    name: Annotated[str, typer.Argument(help="Whose token it is.")],
+    name: Annotated[str, typer.Argument(help="Name of the token's holder.")],
     role: Annotated[list[str], typer.Option(help="read, events or admin; may be repeated.")],
 ) -> None:
     """Make a bearer token for the service: the secret for its holder, and the entry for the service's file.
@@ -94,10 +95,10 @@ def reload_command(
     release: Annotated[int | None, typer.Argument(help="Number of the release; without: the newest.")] = None,
     url: UrlOption = "http://127.0.0.1:8080",
     label: LabelOption = "stable",
-    share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the users, for a canary.")] = 0.05,
+    share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the users that a canary answers.")] = 0.05,
     token: TokenOption = None,
 ) -> None:
-    """Have a running service answer from another release; no request fails or waits meanwhile.
+    """Switch a running service to another release; no request fails or waits meanwhile.
 
     Example: `unified-ranker reload 8`
     """
@@ -108,7 +109,7 @@ def reload_command(
 def rollback_command(
     url: UrlOption = "http://127.0.0.1:8080", label: LabelOption = "stable", token: TokenOption = None
 ) -> None:
-    """Have a running service answer from the release before.
+    """Switch a running service back to the release before.
 
     Example: `unified-ranker rollback --label canary`
     """

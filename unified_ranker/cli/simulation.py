@@ -14,7 +14,7 @@ def simulate_command(
     directory: Annotated[Path, typer.Argument(help="Where to write the log and its project.")],
     items: Annotated[int, typer.Option(help="Items of the catalogue.")] = 2_000,
     users: Annotated[int, typer.Option(help="Users.")] = 1_000,
-    events: Annotated[int, typer.Option(help="Events, about.")] = 100_000,
+    events: Annotated[int, typer.Option(help="Approximate number of events.")] = 100_000,
     days: Annotated[int, typer.Option(help="Days of the log.")] = 90,
     seed: Annotated[int, typer.Option(help="The same seed and sizes give the same bytes.")] = 7,
     without: Annotated[
@@ -56,7 +56,7 @@ def ceiling_command(
 def ab_test_command(
     project: Annotated[Path, typer.Option("--project", "-p", help="A simulated project.")],
     a: Annotated[str, typer.Option("--a", help="A release, or `random`, `popular` or `truth`.")],
-    b: Annotated[str, typer.Option("--b", help="What is measured against A; likewise.")],
+    b: Annotated[str, typer.Option("--b", help="Likewise; it is compared with A.")],
     requests: Annotated[int, typer.Option(min=10, help="Requests that both answer.")] = 2_000,
     seed: Annotated[int, typer.Option(help="Seed of the requests.")] = 0,
     as_json: JsonOption = False,

@@ -79,7 +79,7 @@ def prepare_command(
     beam_options: BeamOption = None,
     since: SinceOption = None,
 ) -> None:
-    """Make point-in-time training examples from the log. An interrupted run goes on from its finished shards.
+    """Make point-in-time training examples from the log. An interrupted run continues from its finished shards.
 
     Example: `unified-ranker prepare --project examples/retail`
 
@@ -113,7 +113,7 @@ def train_command(
     as_json: JsonOption = False,
     start: FromOption = None,
 ) -> None:
-    """Train the joint model, or a single task alone. An interrupted training goes on from its last epoch.
+    """Train the joint model, or a single task alone. An interrupted training continues from its last epoch.
 
     Example: `unified-ranker train --tasks search --set project.training.epochs=3`
 

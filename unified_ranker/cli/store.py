@@ -23,7 +23,7 @@ app.add_typer(
 
 PlaceArgument = Annotated[str, typer.Argument(help="The store: a directory, or redis://host:port/database.")]
 KindArgument = Annotated[str, typer.Argument(help="item, user or query.")]
-VersionOption = Annotated[int | None, typer.Option("--version", help="Of this version; by default the published one.")]
+VersionOption = Annotated[int | None, typer.Option("--version", help="Version to read; by default the published one.")]
 
 
 @store_app.command("get")
@@ -49,7 +49,7 @@ def neighbours_command(
     place: PlaceArgument,
     kind: KindArgument,
     of: Annotated[str, typer.Argument(help="An id.")],
-    of_kind: Annotated[str | None, typer.Option(help="What kind the id is of; by default the same.")] = None,
+    of_kind: Annotated[str | None, typer.Option(help="Kind of the id; by default the same.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 10,
     version: VersionOption = None,
     as_json: JsonOption = False,
@@ -65,7 +65,7 @@ def neighbours_command(
 
 @store_app.command("versions")
 def versions_command(place: PlaceArgument, as_json: JsonOption = False) -> None:
-    """List the versions: which is published, by which release, in whose space, past which checks.
+    """List the versions: which one is published, its release, its reference version, and checks that were forced.
 
     Example: `unified-ranker store versions vectors`
     """
@@ -94,7 +94,7 @@ def diff_command(
 @store_app.command("verify")
 def verify_command(
     place: PlaceArgument,
-    entry: Annotated[str, typer.Option(help="Begin with this vector: kind:id, such as item:50.")] = "",
+    entry: Annotated[str, typer.Option(help="Vector to begin with, kind:id, such as item:50.")] = "",
     releases: Annotated[Path | None, typer.Option(help="Where the releases are, if they have moved.")] = None,
     version: VersionOption = None,
     as_json: JsonOption = False,
@@ -115,7 +115,7 @@ def publish_command(
     force: ForceCheckOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish a version that is there, past the checks.
+    """Publish a version that is already written.
 
     Example: `unified-ranker store publish vectors 4 --force neighbours`
     """
