@@ -11,15 +11,17 @@ from pathlib import Path
 import typer
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.events.open_histories import log_lines, open_history_store
-from unified_ranker.events.parquet_events import EventFeed, GrowingDirectory
+from unified_ranker.core.places import DIRECTORY, scheme_of
+from unified_ranker.events.base import HISTORY_STORES
+from unified_ranker.events.feed import EventFeed
+from unified_ranker.events.growing_directory import GrowingDirectory
+from unified_ranker.events.open_histories import open_event_source, open_history_store
+from unified_ranker.prepare.log_history import log_lines
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.project.release_project import ReleaseProject, open_project
 from unified_ranker.store import open_store as open_vectors
 from unified_ranker.vectors.consistency import check_consistency
 from unified_ranker.vectors.refresher import Refreshed, Refresher, Sources
-
-REDIS = ("redis://", "rediss://", "unix://")
 
 
 def run_refresh(
@@ -71,30 +73,30 @@ def run_check(
 
 @contextlib.contextmanager
 def open_sources(project: ReleaseProject, events: str, items: Path | None) -> Iterator[Sources]:
-    """Open what is followed: an event log as it is; for a directory of Parquet one of its own, after the project's.
+    """Open what is followed: an event log as it is; for any other source one of its own, after the project's.
 
     Raises:
         UserError: it is neither.
     """
     of_items = None if items is None else GrowingDirectory(items)
-    if events.startswith(REDIS) or (Path(events) / "data.mdb").is_file():
+    scheme = scheme_of(events)
+    if (Path(events) / "data.mdb").is_file() if scheme == DIRECTORY else scheme in HISTORY_STORES:
         histories = open_history_store(events)
         with contextlib.closing(histories):
             yield Sources(histories, items=of_items)
         return
-    directory = Path(events)
-    if not directory.is_dir():
+    if scheme == DIRECTORY and not Path(events).is_dir():
         raise UserError(
             f"`--events` must be the service's event log or a directory of Parquet. Received: `{events}`. Name what "
             "`unified-ranker serve --store` was given, by default `.serving` beside the releases."
         )
     work = project.workspace.work / "refresh"
+    source = open_event_source(events, work / "events-seen.json")
     prepared, key = project.prepared()
     histories = open_history_store(str(work))
     with contextlib.closing(histories):
         histories.import_lines(log_lines(Prepared.load(prepared)), key)
-        feed = EventFeed(GrowingDirectory(directory, work / "events-seen.json"), histories)
-        yield Sources(histories, feed, of_items)
+        yield Sources(histories, EventFeed(source, histories), of_items)
 
 
 def _say(done: Refreshed, as_json: bool) -> None:

@@ -1,37 +1,52 @@
-"""The store of a service: where it lies, and the project's log in it."""
+"""Opens stores and sources of events by their place; ours are registered here, so that each loads its library alone."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-from unified_ranker.events.event import Event
-from unified_ranker.events.history_store import MOST, HistoryStore
-from unified_ranker.events.lmdb_histories import LmdbStore
-from unified_ranker.events.redis_histories import RedisStore
-from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.core.places import DIRECTORY, scheme_of
+from unified_ranker.events.base import EVENT_SOURCES, HISTORY_STORES, EventSource, HistoryStore
 
 
 def open_history_store(place: str) -> HistoryStore:
-    """Open a store: a directory, or `redis://host:port/database`.
+    """Open a store of events: a directory, or `redis://host:port/database`, or what another package registered.
 
     Raises:
         UserError: it cannot be opened.
     """
-    return RedisStore(place) if place.startswith(("redis://", "rediss://", "unix://")) else LmdbStore(Path(place))
+    return HISTORY_STORES[scheme_of(place)](place)
 
 
-def log_lines(prepared: Prepared) -> Iterator[tuple[str, int, bytes, bytes]]:
-    """Yield the latest events of every user of a prepared log, in the form that `HistoryStore.import_lines` takes."""
-    columns, ids = prepared.histories, prepared.item_ids
-    for number, user in enumerate(prepared.user_ids):
-        start, end = int(columns.offsets[number]), int(columns.offsets[number + 1])
-        for row in range(max(start, end - MOST), end):
-            value = float(columns.value[row])
-            event = Event(
-                user_id=str(user),
-                item_id=str(ids[columns.item[row]]),
-                task=str(columns.task[row]),
-                event_type=str(columns.event_type[row]),
-                timestamp=int(columns.timestamp[row]),
-                value=value or None,
-            )
-            yield event.user_id, event.timestamp, event.digest(), event.line()
+def open_event_source(place: str, progress: Path) -> EventSource:
+    """Open a source of events: a directory of Parquet, or what another package registered.
+
+    Args:
+        place: where they come from.
+        progress: file that keeps how far the source has come, from one run to the next.
+
+    Raises:
+        UserError: it cannot be opened.
+    """
+    return EVENT_SOURCES[scheme_of(place)](place, progress)
+
+
+@HISTORY_STORES.register(DIRECTORY)
+def _in_directory(place: str) -> HistoryStore:
+    from unified_ranker.events.lmdb_histories import LmdbStore
+
+    return LmdbStore(Path(place))
+
+
+@HISTORY_STORES.register("unix")
+@HISTORY_STORES.register("rediss")
+@HISTORY_STORES.register("redis")
+def _in_redis(place: str) -> HistoryStore:
+    from unified_ranker.events.redis_histories import RedisStore
+
+    return RedisStore(place)
+
+
+@EVENT_SOURCES.register(DIRECTORY)
+def _files(place: str, progress: Path) -> EventSource:
+    from unified_ranker.events.growing_directory import GrowingDirectory
+    from unified_ranker.events.parquet_events import ParquetEvents
+
+    return ParquetEvents(GrowingDirectory(Path(place), progress))

@@ -1,16 +1,13 @@
-"""Where new events and items come from: the service's own event log, or directories of Parquet that grow."""
+"""Events and items of Parquet tables, as of a nightly export."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.files import write_whole
 from unified_ranker.events.event import Event
-from unified_ranker.events.history_store import HistoryStore
+from unified_ranker.events.growing_directory import GrowingDirectory
 from unified_ranker.log.column_types import to_numbers, to_optional_text, to_text
 from unified_ranker.prepare.examples import seconds
 from unified_ranker.serving.answering.request_columns import converted, times_of
@@ -19,76 +16,26 @@ REQUIRED = ("user_id", "item_id", "task", "event_type", "timestamp")
 _TEXT = ("query", "source_item_id", "country", "request_id")
 
 
-class GrowingDirectory:
-    """Files of Parquet, each told once, in order of their names.
+class ParquetEvents:
+    """See `EventSource`: events of a directory of Parquet tables, a table at once."""
 
-    A file that cannot be read yet is being written: it is looked at again. One that has not grown since and still
-    cannot be read is a fault. Names that begin with `.` or `_` are no tables.
-    """
+    def __init__(self, directory: GrowingDirectory) -> None:
+        """Follow `directory`."""
+        self._directory = directory
+        self._told: list[str] = []
 
-    def __init__(self, directory: Path, seen: Path | None = None) -> None:
-        """Follow `directory`; the file `seen` keeps which names were taken in, from one run to the next.
-
-        Raises:
-            UserError: there is no such directory.
-        """
-        if not directory.is_dir():
-            raise UserError(
-                f"`{directory}` must be a directory of Parquet tables. Received: none there. Make it first."
-            )
-        self.directory, self._file = directory, seen
-        self._seen: set[str] = set(json.loads(seen.read_text())) if seen is not None and seen.is_file() else set()
-        self._unreadable: dict[str, int] = {}
-
-    def new(self) -> list[tuple[str, pa.Table]]:
-        """Return the tables that came since, by name.
-
-        Raises:
-            UserError: one cannot be read, and does not grow.
-        """
-        found = []
-        for file in sorted(self.directory.glob("*.parquet")):
-            if file.name in self._seen or file.name.startswith((".", "_")):
-                continue
-            size = file.stat().st_size
-            try:
-                found.append((file.name, pq.read_table(file)))
-            except (pa.ArrowException, OSError) as error:
-                if self._unreadable.get(file.name) == size:
-                    raise UserError(
-                        f"`{file}` cannot be read as Parquet, and does not grow: {error}. Write it again, or remove it."
-                    ) from error
-                self._unreadable[file.name] = size
-        return found
-
-    def done(self, names: list[str]) -> None:
-        """Note that tables were taken in."""
-        if not names:
-            return
-        self._seen.update(names)
-        if self._file is not None:
-            write_whole(self._file, json.dumps(sorted(self._seen)))
-
-
-class EventFeed:
-    """Takes events from a growing directory over into a store of histories, where they are followed like any others."""
-
-    def __init__(self, directory: GrowingDirectory, histories: HistoryStore) -> None:
-        """Feed `histories` from `directory`."""
-        self._directory, self._histories = directory, histories
-
-    def poll(self) -> int:
-        """Take in what came; returns how many events were new. Events that are told twice count once.
-
-        Raises:
-            UserError: a table is no table of events.
-            StoreError: they cannot be kept.
-        """
-        new = 0
+    def new(self) -> list[Event]:
+        """See `EventSource.new`; a table without a row is passed over."""
+        self._told = []
         for name, table in self._directory.new():
-            new += self._histories.append(events_of(table, self._directory.directory / name))
-            self._directory.done([name])
-        return new
+            self._told.append(name)
+            if events := events_of(table, self._directory.directory / name):
+                return events
+        return []
+
+    def done(self) -> None:
+        """See `EventSource.done`."""
+        self._directory.done(self._told)
 
 
 def events_of(table: pa.Table, file: Path) -> list[Event]:

@@ -14,10 +14,12 @@ import orjson
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.extras import require_extra
+from unified_ranker.core.places import cut_prefix
 from unified_ranker.core.request import NO_HISTORY, History
+from unified_ranker.events.base import MOST, StoreError
 from unified_ranker.events.event import Event, history_of
-from unified_ranker.events.history_store import MOST, StoreError
 
+PREFIX = "unified_ranker:"
 _TIMEOUT = 0.25
 """Seconds that a call may take: an answer without a history is better than one past its deadline."""
 _DOWN_SECONDS = 1.0
@@ -60,27 +62,26 @@ class RedisStore:
     """See `HistoryStore`.
 
     Args:
-        url: `redis://host:port/database`.
-        prefix: of all keys.
+        url: `redis://host:port/database`, with `?prefix=` for another prefix of the keys.
 
     Raises:
         UserError: Redis' client is not installed, or the URL is none.
     """
 
-    def __init__(self, url: str, prefix: str = "unified_ranker:") -> None:
+    def __init__(self, url: str) -> None:
         require_extra("redis", f"`--store {url}`")
         import redis
 
         self._faults = redis.RedisError
+        address, self._prefix = cut_prefix(url, PREFIX)
         try:
             self._redis: Any = redis.Redis.from_url(
-                url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, max_connections=64
+                address, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, max_connections=64
             )
         except ValueError as error:
             raise UserError(
                 f"`--store` must be a directory or redis://host:port/database. Received: `{url}`."
             ) from error
-        self._prefix = prefix
         self._append, self._import = (self._redis.register_script(script) for script in (_APPEND, _IMPORT))
         self._down_until = 0.0
 

@@ -1,8 +1,12 @@
 """Histories from a project's own event log, as of any moment."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from unified_ranker.core.request import NO_HISTORY, History
+from unified_ranker.events.base import MOST
+from unified_ranker.events.event import Event
 from unified_ranker.prepare.prepared import Prepared
 
 
@@ -31,3 +35,21 @@ class LogHistory:
             timestamp=columns.timestamp[rows],
             value=columns.value[rows],
         )
+
+
+def log_lines(prepared: Prepared) -> Iterator[tuple[str, int, bytes, bytes]]:
+    """Yield the latest events of every user of a prepared log, in the form that `HistoryStore.import_lines` takes."""
+    columns, ids = prepared.histories, prepared.item_ids
+    for number, user in enumerate(prepared.user_ids):
+        start, end = int(columns.offsets[number]), int(columns.offsets[number + 1])
+        for row in range(max(start, end - MOST), end):
+            value = float(columns.value[row])
+            event = Event(
+                user_id=str(user),
+                item_id=str(ids[columns.item[row]]),
+                task=str(columns.task[row]),
+                event_type=str(columns.event_type[row]),
+                timestamp=int(columns.timestamp[row]),
+                value=value or None,
+            )
+            yield event.user_id, event.timestamp, event.digest(), event.line()

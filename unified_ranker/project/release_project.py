@@ -8,6 +8,7 @@ from unified_ranker.config import Config
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.places import DIRECTORY, scheme_of
 from unified_ranker.project.stages import Pipeline
 from unified_ranker.project.workspace import STAMP, Workspace, project_of, stamp_of
 from unified_ranker.release.layout import MANIFEST
@@ -40,7 +41,7 @@ class ReleaseProject:
         if given is not None:
             return given
         declared = self.config.export.embeddings.store.place
-        return declared if "://" in declared else str(self.root / declared)
+        return str(self.root / declared) if scheme_of(declared) == DIRECTORY else declared
 
     def offline(self) -> Path | None:
         """Return the directory of the offline copy, if there is to be one."""

@@ -1,11 +1,13 @@
-"""What the store needs of a backend: bytes under (version, kind, id), a pointer that is switched at once, two locks.
+"""Contract of a backend of the store: bytes under (version, kind, id), a pointer that is switched at once, two locks.
 
 Rules are not here: `EmbeddingStore`, `Draft` and the guards hold them for all backends.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
+
+from unified_ranker.core.registry import Registry
 
 Document = dict[str, Any]
 Records = tuple[list[str], list[bytes]]
@@ -108,3 +110,11 @@ class StoreBackend(Protocol):
 
     def close(self) -> None:
         """Free what is open."""
+
+
+STORE_BACKENDS: Registry[Callable[[str], StoreBackend]] = Registry("store of vectors")
+"""What opens a backend at a place, by the scheme of the place (see `core.places`).
+
+Raises:
+    UserError: its library is not installed, or the place is none.
+"""

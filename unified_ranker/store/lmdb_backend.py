@@ -30,7 +30,7 @@ _AT_ONCE = 50_000
 
 
 class LmdbBackend:
-    """See `Backend`.
+    """See `StoreBackend`.
 
     Args:
         directory: of the store; made by the first writer.
@@ -44,33 +44,33 @@ class LmdbBackend:
         self._published = 0
 
     def state(self) -> Document | None:
-        """See `Backend.state`."""
+        """See `StoreBackend.state`."""
         file = self.root / STATE
         if not file.is_file():
             return None
         return _read(file)
 
     def switch(self, state: Document) -> None:
-        """See `Backend.switch`."""
+        """See `StoreBackend.switch`."""
         self._replace(self.root / STATE, state)
 
     def lock(self, role: WriterRole) -> AbstractContextManager[None]:
-        """See `Backend.lock`."""
+        """See `StoreBackend.lock`."""
         return lock(self.root, f".{role}.lock", ROLES[role], "--store")
 
     def versions(self) -> list[int]:
-        """See `Backend.versions`."""
+        """See `StoreBackend.versions`."""
         if not self.root.is_dir():
             return []
         return sorted(int(p.name) for p in self.root.iterdir() if p.name.isdigit() and (p / MANIFEST).is_file())
 
     def manifest(self, version: int) -> Document | None:
-        """See `Backend.manifest`."""
+        """See `StoreBackend.manifest`."""
         file = self.root / str(version) / MANIFEST
         return _read(file) if file.is_file() else None
 
     def begin(self, version: int) -> None:
-        """See `Backend.begin`."""
+        """See `StoreBackend.begin`."""
         draft = self._draft(version)
         self._give_up(draft)
         shutil.rmtree(draft, ignore_errors=True)
@@ -79,7 +79,7 @@ class LmdbBackend:
             self._open[draft] = acquire(draft, durable=False)
 
     def put(self, version: int, kind: str, ids: Sequence[str], records: Sequence[bytes]) -> list[str]:
-        """See `Backend.put`."""
+        """See `StoreBackend.put`."""
         opened, again = self._open[self._draft(version)], []
         with self._writing(version):
             for start in range(0, len(ids), _AT_ONCE):
@@ -91,7 +91,7 @@ class LmdbBackend:
         return again
 
     def seal(self, version: int, manifest: Document) -> None:
-        """See `Backend.seal`."""
+        """See `StoreBackend.seal`."""
         draft = self._draft(version)
         with self._writing(version):
             self._open[draft].env.sync(True)
@@ -102,11 +102,11 @@ class LmdbBackend:
             flush(self.root)
 
     def note(self, version: int, manifest: Document) -> None:
-        """See `Backend.note`."""
+        """See `StoreBackend.note`."""
         self._replace(self.root / str(version) / MANIFEST, manifest)
 
     def drop(self, version: int) -> None:
-        """See `Backend.drop`."""
+        """See `StoreBackend.drop`."""
         for place in (self._draft(version), self.root / str(version)):
             self._give_up(place)
             if place.exists():
@@ -117,13 +117,13 @@ class LmdbBackend:
                 shutil.rmtree(gone)
 
     def clear(self) -> None:
-        """See `Backend.clear`."""
+        """See `StoreBackend.clear`."""
         for left in (*self.root.glob(".draft-*"), *self.root.glob(".dropped-*")):
             self._give_up(left)
             shutil.rmtree(left)
 
     def get(self, kind: str, ids: Sequence[str], version: int | None) -> tuple[int, list[bytes | None]]:
-        """See `Backend.get`."""
+        """See `StoreBackend.get`."""
         chosen = version or self._current()
         opened = self._whole(chosen)
         keys = [name.encode() for name in ids]
@@ -138,7 +138,7 @@ class LmdbBackend:
         return chosen, [known.get(key) for key in keys]
 
     def scan(self, version: int, kind: str, size: int) -> Iterator[Records]:
-        """See `Backend.scan`."""
+        """See `StoreBackend.scan`."""
         opened = self._whole(version)
         ids: list[str] = []
         records: list[bytes] = []
@@ -153,13 +153,13 @@ class LmdbBackend:
             yield ids, records
 
     def count(self, version: int, kind: str) -> int:
-        """See `Backend.count`."""
+        """See `StoreBackend.count`."""
         opened = self._whole(version)
         with opened.env.begin(db=opened.kinds[kind]) as transaction:
             return int(transaction.stat(opened.kinds[kind])["entries"])
 
     def update(self, version: int, kind: str, ids: Sequence[str], records: Sequence[bytes], position: str) -> None:
-        """See `Backend.update`."""
+        """See `StoreBackend.update`."""
         opened = self._whole(version)
         with self._writing(version), opened.env.begin(write=True) as transaction:
             with transaction.cursor(opened.changes) as cursor:
@@ -171,7 +171,7 @@ class LmdbBackend:
             transaction.put(_POSITION, position.encode(), db=opened.meta)
 
     def changes(self, version: int, kind: str, since: int) -> tuple[int, list[str]]:
-        """See `Backend.changes`."""
+        """See `StoreBackend.changes`."""
         opened, last, found = self._whole(version), since, []
         with opened.env.begin(db=opened.changes) as transaction, transaction.cursor() as cursor:
             if cursor.set_range(_NUMBER.pack(since + 1)):
@@ -183,13 +183,13 @@ class LmdbBackend:
         return last, found
 
     def position(self, version: int) -> str:
-        """See `Backend.position`."""
+        """See `StoreBackend.position`."""
         opened = self._whole(version)
         with opened.env.begin(db=opened.meta) as transaction:
             return (transaction.get(_POSITION) or b"").decode()
 
     def check(self, version: int) -> list[str]:
-        """See `Backend.check`."""
+        """See `StoreBackend.check`."""
         try:
             manifest, _ = self.manifest(version) or {}, self._whole(version)
         except UserError as error:
@@ -202,7 +202,7 @@ class LmdbBackend:
         ]
 
     def close(self) -> None:
-        """See `Backend.close`."""
+        """See `StoreBackend.close`."""
         for place in list(self._open):
             self._give_up(place)
 

@@ -9,10 +9,10 @@ import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.extras import require_extra
+from unified_ranker.core.places import cut_prefix
 from unified_ranker.store.base import Document, Records, WriterRole
 from unified_ranker.store.records import KINDS
 from unified_ranker.store.redis_lock import hold
@@ -43,7 +43,7 @@ return 1
 
 
 class RedisBackend:
-    """See `Backend`.
+    """See `StoreBackend`.
 
     Args:
         url: `redis://host:port/database`, with `?prefix=` for another prefix of the keys.
@@ -59,10 +59,7 @@ class RedisBackend:
         from redis.retry import Retry
 
         self.place = url
-        parts = urlsplit(url)
-        options = parse_qs(parts.query)
-        self.prefix = options.get("prefix", [PREFIX])[0]
-        self._url = urlunsplit(parts._replace(query=""))
+        self._url, self.prefix = cut_prefix(url, PREFIX)
         self._faults = redis.RedisError
         # What was sent is never sent again by itself: an entry that is put twice is a fault that the store looks for.
         self._settings: dict[str, Any] = {
@@ -79,13 +76,13 @@ class RedisBackend:
         self._run = ""
 
     def state(self) -> Document | None:
-        """See `Backend.state`."""
+        """See `StoreBackend.state`."""
         with self._asking():
             raw = self._redis.get(self._key("state"))
         return json.loads(raw) if raw else None
 
     def switch(self, state: Document) -> None:
-        """See `Backend.switch`."""
+        """See `StoreBackend.switch`."""
         keys = [self._key("writer"), self._key("state")]
         with self._asking():
             done = self._redis.eval(_SWITCH, 2, *keys, self._held.get("writer", ""), json.dumps(state))
@@ -97,7 +94,7 @@ class RedisBackend:
 
     @contextlib.contextmanager
     def lock(self, role: WriterRole) -> Iterator[None]:
-        """See `Backend.lock`."""
+        """See `StoreBackend.lock`."""
         with self._asking():
             client = self._client.from_url(self._url, **self._settings, single_connection_client=True)
             with contextlib.closing(client), hold(client, self._key(role), role, self.place) as mine:
@@ -108,18 +105,18 @@ class RedisBackend:
                     del self._held[role]
 
     def versions(self) -> list[int]:
-        """See `Backend.versions`."""
+        """See `StoreBackend.versions`."""
         with self._asking():
             return sorted(int(number) for number in self._redis.smembers(self._key("versions")))
 
     def manifest(self, version: int) -> Document | None:
-        """See `Backend.manifest`."""
+        """See `StoreBackend.manifest`."""
         with self._asking():
             raw = self._redis.get(self._key(version, "manifest"))
         return json.loads(raw) if raw else None
 
     def begin(self, version: int) -> None:
-        """See `Backend.begin`."""
+        """See `StoreBackend.begin`."""
         self.drop(version)
         with self._asking():
             memory = self._redis.info("memory")
@@ -133,7 +130,7 @@ class RedisBackend:
             self._redis.sadd(self._key("drafts"), version)
 
     def put(self, version: int, kind: str, ids: Sequence[str], records: Sequence[bytes]) -> list[str]:
-        """See `Backend.put`."""
+        """See `StoreBackend.put`."""
         begin, again = self._key(version, kind, ""), []
         with self._asking():
             for start in range(0, len(ids), _AT_ONCE):
@@ -149,7 +146,7 @@ class RedisBackend:
         return again
 
     def seal(self, version: int, manifest: Document) -> None:
-        """See `Backend.seal`."""
+        """See `StoreBackend.seal`."""
         with self._asking():
             run = self._redis.info("server")["run_id"]
             lacking = self._lacking(version, manifest)
@@ -168,12 +165,12 @@ class RedisBackend:
             pipe.execute()
 
     def note(self, version: int, manifest: Document) -> None:
-        """See `Backend.note`."""
+        """See `StoreBackend.note`."""
         with self._asking():
             self._redis.set(self._key(version, "manifest"), json.dumps(manifest))
 
     def drop(self, version: int) -> None:
-        """See `Backend.drop`."""
+        """See `StoreBackend.drop`."""
         with self._asking():
             # Into the drafts first: a drop that is cut off is then finished by the next writer.
             pipe = self._redis.pipeline(transaction=True)
@@ -190,14 +187,14 @@ class RedisBackend:
             self._redis.srem(self._key("drafts"), version)
 
     def clear(self) -> None:
-        """See `Backend.clear`."""
+        """See `StoreBackend.clear`."""
         with self._asking():
             left = [int(number) for number in self._redis.smembers(self._key("drafts"))]
         for number in left:
             self.drop(number)
 
     def get(self, kind: str, ids: Sequence[str], version: int | None) -> tuple[int, list[bytes | None]]:
-        """See `Backend.get`: pointer, mark and records come in one answer, so that they belong together."""
+        """See `StoreBackend.get`: pointer, mark and records come in one answer, so that they belong together."""
         while True:
             chosen = version or self._published
             begin = self._key(chosen, kind, "")
@@ -218,7 +215,7 @@ class RedisBackend:
             return chosen, records
 
     def scan(self, version: int, kind: str, size: int) -> Iterator[Records]:
-        """See `Backend.scan`."""
+        """See `StoreBackend.scan`."""
         begin, listed, at = self._key(version, kind, ""), self._key(version, "ids", kind), 0
         waiting: list[str] = []
         while True:
@@ -236,7 +233,7 @@ class RedisBackend:
                 return
 
     def count(self, version: int, kind: str) -> int:
-        """See `Backend.count`; it asks for every entry, because an evicted one leaves no trace."""
+        """See `StoreBackend.count`; it asks for every entry, because an evicted one leaves no trace."""
         begin, listed, total = self._key(version, kind, ""), self._key(version, "ids", kind), 0
         with self._asking():
             for at in range(self._redis.llen(listed)):
@@ -245,7 +242,7 @@ class RedisBackend:
         return total
 
     def update(self, version: int, kind: str, ids: Sequence[str], records: Sequence[bytes], position: str) -> None:
-        """See `Backend.update`."""
+        """See `StoreBackend.update`."""
         pairs = [value for pair in zip(ids, records, strict=True) for value in pair]
         with self._asking():
             done = self._redis.eval(_UPDATE, 0, self._key(version, ""), kind, position, *pairs)
@@ -253,18 +250,18 @@ class RedisBackend:
             raise UserError(f"`{self.place}` has no version {version} any more. Follow the published one.")
 
     def changes(self, version: int, kind: str, since: int) -> tuple[int, list[str]]:
-        """See `Backend.changes`."""
+        """See `StoreBackend.changes`."""
         with self._asking():
             found = self._redis.lrange(self._key(version, "changes", kind), since, -1)
         return since + len(found), [name.decode() for name in found]
 
     def position(self, version: int) -> str:
-        """See `Backend.position`."""
+        """See `StoreBackend.position`."""
         with self._asking():
             return (self._redis.get(self._key(version, "position")) or b"").decode()
 
     def check(self, version: int) -> list[str]:
-        """See `Backend.check`."""
+        """See `StoreBackend.check`."""
         manifest = self.manifest(version)
         if manifest is None:
             return [f"`{self.place}` has no version {version}. There: {self.versions()}."]
@@ -274,7 +271,7 @@ class RedisBackend:
         return [f"version {version} must be whole. Received: {one}." for one in lacking]
 
     def close(self) -> None:
-        """See `Backend.close`."""
+        """See `StoreBackend.close`."""
         self._redis.close()
 
     def _lacking(self, version: int, manifest: Document) -> list[str]:

@@ -9,8 +9,10 @@ import numpy as np
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.times import DAY
-from unified_ranker.events.history_store import HistoryStore
-from unified_ranker.events.parquet_events import EventFeed, GrowingDirectory, items_of
+from unified_ranker.events.base import HistoryStore
+from unified_ranker.events.feed import EventFeed
+from unified_ranker.events.growing_directory import GrowingDirectory
+from unified_ranker.events.parquet_events import items_of
 from unified_ranker.project.release_project import ReleaseProject, open_project
 from unified_ranker.store import EmbeddingStore
 from unified_ranker.store.alignment import VectorSpace

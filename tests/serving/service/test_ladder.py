@@ -8,7 +8,7 @@ import pytest
 from service_toy import CANDIDATES, LIMITS, RELEASE, ToyModel, events, expected, service
 
 from unified_ranker.core.request import Request
-from unified_ranker.events.history_store import StoreError
+from unified_ranker.events.base import StoreError
 from unified_ranker.release.index import Index
 from unified_ranker.serving.answering.recommending import Answered
 from unified_ranker.serving.client.model_server_error import ModelServerError

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
 from unified_ranker import __version__
-from unified_ranker.events.history_store import HistoryStore
+from unified_ranker.events.base import HistoryStore
 from unified_ranker.serving.http.admission import Admission
 from unified_ranker.serving.http.bodies import HealthResponse, Readiness, RecommendRequest, RecommendResponse
 from unified_ranker.serving.http.docs import docs_page

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from unified_ranker.core.errors import UserError, unknown_name
-from unified_ranker.events.history_store import StoreError
+from unified_ranker.events.base import StoreError
 from unified_ranker.serving.answering.recommending import ModelOutputError
 from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.http.admission import OverloadedError

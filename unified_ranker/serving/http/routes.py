@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Path, Query, Request, Response
 
-from unified_ranker.events.history_store import HistoryStore, StoreError
+from unified_ranker.events.base import HistoryStore, StoreError
 from unified_ranker.serving.answering.recommending import ModelOutputError
 from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.http.admission import Admission

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.extras import is_installed
-from unified_ranker.events.history_store import HistoryStore, StoreError
+from unified_ranker.events.base import HistoryStore, StoreError
 from unified_ranker.events.open_histories import open_history_store
 from unified_ranker.model_server.process import ModelServerProcess, begin_in_subprocess, finish_start
 from unified_ranker.release.layout import Layout

@@ -11,7 +11,7 @@ from unified_ranker.config import Config
 from unified_ranker.core.arrays import Arrays
 from unified_ranker.core.errors import UserError, nearest
 from unified_ranker.core.times import NEVER
-from unified_ranker.events.history_store import HistoryStore
+from unified_ranker.events.base import HistoryStore
 from unified_ranker.serving.answering.recommending import ModelOutputError
 from unified_ranker.serving.retrieval.overlay import LiveItem
 from unified_ranker.serving.service.ranking_service import RankingService

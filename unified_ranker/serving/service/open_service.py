@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.events.history_store import HistoryStore
-from unified_ranker.events.open_histories import log_lines
+from unified_ranker.events.base import HistoryReader, HistoryStore
+from unified_ranker.prepare.log_history import log_lines
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.project.workspace import STAMP, Workspace
 from unified_ranker.release.index import load_index
@@ -17,7 +17,7 @@ from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.client.open_client import AnyClient
 from unified_ranker.serving.service.pairing import require_pair
-from unified_ranker.serving.service.ranking_service import DEADLINE, RankingService, ServiceHistories
+from unified_ranker.serving.service.ranking_service import DEADLINE, RankingService
 from unified_ranker.serving.service.service_metrics import Metrics
 
 MODEL_SERVER_SECONDS = 30.0
@@ -88,7 +88,7 @@ def open_service(
     release: Path,
     opened: OpenedRelease,
     client: AnyClient,
-    histories: ServiceHistories | None,
+    histories: HistoryReader | None,
     wait: float = MODEL_SERVER_SECONDS,
     deadline: float = DEADLINE,
     metrics: Metrics | None = None,

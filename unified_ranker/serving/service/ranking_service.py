@@ -10,13 +10,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
 from unified_ranker.core.arrays import Arrays, Ints
 from unified_ranker.core.request import NO_HISTORY, History, Request
-from unified_ranker.events.history_store import StoreError
+from unified_ranker.events.base import HistoryReader, StoreError
 from unified_ranker.release.index import Index
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommending import (
@@ -48,13 +47,6 @@ _ENCODE_SHARE, _RANK_SHARE = 0.6, 0.9
 """Shares of the time that is left which a call to the model may take: the next rung needs the rest."""
 
 logger = logging.getLogger(__name__)
-
-
-class ServiceHistories(Protocol):
-    """Where the service finds what users did; a `HistoryStore` is one, `export.log_history.LogHistory` another."""
-
-    def before(self, user_id: str, timestamp: int) -> History:
-        """Return a user's events strictly before a time in seconds (0 = all); empty for an unknown user."""
 
 
 class UnavailableError(RuntimeError):
@@ -100,7 +92,7 @@ class RankingService:
         release: OpenedRelease,
         index: Index,
         model: ModelServer,
-        histories: ServiceHistories | None = None,
+        histories: HistoryReader | None = None,
         deadline: float = DEADLINE,
         metrics: Metrics | None = None,
     ) -> None:

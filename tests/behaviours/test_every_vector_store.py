@@ -1,4 +1,4 @@
-"""What every backend of the store of vectors does: LMDB in a directory, and a real Redis that the tests start."""
+"""Behaviours of every backend of the store of vectors: LMDB in a directory, a real Redis, and others."""
 
 import json
 import multiprocessing
@@ -6,29 +6,15 @@ import threading
 
 import numpy as np
 import pytest
-from redis_process import REDIS, RedisProcess
 from store_toy import MANIFEST, WIDTH, export, names, notes, seal, unit, write_release
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.store import GuardError, Limits, open_store
+from unified_ranker.store.base import STORE_BACKENDS
 from unified_ranker.store.verify_store import BrokenChainError, verify_store
 from unified_ranker.store.version_diff import diff
 
-
-@pytest.fixture(scope="module")
-def redis_process(tmp_path_factory):
-    if REDIS is None:
-        pytest.skip("there is no redis-server on this machine; apt install redis-server")
-    server = RedisProcess(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.kill()
-
-
-@pytest.fixture(params=["lmdb", "redis"])
-def place(request, tmp_path):
-    if request.param == "lmdb":
-        return str(tmp_path / "store")
-    return request.getfixturevalue("redis_process").url(f"{tmp_path.name}:")
+REGISTRY = STORE_BACKENDS
 
 
 @pytest.fixture

@@ -1,33 +1,21 @@
-"""Every store of histories, by one suite: LMDB in a directory, and a real Redis that the tests start."""
+"""Behaviours of every store of events: LMDB in a directory, a real Redis that the tests start, others."""
 
+import contextlib
 import threading
 
 import pytest
-from redis_process import REDIS, RedisProcess
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.events.base import HISTORY_STORES, MOST, StoreError
 from unified_ranker.events.event import Event
-from unified_ranker.events.history_store import MOST, StoreError
-from unified_ranker.events.lmdb_histories import LmdbStore
 from unified_ranker.events.open_histories import open_history_store
-from unified_ranker.events.redis_histories import RedisStore
+
+REGISTRY = HISTORY_STORES
 
 
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    if REDIS is None:
-        pytest.skip("there is no redis-server on this machine; apt install redis-server")
-    server = RedisProcess(tmp_path_factory.mktemp("redis"), "--enable-debug-command", "local")
-    yield server
-    server.kill()
-
-
-@pytest.fixture(params=["lmdb", "redis"])
-def store(request, tmp_path):
-    if request.param == "lmdb":
-        opened = LmdbStore(tmp_path)
-    else:
-        opened = RedisStore(request.getfixturevalue("redis_server").url(), prefix=f"{tmp_path.name}:")
+@pytest.fixture
+def store(place):
+    opened = open_history_store(place)
     yield opened
     opened.close()
 
@@ -137,42 +125,43 @@ def test_a_reader_never_keeps_what_was_before_an_acknowledged_event(store):
     assert wrong == []
 
 
-def test_lmdb_keeps_all_when_it_is_opened_again(tmp_path):
-    store = LmdbStore(tmp_path)
-    store.append([event()])
-    store.put_item("x", {"title": "X"})
-    store.close()
-    again = LmdbStore(tmp_path)
-    assert again.before("u", 0).item_id.tolist() == ["i"]
-    assert again.items() == {"x": {"title": "X"}}
-    assert again.append([event(item="second")]) == 1
-    assert [told.item_id for _, told in again.since("")] == ["i", "second"]
-    again.close()
+def test_it_keeps_all_when_it_is_opened_again(place):
+    with contextlib.closing(open_history_store(place)) as store:
+        store.append([event()])
+        store.put_item("x", {"title": "X"})
+    with contextlib.closing(open_history_store(place)) as again:
+        again.ping()
+        assert again.before("u", 0).item_id.tolist() == ["i"]
+        assert again.items() == {"x": {"title": "X"}}
+        assert again.append([event(item="second")]) == 1
+        assert [told.item_id for _, told in again.since("")] == ["i", "second"]
 
 
 def test_lmdb_acknowledges_what_is_on_the_disk(tmp_path):
     """The page cache outlives a killed process and no power cut: only the flags tell them apart in a test."""
-    store = LmdbStore(tmp_path)
+    store = open_history_store(str(tmp_path))
     flags = store._env.flags()
     assert (flags["sync"], flags["metasync"], flags["writemap"]) == (True, True, False)
     store.close()
 
 
-def test_redis_that_is_gone_is_said_at_once_and_found_again(redis_server, tmp_path):
-    store = RedisStore(redis_server.url(), prefix=f"{tmp_path.name}:")
+def test_redis_that_is_gone_is_said_at_once_and_found_again(redis_process, tmp_path):
+    store = open_history_store(redis_process.url(f"{tmp_path.name}:"))
     store.append([event()])
-    redis_server.kill()
+    redis_process.kill()
     with pytest.raises(StoreError, match="Redis does not answer"):
         store.append([event(item="lost")])
     with pytest.raises(StoreError, match="asked again"):
         store.before("u", 0)
-    redis_server.start()
+    redis_process.start()
     store._down_until = 0.0
     assert store.before("u", 0).item_id.tolist() == ["i"], "its own log has what was acknowledged"
     store.close()
 
 
-def test_place_that_is_none_is_refused(tmp_path):
+def test_a_place_that_is_none_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="must be a directory that can be written"):
         open_history_store(str(tmp_path / "file"))
+    with pytest.raises(UserError, match=r"unknown store of events `redos`. Known: .*`redis`.* Did you mean `redis`"):
+        open_history_store("redos://here")
