@@ -30,6 +30,7 @@ def open_event_source(place: str, progress: Path) -> EventSource:
 
 @HISTORY_STORES.register(DIRECTORY)
 def _in_directory(place: str) -> HistoryStore:
+    """LMDB in a directory of this machine."""
     from unified_ranker.events.lmdb_histories import LmdbStore
 
     return LmdbStore(Path(place))
@@ -39,6 +40,7 @@ def _in_directory(place: str) -> HistoryStore:
 @HISTORY_STORES.register("rediss")
 @HISTORY_STORES.register("redis")
 def _in_redis(place: str) -> HistoryStore:
+    """Redis, for a service of several replicas."""
     from unified_ranker.events.redis_histories import RedisStore
 
     return RedisStore(place)
@@ -46,6 +48,7 @@ def _in_redis(place: str) -> HistoryStore:
 
 @EVENT_SOURCES.register(DIRECTORY)
 def _files(place: str, progress: Path) -> EventSource:
+    """Directory of Parquet tables that grows."""
     from unified_ranker.events.growing_directory import GrowingDirectory
     from unified_ranker.events.parquet_events import ParquetEvents
 

@@ -27,6 +27,7 @@ def open_store(place: str | Path, version: int | None = None) -> EmbeddingStore:
 
 @STORE_BACKENDS.register(DIRECTORY)
 def _in_directory(place: str) -> StoreBackend:
+    """LMDB in a directory, one environment a version."""
     from unified_ranker.store.lmdb_backend import LmdbBackend
 
     return LmdbBackend(Path(place))
@@ -36,6 +37,7 @@ def _in_directory(place: str) -> StoreBackend:
 @STORE_BACKENDS.register("rediss")
 @STORE_BACKENDS.register("redis")
 def _in_redis(place: str) -> StoreBackend:
+    """Redis, where several machines share the store."""
     from unified_ranker.store.redis_backend import RedisBackend
 
     return RedisBackend(place)
