@@ -1,9 +1,12 @@
 """Reference of the extension points, found in the code: each registry, its contract and what is registered in it."""
 
 import ast
+import importlib
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from page_text import prose, table
 from python_api import ROOT
@@ -37,25 +40,34 @@ def page() -> str:
     for point in points():
         title = point.word[:1].upper() + point.word[1:]
         contract = "" if point.contract is None else f" Contract: `{point.contract.name}` in `{_short(point.file)}`."
-        parts.append(f"## {title}\n\n{point.text}{contract} Registry: `{point.name}`.")
+        parts.append(f"## {title}\n\n{' '.join(point.text.split())}{contract} Registry: `{point.name}`.")
         if point.contract is not None and (point.file, point.contract.name) not in told:
             told.add((point.file, point.contract.name))
-            parts += [prose(ast.get_docstring(point.contract)), _methods(point.contract)]
+            contract_class = getattr(module_of(point.file), point.contract.name)
+            parts += [prose(ast.get_docstring(point.contract)), _methods(contract_class)]
         rows = [(f"`{name}`", f"`{_short(file)}`", summary) for name, file, summary in implementations(point)]
         parts.append(table(("registered", "file", "is"), rows))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _methods(contract: ast.ClassDef) -> str:
-    """Return the methods of a contract that an implementation must or may define."""
-    rows = []
-    for method in contract.body:
-        if isinstance(method, ast.FunctionDef) and not method.name.startswith("__"):
-            marks = {ast.unparse(mark) for mark in method.decorator_list}
-            if "abstractmethod" in marks or not method.name.startswith("_"):
-                needed = "must" if "abstractmethod" in marks else "may"
-                rows.append((f"`{method.name}`", needed, (ast.get_docstring(method) or "").split("\n\n")[0]))
-    return table(("method", "define", "does"), rows)
+def _methods(contract: type) -> str:
+    """Return the methods of a contract that an implementation must or may define; those of its bases come first."""
+    rows = {}
+    for owner in reversed(contract.__mro__):
+        if not owner.__module__.startswith("unified_ranker.") or owner.__module__.startswith("unified_ranker.config."):
+            continue
+        for name, method in vars(owner).items():
+            abstract = getattr(method, "__isabstractmethod__", False)
+            found = inspect.unwrap(getattr(method, "__func__", getattr(method, "fget", method)))
+            if not inspect.isfunction(found) or name.startswith("__") or (name.startswith("_") and not abstract):
+                continue
+            needed = "must" if abstract or getattr(owner, "_is_protocol", False) else "may"
+            rows[name] = (f"`{name}`", needed, _first_line(found))
+    return table(("method", "define", "does"), list(rows.values()))
+
+
+def _first_line(thing: object) -> str:
+    return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
 
 
 def points() -> list[Point]:
@@ -81,25 +93,13 @@ def _named_in(node: ast.stmt, body: list[ast.stmt]) -> ast.ClassDef | None:
 
 def implementations(point: Point) -> Iterator[tuple[str, Path, str]]:
     """Yield what the package registers at a point: its name, its file and the first line of its docstring."""
-    for file in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.parse(file.read_text(encoding="utf-8")).body:
-            for decorator in getattr(node, "decorator_list", ()):
-                if ast.unparse(decorator).startswith(f"{point.name}."):
-                    assert isinstance(node, ast.ClassDef | ast.FunctionDef)
-                    summary = (ast.get_docstring(node) or "").split("\n\n")[0]
-                    yield _name(node, decorator), file, summary
+    for name, kind in getattr(module_of(point.file), point.name).items():
+        yield name, Path(inspect.getfile(kind)), _first_line(kind)
 
 
-def _name(node: ast.ClassDef | ast.FunctionDef, decorator: ast.expr) -> str:
-    """Return the name in YAML: given to the decorator, or by the class's field `type` or `name`."""
-    if isinstance(decorator, ast.Call):
-        return str(ast.literal_eval(decorator.args[0]))
-    for field in node.body:
-        if isinstance(field, ast.AnnAssign) and ast.unparse(field.target) == "type":
-            return str(ast.literal_eval(field.annotation.slice))  # type: ignore[attr-defined]  # Literal["name"]
-        if isinstance(field, ast.Assign) and ast.unparse(field.targets[0]) == "name":
-            return str(ast.literal_eval(field.value))
-    return node.name
+def module_of(file: Path) -> ModuleType:
+    """Return the module of a file of the package, with what its package registers."""
+    return importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
 
 
 def _short(file: Path) -> str:

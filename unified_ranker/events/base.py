@@ -68,7 +68,7 @@ class CatalogueChanges(Protocol):
 
 
 class HistoryStore(HistoryReader, EventLog, CatalogueChanges, Protocol):
-    """What a service needs of the store of its events: all three, and what follows."""
+    """Store of a service's events: histories, log and changes of the catalogue in one place."""
 
     def import_lines(self, rows: Iterable[tuple[str, int, bytes, bytes]], key: str) -> int:
         """Take another log over into the histories, once; nobody who follows the log is told of it.
@@ -120,15 +120,10 @@ class EventSource(Protocol):
 
 
 HISTORY_STORES: Registry[Callable[[str], HistoryStore]] = Registry("store of events")
-"""What opens a store at a place, by the scheme of the place (see `core.places`).
-
-Raises:
-    UserError: it cannot be opened.
-"""
+"""Openers of a store at a place, by the place's scheme; they raise `UserError` where it cannot be opened."""
 
 EVENT_SOURCES: Registry[Callable[[str, Path], EventSource]] = Registry("source of events")
-"""What opens a source at a place, by its scheme; the second argument is a file in which it keeps how far it has come.
+"""Openers of a source at a place, by the place's scheme; they raise `UserError` where it cannot be opened.
 
-Raises:
-    UserError: it cannot be opened.
+The second argument is a file in which the source may keep how far it has come.
 """

@@ -113,8 +113,4 @@ class StoreBackend(Protocol):
 
 
 STORE_BACKENDS: Registry[Callable[[str], StoreBackend]] = Registry("store of vectors")
-"""What opens a backend at a place, by the scheme of the place (see `core.places`).
-
-Raises:
-    UserError: its library is not installed, or the place is none.
-"""
+"""Openers of a backend at a place, by the place's scheme; they raise `UserError` where there can be none."""
