@@ -35,7 +35,7 @@ class EventLog(Protocol):
     def append(self, events: Sequence[Event]) -> int:
         """Keep events and return how many were new. On return they outlive the death of any process.
 
-        An event that is there already, in all that `Event.digest` is made of, is not new.
+        An event that is there already, equal in every field, is not new.
 
         Raises:
             StoreError: they are not kept.
