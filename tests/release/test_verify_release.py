@@ -8,7 +8,9 @@ import pytest
 from release_toy import edit_manifest, make_release, seal
 
 from unified_ranker.config import digest_of
+from unified_ranker.core.errors import UserError
 from unified_ranker.release.items import read_catalogue, read_items, write_items
+from unified_ranker.release.manifest import read_manifest
 from unified_ranker.release.verify_release import BrokenLinkError, verify_release
 
 LINKS = ["manifest", "configuration", "files", "vectors", "model", "index", "report", "parent"]
@@ -84,6 +86,14 @@ def test_a_manifest_without_a_version(release):
 def test_an_edited_configuration(release, value):
     edit_manifest(release, "config", "towers", "item", "dim", value=value)
     broken(release, "configuration")
+
+
+def test_a_configuration_with_a_setting_that_has_gone_is_refused_with_the_reason(release):
+    edit_manifest(release, "config", "tasks", "search", "quality_weights", value="learnt")
+    words = ("`tasks.search.quality_weights`", "`learnt` is gone", "`tune-quality` fits weights", "made release 2")
+    broken(release, "configuration", *words)
+    with pytest.raises(UserError, match=r"`learnt` is gone.*Train and export again"):
+        _ = read_manifest(release).config  # as whoever opens it without a look at its chain
 
 
 def test_a_configuration_from_before_a_setting_came_is_as_it_was_written(release):
@@ -264,7 +274,8 @@ def one_line(release, link):
         verify_release(release)
     message = str(caught.value)
     assert f"broken link `{link}`" in message
-    assert f"{release}/manifest.json" in message
+    assert str(release) in message
+    assert "manifest.json" in message
     assert "\n" not in message
     assert "http" not in message
     return message

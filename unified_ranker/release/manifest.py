@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unified_ranker.config import Config
+from unified_ranker.config.wording import SettingOrigin, word_errors
 from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.files import write_whole
@@ -114,9 +115,16 @@ class Manifest(_Part):
         """The declarations that the release was made by.
 
         Raises:
-            ValidationError: they are no configuration of this engine.
+            UserError: they are no configuration of this version of the engine.
         """
-        return Config.model_validate(self.declarations)
+        try:
+            return Config.model_validate(self.declarations)
+        except ValidationError as error:
+            mistakes = " ".join(word_errors(SettingOrigin(MANIFEST, ("config",), Config), error, ()))
+            raise UserError(
+                f"{mistakes} Train and export again, or install the version of unified_ranker that made release "
+                f"{self.version}; a release is never edited."
+            ) from error
 
 
 def write_manifest(layout: Layout, manifest: Manifest) -> None:
