@@ -35,8 +35,9 @@ from small_project import (
 from unified_ranker.config import Config, Task
 from unified_ranker.config.loading import load_config
 from unified_ranker.prepare.prepared import SPLIT_FILE
+from unified_ranker.prepare.prepared_by import PREPARED_BY_TASK
 from unified_ranker.project.project_preparation import prepare_project
-from unified_ranker.project.stages import NOT_TRAINED_BY_TASK, PREPARED_BY_TASK, STAGES, Pipeline
+from unified_ranker.project.stages import NOT_TRAINED_BY_TASK, STAGES, Pipeline
 from unified_ranker.project.workspace import Workspace
 from unified_ranker.release.layout import new_release
 from unified_ranker.release.manifest import read_manifest, write_manifest

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.evaluation.comparison.run_result import RunResult
 from unified_ranker.evaluation.tuning.search_space import Range
 from unified_ranker.project import tuning_study as study
-from unified_ranker.project.comparison_runs import RunResult
 from unified_ranker.project.tuning_study import Search, relative, trial_run
 
 SPACE = {"rate": Range(0.0, 1.0)}

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from unified_ranker.core.files import clear_drafts
 from unified_ranker.core.locks import lock
 from unified_ranker.core.progress import Listener, listener, listening, silent
 from unified_ranker.evaluation.comparison.plan import PlannedRun
+from unified_ranker.evaluation.comparison.run_result import RunResult
 from unified_ranker.evaluation.results import Diagnosis
 from unified_ranker.project.lever_checks import require_levers
 from unified_ranker.project.stages import Pipeline
@@ -31,29 +32,6 @@ from unified_ranker.project.workspace import Workspace, fill, fresh, stamp_of
 
 DIRECTORY, RANKS = "comparison", "ranks.npz"
 BASELINES = PlannedRun("baselines", "variant", 0)
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run found.
-
-    Attributes:
-        run: which.
-        ranks: rank of every sampled request's target `[requests]`, by task and scorer.
-        train_seconds: of training.
-        evaluate_seconds: of measuring.
-        peak_memory_mib: of its process.
-        curves: one value an epoch for each loss.
-        diagnoses: what lies behind the ranks, by task; empty for baselines.
-    """
-
-    run: PlannedRun
-    ranks: dict[str, dict[str, np.ndarray]]
-    train_seconds: float
-    evaluate_seconds: float
-    peak_memory_mib: int
-    curves: dict[str, list[float]]
-    diagnoses: dict[str, Diagnosis] = field(default_factory=dict)
 
 
 _DIAGNOSES: TypeAdapter[dict[str, Diagnosis]] = TypeAdapter(dict[str, Diagnosis])

@@ -22,6 +22,7 @@ from unified_ranker.core.errors import unknown_name
 from unified_ranker.core.files import clear_drafts, require_writable
 from unified_ranker.core.locks import lock
 from unified_ranker.engines.by_name import EngineChoice
+from unified_ranker.prepare.prepared_by import PREPARED_BY, PREPARED_BY_TASK, parts_of_tasks
 from unified_ranker.project.lineage import Lineage
 from unified_ranker.project.workspace import Workspace, fill, fresh, stamp_of
 
@@ -37,11 +38,9 @@ ENGINE_FORMAT = "3"
 """Raised when what a stage writes changes its form, so that older outputs are made again."""
 
 STAGES = ("prepare", "train", "evaluate", "export")
-PREPARED_BY = ("project.data", "project.split.train", "project.split.validation", "towers.user.history_events")
 TRAINED_BY = ("project.seed", "project.split", "project.training", "towers")
-# Of a task's file: what decides on the examples, and what the model does not see of it while it is trained.
-PREPARED_BY_TASK = frozenset({"positives", "first_engagement_only"})
 NOT_TRAINED_BY_TASK = frozenset({"description", "derived", "exclude_engaged", "score", "serving"})
+"""Of each task's file: what the model does not see while it is trained."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +122,8 @@ class Pipeline:
         """Key of the release."""
         return short_digest(self.evaluate_key, self.config.digest())
 
-    def _digest(self, parts: Iterable[str], of_each_task: Iterable[str]) -> str:
-        of_tasks = [f"tasks.{name}.{field}" for name in self.config.tasks for field in sorted(of_each_task)]
-        return self.config.digest(*parts, *of_tasks)
+    def _digest(self, parts: Iterable[str], of_each_task: frozenset[str] | set[str]) -> str:
+        return self.config.digest(*parts, *parts_of_tasks(self.config, of_each_task))
 
     # --- one run at a time ----------------------------------------------------------------------------------------
 

@@ -15,9 +15,10 @@ from unified_ranker.core.digests import short_digest
 from unified_ranker.core.errors import UserError
 from unified_ranker.evaluation.comparison.comparison_summary import DECISIVE, JOINT
 from unified_ranker.evaluation.comparison.plan import PlannedRun
+from unified_ranker.evaluation.comparison.run_result import RunResult
 from unified_ranker.evaluation.metrics import METRICS, metric_values
 from unified_ranker.evaluation.tuning.search_space import SearchSpace, Value, assignments, to_json
-from unified_ranker.project.comparison_runs import RunResult, run_one
+from unified_ranker.project.comparison_runs import run_one
 
 STARTING = 8
 """Trials at random before Optuna's TPE begins to model them."""

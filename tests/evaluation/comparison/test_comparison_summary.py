@@ -10,9 +10,9 @@ from unified_ranker.core.arrays import MISSING
 from unified_ranker.evaluation.comparison.comparison_report import JSON, write
 from unified_ranker.evaluation.comparison.comparison_summary import ModelComparison, compare_task
 from unified_ranker.evaluation.comparison.plan import PlannedRun
+from unified_ranker.evaluation.comparison.run_result import RunResult
 from unified_ranker.evaluation.comparison.transfer import transfers
 from unified_ranker.evaluation.metrics import Interval
-from unified_ranker.project.comparison_runs import RunResult
 
 RNG = np.random.default_rng(4)
 REQUESTS = 400

@@ -10,11 +10,11 @@ from unified_ranker.config import Config
 from unified_ranker.core.files import write_whole
 from unified_ranker.evaluation.comparison.comparison_page import render_comparison
 from unified_ranker.evaluation.comparison.comparison_summary import Cost, ModelComparison, compare_task
+from unified_ranker.evaluation.comparison.run_result import RunResult
 from unified_ranker.evaluation.comparison.transfer import transfers
 from unified_ranker.evaluation.protocol import fit_end, sample, window
 from unified_ranker.evaluation.slices import cut
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.project.comparison_runs import RunResult
 
 JSON, HTML = "comparison.json", "comparison.html"
 _ADAPTER: TypeAdapter[ModelComparison] = TypeAdapter(ModelComparison)

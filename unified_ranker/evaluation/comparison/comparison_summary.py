@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from unified_ranker.evaluation.comparison.run_result import RunResult
 from unified_ranker.evaluation.comparison.transfer import Transfer
 from unified_ranker.evaluation.metrics import METRICS, Interval, bootstrap, interval, metric_values
 from unified_ranker.evaluation.results import Diagnosis
 from unified_ranker.evaluation.slices import Cut
-from unified_ranker.project.comparison_runs import RunResult
 
 JOINT = "joint model"
 DECISIVE = "ndcg@10"

@@ -9,14 +9,14 @@ import yaml
 
 from unified_ranker.config import Config
 from unified_ranker.core.errors import UserError
-from unified_ranker.project.stages import PREPARED_BY, PREPARED_BY_TASK
+from unified_ranker.prepare.prepared_by import PREPARED_BY, PREPARED_BY_TASK, parts_of_tasks
 
 Kind = Literal["joint", "alone", "ablation", "variant", "trial"]
 
 ABLATIONS = ("no task id", "no imputation", "no crosses", "no personalisation", "no signals")
 """The first four are UniCoRn's (arXiv 2408.10394, section 3), the last is Etsy's (arXiv 2306.04833, section 4)."""
 MEASURED_BY = (*PREPARED_BY, "project.seed", "project.evaluation", "project.work_dir")
-MEASURED_BY_TASK = (*sorted(PREPARED_BY_TASK), "exclude_engaged")
+MEASURED_BY_TASK = PREPARED_BY_TASK | {"exclude_engaged"}
 """What decides on the requests and on what may answer them, by project and by task: models differ in anything else."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
 TAKEN = frozenset({"joint", "alone", "baselines", "joint model", "two towers"})
@@ -107,7 +107,7 @@ def require_same_requests(config: Config, other: Config) -> None:
     Raises:
         UserError: `other` declares otherwise what decides on them.
     """
-    for part in (*MEASURED_BY, *(f"tasks.{name}.{field}" for name in config.tasks for field in MEASURED_BY_TASK)):
+    for part in (*MEASURED_BY, *parts_of_tasks(config, MEASURED_BY_TASK)):
         if config.digest(part) != other.digest(part):
             raise UserError(
                 f"`{part}` decides on the requests that all models are measured on, and must be the same for all. "
