@@ -18,8 +18,6 @@ LAYERS = (
     "evaluation", "release", "export", "vectors", "simulation", "project", "serving", "model_server", "commands", "cli",
 )  # fmt: skip
 PENDING = {
-    ("events", "prepare"),
-    ("events", "serving"),
     ("model", "training"),
     ("serving", "model_server"),
     ("vectors", "project"),

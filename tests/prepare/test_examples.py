@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from unified_ranker.config import Task
 from unified_ranker.core.arrays import MISSING
+from unified_ranker.core.times import seconds
 from unified_ranker.log.schema import normalise
-from unified_ranker.prepare.examples import Histories, TimeIndex, match_positives, order_of_items, seconds
+from unified_ranker.prepare.examples import Histories, TimeIndex, match_positives, order_of_items
 from unified_ranker.prepare.prepared import prepare
 
 SEEDS = (0, 1, 2)

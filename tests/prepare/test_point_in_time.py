@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unified_ranker.core.arrays import MISSING
+from unified_ranker.core.times import seconds
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.log.schema import InteractionLog, normalise
-from unified_ranker.prepare.examples import seconds
 from unified_ranker.prepare.prepared import Prepared, prepare
 from unified_ranker.prepare.quality import QualityAsOf
 from unified_ranker.prepare.vocabulary import build_vocabulary

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from unified_ranker.core.times import seconds
 from unified_ranker.log.schema import InteractionLog, normalise
-from unified_ranker.prepare.examples import seconds
 from unified_ranker.prepare.prepared import prepare
 from unified_ranker.prepare.vocabulary import Scale, Vocabulary, build_vocabulary
 

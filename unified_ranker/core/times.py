@@ -2,7 +2,16 @@
 
 import numpy as np
 
+from unified_ranker.core.arrays import Ints
+
 DAY = 86_400
 """Seconds of a day."""
 NEVER = int(np.iinfo(np.int64).min)
 """Creation time of an item that has none: it has always existed."""
+
+
+def seconds(times: object) -> Ints:
+    """Return datetimes `[n]` as whole seconds since 1970 UTC, rounded down; `NEVER` where absent."""
+    stamps = np.asarray(times, dtype="datetime64[us]")
+    out = stamps.astype("datetime64[s]").astype(np.int64)
+    return np.where(np.isnat(stamps), NEVER, out)

@@ -6,11 +6,11 @@ from typing import Any
 import pyarrow as pa
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.times import seconds
 from unified_ranker.events.event import Event
 from unified_ranker.events.growing_directory import GrowingDirectory
 from unified_ranker.log.column_types import to_numbers, to_optional_text, to_text
-from unified_ranker.prepare.examples import seconds
-from unified_ranker.serving.answering.request_columns import converted, times_of
+from unified_ranker.log.strict_columns import converted, times_of
 
 REQUIRED = ("user_id", "item_id", "task", "event_type", "timestamp")
 _TEXT = ("query", "source_item_id", "country", "request_id")

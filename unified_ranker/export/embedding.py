@@ -7,9 +7,8 @@ import pandas as pd
 
 from unified_ranker.config import Config
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.times import NEVER
+from unified_ranker.core.times import NEVER, seconds
 from unified_ranker.export.savedmodel import Served
-from unified_ranker.prepare.examples import seconds
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.towers.feature_group import read_features
 from unified_ranker.towers.tensorflow import tf

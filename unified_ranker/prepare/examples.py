@@ -17,16 +17,9 @@ import pandas as pd
 from unified_ranker.config import Task
 from unified_ranker.core.arrays import MISSING, Floats, Ints, Mask, Strings
 from unified_ranker.core.positives import matches
-from unified_ranker.core.times import NEVER
+from unified_ranker.core.times import seconds
 from unified_ranker.core.windows import Windows, last_events
 from unified_ranker.log.schema import InteractionLog
-
-
-def seconds(times: object) -> Ints:
-    """Return datetimes `[n]` as whole seconds since 1970 UTC, rounded down; `NEVER` where absent."""
-    stamps = np.asarray(times, dtype="datetime64[us]")
-    out = stamps.astype("datetime64[s]").astype(np.int64)
-    return np.where(np.isnat(stamps), NEVER, out)
 
 
 class TimeIndex:

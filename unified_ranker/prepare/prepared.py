@@ -12,11 +12,12 @@ import pyarrow as pa
 
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import Ints, Strings
+from unified_ranker.core.times import seconds
 from unified_ranker.engines.in_process import InProcess
 from unified_ranker.engines.job import Reader
 from unified_ranker.engines.shards import MemoryShards, read_parts, write_parts
 from unified_ranker.log.schema import InteractionLog
-from unified_ranker.prepare.examples import EventColumns, Examples, Histories, seconds
+from unified_ranker.prepare.examples import EventColumns, Examples, Histories
 from unified_ranker.prepare.prepare_job import prepare_job
 from unified_ranker.prepare.shuffle_stage import names_of
 from unified_ranker.prepare.stage_names import FINISH, HISTORIES, ORDER, SECOND, TABLES, USERS, LogSource

@@ -6,10 +6,11 @@ import pandas as pd
 
 from unified_ranker.config import Config, SampledItems
 from unified_ranker.config.signal_features import SignalNeed
+from unified_ranker.core.times import seconds
 from unified_ranker.log.check import Check
 from unified_ranker.log.log_checks import require
 from unified_ranker.log.schema import InteractionLog
-from unified_ranker.prepare.examples import match_positives, seconds
+from unified_ranker.prepare.examples import match_positives
 from unified_ranker.prepare.prepared import Prepared, fit_end_of, split_times
 
 LEAST_FOR_HARD = 500

@@ -9,9 +9,10 @@ from unified_ranker.config import Config, Positive, Task
 from unified_ranker.core.candidate_rule import exists
 from unified_ranker.core.errors import nearest
 from unified_ranker.core.positives import matches
+from unified_ranker.core.times import seconds
 from unified_ranker.log.check import Check
 from unified_ranker.log.schema import InteractionLog
-from unified_ranker.prepare.examples import match_positives, seconds
+from unified_ranker.prepare.examples import match_positives
 from unified_ranker.prepare.prepared import split_times
 
 MAX_LISTED = 10

@@ -15,7 +15,7 @@ from unified_ranker.core.arrays import MISSING, Ints, Strings
 from unified_ranker.core.errors import UserError, unknown_name
 from unified_ranker.core.offers import Offers, offers_of
 from unified_ranker.core.request import Request
-from unified_ranker.prepare.examples import seconds
+from unified_ranker.core.times import seconds
 from unified_ranker.release.items import AT_ONCE, read_catalogue, read_items, text_objects
 from unified_ranker.release.layout import Layout
 from unified_ranker.release.manifest import Manifest, read_manifest

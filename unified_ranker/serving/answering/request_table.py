@@ -15,10 +15,11 @@ from unified_ranker.core.files import whole_file
 from unified_ranker.core.progress import Progress
 from unified_ranker.core.request import NO_HISTORY, Request
 from unified_ranker.log.column_types import to_integers, to_optional_text
+from unified_ranker.log.strict_columns import check_names, converted, refuse, times_of
 from unified_ranker.log.table_files import read_table
 from unified_ranker.prepare.log_history import LogHistory
+from unified_ranker.serving.answering.history_column import histories_of
 from unified_ranker.serving.answering.recommending import Recommender
-from unified_ranker.serving.answering.request_columns import check_names, converted, histories_of, refuse, times_of
 
 REQUIRED = ("user_id", "task")
 TEXT = (*REQUIRED, "query", "source_item_id", "query_item_id", "country")
