@@ -100,12 +100,13 @@ def test_bootstrap_equals_drawing_and_averaging():
     np.testing.assert_allclose(bootstrap(values, 200, 5), values[drawn].mean(axis=1), rtol=1e-5)
 
 
-def test_bootstrap_is_the_same_however_many_samples_fit_at_once(monkeypatch):
-    values = np.random.default_rng(0).random((40, 2))
-    whole = bootstrap(values, 100, 3)
-    monkeypatch.setattr("unified_ranker.evaluation.metrics._RESAMPLES_AT_ONCE", 130)
+def test_bootstrap_of_many_requests_equals_drawing_too():
+    """More than are drawn at once: the parts are other resamples, as many as were asked for."""
+    values = np.random.default_rng(0).random((30_000, 2))
+    found = bootstrap(values, 150, 3)
+    drawn = np.random.default_rng(3).integers(0, 30_000, size=(150, 30_000), dtype=np.int32)
 
-    np.testing.assert_allclose(bootstrap(values, 100, 3), whole, rtol=1e-5)
+    np.testing.assert_allclose(found, values[drawn].mean(axis=1), rtol=1e-5)
 
 
 def test_columns_share_their_resamples():

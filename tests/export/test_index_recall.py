@@ -12,12 +12,12 @@ from unified_ranker.release.index import build_index
 pytestmark = pytest.mark.xdist_group("tiny_model")
 
 
-def measured(tmp_path, declared, requests=None, items=None):
+def measured(tmp_path, declared, requests=None, items=None, **settings):
     prepared, config, served = tiny_world.prepared(), tiny_world.config(), tiny_world.served().signatures
     vectors = embed_catalogue(served, prepared, config)[:items]
     build_index(tmp_path, prepared.item_ids[:items], vectors, declared)
     requests = tiny_world.late_examples() if requests is None else requests
-    return measure_index(served, requests, prepared, vectors, config, tmp_path)
+    return measure_index(served, requests, prepared, vectors, config, tmp_path, **settings)
 
 
 def test_a_release_that_is_searched_exactly_is_measured_with_what_scann_would_find(tmp_path):
@@ -36,10 +36,9 @@ def test_an_index_that_looks_at_one_leaf_of_five_misses_most(tmp_path):
     assert 0 < found.recall < 0.7
 
 
-def test_it_is_exact_search_that_says_what_is_near(tmp_path, monkeypatch):
+def test_it_is_exact_search_that_says_what_is_near(tmp_path):
     """One of two leaves gives two answers, and not always the two nearest."""
-    monkeypatch.setattr("unified_ranker.export.index_recall.AT", 2)
-    found = measured(tmp_path, ScannIndex(type="scann", leaves=2, leaves_to_search=1))
+    found = measured(tmp_path, ScannIndex(type="scann", leaves=2, leaves_to_search=1), at=2)
     assert found.at == 2
     assert 0.3 < found.recall < 0.999
 

@@ -2,6 +2,7 @@
 
 import ast
 import concurrent.futures
+import contextlib
 import os
 import select
 import shutil
@@ -25,6 +26,7 @@ from unified_ranker.model_server.embedded_server import EmbeddedModelServer
 from unified_ranker.model_server.grpc_api import PredictionService
 from unified_ranker.model_server.messages import get_model_status_pb2, model_pb2
 from unified_ranker.model_server.process import ModelServerProcess, start_in_subprocess
+from unified_ranker.model_server.status_codes import ServingError
 from unified_ranker.model_server.versions import ModelVersions
 from unified_ranker.serving.client.grpc_client import ModelClient
 from unified_ranker.serving.client.model_server_error import ModelServerError
@@ -124,15 +126,14 @@ def bad_request() -> object:
         ),
         (lambda d: write_warmup(d, [predict_request("nonsense", {})]), "FAILED_PRECONDITION"),
         (
-            lambda d: write_warmup(d, [predict_request("double", {"x": np.float32([1])})] * 4),
-            "at most 3",
+            lambda d: write_warmup(d, [predict_request("double", {"x": np.float32([1])})] * 1001),
+            "at most 1000",
         ),
         (lambda d: (d / "assets.extra/tf_serving_warmup_requests").write_bytes(b"no record" * 9), "TFRecord"),
     ],
     ids=["second", "signature", "too many", "no tfrecord"],
 )
-def test_version_whose_warmup_fails_is_never_available(own_base_path, monkeypatch, spoil, part):
-    monkeypatch.setattr("unified_ranker.model_server.warmup.MAX_RECORDS", 3)
+def test_version_whose_warmup_fails_is_never_available(own_base_path, spoil, part):
     spoil(own_base_path / "1")
     model_versions = ModelVersions(own_base_path, MODEL)
     with pytest.raises(UserError, match=part):
@@ -141,19 +142,19 @@ def test_version_whose_warmup_fails_is_never_available(own_base_path, monkeypatc
     assert served.state == get_model_status_pb2.ModelVersionStatus.END
 
 
-def test_model_is_not_found_while_it_warms_up(own_base_path, monkeypatch):
-    seen = []
-
-    def watch(model, directory):
-        (served,) = model_versions.statuses(model_pb2.ModelSpec(name=MODEL))
-        seen.append((served.state, served.model))
-        return 0
-
-    monkeypatch.setattr("unified_ranker.model_server.versions.replay_warmup", watch)
-    model_versions = ModelVersions(own_base_path, MODEL)
-    model_versions.load_wanted()
-    assert seen == [(get_model_status_pb2.ModelVersionStatus.LOADING, None)]
-    assert model_versions.find(model_pb2.ModelSpec(name=MODEL)).version == 1
+def test_model_is_not_found_while_it_warms_up(own_base_path, slow_steps):
+    write_warmup(own_base_path / "1", [predict_request("slow", {"steps": slow_steps})])
+    model_versions, spec = ModelVersions(own_base_path, MODEL), model_pb2.ModelSpec(name=MODEL)
+    loading = threading.Thread(target=model_versions.load_wanted)
+    loading.start()
+    seen = set()
+    while loading.is_alive():
+        with contextlib.suppress(ServingError):  # before the version is looked at
+            seen.update((served.state, served.model is None) for served in model_versions.statuses(spec))
+        loading.join(0.01)
+    assert (get_model_status_pb2.ModelVersionStatus.LOADING, True) in seen
+    assert (get_model_status_pb2.ModelVersionStatus.LOADING, False) not in seen
+    assert model_versions.find(spec).version == 1
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])  # noqa: S104
@@ -291,8 +292,8 @@ def test_subprocess_with_a_bad_path_is_refused_before_it_starts(tmp_path, monkey
 
 
 def test_subprocess_that_dies_without_a_word_shows_the_end_of_its_log(base_path, monkeypatch):
-    monkeypatch.setattr("unified_ranker.model_server.process.MODULE", "unified_ranker.no_such_module")
-    with pytest.raises(UserError, match=r"exit code 1(.|\n)*no_such_module"):
+    monkeypatch.setenv("PYTHONHOME", "/no/such/python")
+    with pytest.raises(UserError, match=r"exit code 1(.|\n)*/no/such/python"):
         start_in_subprocess(base_path)
 
 

@@ -115,7 +115,7 @@ def test_engines_give_the_same_bytes(project, tmp_path, engine):
     assert made[0] == made[1]
 
 
-def test_an_interrupted_export_goes_on_from_its_shards(project, monkeypatch):
+def test_an_interrupted_export_goes_on_from_its_shards(project):
     source = open_source(project.release, project.prepared()[0], project.config, end_of(project))
     job = embedding_job(source, project.prepared()[1])
     shards = DiskShards(project.workspace.work / "embeddings" / job.key)
@@ -124,15 +124,14 @@ def test_an_interrupted_export_goes_on_from_its_shards(project, monkeypatch):
     made = shards.place("items", 0).stat().st_mtime_ns
     seen = []
 
-    def stopped(*arguments):
-        seen.append(shards.place("items", 0).stat().st_mtime_ns)
-        raise UserError("stopped")
+    def interrupt(step, done, total):
+        if step == "write":
+            seen.append(shards.place("items", 0).stat().st_mtime_ns)
+            raise KeyboardInterrupt
 
     with open_store(project.place(None)) as store:
-        monkeypatch.setattr("unified_ranker.vectors.vector_export.choose_space", stopped)
-        with pytest.raises(UserError, match="stopped"):
-            export_embeddings(project, store, options(project))
-        monkeypatch.undo()
+        with pytest.raises(KeyboardInterrupt):
+            export_embeddings(project, store, options(project), interrupt)
         assert seen == [made], "the shard that was there was not made again"
         assert shards.has("users", 0)
         export_embeddings(project, store, options(project))

@@ -18,7 +18,7 @@ QUERIES, AT, AT_ONCE = 500, 100, 128
 
 
 def measure_index(
-    served: Served, requests: Examples, prepared: Prepared, vectors: np.ndarray, config: Config, own: Path
+    served: Served, requests: Examples, prepared: Prepared, vectors: np.ndarray, config: Config, own: Path, at: int = AT
 ) -> IndexRecall | None:
     """Compare ScaNN over `vectors` `[items, dim + quality]` with exact search.
 
@@ -32,6 +32,7 @@ def measure_index(
         vectors: of the release.
         config: the declarations.
         own: directory of the release's own index.
+        at: how many answers of each are compared.
 
     Returns:
         None where there are too few items for ScaNN to be built, or no requests.
@@ -46,8 +47,8 @@ def measure_index(
     with tempfile.TemporaryDirectory() as folder:
         if not used:
             described = build_index(Path(folder), prepared.item_ids, vectors, ScannIndex(type="scann"))
-        found, scores = load_index(own if used else Path(folder), vectors).search(queries, AT)
-    nearest, _ = ExactSearch(vectors).search(queries, AT)
+        found, scores = load_index(own if used else Path(folder), vectors).search(queries, at)
+    nearest, _ = ExactSearch(vectors).search(queries, at)
     # A place without a score holds no answer: the searched leaves had too few.
     answers = [row[np.isfinite(score)] for row, score in zip(found, scores, strict=True)]
     shares = [len(np.intersect1d(a, n)) / len(n) for a, n in zip(answers, nearest, strict=True)]
