@@ -4,14 +4,15 @@ import email.parser
 import subprocess
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from packaging.requirements import Requirement
 
 from unified_ranker.project.init.serving_text import SOURCE, serving_texts
 
 pytestmark = pytest.mark.installs
+ROOT = Path(__file__).parents[2]
 
 MISSION = {
     "tensorflow", "tensorflow-recommenders", "scann", "tensorflow-serving-api", "apache-beam", "pandas"
