@@ -14,8 +14,9 @@ import numpy as np
 from machine import keep, machine
 from synthetic_release import clustered
 
-from unified_ranker.config import ScannIndex
-from unified_ranker.release.index import ExactSearch, build_index, load_index
+from unified_ranker.release.index import build_index, load_index
+from unified_ranker.release.indexes.exact import ExactSearch
+from unified_ranker.release.indexes.scann import ScannIndex
 
 QUERIES, K = 2000, 100
 

@@ -100,7 +100,7 @@ def diagnosed(head="like"):
 
 
 def test_what_lies_behind_the_ranks_is_there(tmp_path):
-    index = IndexRecall(used=False, leaves=40, leaves_to_search=20, reorder=550, queries=64, recall=0.9875)
+    index = IndexRecall(False, "scann", {"leaves": 1040, "reorder": 550}, queries=64, recall=0.9875)
     made = report(diagnosed(EVIL), index=index)
     text = rendered(made, tmp_path)
     page = Page(text)
@@ -109,7 +109,8 @@ def test_what_lies_behind_the_ranks_is_there(tmp_path):
         "none 0.400 0.700",
         "77 requests",
         "1,000 0.01250 0.01050 0.00300",
-        "ScaNN finds 0.9875 of the 100 items",
+        "scann finds 0.9875 of the 100 items",
+        "(leaves 1,040, reorder 550)",
         "searches exactly, being small",
         "5-19 70",
     ):

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tiny_world
 
-from unified_ranker.config import ExactIndex, ScannIndex
 from unified_ranker.export.embedding import embed_catalogue
 from unified_ranker.export.index_recall import measure_index
 from unified_ranker.release.index import build_index
+from unified_ranker.release.indexes.exact import ExactIndex
+from unified_ranker.release.indexes.scann import ScannIndex
 
 pytestmark = pytest.mark.xdist_group("tiny_model")
 
@@ -32,7 +33,7 @@ def test_a_release_that_is_searched_exactly_is_measured_with_what_scann_would_fi
 def test_an_index_that_looks_at_one_leaf_of_five_misses_most(tmp_path):
     found = measured(tmp_path, ScannIndex(type="scann", leaves=5, leaves_to_search=1))
     assert found.used
-    assert (found.leaves, found.leaves_to_search) == (5, 1)
+    assert (found.settings["leaves"], found.settings["leaves_to_search"]) == (5, 1)
     assert 0 < found.recall < 0.7
 
 

@@ -14,7 +14,7 @@ from service_process import running
 from service_toy import CANDIDATES, LIMITS, MODEL_NAME, expected, write_release
 from store_toy import export, unit
 
-from unified_ranker.config import ScannIndex
+from unified_ranker.release.indexes.scann import ScannIndex
 from unified_ranker.store import open_store
 
 pytestmark = [pytest.mark.installs, pytest.mark.xdist_group("installs")]

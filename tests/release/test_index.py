@@ -6,9 +6,11 @@ import shutil
 import numpy as np
 import pytest
 
-from unified_ranker.config import AutoIndex, ExactIndex, ScannIndex
 from unified_ranker.core.errors import UserError
-from unified_ranker.release.index import SCANN_LEAST, ExactSearch, IndexDescription, build_index, load_index
+from unified_ranker.release.index import IndexDescription, build_index, load_index
+from unified_ranker.release.indexes.auto import AutoIndex
+from unified_ranker.release.indexes.exact import ExactIndex, ExactSearch
+from unified_ranker.release.indexes.scann import SCANN_LEAST, ScannIndex
 from unified_ranker.towers.tensorflow import tf, tfrs
 
 RNG = np.random.default_rng(1)

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from unified_ranker.config import Config, ExactIndex
+from unified_ranker.config import Config
 from unified_ranker.core.digests import sha256
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.release.index import build_index
+from unified_ranker.release.indexes.exact import ExactIndex
 from unified_ranker.release.items import write_catalogue, write_items
 from unified_ranker.release.layout import MANIFEST, new_release
 from unified_ranker.release.manifest import Manifest, Parent, PartVersions, write_manifest

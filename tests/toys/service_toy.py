@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 from release_toy import toy_manifest
 
-from unified_ranker.config import Config, ExactIndex, ScannIndex
+from unified_ranker.config import Config
 from unified_ranker.core.offers import Offers
 from unified_ranker.core.request import History
 from unified_ranker.core.times import NEVER
 from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.prepared import Prepared, prepare
-from unified_ranker.release.index import ExactSearch, build_index
+from unified_ranker.release.index import build_index
+from unified_ranker.release.indexes.exact import ExactIndex, ExactSearch
+from unified_ranker.release.indexes.scann import ScannIndex
 from unified_ranker.release.items import write_catalogue, write_items
 from unified_ranker.release.layout import new_release
 from unified_ranker.release.manifest import write_manifest

@@ -6,13 +6,10 @@ and every choice between kinds is a discriminated union on `type`, so that an er
 
 from unified_ranker.config.declaration import Declaration
 from unified_ranker.config.export_files import (
-    AutoIndex,
     Embeddings,
-    ExactIndex,
     Export,
     Guards,
     QueryVectorExport,
-    ScannIndex,
     Serving,
     UserVectorExport,
     VectorStore,
@@ -67,7 +64,6 @@ from unified_ranker.config.whole import Config, digest_of
 __all__ = [
     "RESERVED_OUTPUTS",
     "AllItems",
-    "AutoIndex",
     "Config",
     "ContextField",
     "ContextTower",
@@ -75,7 +71,6 @@ __all__ = [
     "DistilledText",
     "Embeddings",
     "EvaluationSettings",
-    "ExactIndex",
     "Export",
     "FreshnessFeature",
     "Guards",
@@ -97,7 +92,6 @@ __all__ = [
     "RankerSettings",
     "Repeats",
     "SampledItems",
-    "ScannIndex",
     "Serving",
     "SignalFeature",
     "SourcePairs",

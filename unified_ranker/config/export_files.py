@@ -1,11 +1,12 @@
 """The files of export/: serving.yaml and embeddings.yaml."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from unified_ranker.config.declaration import Declaration
+from unified_ranker.config.kinds import OneOf
 
 
 class Serving(Declaration):
@@ -15,32 +16,6 @@ class Serving(Declaration):
     """Recorded requests with which a model server warms up, of all tasks and signatures together."""
     warmup_batch_sizes: tuple[int, ...] = (1, 8, 32)
     """Requests in a warm-up batch; those of serving_config/batching.txt."""
-
-
-class ExactIndex(Declaration):
-    """Exact search: right below about 20,000 items."""
-
-    type: Literal["exact"]
-
-
-class ScannIndex(Declaration):
-    """ScaNN: partition, score by hashed residuals, reorder exactly."""
-
-    type: Literal["scann"]
-    leaves: int | None = Field(None, ge=1)
-    """Partitions; null: by the size of the catalogue."""
-    leaves_to_search: int | None = Field(None, ge=1)
-    """Partitions that a query searches; null: by the size of the catalogue."""
-    reorder: int = Field(550, ge=1)
-    """Best items that are scored exactly."""
-
-
-class AutoIndex(Declaration):
-    """Exact below `scann_from` items, ScaNN from there on."""
-
-    type: Literal["auto"] = "auto"
-    scann_from: int = Field(20_000, ge=1)
-    """Items from which on ScaNN is used."""
 
 
 class UserVectorExport(Declaration):
@@ -92,7 +67,7 @@ class Embeddings(Declaration):
 
     batch_size: int = Field(1024, ge=1)
     """Items in one call of the model."""
-    index: Annotated[AutoIndex | ExactIndex | ScannIndex, Field(discriminator="type")] = AutoIndex()
+    index: Annotated[Any, OneOf("unified_ranker.release.indexes.base:INDEXES")] = Field({"type": "auto"})
     """Index over the item vectors: `auto`, `exact` or `scann`."""
     users: UserVectorExport = UserVectorExport()
     """Vectors of users."""
@@ -109,5 +84,5 @@ class Export(Declaration):
 
     serving: Serving = Serving()
     """export/serving.yaml."""
-    embeddings: Embeddings = Embeddings()
+    embeddings: Embeddings = Field(default_factory=Embeddings)
     """export/embeddings.yaml."""

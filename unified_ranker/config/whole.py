@@ -22,7 +22,7 @@ class Config(Declaration):
     """The files of towers/."""
     tasks: dict[str, Task] = Field(min_length=1)
     """The files of tasks/, by name."""
-    export: Export = Export()
+    export: Export = Field(default_factory=Export)
     """The files of export/."""
 
     @property

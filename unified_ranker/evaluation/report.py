@@ -46,22 +46,20 @@ class StageCost:
 
 @dataclass(frozen=True)
 class IndexRecall:
-    """ScaNN over a release's vectors, as export builds it, against exact search.
+    """Approximate index over a release's vectors, as export builds it, against exact search.
 
     Attributes:
         used: whether the release searches by it; a small catalogue is searched exactly.
-        leaves: into how many parts the catalogue is cut.
-        leaves_to_search: how many of them are looked at.
-        reorder: how many items are scored exactly.
+        type: kind of the index; `scann` where the release's own is exact.
+        settings: of the index, by name.
         queries: how many recorded requests it was asked.
         recall: share of the `at` nearest items by exact search that it finds.
         at: how many.
     """
 
     used: bool
-    leaves: int
-    leaves_to_search: int
-    reorder: int
+    type: str
+    settings: dict[str, Any]
     queries: int
     recall: float
     at: int = 100

@@ -50,10 +50,12 @@ def calibration_table(found: Diagnosis) -> str:
 def index_card(found: IndexRecall) -> str:
     """Return the card of the approximate index against exact search."""
     which = "searches by it" if found.used else "searches exactly, being small; measured is what ScaNN would find"
+    settings = ", ".join(f"{name} {value:,}" if isinstance(value, int) else f"{name} {value}"
+                         for name, value in found.settings.items())  # fmt: skip
     return (
-        f'<section class="card" id="index"><h2>Index</h2><p>ScaNN finds <strong>{found.recall:.4f}</strong> of the '
-        f"{found.at} items that exact search puts first, over {found.queries:,} recorded requests "
-        f"({found.leaves:,} leaves, {found.leaves_to_search:,} searched, {found.reorder:,} items scored exactly). "
+        f'<section class="card" id="index"><h2>Index</h2><p>{escape(found.type)} finds <strong>{found.recall:.4f}'
+        f"</strong> of the {found.at} items that exact search puts first, over {found.queries:,} recorded requests "
+        f"({escape(settings)}). "
         f"The release {which}.</p></section>"
     )
 

@@ -1,17 +1,19 @@
-"""How much of exact search ScaNN finds over a release's vectors, asked by recorded requests."""
+"""Recall of an approximate index over a release's vectors against exact search, asked by recorded requests."""
 
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from unified_ranker.config import Config, ScannIndex
+from unified_ranker.config import Config
 from unified_ranker.evaluation.report import IndexRecall
 from unified_ranker.export.savedmodel import Served
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.request_arrays import request_arrays
-from unified_ranker.release.index import SCANN_LEAST, ExactSearch, IndexDescription, build_index, load_index
+from unified_ranker.release.index import IndexDescription, build_index, load_index
+from unified_ranker.release.indexes.exact import ExactSearch
+from unified_ranker.release.indexes.scann import SCANN_LEAST, ScannIndex
 from unified_ranker.towers.tensorflow import tf
 
 QUERIES, AT, AT_ONCE = 500, 100, 128
@@ -20,7 +22,7 @@ QUERIES, AT, AT_ONCE = 500, 100, 128
 def measure_index(
     served: Served, requests: Examples, prepared: Prepared, vectors: np.ndarray, config: Config, own: Path, at: int = AT
 ) -> IndexRecall | None:
-    """Compare ScaNN over `vectors` `[items, dim + quality]` with exact search.
+    """Compare the release's index over `vectors` `[items, dim + quality]` with exact search.
 
     A release that is searched exactly is measured with the index that export would build, so that its report says what
     ScaNN would cost it.
@@ -35,15 +37,15 @@ def measure_index(
         at: how many answers of each are compared.
 
     Returns:
-        None where there are too few items for ScaNN to be built, or no requests.
+        None where there are no requests, or the release is exact and has too few items for ScaNN to be built.
     """
-    if len(vectors) < SCANN_LEAST or not len(requests):
+    described = IndexDescription.read(own)
+    used = described.type != "exact"
+    if not len(requests) or not (used or len(vectors) >= SCANN_LEAST):
         return None
     rng = np.random.default_rng(config.project.seed)
     chosen = np.sort(rng.permutation(len(requests))[:QUERIES])
     queries = _encode(served, requests.take(chosen), prepared, config)
-    described = IndexDescription.read(own)
-    used = described.type == "scann"
     with tempfile.TemporaryDirectory() as folder:
         if not used:
             described = build_index(Path(folder), prepared.item_ids, vectors, ScannIndex(type="scann"))
@@ -57,9 +59,8 @@ def measure_index(
         queries=len(queries),
         recall=float(np.mean(shares)),
         at=nearest.shape[1],
-        leaves=described.leaves or 0,
-        leaves_to_search=described.leaves_to_search or 0,
-        reorder=described.reorder or 0,
+        type=described.type,
+        settings=described.settings,
     )
 
 

@@ -9,11 +9,13 @@ from candidate_oracle import Shown, may_answer
 from hypothesis import strategies as st
 from service_toy import IDS, ITEMS, RELEASE, VECTORS, ToyModel, service
 
-from unified_ranker.config import ScannIndex
 from unified_ranker.core.offers import Offers
 from unified_ranker.core.request import Request
 from unified_ranker.core.times import NEVER
-from unified_ranker.release.index import ExactSearch, Index, build_index, load_index
+from unified_ranker.release.index import build_index, load_index
+from unified_ranker.release.indexes.base import Index
+from unified_ranker.release.indexes.exact import ExactSearch
+from unified_ranker.release.indexes.scann import ScannIndex
 from unified_ranker.serving.retrieval.health import recall_of
 from unified_ranker.serving.retrieval.overlay import LiveItem
 from unified_ranker.serving.retrieval.rebuilding import bake

@@ -9,7 +9,7 @@ from service_toy import CANDIDATES, LIMITS, RELEASE, ToyModel, events, expected,
 
 from unified_ranker.core.request import Request
 from unified_ranker.events.base import StoreError
-from unified_ranker.release.index import Index
+from unified_ranker.release.indexes.base import Index
 from unified_ranker.serving.answering.recommending import Answered
 from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.service import telemetry as tracing

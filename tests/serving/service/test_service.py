@@ -32,7 +32,8 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.core.offers import Offers
 from unified_ranker.core.request import Request
 from unified_ranker.core.times import NEVER
-from unified_ranker.release.index import ExactSearch, Index
+from unified_ranker.release.indexes.base import Index
+from unified_ranker.release.indexes.exact import ExactSearch
 from unified_ranker.serving.answering.recommending import answer_batch
 from unified_ranker.serving.retrieval.retriever import Retriever
 from unified_ranker.serving.service.ranking_service import UnavailableError
@@ -336,8 +337,8 @@ def test_ties_go_to_the_lower_position():
 
 def test_scann_that_searches_too_few_leaves_is_made_up_for(tmp_path):
     import unified_ranker.towers.tensorflow  # noqa: F401  # chooses Keras 2 before scann imports TensorFlow
-    from unified_ranker.config import ScannIndex
     from unified_ranker.release.index import build_index, load_index
+    from unified_ranker.release.indexes.scann import ScannIndex
 
     many = np.random.default_rng(1).normal(size=(400, 3)).astype(np.float32)
     names = np.array([f"i{n}" for n in range(400)], object)

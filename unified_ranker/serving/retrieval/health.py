@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from unified_ranker.release.index import ExactSearch, Index
+from unified_ranker.release.indexes.base import Index
+from unified_ranker.release.indexes.exact import ExactSearch
 
 _ROWS, _PAUSE = 8_192, 0.005
 """Rows at once, about a millisecond of work, and seconds between them for the requests that are answered meanwhile."""

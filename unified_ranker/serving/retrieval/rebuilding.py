@@ -15,8 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from unified_ranker.config import AutoIndex, Embeddings, ExactIndex, ScannIndex
-from unified_ranker.release.index import Index, build_index, load_index
+from unified_ranker.config import Embeddings
+from unified_ranker.core.registry import load_extensions
+from unified_ranker.release.index import build_index, load_index
+from unified_ranker.release.indexes.base import Index
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 
 _SECONDS = 1800
@@ -34,11 +36,12 @@ def rebuild(release: OpenedRelease) -> tuple[OpenedRelease, Index]:
         RebuildError: the process that builds it failed.
     """
     baked = bake(release)
-    declared: AutoIndex | ExactIndex | ScannIndex = release.config.export.embeddings.index
+    declared = release.config.export.embeddings.index
     with tempfile.TemporaryDirectory(prefix="unified-ranker-index-") as folder:
         root = Path(folder)
         np.save(root / _VECTORS, baked.vectors)
-        (root / _DECLARED).write_text(json.dumps({"index": declared.model_dump()}), encoding="utf-8")
+        asked = {"extensions": release.config.project.extensions, "index": declared.model_dump(mode="json")}
+        (root / _DECLARED).write_text(json.dumps(asked), encoding="utf-8")
         command = [sys.executable, "-m", "unified_ranker.serving.retrieval.rebuilding", folder]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
         if done.returncode:
@@ -71,7 +74,9 @@ def main(folder: str) -> None:
     os.nice(19)
     root = Path(folder)
     vectors = np.load(root / _VECTORS)
-    declared = Embeddings.model_validate(json.loads((root / _DECLARED).read_text(encoding="utf-8"))).index
+    asked = json.loads((root / _DECLARED).read_text(encoding="utf-8"))
+    load_extensions(asked["extensions"])
+    declared = Embeddings.model_validate({"index": asked["index"]}).index
     (root / _INDEX).mkdir()
     build_index(root / _INDEX, np.arange(len(vectors)).astype(str).astype(object), vectors, declared)
 

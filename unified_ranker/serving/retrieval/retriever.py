@@ -6,7 +6,7 @@ import numpy as np
 
 from unified_ranker.core.arrays import Ints, Mask
 from unified_ranker.core.request import Request
-from unified_ranker.release.index import Index
+from unified_ranker.release.indexes.base import Index
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.request_rule import RequestRule
 

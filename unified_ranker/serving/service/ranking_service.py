@@ -16,7 +16,7 @@ import numpy as np
 from unified_ranker.core.arrays import Arrays, Ints
 from unified_ranker.core.request import NO_HISTORY, History, Request
 from unified_ranker.events.base import HistoryReader, StoreError
-from unified_ranker.release.index import Index
+from unified_ranker.release.indexes.base import Index
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommending import (
     Answer,

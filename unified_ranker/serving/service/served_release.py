@@ -11,7 +11,7 @@ import numpy as np
 
 from unified_ranker.core.arrays import Arrays
 from unified_ranker.core.request import Request
-from unified_ranker.release.index import Index
+from unified_ranker.release.indexes.base import Index
 from unified_ranker.release.query_names import EMBED
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.query_vectors import QueryVectorCache

@@ -1,0 +1,44 @@
+"""Index `exact`: every item is scored."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from unified_ranker.release.indexes.base import INDEXES, Index, IndexKind
+
+
+@INDEXES.declare
+class ExactIndex(IndexKind):
+    """Exact search: right below about 20,000 items."""
+
+    type: Literal["exact"]
+
+    def build(self, directory: Path, vectors: np.ndarray) -> dict[str, int | float | str]:
+        """See `IndexKind.build`: the vectors of the release are all that it needs."""
+        del directory, vectors
+        return {}
+
+    @classmethod
+    def load(cls, directory: Path, vectors: np.ndarray, settings: Mapping[str, Any]) -> Index:
+        """See `IndexKind.load`."""
+        del directory, settings
+        return ExactSearch(vectors)
+
+
+class ExactSearch(Index):
+    """Scores every item: right by construction, and the oracle for the approximate ones."""
+
+    def __init__(self, vectors: np.ndarray) -> None:
+        """Search `vectors` `[items, width]`."""
+        self.vectors = np.ascontiguousarray(vectors, np.float32)
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Index.search`; among the answers, ties go to the lower position."""
+        scores = queries.astype(np.float32) @ self.vectors.T
+        k = min(k, scores.shape[1])
+        chosen = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+        values = np.take_along_axis(scores, chosen, 1)
+        order = np.lexsort((chosen, -values), axis=1)
+        return np.take_along_axis(chosen, order, 1), np.take_along_axis(values, order, 1)
