@@ -147,7 +147,7 @@ def report(*tasks, **more):
 @pytest.fixture
 def no_plots(monkeypatch):
     """Drawing takes most of the time of a page, and is not what these tests are about."""
-    for name in ("page.bars", "page_training.curves", "page_diagnosis.reliability"):
+    for name in ("report_page.bars", "report_training.curves", "report_diagnosis.reliability"):
         monkeypatch.setattr(f"unified_ranker.evaluation.{name}", lambda *arguments: "")
 
 
