@@ -12,7 +12,7 @@ help:
 	@echo "make quickstart   MovieLens 100K: from nothing to ranked results on three surfaces"
 	@echo "make test         lint, types and the test suite"
 	@echo "make test-slow    tests that train for minutes on a real log, where there is one"
-	@echo "make check-installs   the distributions, and each small install in an empty environment"
+	@echo "make check-installs  the distributions, and both small installs in empty environments"
 	@echo "make format       format the code"
 	@echo "make docs         the documentation as a site, into build/site"
 	@echo "make wheel        the wheel, into dist/"

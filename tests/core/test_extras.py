@@ -5,10 +5,12 @@ import configparser
 import re
 import shlex
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from unified_ranker.core import extras
 from unified_ranker.core.errors import UserError
@@ -98,3 +100,41 @@ def test_one_place_words_the_command():
         texts = [n.value for n in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(n, ast.Constant)]
         guilty = [text for text in texts if isinstance(text, str) and "pip install" in text]
         assert not guilty or file.name == "extras.py", f"{file}: {guilty}"
+
+
+def imported():
+    """The modules of others that the package imports, by the file that does."""
+    for file in (ROOT / "unified_ranker").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                top = name.partition(".")[0]
+                if top not in sys.stdlib_module_names and top != "unified_ranker":
+                    yield top, file.relative_to(ROOT)
+
+
+def brought(requirements):
+    """The distributions that an installation of `requirements` brings, by what those that are here ask for."""
+    names, todo = set(), [(Requirement(text), ("",)) for text in requirements]
+    while todo:
+        wanted, extras = todo.pop()
+        if wanted.marker is not None and not any(wanted.marker.evaluate({"extra": extra}) for extra in extras):
+            continue
+        name = canonicalize_name(wanted.name)
+        if name not in names:
+            names.add(name)
+            asked = metadata.distribution(wanted.name).requires or ()
+            todo += [(Requirement(text), ("", *wanted.extras)) for text in asked]
+    return names
+
+
+def test_whatever_is_imported_is_asked_for():
+    """In an environment with more in it, such as that of the tests, a package that setup.cfg lacks goes unseen."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    plain = [line for line in setup["options"]["install_requires"].split("\n") if line and not line.startswith("#")]
+    asked, providers = brought([*plain, *set().union(*map(declared, OPTIONAL))]), metadata.packages_distributions()
+    for module, file in imported():
+        found = {canonicalize_name(name) for name in providers.get(module, ())}
+        assert found & asked, f"{file} imports `{module}`, of {sorted(found) or 'no installed package'}"
