@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_world
+from random_model import AsReleased
 from served_toy import DIM, FRESHNESS, LENGTH, QUALITY, STATES, everything, states
 
 from unified_ranker.core.request import Request, to_arrays
@@ -139,30 +140,10 @@ def test_the_dot_product_has_freshness_as_of_the_request(world, config, vectors,
 # --- serving against training -------------------------------------------------------------------------------------
 
 
-class AsReleased:
-    """Quality as the release has it: counts as of the end of the fit window, freshness as of the request."""
-
-    def __init__(self, trained):
-        self._quality, self._end = trained.quality, trained.fit_end
-        self.features = self._quality.features
-
-    def matrix(self, times):
-        counts = np.repeat(self._quality.matrix(np.array([self._end])), len(times), 0)
-        counts[..., FRESHNESS] = self._quality.matrix(times)[..., FRESHNESS]
-        return counts
-
-    def weighed(self, times, weights):
-        return np.einsum("nq,niq->ni", weights, self.matrix(times))
-
-    def gather(self, item, time):
-        moments, row = np.unique(time, return_inverse=True)
-        return self.matrix(moments)[row, item]
-
-
 @pytest.fixture(scope="module")
 def encoder(world):
     trained = tiny_world.trained()
-    return RequestEncoder(trained.model, world, AsReleased(trained))
+    return RequestEncoder(trained.model, world, AsReleased(trained.quality, trained.fit_end))
 
 
 def test_served_two_tower_scores_are_those_of_the_trained_model(world, examples, encoder, encoded, vectors):

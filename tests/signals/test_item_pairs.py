@@ -91,3 +91,9 @@ def test_a_log_without_pairs_has_no_signal():
     signal = SourceSignal(PairsAsOf(empty, empty, empty, ITEMS), END, ITEMS, 4, "pairs")
     np.testing.assert_array_equal(signal.features(REQUESTS, CANDIDATES, None), np.zeros((3, ITEMS + 1, 3)))
     assert (signal.proposals(REQUESTS).numpy() == -1).all()
+
+
+def test_fewer_candidates_than_last_items_are_none():
+    """Each of the last items proposes as many as the others."""
+    signal = SuccessionSignal(PairsAsOf(*LOG, ITEMS), END, ITEMS, 2, 3, "after")
+    assert signal.proposals(REQUESTS).shape == (3, 0)

@@ -16,15 +16,22 @@ from unified_ranker.release.layout import MANIFEST, new_release
 from unified_ranker.release.manifest import Manifest, Parent, PartVersions, write_manifest
 
 
-def make_release(releases: Path, prepared: Prepared, config: Config, parent: Path | None = None) -> Path:
-    """Write the next release into `releases`; its vectors are random, and differ from release to release."""
+def make_release(
+    releases: Path,
+    prepared: Prepared,
+    config: Config,
+    parent: Path | None = None,
+    vectors: np.ndarray | None = None,
+) -> Path:
+    """Write the next release into `releases`; without `vectors` they are random, and differ from release to release."""
     with new_release(releases) as (layout, version):
         saved = layout.model_base / str(version)
         (saved / "variables").mkdir(parents=True)
         (saved / "saved_model.pb").write_bytes(b"a graph")
         (saved / "variables" / "variables.index").write_bytes(b"some weights")
         rng = np.random.default_rng(version)
-        vectors = rng.normal(size=(len(prepared.items), config.query_dim)).astype(np.float32)
+        if vectors is None:
+            vectors = rng.normal(size=(len(prepared.items), config.query_dim)).astype(np.float32)
         write_items(layout.items, prepared.item_ids, vectors)
         write_catalogue(layout.catalogue, prepared)
         build_index(layout.index, prepared.item_ids, vectors, ExactIndex(type="exact"))

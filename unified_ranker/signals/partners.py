@@ -73,7 +73,7 @@ class PartnerSignal(tf.keras.layers.Layer, ABC):
         each = min(self._proposed // max(origins.shape[1], 1), self._widest)
         partners, _ = self._partners(origins, each)
         partners = tf.pad(partners, [[0, 0], [0, 0], [0, each - tf.shape(partners)[2]]], constant_values=MISSING)
-        return tf.reshape(tf.cast(partners, tf.int64), [-1, origins.shape[1] * each])
+        return tf.reshape(tf.cast(partners, tf.int64), [tf.shape(origins)[0], origins.shape[1] * each])
 
     def _rows(self, origins: tf.Tensor) -> tf.Tensor:
         return tf.where(origins < 0, tf.shape(self.starts, tf.int64)[0] - 2, origins)

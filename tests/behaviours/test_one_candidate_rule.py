@@ -1,0 +1,328 @@
+"""One candidate rule: whoever answers a request answers it with the same items and the same scores.
+
+The served graph (`recommend`), evaluation (`CandidateRules` and the order of `JointScorer`), the `Recommender` of this
+process and the ranking service are given the same requests over every toy log, and the rule in plain Python says which
+items may answer. The model's weights are random: no score can be right by chance.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+import numpy as np
+import pandas as pd
+import pytest
+import small_project
+import tiny_world
+import toy_shop
+from candidate_oracle import Shown, may_answer, refusal
+from random_model import Project, project_of
+
+from unified_ranker.config import Config
+from unified_ranker.core.arrays import MISSING
+from unified_ranker.core.candidate_rule import Reason
+from unified_ranker.core.request import Request, to_arrays
+from unified_ranker.evaluation.candidates import CandidateRules
+from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder
+from unified_ranker.prepare.examples import Examples, seconds
+from unified_ranker.prepare.log_history import LogHistory
+from unified_ranker.release.index import ExactSearch
+from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.answering.recommending import Answer, Recommender, proposed
+from unified_ranker.serving.client.model_server_error import ModelServerError
+from unified_ranker.serving.service.ranking_service import RankingService, UnavailableError, fill_popular
+
+pytestmark = pytest.mark.xdist_group("tiny_model")
+REQUESTS = 60
+CANDIDATES, LIMIT = 6, 4
+TOLERANCE = 1e-5
+COUNTRIES = ("", "DE", "GB", "US")
+
+
+# --- the logs -----------------------------------------------------------------------------------------------------
+
+
+def with_offers(items: pd.DataFrame) -> pd.DataFrame:
+    """Items of which some are offered in some countries alone, and some not available."""
+    offered = [["DE"] if n % 5 == 1 else ["DE", "GB"] if n % 5 == 3 else None for n in range(len(items))]
+    return items.assign(countries=offered, available=[n % 7 != 4 for n in range(len(items))])
+
+
+def declared(tree: Mapping[str, Any]) -> Config:
+    """A project's declarations: few candidates, so that retrieval chooses, and a model that is quick to build."""
+    serving = {"candidates": CANDIDATES, "limit": LIMIT}
+    signals = [
+        {"type": "lexical", "candidates": 2},
+        {"type": "source_pairs", "candidates": 1},
+        {"type": "successions", "window": 2, "candidates": 2},
+        {"type": "repeats", "candidates": 2},
+    ]
+    return Config.model_validate(
+        {
+            **tree,
+            "tasks": {name: {**task, "serving": serving} for name, task in tree["tasks"].items()},
+            "towers": {**tree["towers"], "ranker": {"hidden": 8, "experts": 2, "signals": signals}},
+        }
+    )
+
+
+def tiny() -> tuple[dict[str, pd.DataFrame], Config]:
+    tables = {"events": tiny_world.events_table(), "items": tiny_world.items_table(), "users": tiny_world.users_table()}
+    return tables, declared(tiny_world.config().to_json())
+
+
+def small() -> tuple[dict[str, pd.DataFrame], Config]:
+    files = small_project.declarations()
+    tree: dict[str, Any] = {"project": files["project.yaml"]}
+    for part in ("towers", "tasks"):
+        tree[part] = {n.split("/")[1].removesuffix(".yaml"): f for n, f in files.items() if n.startswith(part)}
+    return small_project.tables(), declared(tree)
+
+
+def shop() -> tuple[dict[str, pd.DataFrame], Config]:
+    events, items, users = toy_shop.shop()
+    items["created_at"] = [toy_shop.START + pd.Timedelta(days=3 * n - 20) for n in range(len(items))]
+    tasks = {
+        "home_feed": {
+            "positives": [{"event_type": "rating", "min_value": 4, "head": "like"}],
+            "exclude_engaged": True,
+            "quality_weights": {"fresh": 0.2},
+        },
+        "more_like_this": {"positives": [{"event_type": "click"}], "imputation": {"query": "source_item_title"}},
+        "search": {"positives": [{"event_type": "click"}], "exclude_engaged": True},
+    }
+    item = {
+        "dim": 8,
+        "features": [{"type": "text", "column": "title"}, {"type": "number", "column": "price"}],
+        "quality": {"popular": {"type": "popularity"}, "fresh": {"type": "freshness", "scale_days": 20}},
+    }
+    user = {"history_length": 6, "encoder": {"type": "transformer", "layers": 1, "heads": 2}}
+    return {"events": events, "items": items, "users": users}, declared(
+        {"project": tiny_world.config().to_json()["project"], "towers": {"item": item, "user": user}, "tasks": tasks}
+    )
+
+
+LOGS = {"tiny world": tiny, "small project": small, "toy shop": shop}
+
+
+@functools.cache
+def built(name: str) -> Project:
+    tables, config = (LOGS[name])()
+    return project_of(name, {**tables, "items": with_offers(tables["items"])}, config)
+
+
+@pytest.fixture(scope="module", params=[*LOGS, "random log"])
+def project(request, make_log, make_config) -> Project:
+    if request.param in LOGS:
+        return built(request.param)
+    log = make_log(events=600, items=30)
+    tables = {"events": log.events, "items": with_offers(log.items), "users": log.users}
+    return project_of(request.param, tables, declared(make_config().to_json()))
+
+
+# --- the requests -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def examples(project) -> Examples:
+    """Requests of all kinds: of anybody at any time of the log and after it, with whatever fields."""
+    prepared, rng = project.prepared, np.random.default_rng(3)
+    past = prepared.examples.take(np.sort(rng.integers(0, len(prepared.examples), REQUESTS)))
+    begin, end = int(past.timestamp[0]), int(prepared.events.timestamp.max())
+    some = functools.partial(rng.random, REQUESTS)
+    user = np.where(some() < 0.2, MISSING, rng.integers(0, len(prepared.users), REQUESTS))
+    time = np.where(some() < 0.3, end + 1, rng.integers(begin, end, REQUESTS))
+    item = rng.integers(0, len(prepared.items), (2, REQUESTS))
+    return dataclasses.replace(
+        past,
+        user=user,
+        task=rng.choice(np.array(list(project.config.tasks), object), REQUESTS),
+        source_item=np.where(some() < 0.4, MISSING, item[0]),
+        query_item=np.where(some() < 0.7, MISSING, item[1]),
+        country=rng.choice(np.array(COUNTRIES, object), REQUESTS),
+        timestamp=time,
+        history_length=prepared.histories.lengths_before(user, time),
+    )
+
+
+@pytest.fixture(scope="module")
+def requests(project, examples) -> list[Request]:
+    """The same as a client makes them."""
+    items, users = [*project.prepared.item_ids, ""], [*project.prepared.user_ids, ""]
+    histories = LogHistory(project.prepared)
+    return [
+        Request(
+            user_id=users[examples.user[row]],
+            task=examples.task[row],
+            query=examples.query[row],
+            source_item_id=items[examples.source_item[row]],
+            query_item_id=items[examples.query_item[row]],
+            country=examples.country[row],
+            timestamp=int(examples.timestamp[row]),
+            history=histories.before(users[examples.user[row]], int(examples.timestamp[row])),
+        )
+        for row in range(len(examples))
+    ]
+
+
+@pytest.fixture(scope="module")
+def catalogue(project) -> list[Shown]:
+    items = project.prepared.items
+    created = seconds(items["created_at"]).tolist()
+    times = [None if t == np.iinfo(np.int64).min else t for t in created]
+    offered = [tuple(named) if named is not None else () for named in items["countries"]]
+    return [Shown(*row) for row in zip(items["item_id"], times, offered, items["available"], strict=True)]
+
+
+@pytest.fixture(scope="module")
+def may(project, requests, catalogue) -> list[set[str]]:
+    """Which items may answer each request, by the rule in plain Python."""
+    return [may_answer(catalogue, request, project.config.tasks[request.task]) for request in requests]
+
+
+# --- who answers --------------------------------------------------------------------------------------------------
+
+Answers = list[list[tuple[str, float]]]
+"""Items with their scores, best first, by request."""
+
+
+def of_graph(project: Project, requests: list[Request], limit: int) -> Answers:
+    arrays = to_arrays(requests, max(len(request.history) for request in requests))
+    out = project.predict("recommend", {**arrays, "limit": np.full(len(requests), limit, np.int32)})
+    rows = zip(out["item_ids"].astype(str), out["scores"], strict=True)
+    return [[(item, score) for item, score in zip(*row, strict=True) if item] for row in rows]
+
+
+def of_answers(answers: list[Answer]) -> Answers:
+    return [[(item.item_id, item.score) for item in answer.items] for answer in answers]
+
+
+def of_recommender(project: Project, requests: list[Request], limit: int) -> Answers:
+    asked = [dataclasses.replace(request, limit=limit) for request in requests]
+    return of_answers(list(Recommender(project.release, project.predict).answer(asked)))
+
+
+def service_of(project: Project, model: Any = None) -> RankingService:
+    release = OpenedRelease.open(project.release)
+    return RankingService(release, ExactSearch(release.vectors), model or project, deadline=60)
+
+
+def of_service(project: Project, requests: list[Request], limit: int) -> Answers:
+    service = service_of(project)
+    made = [service.recommend(dataclasses.replace(request, limit=limit)) for request in requests]
+    assert {one.degraded for one in made} == {None}
+    return of_answers([one.answer for one in made])
+
+
+SERVED = {"graph": of_graph, "recommender": of_recommender, "service": of_service}
+
+
+@pytest.fixture(scope="module")
+def everything(project, requests) -> dict[str, Answers]:
+    """What each of them answers when it is asked for the whole catalogue."""
+    return {name: answer(project, requests, len(project.prepared.items)) for name, answer in SERVED.items()}
+
+
+def test_requests_meet_every_reason_and_every_reason_meets_what_signals_propose(project, requests, catalogue):
+    """Else the tests below could hold of a rule that lacks one."""
+    by_id = {item.item_id: item for item in catalogue}
+    encoded = project.predict("encode", to_arrays(requests, project.config.towers.events_read))
+    met, proposals = set(), set()
+    for row, request in enumerate(requests):
+        task = project.config.tasks[request.task]
+        met |= {refusal(item, request, task) for item in catalogue}
+        proposals |= {refusal(by_id[name], request, task) for name in proposed(encoded, row)}
+    wanted = {"", *(reason.value for reason in Reason)} - {Reason.UNKNOWN.value}
+    assert met == wanted
+    # In the other logs few items come late, and none of them may be proposed.
+    rare = set() if project.release.parent.name == "toy shop" else {Reason.LATE.value}
+    assert proposals | rare == wanted
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_asked_for_everything_each_answers_with_all_that_may_and_no_more(everything, may, name):
+    for row, answer in enumerate(everything[name]):
+        ids = [item for item, _ in answer]
+        assert len(ids) == len(set(ids))
+        assert set(ids) == may[row]
+
+
+def test_evaluation_lets_those_answer_that_may(project, examples, may):
+    mask = CandidateRules(project.prepared, project.config).allowed(examples)
+    for row, allowed in enumerate(mask):
+        assert set(project.prepared.item_ids[allowed]) == may[row]
+
+
+def test_all_give_the_same_scores(everything):
+    graph = [dict(answer) for answer in everything["graph"]]
+    for answers in everything.values():
+        for row, answer in enumerate(answers):
+            scores = np.array([score for _, score in answer])
+            assert (np.diff(scores) <= TOLERANCE).all()
+            np.testing.assert_allclose(scores, [graph[row][item] for item, _ in answer], atol=TOLERANCE, rtol=TOLERANCE)
+
+
+def test_the_best_of_each_are_the_same(project, examples, requests, everything):
+    """By their scores: items of the same content may stand for each other."""
+    scores_of = [dict(answer) for answer in everything["graph"]]
+    answers = {name: answer(project, requests, LIMIT) for name, answer in SERVED.items()}
+    rules = CandidateRules(project.prepared, project.config)
+    encoder = RequestEncoder(project.model, project.prepared, project.quality)
+    joint = np.where(rules.allowed(examples), JointScorer(encoder, rules).score(examples), -np.inf)
+    answers["evaluation"] = []
+    for row in joint:
+        best = np.argsort(-row, kind="stable")[:LIMIT]
+        best = best[np.isfinite(row[best])]
+        answers["evaluation"].append([(project.prepared.item_ids[n], row[n] - row[best[0]]) for n in best])
+    for row, ranked in enumerate(answers["graph"]):
+        right = np.array([score for _, score in ranked])
+        for name, given in answers.items():
+            first = right[:1] if name == "evaluation" else 0
+            own = np.array([score for _, score in given[row]]) + first
+            known = [scores_of[row][item] for item, _ in given[row]]
+            np.testing.assert_allclose(own, right, atol=TOLERANCE, rtol=TOLERANCE, err_msg=name)
+            np.testing.assert_allclose(own, known, atol=TOLERANCE, rtol=TOLERANCE, err_msg=name)
+
+
+# --- the rungs of the ladder --------------------------------------------------------------------------------------
+
+
+class Failing:
+    """The model, of which signatures can be taken away."""
+
+    def __init__(self, project: Project) -> None:
+        self.gone: set[str] = set()
+        self._project = project
+
+    def predict(self, signature, inputs, timeout=None):
+        if signature in self.gone:
+            raise ModelServerError(grpc.StatusCode.UNAVAILABLE, "gone", "host:1", "toy", signature)
+        return self._project.predict(signature, inputs)
+
+
+@pytest.mark.parametrize(("gone", "rung"), [("rank_encoded", "two_tower"), ("encode", "popular"), ("encode", "cached")])
+def test_no_rung_answers_with_what_may_not(project, requests, may, gone, rung):
+    model = Failing(project)
+    service = service_of(project, model)
+    engine = service.engines["stable"]
+    fill_popular(service, engine, engine.release.offers.countries)
+    if rung == "cached":
+        # The same questions have been asked by nobody, after the end of the log, when all items were there.
+        latest = max(request.timestamp for request in requests)
+        for request in requests:
+            blank = dataclasses.replace(request, user_id="", query_item_id="", timestamp=latest, limit=50)
+            service.recommend(dataclasses.replace(blank, history=request.history.take(slice(0))))
+    model.gone = {gone}
+    rungs = set()
+    for row, request in enumerate(requests):
+        engine.breaker.succeeded()
+        try:
+            made = service.recommend(dataclasses.replace(request, limit=50))
+        except UnavailableError:
+            assert gone == "encode"
+            continue
+        rungs.add(made.degraded)
+        assert {item.item_id for item in made.answer.items} <= may[row], made.degraded
+    assert rung in rungs
