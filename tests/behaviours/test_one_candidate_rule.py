@@ -127,18 +127,26 @@ def project(request, make_log, make_config) -> Project:
 
 @pytest.fixture(scope="module")
 def examples(project) -> Examples:
-    """Requests of all kinds: of anybody at any time of the log and after it, with whatever fields."""
+    """Requests of all kinds: of anybody, with whatever fields, at any time of the log and after it.
+
+    Some are made at the very second when an item came, or when their user did something.
+    """
     prepared, rng = project.prepared, np.random.default_rng(3)
     past = prepared.examples.take(np.sort(rng.integers(0, len(prepared.examples), REQUESTS)))
     begin, end = int(past.timestamp[0]), int(prepared.events.timestamp.max())
     some = functools.partial(rng.random, REQUESTS)
     user = np.where(some() < 0.2, MISSING, rng.integers(0, len(prepared.users), REQUESTS))
-    time = np.where(some() < 0.3, end + 1, rng.integers(begin, end, REQUESTS))
+    time = np.where(some() < 0.4, end + 1, rng.integers(begin, end, REQUESTS))
+    born = prepared.created_at[(prepared.created_at > begin) & (prepared.created_at < end)]
+    time = np.where(some() < 0.2, rng.choice(born, REQUESTS), time)
+    as_it_was = some() < 0.2
+    user, time = np.where(as_it_was, past.user, user), np.where(as_it_was, past.timestamp, time)
+    task = rng.choice(np.array(list(project.config.tasks), object), REQUESTS)
     item = rng.integers(0, len(prepared.items), (2, REQUESTS))
     return dataclasses.replace(
         past,
         user=user,
-        task=rng.choice(np.array(list(project.config.tasks), object), REQUESTS),
+        task=np.where(as_it_was, past.task, task),
         source_item=np.where(some() < 0.4, MISSING, item[0]),
         query_item=np.where(some() < 0.7, MISSING, item[1]),
         country=rng.choice(np.array(COUNTRIES, object), REQUESTS),

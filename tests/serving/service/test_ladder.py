@@ -5,13 +5,15 @@ from dataclasses import replace
 import grpc
 import numpy as np
 import pytest
-from service_toy import CANDIDATES, LIMITS, RELEASE, ToyModel, events, expected, service
+from service_toy import CANDIDATES, ITEMS, LATE, LIMITS, RELEASE, START, VECTORS, ToyModel, events, expected, service
 
+from unified_ranker.core.offers import Offers
 from unified_ranker.core.request import Request
 from unified_ranker.events.base import StoreError
 from unified_ranker.release.indexes.base import Index
 from unified_ranker.serving.answering.recommending import Answered
 from unified_ranker.serving.client.model_server_error import ModelServerError
+from unified_ranker.serving.retrieval.overlay import LiveItem
 from unified_ranker.serving.service import telemetry as tracing
 from unified_ranker.serving.service.breaker import Breaker
 from unified_ranker.serving.service.fallback import Fallbacks
@@ -19,6 +21,7 @@ from unified_ranker.serving.service.ranking_service import UnavailableError, fil
 
 QUERY = "0.5,-1,2"
 REQUEST = Request("u", "search", query=QUERY)
+LATE_ITEM = f"i{LATE.start}"
 
 
 class Switched(ToyModel):
@@ -68,6 +71,60 @@ def test_kept_answers_leave_out_what_may_not_answer_this_request():
     assert rung == "popular"
     assert [i.item_id for i in items] == ["i3"], "engaged with, the source item, and no item of the catalogue"
     assert kept.answer(replace(request, task="search"), RELEASE) is None
+
+
+def kept_answers(**by_country):
+    kept = Fallbacks()
+    for country, names in by_country.items():
+        items = tuple(Answered(name, "", 0.0, 0.0, {}) for name in names)
+        kept.remember_popular("search", "" if country == "anywhere" else country, items)
+    return kept
+
+
+def test_popular_items_of_a_country_come_before_those_of_none():
+    kept = kept_answers(DE=["i1", "i2"], anywhere=["i3", "i4"])
+
+    def given(country):
+        rung, items = kept.answer(replace(REQUEST, country=country, source_item_id="i2"), RELEASE)
+        assert rung == "popular"
+        return [item.item_id for item in items]
+
+    assert given("DE") == ["i1"]
+    assert given("FR") == given("") == ["i3", "i4"]
+
+
+def test_where_none_of_the_country_may_answer_those_of_none_do():
+    kept = kept_answers(DE=["i1"], anywhere=["i1", "i3"])
+    rung, items = kept.answer(replace(REQUEST, country="DE", source_item_id="i1"), RELEASE)
+    assert (rung, [item.item_id for item in items]) == ("popular", ["i3"])
+
+
+@pytest.mark.parametrize(
+    ("item", "change"),
+    [
+        ("i1", None),
+        ("i1", LiveItem("i1", VECTORS[1], available=False)),
+        ("i1", LiveItem("i1", VECTORS[1], countries=("FR",))),
+        ("i1", LiveItem("i1", VECTORS[1], created_at=START + 1)),
+        (LATE_ITEM, "late"),
+        ("i2", "hidden"),
+        ("i3", "foreign"),
+    ],
+    ids=["taken out", "put out of sight", "moved abroad", "put in later", "late", "hidden", "foreign"],
+)
+@pytest.mark.parametrize("rung", ["cached", "popular"])
+def test_kept_answers_pass_the_whole_candidate_rule(rung, item, change):
+    """As of the request, and of the catalogue as it is now."""
+    available, countries = np.arange(ITEMS) != 2, [("FR",) if n == 3 else () for n in range(ITEMS)]
+    release = replace(RELEASE, offers=Offers.of(available, countries))
+    if not isinstance(change, str):
+        release = release.with_changes({item: change})
+    kept = kept_answers(DE=[item, "i9"])
+    request = replace(REQUEST, country="DE", timestamp=START)
+    if rung == "cached":
+        kept.remember(request, tuple(Answered(name, "", 0.0, 0.0, {}) for name in (item, "i8")))
+    found, items = kept.answer(request, release)
+    assert (found, [i.item_id for i in items]) == (rung, ["i8" if rung == "cached" else "i9"])
 
 
 def test_store_that_is_gone_costs_the_history_and_no_more():

@@ -128,6 +128,20 @@ def test_what_the_user_engaged_with_before_is_no_answer(event, stays):
     assert (BEST[0] in ids(answered(request))) == stays
 
 
+@pytest.mark.parametrize("stored", [True, False], ids=["from the store", "with the request"])
+@pytest.mark.parametrize(("seconds", "stays"), [(0, False), (30, False), (3600, True)])
+def test_what_was_engaged_with_this_very_second_is_no_answer_and_what_will_be_is_one(stored, seconds, stays):
+    """A request without a time is made just after its latest event, unless that is further ahead than clocks are."""
+    history = events((BEST[0], "rating", "home_feed", NOW + seconds, 5.0))
+    request = Request("ann", "home_feed", query=QUERY, limit=8, history=history)
+    if stored:
+        store = ToyHistories({"ann": history})
+        made = service(histories=store).recommend(replace(request, history=events()), look_up_history=True)
+    else:
+        made = service().recommend(request)
+    assert (BEST[0] in ids(made.answer)) == stays
+
+
 def test_task_that_allows_engaged_items_gives_them():
     history = events((BEST[0], "click", "search", START, 0.0))
     assert BEST[0] in ids(answered(Request("u", "search", query=QUERY, limit=6, history=history)))
