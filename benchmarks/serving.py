@@ -111,10 +111,9 @@ def processor(pid: int) -> float:
 
 def measure_rank(release: Path) -> dict[str, float]:
     """Rank 500 candidates over gRPC, one call at a time: in the model server, with the way to it and back."""
-    from unified_ranker.core.request import History, Request, to_arrays
+    from unified_ranker.core.request import History, Request, state_arrays, to_arrays
     from unified_ranker.model_server.process import start_in_subprocess
     from unified_ranker.serving.answering.opened_release import OpenedRelease
-    from unified_ranker.serving.answering.recommending import states
     from unified_ranker.serving.client.grpc_client import ModelClient
 
     opened, rng = OpenedRelease.open(release), np.random.default_rng(5)
@@ -137,7 +136,7 @@ def measure_rank(release: Path) -> dict[str, float]:
             middle = time.perf_counter()
             candidates = rng.choice(opened.item_ids, 500)[None]
             asking = time.perf_counter()
-            client.predict("rank_encoded", {**states(encoded), "candidate_ids": candidates})
+            client.predict("rank_encoded", {**state_arrays(encoded), "candidate_ids": candidates})
             spent["encode"].append(1000 * (middle - started))
             spent["rank"].append(1000 * (time.perf_counter() - asking))
     return {f"{n}_p{p}_ms": round(float(np.percentile(v[20:], p)), 2) for n, v in spent.items() for p in (50, 99)}

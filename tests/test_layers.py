@@ -18,7 +18,6 @@ LAYERS = (
     "evaluation", "release", "export", "vectors", "simulation", "project", "serving", "model_server", "commands", "cli",
 )  # fmt: skip
 PENDING = {
-    ("model", "training"),
     ("serving", "model_server"),
     ("vectors", "project"),
 }

@@ -15,7 +15,7 @@ from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.core.times import DAY
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer, put_first
-from unified_ranker.model.lookups import look_up_examples
+from unified_ranker.model.lookups import look_up_requests
 from unified_ranker.towers.feature_group import read_features
 from unified_ranker.towers.tensorflow import tf
 
@@ -161,12 +161,12 @@ def test_served_ranker_scores_are_those_of_the_trained_model(world, examples, en
         rows = slice(begin, begin := begin + len(chunk.scores))
         items = tf.tile(vectors, [len(chunk.scores), 1, 1])
         everything = tf.tile(tf.range(len(world.items), dtype=tf.int64)[None], [len(chunk.scores), 1])
-        signals = model.signals.features(chunk.state, everything)
+        signals = model.signals.features(chunk.state.signals, everything)
         told |= (np.abs(signals) > 0).any((0, 1))
         quality = tf.constant(encoder.quality.matrix(chunk.time))
         score, logits, _ = model.rank(chunk.state, items, quality, signals)
         np.testing.assert_allclose(ranked["score"][rows], score, atol=1e-4)
-        chances = model.probabilities(logits, chunk.state["task"]).numpy()
+        chances = model.probabilities(logits, chunk.state.task).numpy()
         for number, head in enumerate(("click", "buy", "like")):
             np.testing.assert_allclose(ranked[head][rows], chances[..., number], atol=1e-4)
     assert begin == len(examples)
@@ -178,7 +178,9 @@ def test_the_joint_scorer_puts_the_ranked_candidates_first(world, config, exampl
     scores, towers = JointScorer(encoder, rules).score(examples), TwoTowerScorer(encoder).score(examples)
     mask, first_stage = rules.allowed(examples), towers.copy()
     signals = tiny_world.trained().model.signals
-    put_first(first_stage, np.concatenate([signals.proposals(chunk.state) for chunk in encoder.chunks(examples)]))
+    put_first(
+        first_stage, np.concatenate([signals.proposals(chunk.state.signals) for chunk in encoder.chunks(examples)])
+    )
     assert not np.array_equal(first_stage, towers)
     for row, allowed in enumerate(mask):
         retrieved = np.argsort(-np.where(allowed, first_stage[row], -np.inf), kind="stable")[:12]
@@ -192,10 +194,10 @@ def test_the_joint_scorer_puts_the_ranked_candidates_first(world, config, exampl
 
 def test_imputation_is_the_same_in_training_and_serving(examples, world, encoded):
     model = tiny_world.trained().model
-    looked_up, _, _ = look_up_examples(world, examples, model)
+    looked_up, queries = look_up_requests(world, examples, model)
     served = encoded["imputed_query"].astype(str)
     # `query` numbers the distinct texts in ascending order.
-    np.testing.assert_array_equal(np.sort(np.unique(served.astype("S")))[looked_up.query], served.astype("S"))
+    np.testing.assert_array_equal(np.sort(np.unique(served.astype("S")))[queries.number], served.astype("S"))
     similar = examples.task == "more_like_this"
     assert (served[similar & (examples.history_length > 0)] != "").all()
     np.testing.assert_array_equal(served[~similar], examples.query[~similar])

@@ -6,12 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_world
+from encoded_toy import encoded_state
 
+from unified_ranker.core.request import state_arrays
 from unified_ranker.evaluation.scoring import RequestEncoder
 from unified_ranker.export.embedding import embed_catalogue
 from unified_ranker.export.savedmodel import load_served, save_model
+from unified_ranker.model.encode import states_of
 from unified_ranker.model_server.stock_ops import foreign_ops, ops_of
 from unified_ranker.prepare.request_arrays import request_arrays
+from unified_ranker.signals.match import SignalRequest
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.training_job import train
 
@@ -63,21 +67,21 @@ def test_served_states_are_those_of_the_trained_model(trained, examples, encoded
     encoder = RequestEncoder(trained.model, tiny_world.prepared(), trained.quality)
     assert len(examples) == len(encoded["state_embedding"])
     for name in ("embedding", "context", "source"):
-        state = np.concatenate([chunk.state[name] for chunk in encoder.chunks(examples)])
+        state = np.concatenate([getattr(chunk.state, name) for chunk in encoder.chunks(examples)])
         np.testing.assert_allclose(encoded[f"state_{name}"], state, atol=2e-5)
 
 
 def test_served_scores_are_those_of_the_trained_model(trained, examples, encoded, saved):
     """Without freshness quality is that of the release, for all."""
     items = np.array(tiny_world.prepared().item_ids, object)
-    states = {name: tf.constant(value) for name, value in encoded.items() if name.startswith("state_")}
+    states = {name: tf.constant(value) for name, value in state_arrays(encoded).items()}
     served = tf.saved_model.load(str(saved)).signatures["rank_encoded"]
     found = served(**states, candidate_ids=tf.constant(np.tile(items, (len(examples), 1))))
-    state = {name.removeprefix("state_"): value for name, value in states.items()}
+    state = states_of(states)
     everything = tf.tile(tf.range(len(items), dtype=tf.int64)[None], [len(examples), 1])
     vectors = tf.tile(trained.model.item_vectors()[None], [len(examples), 1, 1])
     quality = tf.tile(tf.constant(trained.model.catalogue.quality)[None], [len(examples), 1, 1])
-    signals = trained.model.signals.features(state, everything)
+    signals = trained.model.signals.features(state.signals, everything)
     score, _, retrieval = trained.model.rank(state, vectors, quality, signals)
     np.testing.assert_allclose(found["score"], score, atol=1e-4)
     np.testing.assert_allclose(found["retrieval_score"], retrieval, atol=1e-4)
@@ -99,13 +103,13 @@ def test_each_task_has_its_own_sources(examples, encoded):
 
 
 def test_sources_do_not_change_what_is_learnt(trained):
-    state = {
-        "words": tf.constant(trained.model.query_words[:4]),
-        "source_item": tf.constant([1, 2, 3, 4], tf.int64),
-        "recent": tf.constant([[0, 1], [1, 2], [2, 3], [3, 4]], tf.int64),
-        "task": tf.constant([1, 2, 3, 0], tf.int64),
-    }
-    everything, kept = trained.model.signals.proposals(state).numpy(), trained.model.proposals(state).numpy()
+    signals = SignalRequest(
+        words=tf.constant(trained.model.query_words[:4]),
+        source_item=tf.constant([1, 2, 3, 4], tf.int64),
+        recent=tf.constant([[0, 1], [1, 2], [2, 3], [3, 4]], tf.int64),
+    )
+    state = encoded_state(4, task=tf.constant([1, 2, 3, 0], tf.int64), signals=signals)
+    everything, kept = trained.model.signals.proposals(signals).numpy(), trained.model.proposals(state).numpy()
     np.testing.assert_array_equal(kept[[2, 3]], everything[[2, 3]])
     assert (kept[1] == -1).all()
     assert (everything[1] >= 0).any()
@@ -116,9 +120,8 @@ def test_the_graph_is_of_stock_ops(saved):
 
 
 def test_an_item_of_a_batch_is_as_of_the_last_request_that_it_answers(trained):
-    times, items = [500, 900, 700], [4, 4, 6]
-    inputs = {"timestamp": tf.constant(times, tf.int64), "item": tf.constant(items, tf.int64)}
+    times, items = tf.constant([500, 900, 700], tf.int64), tf.constant([4, 4, 6], tf.int64)
     for ids, places in ((None, (4, 6)), (tf.constant([2, 4, 5, 6], tf.int64), (1, 3))):
-        moments = trained.model._moments(inputs, ids).numpy()
+        moments = trained.model._moments(items, times, ids).numpy()
         assert moments[list(places)].tolist() == [900, 700]
-        assert set(moments.tolist()) <= set(times)
+        assert set(moments.tolist()) <= set(times.numpy().tolist())

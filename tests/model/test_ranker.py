@@ -5,9 +5,10 @@ import functools
 import numpy as np
 import pytest
 import tiny_world
+from encoded_toy import encoded_state
 
 from unified_ranker.core.request import Request, to_arrays
-from unified_ranker.model.ranker import quality_weights, score_weights
+from unified_ranker.model.task_tables import quality_weights, score_weights
 from unified_ranker.prepare.log_history import LogHistory
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.training_job import build_model, make_batches, make_weights
@@ -27,7 +28,7 @@ def batch(model):
     examples = tiny_world.prepared().between(None, tiny_world.trained().fit_end)
     batches = make_batches(tiny_world.prepared(), examples, model)
     batches.batch_examples = 300
-    return {name: tf.constant(column) for name, column in next(batches.epoch(0)).items()}
+    return {name: tf.constant(column) for name, column in next(batches.epoch(0)).by_name().items()}
 
 
 def recommend(task, users, **fields):
@@ -118,7 +119,7 @@ def test_steps_on_a_batch_with_sampled_negatives_lower_its_loss():
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return loss
 
-    inputs = {name: tf.constant(column) for name, column in next(batches.epoch(0)).items()}
+    inputs = {name: tf.constant(column) for name, column in next(batches.epoch(0)).by_name().items()}
     losses = [float(step(inputs)) for _ in range(8)]
     assert not model.whole_catalogue
     assert np.mean(losses[-2:]) < 0.8 * np.mean(losses[:2])
@@ -156,14 +157,15 @@ def state(model, rows=3):
     def unit(*shape):
         return tf.math.l2_normalize(tf.constant(rng.normal(size=shape), tf.float32), -1)
 
-    return {
-        "embedding": unit(rows, 8),
-        "source": unit(rows, 8),
-        "context": unit(rows, 16),
-        "task": tf.constant([1, 2, 3], tf.int64),
-        "history": unit(rows, 4, 8),
-        "history_mask": tf.ones([rows, 4], tf.bool),
-    }
+    return encoded_state(
+        rows,
+        embedding=unit(rows, 8),
+        source=unit(rows, 8),
+        context=unit(rows, 16),
+        task=tf.constant([1, 2, 3], tf.int64),
+        history=unit(rows, 4, 8),
+        history_mask=tf.ones([rows, 4], tf.bool),
+    )
 
 
 def test_retrieval_is_one_dot_product_and_the_score_a_mixture_of_heads(model):
@@ -174,7 +176,7 @@ def test_retrieval_is_one_dot_product_and_the_score_a_mixture_of_heads(model):
     score, logits, retrieval = (x.numpy() for x in model.rank(asked, *map(tf.constant, (items, quality, signals))))
     # As tiny_world declares them: popularity, trend, rating, freshness.
     weights = np.array([[0, 0, 0, 0], [0, 0, 0, 0.05], [0.1, 0, 0, 0.05]])
-    query = np.concatenate([asked["embedding"].numpy(), weights], 1)
+    query = np.concatenate([asked.embedding.numpy(), weights], 1)
     item = np.concatenate([items, quality], 2)
     np.testing.assert_allclose(retrieval, np.einsum("bd,bnd->bn", query, item), atol=1e-5)
     # Heads: click, buy, like.

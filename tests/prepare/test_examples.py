@@ -1,6 +1,7 @@
 """Examples and histories against the log read row by row."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -229,3 +230,20 @@ def test_only_the_first_engagement_counts_where_the_task_says_so():
     # Engagement is counted task by task, and the rule binds the task that declares it.
     assert times(home_feed=first, search=first) == [1, 3, 4, 5, 6, 7]
     assert times(home_feed=every, search=first) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_gaps_and_last_events(toy_prepared):
+    histories, examples = toy_prepared.histories, toy_prepared.examples
+    own = histories.gaps()
+    for user in range(len(toy_prepared.users)):
+        span = slice(histories.offsets[user], histories.offsets[user + 1])
+        times = histories.timestamp[span].tolist()
+        assert own[span].tolist() == [0, *(b - a for a, b in pairwise(times))][: len(times)]
+    last = histories.last_before(examples.user, examples.history_length)
+    for row, user in enumerate(examples.user):
+        begin = histories.offsets[user]
+        before = [] if user == MISSING else range(begin, histories.offsets[user + 1])
+        earlier = [r for r in before if histories.timestamp[r] < examples.timestamp[row]]
+        assert last[row] == max(earlier, default=MISSING)
+    assert (last == MISSING).any()
+    assert (last != MISSING).any()

@@ -20,7 +20,6 @@ from unified_ranker.log.schema import InteractionLog, normalise
 from unified_ranker.prepare.prepared import Prepared, prepare
 from unified_ranker.prepare.quality import QualityAsOf
 from unified_ranker.prepare.vocabulary import build_vocabulary
-from unified_ranker.training.window_batches import gaps, last_event
 
 START = pd.Timestamp("2024-01-01", tz="UTC")
 LENGTH = 8
@@ -132,7 +131,7 @@ def materialised(prepared: Prepared, config, cut: int):
     pairs = np.tile(existing, len(rows)), np.repeat(examples.timestamp, len(existing))
     gathered = quality.gather(*pairs).reshape(len(rows), len(existing), -1)
 
-    own_gaps, last = gaps(histories), last_event(examples, histories)
+    own_gaps, last = histories.gaps(), histories.last_before(examples.user, examples.history_length)
     out = []
     for row in rows:
         begin = 0 if examples.user[row] == MISSING else histories.offsets[examples.user[row]]

@@ -13,7 +13,7 @@ RNG = np.random.default_rng(3)
 LOG = RNG.integers(0, ITEMS, 200), RNG.integers(0, ITEMS, 200), RNG.integers(0, END, 200)
 REQUESTS = SignalRequest(
     words=tf.zeros([3, 1], tf.int64),
-    source=tf.constant([2, -1, 7], tf.int64),
+    source_item=tf.constant([2, -1, 7], tf.int64),
     recent=tf.constant([[1, 4, 1], [5, -1, -1], [-1, -1, -1]], tf.int64),
 )
 CANDIDATES = tf.constant(np.append(np.tile(np.arange(ITEMS), (3, 1)), np.full((3, 1), -1), 1))
@@ -77,7 +77,7 @@ def test_proposals_are_the_strongest_partners():
 def test_requests_from_nowhere_have_no_signal_and_no_proposals(build):
     nowhere = SignalRequest(
         words=tf.zeros([3, 1], tf.int64),
-        source=tf.fill([3], np.int64(-1)),
+        source_item=tf.fill([3], np.int64(-1)),
         recent=tf.fill([3, 3], np.int64(-1)),
     )
     signal = build()

@@ -19,7 +19,7 @@ RECENT = [[4, 2, 0, 5, 5, 5, -1, 2, 4, 3], [1, 1, 1, -1, -1, -1, -1, -1, -1, -1]
 def asked(source, recent=RECENT):
     return SignalRequest(
         words=tf.zeros([len(source), 1], tf.int64),
-        source=tf.constant(source, tf.int64),
+        source_item=tf.constant(source, tf.int64),
         recent=tf.constant(recent, tf.int64),
     )
 

@@ -18,7 +18,7 @@ RNG = np.random.default_rng(5)
 LOG = RNG.integers(0, ITEMS - 1, 90), RNG.integers(0, ITEMS - 1, 90), np.sort(RNG.integers(0, END, 90))
 SOURCES = np.array([2, -1, 7, 11])
 REQUESTS = SignalRequest(
-    words=tf.zeros([4, 1], tf.int64), source=tf.constant(SOURCES), recent=tf.fill([4, 1], np.int64(-1))
+    words=tf.zeros([4, 1], tf.int64), source_item=tf.constant(SOURCES), recent=tf.fill([4, 1], np.int64(-1))
 )
 CANDIDATES = np.append(np.tile(np.arange(ITEMS), (4, 1)), np.full((4, 1), -1), 1)
 
@@ -57,7 +57,7 @@ def test_the_table_holds_the_walks_at_the_end_of_the_fit():
 
 def test_a_walk_reaches_what_no_pair_does():
     log = np.array([0, 1]), np.array([1, 2]), np.array([5, 6])
-    from_first = dataclasses.replace(REQUESTS, source=tf.zeros([4], tf.int64))
+    from_first = dataclasses.replace(REQUESTS, source_item=tf.zeros([4], tf.int64))
     found = signal(log=log).features(from_first, tf.constant(CANDIDATES), None).numpy()[0, :, 1]
     # From 0 all goes to 1; from there four of five parts on to 2, and one back to where it began.
     np.testing.assert_allclose(found[:4], [0, 1, 2 * 0.8, 0], atol=1e-6)

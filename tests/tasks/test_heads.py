@@ -1,7 +1,10 @@
 """The multi-task ranking head."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from encoded_toy import encoded_state
 
 from unified_ranker.config import RankerSettings
 from unified_ranker.tasks.heads import MultiTaskHead
@@ -18,14 +21,16 @@ def inputs(candidates=CANDIDATES, events=EVENTS):
         return tf.constant(rng.normal(size=shape), tf.float32)
 
     history, items = normal(BATCH, EVENTS, DIM)[:, :events], normal(BATCH, CANDIDATES, DIM)[:, :candidates]
-    state = {
-        "embedding": normal(BATCH, DIM),
-        "source": normal(BATCH, DIM),
-        "context": normal(BATCH, 2 * DIM),
-        "task": tf.constant([1, 2, 3, 1], tf.int64),
-        "history": history,
-        "history_mask": tf.sequence_mask([min(n, events) for n in (EVENTS, 3, 0, 1)], events),
-    }
+    state = encoded_state(
+        BATCH,
+        DIM,
+        embedding=normal(BATCH, DIM),
+        source=normal(BATCH, DIM),
+        context=normal(BATCH, 2 * DIM),
+        task=tf.constant([1, 2, 3, 1], tf.int64),
+        history=history,
+        history_mask=tf.sequence_mask([min(n, events) for n in (EVENTS, 3, 0, 1)], events),
+    )
     quality, retrieval = normal(BATCH, CANDIDATES, QUALITY)[:, :candidates], normal(BATCH, CANDIDATES)[:, :candidates]
     signals = normal(BATCH, CANDIDATES, SIGNALS)[:, :candidates]
     return state, items, quality, signals, retrieval
@@ -73,7 +78,7 @@ def test_a_task_without_crosses_teaches_them_nothing():
     weights = [weight for cross in head.crosses for weight in cross.trainable_weights]
     for task, learns in ((1, True), (2, False)):
         with tf.GradientTape() as tape:
-            logits = head({**state, "task": tf.fill([BATCH], np.int64(task))}, *rest)
+            logits = head(replace(state, task=tf.fill([BATCH], np.int64(task))), *rest)
         moved = [float(tf.reduce_max(tf.abs(g))) for g in tape.gradient(logits, weights)]
         assert (max(moved) > 0) == learns
 
@@ -97,7 +102,7 @@ def test_strength_is_the_share_of_what_the_head_adds_to_retrieval(kind):
 @pytest.mark.parametrize("part", ["embedding", "source", "context", "history"])
 def test_every_part_of_the_state_tells(head, part):
     state, *rest = inputs()
-    before, after = head(state, *rest).numpy(), head({**state, part: -state[part]}, *rest).numpy()
+    before, after = head(state, *rest).numpy(), head(replace(state, **{part: -getattr(state, part)}), *rest).numpy()
     told = np.abs(after - before).max(axis=(1, 2)) > 1e-4
     # The third request has no history.
     assert told.tolist() == [True, True, part != "history", True]
@@ -113,32 +118,33 @@ def test_everything_about_a_candidate_tells(head, place):
 
 def test_masked_history_has_no_influence(head):
     state, *rest = inputs()
-    noise = tf.where(state["history_mask"][..., None], state["history"], 7.0)
-    np.testing.assert_array_equal(head({**state, "history": noise}, *rest), head(state, *rest))
+    noise = tf.where(state.history_mask[..., None], state.history, 7.0)
+    np.testing.assert_array_equal(head(replace(state, history=noise), *rest), head(state, *rest))
 
 
 @pytest.mark.parametrize("padding", [1, 11])
 def test_padding_has_no_influence(head, padding):
     """Neither has it where nothing in the history is like the candidate."""
     state, items, *rest = inputs()
-    state["history"] = -tf.tile(items[:, :1], [1, EVENTS, 1])
-    longer = {
-        "history": tf.pad(state["history"], [[0, 0], [0, padding], [0, 0]], constant_values=3.0),
-        "history_mask": tf.pad(state["history_mask"], [[0, 0], [0, padding]]),
-    }
-    np.testing.assert_allclose(head({**state, **longer}, items, *rest), head(state, items, *rest), atol=1e-5)
+    state = replace(state, history=-tf.tile(items[:, :1], [1, EVENTS, 1]))
+    longer = replace(
+        state,
+        history=tf.pad(state.history, [[0, 0], [0, padding], [0, 0]], constant_values=3.0),
+        history_mask=tf.pad(state.history_mask, [[0, 0], [0, padding]]),
+    )
+    np.testing.assert_allclose(head(longer, items, *rest), head(state, items, *rest), atol=1e-5)
 
 
 def test_the_order_of_the_history_does_not_matter(head):
     state, *rest = inputs()
-    turned = {name: tf.reverse(state[name], [1]) for name in ("history", "history_mask")}
-    np.testing.assert_allclose(head({**state, **turned}, *rest), head(state, *rest), atol=1e-5)
+    turned = {name: tf.reverse(getattr(state, name), [1]) for name in ("history", "history_mask")}
+    np.testing.assert_allclose(head(replace(state, **turned), *rest), head(state, *rest), atol=1e-5)
 
 
 def test_no_history_at_all(head):
     state, *rest = inputs()
-    masked = {**state, "history_mask": tf.zeros_like(state["history_mask"])}
-    none = {**state, "history": state["history"][:, :0], "history_mask": state["history_mask"][:, :0]}
+    masked = replace(state, history_mask=tf.zeros_like(state.history_mask))
+    none = replace(state, history=state.history[:, :0], history_mask=state.history_mask[:, :0])
     assert np.isfinite(head(masked, *rest)).all()
     np.testing.assert_allclose(head(none, *rest), head(masked, *rest), atol=1e-6)
 
@@ -169,7 +175,7 @@ def test_what_belongs_to_a_task_changes_that_task_alone(name):
 
 def test_an_unknown_task_is_no_error(head):
     state, *rest = inputs()
-    assert np.isfinite(head({**state, "task": tf.zeros([BATCH], tf.int64)}, *rest)).all()
+    assert np.isfinite(head(replace(state, task=tf.zeros([BATCH], tf.int64)), *rest)).all()
 
 
 def test_dropout_only_in_training():

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import tiny_world
+from encoded_toy import encoded_state, labels
 
+from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.tasks.negatives import chance_among
 from unified_ranker.tasks.ranking import RankingObjective
-from unified_ranker.tasks.retrieval import ItemVectors
 from unified_ranker.towers.tensorflow import tf
 
 ITEMS, ROWS, CANDIDATES, HEADS = 30, 40, 11, 3
@@ -15,12 +16,12 @@ VECTORS = tf.constant(RNG.normal(size=(ITEMS, 4)), tf.float32)
 CREATED = np.where(np.arange(ITEMS) < 25, 0, 1000 + np.arange(ITEMS))
 COSINES = tf.constant(RNG.uniform(-1, 1, (ROWS, ITEMS)), tf.float32)
 NOTHING = tf.zeros([ROWS, 0], tf.int64)
-BATCH = {
-    "item": tf.constant(RNG.integers(0, 25, ROWS), tf.int64),
-    "task": tf.constant(RNG.integers(1, 4, ROWS), tf.int64),
-    "head": tf.constant(RNG.integers(0, HEADS, ROWS), tf.int64),
-    "timestamp": tf.constant(RNG.integers(1, 3, ROWS) * 1000 - 1, tf.int64),
-}
+ITEM = RNG.integers(0, 25, ROWS)
+TASK = tf.constant(RNG.integers(1, 4, ROWS), tf.int64)
+HEAD = RNG.integers(0, HEADS, ROWS)
+TIME = RNG.integers(1, 3, ROWS) * 1000 - 1
+STATE = encoded_state(ROWS, 4, task=TASK, timestamp=tf.constant(TIME))
+LABELS = labels(ITEM, head=tf.constant(HEAD))
 
 
 class Recorder:
@@ -32,16 +33,13 @@ class Recorder:
 
         self.signals = self
 
-    def features(self, state, candidates, time):
+    def features(self, request, candidates, time):
         return tf.cast(candidates[..., None] * time[:, None, None], tf.float32)
 
     def rank(self, state, items, quality, signals, training):
         self.items, self.quality, self.linked, self.training = items, quality, signals, training
         self.logits = items @ self.weights
         return tf.reduce_sum(self.logits, -1), self.logits, items[..., 0]
-
-    def weigh(self, state, items, quality):
-        return None
 
     def probabilities(self, logits, task):
         shift = tf.gather(self.calibration, task)[:, None, :, 1]
@@ -68,7 +66,7 @@ def objective():
 def run(objective, scores=COSINES, items=None, proposed=NOTHING):
     model = Recorder()
     items = items or ItemVectors(None, VECTORS, tf.constant(CREATED))
-    return objective(BATCH, {}, scores, proposed, proposed, items, model, training=True).numpy(), model
+    return objective(STATE, LABELS, scores, proposed, proposed, items, model, training=True).numpy(), model
 
 
 def test_the_head_learns_what_is_popular_though_batches_hold_it_more_often():
@@ -86,16 +84,13 @@ def test_the_head_learns_what_is_popular_though_batches_hold_it_more_often():
             self.number = tf.Variable(np.zeros(items, np.float32))
             self.signals = self
 
-        def features(self, state, candidates, time):
+        def features(self, request, candidates, time):
             self.candidates = candidates
             return tf.zeros([tf.shape(candidates)[0], tf.shape(candidates)[1], 0])
 
         def rank(self, state, vectors, quality, signals, training):
             logits = tf.gather(self.number, self.candidates)[..., None]
             return logits[..., 0], logits, logits[..., 0]
-
-        def weigh(self, state, items, quality):
-            return None
 
         def probabilities(self, logits, task):
             return tf.fill(tf.shape(logits), 0.5)
@@ -107,13 +102,12 @@ def test_the_head_learns_what_is_popular_though_batches_hold_it_more_often():
         @tf.function(input_signature=[tf.TensorSpec([positives], tf.int64), tf.TensorSpec([None], tf.int64)])
         def step(chosen, ids):
             included = chance_among(tf.gather(tf.constant(share, tf.float32), ids), items, positives, uniform)
-            none = tf.zeros_like(chosen)
-            rows = {"item": chosen, "task": none + 1, "head": none, "timestamp": none}
+            state = encoded_state(positives, 4)
             batch = ItemVectors(ids, tf.zeros([tf.size(ids), 4]), tf.zeros_like(ids), included if corrected else None)
             nothing = tf.zeros([positives, 0], tf.int64)
             with tf.GradientTape() as tape:
                 scores = tf.zeros([positives, tf.size(ids)])
-                loss = tf.reduce_mean(objective(rows, {}, scores, nothing, nothing, batch, model))
+                loss = tf.reduce_mean(objective(state, labels(chosen), scores, nothing, nothing, batch, model))
             optimizer.apply_gradients([(tape.gradient(loss, model.number), model.number)])
 
         for _ in range(steps):
@@ -134,17 +128,17 @@ def drawn_share(row, time):
 
 def test_the_positive_comes_first(objective):
     _, model = run(objective)
-    np.testing.assert_array_equal(model.places()[:, 0], BATCH["item"])
+    np.testing.assert_array_equal(model.places()[:, 0], ITEM)
     assert model.places().shape == (ROWS, CANDIDATES)
     assert model.training
 
 
 def test_the_loss_is_a_softmax_over_candidates_and_a_calibration(objective):
     loss, model = run(objective)
-    places, target, time = model.places(), BATCH["item"].numpy(), BATCH["timestamp"].numpy()
+    places, target, time = model.places(), ITEM, TIME
     expected = []
     for row in range(ROWS):
-        logits = model.logits.numpy()[row, :, BATCH["head"].numpy()[row]].astype(np.float64)
+        logits = model.logits.numpy()[row, :, HEAD[row]].astype(np.float64)
         keep = (places[row] != target[row]) & (CREATED[places[row]] <= time[row])
         keep[0] = True
         corrected = logits - np.log(drawn_share(row, time[row])[places[row]])
@@ -159,13 +153,13 @@ def test_some_candidates_are_of_each_kind_that_does_not_count(objective):
     """What the test above leaves out of the loss does occur in it."""
     _, model = run(objective)
     places = model.places()[:, 1:]
-    assert (places == BATCH["item"].numpy()[:, None]).any()
-    assert (CREATED[places] > BATCH["timestamp"].numpy()[:, None]).any()
+    assert (places == ITEM[:, None]).any()
+    assert (CREATED[places] > TIME[:, None]).any()
 
 
 def test_quality_is_as_of_each_example(objective):
     _, model = run(objective)
-    times = np.repeat(BATCH["timestamp"].numpy(), CANDIDATES)
+    times = np.repeat(TIME, CANDIDATES)
     expected = quality_of(model.places().reshape(-1), times).reshape(ROWS, CANDIDATES, 4)
     np.testing.assert_array_equal(model.quality, expected)
 
@@ -175,10 +169,10 @@ def test_a_batch_that_holds_a_part_of_the_catalogue(objective):
     items = ItemVectors(
         tf.constant(ids), tf.gather(VECTORS, ids), tf.constant(np.where(np.arange(len(ids)) < 12, 0, 5000))
     )
-    even = {**BATCH, "item": BATCH["item"] // 2 * 2}
+    even = labels(ITEM // 2 * 2, head=tf.constant(HEAD))
     model = Recorder()
-    objective(even, {}, tf.gather(COSINES, ids, axis=1), NOTHING, NOTHING, items, model)
-    np.testing.assert_array_equal(model.places()[:, 0], even["item"])
+    objective(STATE, even, tf.gather(COSINES, ids, axis=1), NOTHING, NOTHING, items, model)
+    np.testing.assert_array_equal(model.places()[:, 0], even.item)
     assert (model.places() % 2 == 0).all()
     np.testing.assert_array_equal(model.quality[..., 0], model.places())
 
@@ -198,14 +192,14 @@ def test_likely_candidates_existed(objective):
     best_are_new = tf.concat([COSINES[:, :25] * 0 - 1, COSINES[:, 25:] * 0 + 1], 1)
     _, model = run(objective, best_are_new)
     hard = model.places()[:, 1:6]
-    assert (CREATED[hard] <= BATCH["timestamp"].numpy()[:, None]).all()
+    assert (CREATED[hard] <= TIME[:, None]).all()
 
 
 def test_gradients_reach_the_head_and_never_the_choice(objective):
     model, scores = Recorder(), tf.Variable(COSINES)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(
-            objective(BATCH, {}, scores, NOTHING, NOTHING, ItemVectors(None, VECTORS, tf.constant(CREATED)), model)
+            objective(STATE, LABELS, scores, NOTHING, NOTHING, ItemVectors(None, VECTORS, tf.constant(CREATED)), model)
         )
     choice, weights, calibration = tape.gradient(loss, [scores, model.weights, model.calibration])
     assert choice is None
@@ -221,17 +215,17 @@ def test_calibration_does_not_move_the_head(objective):
         model.calibration.assign_add(tf.fill(model.calibration.shape, shift))
         with tf.GradientTape() as tape:
             loss = objective(
-                BATCH, {}, COSINES, NOTHING, NOTHING, ItemVectors(None, VECTORS, tf.constant(CREATED)), model
+                STATE, LABELS, COSINES, NOTHING, NOTHING, ItemVectors(None, VECTORS, tf.constant(CREATED)), model
             )
         gradients.append(tape.gradient(loss, model.weights))
     np.testing.assert_allclose(*gradients, atol=1e-5)
 
 
 def test_rows_are_drawn_up_to_the_declared_number(objective):
-    chosen = objective.choose(BATCH["task"]).numpy()
+    chosen = objective.choose(TASK).numpy()
     assert len(set(chosen.tolist())) == 16
     assert set(chosen.tolist()) < set(range(ROWS))
-    assert sorted(objective.choose(BATCH["task"][:3]).numpy().tolist()) == [0, 1, 2]
+    assert sorted(objective.choose(TASK[:3]).numpy().tolist()) == [0, 1, 2]
 
 
 def test_what_the_signals_propose_is_ranked_as_far_as_it_is_there(objective):
@@ -245,7 +239,7 @@ def test_what_the_signals_propose_is_ranked_as_far_as_it_is_there(objective):
 
 def test_signals_are_as_of_each_example(objective):
     _, model = run(objective)
-    np.testing.assert_array_equal(model.linked[..., 0], model.places() * BATCH["timestamp"].numpy()[:, None])
+    np.testing.assert_array_equal(model.linked[..., 0], model.places() * TIME[:, None])
 
 
 def test_proposals_are_drawn_among_those_that_are_given(objective):

@@ -8,6 +8,7 @@ from unified_ranker.config import Transformer, UserTower
 from unified_ranker.prepare.vocabulary import Scale, Vocabulary
 from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.causal_block import CausalBlock, distance_bucket
+from unified_ranker.towers.history import HistoryEvents
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.user import UserEncoder, user_fields
 
@@ -58,7 +59,8 @@ def profile(tower, countries=("GB", "US", ""), ages=(25.0, np.nan, 60.0)):
 
 def states(tower, events, profiles, training=False):
     rest = {k: tf.constant(v) for k, v in events.items() if k != "item"}
-    return tower(tf.constant(events["item"]), rest, profiles, training=training).numpy()
+    own = HistoryEvents(item=tf.zeros_like(rest["task"]), **rest)
+    return tower(tf.constant(events["item"]), own, profiles, training=training).numpy()
 
 
 @pytest.mark.parametrize("position", [0, 5, EVENTS - 1])

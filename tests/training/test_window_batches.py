@@ -1,8 +1,6 @@
 """Training batches against each example's own history, cut out of the log by itself."""
 
-import dataclasses
 from collections.abc import Mapping
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -12,17 +10,11 @@ from hypothesis import strategies as st
 
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.log.schema import normalise
-from unified_ranker.prepare.examples import Examples
+from unified_ranker.model.inputs import RequestIndices, TrainingExamples
 from unified_ranker.prepare.prepared import prepare
-from unified_ranker.training.window_batches import (
-    ANONYMOUS_PER_WINDOW,
-    EventIndices,
-    ExampleIndices,
-    WindowBatches,
-    gaps,
-    last_event,
-    next_targets,
-)
+from unified_ranker.tasks.encoded_state import Labels
+from unified_ranker.towers.history import HistoryEvents
+from unified_ranker.training.window_batches import ANONYMOUS_PER_WINDOW, WindowBatches
 
 TASKS: Mapping[str, Mapping] = {
     "home_feed": {"positives": [{"event_type": "like"}]},
@@ -38,26 +30,26 @@ def batches_of(prepared, config, examples=None):
     """Batches whose `query` is the number of the example, so that each can be told from the others."""
     examples = prepared.examples if examples is None else examples
     histories = prepared.histories
-    events = EventIndices(
+    events = HistoryEvents(
         item=histories.item,
         event_type=numbered(histories.event_type),
         task=numbered(histories.task),
-        gap=gaps(histories),
+        gap=histories.gaps(),
         value=histories.value,
     )
     number = np.arange(len(examples))
-    targets, decay = next_targets(examples, 2, 2.0)
-    looked_up = ExampleIndices(
+    request = RequestIndices(
         task=numbered(examples.task),
-        query=number,
         source=number + 1,
         country=number + 2,
         previous_task=number + 3,
         gap=number + 4,
-        head=number + 5,
-        targets=targets,
-        decay=decay,
+        timestamp=examples.timestamp,
+        position=examples.history_length,
     )
+    targets = np.stack([examples.item, number], 1)
+    labels = Labels(examples.item, number + 5, examples.weight, targets, targets.astype(np.float32))
+    looked_up = TrainingExamples(request, number, labels)
     return WindowBatches(prepared, examples, events, looked_up, config), events, looked_up
 
 
@@ -93,28 +85,26 @@ def check_epoch(prepared, examples, config, epoch):
     produced = list(batches.epoch(epoch))
     assert len(produced) == batches.steps
     for batch in produced:
-        windows, width = batch["history_item"].shape
-        assert windows == len(batch["user"]) == len(np.unique(batch["row"]))
-        assert len(batch["query"]) > 0
-        for place, number in enumerate(batch["query"]):
+        windows, width = batch.windows.events.item.shape
+        assert windows == len(batch.windows.user) == len(np.unique(batch.row))
+        assert len(batch.examples.query) > 0
+        for place, number in enumerate(batch.examples.query):
             user, before = examples.user[number], examples.history_length[number]
-            row, position = batch["row"][place], batch["position"][place]
+            row, position = batch.row[place], batch.examples.request.position[place]
             expected = 0 if user == MISSING else before
             assert min(expected, -(-length // 4)) <= position <= min(expected, length)
-            assert batch["user"][row] == (len(prepared.users) if user == MISSING else user)
+            assert batch.windows.user[row] == (len(prepared.users) if user == MISSING else user)
             begin = 0 if user == MISSING else histories.offsets[user]
             span = np.arange(begin + expected - position, begin + expected)
             assert (histories.timestamp[span] < examples.timestamp[number]).all()
-            for field in dataclasses.fields(events):
-                own = getattr(events, field.name)[span].copy()
-                if field.name == "gap":
+            for name, column in events.by_name().items():
+                own = column[span].copy()
+                if name == "gap":
                     own[:1] = 0
-                assert batch[f"history_{field.name}"][row, :position].tolist() == own.tolist()
-            for name in ("item", "timestamp", "weight"):
-                assert batch[name][place] == getattr(examples, name)[number]
-            for field in dataclasses.fields(looked_up):
-                column = getattr(looked_up, field.name)[number]
-                np.testing.assert_array_equal(batch[field.name][place], column)
+                assert getattr(batch.windows.events, name)[row, :position].tolist() == own.tolist()
+            for name, column in batch.examples.by_name().items():
+                if name != "request/position":
+                    np.testing.assert_array_equal(column[place], looked_up.by_name()[name][number], err_msg=name)
             seen.append(int(number))
         check_windows(batch, width, length)
     assert sorted(seen) == list(range(len(examples))), "every example once"
@@ -123,14 +113,13 @@ def check_epoch(prepared, examples, config, epoch):
 
 def check_windows(batch, width, length):
     """A window ends with the last event that any of its examples sees; what follows is blank."""
-    ends = np.zeros(len(batch["user"]), np.int64)
-    np.maximum.at(ends, batch["row"], batch["position"])
+    ends = np.zeros(len(batch.windows.user), np.int64)
+    np.maximum.at(ends, batch.row, batch.examples.request.position)
     assert width >= ends.max()
     assert ends.max() <= length
     behind = np.arange(width)[None] >= ends[:, None]
-    assert (batch["history_item"][behind] == MISSING).all()
-    for name in ("event_type", "task", "gap", "value"):
-        assert (batch[f"history_{name}"][behind] == 0).all()
+    for name, column in batch.windows.events.by_name().items():
+        assert (column[behind] == (MISSING if name == "item" else 0)).all()
 
 
 @settings(max_examples=40)
@@ -162,14 +151,15 @@ def test_long_histories_are_seen_from_varying_distances(make_config):
     positions = {n: set() for n in range(50)}
     for epoch in range(30):
         for batch in batches.epoch(epoch):
-            for number, position in zip(batch["query"].tolist(), batch["position"].tolist(), strict=True):
+            examples = batch.examples
+            for number, position in zip(examples.query.tolist(), examples.request.position.tolist(), strict=True):
                 positions[number].add(position)
     assert positions[1] == {1}
     assert positions[40] == {3, 4, 5, 6, 7, 8}
 
 
 def flat(batches, epoch):
-    return [{name: column.tobytes() for name, column in batch.items()} for batch in batches.epoch(epoch)]
+    return [{name: column.tobytes() for name, column in batch.by_name().items()} for batch in batches.epoch(epoch)]
 
 
 def test_an_epoch_is_the_same_each_time_and_unlike_the_others(toy_prepared, make_config):
@@ -193,7 +183,7 @@ def test_every_epoch_has_as_many_batches_of_about_the_declared_size(make_config)
     batches, _, _ = batches_of(prepared, config)
     assert batches.steps == 10
     for epoch in range(3):
-        sizes = [len(batch["item"]) for batch in batches.epoch(epoch)]
+        sizes = [len(batch.row) for batch in batches.epoch(epoch)]
         assert len(sizes) == 10
         assert 25 <= min(sizes) <= max(sizes) <= 100
 
@@ -203,7 +193,7 @@ def test_a_window_is_never_torn_so_one_user_may_make_one_batch(make_config):
     prepared = prepare(log_of([0] * 40, range(40)), config)
     batches, _, _ = batches_of(prepared, config)
     assert batches.steps == 1
-    assert [len(batch["item"]) for batch in batches.epoch(0)] == [40]
+    assert [len(batch.row) for batch in batches.epoch(0)] == [40]
 
 
 def test_anonymous_examples_fill_batches_of_their_own(make_config):
@@ -213,33 +203,13 @@ def test_anonymous_examples_fill_batches_of_their_own(make_config):
     batches, _, _ = batches_of(prepared, config)
     assert batches.steps == 3
     produced = list(batches.epoch(0))
-    assert [len(batch["item"]) for batch in produced] == [ANONYMOUS_PER_WINDOW] * 3
+    assert [len(batch.row) for batch in produced] == [ANONYMOUS_PER_WINDOW] * 3
     for batch in produced:
-        assert batch["user"].tolist() == [0]
-        assert (batch["row"] == 0).all()
-        assert (batch["position"] == 0).all()
-        assert (batch["history_item"] == MISSING).all()
+        assert batch.windows.user.tolist() == [0]
+        assert (batch.row == 0).all()
+        assert (batch.examples.request.position == 0).all()
+        assert (batch.windows.events.item == MISSING).all()
     check_epoch(prepared, prepared.examples, config, 0)
-
-
-# --- pieces -----------------------------------------------------------------------------------------------------
-
-
-def test_gaps_and_last_events(toy_prepared):
-    histories, examples = toy_prepared.histories, toy_prepared.examples
-    own = gaps(histories)
-    for user in range(len(toy_prepared.users)):
-        span = slice(histories.offsets[user], histories.offsets[user + 1])
-        times = histories.timestamp[span].tolist()
-        assert own[span].tolist() == [0, *(b - a for a, b in pairwise(times))][: len(times)]
-    last = last_event(examples, histories)
-    for row, user in enumerate(examples.user):
-        begin = histories.offsets[user]
-        before = [] if user == MISSING else range(begin, histories.offsets[user + 1])
-        earlier = [r for r in before if histories.timestamp[r] < examples.timestamp[row]]
-        assert last[row] == max(earlier, default=MISSING)
-    assert (last == MISSING).any()
-    assert (last != MISSING).any()
 
 
 def test_a_user_without_events_disturbs_nobody(make_config):
@@ -247,64 +217,8 @@ def test_a_user_without_events_disturbs_nobody(make_config):
     log = log_of([1, 1, 3, 3], [0, 1, 5, 9])
     users = pd.DataFrame({"user_id": ["u0", "u1", "u2", "u3", "u4"]})
     prepared = prepare(normalise(log.events, log.items, users), config)
-    assert gaps(prepared.histories).tolist() == [0, 60, 0, 240]
+    assert prepared.histories.gaps().tolist() == [0, 60, 0, 240]
     check_epoch(prepared, prepared.examples, config, 0)
-
-
-@settings(max_examples=40)
-@given(
-    st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 2)), st.integers(0, 9)), min_size=4, max_size=20),
-    st.integers(1, 5),
-    st.floats(0.5, 5),
-)
-def test_next_targets_are_the_users_next_examples_of_the_task(make_config, rows, k, decay):
-    prepared = prepare(log_of(*zip(*rows, strict=True)), small(make_config, 4))
-    examples = prepared.examples.take(np.arange(1, len(prepared.examples)))
-    items, weights = next_targets(examples, k, decay)
-    assert items.shape == weights.shape == (len(examples), k)
-    assert weights.dtype == np.float32
-    for row in range(len(examples)):
-        following = [
-            int(examples.item[other])
-            for other in range(row, len(examples))
-            if other == row
-            or (
-                examples.user[row] != MISSING
-                and examples.user[other] == examples.user[row]
-                and examples.task[other] == examples.task[row]
-            )
-        ][:k]
-        absent = k - len(following)
-        assert items[row].tolist() == following + [MISSING] * absent
-        ranks = np.exp(-np.arange(len(following)) / decay)
-        np.testing.assert_allclose(weights[row], [*ranks, *[0.0] * absent], rtol=1e-6)
-
-
-def test_next_targets_of_no_examples(toy_prepared):
-    items, weights = next_targets(toy_prepared.examples.take(np.zeros(0, np.int64)), 3, 1.0)
-    assert items.shape == weights.shape == (0, 3)
-
-
-def test_next_targets_do_not_answer_a_query_or_a_source_item_with_what_the_user_chose_for_another():
-    rows = 4
-    blank = np.zeros(rows, np.int64)
-    absent = np.full(rows, MISSING)
-    examples = Examples(
-        user=blank,
-        task=np.array(["search"] * rows, object),
-        item=np.arange(10, 10 + rows),
-        source_item=np.array([MISSING, MISSING, 3, MISSING]),
-        query_item=absent,
-        query=np.array(["", "tea", "", ""], object),
-        country=np.array([""] * rows, object),
-        timestamp=np.arange(rows),
-        head=np.array(["click"] * rows, object),
-        weight=np.ones(rows, np.float32),
-        history_length=blank,
-    )
-    items, weights = next_targets(examples, 2, 1.0)
-    assert items.tolist() == [[10, 11], [11, MISSING], [12, MISSING], [13, MISSING]]
-    assert ((weights > 0) == (items != MISSING)).all()
 
 
 # --- windows of what users do now ---------------------------------------------------------------------------------
@@ -323,10 +237,10 @@ def taken(make_config, share, epochs=6):
     for epoch in range(epochs):
         produced = list(batches.epoch(epoch))
         assert len(produced) == batches.steps
-        assert all(len(batch["query"]) for batch in produced)
-        numbers = np.concatenate([batch["query"] for batch in produced])
+        assert all(len(batch.examples.query) for batch in produced)
+        numbers = np.concatenate([batch.examples.query for batch in produced])
         assert len(set(numbers.tolist())) == len(numbers)
-        assert numbers.tolist() == np.concatenate([batch["query"] for batch in batches.epoch(epoch)]).tolist()
+        assert numbers.tolist() == np.concatenate([batch.examples.query for batch in batches.epoch(epoch)]).tolist()
         found.append(set(numbers.tolist()))
     return found, len(prepared.examples)
 

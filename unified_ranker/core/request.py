@@ -31,6 +31,10 @@ EVENT_FIELDS: Mapping[str, np.dtype] = {
 """Fields of the events of its history: inputs `[batch, events]` under the names that `history_input` gives."""
 
 
+STATE_PREFIX = "state_"
+"""Begin of the names of what `encode` hands to `rank_encoded`."""
+
+
 def history_input(field: str) -> str:
     """Return the name of the input that holds a field of the history."""
     return f"history_{field}"
@@ -107,6 +111,11 @@ def to_arrays(requests: Sequence[Request], history_length: int) -> Arrays:
     windows = last_events(np.cumsum(count), count, history_length)
     given = {name: [getattr(request, name) for request in requests] for name in REQUEST_FIELDS}
     return model_inputs(len(requests), given, windows, History.joined(known).take(windows.rows))
+
+
+def state_arrays(outputs: Arrays) -> Arrays:
+    """Return what `encode` hands to `rank_encoded`, of its outputs."""
+    return {name: value for name, value in outputs.items() if name.startswith(STATE_PREFIX)}
 
 
 def model_inputs(requests: int, given: Mapping[str, Any], windows: Windows, events: History) -> Arrays:

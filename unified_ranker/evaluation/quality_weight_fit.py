@@ -43,7 +43,7 @@ class RetrievalScores:
         chunks = encoder.chunks(requests)
         self.quality = encoder.quality.matrix(requests.timestamp)
         self.likeness = np.concatenate([c.likeness for c in chunks])
-        self.declared = encoder.model.quality_weights.numpy()[int(chunks[0].state["task"][0])]
+        self.declared = encoder.model.quality_weights.numpy()[int(chunks[0].state.task[0])]
         self._allowed, self._target = rules.allowed(requests), requests.item
 
     def recall(self, weights: np.ndarray, at: int) -> float:

@@ -1,21 +1,26 @@
 """The trained model over recorded requests: full-catalogue scores for evaluation, as of each request."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from unified_ranker.core.arrays import MISSING
+from unified_ranker.core.arrays import MISSING, Ints
 from unified_ranker.evaluation.candidates import CandidateRules
-from unified_ranker.evaluation.traced_once import TracedOnce
-from unified_ranker.model.lookups import look_up_events, look_up_examples
+from unified_ranker.model.encode import encode
+from unified_ranker.model.inputs import RequestIndices
+from unified_ranker.model.lookups import look_up_events, look_up_requests
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.quality import QualityAsOf
-from unified_ranker.towers.context import RequestVectors
+from unified_ranker.signals.match import SignalRequest
+from unified_ranker.tasks.encoded_state import EncodedState
+from unified_ranker.tasks.item_vectors import ItemVectors
+from unified_ranker.towers.history import HistoryWindows
 from unified_ranker.towers.tensorflow import tf
-from unified_ranker.training.window_batches import EventIndices, ExampleIndices
 
 CHUNK = 32
 """Requests that go through towers and head at once: the head's tensors of more, with hundreds of candidates each, leave
@@ -28,13 +33,13 @@ class EncodedChunk(NamedTuple):
     """A chunk of requests.
 
     Attributes:
-        state: what the head takes.
+        state: the requests, encoded.
         time: of each request, seconds `[chunk]`.
         likeness: of the two towers' vectors, `[chunk, items]`.
         scores: of retrieval, likeness and quality by its weights, `[chunk, items]`.
     """
 
-    state: dict[str, tf.Tensor]
+    state: EncodedState
     time: np.ndarray
     likeness: np.ndarray
     scores: np.ndarray
@@ -48,9 +53,15 @@ class RequestEncoder:
         self.model, self.prepared, self.quality = model, prepared, quality
         self.vectors = model.item_vectors()
         self._events = look_up_events(prepared, model)
-        self._encode = TracedOnce(
-            lambda inputs: encode_requests(model, self.vectors, inputs), no_vectors=("history_value",)
-        )
+        items, dim = ItemVectors(None, self.vectors, model.created), model.config.towers.item.dim
+        # Traced once: a trace takes as long as encoding a thousand requests.
+        self._encode = tf.function(
+            lambda windows, request, query, signals: encode(model, windows, request, query, signals, items),
+            input_signature=[
+                HistoryWindows.spec(), RequestIndices.spec(), tf.TensorSpec([None, dim]), SignalRequest.spec()
+            ],
+            autograph=False,
+        )  # fmt: skip
         self._last: tuple[Examples, list[EncodedChunk]] | None = None
 
     @cached_property
@@ -61,21 +72,34 @@ class RequestEncoder:
     def chunks(self, requests: Examples) -> list[EncodedChunk]:
         """Return the requests in chunks of `CHUNK`, in their order."""
         if self._last is None or self._last[0] is not requests:
-            looked_up, texts, strings = look_up_examples(self.prepared, requests, self.model)
-            queries = self.model.text.embed(texts).numpy()
-            words = self.model.signals.words(tf.constant(strings, tf.string)).numpy()
             parts = [np.arange(i, min(i + CHUNK, len(requests))) for i in range(0, len(requests), CHUNK)]
-            self._last = requests, [self._chunk(requests.take(p), looked_up.take(p), queries, words) for p in parts]
+            both = zip(self.states(requests, parts), parts, strict=True)
+            self._last = requests, [self._chunk(state, requests.take(rows)) for state, rows in both]
         return self._last[1]
 
-    def _chunk(
-        self, requests: Examples, looked_up: ExampleIndices, queries: np.ndarray, words: np.ndarray
-    ) -> EncodedChunk:
-        inputs = request_inputs(requests, looked_up, self.prepared, self._events, self.model)
-        inputs["query_vector"], inputs["words"] = queries[looked_up.query], words[looked_up.query]
-        state = self._encode({name: tf.constant(column) for name, column in inputs.items()})
-        weights = self.model.quality_weights.numpy()[looked_up.task]
-        likeness = state["embedding"].numpy() @ self.vectors.numpy().T
+    def states(self, requests: Examples, parts: Sequence[Ints]) -> Iterator[EncodedState]:
+        """Yield the encoded requests of each part, which are rows of `requests`."""
+        model, prepared = self.model, self.prepared
+        looked_up, queries = look_up_requests(prepared, requests, model)
+        vectors = model.text.embed(queries.tokens).numpy()
+        words = model.signals.words(tf.constant(queries.texts, tf.string)).numpy()
+        length = model.config.towers.user.history_length
+        for rows in parts:
+            own, request, number = requests.take(rows), looked_up.take(rows), queries.number[rows]
+            past = prepared.histories.windows(own.user, own.history_length, length, width=1)
+            user = np.where(own.user == MISSING, len(prepared.users), own.user)
+            recent = model.signals.past.before(own.user, own.timestamp)
+            arguments = (
+                HistoryWindows(user, self._events.in_windows(past)),
+                replace(request, position=past.length),
+                vectors[number],
+                SignalRequest(words[number], request.source, recent),
+            )
+            yield self._encode(*tf.nest.map_structure(tf.constant, arguments))
+
+    def _chunk(self, state: EncodedState, requests: Examples) -> EncodedChunk:
+        weights = self.model.quality_weights.numpy()[state.task.numpy()]
+        likeness = state.embedding.numpy() @ self.vectors.numpy().T
         return EncodedChunk(
             state, requests.timestamp, likeness, likeness + self.quality.weighed(requests.timestamp, weights)
         )
@@ -137,12 +161,18 @@ class Shortlists:
         self._model = model = encoder.model
         self._quality = encoder.quality
 
-        def rank(state: dict, chosen: tf.Tensor, quality: tf.Tensor, *time: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            signals = model.signals.features(state, chosen, *time)
+        def rank(
+            state: EncodedState, chosen: tf.Tensor, quality: tf.Tensor, *time: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor]:
+            signals = model.signals.features(state.signals, chosen, *time)
             return model.rank(state, tf.gather(encoder.vectors, chosen), quality, signals)[:2]
 
-        # One each: they differ in the number of their arguments.
-        self._as_served, self._as_of = TracedOnce(rank), TracedOnce(rank)
+        towers, indices = model.config.towers, tf.TensorSpec([None, None], tf.int64)
+        signature = [EncodedState.spec(towers.item.dim), indices, tf.TensorSpec([None, None, len(towers.item.quality)])]
+        moment = tf.TensorSpec([None], tf.int64)
+        # Traced once for any number of requests and candidates, with and without a moment.
+        self._as_served = tf.function(rank, input_signature=signature, autograph=False)
+        self._as_of = tf.function(rank, input_signature=[*signature, moment], autograph=False)
 
     def rank(
         self, chunk: EncodedChunk, rows: np.ndarray, task: str, allowed: np.ndarray, time: np.ndarray | None = None
@@ -160,13 +190,13 @@ class Shortlists:
         Returns:
             Item indices `[n, candidates]`, their scores, and logits `[n, candidates, heads]`.
         """
-        state = {name: tf.gather(value, rows) for name, value in chunk.state.items()}
+        state = chunk.state.at(rows)
         candidates = np.where(allowed[rows], chunk.scores[rows], -np.inf)
         proposals = self._model.proposals(state)
         moment = () if time is None else (tf.constant(time[rows]),)
         if moment:
             # The tables know the whole window: what they propose counts where something was to be seen by then.
-            seen = self._model.signals.features(state, tf.maximum(proposals, 0), *moment)
+            seen = self._model.signals.features(state.signals, tf.maximum(proposals, 0), *moment)
             proposals = tf.where(tf.reduce_any(seen != 0, -1), proposals, -1)
         put_first(candidates, proposals.numpy())
         count = min(self._model.config.tasks[task].serving.candidates, candidates.shape[1])
@@ -177,48 +207,6 @@ class Shortlists:
         ranked = self._as_of if moment else self._as_served
         score, logits = ranked(state, tf.constant(chosen), tf.constant(quality), *moment)
         return chosen, score.numpy(), logits.numpy()
-
-
-def encode_requests(model: UnifiedRanker, vectors: tf.Tensor, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Run user and context tower over requests with their histories; returns what the ranking head takes.
-
-    Args:
-        model: the trained model.
-        vectors: vectors of the whole catalogue `[items, dim]`.
-        inputs: see `request_inputs`, and of the query `query_vector` `[batch, dim]` and `words` `[batch, words]`.
-    """
-    inputs = model.visible(inputs)
-    item = inputs["history_item"]
-    mask = item >= 0
-    history = tf.gather(vectors, tf.maximum(item, 0)) * tf.cast(mask, tf.float32)[..., None]
-    states = model.user_tower(
-        history,
-        {k: inputs[f"history_{k}"] for k in ("event_type", "task", "gap", "value")},
-        {k: tf.gather(v, inputs["user"]) for k, v in model.profiles.items()},
-    )
-    source = inputs["source"]
-    request = RequestVectors(
-        user=tf.gather(states, inputs["length"], batch_dims=1),
-        query=inputs["query_vector"],
-        source=tf.gather(vectors, tf.maximum(source, 0)) * tf.cast(source >= 0, tf.float32)[:, None],
-        task=inputs["task"],
-        country=inputs["country"],
-        previous_task=inputs["previous_task"],
-        timestamp=inputs["timestamp"],
-        gap=inputs["gap"],
-    )
-    embedding, context = model.context_tower(request)
-    return {
-        "embedding": embedding,
-        "source": model.context_tower.visible(request).source,
-        "context": context,
-        "task": inputs["task"],
-        "history": history,
-        "history_mask": mask,
-        "words": inputs["words"],
-        "source_item": source,
-        "recent": inputs["recent"],
-    }
 
 
 def put_first(scores: np.ndarray, proposals: np.ndarray) -> None:
@@ -232,23 +220,3 @@ def put_first(scores: np.ndarray, proposals: np.ndarray) -> None:
     chosen = np.zeros(scores.shape, bool)
     chosen[rows[known], columns[known]] = True
     scores[chosen & np.isfinite(scores)] += PROPOSED
-
-
-def request_inputs(
-    requests: Examples, looked_up: ExampleIndices, prepared: Prepared, events: EventIndices, model: UnifiedRanker
-) -> dict[str, np.ndarray]:
-    """Return the towers' inputs for requests, with their last `history_length` events, oldest first, padded behind."""
-    length = model.config.towers.user.history_length
-    windows = prepared.histories.windows(requests.user, requests.history_length, length, width=1)
-    return {
-        **events.at(windows),
-        "length": windows.length,
-        "user": np.where(requests.user == MISSING, len(prepared.users), requests.user),
-        "task": looked_up.task,
-        "source": looked_up.source,
-        "country": looked_up.country,
-        "previous_task": looked_up.previous_task,
-        "gap": looked_up.gap,
-        "timestamp": requests.timestamp,
-        "recent": model.signals.past.before(requests.user, requests.timestamp),
-    }

@@ -29,7 +29,7 @@ class QueryText(tf.Module):
         """
         if self.titles is None:
             return self._text()(request.query)
-        source = request.inputs["source"]
+        source = request.request.source
         last = tf.shape(self.titles, tf.int64)[0] - 1
         # Without a query of its own, a request has that of its source item, or none at all.
         vectors = tf.gather(self.titles, tf.where((source < 0) | (request.query == ""), last, source))

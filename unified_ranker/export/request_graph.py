@@ -1,12 +1,15 @@
-"""Raw requests to the numbers that the towers take, inside the served graph: look-up, imputation, history cut."""
+"""Raw requests to what the model takes, inside the served graph: look-up, imputation, history cut."""
 
 from dataclasses import dataclass
 
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.request import EVENT_FIELDS, REQUEST_FIELDS, TEXT, history_input
+from unified_ranker.model.inputs import RequestIndices
 from unified_ranker.model.lookups import imputer_of
 from unified_ranker.model.ranker import UnifiedRanker
+from unified_ranker.signals.match import SignalRequest
 from unified_ranker.tasks.imputation import RequestFields
+from unified_ranker.towers.history import HistoryEvents, HistoryWindows
 from unified_ranker.towers.lookup import large_string_table
 from unified_ranker.towers.tensorflow import tf
 
@@ -26,11 +29,21 @@ def request_signature() -> dict[str, tf.TensorSpec]:
 
 @dataclass(frozen=True)
 class LookedUp:
-    """A request as numbers: the towers' `inputs`, and what candidate rules and answers need besides."""
+    """Requests as numbers, and what candidate rules and answers need besides.
 
-    inputs: dict[str, tf.Tensor]
+    Attributes:
+        windows: the last events before each, `[batch, events]`.
+        request: `[batch]`.
+        query: text, imputed where it is missing, `[batch]`.
+        query_item: index of the query item, `[batch]`; -1 without one.
+        signals: what the signals read.
+    """
+
+    windows: HistoryWindows
+    request: RequestIndices
     query: tf.Tensor
     query_item: tf.Tensor
+    signals: SignalRequest
 
 
 class RequestGraph(tf.Module):
@@ -61,37 +74,39 @@ class RequestGraph(tf.Module):
         self._event_types = model.user_tower.event_types.index
         self._history_tasks = model.user_tower.tasks.index
         self._tasks = model.context_tower.tasks.index
+        self._words = lambda texts: model.signals.words(texts)
         self._country = lambda values: model.categories.index("country", values)
 
     def __call__(self, fields: dict[str, tf.Tensor]) -> LookedUp:
         """Look up a batch of raw requests (see `request_signature`)."""
         time = tf.where(fields["timestamp"] > 0, fields["timestamp"], tf.cast(tf.timestamp(), tf.int64))
         order, found = self._in_order(fields, time)
-        history, length = self._history(fields, order, found)
-        last = tf.maximum(length - 1, 0)
-        some = length > 0
-        newest = {name: tf.gather(history[name], last, batch_dims=1) for name in ("item", "task", "timestamp")}
+        events, times, length = self._history(fields, order, found)
+        last, some = tf.maximum(length - 1, 0), length > 0
+        last_item, last_task, last_time = (
+            tf.gather(column, last, batch_dims=1) for column in (events.item, events.task, times)
+        )
         user = self.users.lookup(fields["user_id"])
         filled = self.imputer(
             RequestFields(
                 fields["task"], fields["query"], self.items.lookup(fields["source_item_id"]), fields["country"]
             ),
-            tf.where(some, newest["item"], MISSING),
+            tf.where(some, last_item, MISSING),
             user,
         )
-        inputs = {
-            **{f"history_{k}": history[k] for k in ("item", "event_type", "task", "gap", "value")},
-            "length": length,
-            "user": tf.where(user < 0, tf.constant(self.unknown_user, tf.int64), user),
-            "task": self._tasks(fields["task"]),
-            "source": filled.source_item,
-            "country": self._country(filled.country),
-            "previous_task": tf.where(some, newest["task"], 0),
-            "gap": tf.where(some, time - newest["timestamp"], -1),
-            "timestamp": time,
-            "recent": self._recent(fields, order, found),
-        }
-        return LookedUp(inputs, filled.query, self.items.lookup(fields["query_item_id"]))
+        request = RequestIndices(
+            task=self._tasks(fields["task"]),
+            source=filled.source_item,
+            country=self._country(filled.country),
+            previous_task=tf.where(some, last_task, 0),
+            gap=tf.where(some, time - last_time, -1),
+            timestamp=time,
+            position=length,
+        )
+        known = tf.where(user < 0, tf.constant(self.unknown_user, tf.int64), user)
+        signals = SignalRequest(self._words(filled.query), filled.source_item, self._recent(fields, order, found))
+        query_item = self.items.lookup(fields["query_item_id"])
+        return LookedUp(HistoryWindows(known, events), request, filled.query, query_item, signals)
 
     def _in_order(self, fields: dict[str, tf.Tensor], time: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the places `[batch, events + 1]` of events strictly before `time`, oldest first, and their number.
@@ -115,8 +130,8 @@ class RequestGraph(tf.Module):
 
     def _history(
         self, fields: dict[str, tf.Tensor], order: tf.Tensor, found: tf.Tensor
-    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """Return the columns `[batch, n]` of the last events that the user tower reads, and their number `[batch]`."""
+    ) -> tuple[HistoryEvents, tf.Tensor, tf.Tensor]:
+        """Return the last events that the user tower reads and their times `[batch, n]`, and their number `[batch]`."""
         kept = tf.minimum(found, self.length)
         column = tf.range(tf.maximum(tf.reduce_max(tf.concat([kept, [1]], 0)), 1))[None]
         present = column < kept[:, None]
@@ -129,11 +144,11 @@ class RequestGraph(tf.Module):
 
         timestamp, value = pick("history_timestamp", 0), pick("history_value", 0.0)
         earlier = tf.concat([timestamp[:, :1], timestamp[:, :-1]], 1)
-        return {
-            "item": tf.where(present, self.items.lookup(pick("history_item_id", "")), MISSING),
-            "event_type": self._event_types(pick("history_event_type", "")),
-            "task": self._history_tasks(pick("history_task", "")),
-            "gap": tf.where(present, timestamp - earlier, 0),
-            "value": tf.where(tf.math.is_finite(value), value, 0.0),
-            "timestamp": timestamp,
-        }, kept
+        events = HistoryEvents(
+            item=tf.where(present, self.items.lookup(pick("history_item_id", "")), MISSING),
+            event_type=self._event_types(pick("history_event_type", "")),
+            task=self._history_tasks(pick("history_task", "")),
+            gap=tf.where(present, timestamp - earlier, 0),
+            value=tf.where(tf.math.is_finite(value), value, 0.0),
+        )
+        return events, timestamp, kept

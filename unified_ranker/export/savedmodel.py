@@ -8,6 +8,7 @@ import numpy as np
 
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING, Arrays
+from unified_ranker.core.request import state_arrays
 from unified_ranker.export.signatures import ServedModel, signatures_of
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.examples import Examples
@@ -73,7 +74,7 @@ def _recorded(
         arrays = request_arrays(examples.take(np.array(rows)), prepared, config.towers.events_read)
         if signature == "rank_encoded":
             encoded = encode(**{name: tf.constant(array) for name, array in arrays.items()})
-            arrays = {name: value.numpy() for name, value in encoded.items() if name.startswith("state_")}
+            arrays = state_arrays({name: value.numpy() for name, value in encoded.items()})
         if signature != "encode":
             candidates = prepared.item_ids[rng.permutation(len(prepared.items))[:most]]
             arrays = {**arrays, "candidate_ids": np.tile(candidates, (size, 1))}

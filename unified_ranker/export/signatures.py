@@ -9,22 +9,20 @@ from unified_ranker.config import Config, FreshnessFeature
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.candidate_rule import Pairs, allowed, excluded_events
 from unified_ranker.core.freshness import freshness, query_factor, stored_factor
+from unified_ranker.core.request import history_input
 from unified_ranker.core.times import NEVER
-from unified_ranker.evaluation.scoring import PROPOSED, encode_requests
+from unified_ranker.evaluation.scoring import PROPOSED
 from unified_ranker.export.offer_table import OfferTable
 from unified_ranker.export.query_text import QueryText
 from unified_ranker.export.request_graph import LookedUp, RequestGraph, request_signature
 from unified_ranker.model.catalogue import Catalogue
+from unified_ranker.model.encode import encode, served_states, states_of
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.release.query_names import EMBED, ENCODE
+from unified_ranker.tasks.encoded_state import EncodedState
+from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.towers.array_functions import TENSORS
 from unified_ranker.towers.tensorflow import tf
-
-STATE = (
-    "embedding", "source", "context", "task", "history", "history_mask", "timestamp",
-    "words", "source_item", "recent",
-)  # fmt: skip
-"""What `encode` hands to `rank_encoded`, each under the name `state_…`."""
 
 SIGNATURES = ("encode", "rank_encoded", "rank", "rank_live", "recommend", "embed_items", "serving_default")
 """What every model has; see `query_text` for two that some have."""
@@ -118,20 +116,18 @@ class ServedModel(tf.Module):
         """
         given = fields.pop("query_embedding", None)
         request, state = self._encode(fields, given)
-        out = {f"state_{name}": state[name] for name in STATE}
         proposed = self._model().proposals(state)
         ids = tf.where(proposed < 0, "", tf.gather(self.item_ids, tf.maximum(proposed, 0)))
         return {
             "query_vector": self._query_vector(state),
             "imputed_query": request.query,
             "proposed_ids": ids,
-            **out,
+            **served_states(state),
         }
 
     def rank_encoded(self, **inputs: tf.Tensor) -> Tensors:
         """Score `candidate_ids` `[batch, n]` for encoded requests; unknown candidates get the empty vector."""
-        state = {name: inputs[f"state_{name}"] for name in STATE}
-        return self._rank(state, self.requests.items.lookup(inputs["candidate_ids"]))
+        return self._rank(states_of(inputs), self.requests.items.lookup(inputs["candidate_ids"]))
 
     def rank(self, **inputs: tf.Tensor) -> Tensors:
         """Encode and score in one call."""
@@ -145,11 +141,10 @@ class ServedModel(tf.Module):
         `live_vectors` `[batch, live, dim + quality]` are stored vectors, as `embed_items` gives them, and `live_place`
         `[batch, n]` says which of them is a candidate's; -1: the release knows the candidate.
         """
-        state = {name: inputs[f"state_{name}"] for name in STATE}
         place, sent = inputs["live_place"], inputs["live_vectors"]
         # A row of zeros behind, so that there is one to gather where none were sent.
         own = tf.gather(tf.pad(sent, [[0, 0], [0, 1], [0, 0]]), tf.maximum(place, 0), batch_dims=1)
-        return self._rank(state, self.requests.items.lookup(inputs["candidate_ids"]), (place >= 0, own))
+        return self._rank(states_of(inputs), self.requests.items.lookup(inputs["candidate_ids"]), (place >= 0, own))
 
     def recommend(self, **inputs: tf.Tensor) -> Tensors:
         """Answer from the whole catalogue: `item_ids` and `scores` `[batch, limit]`, "" and -inf behind the end.
@@ -160,7 +155,7 @@ class ServedModel(tf.Module):
         """
         given = inputs.pop("limit")
         request, state = self._encode(inputs)
-        count, task = tf.shape(self.item_ids)[0], state["task"]
+        count, task = tf.shape(self.item_ids)[0], state.task
         limit = tf.where(given > 0, given, tf.gather(self.limits, task))
         candidates = tf.maximum(tf.gather(self.candidates, task), limit)
         scores = tf.matmul(self._query_vector(state), self._stored_vectors(), transpose_b=True)
@@ -188,40 +183,37 @@ class ServedModel(tf.Module):
 
     # --- their parts ----------------------------------------------------------------------------------------------
 
-    def _encode(self, fields: Tensors, given: tf.Tensor | None = None) -> tuple[LookedUp, Tensors]:
-        model = self._model()
-        request = self.requests(fields)
-        inputs = {
-            **request.inputs,
-            "query_vector": self.query_text(fields["query"], request, given),
-            "words": model.signals.words(request.query),
-        }
-        state = encode_requests(model, self.vectors, inputs)
-        return request, {**state, "timestamp": inputs["timestamp"]}
+    def _encode(self, fields: Tensors, given: tf.Tensor | None = None) -> tuple[LookedUp, EncodedState]:
+        asked = self.requests(fields)
+        query = self.query_text(fields["query"], asked, given)
+        items = ItemVectors(None, self.vectors, self.quality.created)
+        return asked, encode(self._model(), asked.windows, asked.request, query, asked.signals, items)
 
-    def _query_vector(self, state: Tensors) -> tf.Tensor:
-        weights = tf.gather(self._model().quality_weights, state["task"])
-        return tf.concat([state["embedding"], weights * self.quality.decay(state["timestamp"])], 1)
+    def _query_vector(self, state: EncodedState) -> tf.Tensor:
+        weights = tf.gather(self._model().quality_weights, state.task)
+        return tf.concat([state.embedding, weights * self.quality.decay(state.timestamp)], 1)
 
     def _stored_vectors(self) -> tf.Tensor:
         known = tf.range(tf.shape(self.item_ids, tf.int64)[0])
         return tf.concat([self.vectors[:-1], self.quality.stored(known, self.quality.created[:-1])], 1)
 
-    def _rank(self, state: Tensors, indices: tf.Tensor, live: tuple[tf.Tensor, tf.Tensor] | None = None) -> Tensors:
+    def _rank(
+        self, state: EncodedState, indices: tf.Tensor, live: tuple[tf.Tensor, tf.Tensor] | None = None
+    ) -> Tensors:
         model = self._model()
         rows = tf.where(indices < 0, tf.shape(self.vectors, tf.int64)[0] - 1, indices)
-        quality = self.quality.at(indices, state["timestamp"])
+        quality = self.quality.at(indices, state.timestamp)
         vectors = tf.gather(self.vectors, rows)
         if live is not None:
             chosen, own = live
             dim = tf.shape(vectors)[2]
             vectors = tf.where(chosen[..., None], own[..., :dim], vectors)
             # Stored quality times its decay is the quality as of the request (docs/decisions/0003-freshness.md).
-            now = own[..., dim:] * self.quality.decay(state["timestamp"])[:, None]
+            now = own[..., dim:] * self.quality.decay(state.timestamp)[:, None]
             quality = tf.where(chosen[..., None], now, quality)
-        signals = model.signals.features(state, indices)
+        signals = model.signals.features(state.signals, indices)
         score, logits, retrieval = model.rank(state, vectors, quality, signals)
-        chances = model.probabilities(logits, state["task"])
+        chances = model.probabilities(logits, state.task)
         heads = {name: chances[..., number] for number, name in enumerate(self.heads)}
         return {"score": score, "retrieval_score": retrieval, **heads}
 
@@ -229,9 +221,9 @@ class ServedModel(tf.Module):
         """Return which items may answer, `[batch, items]`, by the rule of `core.candidate_rule`."""
         created = self.quality.created[:-1]
         count = tf.shape(created, tf.int64)[0]
-        moment = request.inputs["timestamp"][:, None]
+        moment = request.request.timestamp[:, None]
         history = self.requests.items.lookup(fields["history_item_id"])
-        engaged = tf.where(self._engaged(fields, request.inputs["task"], moment), history, MISSING)
+        engaged = tf.where(self._engaged(fields, request.request.task, moment), history, MISSING)
         mask: tf.Tensor = allowed(
             Pairs(
                 item=tf.range(count)[None],
@@ -248,7 +240,7 @@ class ServedModel(tf.Module):
 
     def _engaged(self, fields: Tensors, task: tf.Tensor, moment: tf.Tensor) -> tf.Tensor:
         """Mark the events `[batch, events]` whose items the tasks `[batch]` exclude."""
-        events = PastColumns(*(fields[f"history_{name}"] for name in PastColumns._fields))
+        events = PastColumns(*(fields[history_input(name)] for name in PastColumns._fields))
         out = tf.zeros_like(events.timestamp, tf.bool)
         for number, (name, declared) in enumerate(self._model().config.tasks.items(), start=1):
             out |= (task == number)[:, None] & excluded_events(events, moment, name, declared)
@@ -267,15 +259,8 @@ def item_signature(config: Config) -> dict[str, tf.TensorSpec]:
 
 def state_signature(config: Config) -> dict[str, tf.TensorSpec]:
     """Return the states that `encode` gives and `rank_encoded` takes."""
-    dim = config.towers.item.dim
-    shapes = {
-        "embedding": ([None, dim], tf.float32), "source": ([None, dim], tf.float32),
-        "context": ([None, 2 * dim], tf.float32), "task": ([None], tf.int64),
-        "history": ([None, None, dim], tf.float32), "history_mask": ([None, None], tf.bool),
-        "timestamp": ([None], tf.int64), "words": ([None, None], tf.int64),
-        "source_item": ([None], tf.int64), "recent": ([None, None], tf.int64),
-    }  # fmt: skip
-    return {f"state_{k}": tf.TensorSpec(shape, kind, name=f"state_{k}") for k, (shape, kind) in shapes.items()}
+    specs = served_states(EncodedState.spec(config.towers.item.dim))
+    return {name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()}
 
 
 def live_signature(config: Config) -> dict[str, tf.TensorSpec]:

@@ -5,18 +5,19 @@ serving.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from unified_ranker.config import Config
-from unified_ranker.core.arrays import MISSING, Strings
+from unified_ranker.core.arrays import MISSING, Ints, Strings
+from unified_ranker.model.inputs import RequestIndices
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.tasks.imputation import Imputer, RequestFields
+from unified_ranker.towers.history import HistoryEvents
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text import Tokens
-from unified_ranker.training.window_batches import EventIndices, ExampleIndices, gaps, last_event, next_targets
 
 
 def imputer_of(model: UnifiedRanker) -> Imputer:
@@ -24,40 +25,52 @@ def imputer_of(model: UnifiedRanker) -> Imputer:
     return Imputer(model.config.tasks, model.catalogue.titles, model.catalogue.user_countries)
 
 
-def look_up_events(prepared: Prepared, model: UnifiedRanker) -> EventIndices:
-    """Look up the names in all histories."""
+def look_up_events(prepared: Prepared, model: UnifiedRanker) -> HistoryEvents:
+    """Look up the names in all histories, `[events]`."""
     histories = prepared.histories
     tower = model.user_tower
-    return EventIndices(
+    return HistoryEvents(
         item=histories.item,
         event_type=_look_up(tower.event_types.index, histories.event_type),
         task=_look_up(tower.tasks.index, histories.task),
-        gap=gaps(histories),
+        gap=histories.gaps(),
         value=histories.value,
     )
 
 
 def impute_examples(prepared: Prepared, examples: Examples, model: UnifiedRanker) -> RequestFields:
     """Return the fields of examples as the model sees them, missing ones filled by the rules of their task."""
-    last = last_event(examples, prepared.histories)
-    has_history = last != MISSING
-    last_item = np.full(len(examples), MISSING)
-    last_item[has_history] = prepared.histories.item[last[has_history]]
+    last = prepared.histories.last_before(examples.user, examples.history_length)
+    # The item behind the last answers for row -1.
+    items = np.append(prepared.histories.item, MISSING)
     fields = RequestFields(
         task=tf.constant(examples.task, tf.string),
         query=tf.constant(examples.query, tf.string),
         source_item=tf.constant(examples.source_item),
         country=tf.constant(examples.country, tf.string),
     )
-    return imputer_of(model)(fields, tf.constant(last_item), tf.constant(examples.user))
+    return imputer_of(model)(fields, tf.constant(items[last]), tf.constant(examples.user))
 
 
-def look_up_examples(
-    prepared: Prepared, examples: Examples, model: UnifiedRanker
-) -> tuple[ExampleIndices, Tokens, Strings]:
-    """Look up and impute examples; returns also the texts that `query` numbers, as tokens and as they are."""
-    config, histories = model.config, prepared.histories
-    last = last_event(examples, histories)
+@dataclass(frozen=True)
+class QueryTexts:
+    """Distinct queries of some requests.
+
+    Attributes:
+        number: of each request's query among them, `[requests]`.
+        tokens: `[queries]`.
+        texts: `[queries]`; "" is none.
+    """
+
+    number: Ints
+    tokens: Tokens
+    texts: Strings
+
+
+def look_up_requests(prepared: Prepared, examples: Examples, model: UnifiedRanker) -> tuple[RequestIndices, QueryTexts]:
+    """Look up and impute what was asked; `position` is the length of the whole history before."""
+    histories = prepared.histories
+    last = histories.last_before(examples.user, examples.history_length)
     has_history = last != MISSING
     newest = last[has_history]
     previous_task, gap = (np.full(len(examples), blank) for blank in (0, MISSING))
@@ -65,26 +78,17 @@ def look_up_examples(
     gap[has_history] = examples.timestamp[has_history] - histories.timestamp[newest]
     filled = impute_examples(prepared, examples, model)
     queries, number = np.unique(filled.query.numpy().astype(object), return_inverse=True)
-    objective = config.towers.user.objective
-    targets, decay = next_targets(examples, objective.k, objective.decay)
-    looked_up = ExampleIndices(
+    request = RequestIndices(
         task=_look_up(model.context_tower.tasks.index, examples.task),
-        query=number.reshape(-1).astype(np.int64),
         source=filled.source_item.numpy(),
         country=model.categories.index("country", filled.country).numpy(),
         previous_task=previous_task,
         gap=gap,
-        head=head_numbers(config, examples.head),
-        targets=targets,
-        decay=decay,
+        timestamp=examples.timestamp,
+        position=examples.history_length,
     )
-    return looked_up, model.text.tokenise(tf.constant(queries, tf.string)), queries
-
-
-def head_numbers(config: Config, heads: np.ndarray) -> np.ndarray:
-    """Return the position of each head name `[n]` among `config.heads`."""
-    numbers = {name: i for i, name in enumerate(config.heads)}
-    return np.array([numbers[h] for h in heads], np.int64)
+    tokens = model.text.tokenise(tf.constant(queries, tf.string))
+    return request, QueryTexts(number.reshape(-1).astype(np.int64), tokens, queries)
 
 
 def _look_up(index: Callable[[tf.Tensor], tf.Tensor], names: np.ndarray) -> np.ndarray:

@@ -69,6 +69,18 @@ class Histories:
         end = TimeIndex(self.offsets, self.timestamp).end(block, timestamp)
         return np.where(known, end - self.offsets[block], 0)
 
+    def gaps(self) -> Ints:
+        """Return seconds since the event before of the same user, `[events]`; 0 for a user's first."""
+        out = np.diff(self.timestamp, prepend=self.timestamp[:1])
+        starts = self.offsets[:-1]
+        # A user at the end who has no events starts behind the last row.
+        out[starts[starts < len(out)]] = 0
+        return out
+
+    def last_before(self, user: Ints, count: Ints) -> Ints:
+        """Return the row of the last of the first `count[i]` events of `user[i]`, `MISSING` without one."""
+        return np.where((user == MISSING) | (count == 0), MISSING, self.offsets[user] + count - 1)
+
     def windows(self, user: Ints, count: Ints, most: int, width: int = 0) -> Windows:
         """Return the last `most` of the first `count[i]` events of `user[i]` (see `last_events`); nobody has none."""
         known = user != MISSING

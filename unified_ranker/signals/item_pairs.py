@@ -58,7 +58,7 @@ class SourceSignal(PairSignal):
 
     def origins(self, request: SignalRequest) -> tf.Tensor:
         """Return the source item, `[batch, 1]`."""
-        return request.source[:, None]
+        return request.source_item[:, None]
 
 
 class SuccessionSignal(PairSignal):
@@ -95,7 +95,7 @@ class WalkSignal(PartnerSignal):
 
     def origins(self, request: SignalRequest) -> tf.Tensor:
         """Return the source item, `[batch, 1]`."""
-        return request.source[:, None]
+        return request.source_item[:, None]
 
     def as_of(self, origins: np.ndarray, candidates: np.ndarray, time: np.ndarray) -> np.ndarray:
         """See `PartnerSignal.as_of`."""

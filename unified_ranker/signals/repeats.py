@@ -43,7 +43,7 @@ class RepeatSignal(tf.keras.layers.Layer):
     def beside(self, request: SignalRequest) -> tf.Tensor:
         """Return the user's events within `reach` of one of the source item `[batch, events]`; -1 elsewhere."""
         events = request.recent[:, : self.config.window]
-        source = request.source[:, None]
+        source = request.source_item[:, None]
         here = (events == source) & (source >= 0)
         reach, width = self.config.reach, tf.shape(events)[1]
         padded = tf.pad(here, [[0, 0], [reach, reach]])

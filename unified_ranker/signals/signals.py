@@ -47,30 +47,23 @@ class Signals(tf.keras.layers.Layer):
         found = tf.numpy_function(self.past.before, [user, time], tf.int64)
         return tf.ensure_shape(found, [None, self.past.count])
 
-    def features(self, state: dict[str, tf.Tensor], candidates: tf.Tensor, time: tf.Tensor | None = None) -> tf.Tensor:
-        """Return `[batch, candidates, channels]` (see `Signal.features`); `state` holds the columns of `request_of`."""
+    def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None = None) -> tf.Tensor:
+        """Return `[batch, candidates, channels]`, see `Signal.features`."""
         if not self.parts:
             return tf.zeros([tf.shape(candidates)[0], tf.shape(candidates)[1], 0])
-        request = request_of(state)
         return tf.concat([part.features(request, candidates, time) for part in self.parts], -1)
 
-    def proposals(self, state: dict[str, tf.Tensor], allowed: tf.Tensor | None = None) -> tf.Tensor:
+    def proposals(self, request: SignalRequest, allowed: tf.Tensor | None = None) -> tf.Tensor:
         """Return the items that the signals would have ranked, `[batch, n]`; -1 where there are fewer, some twice.
 
         `allowed` `[batch, signals]` says which signals propose to which request; all without.
         """
         if not self.parts:
-            return tf.zeros([tf.shape(state["source_item"])[0], 0], tf.int64)
-        request = request_of(state)
+            return tf.zeros([tf.shape(request.source_item)[0], 0], tf.int64)
         proposed = [part.proposals(request) for part in self.parts]
         if allowed is not None:
             proposed = [tf.where(allowed[:, n : n + 1], part, -1) for n, part in enumerate(proposed)]
         return tf.concat(proposed, 1)
-
-
-def request_of(state: dict[str, tf.Tensor]) -> SignalRequest:
-    """Pick what the signals read of a request's state."""
-    return SignalRequest(words=state["words"], source=state["source_item"], recent=state["recent"])
 
 
 def _build(declared: Declared, prepared: Prepared, end: int, chosen: Callable[[], PairsAsOf]) -> Signal:

@@ -4,8 +4,9 @@ import numpy as np
 
 from unified_ranker.config import Config, FreshnessFeature
 from unified_ranker.core.freshness import freshness
+from unified_ranker.tasks.encoded_state import EncodedQuery
+from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.tasks.ranking import QualityLookup
-from unified_ranker.tasks.retrieval import ItemVectors
 from unified_ranker.towers.array_functions import TENSORS
 from unified_ranker.towers.tensorflow import tf
 
@@ -34,7 +35,7 @@ class CandidateScores(tf.keras.layers.Layer):
             times: when the positives to learn from happened, seconds; the moments part them into equal numbers.
             quality: looks features up as of any time.
         """
-        super().__init__(name="standing")
+        super().__init__(name="candidate_scores")
         features = list(config.towers.item.quality.values())
         weighed = {name for task in config.tasks.values() for name, w in task.quality_weights.items() if w}
         names = list(config.towers.item.quality)
@@ -50,21 +51,22 @@ class CandidateScores(tf.keras.layers.Layer):
             self.moments = tf.constant(moments)
             self.table = tf.constant(table.reshape(len(moments), items, len(self.counted)))
 
-    def call(self, state: dict[str, tf.Tensor], items: ItemVectors, time: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    def call(self, query: EncodedQuery, items: ItemVectors, weights: tf.Tensor) -> tf.Tensor:
         """Return scores `[rows, n]` of the batch's `n` items; no gradient flows through them.
 
         Args:
-            state: `embedding` `[rows, dim]`.
+            query: the examples, encoded, `[rows]`.
             items: the batch's.
-            time: seconds `[rows]`.
             weights: of the quality vector `[rows, features]`.
         """
-        scores = tf.matmul(state["embedding"], items.vectors, transpose_b=True)
+        scores = tf.matmul(query.embedding, items.vectors, transpose_b=True)
         for feature, scale in self.fresh:
-            scores += weights[:, feature, None] * freshness(items.created[None], time[:, None], scale, TENSORS)
+            scores += weights[:, feature, None] * freshness(
+                items.created[None], query.timestamp[:, None], scale, TENSORS
+            )
         if self.counted:
             # An example before the first moment takes that one: it is only drawn by.
-            moment = tf.maximum(tf.searchsorted(self.moments, time, side="right") - 1, 0)
+            moment = tf.maximum(tf.searchsorted(self.moments, query.timestamp, side="right") - 1, 0)
             table = self.table if items.ids is None else tf.gather(self.table, items.ids, axis=1)
             for place, feature in enumerate(self.counted):
                 scores += weights[:, feature, None] * tf.gather(table[:, :, place], moment)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from unified_ranker.config import RankerSettings
+from unified_ranker.tasks.encoded_state import EncodedState
 from unified_ranker.towers.tensorflow import tf, tfrs
 
 
@@ -60,7 +61,7 @@ class MultiTaskHead(tf.keras.layers.Layer):
 
     def call(
         self,
-        state: dict[str, tf.Tensor],
+        state: EncodedState,
         items: tf.Tensor,
         quality: tf.Tensor,
         signals: tf.Tensor,
@@ -70,8 +71,7 @@ class MultiTaskHead(tf.keras.layers.Layer):
         """Return logits `[batch, candidates, heads]`.
 
         Args:
-            state: `embedding` and `source` `[batch, dim]`, `context` `[batch, 2 dim]`, `task` `[batch]`, `history`
-                `[batch, events, dim]` and `history_mask` `[batch, events]`.
+            state: the requests.
             items: candidate vectors `[batch, candidates, dim]`.
             quality: quality features as of the request `[batch, candidates, features]`.
             signals: links to the request beyond vectors `[batch, candidates, channels]`.
@@ -79,19 +79,19 @@ class MultiTaskHead(tf.keras.layers.Layer):
             training: whether dropout is on, and the strength of every task 1.
         """
         count = tf.shape(items)[1]
-        attended, closest = self._attend(items, state["history"], state["history_mask"])
+        attended, closest = self._attend(items, state.history, state.history_mask)
         direct = tf.concat([quality, signals], -1)
         features = tf.concat(
             [
                 items,
-                items * state["embedding"][:, None],
-                items * state["source"][:, None],
+                items * state.embedding[:, None],
+                items * state.source[:, None],
                 items * attended,
-                tf.repeat(self.context(state["context"])[:, None], count, 1),
+                tf.repeat(self.context(state.context)[:, None], count, 1),
                 direct,
                 retrieval[..., None],
                 closest[..., None],
-                tf.reduce_sum(items * state["source"][:, None], -1, keepdims=True),
+                tf.reduce_sum(items * state.source[:, None], -1, keepdims=True),
             ],
             -1,
         )
@@ -99,13 +99,13 @@ class MultiTaskHead(tf.keras.layers.Layer):
         for cross in self.crosses:
             crossed = cross(features, crossed)
         if self.with_crosses is not None:
-            crossed = features + tf.gather(self.with_crosses, state["task"])[:, None, None] * (crossed - features)
+            crossed = features + tf.gather(self.with_crosses, state.task)[:, None, None] * (crossed - features)
         shared = self.dropout(self.reduce(crossed), training=training)
-        scale = tf.gather(self.retrieval_scale, state["task"])
-        learnt = self.heads(shared) if self.config.type == "shared_bottom" else self._mix(shared, state["task"], count)
-        added = learnt + tf.matmul(direct, tf.gather(self.direct, state["task"]))
+        scale = tf.gather(self.retrieval_scale, state.task)
+        learnt = self.heads(shared) if self.config.type == "shared_bottom" else self._mix(shared, state.task, count)
+        added = learnt + tf.matmul(direct, tf.gather(self.direct, state.task))
         if not training:
-            added *= tf.gather(self.strength, state["task"])[:, None, None]
+            added *= tf.gather(self.strength, state.task)[:, None, None]
         return added + retrieval[..., None] * scale[:, None]
 
     def _add_own_experts(self, tasks: int) -> None:

@@ -7,8 +7,10 @@ import numpy as np
 
 from unified_ranker.config import Config
 from unified_ranker.core.candidate_rule import exists
+from unified_ranker.signals.match import SignalRequest
+from unified_ranker.tasks.encoded_state import EncodedState, Labels
+from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.tasks.losses import NOT_A_CANDIDATE, softmax_over_candidates
-from unified_ranker.tasks.retrieval import ItemVectors
 from unified_ranker.towers.tensorflow import tf
 
 QualityLookup = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -18,7 +20,7 @@ QualityLookup = Callable[[np.ndarray, np.ndarray], np.ndarray]
 class Linked(Protocol):
     """What links requests and candidates beyond their vectors."""
 
-    def features(self, state: dict[str, tf.Tensor], candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
+    def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
         """Return the signals `[rows, candidates, channels]` as of `time` `[rows]`."""
 
 
@@ -28,7 +30,7 @@ class CandidateScorer(Protocol):
     signals: Linked
 
     def rank(
-        self, state: dict[str, tf.Tensor], items: tf.Tensor, quality: tf.Tensor, signals: tf.Tensor, training: bool
+        self, state: EncodedState, items: tf.Tensor, quality: tf.Tensor, signals: tf.Tensor, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Score candidates."""
 
@@ -73,8 +75,8 @@ class RankingObjective(tf.keras.layers.Layer):
 
     def call(
         self,
-        batch: dict[str, tf.Tensor],
-        state: dict[str, tf.Tensor],
+        state: EncodedState,
+        labels: Labels,
         scores: tf.Tensor,
         proposed: tf.Tensor,
         proposals: tf.Tensor,
@@ -85,8 +87,8 @@ class RankingObjective(tf.keras.layers.Layer):
         """Return the loss of each chosen example, `[rows]`.
 
         Args:
-            batch: `item`, `task`, `head`, `timestamp` of the chosen examples, each `[rows]`.
-            state: what the head takes (see `MultiTaskHead`).
+            state: the chosen examples, encoded.
+            labels: what came of them.
             scores: retrieval's view of the batch's items, `[rows, n]`; no gradient flows through the choice.
             proposed: item indices drawn from the signals' proposals `[rows, m]`; -1 = none.
             proposals: what they were drawn from `[rows, n]`; -1 = none.
@@ -94,7 +96,7 @@ class RankingObjective(tf.keras.layers.Layer):
             model: scores candidates.
             training: whether dropout is on.
         """
-        target, time = items.place(batch["item"])[:, None], batch["timestamp"][:, None]
+        target, time = items.place(labels.item)[:, None], state.timestamp[:, None]
         likely = tf.where(exists(items.created[None], time), tf.stop_gradient(scores), NOT_A_CANDIDATE)
         drawn, chance = self._candidates(likely, proposed.shape[1])
         if items.included is not None:
@@ -106,15 +108,15 @@ class RankingObjective(tf.keras.layers.Layer):
         places = tf.concat([target, others], 1)
         allowed = tf.concat([tf.ones_like(target, tf.bool), (others != target) & existed], 1)
         ids = places if items.ids is None else tf.gather(items.ids, places)
-        quality = self._quality(ids, batch["timestamp"])
-        signals = model.signals.features(state, ids, batch["timestamp"])
+        quality = self._quality(ids, state.timestamp)
+        signals = model.signals.features(state.signals, ids, state.timestamp)
         vectors = tf.gather(items.vectors, places)
         _, logits, _ = model.rank(state, vectors, quality, signals, training=training)
-        own = tf.gather(logits, batch["head"], axis=2, batch_dims=1)
+        own = tf.gather(logits, labels.head, axis=2, batch_dims=1)
         expected = tf.gather(chance, places, batch_dims=1) + self._proposed_share(proposals, ids)
         corrected = own - tf.math.log(expected)
         loss = softmax_over_candidates(corrected, tf.zeros_like(target[:, 0]), allowed)
-        return loss + self._calibration(model, tf.stop_gradient(logits), batch, allowed)
+        return loss + self._calibration(model, tf.stop_gradient(logits), state.task, labels.head, allowed)
 
     def _candidates(self, scores: tf.Tensor, proposed: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Draw places `[rows, candidates - 1 - proposed]`; returns also how often each place is, `[rows, n]`.
@@ -149,10 +151,10 @@ class RankingObjective(tf.keras.layers.Layer):
         )
 
     def _calibration(
-        self, model: CandidateScorer, logits: tf.Tensor, batch: dict[str, tf.Tensor], allowed: tf.Tensor
+        self, model: CandidateScorer, logits: tf.Tensor, task: tf.Tensor, head: tf.Tensor, allowed: tf.Tensor
     ) -> tf.Tensor:
         """Cross-entropy of the calibrated probabilities `[rows]`; the event's own head is 1 for the positive only."""
-        probability = tf.clip_by_value(model.probabilities(logits, batch["task"]), 1e-6, 1 - 1e-6)
-        own = tf.gather(probability, batch["head"], axis=2, batch_dims=1)
+        probability = tf.clip_by_value(model.probabilities(logits, task), 1e-6, 1 - 1e-6)
+        own = tf.gather(probability, head, axis=2, batch_dims=1)
         negative = tf.where(allowed[:, 1:], -tf.math.log1p(-own[:, 1:]), tf.zeros_like(own[:, 1:]))
         return -tf.math.log(own[:, 0]) / self.candidates + tf.reduce_sum(negative, 1) / self.candidates

@@ -1,48 +1,16 @@
 """The retrieval objective: the query embedding finds the item, by each task's declared negatives."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from unified_ranker.config import Config, SampledItems
 from unified_ranker.core.candidate_rule import exists
+from unified_ranker.tasks.encoded_state import EncodedQuery, Labels
+from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.tasks.losses import softmax_over_items
 from unified_ranker.tasks.negatives import SampledRetrieval
 from unified_ranker.towers.tensorflow import tf
-
-
-@dataclass(frozen=True)
-class ItemVectors:
-    """The items that a batch needs.
-
-    Attributes:
-        ids: their indices `[n]`, ascending, or None for the whole catalogue.
-        vectors: `[n, dim]`.
-        created: creation times in seconds `[n]`; the least int64 where absent.
-        included: the chance of each to be in a batch such as this one, `[n]`; None for the whole catalogue.
-    """
-
-    ids: tf.Tensor | None
-    vectors: tf.Tensor
-    created: tf.Tensor
-    included: tf.Tensor | None = None
-
-    def place(self, indices: tf.Tensor) -> tf.Tensor:
-        """Return the rows of item `indices` (any shape); -1 stays -1."""
-        if self.ids is None:
-            return indices
-        rows = tf.reshape(tf.searchsorted(self.ids, tf.reshape(indices, [-1]), out_type=tf.int64), tf.shape(indices))
-        return tf.where(indices < 0, indices, rows)
-
-    def created_at(self, indices: tf.Tensor) -> tf.Tensor:
-        """Return the creation times of item `indices` (any shape); of no meaning for -1."""
-        return tf.gather(self.created, tf.maximum(self.place(indices), 0))
-
-    def at(self, indices: tf.Tensor) -> tf.Tensor:
-        """Return the vectors `[..., dim]` of item `indices`; zero for -1."""
-        present = tf.cast(indices >= 0, tf.float32)[..., None]
-        return tf.gather(self.vectors, tf.maximum(self.place(indices), 0)) * present
 
 
 class RetrievalObjective(tf.keras.layers.Layer):
@@ -77,37 +45,42 @@ class RetrievalObjective(tf.keras.layers.Layer):
         """Draw the uniform items of a batch, `[uniform]`, shared by the tasks that sample."""
         return tf.random.uniform([self.uniform], 0, self.items, tf.int64)
 
-    def call(
-        self, inputs: dict[str, tf.Tensor], embedding: tf.Tensor, items: ItemVectors, drawn: tf.Tensor
-    ) -> tf.Tensor:
-        """Return the loss of each example, `[examples]`."""
-        losses = tf.zeros_like(inputs["weight"])
-        decay = self._decay(inputs, items)
+    def call(self, query: EncodedQuery, labels: Labels, items: ItemVectors, drawn: tf.Tensor) -> tf.Tensor:
+        """Return the loss of each example, `[examples]`.
+
+        Args:
+            query: the examples, encoded.
+            labels: what came of them.
+            items: the items of the batch.
+            drawn: what `draw` drew.
+        """
+        losses = tf.zeros_like(labels.weight)
+        decay = self._decay(query.timestamp, labels, items)
         if self.exact:
             # Rows are picked of the embedding: of the scores, the gradient alone would be as wide as the catalogue.
-            rows = self._rows(inputs["task"], self.exact)
+            rows = self._rows(query.task, self.exact)
             exact = softmax_over_items(
-                tf.gather(embedding, rows) / self.temperature,
+                tf.gather(query.embedding, rows) / self.temperature,
                 items.vectors,
-                tf.gather(items.place(inputs["targets"]), rows),
+                tf.gather(items.place(labels.targets), rows),
                 tf.gather(decay, rows),
-                exists(items.created[None], tf.gather(inputs["timestamp"], rows)[:, None]),
+                exists(items.created[None], tf.gather(query.timestamp, rows)[:, None]),
             )
             losses += tf.scatter_nd(rows[:, None], exact, tf.shape(losses, tf.int64))
         for sampler, numbers in zip(self.samplers, self.groups, strict=True):
-            rows = self._rows(inputs["task"], numbers)
-            target = draw_target(tf.gather(inputs["targets"], rows), tf.gather(decay, rows))
+            rows = self._rows(query.task, numbers)
+            target = draw_target(tf.gather(labels.targets, rows), tf.gather(decay, rows))
             ids = tf.concat([target, drawn[: sampler.config.uniform]], 0)
-            existed = exists(items.created_at(ids)[None], tf.gather(inputs["timestamp"], rows)[:, None])
-            sampled = sampler(tf.gather(embedding, rows), items.at(ids), ids, existed)
+            existed = exists(items.created_at(ids)[None], tf.gather(query.timestamp, rows)[:, None])
+            sampled = sampler(tf.gather(query.embedding, rows), items.at(ids), ids, existed)
             losses += tf.scatter_nd(rows[:, None], sampled, tf.shape(losses, tf.int64))
         return losses
 
-    def _decay(self, inputs: dict[str, tf.Tensor], items: ItemVectors) -> tf.Tensor:
+    def _decay(self, time: tf.Tensor, labels: Labels, items: ItemVectors) -> tf.Tensor:
         """Drop later targets `[examples, k]` that did not exist yet; the example's own item stays in any case."""
-        existed = exists(items.created_at(inputs["targets"]), inputs["timestamp"][:, None])
+        existed = exists(items.created_at(labels.targets), time[:, None])
         own = tf.range(tf.shape(existed)[1])[None] == 0
-        return inputs["decay"] * tf.cast(existed | own, tf.float32)
+        return labels.decay * tf.cast(existed | own, tf.float32)
 
     def _rows(self, task: tf.Tensor, numbers: list[int]) -> tf.Tensor:
         if len(numbers) == self.tasks:

@@ -11,6 +11,7 @@ from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.causal_block import CausalBlock
 from unified_ranker.towers.feature_group import FeatureGroup, read_features
 from unified_ranker.towers.feature_types.base import SharedEncoders
+from unified_ranker.towers.history import HistoryEvents
 from unified_ranker.towers.hstu_block import HstuBlock
 from unified_ranker.towers.lookup import NameTable
 from unified_ranker.towers.normalisation import LayerNormalization
@@ -52,7 +53,7 @@ class UserEncoder(tf.keras.layers.Layer):
     def call(
         self,
         items: tf.Tensor,
-        events: Mapping[str, tf.Tensor],
+        events: HistoryEvents,
         profile: Mapping[str, tf.Tensor],
         training: bool = False,
     ) -> tf.Tensor:
@@ -60,16 +61,16 @@ class UserEncoder(tf.keras.layers.Layer):
 
         Args:
             items: item vectors of the history, `[batch, events, dim]`.
-            events: `event_type`, `task` (indices), `gap` (seconds), `value`: each `[batch, events]`.
+            events: the events themselves, `[batch, events]`.
             profile: encoded profile columns (see `encode_profile`), each `[batch, ...]`.
             training: whether dropout is on.
         """
-        value = events["value"]
+        value = events.value
         tokens = (
             self.item(items)
-            + self.event_types.embed(events["event_type"])
-            + self.tasks.embed(events["task"])
-            + tf.gather(self.gaps, gap_bucket(events["gap"]))
+            + self.event_types.embed(events.event_type)
+            + self.tasks.embed(events.task)
+            + tf.gather(self.gaps, gap_bucket(events.gap))
             + self.value(tf.stack([value, tf.math.log1p(tf.abs(value)), tf.cast(value >= LIKED_FROM, tf.float32)], -1))
         )
         start = self._profile(profile, tf.shape(items)[0])
@@ -77,7 +78,7 @@ class UserEncoder(tf.keras.layers.Layer):
         timed: tuple[tf.Tensor, ...] = ()
         if isinstance(self.config.encoder, Hstu):
             # The profile stands at the time of the first event, whose gap is none.
-            timed = (tf.pad(tf.cumsum(tf.cast(events["gap"], tf.int64), 1), [[0, 0], [1, 0]]),)
+            timed = (tf.pad(tf.cumsum(tf.cast(events.gap, tf.int64), 1), [[0, 0], [1, 0]]),)
         if self.config.encoder.pooling == "last":
             for block in self.blocks:
                 x = block(x, *timed, training=training)

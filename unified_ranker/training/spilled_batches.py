@@ -8,19 +8,22 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from unified_ranker.config import Config
-from unified_ranker.core.arrays import MISSING, Ints
+from unified_ranker.core.arrays import MISSING, Arrays, Ints
 from unified_ranker.engines.shards import read_parts, write_parts
+from unified_ranker.model.inputs import TrainingBatch, TrainingExamples
 from unified_ranker.prepare.examples import Examples, Histories
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.training.window_batches import EventIndices, ExampleIndices, WindowBatch, WindowBatches
+from unified_ranker.towers.history import HistoryEvents
+from unified_ranker.training.window_batches import WindowBatches
 
-KEPT = ("user", "item", "timestamp", "weight", "history_length")
-"""Columns of the examples that batches are made of; the others are looked up."""
+KEPT = ("user", "history_length")
+"""Columns of the examples that windows are made of; what batches hold of them is looked up."""
 
 
 class SpilledBatches:
@@ -53,8 +56,8 @@ class SpilledBatches:
             rows = np.sort(order[np.searchsorted(user, first) : np.searchsorted(user, last)])
             _write(self._place(number, "examples"), whole.examples.take(rows), whole.looked_up.take(rows))
             events = slice(int(whole.offsets[max(first, 0)]), int(whole.offsets[max(last, 0)]))
-            columns = {f.name: pa.array(getattr(whole.events, f.name)[events]) for f in fields(EventIndices)}
-            write_parts(self._place(number, "events"), [pa.table(columns)])
+            columns = whole.events.take(events).by_name()
+            write_parts(self._place(number, "events"), [pa.table({n: pa.array(c) for n, c in columns.items()})])
         self._offsets = whole.offsets
         self._steps = [self._shard(number).steps for number in range(len(self._users))]
 
@@ -63,7 +66,7 @@ class SpilledBatches:
         """Batches in every epoch."""
         return sum(self._steps)
 
-    def epoch(self, number: int) -> Iterator[WindowBatch]:
+    def epoch(self, number: int) -> Iterator[TrainingBatch]:
         """Yield the batches of an epoch, as `WindowBatches.epoch` does."""
         order = np.random.default_rng([self.seed, number, 1]).permutation(len(self._users))
         for shard in order.tolist():
@@ -74,13 +77,11 @@ class SpilledBatches:
 
     def _shard(self, number: int) -> WindowBatches:
         first, last = self._users[number]
-        table = read_parts(self._place(number, "examples"))
-        columns = {name: _array(table[name]) for name in table.column_names}
-        looked_up = ExampleIndices(**{f.name: columns[f"looked_up.{f.name}"] for f in fields(ExampleIndices)})
-        blank = np.zeros(len(table), np.int64)
-        examples = Examples(**{f.name: columns.get(f.name, blank) for f in fields(Examples)})
-        stored = read_parts(self._place(number, "events"))
-        events = EventIndices(**{f.name: _array(stored[f.name]) for f in fields(EventIndices)})
+        columns = _arrays(read_parts(self._place(number, "examples")))
+        blank: Any = np.zeros(len(columns["user"]), np.int64)
+        examples = Examples(**{f.name: columns[f.name] if f.name in KEPT else blank for f in fields(Examples)})
+        looked_up = TrainingExamples.of_names(columns)
+        events = HistoryEvents.of_names(_arrays(read_parts(self._place(number, "events"))))
         low, high = self._offsets[max(first, 0)], self._offsets[max(last, 0)]
         offsets = np.clip(self._offsets, low, high) - low
         none = np.zeros(0, np.int64)
@@ -100,16 +101,19 @@ def cut_users(examples: Examples, users: int, shard_examples: int) -> list[tuple
     return [(a, b) for a, b in pairwise(cuts) if counts[a + 1 : b + 1].sum()]
 
 
-def _write(file: Path, examples: Examples, looked_up: ExampleIndices) -> None:
-    columns = {name: _column(getattr(examples, name)) for name in KEPT}
-    columns |= {f"looked_up.{f.name}": _column(getattr(looked_up, f.name)) for f in fields(ExampleIndices)}
-    write_parts(file, [pa.table(columns)])
+def _write(file: Path, examples: Examples, looked_up: TrainingExamples) -> None:
+    columns = {name: getattr(examples, name) for name in KEPT} | looked_up.by_name()
+    write_parts(file, [pa.table({name: _column(column) for name, column in columns.items()})])
 
 
 def _column(values: Ints | np.ndarray) -> pa.Array:
     if values.ndim == 1:
         return pa.array(values)
     return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+
+
+def _arrays(table: pa.Table) -> Arrays:
+    return {name: _array(table[name]) for name in table.column_names}
 
 
 def _array(column: pa.ChunkedArray) -> np.ndarray:

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from unified_ranker.config import Config
+from unified_ranker.core.arrays import Arrays
 from unified_ranker.core.errors import UserError
 from unified_ranker.model.catalogue import build_catalogue, quality_of
-from unified_ranker.model.lookups import look_up_events, look_up_examples
+from unified_ranker.model.inputs import TrainingBatch, TrainingExamples
+from unified_ranker.model.lookups import look_up_events, look_up_requests
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared, fit_end_of
@@ -21,11 +23,12 @@ from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.callbacks import EpochCheckpoints, EpochProgress, StopOnNaN, restore_text
 from unified_ranker.training.continuing import GENTLE, Start, grown, require_same_places, take_over, what_is_new
 from unified_ranker.training.distribution import distribution_of
+from unified_ranker.training.labels import labels_of
 from unified_ranker.training.optimizer import optimizer_of
 from unified_ranker.training.spilled_batches import SpilledBatches
 from unified_ranker.training.text import prepare_text
 from unified_ranker.training.trained import TrainedModel
-from unified_ranker.training.window_batches import WindowBatch, WindowBatches
+from unified_ranker.training.window_batches import WindowBatches
 
 logger = logging.getLogger(__name__)
 
@@ -134,8 +137,10 @@ def make_batches(
         spill: where the windows go when they are more than `training.shard_examples`; None keeps them in memory.
         share: of the declared batch; below 1 where `examples` are a part of what the joint model learns from.
     """
-    looked_up, model.query_tokens, queries = look_up_examples(prepared, examples, model)
-    model.query_words = model.signals.words(tf.constant(queries, tf.string))
+    request, queries = look_up_requests(prepared, examples, model)
+    model.query_tokens = queries.tokens
+    model.query_words = model.signals.words(tf.constant(queries.texts, tf.string))
+    looked_up = TrainingExamples(request, queries.number, labels_of(examples, model.config))
     training = model.config.project.training
     batch = max(round(training.batch_examples * share), 1)
     if replicas > 1:
@@ -161,26 +166,21 @@ def make_weights(model: UnifiedRanker, batches: Batches) -> None:
     A checkpoint then finds all of them. And TensorFlow traces a function that makes variables twice: this way a
     training step is traced once.
     """
-    batch = {name: tf.constant(column) for name, column in next(batches.epoch(0)).items()}
+    batch = {name: tf.constant(column) for name, column in next(batches.epoch(0)).by_name().items()}
     # As a replica, where there are several: outside of them the metrics cannot be added to.
     tf.distribute.get_strategy().run(lambda: model.compute_loss(batch, training=False))
     model.reset_metrics()
 
 
 def dataset_of(batches: Batches, first: int, last: int, replica: int = 0, replicas: int = 1) -> tf.data.Dataset:
-    """Stream the batches of epochs `first` to `last` - 1; of several replicas' those of one."""
+    """Stream the batches of epochs `first` to `last` - 1, by the names of their columns; of replicas those of one."""
 
-    def produce() -> Iterator[WindowBatch]:
+    def produce() -> Iterator[Arrays]:
         for epoch in range(first, last):
             whole = batches.steps // replicas * replicas
-            yield from islice(batches.epoch(epoch), replica, whole, replicas)
+            for batch in islice(batches.epoch(epoch), replica, whole, replicas):
+                yield batch.by_name()
 
-    example = next(batches.epoch(0))
-    signature = {
-        name: tf.TensorSpec(
-            [None, column.shape[1]] if name in ("targets", "decay") else [None] * column.ndim,
-            tf.float32 if column.dtype.kind == "f" else tf.int64,
-        )
-        for name, column in example.items()
-    }
-    return tf.data.Dataset.from_generator(produce, output_signature=signature).prefetch(PREFETCHED)
+    targets = next(batches.epoch(0)).examples.labels.targets
+    spec = TrainingBatch.spec(targets.shape[1]).by_name()
+    return tf.data.Dataset.from_generator(produce, output_signature=spec).prefetch(PREFETCHED)

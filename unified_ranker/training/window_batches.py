@@ -7,100 +7,20 @@ are (sliding-window training, arXiv 2409.14517).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING
-from unified_ranker.core.windows import Windows, last_events
-from unified_ranker.prepare.examples import Examples, Histories
+from unified_ranker.core.windows import last_events
+from unified_ranker.model.inputs import TrainingBatch, TrainingExamples
+from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.towers.history import HistoryEvents, HistoryWindows
 
 ANONYMOUS_PER_WINDOW = 64
 """Examples without a user that are kept together as if they had one."""
-WindowBatch = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class EventIndices:
-    """Histories with names looked up, `[events]`; `gap` in seconds since the event before, 0 without one."""
-
-    item: np.ndarray
-    event_type: np.ndarray
-    task: np.ndarray
-    gap: np.ndarray
-    value: np.ndarray
-
-    def at(self, windows: Windows) -> WindowBatch:
-        """Return `history_*` columns `[windows, width]`; blank are item -1 and 0 in the other columns."""
-        out = {}
-        for field in fields(self):
-            blank = MISSING if field.name == "item" else 0
-            out[f"history_{field.name}"] = windows.pad(getattr(self, field.name)[windows.rows], blank)
-        # The model server sees nothing before the oldest event that it is given; nor must training.
-        out["history_gap"][:, :1] = 0
-        return out
-
-
-@dataclass(frozen=True)
-class ExampleIndices:
-    """Examples looked up and with fields imputed, `[examples]`; `targets` and `decay` `[examples, k]`."""
-
-    task: np.ndarray
-    query: np.ndarray
-    source: np.ndarray
-    country: np.ndarray
-    previous_task: np.ndarray
-    gap: np.ndarray
-    head: np.ndarray
-    targets: np.ndarray
-    decay: np.ndarray
-
-    def take(self, rows: np.ndarray) -> "ExampleIndices":
-        """Return the examples at `rows`."""
-        return ExampleIndices(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
-
-
-def gaps(histories: Histories) -> np.ndarray:
-    """Return seconds since the event before of the same user, `[events]`; 0 for a user's first."""
-    out = np.diff(histories.timestamp, prepend=histories.timestamp[:1])
-    starts = histories.offsets[:-1]
-    # A user at the end who has no events starts behind the last row.
-    out[starts[starts < len(out)]] = 0
-    return out
-
-
-def last_event(examples: Examples, histories: Histories) -> np.ndarray:
-    """Return the row in `histories` of each example's newest earlier event, `[examples]`; -1 without one."""
-    rows = histories.offsets[examples.user] + examples.history_length - 1
-    return np.where((examples.user == MISSING) | (examples.history_length == 0), MISSING, rows)
-
-
-def next_targets(examples: Examples, k: int, decay: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the items of the user's next `k` examples of the same task, own first, and their weights.
-
-    Both are `[examples, k]`; weights are exp(-rank / decay), and 0 with item -1 where there are fewer.
-    Anonymous examples have their own item only, and so have those with a query or a source item: what the
-    user chooses for the next query does not answer this one. Labels look ahead inside the slice that is
-    passed in, and nowhere else.
-    """
-    items = np.full((len(examples), k), MISSING, np.int64)
-    weights = np.zeros((len(examples), k), np.float32)
-    task, _ = pd.factorize(examples.task)
-    # A stable sort: examples of one user and task stay in order of time.
-    order = np.lexsort((task, examples.user))
-    user, kind, item = examples.user[order], task[order], examples.item[order]
-    alone = (user == MISSING) | (examples.query != "")[order] | (examples.source_item != MISSING)[order]
-    for rank in range(min(k, len(order))):
-        stop = len(order) - rank
-        same = (user[:stop] == user[rank:]) & (kind[:stop] == kind[rank:])
-        if rank:
-            same &= ~alone[:stop]
-        items[order[:stop][same], rank] = item[rank:][same]
-        weights[order[:stop][same], rank] = np.exp(-rank / decay)
-    return items, weights
 
 
 class WindowBatches:
@@ -118,8 +38,8 @@ class WindowBatches:
         self,
         prepared: Prepared,
         examples: Examples,
-        events: EventIndices,
-        looked_up: ExampleIndices,
+        events: HistoryEvents,
+        looked_up: TrainingExamples,
         config: Config,
     ) -> None:
         self.examples, self.events, self.looked_up = examples, events, looked_up
@@ -138,16 +58,8 @@ class WindowBatches:
         """Batches in every epoch: about `batch_examples` each, as many as there are windows at most."""
         return min(-(-len(self.examples) // self.batch_examples), self._owners)
 
-    def epoch(self, number: int) -> Iterator[WindowBatch]:
-        """Yield the batches of an epoch, `steps` of them, with every example of its windows in one of them.
-
-        A batch has windows of up to `width` events, and the examples that fall into them:
-
-        - `history_*` `[windows, width]`, see `EventIndices.at`;
-        - `user` `[windows]`, the index behind the last user where anonymous;
-        - `row`, the window of each, and `position`, how many of its events are earlier, both `[examples]`;
-        - `item`, `timestamp` (seconds), `weight` `[examples]`, and the columns of `ExampleIndices`.
-        """
+    def epoch(self, number: int) -> Iterator[TrainingBatch]:
+        """Yield the batches of an epoch, `steps` of them in NumPy columns, with every example in one of them."""
         for rows, start in self._windows(number):
             yield self._batch(rows, start)
 
@@ -184,7 +96,7 @@ class WindowBatches:
         drawn = np.random.default_rng([self.seed, epoch, 2]).random(of_window.max() + 1)[of_window]
         return (number < last[owner]) & (drawn >= self.older)
 
-    def _batch(self, rows: np.ndarray, start: np.ndarray) -> WindowBatch:
+    def _batch(self, rows: np.ndarray, start: np.ndarray) -> TrainingBatch:
         user = self.examples.user[rows]
         windows, row = np.unique(np.stack([user, start], 1), axis=0, return_inverse=True)
         row = row.reshape(-1)
@@ -196,13 +108,12 @@ class WindowBatches:
         owner, first = windows.T
         # Nobody's windows are empty, so that it does not matter where they end.
         ends = self.offsets[owner] + first + lengths
-        return {
-            **self.events.at(last_events(ends, lengths, width=width)),
-            "user": np.where(owner == MISSING, self.users, owner),
-            "row": row,
-            "position": position,
-            "item": self.examples.item[rows],
-            "timestamp": self.examples.timestamp[rows],
-            "weight": self.examples.weight[rows],
-            **vars(self.looked_up.take(rows)),
-        }
+        examples = self.looked_up.take(rows)
+        return TrainingBatch(
+            HistoryWindows(
+                user=np.where(owner == MISSING, self.users, owner),
+                events=self.events.in_windows(last_events(ends, lengths, width=width)),
+            ),
+            row,
+            replace(examples, request=replace(examples.request, position=position)),
+        )

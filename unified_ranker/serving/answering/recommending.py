@@ -8,7 +8,7 @@ import numpy as np
 
 from unified_ranker.core.arrays import Arrays, Ints, Strings
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.request import Request, to_arrays
+from unified_ranker.core.request import Request, state_arrays, to_arrays
 from unified_ranker.release.layout import Layout
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.request_rule import RequestRule
@@ -109,11 +109,6 @@ def proposed(encoded: Arrays, row: int) -> list[str]:
     return [name for name in dict.fromkeys(names) if name]
 
 
-def states(encoded: Arrays) -> Arrays:
-    """Return what `encode` hands to `rank_encoded`."""
-    return {name: value for name, value in encoded.items() if name.startswith("state_")}
-
-
 def rank(release: OpenedRelease, candidates: list[Ints], encoded: Arrays, predict: Predict) -> Arrays:
     """Score candidates, in rows padded behind by ""; nothing is asked of the model where no row has any.
 
@@ -125,7 +120,7 @@ def rank(release: OpenedRelease, candidates: list[Ints], encoded: Arrays, predic
     ids = np.full((len(candidates), width), "", object)
     for row, positions in enumerate(candidates):
         ids[row, : len(positions)] = release.ids_at(positions)
-    inputs = {**states(encoded), "candidate_ids": ids}
+    inputs = {**state_arrays(encoded), "candidate_ids": ids}
     foreign = [release.foreign_at(positions) for positions in candidates]
     most = max(int(known.sum()) for known in foreign)
     if not most:

@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.request import Request, to_arrays
+from unified_ranker.core.request import Request, state_arrays, to_arrays
 from unified_ranker.release.layout import Layout
 from unified_ranker.serving.answering.opened_release import OpenedRelease
-from unified_ranker.serving.answering.recommending import states
 from unified_ranker.serving.answering.request_rule import RequestRule
 from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.service.served_release import ModelServer
@@ -55,7 +54,7 @@ def _difference(opened: OpenedRelease, model: ModelServer, timeout: float) -> st
     allowed = np.flatnonzero(RequestRule(opened, request).of_release())
     places = allowed[:: max(len(allowed) // _COMPARED_ITEMS, 1)]
     candidates = {"candidate_ids": opened.item_ids[places][None]}
-    ranked = model.predict("rank_encoded", {**states(encoded), **candidates}, timeout)
+    ranked = model.predict("rank_encoded", {**state_arrays(encoded), **candidates}, timeout)
     served, stored = ranked.get("retrieval_score"), query @ opened.vectors[places].T
     if served is None or served.shape != stored.shape:
         return f"`rank_encoded` gives no `retrieval_score` for {len(places)} candidates"

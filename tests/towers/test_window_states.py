@@ -6,9 +6,10 @@ import pytest
 from unified_ranker.config import UserTower
 from unified_ranker.prepare.vocabulary import Vocabulary
 from unified_ranker.towers.categories import CategoryTable
+from unified_ranker.towers.history import HistoryEvents, HistoryWindows
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.user import UserEncoder
-from unified_ranker.towers.windows import WIDTHS, states_at
+from unified_ranker.towers.window_states import WIDTHS, states_at
 
 DIM = 8
 VOCABULARY = Vocabulary(
@@ -58,18 +59,18 @@ def test_the_states_are_those_of_all_windows_at_once(kind, lengths, longest):
     events, row, position = batch(lengths, max(max(lengths), 1))
     profile = tower.encode_profile({"country": tf.constant(["GB", ""] * len(lengths))[: len(lengths)]})
     rest = {name: column for name, column in events.items() if name != "item"}
-    whole = tower(events["item"], rest, profile).numpy()
     # As in training: histories hold numbers of items, whose vectors are taken when a group is encoded.
-    vectors, numbers = (
-        tf.reshape(events["item"], [-1, DIM]),
-        tf.reshape(tf.range(rest["gap"].numpy().size), rest["gap"].shape),
-    )
+    vectors = tf.reshape(events["item"], [-1, DIM])
+    numbers = tf.reshape(tf.range(tf.size(rest["gap"])), rest["gap"].shape)
+    windows = HistoryWindows(tf.range(len(lengths)), HistoryEvents(item=numbers, **rest))
+    whole = tower(events["item"], windows.events, profile).numpy()
     widths = []
 
-    def encode(columns, profiles):
-        widths.append(columns["item"].shape[1])
-        return tower(tf.gather(vectors, columns["item"]), columns, profiles)
+    def encode(part):
+        widths.append(part.events.item.shape[1])
+        own = {name: tf.gather(column, part.user) for name, column in profile.items()}
+        return tower(tf.gather(vectors, part.events.item), part.events, own)
 
-    found = states_at(encode, {"item": numbers, **rest}, profile, tf.constant(row), tf.constant(position), longest)
+    found = states_at(encode, windows, tf.constant(row), tf.constant(position), longest)
     np.testing.assert_allclose(found.numpy(), whole[row, position], atol=1e-5)
     assert widths == [min(most, numbers.shape[1]) for most in (*(w for w in WIDTHS if w < longest), longest)]

@@ -1,0 +1,60 @@
+"""Histories after look-up, as the user tower reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unified_ranker.core.arrays import MISSING
+from unified_ranker.core.windows import Windows
+from unified_ranker.towers.columns import Column, Columns
+from unified_ranker.towers.tensorflow import tf
+
+
+@dataclass(frozen=True, eq=False)
+class HistoryEvents(Columns):
+    """Events of histories, oldest first: each column `[windows, events]`, or `[events]` of all histories in one table.
+
+    Attributes:
+        item: index of the item; -1 where it is unknown, or the place is blank.
+        event_type: index of the event type, 0 where unknown.
+        task: index of the task, 0 where unknown.
+        gap: seconds since the event before, 0 without one.
+        value: graded strength, 0 where absent.
+    """
+
+    item: Column
+    event_type: Column
+    task: Column
+    gap: Column
+    value: Column
+
+    def in_windows(self, windows: Windows) -> HistoryEvents:
+        """Return the events of one table in padded windows, NumPy columns `[windows, width]`."""
+        item, *others = (column[windows.rows] for column in vars(self).values())
+        out = HistoryEvents(windows.pad(item, MISSING), *(windows.pad(column, 0) for column in others))
+        # The served model sees nothing before the oldest event that it is given; nor must training.
+        out.gap[:, :1] = 0
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class HistoryWindows(Columns):
+    """Windows of histories, padded behind.
+
+    Attributes:
+        user: whose windows they are, `[windows]`; the index behind the last user for nobody known.
+        events: `[windows, events]`.
+    """
+
+    user: Column
+    events: HistoryEvents
+
+    def cut(self, width: tf.Tensor) -> HistoryWindows:
+        """Return the windows with their first `width` events."""
+        return HistoryWindows(self.user, tf.nest.map_structure(lambda column: column[:, :width], self.events))
+
+    @classmethod
+    def spec(cls) -> HistoryWindows:
+        """Return the types of windows of any number and width."""
+        index, value = tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([None, None], tf.float32)
+        return cls(tf.TensorSpec([None], tf.int64), HistoryEvents(index, index, index, index, value))
