@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.offers import offers_of
 from unified_ranker.log.schema import COLUMNS, normalise
 
 NOON = datetime(2020, 1, 2, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -50,6 +51,37 @@ def test_minimal_tables_get_every_column_of_the_contract_with_its_type():
     assert not log.events["derived"].any()
     assert log.items["categories"].tolist() == [[], []]
     assert str(log.items["created_at"].dtype) == "datetime64[us, UTC]"
+
+
+@pytest.mark.parametrize(
+    ("available", "countries"),
+    [
+        ([False, None], [["DE", "FR"], None]),
+        (["false", None], ["DE|FR", None]),
+        (["FALSE", " "], ["DE| FR", ""]),
+        ([0, None], [["DE", "FR"], []]),
+        ([0.0, 1.0], [["DE", "FR"], []]),
+    ],
+    ids=["flags", "text", "text of a spreadsheet", "numbers", "numbers with a fraction"],
+)
+def test_where_an_item_may_be_shown_is_read_from_columns_of_any_form(available, countries):
+    items = normalise(events_table(), items_table(available=available, countries=countries)).items
+    offers = offers_of(items)
+    assert items["item_id"].tolist() == ["a", "b"]
+    assert offers.available.tolist() == [True, False]
+    assert offers.offered("FR").tolist() == [True, True]
+    assert offers.offered("US").tolist() == [True, False]
+
+
+def test_nothing_is_withheld_where_the_columns_are_empty():
+    items = normalise(events_table(), items_table(available=[None, None], countries=[None, None])).items
+    assert offers_of(items).withheld("US") == 0
+
+
+@pytest.mark.parametrize("available", [["no", "yes"], [2, 0], [0.5, 1.0]])
+def test_what_is_neither_true_nor_false_is_refused(available):
+    with pytest.raises(UserError, match=r"`items.available` is true or false"):
+        normalise(events_table(), items_table(available=available))
 
 
 def test_rows_are_ordered_and_users_come_from_the_events():

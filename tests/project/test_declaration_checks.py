@@ -251,6 +251,18 @@ FAULTS = {
         True,
         ["`positives[1]`", "value ≥ 4", "a positive of an earlier entry", "no event feeds the head `k`"],
     ),
+    "engagement that histories forget": (
+        {"home": {"exclude_engaged": True}, "user": {"profile": [], "history_events": ["click"]}},
+        {},
+        False,
+        ["`tasks/home_feed.yaml`, `exclude_engaged`", "`history_events`", "no `rating`", "add them there"],
+    ),
+    "strength of nothing that would be engagement": (
+        {"home": {"exclude_engaged": True, "positives": [{"event_type": "rating", "min_value": -1}]}},
+        {"events": {"value": [None if i % 4 == 1 else 5.0 for i in range(ROWS)]}},
+        False,
+        ["`tasks/home_feed.yaml`, `positives[0].min_value`", "10 have none", "set `min_value` above 0"],
+    ),
     "hard negatives for few events": (
         {"search": {"negatives": {"type": "sampled", "uniform": 64, "hard": 4}}},
         {},

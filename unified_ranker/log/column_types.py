@@ -209,6 +209,21 @@ def to_flags(column: pa.ChunkedArray) -> pd.Series:
     return pc.fill_null(column.cast(pa.bool_()), False).to_pandas().astype(bool)
 
 
+def to_availability(column: pa.ChunkedArray) -> pd.Series:
+    """Return truth values as `to_flags` does, but null and blank text as True; 1 and 0 are read as such, too."""
+    column = decoded(column)
+    if pt.is_floating(column.type):
+        column = whole_numbers(column, "is true or false", "store it as a boolean")
+    if pt.is_integer(column.type):
+        number = column.cast(pa.string())
+        column = pc.replace_substring_regex(pc.replace_substring_regex(number, "^1$", "true"), "^0$", "false")
+    if pt.is_null(column.type):
+        column = column.cast(pa.bool_())
+    if is_text(column.type):
+        column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), pa.scalar(None, column.type), column)
+    return to_flags(pc.fill_null(column, "true" if is_text(column.type) else True))
+
+
 def to_lists(column: pa.ChunkedArray) -> pd.Series:
     """Return lists of `str`, [] for null; text holds its elements between `|` (a CSV has no lists)."""
     column = decoded(column)

@@ -16,11 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unified_ranker.core.errors import UserError, nearest
+from unified_ranker.core.offers import AVAILABLE, COUNTRIES
 from unified_ranker.log.column_types import (
     TEXT,
     TIMES,
     ColumnError,
     Converter,
+    to_availability,
     to_feature,
     to_flags,
     to_integers,
@@ -68,6 +70,8 @@ COLUMNS: Mapping[str, Mapping[str, Converter]] = {
         "created_at": to_times,
     },
 }
+# Typed where they are there; a table without them has no such column.
+OFFER_COLUMNS: Mapping[str, Converter] = {COUNTRIES: to_lists, AVAILABLE: to_availability}
 # What orders the events; the other columns follow in their own order, so that only identical rows tie.
 EVENT_ORDER = ("timestamp", "user_id", "item_id", "task", "event_type")
 
@@ -83,7 +87,8 @@ class InteractionLog:
             `derived` False. Text is pandas `str`, times are `datetime64[us, UTC]`, `value` is float32,
             `position` `Int64`, `derived` (made by a rule, not by a user) bool.
         items: `[items]`, ordered by id: `item_id`, `title`, `created_at`, `categories` (a list of `str`,
-            empty when unknown), then every further column of the source, typed as by `columns.to_feature`.
+            empty when unknown), then every further column of the source: `countries` as lists of `str` and
+            `available` as bool, the others typed as by `column_types.to_feature`.
         users: `[users]`, ordered by id: `user_id`, `country`, `created_at`, then every further column
             likewise.
     """
@@ -201,6 +206,7 @@ def canonical(name: str, table: Table, problems: list[Problem]) -> pd.DataFrame:
     found = column_names(table)
     problems += _name_problems(name, found)
     converters = COLUMNS[name]
+    further = OFFER_COLUMNS if name == "items" else {}
     series: dict[str, pd.Series] = {}
     for column_name, column in zip(found, arrow_columns(table), strict=True):
         if name == "events" and column_name not in converters:
@@ -210,7 +216,7 @@ def canonical(name: str, table: Table, problems: list[Problem]) -> pd.DataFrame:
         try:
             if isinstance(column, pa.ArrowInvalid):
                 raise ColumnError("has one type", f"mixed types ({column})", "store one type per column")
-            series[column_name] = converters.get(column_name, to_feature)(column)
+            series[column_name] = (converters.get(column_name) or further.get(column_name, to_feature))(column)
         except ColumnError as error:
             rule = f"`{name}.{column_name}` {error.rule}"
             problems.append(Problem(rule, error.found, error.remedy, error.count, error.examples))

@@ -41,6 +41,7 @@ def task_checks(config: Config, log: InteractionLog, sampled: bool = False) -> I
             )
             continue
         yield from _positives(name, task, of_task, fed)
+        yield from _exclusion(name, task, of_task, config.towers.user.history_events)
         yield from _imputation(name, task, of_task, log)
     yield _undeclared(config, found)
     yield from _split(config, log)
@@ -100,6 +101,33 @@ def _events(of_task: pd.DataFrame) -> str:
         span = f", value {values.min():g} to {values.max():g}" if len(values) else ""
         out.append(f"`{event_type}` ({len(group):,}{span})")
     return ", ".join(out[:MAX_LISTED]) or "none"
+
+
+def _exclusion(name: str, task: Task, of_task: pd.DataFrame, remembered: tuple[str, ...] | None) -> Iterator[Check]:
+    """Check that histories hold what the task excludes by: a served request knows no other past."""
+    if not task.exclude_engaged:
+        return
+    for number, kind in enumerate(task.positives):
+        if kind.min_value is not None and kind.min_value <= 0:
+            absent = matches(of_task["event_type"], 0.0, kind.event_type, kind.min_value) & of_task["value"].isna()
+            yield Check(
+                f"`tasks/{name}.yaml`, `positives[{number}].min_value`: every `{kind.event_type}` has a value",
+                passed=not absent.any(),
+                found=f"{int(absent.sum()):,} have none, which is 0 in the history of a request",
+                what_to_do="set `min_value` above 0, or give these events another type; `exclude_engaged` "
+                "would leave their items out when served, not when measured",
+                severity="warning",
+            )
+    if remembered is not None:
+        forgotten = sorted({p.event_type for p in task.positives} - set(remembered))
+        yield Check(
+            f"`tasks/{name}.yaml`, `exclude_engaged`: histories hold the task's positives",
+            passed=not forgotten,
+            found=f"`history_events` in towers/user.yaml has no {', '.join(f'`{kind}`' for kind in forgotten)}",
+            what_to_do="add them there; the items of these events are left out when the model is measured, and are "
+            "recommended again when it is served",
+            severity="warning",
+        )
 
 
 def _imputation(name: str, task: Task, of_task: pd.DataFrame, log: InteractionLog) -> Iterator[Check]:
