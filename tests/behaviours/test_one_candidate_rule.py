@@ -28,7 +28,7 @@ from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder
 from unified_ranker.prepare.examples import Examples, seconds
 from unified_ranker.prepare.log_history import LogHistory
-from unified_ranker.release.index import ExactSearch
+from unified_ranker.release.indexes.exact import ExactSearch
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommending import Answer, Recommender, proposed
 from unified_ranker.serving.client.model_server_error import ModelServerError

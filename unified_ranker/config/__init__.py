@@ -1,4 +1,4 @@
-"""What a project declares, as frozen models: one class per file or block of the declarations.
+"""Declarations of a project, as frozen models: one class per file or block of the declarations.
 
 `config.loading` reads the YAML files into these and words the errors. Every object forbids unknown keys,
 and every choice between kinds is a discriminated union on `type`, so that an error can name what is allowed.

@@ -90,7 +90,7 @@ class TrainingSettings(Declaration):
 
 
 class EvaluationSettings(Declaration):
-    """What is measured, and on how many requests."""
+    """Settings of the evaluation: the metrics' requests and bootstrap samples."""
 
     part: Literal["validation", "test"] = "test"
     """The slice that is measured. `validation` needs `split.fit_on: train`; `test` is for final numbers."""

@@ -34,7 +34,7 @@ class Lexical(SignalDeclaration):
 
 
 class SourcePairs(SignalDeclaration):
-    """How often a candidate was chosen from the request's source item, and the other way round."""
+    """Counts of how often a candidate was chosen from the request's source item, and the other way round."""
 
     type: Literal["source_pairs"]
     needs: ClassVar[SignalNeed | None] = "source_items"
@@ -45,7 +45,7 @@ class SourcePairs(SignalDeclaration):
 
 
 class Successions(SignalDeclaration):
-    """How often a candidate followed each of the user's last items."""
+    """Counts of how often a candidate followed each of the user's last items."""
 
     type: Literal["successions"]
     needs: ClassVar[SignalNeed | None] = "users"
@@ -69,7 +69,7 @@ class SourceWalks(SignalDeclaration):
 
 
 class Repeats(SignalDeclaration):
-    """How often the candidate is among the user's last events, and there beside the source item."""
+    """Counts of the candidate among the user's last events, and there beside the source item."""
 
     type: Literal["repeats"]
     needs: ClassVar[SignalNeed | None] = "users"

@@ -70,7 +70,7 @@ class SampledItems(Declaration):
 
     @property
     def ramps(self) -> bool:
-        """Whether the hardest alone count only later in training."""
+        """Tells whether only later steps of training use the hardest negatives alone."""
         return self.hard is not None and self.hard_after + self.hard_ramp > 0
 
     @model_validator(mode="after")
@@ -92,7 +92,7 @@ Negatives = Annotated[AllItems | SampledItems, Field(discriminator="type")]
 
 
 class TaskServing(Declaration):
-    """How the surface is served."""
+    """Serving settings of a surface."""
 
     candidates: int = Field(500, ge=1)
     """Candidates that retrieval hands to the ranker."""
@@ -143,7 +143,7 @@ class Task(Declaration):
     """Weight of each head in the final score; heads that are left out weigh nothing. Empty: all heads of the task weigh
     1."""
     serving: TaskServing = TaskServing()
-    """How the surface is served."""
+    """Serving settings of a surface."""
 
     @field_validator("quality_weights", mode="before")
     @classmethod

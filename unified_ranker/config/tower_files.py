@@ -134,7 +134,7 @@ class RankerSettings(Declaration):
 
     @property
     def events_read(self) -> int:
-        """How many of a user's last events the signals read; 1 at the least."""
+        """Number of a user's last events that the signals read; at least 1."""
         windows = [signal.window for signal in self.signals if isinstance(signal, Successions | Repeats)]
         return max([1, *windows])
 
@@ -161,5 +161,5 @@ class Towers(Declaration):
 
     @property
     def events_read(self) -> int:
-        """How many of a user's last events the model reads, by the user tower or by a signal: what requests bring."""
+        """Number of a user's last events that a request must bring: the most that the user tower or a signal reads."""
         return max(self.user.history_length, self.ranker.events_read)

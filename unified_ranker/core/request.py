@@ -47,7 +47,7 @@ def blank(kind: np.dtype) -> str | int:
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What a user did, as columns `[events]`, oldest first; `timestamp` in seconds, `value` 0 where absent."""
+    """History of a user, as columns `[events]`, oldest first; `timestamp` in seconds, `value` 0 where absent."""
 
     item_id: Strings
     event_type: Strings

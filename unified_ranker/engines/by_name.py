@@ -52,7 +52,7 @@ def choose_engine(
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """How the job is carried; see `choose_engine`. `split_rows` is how many events a shard reads, about."""
+    """Choice of an engine and its settings; see `choose_engine`. `split_rows`: events that a shard reads, about."""
 
     name: str = "auto"
     workers: int = 0

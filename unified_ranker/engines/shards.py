@@ -1,4 +1,4 @@
-"""Where shards are kept: in memory for small jobs, or as Arrow files that any worker on any machine can read."""
+"""Shard storage: memory for small jobs, or Arrow files that any worker on any machine can read."""
 
 import json
 import shutil

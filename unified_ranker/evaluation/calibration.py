@@ -1,4 +1,4 @@
-"""Whether probabilities hold what they say, and the two numbers a head that make them. Pure NumPy.
+"""Calibration of probabilities: its measure, and Platt's two numbers for each head. Pure NumPy.
 
 A head's output is calibrated when, among all (request, candidate) pairs that it gives about p, the share p are the
 event that it predicts.

@@ -1,4 +1,4 @@
-"""What lies behind a model's ranks on one task: recall of retrieval alone, and calibration of the served heads."""
+"""Diagnosis of a model on one task: recall of retrieval alone, and calibration of the served heads."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What each user had engaged with as of a moment: positives strictly before it.
+"""Engagements: the items of each user's positives strictly before a moment.
 
 The candidate rule excludes by it and the history-based baselines score by it, so that both read the same past.
 """

@@ -31,7 +31,7 @@ SCORES_AT_ONCE = 4_000_000
 
 
 class Scorer(Protocol):
-    """What can be evaluated.
+    """Scorer: anything that scores the catalogue for requests, and so can be evaluated.
 
     A scorer may also have `tasks`, the names of those that it takes (all without it), and `note`, what a
     reader of its numbers must know.
@@ -39,7 +39,7 @@ class Scorer(Protocol):
 
     @property
     def name(self) -> str:
-        """What the report calls it, unique among the scorers of a task."""
+        """Name in the report, unique among the scorers of a task."""
         ...
 
     def score(self, requests: Examples) -> npt.NDArray[Any]:

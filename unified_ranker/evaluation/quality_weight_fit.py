@@ -18,7 +18,7 @@ LARGEST = 2.0
 
 @dataclass(frozen=True)
 class FittedWeights:
-    """What was found for a task.
+    """Result of the fit for a task.
 
     Attributes:
         task: its name.

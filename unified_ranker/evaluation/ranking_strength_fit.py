@@ -1,4 +1,4 @@
-"""How strongly what the ranking head adds to retrieval should count, fitted after training on a later window."""
+"""Ranking strength: the weight of what the ranking head adds to retrieval, fitted after training on a later window."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ DECISIVE = METRICS.index("ndcg@10")
 
 @dataclass(frozen=True)
 class FittedStrength:
-    """What was found for a task.
+    """Result of the fit for a task.
 
     Attributes:
         requests: how many requests of the window it was fitted on.

@@ -1,4 +1,4 @@
-"""What the report says of retrieval alone, of calibration and of the index, as HTML."""
+"""Diagnosis cards of the report, as HTML: retrieval alone, calibration, index."""
 
 from html import escape
 

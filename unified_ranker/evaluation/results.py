@@ -1,4 +1,4 @@
-"""What an evaluation found: plain records that go to JSON and back unchanged."""
+"""Results of an evaluation: plain records that go to JSON and back unchanged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,12 +60,12 @@ class PairedComparison:
 
     @property
     def below(self) -> bool:
-        """Whether the model's mean is below the baseline's."""
+        """Tells whether the model's mean is below the baseline's."""
         return self.difference.value < 0
 
     @property
     def certain(self) -> bool:
-        """Whether the interval of the difference excludes zero."""
+        """Tells whether the interval of the difference excludes zero."""
         return self.difference.low > 0 or self.difference.high < 0
 
 
@@ -80,7 +80,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How well one head's probabilities hold.
+    """Calibration of one head: predicted against observed rates.
 
     Attributes:
         head: its name.
@@ -101,7 +101,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class RetrievalRecall:
-    """How many targets retrieval alone hands on: Recall@k by k, with one choice of quality weights.
+    """Recall of retrieval alone: Recall@k by k, with one choice of quality weights.
 
     `weights` is `declared` or `none`; `values` are the weights by feature.
     """
@@ -113,7 +113,7 @@ class RetrievalRecall:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What lies behind the ranks of a model on one task.
+    """Diagnosis of a model on one task.
 
     Attributes:
         requests: how many requests it is of.

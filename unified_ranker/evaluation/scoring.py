@@ -66,7 +66,7 @@ class RequestEncoder:
 
     @cached_property
     def shortlists(self) -> "Shortlists":
-        """What ranks the candidates of encoded requests; one for all, so that it is traced once."""
+        """Ranker of the candidates of encoded requests; one for all scorers, so that it is traced once."""
         return Shortlists(self)
 
     def chunks(self, requests: Examples) -> list[EncodedChunk]:
@@ -154,7 +154,7 @@ class JointScorer:
 
 
 class Shortlists:
-    """What retrieval and signals hand to the ranking head, and what it makes of them."""
+    """Candidates that retrieval and signals hand to the ranking head, and their scores."""
 
     def __init__(self, encoder: RequestEncoder) -> None:
         """Rank for what `encoder` encodes."""

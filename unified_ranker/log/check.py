@@ -1,4 +1,4 @@
-"""What one rule found in the data, and the line that says so."""
+"""Result of one check of the data, and its line of output."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ MAX_EXAMPLE_LENGTH = 160
 
 @dataclass(frozen=True)
 class Check:
-    """What one rule found.
+    """Result of one check.
 
     Attributes:
         name: the rule, as a sentence that is true when it holds.
@@ -41,7 +41,7 @@ class Check:
 
     @property
     def failed(self) -> bool:
-        """Whether the rule is broken and the job must stop."""
+        """Tells whether the check failed, so that the job must stop."""
         return not self.passed and self.severity == "error"
 
     def line(self) -> str:

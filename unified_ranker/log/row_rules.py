@@ -1,4 +1,4 @@
-"""What makes a row of the events table bad, one rule after the other, over Arrow columns.
+"""Rules for the rows of the events table, over Arrow columns: each finds the rows that break it.
 
 `data.check_rules` turns the rules into lines, the pipeline into a quarantine: one place says what is wrong with a row.
 """
@@ -27,7 +27,7 @@ COUNTRY_REMEDY = "write ISO 3166 alpha-2 codes (`GB`), null where it is unknown"
 
 @dataclass(frozen=True)
 class Known:
-    """What the events of a log may refer to: ids, and creation times of the items in microseconds (null = undated)."""
+    """Catalogue that events may refer to: ids, and creation times of the items in microseconds (null = undated)."""
 
     items: pa.Array
     created: pa.Array
@@ -46,7 +46,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Broken:
-    """What a rule found: the rows that break it, and what to show of them."""
+    """Rows that break a rule, and what to show of them."""
 
     rule: str
     bad: Mask

@@ -78,7 +78,7 @@ EVENT_ORDER = ("timestamp", "user_id", "item_id", "task", "event_type")
 
 @dataclass(frozen=True, eq=False)
 class InteractionLog:
-    """What users did to items, in canonical form.
+    """Interaction log: the three tables in canonical form.
 
     Attributes:
         events: `[events]`, ordered by time, with the columns `user_id` (null = anonymous), `item_id`, `task`,

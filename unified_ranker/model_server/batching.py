@@ -25,7 +25,7 @@ _NUMBERS = ("max_batch_size", "batch_timeout_micros", "num_batch_threads", "max_
 
 @dataclass(frozen=True)
 class BatchingParameters:
-    """What a `batching.txt` says.
+    """Parameters of a `batching.txt`.
 
     Attributes:
         max_batch_size: rows of a batch.

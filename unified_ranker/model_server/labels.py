@@ -10,7 +10,7 @@ from unified_ranker.core.errors import UserError
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What a `models.config` says of one model.
+    """Entry of a `models.config` for one model.
 
     Attributes:
         name: the name that requests give.

@@ -1,4 +1,4 @@
-"""Whether a graph is made of ops that stock TF Serving has: TensorFlow's own, and those of TF Text's tokenizers."""
+"""Check that a graph has only ops of stock TF Serving: TensorFlow's own, and those of TF Text's tokenizers."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -11,7 +11,7 @@ from unified_ranker.prepare.prepared import Prepared
 
 
 class LogHistory:
-    """What the users of a prepared log did before a moment."""
+    """Histories of the users of a prepared log, as of any moment."""
 
     def __init__(self, prepared: Prepared) -> None:
         """Index the users of `prepared`."""

@@ -1,4 +1,4 @@
-"""What `prepare` leaves for training and evaluation: the catalogue, histories, examples and the split."""
+"""Prepared data: the catalogue, histories, examples and the split that training and evaluation read."""
 
 import json
 from collections.abc import Sequence

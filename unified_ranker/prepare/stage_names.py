@@ -1,4 +1,4 @@
-"""What the stages call their outputs and columns, and the rules that they share."""
+"""Names of the stages' outputs and columns, and the rules that the stages share."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,7 +59,7 @@ CHECKS = pa.schema(
 
 @dataclass(frozen=True)
 class LogSource:
-    """Where the log comes from.
+    """Source of the log: splits of the events, and the two other tables.
 
     Attributes:
         events: the splits of the events table.
@@ -90,7 +90,7 @@ class LogSource:
 
 @dataclass(frozen=True)
 class Rules:
-    """What holds for every row.
+    """Rules that hold for every row.
 
     Attributes:
         config: the declarations.
@@ -110,6 +110,6 @@ class Rules:
 
     @property
     def drop_duplicates(self) -> bool:
-        """Whether an event that is there twice counts once."""
+        """True if repeated events count once."""
         data = self.config.project.data
         return data.duplicates == "drop" if isinstance(data, TablesSource) else True

@@ -1,4 +1,4 @@
-"""What the towers must know of the data before they are built: names, categories, scales, the id mask rate.
+"""Vocabulary: names, categories, scales and the id mask rate, which the towers are built from.
 
 All of it is taken from before the end of the fit window: an item or user that appears later is unknown to it.
 """

@@ -1,4 +1,4 @@
-"""Which releases a project goes on from: noted in its work directory, so that every later stage means the same."""
+"""Lineage: the releases that a project continues from, noted in its work directory for every later stage."""
 
 import json
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Kind = Literal["since", "start"]
 
 @dataclass(frozen=True)
 class Lineage:
-    """What is noted in a work directory."""
+    """Notes in a work directory: the releases to continue from."""
 
     work: Path
 

@@ -45,7 +45,7 @@ NOT_TRAINED_BY_TASK = frozenset({"description", "derived", "exclude_engaged", "s
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a stage did: whether it was up to date, how long it took, where its output is, a line to show."""
+    """Result of a stage: whether it was up to date, its seconds, its output, and a line to show."""
 
     name: str
     skipped: bool
@@ -251,7 +251,7 @@ class Pipeline:
 
     @cached_property
     def large(self) -> bool:
-        """Whether the log is checked and prepared from its files alone, for its size."""
+        """Tells whether the log is so large that it is checked and prepared from its files."""
         from unified_ranker.project.project_preparation import is_large
 
         return is_large(self.config, self.workspace)

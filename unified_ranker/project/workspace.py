@@ -1,4 +1,4 @@
-"""Where a project keeps what its stages make, and what tells them apart: hashes of declarations and data."""
+"""Workspace of a project: the directories of its stages, and the hashes of declarations and data."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""What the C library keeps of freed memory: little, in processes that load much and then serve for weeks.
+"""Memory that the C library keeps after it was freed: kept small in processes that load much and serve for weeks.
 
 By itself glibc makes eight heaps a core for threads, and keeps in each what was freed below something that still lives.
 """

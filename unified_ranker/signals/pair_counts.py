@@ -10,7 +10,7 @@ from unified_ranker.prepare.examples import Examples, Histories, TimeIndex
 
 
 class PairsAsOf:
-    """How often item `b` came after item `a`, strictly before a time.
+    """Counts of ordered pairs: how often item `b` came after item `a`, strictly before a time.
 
     Args:
         first: item indices `[n]`.

@@ -1,4 +1,4 @@
-"""What signals from pairs of items share: counts as of the example in training, a table of partners when served."""
+"""Base of the signals from pairs of items: counts as of the example in training, a table of partners when served."""
 
 from abc import ABC, abstractmethod
 

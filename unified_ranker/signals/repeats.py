@@ -1,4 +1,4 @@
-"""What the user had before: an item again, and what stood beside the source item then."""
+"""Signal "repeats": the user's own earlier items, and those that stood beside the source item then."""
 
 from unified_ranker.config import Repeats
 from unified_ranker.core.arrays import MISSING

@@ -24,7 +24,7 @@ RESAMPLES = 1_000
 
 @dataclass(frozen=True)
 class Uplift:
-    """What B gains over A, for one task or all: means a request, and the 95 % interval of the relative gain.
+    """Uplift of B over A, for one task or all: means a request, and the 95 % interval of the relative gain.
 
     `a` and `b` are true expectations; `drawn_a` and `drawn_b` are what one experiment on these requests counted.
     """

@@ -1,4 +1,4 @@
-"""What a request is shown and what comes of it: slates, looks, clicks and purchases."""
+"""Choices of simulated users: slates, looks, clicks and purchases."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ class Shelves:
 
 @dataclass(frozen=True)
 class Answers:
-    """What came of slates `[n, slate]`: which places were shown, clicked and bought."""
+    """Outcomes of slates `[n, slate]`: which places were shown, clicked and bought."""
 
     shown: npt.NDArray[np.bool_]
     clicked: npt.NDArray[np.bool_]

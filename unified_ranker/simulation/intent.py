@@ -1,4 +1,4 @@
-"""What a request is after: the probability of each segment, given all that a request shows and the taste behind it.
+"""Intent of a request: the probability of each segment, given the request's fields and the user's taste.
 
 These are the marketplace's own rules: the simulator draws from them, and the truth is computed by them.
 """

@@ -31,7 +31,7 @@ ROWS_AT_ONCE = 100_000
 
 @dataclass(frozen=True)
 class Written:
-    """How much was written: rows by table."""
+    """Rows written, by table."""
 
     directory: Path
     items: int

@@ -1,4 +1,4 @@
-"""What a marketplace is made from: its sizes, its seed, and a switch for each thing that makes logs hard."""
+"""Specification of a marketplace: its sizes, its seed, and a switch for each thing that makes logs hard."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ TASKS = ("home_feed", "search", "more_like_this")
 
 
 class Switches(Declaration):
-    """What can be turned off, one thing at a time.
+    """Switches of a marketplace, each for one thing that makes logs hard.
 
     Attributes:
         impressions: the log has what was shown and not clicked.

@@ -103,7 +103,7 @@ class World:
 
     @cached_property
     def country_taste(self) -> Floats:
-        """What each country is inclined to, `[countries, DIM]`; zero where countries are switched off."""
+        """Taste of each country, `[countries, DIM]`; zero where countries are switched off."""
         drawn = _unit(np.random.default_rng([self.spec.seed, 4]).normal(size=(len(COUNTRIES), DIM)))
         return (drawn * (0.6 if self.spec.switches.countries else 0.0)).astype(np.float32)
 

@@ -22,7 +22,7 @@ from unified_ranker.store.tally import VectorCheck
 
 @dataclass(frozen=True)
 class Version:
-    """What `versions` tells of one: its manifest, and where it stands."""
+    """Entry of `versions`: a version's manifest and its state."""
 
     number: int
     manifest: dict[str, Any]
@@ -121,7 +121,7 @@ class EmbeddingStore:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What is written down of the version that is read now."""
+        """Manifest of the version that is read now."""
         return require_version(self.backend, self.version)
 
     def versions(self) -> list[Version]:

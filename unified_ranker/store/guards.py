@@ -1,4 +1,4 @@
-"""What stands between a new version and its readers: how far it may have moved from the published one."""
+"""Guards of publishing: limits on how far a new version may have moved from the published one."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which version is published, which were before, and whose space they are in: one small document."""
+"""State of a store: the published version, those before it, and the space of each, in one small document."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any

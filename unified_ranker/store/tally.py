@@ -1,4 +1,4 @@
-"""What is wrong with vectors, counted while they pass by: nothing is held that grows with their number."""
+"""Tally of faulty vectors, counted in one pass in constant memory."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -53,7 +53,7 @@ class VectorCheck:
 
 @dataclass
 class Seen:
-    """How many entries had a fault, and the first of them."""
+    """Number of entries with a fault, and the first of them."""
 
     count: int = 0
     examples: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What two sets of vectors do not have in common: missing, extra and differing entries, and how far they are apart."""
+"""Difference of two sets of vectors: missing, extra and differing entries, and their distance."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ _AT_ONCE = 10_000
 
 @dataclass(frozen=True)
 class Difference:
-    """What was found of one kind.
+    """Differences of one kind.
 
     Attributes:
         kind: of the entries.
@@ -44,7 +44,7 @@ class Difference:
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs."""
+        """Tells whether nothing differs."""
         return not (self.missing or self.extra or self.differing)
 
     def line(self) -> str:

@@ -1,1 +1,1 @@
-"""What a surface adds to the shared model: imputation, losses, negatives, heads."""
+"""Parts of the model that belong to a surface: imputation, losses, negatives, heads."""

@@ -1,4 +1,4 @@
-"""What retrieval would make of a batch's items as of its examples: vectors and quality together."""
+"""Retrieval scores of a batch's items as of its examples: vectors and quality together."""
 
 import numpy as np
 

@@ -18,7 +18,7 @@ QualityLookup = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Linked(Protocol):
-    """What links requests and candidates beyond their vectors."""
+    """Links between requests and candidates beyond their vectors."""
 
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
         """Return the signals `[rows, candidates, channels]` as of `time` `[rows]`."""

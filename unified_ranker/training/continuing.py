@@ -30,7 +30,7 @@ GENTLE = 0.3
 
 @dataclass(frozen=True)
 class Start:
-    """What a release keeps of its training: weights in the model's order, vocabulary, end of the fit window, items."""
+    """Start of a continued training: a release's weights in the model's order, vocabulary, fit window's end, items."""
 
     release: Path
     weights: list[np.ndarray]

@@ -1,4 +1,4 @@
-"""How a training is spread: one device, all devices of a machine, or several machines (`project.training.strategy`).
+"""Distribution of a training: one device, all devices of a machine, or several machines (`project.training.strategy`).
 
 Workers of `multi_worker` find each other by TF_CONFIG, TensorFlow's own variable: `{"cluster": {"worker": ["host:port",
 …]}, "task": {"type": "worker", "index": 0}}`. Every replica takes its share of each batch, so a step sees as many

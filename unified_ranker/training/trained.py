@@ -1,4 +1,4 @@
-"""What a training job gives."""
+"""Result of a training job."""
 
 from dataclasses import dataclass
 

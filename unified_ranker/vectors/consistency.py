@@ -1,4 +1,4 @@
-"""Whether the store holds what it should: every vector made anew, as of the moment that its entry names."""
+"""Consistency of the store: every vector is made anew, as of the moment that its entry names, and compared."""
 
 from collections.abc import Container, Iterator, Sequence
 from itertools import islice

@@ -1,4 +1,4 @@
-"""What is embedded: the rows of a project's prepared data, cut into shards without reading them."""
+"""Source of an export: the rows of a project's prepared data, cut into shards without reading them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

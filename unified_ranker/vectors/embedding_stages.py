@@ -86,7 +86,7 @@ class EmbedQueries:
 
 
 class UserHistories:
-    """What a range of users did before a moment, read from the files that hold them.
+    """Histories of a range of users before a moment, read from the files that hold them.
 
     Attributes:
         length: events of each user before the moment, `[users]`.

@@ -26,7 +26,7 @@ LATE = DAY
 
 @dataclass(frozen=True)
 class Refreshed:
-    """What one step did.
+    """Result of one step.
 
     Attributes:
         version: of the store that it went into.
@@ -44,13 +44,13 @@ class Refreshed:
 
     @property
     def idle(self) -> bool:
-        """Whether there was nothing to do."""
+        """Tells whether there was nothing to do."""
         return not (self.events or self.items)
 
 
 @dataclass
 class Sources:
-    """What is followed.
+    """Sources that a refresher follows.
 
     Attributes:
         histories: the events, and what users did before them.

@@ -1,4 +1,4 @@
-"""Which space a new version goes into, and how far its items are from where consumers have seen them."""
+"""Mapping of a new version into the space of the published one, and how far its items are from their places there."""
 
 from collections.abc import Iterable
 from typing import Any

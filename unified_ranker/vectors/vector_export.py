@@ -35,7 +35,7 @@ _AT_ONCE = 20_000
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """How to export; see the command's help."""
+    """Options of an export; see the command's help."""
 
     as_of: int
     engine: EngineChoice
@@ -45,7 +45,7 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export did.
+    """Result of an export.
 
     Attributes:
         version: of the store.

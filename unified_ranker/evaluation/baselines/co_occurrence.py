@@ -17,7 +17,7 @@ _LAST = np.float32(1e-6)
 
 @BASELINES.declare
 class CoOccurrence(Baseline):
-    """How often the item was chosen from the source, plus a quarter of how often it was the other way round.
+    """Co-occurrence: how often the item was chosen from the source, plus a quarter of the count in the other direction.
 
     Popularity decides between equal counts, and everything where the request has no source item.
     """

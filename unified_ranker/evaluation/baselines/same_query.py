@@ -1,4 +1,4 @@
-"""What earlier users of the same query chose."""
+"""Baseline "same query": the items that earlier users of the same query chose."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from unified_ranker.prepare.prepared import Prepared
 
 @BASELINES.declare
 class SameQuery(Baseline):
-    """How often the item was chosen for the same normalised query; popularity decides between equals."""
+    """Counts of how often the item was chosen for the same normalised query; popularity decides between equals."""
 
     name = "same query"
 

@@ -1,4 +1,4 @@
-"""What lies below the main table of a comparison: slices of the requests, retrieval and calibration of every model."""
+"""Lower part of a comparison's page: slices of the requests, retrieval and calibration of every model."""
 
 from html import escape
 

@@ -62,7 +62,7 @@ class Verdict:
 
     @property
     def worse(self) -> bool:
-        """Whether the joint model misses what it promises."""
+        """Tells whether the joint model is below its target."""
         below = self.specialist is not None and self.specialist.value < ENOUGH
         return below or (self.over_baseline is not None and self.over_baseline.value < 1)
 
@@ -84,7 +84,7 @@ class TaskComparison:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run took."""
+    """Cost of a run: seconds and memory."""
 
     run: str
     seed: int

@@ -1,4 +1,4 @@
-"""Which models a comparison trains: the joint one, each task alone, ablations, variants."""
+"""Plan of a comparison: the joint model, each task alone, ablations, variants."""
 
 import re
 from collections.abc import Sequence

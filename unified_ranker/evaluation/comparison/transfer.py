@@ -1,4 +1,4 @@
-"""Whether tasks can help one another: how alike their popular items are, and how many items they share."""
+"""Transfer between tasks: how alike their popular items are, and how many items they share."""
 
 from dataclasses import dataclass
 

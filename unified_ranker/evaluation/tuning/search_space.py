@@ -1,4 +1,4 @@
-"""Which settings are searched, and between which values: a default, or a YAML file of one's own."""
+"""Search space of `tune`: the settings and their ranges, the default or those of a YAML file."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

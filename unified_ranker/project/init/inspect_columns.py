@@ -36,7 +36,7 @@ HEAVY_TAIL = 5.0
 
 @dataclass(frozen=True)
 class Finding:
-    """What a column is good for.
+    """Finding about a column: the features that it could be.
 
     Attributes:
         column: its name.

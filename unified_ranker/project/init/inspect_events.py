@@ -81,7 +81,7 @@ class Surface:
 
 @dataclass(frozen=True)
 class EventFindings:
-    """What the events say.
+    """Findings about the events of a log.
 
     Attributes:
         surfaces: the tasks to declare, by name.

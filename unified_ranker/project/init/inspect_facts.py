@@ -14,7 +14,7 @@ FRESH_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Facts:
-    """What was seen of a log.
+    """Facts of a log, which `init` writes its declarations from.
 
     Attributes:
         name: the project's name.
@@ -40,12 +40,12 @@ class Facts:
 
     @property
     def titles(self) -> bool:
-        """Whether items have titles worth reading."""
+        """Tells whether items have titles worth reading."""
         return any(c.column == "title" and c.type == "text" for c in self.item_columns)
 
     @property
     def fresh(self) -> bool:
-        """Whether items are engaged with when they are young, as ages go in this log."""
+        """Tells whether most engagements come early in an item's life, by the ages of this log."""
         age = self.events.age_days
         return age is not None and age <= FRESH_SHARE * self.events.days
 

@@ -96,7 +96,7 @@ class OpenedRelease:
 
     @property
     def count(self) -> int:
-        """How many items it has, with those that came since."""
+        """Number of items, live ones included."""
         return len(self.item_ids) + (len(self.live) - len(self.live.removed) if self.live is not None else 0)
 
     @property

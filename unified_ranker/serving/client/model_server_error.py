@@ -1,4 +1,4 @@
-"""What goes wrong between a client and a model server."""
+"""Errors between a client and a model server."""
 
 import grpc
 

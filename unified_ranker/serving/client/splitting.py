@@ -1,4 +1,4 @@
-"""Which users get which label: a split by hash, the same for a user at every request and on every machine."""
+"""Split of users between labels by hash: the same for a user at every request and on every machine."""
 
 import hashlib
 import math

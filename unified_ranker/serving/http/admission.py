@@ -1,4 +1,4 @@
-"""How many requests are answered at once, how many may wait, and for how long: the rest are refused at once.
+"""Admission: bounds on requests in work, waiting requests and their wait; the rest are refused at once.
 
 A queue without bounds turns a minute of too many requests into many minutes of late answers (papers.md section 12 has
 TensorFlow Serving's advice, which is the same). What is refused costs next to nothing, and the client tries elsewhere.

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Capacity:
-    """How much is taken on at once.
+    """Capacity: requests in work, and places in the queue.
 
     Attributes:
         places: requests that are answered at once. A place a core where the model server shares the machine: more only
@@ -47,7 +47,7 @@ class Capacity:
 
 @dataclass(frozen=True)
 class RankingBackend:
-    """What an application is built over; only the service is always there.
+    """Parts that an application is built over; only the service is required.
 
     Attributes:
         service: answers requests.

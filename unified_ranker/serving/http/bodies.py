@@ -280,7 +280,7 @@ class ItemChanged(BaseModel):
 
 
 class ReloadRequest(_Body):
-    """Which release to answer from."""
+    """Request to answer from another release."""
 
     release: Annotated[int | None, Field(ge=1, le=10**9, description="Its number; null: the newest.")] = None
     label: Annotated[Literal["stable", "canary"], Field(description="canary: for a share of the users.")] = "stable"
@@ -288,13 +288,13 @@ class ReloadRequest(_Body):
 
 
 class RollbackRequest(_Body):
-    """What to take back."""
+    """Request to go back to the release before."""
 
     label: Literal["stable", "canary"] = "stable"
 
 
 class SwapResponse(BaseModel):
-    """Which release answers now."""
+    """Answer to a reload or rollback: the release that answers now."""
 
     label: str
     release: int | None
@@ -310,7 +310,7 @@ class PositiveInt(BaseModel):
 
 
 class ReleaseResponse(BaseModel):
-    """What the service answers from."""
+    """Releases that the service answers from."""
 
     release: int
     items: int
@@ -343,14 +343,14 @@ class Readiness(BaseModel):
 
 
 class FieldError(BaseModel):
-    """What is wrong with a field."""
+    """Error of one field."""
 
     field: Annotated[str, Field(description="Where it is in the body, such as history.3.timestamp; body for all.")]
     message: str
 
 
 class ErrorResponse(BaseModel):
-    """Why there is no answer."""
+    """Body of every error."""
 
     error: str
     request_id: str

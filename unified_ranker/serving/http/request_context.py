@@ -1,4 +1,4 @@
-"""What surrounds every HTTP request: its id, the limit on its body, who may make it, and the count of its outcome."""
+"""Middleware of every HTTP request: its id, the limit on its body, its authorisation, and the count of its outcome."""
 
 import json
 import re

@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """How a service runs.
+    """Options of `serve`.
 
     Attributes:
         host: address to listen on; other than loopback only with `tokens`.

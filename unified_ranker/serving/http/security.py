@@ -1,4 +1,4 @@
-"""Who may do what: bearer tokens with roles, and the names under which a service on loopback is called."""
+"""Authorisation: bearer tokens with roles, and the host names that a service on loopback accepts."""
 
 import hashlib
 import hmac

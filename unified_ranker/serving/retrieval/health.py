@@ -1,4 +1,4 @@
-"""How well an index finds what exact search finds, measured on queries that were really asked."""
+"""Recall of an index against exact search, measured on queries that were really asked."""
 
 import time
 from collections.abc import Sequence

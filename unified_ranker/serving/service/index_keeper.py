@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class IndexHealth:
-    """When an index is well.
+    """Limits of a healthy index.
 
     Attributes:
         seconds: between two looks.

@@ -1,4 +1,4 @@
-"""Whether a model that is served and a release's vectors are a pair."""
+"""Check that a served model and a release's vectors belong together."""
 
 from pathlib import Path
 

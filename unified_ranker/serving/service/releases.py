@@ -1,4 +1,4 @@
-"""Which releases a service answers from: another is loaded beside the one that answers, and takes its place whole."""
+"""Releases of a service: a new one is loaded beside the one that answers, and takes its place whole."""
 
 import logging
 import subprocess
@@ -39,7 +39,7 @@ class BusyError(RuntimeError):
 
 @dataclass(frozen=True)
 class Swap:
-    """What a change of releases did.
+    """Result of a change of releases.
 
     Attributes:
         label: of the engine that changed.

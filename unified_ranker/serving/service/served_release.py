@@ -24,7 +24,7 @@ _QUERIES_KEPT = 64
 
 
 class VersionState(Protocol):
-    """How far the model server has come with a version."""
+    """State of a version on the model server."""
 
     @property
     def version(self) -> int:
@@ -36,7 +36,7 @@ class VersionState(Protocol):
 
 
 class ModelServer(Protocol):
-    """What the service needs of a model server; `client.grpc_client.ModelClient` is one."""
+    """Contract of the service's model server, such as `client.grpc_client.ModelClient`."""
 
     def predict(self, signature: str, inputs: Arrays, timeout: float | None = None) -> Arrays:
         """Run a signature within `timeout` seconds."""
@@ -47,7 +47,7 @@ class ModelServer(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What a request reads from first to last: it is replaced as a whole."""
+    """Parts of a release that a request reads; they are replaced as a whole."""
 
     release: OpenedRelease
     index: Index

@@ -1,4 +1,4 @@
-"""What the service measures, for Prometheus. Every name of an alert rule or a board is one of these."""
+"""Metrics of the service, for Prometheus. Every name of an alert rule or a board is one of these."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""What the text encoder learns before the joint job, of nothing later than the fit window."""
+"""Training of the text encoder before the joint job, from nothing later than the fit window."""
 
 import numpy as np
 

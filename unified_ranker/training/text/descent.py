@@ -18,7 +18,7 @@ TextBatch = dict[str, tf.Tensor]
 
 @dataclass(frozen=True)
 class Descent:
-    """How long and how fast: `steps`, the first learning rate, an end after `max_seconds`, and what the bar says."""
+    """Schedule of a descent: `steps`, the first learning rate, an end after `max_seconds`, and the bar's label."""
 
     title: str
     steps: int

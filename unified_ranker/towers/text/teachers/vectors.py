@@ -20,7 +20,7 @@ Embed = Callable[[tf.Tensor], tf.Tensor]
 
 
 class Sentences(Protocol):
-    """What turns texts into vectors: a name which no other weights share, the width, and the graph."""
+    """Sentence encoder: a name that is unique to its weights, the width of its vectors, and the graph."""
 
     @property
     def name_on_disk(self) -> str:
