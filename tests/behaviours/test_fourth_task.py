@@ -28,7 +28,7 @@ NOW = 1_720_000_000
 
 @pytest.fixture(autouse=True)
 def model_in_memory(monkeypatch):
-    monkeypatch.setattr("unified_ranker.commands.recommend.Recommender", recommender)
+    monkeypatch.setattr("unified_ranker.serving.answering.recommending.Recommender", recommender)
 
 
 def serve(signature, *requests, **more):

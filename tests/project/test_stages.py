@@ -375,7 +375,7 @@ def test_force_runs_what_it_names_and_nothing_else(project, stages, forced):
 @pytest.mark.parametrize("command", [*STAGES, "build"])
 def test_the_option_force_is_for_the_command_that_has_it(project, stages, command, monkeypatch):
     stages.run(project)
-    monkeypatch.setattr("unified_ranker.commands.stages.print_evaluation", lambda *_, **__: None)
+    monkeypatch.setattr("unified_ranker.cli.stage_output.print_evaluation", lambda *_, **__: None)
     monkeypatch.setattr("unified_ranker.release.verify_release.verify_release", lambda release: [])
     stages.ran.clear()
     assert cli(command, "--project", project).exit_code == 0

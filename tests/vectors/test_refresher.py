@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from small_project import ITEMS, USERS, built_project, cli, predict_of
 
-from unified_ranker.commands.refresh import open_sources
+from unified_ranker.cli.embedding_commands import open_sources
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.engines.by_name import EngineChoice

@@ -1,17 +1,29 @@
-"""The command line: `unified-ranker …`.
+"""Command line: `unified-ranker …`.
 
-Imports of what is heavy happen inside the commands, so that `--help` answers at once. Importing a module here registers
-its commands, in the order in which `--help` lists them.
+A module has the commands of one group. Its import registers them and loads nothing heavy: what a command needs is
+imported when it runs, so that `--help` answers at once.
 """
 
-from unified_ranker.cli import stages  # isort: split
+import importlib
 
-from unified_ranker.cli import quality  # isort: split
-
-from unified_ranker.cli import answers, embeddings, service, simulation, store
 from unified_ranker.cli.app import app
 
-__all__ = ["answers", "app", "embeddings", "main", "quality", "service", "simulation", "stages", "store"]
+__all__ = ["app", "main"]
+
+GROUPS = (
+    "init_command",
+    "stage_commands",
+    "compare_command",
+    "tune_commands",
+    "answer_commands",
+    "embedding_commands",
+    "service_commands",
+    "simulation_commands",
+    "store_commands",
+)
+"""Modules of commands, in the order of `--help`."""
+for _group in GROUPS:
+    importlib.import_module(f"{__name__}.{_group}")
 
 
 def main() -> None:

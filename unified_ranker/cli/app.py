@@ -1,47 +1,49 @@
-"""The command line itself: what every command shares."""
+"""The typer application, and what all of its commands share: errors, the listener of progress, logging."""
 
 import contextlib
 import logging
-import sys
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from unified_ranker import __version__
+from unified_ranker.cli.console import remark, say
 from unified_ranker.cli.progress_display import ProgressDisplay
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.progress import listening
 
+BUILDING, MEASURING, ANSWERING, PUBLISHING, SIMULATING = (
+    "Building a release", "Comparing and tuning", "Answering requests", "Publishing vectors", "Simulating",
+)  # fmt: skip
+"""Panels of `--help`."""
+
 
 class Commands(TyperGroup):
-    """The commands; a mistake of the user's is one clear message on standard error and exit code 2."""
+    """The commands. A mistake of the user's is one clear message on standard error and exit code 2."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command. Typer ends an interrupted one without a word, so all are caught in here."""
+        """Run a command. Typer ends an interrupted one without a word, so all errors are caught in here."""
         display = ProgressDisplay()
         try:
             with listening(display), contextlib.closing(display):
                 return super().invoke(ctx)
         except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
+            remark(f"error: {error}", "bad")
             raise typer.Exit(2) from error
         except ModuleNotFoundError as error:
             package = (error.name or "").partition(".")[0]
             if package in ("", "unified_ranker"):
                 raise
-            print(
+            remark(
                 f"error: this command needs the package `{package}`, which is not installed. Install the wheel of "
                 "unified_ranker without `--no-deps`; docs/guide/install.md says what the smaller installs can do.",
-                file=sys.stderr,
+                "bad",
             )
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
-            # On a line of its own, below a progress bar.
-            print(
-                "\ninterrupted; finished stages and releases are intact, the next run goes on from there",
-                file=sys.stderr,
-            )
+            # On a line of its own, below the ^C of a terminal.
+            remark("\ninterrupted; finished stages and releases are intact, the next run continues from there")
             raise typer.Exit(130) from error
 
 
@@ -66,5 +68,5 @@ def options(
         level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
     if version:
-        print(__version__)
+        say(__version__)
         raise typer.Exit

@@ -57,3 +57,7 @@ FromOption = Annotated[
         "stays in force for later stages until `--from none`.",
     ),
 ]
+ReleaseArgument = Annotated[Path, typer.Argument(help="A release, such as releases/latest.")]
+ProjectOfReleaseOption = Annotated[
+    Path | None, typer.Option("--project", "-p", help="Project of the histories; by default the release's own.")
+]

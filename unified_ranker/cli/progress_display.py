@@ -42,7 +42,8 @@ class ProgressDisplay:
             self._draw(progress)
         elif not progress.ended and self._clock() - self._said >= SECONDS:
             self._said = self._clock()
-            print(self.line(progress), file=sys.stderr, flush=True)
+            sys.stderr.write(f"{self.line(progress)}\n")
+            sys.stderr.flush()
         if progress.ended:
             self.close()
 

@@ -43,22 +43,52 @@ def test_help_names_every_command():
     assert run().stdout.split() == shown.stdout.split()
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help_with_an_example(name):
-    """The example names the command and only options that it has."""
-    shown = cli(name, "--help")
+def all_commands(group=GROUP, above=()):
+    """Every command with its full name, those of groups and the groups themselves included."""
+    for name, command in group.commands.items():
+        yield (*above, name), command
+        if hasattr(command, "commands"):
+            yield from all_commands(command, (*above, name))
+
+
+@pytest.mark.parametrize(
+    ("words", "command"), all_commands(), ids=lambda value: " ".join(value) if type(value) is tuple else ""
+)
+def test_every_command_has_help_with_an_example(words, command):
+    """Examples name the command, or one of its group, and only options that it has."""
+    shown = cli(*words, "--help")
     assert shown.exit_code == 0
-    documented = GROUP.commands[name].help
-    assert "Example: `" in documented
-    examples = [part.split("`")[1] for part in documented.split("Example: ")[1:]]
+    assert "Example: `" in command.help
+    assert command.help.split("\n\n")[0].strip().endswith("."), "the first line is a sentence"
+    examples = [part.split("`")[1] for part in command.help.split("Example: ")[1:]]
     for example in examples:
-        words = example.split()
-        assert words[:2] == ["unified-ranker", name]
-        known = {flag for parameter in GROUP.commands[name].params for flag in parameter.opts}
-        assert {word for word in words if word.startswith("--")} <= known
-        assert words[2] in shown.stdout
-    for parameter in GROUP.commands[name].params:
-        assert parameter.help, f"{parameter.name} has no help"
+        called = example.split()
+        assert called[: 1 + len(words)] == ["unified-ranker", *words]
+        assert called[1 + len(words)] in shown.stdout
+        inner = command.commands[called[1 + len(words)]] if hasattr(command, "commands") else command
+        known = {flag for parameter in inner.params for flag in parameter.opts}
+        assert {word for word in called if word.startswith("--")} <= known
+    for parameter in command.params:
+        assert parameter.help or parameter.name == "help", f"{parameter.name} has no help"
+
+
+def test_commands_stand_in_the_order_of_the_work_and_in_panels():
+    shown = cli("--help").stdout
+    places = [shown.index(f"│ {name} ") for name in ("init", "build", "compare", "recommend", "store", "simulate")]
+    assert places == sorted(places)
+    for panel in ("Building a release", "Comparing and tuning", "Answering requests", "Publishing vectors"):
+        assert panel in shown
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys\nfrom unified_ranker.cli import app\n"
+        "app(sys.argv[1:], standalone_mode=False)\nprint(*sorted(sys.modules), file=sys.stderr)"
+    )
+    heavy = {"numpy", "pandas", "pyarrow", "tensorflow", "scann", "apache_beam", "yaml", "unified_ranker.config"}
+    for arguments in (["--help"], ["build", "--help"], ["store", "get", "--help"], ["--version"]):
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+        assert heavy.isdisjoint(done.stderr.split()), arguments
 
 
 def test_a_mistake_goes_to_standard_error_with_exit_code_2(tmp_path):
@@ -140,7 +170,7 @@ def test_an_interrupt_is_told_with_exit_code_130(tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("unified_ranker.commands.stages.open_pipeline", interrupted)
+    monkeypatch.setattr("unified_ranker.cli.stage_commands.open_pipeline", interrupted)
     shown = cli("build", "--project", tmp_path)
     assert shown.exit_code == 130
     assert shown.stderr.startswith("\ninterrupted;")

@@ -1,23 +1,28 @@
-"""The ranking service: `serve_command`, and what is asked of one that runs."""
+"""Commands of the ranking service: `serve`, `token`, and `reload` and `rollback` of a running one."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from unified_ranker.cli.app import app
+from unified_ranker.cli.app import ANSWERING, app
+from unified_ranker.cli.console import say
+from unified_ranker.cli.options import ProjectOfReleaseOption, ReleaseArgument
 from unified_ranker.core.errors import UserError
 
-UrlOption = Annotated[str, typer.Option(help="Where the service answers.")]
+UrlOption = Annotated[str, typer.Option(help="Address of the service.")]
 TokenOption = Annotated[
     str | None, typer.Option(envvar="UNIFIED_RANKER_TOKEN", help="A bearer token with the role `admin`.")
 ]
 LabelOption = Annotated[str, typer.Option(help="stable, or canary.")]
+_SECONDS = 600.0
+"""Time for a release to be opened and checked."""
 
 
-@app.command("serve")
+@app.command("serve", rich_help_panel=ANSWERING)
 def serve_command(
-    release: Annotated[Path, typer.Argument(help="A release, such as releases/latest.")],
+    release: ReleaseArgument,
     host: Annotated[str, typer.Option(help="Address to listen on; other than loopback only with --tokens.")] = (
         "127.0.0.1"
     ),
@@ -25,12 +30,9 @@ def serve_command(
     model_server: Annotated[
         str | None, typer.Option(help="host:port of TF Serving's gRPC, or http://host:port; without, the embedded one.")
     ] = None,
-    project: Annotated[
-        Path | None,
-        typer.Option("--project", "-p", help="Project of the histories; by default the release's own."),
-    ] = None,
+    project: ProjectOfReleaseOption = None,
     store: Annotated[
-        str | None, typer.Option(help="Where events are kept: a directory, or redis://host:port/database.")
+        str | None, typer.Option(help="Store of events: a directory, or redis://host:port/database.")
     ] = None,
     tokens: Annotated[Path | None, typer.Option(help="A file of tokens; see `unified-ranker token`.")] = None,
     deadline_ms: Annotated[int, typer.Option(min=10, help="Milliseconds for a request, waiting included.")] = 1000,
@@ -68,10 +70,10 @@ def serve_command(
         canary=canary,
         canary_share=canary_share,
     )
-    run_service(release, options, announce=print)
+    run_service(release, options, announce=say)
 
 
-@app.command("token")
+@app.command("token", rich_help_panel=ANSWERING)
 def token_command(
     name: Annotated[str, typer.Argument(help="Name of the token's holder.")],
     role: Annotated[list[str], typer.Option(help="read, events or admin; may be repeated.")],
@@ -85,12 +87,12 @@ def token_command(
     from unified_ranker.serving.http.security import new_token
 
     secret, made = new_token(name, role)
-    typer.echo(f"token, shown this once:  {secret}\nfor the file of --tokens:")
+    say(f"token, shown this once:  {secret}\nfor the file of --tokens:")
     entry = {"name": made.name, "sha256": made.sha256, "roles": list(made.roles)}
-    typer.echo(yaml.safe_dump([entry], sort_keys=False).rstrip())
+    say(yaml.safe_dump([entry], sort_keys=False).rstrip())
 
 
-@app.command("reload")
+@app.command("reload", rich_help_panel=ANSWERING)
 def reload_command(
     release: Annotated[int | None, typer.Argument(help="Number of the release; without: the newest.")] = None,
     url: UrlOption = "http://127.0.0.1:8080",
@@ -105,7 +107,7 @@ def reload_command(
     _swap(url, "reload", {"release": release, "label": label, "share": share}, token)
 
 
-@app.command("rollback")
+@app.command("rollback", rich_help_panel=ANSWERING)
 def rollback_command(
     url: UrlOption = "http://127.0.0.1:8080", label: LabelOption = "stable", token: TokenOption = None
 ) -> None:
@@ -117,13 +119,44 @@ def rollback_command(
 
 
 def _swap(url: str, operation: str, body: dict[str, object], secret: str | None) -> None:
-    from unified_ranker.commands.admin import call
-
-    done = call(f"{url.rstrip('/')}/v1/admin/{operation}", body, secret)
+    done = _post(f"{url.rstrip('/')}/v1/admin/{operation}", body, secret)
     if done["release"] is None:
-        typer.echo(f"{done['label']}: ended, after release {done['previous']}")
+        say(f"{done['label']}: ended, after release {done['previous']}")
         return
     if "seconds" not in done:
         raise UserError(f"`--url` must be a ranking service. Received: `{url}`, which answers otherwise.")
     before = f" in the place of {done['previous']}" if done["previous"] else ""
-    typer.echo(f"{done['label']}: release {done['release']} answers{before}, after {done['seconds']:.1f} s")
+    say(f"{done['label']}: release {done['release']} answers{before}, after {done['seconds']:.1f} s")
+
+
+def _post(url: str, body: dict[str, object], token: str | None) -> dict[str, Any]:
+    """Post JSON to a service and return its answer.
+
+    Raises:
+        UserError: it refuses, with its own words, or is not there.
+    """
+    import urllib.error
+    import urllib.request
+
+    if not url.startswith(("http://", "https://")):
+        raise UserError(f"`--url` must begin with http:// or https://. Received: `{url}`.")
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")  # noqa: S310
+    # A service is a neighbour, never behind the proxy of the environment.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=_SECONDS) as response:
+            answer: dict[str, Any] = json.load(response)
+            return answer
+    except urllib.error.HTTPError as error:
+        said = error.read().decode("utf-8", "replace")
+        raise UserError(f"the service refuses ({error.code}): {_reason(said)}") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"no service answers at `{url}`: {error}. Start one, or name another with --url.") from error
+
+
+def _reason(body: str) -> str:
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        return body[:200]

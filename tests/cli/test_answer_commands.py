@@ -25,7 +25,7 @@ from small_project import (
     write_tables,
 )
 
-from unified_ranker.commands.recommend import project_log
+from unified_ranker.cli.answer_commands import project_log
 from unified_ranker.core.errors import UserError
 from unified_ranker.serving.answering.request_table import read_requests
 
@@ -42,7 +42,7 @@ def opened(release):
 @pytest.fixture(autouse=True)
 def model_in_memory(monkeypatch):
     """To load it takes longer than all the rest; `test_pipeline` has a test that loads it as the command does."""
-    monkeypatch.setattr("unified_ranker.commands.recommend.Recommender", opened)
+    monkeypatch.setattr("unified_ranker.serving.answering.recommending.Recommender", opened)
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +245,7 @@ def with_histories(requests, histories):
 @pytest.fixture(scope="module")
 def answered(release, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("unified_ranker.commands.recommend.Recommender", opened)
+        patch.setattr("unified_ranker.serving.answering.recommending.Recommender", opened)
         return bulk(release, requests_table(), tmp_path_factory.mktemp("bulk"), "--limit", "40")
 
 

@@ -1,0 +1,250 @@
+"""Commands that build a release, stage by stage: `validate | prepare | train | evaluate | export | verify`, `build`."""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from unified_ranker.cli.app import BUILDING, app
+from unified_ranker.cli.console import print_json, say, say_check
+from unified_ranker.cli.options import (
+    AddressOption,
+    BeamOption,
+    EngineOption,
+    ForceOption,
+    FromOption,
+    JsonOption,
+    ProjectOption,
+    ReleaseArgument,
+    SetOption,
+    SinceOption,
+    SourceOption,
+    TasksOption,
+    WorkersOption,
+)
+from unified_ranker.core.errors import UserError
+
+if TYPE_CHECKING:
+    from unified_ranker.project.stages import Pipeline
+
+
+@app.command("validate", rich_help_panel=BUILDING)
+def validate_command(
+    project: ProjectOption = Path("."),
+    overrides: SetOption = None,
+    source: SourceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check data and declarations together: one PASS, WARN or FAIL line per check. Exit code 1: one fails.
+
+    Example: `unified-ranker validate --project examples/travel`
+    """
+    checks = open_pipeline(project, overrides, source).validate()
+    if as_json:
+        print_json([{"line": check.line(), "failed": check.failed} for check in checks])
+    else:
+        for check in checks:
+            say_check(check.line())
+    if any(check.failed for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command("prepare", rich_help_panel=BUILDING)
+def prepare_command(
+    project: ProjectOption = Path("."),
+    overrides: SetOption = None,
+    source: SourceOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    engine: EngineOption = "auto",
+    workers: WorkersOption = 0,
+    address: AddressOption = None,
+    beam_options: BeamOption = None,
+    since: SinceOption = None,
+) -> None:
+    """Make point-in-time training examples from the log. An interrupted run continues from its finished shards.
+
+    Example: `unified-ranker prepare --project examples/retail`
+
+    Example: `unified-ranker prepare --engine dask --engine-address tcp://scheduler:8786`
+
+    Example: `unified-ranker prepare --since releases/latest`
+    """
+    from unified_ranker.cli.stage_output import print_quality, print_result
+    from unified_ranker.engines.by_name import EngineChoice
+
+    pipeline = open_pipeline(project, overrides, source, force=("prepare",) if force else ())
+    with pipeline.claimed():
+        pipeline.lineage.note("since", since)
+        pipeline.engine = EngineChoice(engine, workers, address, tuple(beam_options or ()))
+        result = pipeline.prepare()
+        print_result(result, as_json)
+        if not as_json:
+            if result.skipped and (why := pipeline.engine.why_unused()):
+                say(f"{why}; `--force` prepares them again")
+            print_quality(result.output)
+
+
+@app.command("train", rich_help_panel=BUILDING)
+def train_command(
+    project: ProjectOption = Path("."),
+    overrides: SetOption = None,
+    source: SourceOption = None,
+    tasks: TasksOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    start: FromOption = None,
+) -> None:
+    """Train the joint model, or a single task alone. An interrupted training continues from its last epoch.
+
+    Example: `unified-ranker train --tasks search --set project.training.epochs=3`
+
+    Example: `unified-ranker train --from releases/latest`
+    """
+    from unified_ranker.cli.stage_output import print_result
+
+    pipeline = open_pipeline(project, overrides, source, tasks, ("train",) if force else ())
+    with pipeline.claimed():
+        pipeline.lineage.note("start", start)
+        print_result(pipeline.train(), as_json)
+
+
+@app.command("evaluate", rich_help_panel=BUILDING)
+def evaluate_command(
+    project: ProjectOption = Path("."),
+    overrides: SetOption = None,
+    source: SourceOption = None,
+    tasks: TasksOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the model and the baselines on the test slice, over the full catalogue.
+
+    Example: `unified-ranker evaluate --set project.evaluation.requests_per_task=500`
+    """
+    from unified_ranker.cli.stage_output import print_evaluation
+
+    pipeline = open_pipeline(project, overrides, source, tasks, ("evaluate",) if force else ())
+    with pipeline.claimed():
+        pipeline.evaluate()
+        print_evaluation(pipeline, as_json)
+
+
+@app.command("export", rich_help_panel=BUILDING)
+def export_command(
+    project: ProjectOption = Path("."),
+    overrides: SetOption = None,
+    source: SourceOption = None,
+    tasks: TasksOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a release: SavedModel, item vectors, index, report and manifest.
+
+    Example: `unified-ranker export --project examples/retail`
+    """
+    from unified_ranker.cli.stage_output import print_result
+
+    pipeline = open_pipeline(project, overrides, source, tasks, ("export",) if force else ())
+    with pipeline.claimed(releases=True):
+        print_result(pipeline.export(), as_json)
+
+
+@app.command("verify", rich_help_panel=BUILDING)
+def verify_command(release: ReleaseArgument, as_json: JsonOption = False) -> None:
+    """Walk the chain of a release and name the first broken link.
+
+    Example: `unified-ranker verify releases/latest`
+    """
+    from unified_ranker.release.verify_release import verify_release
+
+    links = verify_release(release)
+    if as_json:
+        print_json({"release": str(release), "links": links})
+        return
+    for link in links:
+        say_check(f"PASS {link}")
+
+
+@app.command("build", rich_help_panel=BUILDING)
+def build_command(
+    project: ProjectOption = Path("."),
+    overrides: SetOption = None,
+    source: SourceOption = None,
+    tasks: TasksOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run every stage in order, skip what is up to date, and end with a verified release.
+
+    Example: `unified-ranker build --project examples/travel`
+    """
+    from unified_ranker.project.stages import STAGES
+
+    pipeline = open_pipeline(project, overrides, source, tasks, STAGES if force else ())
+    with pipeline.claimed(releases=True):
+        _build(pipeline, as_json)
+
+
+def open_pipeline(
+    project: Path,
+    overrides: list[str] | None,
+    source: Path | None = None,
+    tasks: list[str] | None = None,
+    force: Collection[str] = (),
+) -> "Pipeline":
+    """Load a project's declarations and return its pipeline, which runs the stages named in `force` in any case."""
+    from unified_ranker.config import MovieLensSource
+    from unified_ranker.config.loading import load_config
+    from unified_ranker.project.stages import Pipeline
+    from unified_ranker.project.workspace import Workspace
+
+    sets = list(overrides or [])
+    config = load_config(project, sets)
+    if source is not None:
+        data = config.project.data
+        if not isinstance(data, MovieLensSource):
+            raise UserError(
+                f"`--source` names MovieLens data, and `project.yaml` declares `data.type: {data.type}`. "
+                "Set project.data.events and project.data.items instead."
+            )
+        config = load_config(project, [*sets, f"project.data.path={json.dumps(str(source.resolve()))}"])
+    names = tuple(name.strip() for part in tasks or () for name in part.split(",") if name.strip())
+    if tasks and not names:
+        raise UserError(f"`--tasks` names no task. Known: {', '.join(f'`{t}`' for t in config.tasks)}.")
+    return Pipeline(Workspace(project.resolve(), config), names, force)
+
+
+def _build(pipeline: "Pipeline", as_json: bool) -> None:
+    from unified_ranker.cli.stage_output import print_evaluation, print_result, result_document
+    from unified_ranker.config import MovieLensSource
+
+    if isinstance(pipeline.config.project.data, MovieLensSource) and not as_json:
+        from unified_ranker.log.movielens import TERMS
+
+        say(f"{TERMS}\n")
+    checks = pipeline.validate()
+    failed = [check.line() for check in checks if check.failed]
+    if failed:
+        if as_json:
+            print_json([{"line": check.line(), "failed": check.failed} for check in checks])
+        raise UserError("\n".join([*failed, "Nothing was written. `unified-ranker validate` lists every check."]))
+    warnings = [check.line() for check in checks if not check.passed]
+    if not as_json:
+        say(f"validate: {len(checks)} checks, {len(warnings)} warnings")
+        for line in warnings:
+            say(f"  {line}", "warning")
+    for stage in (pipeline.prepare, pipeline.train, pipeline.evaluate, pipeline.export):
+        result = stage()
+        if not as_json:
+            print_result(result, as_json)
+    release = result.output
+    verified = pipeline.verify(release)
+    if as_json:
+        print_json([result_document(each) for each in pipeline.results])
+        return
+    print_result(verified, as_json)
+    print_evaluation(pipeline, as_json)
+    say(f"\nrelease: {release}\nreport:  {release / 'report.html'}")

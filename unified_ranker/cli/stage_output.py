@@ -1,0 +1,81 @@
+"""Output of the stages: their results, the quality of the log, the metrics of the evaluation."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unified_ranker.cli.console import print_json, print_table, say
+
+if TYPE_CHECKING:
+    from unified_ranker.project.stages import Pipeline, StageResult
+
+
+def print_result(result: "StageResult", as_json: bool) -> None:
+    """Print what a stage did: its name, the time or "up to date", a summary."""
+    if as_json:
+        print_json(result_document(result))
+        return
+    took = "up to date" if result.skipped else f"{result.seconds:.1f} s"
+    say(f"{result.name:<9} {took:>10}  {result.summary}")
+
+
+def result_document(result: "StageResult") -> dict[str, Any]:
+    """Return a stage's result for programs."""
+    return {**asdict(result), "output": str(result.output)}
+
+
+def print_evaluation(pipeline: "Pipeline", as_json: bool) -> None:
+    """Print a table for each task: scorers by metric, with half the 95 % interval behind ±."""
+    from unified_ranker.evaluation.metrics import METRICS
+    from unified_ranker.project.reporting import metrics_of, read_evaluation
+
+    evaluation = read_evaluation(pipeline.workspace.stage("evaluate"))
+    if as_json:
+        print_json(metrics_of(evaluation))
+        return
+    for task in evaluation.tasks:
+        if task.overall is None:
+            say(f"{task.task}: {task.remark}")
+            continue
+        derived = ", derived requests" if task.derived else ""
+        rows = [
+            [
+                row.scorer,
+                *(f"{m.value:.3f} ±{(m.high - m.low) / 2:.3f}" for m in (row.metrics[name] for name in METRICS)),
+            ]
+            for row in task.overall.rows
+        ]
+        title = f"{task.task} ({task.requests:,} of {task.available:,} test requests{derived})"
+        print_table(title, ["scorer", *METRICS], rows)
+
+
+def print_quality(directory: Path) -> None:
+    """Print what was prepared of the log: counts, the checks that did not pass, and the drift of every column."""
+    from unified_ranker.project.project_preparation import DRIFT_PLOT, QUALITY_FILE, QUARANTINE_FILE
+
+    file = directory / QUALITY_FILE
+    quality = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if not quality:
+        return
+    events = quality["events"]
+    counts = ", ".join(f"{events[name]:,} {name.replace('_', ' ')}" for name in ("read", "kept", "out_of_order"))
+    say(f"events: {counts}, {events['repeated']:,} repeated")
+    for rule, rows in events["put_aside"].items():
+        say(f"  {rows:,} events quarantined, which break the rule: {rule}", "warning")
+    for line in quality["checks"]:
+        if not line.startswith("PASS"):
+            say(f"  {line}", "warning")
+    print_table(
+        "drift: the last 20 % of the events against those before",
+        ["column", "PSI", "", "most changed", "before", "after"],
+        [
+            [row["column"], f"{row['psi']:.3f}", row["verdict"], row["most"], f"{row['before']:.1%}",
+             f"{row['after']:.1%}"]
+            for row in quality["drift"]
+        ],
+        left=("column", "", "most changed"),
+    )  # fmt: skip
+    say(f"details: {file}; plot: {directory / DRIFT_PLOT}")
+    if (directory / QUARANTINE_FILE).is_file():
+        say(f"quarantined rows: {directory / QUARANTINE_FILE}")
