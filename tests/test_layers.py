@@ -18,7 +18,6 @@ LAYERS = (
     "evaluation", "release", "export", "vectors", "simulation", "project", "serving", "model_server", "cli",
 )  # fmt: skip
 PENDING = {
-    ("serving", "model_server"),
     ("vectors", "project"),
 }
 """Imports up the list that are still to be turned round."""

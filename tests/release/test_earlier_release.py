@@ -18,7 +18,7 @@ from unified_ranker.events.lmdb_histories import LmdbStore
 from unified_ranker.release.index import load_index
 from unified_ranker.release.layout import Layout
 from unified_ranker.release.verify_release import verify_release
-from unified_ranker.serving.answering.recommending import load_predict
+from unified_ranker.serving.backends.in_process import InProcessModel
 from unified_ranker.serving.service.open_service import import_project, open_release
 from unified_ranker.serving.service.ranking_service import RankingService
 
@@ -68,26 +68,13 @@ def test_it_recommends_what_it_did_then(release, asked, tmp_path):
     assert found["score"].tolist() == pytest.approx([item["score"] for _, item in then], abs=1e-4)
 
 
-class Model:
-    """The release's model, in this process."""
-
-    def __init__(self, release):
-        self._predict = load_predict(Layout(release).saved_model())
-
-    def predict(self, signature, inputs, timeout=None):
-        return self._predict(signature, inputs)
-
-    def status(self, timeout=None):
-        return []
-
-
 def test_the_ranking_service_answers_as_it_did_then(release, asked, tmp_path):
     """With the histories that the service has taken over from the release's project."""
     opened = open_release(release)
     store = LmdbStore(tmp_path / "store")
     assert import_project(store, release, opened, None) > 1_000
     index = load_index(Layout(release).index, opened.vectors)
-    service = RankingService(opened, index, Model(release), store, deadline=60)
+    service = RankingService(opened, index, InProcessModel.of_release(release), store, deadline=60)
     for fields, then in asked:
         made = service.recommend(Request(**fields), look_up_history=True)
         assert made.degraded is None

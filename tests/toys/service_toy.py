@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from release_toy import toy_manifest
@@ -27,6 +27,7 @@ from unified_ranker.release.items import write_catalogue, write_items
 from unified_ranker.release.layout import new_release
 from unified_ranker.release.manifest import write_manifest
 from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.backends.base import VersionStatus
 from unified_ranker.serving.service.ranking_service import RankingService
 
 ITEMS = 60
@@ -90,6 +91,7 @@ class ToyModel:
         broken: outputs to put in the place of the right ones.
     """
 
+    place: ClassVar[str] = "the toy"
     calls: list[tuple[str, float | None]] = field(default_factory=list)
     states: Mapping[int, str] = field(default_factory=lambda: {7: "AVAILABLE"})
     broken: dict[str, np.ndarray] = field(default_factory=dict)
@@ -99,8 +101,17 @@ class ToyModel:
         outputs = getattr(self, f"_{signature}")(**inputs)
         return outputs | {name: value for name, value in self.broken.items() if name in outputs}
 
-    def status(self, timeout: float | None = None) -> list[SimpleNamespace]:
-        return [SimpleNamespace(version=version, state=state) for version, state in self.states.items()]
+    def status(self, timeout: float | None = None) -> list[VersionStatus]:
+        return [VersionStatus(version, state) for version, state in self.states.items()]
+
+    def start(self) -> None:
+        pass
+
+    def wait_until_available(self, timeout: float) -> int:
+        return max(self.states)
+
+    def close(self) -> None:
+        pass
 
     @staticmethod
     def _encode(query, history_item_id, **other):

@@ -14,8 +14,8 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from unified_ranker.cli import app
-from unified_ranker.release.layout import Layout
-from unified_ranker.serving.answering.recommending import Recommender, load_predict
+from unified_ranker.serving.answering.recommending import Recommender
+from unified_ranker.serving.backends.in_process import InProcessModel
 
 USERS, ITEMS, EVENTS = 60, 40, 1500
 START = pd.Timestamp("2024-01-01", tz="UTC")
@@ -214,7 +214,7 @@ class Built:
 @functools.cache
 def predict_of(release: Path) -> Callable[[str, dict[str, np.ndarray]], dict[str, np.ndarray]]:
     """Load the model of a release, once in a process, and return what runs its signatures."""
-    return load_predict(Layout(release).saved_model())
+    return InProcessModel.of_release(release).predict
 
 
 @functools.cache

@@ -23,8 +23,7 @@ from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.vocabulary import Scale, Vocabulary
 from unified_ranker.release.items import read_items
-from unified_ranker.release.layout import Layout
-from unified_ranker.serving.answering.recommending import load_predict
+from unified_ranker.serving.backends.in_process import InProcessModel
 from unified_ranker.training.continuing import grown
 
 LATER = START + pd.Timedelta(hours=1500)
@@ -138,7 +137,7 @@ def test_untouched_items_move_little_and_new_ones_are_found(continued):
 
 
 def test_signals_are_counted_anew(continued):
-    predict = load_predict(Layout(continued / "releases" / "2").saved_model())
+    predict = InProcessModel.of_release(continued / "releases" / "2").predict
     for number, title in enumerate(NEW_TITLES):
         proposed = predict("encode", to_arrays([Request("", "search", query=title.lower())], 8))["proposed_ids"]
         assert f"a{number}".encode() in proposed[0].tolist(), "the title lexically, though the old release had not it"

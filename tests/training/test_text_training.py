@@ -205,9 +205,9 @@ def test_a_transformer_is_trained_kept_and_served(with_teacher, tmp_path):
 import sys
 import numpy as np
 from pathlib import Path
-from unified_ranker.serving.answering.recommending import load_predict
+from unified_ranker.serving.backends.in_process import InProcessModel
 assert "tensorflow_text" not in sys.modules
-predict = load_predict(Path({str(tmp_path / "1")!r}))
+predict = InProcessModel(Path({str(tmp_path / "1")!r}), 1, with_text_ops=True).predict
 assert "tensorflow_text" in sys.modules
 given = np.load({str(tmp_path / "request.npz")!r})
 arrays = {{k: v.astype(object) if v.dtype.kind == "U" else v for k, v in given.items()}}

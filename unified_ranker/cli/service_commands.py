@@ -50,6 +50,8 @@ def serve_command(
 
     Example: `unified-ranker serve releases/latest --port 8080`
     """
+    from unified_ranker.serving.backends.base import ModelBackend, ServedModel
+    from unified_ranker.serving.backends.open_backend import open_backend, require_address
     from unified_ranker.serving.http.api import Capacity
     from unified_ranker.serving.http.logs import log_as_json
     from unified_ranker.serving.http.running import ServeOptions, run_service
@@ -60,7 +62,6 @@ def serve_command(
     options = ServeOptions(
         host=host,
         port=port,
-        model_server=model_server,
         project=project,
         store=store,
         tokens=tokens,
@@ -70,7 +71,17 @@ def serve_command(
         canary=canary,
         canary_share=canary_share,
     )
-    run_service(release, options, announce=say)
+    if model_server is not None:
+        require_address(model_server)
+
+    def open_model(model: ServedModel) -> ModelBackend:
+        if model_server is not None:
+            return open_backend(model_server, model)
+        from unified_ranker.cli.embedded_model import EmbeddedModel
+
+        return EmbeddedModel(model)
+
+    run_service(release, options, open_model, announce=say)
 
 
 @app.command("token", rich_help_panel=ANSWERING)

@@ -32,10 +32,10 @@ class SavedTower(tf.keras.layers.Layer):
     ) -> None:
         """Load the release's model."""
         super().__init__(trainable=trainable, name=f"{signature}_of_release", dtype="float32")
-        config = read_manifest(release).config
-        if config.towers.item.text.type != "hashed":
+        manifest = read_manifest(release)
+        if manifest.has_text_ops:
             text_ops()
-        self.dim = config.towers.item.dim
+        self.dim = manifest.config.towers.item.dim
         self._model = tf.saved_model.load(str(Layout(release).saved_model()))
         self._call, self._output = self._model.signatures[signature], OUTPUTS[signature]
         self.fields = self._call.structured_input_signature[1]

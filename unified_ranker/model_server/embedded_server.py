@@ -23,7 +23,9 @@ from types import FrameType, TracebackType
 
 import grpc
 
+from unified_ranker.core.addresses import address, listen, require_loopback
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.memory import use_few_heaps
 from unified_ranker.model_server.batching import BatchingParameters
 from unified_ranker.model_server.grpc_api import start_grpc_server
 from unified_ranker.model_server.labels import read_models_config
@@ -31,8 +33,6 @@ from unified_ranker.model_server.plain_tensorflow import tf
 from unified_ranker.model_server.rest_api import create_rest_app
 from unified_ranker.model_server.rest_server import RestServer
 from unified_ranker.model_server.versions import POLL_SECONDS, ModelVersions
-from unified_ranker.serving.addresses import address, listen, require_loopback
-from unified_ranker.serving.memory import use_few_heaps
 
 DEFAULT_GRPC_PORT = 8500
 DEFAULT_REST_PORT = 8501

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import grpc
 
+from unified_ranker.core.addresses import cannot_bind
 from unified_ranker.model_server.messages import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -22,7 +23,6 @@ from unified_ranker.model_server.messages import (
 from unified_ranker.model_server.predict import run_predict
 from unified_ranker.model_server.status_codes import ServingError, invalid_argument
 from unified_ranker.model_server.versions import ModelVersions
-from unified_ranker.serving.addresses import cannot_bind
 
 SIGNATURE_DEF = "signature_def"
 

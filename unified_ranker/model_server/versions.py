@@ -10,6 +10,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.memory import give_back
 from unified_ranker.model_server.base_path import resolve_base_path, versions
 from unified_ranker.model_server.batching import BatchingParameters
 from unified_ranker.model_server.labels import ModelConfig
@@ -19,7 +20,6 @@ from unified_ranker.model_server.savedmodels import SavedModel, load_saved_model
 from unified_ranker.model_server.status_codes import invalid_argument, not_found
 from unified_ranker.model_server.stock_ops import require_stock_ops
 from unified_ranker.model_server.warmup import replay_warmup
-from unified_ranker.serving.memory import give_back
 
 VersionState = get_model_status_pb2.ModelVersionStatus.State
 

@@ -126,6 +126,11 @@ class Manifest(_Part):
                 f"{self.version}; a release is never edited."
             ) from error
 
+    @property
+    def has_text_ops(self) -> bool:
+        """Whether the model holds ops of TensorFlow Text, which a process must import before it loads the model."""
+        return self.config.towers.item.text.type != "hashed"
+
 
 def write_manifest(layout: Layout, manifest: Manifest) -> None:
     """Complete a manifest by commit, versions of libraries and the SHA-256 of every file, and write it."""

@@ -1,1 +1,1 @@
-"""The ranking service, the TF Serving client and the embedded model server."""
+"""The ranking service: answers, HTTP, backends of the model and the clients of TF Serving."""

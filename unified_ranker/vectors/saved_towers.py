@@ -20,9 +20,9 @@ class SavedTowers:
     The quality part of the vectors is left out: it is no part of the space, and old by tomorrow.
     """
 
-    def __init__(self, saved_model: Path, dim: int, costly_text: bool = False) -> None:
-        """Load the model, whose embeddings are of `dim`; `costly_text` says that it holds ops of TensorFlow Text."""
-        if costly_text:
+    def __init__(self, saved_model: Path, dim: int, with_text_ops: bool = False) -> None:
+        """Load the model, whose embeddings are of `dim`; `with_text_ops` says that it holds ops of TensorFlow Text."""
+        if with_text_ops:
             text_ops()
         # Kept: the functions hold no reference to the variables.
         self._loaded = tf.saved_model.load(str(saved_model))
@@ -52,10 +52,8 @@ class SavedTowers:
 @functools.lru_cache(maxsize=2)
 def load_towers(release: Path) -> SavedTowers:
     """Load the towers of a release, once in a process; the two used last stay."""
-    config = read_manifest(release).config
-    towers = SavedTowers(
-        Layout(release).saved_model(), config.towers.item.dim, config.towers.item.text.type != "hashed"
-    )
+    manifest = read_manifest(release)
+    towers = SavedTowers(Layout(release).saved_model(), manifest.config.towers.item.dim, manifest.has_text_ops)
     # TensorFlow's graph is some hundred thousand Python objects, which every collection of rows' garbage would walk.
     gc.freeze()
     return towers

@@ -1,6 +1,7 @@
 """The REST client gives what the gRPC client gives, and the same errors."""
 
 import socket
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 from model_server_toy import MODEL, NEWEST
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.serving.backends.base import ServedModel
+from unified_ranker.serving.backends.open_backend import open_backend
 from unified_ranker.serving.client.grpc_client import ModelClient, VersionStatus
 from unified_ranker.serving.client.model_server_error import ModelServerError
-from unified_ranker.serving.client.open_client import open_client
 from unified_ranker.serving.client.rest_client import RestModelClient
 
 INPUTS = {
@@ -77,8 +79,9 @@ def test_errors_have_the_code_that_the_status_stands_for(clients, server, slow_s
 
 
 def test_address_says_which_client_it_is():
-    assert isinstance(open_client("http://127.0.0.1:8501", "m", 1), RestModelClient)
-    assert isinstance(open_client("127.0.0.1:8500", "m", 1), ModelClient)
+    model = ServedModel(Path("releases/1"), "m", 1)
+    assert isinstance(open_backend("http://127.0.0.1:8501", model), RestModelClient)
+    assert isinstance(open_backend("127.0.0.1:8500", model), ModelClient)
     for address in ("https://127.0.0.1:8501", "http://host", "ftp://host:1"):
         with pytest.raises(UserError, match="http://host:port"):
             RestModelClient(address)

@@ -32,7 +32,7 @@ def app(tmp_path_factory):
     store, ranker = LmdbStore(root / "store"), service(Steady())
     live = LiveItems(ranker, store)
 
-    def none(directory, release):
+    def none(model):
         raise AssertionError("there is no release to open")
 
     yield create_app(RankingBackend(ranker, store, live, Releases(ranker, root / "releases", none, live)))

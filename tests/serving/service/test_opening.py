@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -22,16 +23,19 @@ from service_toy import (
     prepared_log,
     write_release,
 )
+from small_project import cli
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.request import Request
 from unified_ranker.events.lmdb_histories import LmdbStore
 from unified_ranker.model_server.embedded_server import EmbeddedModelServer
+from unified_ranker.serving.backends.open_backend import open_backend
 from unified_ranker.serving.client.grpc_client import ModelClient
 from unified_ranker.serving.http.running import ServeOptions, run_service
 from unified_ranker.serving.service.open_service import import_project, open_release, open_service
 
 QUERY = "0.5,-1,2"
+NEVER_OPENED = partial(open_backend, "localhost:1")
 
 
 @pytest.fixture(scope="module")
@@ -165,38 +169,42 @@ def test_project_that_is_given_must_have_histories(project, release, tmp_path, s
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])  # noqa: S104
 def test_host_that_others_can_reach_is_refused(release, host):
     with pytest.raises(UserError, match=rf"`--host` must be a loopback.*{re.escape(host)}"):
-        run_service(release, ServeOptions(host=host))
+        run_service(release, ServeOptions(host=host), NEVER_OPENED)
 
 
-@pytest.mark.parametrize("where", ["localhost", "host:", ":8500", "http://host", "http://host:8501/path", "a b:1"])
-def test_model_server_without_a_port_is_refused(release, where):
-    with pytest.raises(UserError, match="`host:port`"):
-        run_service(release, ServeOptions(model_server=where))
+@pytest.mark.parametrize(
+    "where", ["localhost", "host:", ":8500", "http://host", "http://host:8501/path", "a b:1", "ftp://host:1"]
+)
+def test_an_address_that_no_model_can_have_is_refused(release, where):
+    shown = cli("serve", release, "--model-server", where)
+    assert shown.exit_code == 2
+    assert "`host:port`" in shown.stderr
+    assert f"Received: `{where}`" in shown.stderr
 
 
 def test_it_is_said_which_model_server_is_waited_for(release, monkeypatch):
     monkeypatch.setattr(open_service, "__defaults__", (0.2, 1.0, None))  # Seconds of patience, of a request.
     said = []
-    with pytest.raises(UserError, match="the model server must serve version"):
-        run_service(release, ServeOptions(port=0, model_server="localhost:1"), announce=said.append)
+    with pytest.raises(UserError, match="the model server at `localhost:1` must serve version"):
+        run_service(release, ServeOptions(port=0), partial(open_backend, "localhost:1"), announce=said.append)
     assert len(said) == 1
-    assert "waiting for the model server at localhost:1" in said[0]
+    assert "waiting for the model server at `localhost:1`" in said[0]
 
 
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_what_is_no_port_is_refused(release, port):
     with pytest.raises(UserError, match=rf"`--port` must be from 0.*{port}"):
-        run_service(release, ServeOptions(port=port))
+        run_service(release, ServeOptions(port=port), NEVER_OPENED)
 
 
 def test_port_that_is_taken_is_refused_at_once(release):
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UserError, match="`--port` must be free"):
-        run_service(release, ServeOptions(port=taken.getsockname()[1]))
+        run_service(release, ServeOptions(port=taken.getsockname()[1]), NEVER_OPENED)
 
 
 def test_what_is_no_release_is_refused(tmp_path):
     with pytest.raises(UserError, match="is no release"):
-        run_service(tmp_path / "releases" / "latest", ServeOptions())
+        run_service(tmp_path / "releases" / "latest", ServeOptions(), NEVER_OPENED)
 
 
 def test_service_answers_from_its_release_and_sigterm_stops_both_processes(project, tmp_path):

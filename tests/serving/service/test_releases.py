@@ -31,6 +31,13 @@ class Partial(ToyModel):
 
     able = True
 
+    def __init__(self):
+        super().__init__()
+        self.ended = threading.Event()
+
+    def close(self):
+        self.ended.set()
+
     def predict(self, signature, inputs, timeout=None):
         long = inputs.get("state_query")
         if signature == "rank_encoded" and not self.able and long.tolist() == [[3.0, 1.0, -2.0]]:
@@ -43,11 +50,12 @@ def other(tmp_path):
     """Release 1 answers, release 2 lies beside it, and what its model was and how often it was ended is noted."""
     for _ in range(2):
         write_release(tmp_path / "releases", model=no_model)
-    ranker, model, ended = service(release=replace(RELEASE, manifest={"version": 1})), Partial(), threading.Event()
-    releases = Releases(ranker, tmp_path / "releases", lambda *_: (model, ended.set), LiveItems(ranker))
+    first = replace(RELEASE, manifest=RELEASE.manifest.model_copy(update={"version": 1}))
+    ranker, model = service(release=first), Partial()
+    releases = Releases(ranker, tmp_path / "releases", lambda _: model, LiveItems(ranker))
     for request in RECORDED:
         ranker.recommend(request)
-    return ranker, releases, model, ended
+    return ranker, releases, model, model.ended
 
 
 def test_a_release_that_answers_what_was_asked_takes_over(other):

@@ -9,7 +9,6 @@ import numpy as np
 from unified_ranker.core.arrays import Arrays, Ints, Strings
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.request import Request, state_arrays, to_arrays
-from unified_ranker.release.layout import Layout
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.request_rule import RequestRule
 from unified_ranker.serving.retrieval.retriever import Retriever
@@ -186,7 +185,11 @@ class Recommender:
     def __init__(self, release: Path, predict: Predict | None = None) -> None:
         """Open a release; `predict` runs the model, by default loaded into this process."""
         self.release = OpenedRelease.open(release)
-        self._predict = predict or load_predict(Layout(release).saved_model())
+        if predict is None:
+            from unified_ranker.serving.backends.in_process import InProcessModel
+
+            predict = InProcessModel.of_release(release).predict
+        self._predict = predict
         self._retrieve = Retriever(self.release)
 
     @property
@@ -206,20 +209,3 @@ class Recommender:
         for start in range(0, len(requests), BATCH):
             part = requests[start : start + BATCH]
             yield from answer_batch(self.release, part, self._predict, self._retrieve)
-
-
-def load_predict(saved_model: Path) -> Predict:
-    """Load a SavedModel into this process and return what runs its signatures."""
-    from unified_ranker.model_server.savedmodels import import_text_ops
-    from unified_ranker.towers.tensorflow import tf
-
-    import_text_ops(saved_model)
-    loaded = tf.saved_model.load(str(saved_model), tags=["serve"])
-
-    def predict(signature: str, arrays: Arrays) -> Arrays:
-        run = loaded.signatures[signature]
-        outputs = run(**{name: tf.constant(array) for name, array in arrays.items()})
-        return {name: value.numpy() for name, value in outputs.items()}
-
-    predict.model = loaded  # type: ignore[attr-defined]  # keeps the variables alive
-    return predict

@@ -11,6 +11,7 @@ import grpc
 import numpy as np
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.serving.backends.base import VersionStatus
 from unified_ranker.serving.client import wire
 from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.client.tensors import TensorSpec, fill_tensor, read_tensor
@@ -35,15 +36,6 @@ _METHODS = {
     "GetModelMetadata": ("PredictionService", wire.GetModelMetadataRequest, wire.GetModelMetadataResponse),
     "GetModelStatus": ("ModelService", wire.GetModelStatusRequest, wire.GetModelStatusResponse),
 }
-
-
-@dataclass(frozen=True)
-class VersionStatus:
-    """The state of a version: START, LOADING, AVAILABLE, UNLOADING or END, and why it failed, if it did."""
-
-    version: int
-    state: str
-    error: str
 
 
 @dataclass(frozen=True)
@@ -107,6 +99,14 @@ class ModelClient:
         ]
         self._stubs = [(place, {name: _stub(channel, name) for name in _METHODS}) for place, channel in self._channels]
         self._turn = itertools.count()
+
+    @property
+    def place(self) -> str:
+        """See `ModelBackend.place`."""
+        return f"the model server at `{self.address}`"
+
+    def start(self) -> None:
+        """Do nothing: connections are made when they are first used."""
 
     def predict(
         self, signature: str, inputs: Mapping[str, np.ndarray], timeout: float | None = None

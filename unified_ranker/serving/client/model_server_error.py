@@ -2,8 +2,10 @@
 
 import grpc
 
+from unified_ranker.serving.backends.base import ModelBackendError
 
-class ModelServerError(RuntimeError):
+
+class ModelServerError(ModelBackendError):
     """A call to the model server failed.
 
     Attributes:
@@ -18,7 +20,7 @@ class ModelServerError(RuntimeError):
         self, code: grpc.StatusCode, details: str, address: str, model: str, signature: str | None = None
     ) -> None:
         of = f"signature `{signature}` of " if signature is not None else ""
-        super().__init__(f"model server at `{address}`, {of}model `{model}`: {code.name}: {details}")
+        super().__init__(f"model server at `{address}`, {of}model `{model}`: {code.name}: {details}", code.name)
         self.code = code
         self.details = details
         self.address = address

@@ -17,7 +17,8 @@ import grpc
 import numpy as np
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.serving.client.grpc_client import DEFAULT_TIMEOUT, ModelMetadata, SignatureMetadata, VersionStatus
+from unified_ranker.serving.backends.base import VersionStatus
+from unified_ranker.serving.client.grpc_client import DEFAULT_TIMEOUT, ModelMetadata, SignatureMetadata
 from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.client.tensors import TensorSpec
 
@@ -67,6 +68,14 @@ class RestModelClient:
         self._path = f"/v1/models/{model_name}{chosen}"
         self._signatures: dict[str, SignatureMetadata] | None = None
         self._idle: queue.LifoQueue[http.client.HTTPConnection] = queue.LifoQueue(connections)
+
+    @property
+    def place(self) -> str:
+        """See `ModelBackend.place`."""
+        return f"the model server at `{self.address}`"
+
+    def start(self) -> None:
+        """Do nothing: connections are made when they are first used."""
 
     def predict(
         self, signature: str, inputs: Mapping[str, np.ndarray], timeout: float | None = None

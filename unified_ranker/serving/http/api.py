@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 
 from unified_ranker import __version__
 from unified_ranker.events.base import HistoryStore
+from unified_ranker.serving.backends.base import AVAILABLE
 from unified_ranker.serving.http.admission import Admission
 from unified_ranker.serving.http.bodies import HealthResponse, Readiness, RecommendRequest, RecommendResponse
 from unified_ranker.serving.http.docs import docs_page
@@ -22,7 +23,7 @@ from unified_ranker.serving.http.routes import add_admin, add_events, add_items
 from unified_ranker.serving.http.security import AccessTokens
 from unified_ranker.serving.page.demo_page import add_page
 from unified_ranker.serving.service.live_items import LiveItems
-from unified_ranker.serving.service.ranking_service import AVAILABLE, RankingService
+from unified_ranker.serving.service.ranking_service import RankingService
 from unified_ranker.serving.service.releases import Releases
 from unified_ranker.serving.service.service_metrics import CONTENT_TYPE
 

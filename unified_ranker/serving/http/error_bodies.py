@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from unified_ranker.core.errors import UserError, unknown_name
 from unified_ranker.events.base import StoreError
 from unified_ranker.serving.answering.recommending import ModelOutputError
-from unified_ranker.serving.client.model_server_error import ModelServerError
+from unified_ranker.serving.backends.base import ModelBackendError
 from unified_ranker.serving.http.admission import OverloadedError
 from unified_ranker.serving.http.bodies import ErrorResponse, FieldError, HistoryEvent, RecommendRequest, ReportedEvent
 from unified_ranker.serving.http.request_context import REQUEST_ID, request_id_of
@@ -61,10 +61,10 @@ def add_error_handlers(app: FastAPI) -> None:
         response.headers.update(error.headers or {})
         return response
 
-    @app.exception_handler(ModelServerError)
-    async def no_model(request: Request, error: ModelServerError) -> Response:
+    @app.exception_handler(ModelBackendError)
+    async def no_model(request: Request, error: ModelBackendError) -> Response:
         logger.warning("request %s: %s", request_id_of(request), error)
-        return unavailable(request, f"the model server gave no answer: {error.code.name}")
+        return unavailable(request, f"the model server gave no answer: {error.reason}")
 
     @app.exception_handler(ModelOutputError)
     async def no_numbers(request: Request, error: ModelOutputError) -> Response:

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Path, Query, Request, Response
 
 from unified_ranker.events.base import HistoryStore, StoreError
 from unified_ranker.serving.answering.recommending import ModelOutputError
-from unified_ranker.serving.client.model_server_error import ModelServerError
+from unified_ranker.serving.backends.base import ModelBackendError
 from unified_ranker.serving.http.admission import Admission
 from unified_ranker.serving.http.bodies import (
     EventsRequest,
@@ -101,7 +101,7 @@ def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
         """Put an item in, in the place of one with its id; the release's model embeds it."""
         try:
             await aside(live.put, item_id, body.fields())
-        except (ModelServerError, ModelOutputError, StoreError):
+        except (ModelBackendError, ModelOutputError, StoreError):
             metrics.item_changes.labels("put", "failed").inc()
             raise
         metrics.item_changes.labels("put", "done").inc()

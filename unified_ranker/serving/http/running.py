@@ -8,26 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from unified_ranker.core.addresses import address, listen, require_loopback
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.extras import is_installed
+from unified_ranker.core.memory import give_back, use_few_heaps
 from unified_ranker.events.base import HistoryStore, StoreError
 from unified_ranker.events.open_histories import open_history_store
-from unified_ranker.model_server.process import ModelServerProcess, begin_in_subprocess, finish_start
-from unified_ranker.release.layout import Layout
 from unified_ranker.release.manifest import read_manifest
-from unified_ranker.serving.addresses import address, listen, require_loopback
 from unified_ranker.serving.answering.opened_release import OpenedRelease
-from unified_ranker.serving.client.open_client import AnyClient, open_client, require_address
+from unified_ranker.serving.backends.base import OpenModel, ServedModel
 from unified_ranker.serving.http.api import Capacity, RankingBackend, create_app
 from unified_ranker.serving.http.http_server import serve_until_stopped
 from unified_ranker.serving.http.security import LOOPBACK_NAMES, AccessTokens
-from unified_ranker.serving.memory import give_back, use_few_heaps
 from unified_ranker.serving.service.index_keeper import IndexHealth, IndexKeeper
 from unified_ranker.serving.service.live_items import LiveItems
 from unified_ranker.serving.service.open_service import import_project, open_release, open_service, store_place
-from unified_ranker.serving.service.ranking_service import DEADLINE, RankingService, fill_popular
-from unified_ranker.serving.service.releases import Close, Releases
-from unified_ranker.serving.service.served_release import STABLE, ModelServer
+from unified_ranker.serving.service.ranking_service import DEADLINE, fill_popular
+from unified_ranker.serving.service.releases import Releases
+from unified_ranker.serving.service.served_release import STABLE
 from unified_ranker.serving.service.service_metrics import Metrics
 from unified_ranker.serving.service.telemetry import start_tracing
 
@@ -44,8 +41,6 @@ class ServeOptions:
     Attributes:
         host: address to listen on; other than loopback only with `tokens`.
         port: 0 takes a free one.
-        model_server: `host:port` of TF Serving's gRPC API, or `http://host:port` of its REST API; None starts the
-            embedded model server.
         project: whose event log is taken over; None: the one in which the release lies.
         store: where events are kept: a directory, or `redis://…`; None: `.serving` beside the releases.
         tokens: a file of tokens.
@@ -58,7 +53,6 @@ class ServeOptions:
 
     host: str = "127.0.0.1"
     port: int = 8080
-    model_server: str | None = None
     project: Path | None = None
     store: str | None = None
     tokens: Path | None = None
@@ -69,12 +63,15 @@ class ServeOptions:
     canary_share: float = 0.05
 
 
-def run_service(release: Path, options: ServeOptions, announce: Callable[[str], object] | None = None) -> None:
+def run_service(
+    release: Path, options: ServeOptions, open_model: OpenModel, announce: Callable[[str], object] | None = None
+) -> None:
     """Serve a release over HTTP until SIGTERM or SIGINT. Call it from the main thread.
 
     Args:
         release: its directory, or a link to it.
         options: how.
+        open_model: opens a backend of the model of this release, and of those that take its place.
         announce: called with lines for people, the last of them when requests are answered.
 
     Raises:
@@ -90,21 +87,17 @@ def run_service(release: Path, options: ServeOptions, announce: Callable[[str], 
     manifest = read_manifest(release)
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(listen(options.host, options.port, "--port"))
-        child = None
-        if options.model_server is None:
-            say(f"release {manifest.version}: starting the embedded model server …")
-            # It imports TensorFlow while the release is verified and opened here.
-            child = stack.enter_context(begin_in_subprocess(Layout(release).model_base, manifest.model_name))
-        else:
-            say(f"release {manifest.version}: waiting for the model server at {options.model_server} …")
+        model = open_model(ServedModel(release, manifest.model_name, manifest.version))
+        stack.callback(model.close)
+        say(f"release {manifest.version}: waiting for {model.place} …")
+        # It may be starting while the release is verified and opened here.
         opened = open_release(release)
         store = _open_store(release, opened, options)
         stack.callback(store.close)
-        if child is not None:
-            finish_start(child)
-        service, close = _open(release, opened, store, child, options)
+        model.start()
+        service = open_service(release, opened, model, store, deadline=options.deadline, metrics=Metrics())
         live = LiveItems(service, store)
-        releases = Releases(service, release.parent, _opener(options), live, close)
+        releases = Releases(service, release.parent, open_model, live)
         stack.callback(releases.close)
         fill_popular(service, service.engines[STABLE], opened.offers.countries)
         if options.canary is not None:
@@ -133,13 +126,6 @@ def _check(options: ServeOptions) -> AccessTokens | None:
             ) from error
     if not 0 <= options.port <= _LAST_PORT:
         raise UserError(f"`--port` must be from 0, which takes a free one, to {_LAST_PORT}. Received: {options.port}.")
-    if options.model_server is not None:
-        require_address(options.model_server)
-    elif not is_installed("tensorflow"):
-        raise UserError(
-            "`--model-server` must be given where TensorFlow is not installed: without an address, `serve` runs the "
-            "model itself. Name the address of TensorFlow Serving, or install everything (docs/guide/install.md)."
-        )
     return tokens
 
 
@@ -157,45 +143,6 @@ def _open_store(release: Path, opened: OpenedRelease, options: ServeOptions) -> 
     if taken:
         logger.info("took %d events of the project's log over into the store", taken)
     return store
-
-
-def _open(
-    release: Path,
-    opened: OpenedRelease,
-    store: HistoryStore,
-    child: ModelServerProcess | None,
-    options: ServeOptions,
-) -> tuple[RankingService, Close]:
-    where = child.grpc_address if child is not None else str(options.model_server)
-    client = open_client(where, opened.manifest.model_name, opened.version)
-    try:
-        service = open_service(release, opened, client, store, deadline=options.deadline, metrics=Metrics())
-    except BaseException:
-        client.close()
-        raise
-    return service, lambda: _end(client, child)
-
-
-def _opener(options: ServeOptions) -> Callable[[Path, OpenedRelease], tuple[ModelServer, Close]]:
-    """Return what makes the model of a further release answer, the way the first one's does."""
-
-    def start(directory: Path, opened: OpenedRelease) -> tuple[ModelServer, Close]:
-        name, child, where = opened.manifest.model_name, None, options.model_server
-        if where is None:
-            # A process of its own: it loads while the other answers, and neither waits for the other.
-            child = begin_in_subprocess(Layout(directory).model_base, name)
-            finish_start(child)
-            where = child.grpc_address
-        client = open_client(where, name, opened.version)
-        return client, lambda: _end(client, child)
-
-    return start
-
-
-def _end(client: AnyClient, child: ModelServerProcess | None) -> None:
-    client.close()
-    if child is not None:
-        child.stop()
 
 
 def _ready(url: str, opened: OpenedRelease) -> str:

@@ -49,7 +49,7 @@ class LiveItems:
 
         Raises:
             UserError: a field is unknown or of the wrong type, or there is no room for more changes.
-            ModelServerError, ModelOutputError: it cannot be embedded.
+            ModelBackendError, ModelOutputError: it cannot be embedded.
             StoreError: it cannot be kept.
         """
         with self._lock:
@@ -86,7 +86,7 @@ class LiveItems:
         """Bring all changes into an engine that has none yet, embedded by its own model.
 
         Raises:
-            ModelServerError, ModelOutputError: they cannot be embedded.
+            ModelBackendError, ModelOutputError: they cannot be embedded.
         """
         if not self._fields:
             return
@@ -111,7 +111,7 @@ def embed(engine: ServedRelease, items: Mapping[str, Fields]) -> dict[str, LiveI
 
     Raises:
         UserError: a field is unknown or of the wrong type.
-        ModelServerError: the model server failed.
+        ModelBackendError: the model server failed.
         ModelOutputError: a vector is not finite, or zero.
     """
     config, out, names = engine.release.config, {}, list(items)

@@ -14,8 +14,7 @@ from unified_ranker.release.index import load_index
 from unified_ranker.release.layout import Layout
 from unified_ranker.release.verify_release import verify_release
 from unified_ranker.serving.answering.opened_release import OpenedRelease
-from unified_ranker.serving.client.model_server_error import ModelServerError
-from unified_ranker.serving.client.open_client import AnyClient
+from unified_ranker.serving.backends.base import ModelBackend, ModelBackendError
 from unified_ranker.serving.service.pairing import require_pair
 from unified_ranker.serving.service.ranking_service import DEADLINE, RankingService
 from unified_ranker.serving.service.service_metrics import Metrics
@@ -87,20 +86,20 @@ def _lines_of(prepared: Path) -> Iterator[tuple[str, int, bytes, bytes]]:
 def open_service(
     release: Path,
     opened: OpenedRelease,
-    client: AnyClient,
+    model: ModelBackend,
     histories: HistoryReader | None,
     wait: float = MODEL_SERVER_SECONDS,
     deadline: float = DEADLINE,
     metrics: Metrics | None = None,
 ) -> RankingService:
-    """Open the index, and make sure that the model server serves the model of this release.
+    """Open the index, and make sure that it is the model of this release that answers.
 
     Args:
         release: its directory.
         opened: the same, opened.
-        client: calls the release's version on the model server.
+        model: runs the release's model.
         histories: see `RankingService`.
-        wait: seconds for the model server to have that version AVAILABLE.
+        wait: seconds for it to have that version AVAILABLE.
         deadline: see `RankingService`.
         metrics: see `RankingService`.
 
@@ -109,12 +108,12 @@ def open_service(
     """
     index = load_index(Layout(release).index, opened.vectors)
     try:
-        client.wait_until_available(wait)
-    except ModelServerError as error:
+        model.wait_until_available(wait)
+    except ModelBackendError as error:
         raise UserError(
-            f"the model server must serve version {opened.version} of model `{client.model_name}`, the one of "
+            f"{model.place} must serve version {opened.version} of model `{opened.manifest.model_name}`, the one of "
             f"`{release}`. Received: {error}. Serve `{Layout(release).model_base}` there, or leave out "
             "`--model-server` to start the embedded one."
         ) from error
-    require_pair(opened, client, release, wait)
-    return RankingService(opened, index, client, histories, deadline, metrics)
+    require_pair(opened, model, release, wait)
+    return RankingService(opened, index, model, histories, deadline, metrics)

@@ -9,8 +9,7 @@ from unified_ranker.core.request import Request, state_arrays, to_arrays
 from unified_ranker.release.layout import Layout
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.request_rule import RequestRule
-from unified_ranker.serving.client.model_server_error import ModelServerError
-from unified_ranker.serving.service.served_release import ModelServer
+from unified_ranker.serving.backends.base import ModelBackend, ModelBackendError
 
 _SECONDS = 30.0
 _COMPARED_ITEMS = 64
@@ -18,7 +17,7 @@ _TOLERANCE = 1e-3
 """Between a score of the model and one of the stored vectors: float32 rounds differently in the two."""
 
 
-def require_pair(opened: OpenedRelease, model: ModelServer, release: Path, timeout: float = _SECONDS) -> None:
+def require_pair(opened: OpenedRelease, model: ModelBackend, release: Path, timeout: float = _SECONDS) -> None:
     """Refuse a model that is not the release's.
 
     Raises:
@@ -26,20 +25,19 @@ def require_pair(opened: OpenedRelease, model: ModelServer, release: Path, timeo
     """
     try:
         difference = _difference(opened, model, timeout)
-    except ModelServerError as error:
+    except ModelBackendError as error:
         raise UserError(
-            f"the model server must serve version {opened.version}, the one of `{release}`. Received: {error}. Serve "
+            f"{model.place} must serve version {opened.version}, the one of `{release}`. Received: {error}. Serve "
             f"`{Layout(release).model_base}` there, or leave out `--model-server` to start the embedded one."
         ) from error
     if difference:
-        where = f" at `{model.address}`" if hasattr(model, "address") else ""
         raise UserError(
-            f"the model server{where} must serve the model of `{release}`. Its version {opened.version} is another "
-            f"one: {difference}. Serve `{Layout(release).model_base}` there."
+            f"{model.place} must serve the model of `{release}`. Its version {opened.version} is another one: "
+            f"{difference}. Serve `{Layout(release).model_base}` there."
         )
 
 
-def _difference(opened: OpenedRelease, model: ModelServer, timeout: float) -> str:
+def _difference(opened: OpenedRelease, model: ModelBackend, timeout: float) -> str:
     """Return how the served model and the release's vectors differ; "" when they are a pair.
 
     Their versions do not tell, because these count from 1 in every project. But the model scores candidates by the

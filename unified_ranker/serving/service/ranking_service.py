@@ -30,16 +30,15 @@ from unified_ranker.serving.answering.recommending import (
     rank,
 )
 from unified_ranker.serving.answering.request_rule import RequestRule
-from unified_ranker.serving.client.model_server_error import ModelServerError
+from unified_ranker.serving.backends.base import ModelBackend, ModelBackendError
 from unified_ranker.serving.client.splitting import LabelSplit
 from unified_ranker.serving.service.fallback import KEPT
-from unified_ranker.serving.service.served_release import STABLE, ModelServer, Parts, ServedRelease
+from unified_ranker.serving.service.served_release import STABLE, Parts, ServedRelease
 from unified_ranker.serving.service.service_metrics import Metrics
 from unified_ranker.serving.service.telemetry import span
 
 DEADLINE = 1.0
 """Seconds that a request may take, the time in the queue included."""
-AVAILABLE = "AVAILABLE"
 _PROBE_SECONDS = 1.0
 _SKEW_SECONDS = 60
 """By which a client's clock may be ahead."""
@@ -91,7 +90,7 @@ class RankingService:
         self,
         release: OpenedRelease,
         index: Index,
-        model: ModelServer,
+        model: ModelBackend,
         histories: HistoryReader | None = None,
         deadline: float = DEADLINE,
         metrics: Metrics | None = None,
@@ -160,7 +159,7 @@ class RankingService:
         """Return how far the model server has come with the release's version, for example AVAILABLE.
 
         Raises:
-            ModelServerError: it does not answer within 1 s, or does not know the version.
+            ModelBackendError: it does not answer within 1 s, or does not know the version.
         """
         engine = self.engines[STABLE]
         states = {status.version: status.state for status in engine.model.status(timeout=_PROBE_SECONDS)}
@@ -200,10 +199,10 @@ class RankingService:
             with watch.stage("encode"):
                 asked = engine.query_vectors.around(predict) if engine.query_vectors else predict
                 encoded = encode(parts.release, [request], asked)
-        except (ModelServerError, ModelOutputError) as error:
+        except (ModelBackendError, ModelOutputError) as error:
             self._failed(engine, "encode", error)
-            if isinstance(error, ModelServerError):
-                return f"the model server gave no answer: {error.code.name}"
+            if isinstance(error, ModelBackendError):
+                return f"the model server gave no answer: {error.reason}"
             return str(error)
         engine.breaker.succeeded()
         return encoded
@@ -242,7 +241,7 @@ class RankingService:
                 ranked = rank(parts.release, [positions], encoded, predict)
                 first = {name: values[0] for name, values in ranked.items()}
                 return best_items(parts.release, positions, first, max(limit, KEPT))
-        except (ModelServerError, ModelOutputError) as error:
+        except (ModelBackendError, ModelOutputError) as error:
             self._failed(engine, "rank", error)
             return None
 
@@ -254,8 +253,8 @@ class RankingService:
         rung, items = kept
         return rung, Answer(request.query, items)
 
-    def _failed(self, engine: ServedRelease, stage: str, error: ModelServerError | ModelOutputError) -> None:
-        reason = error.code.name if isinstance(error, ModelServerError) else "not_finite"
+    def _failed(self, engine: ServedRelease, stage: str, error: ModelBackendError | ModelOutputError) -> None:
+        reason = error.reason if isinstance(error, ModelBackendError) else "not_finite"
         self.metrics.error(stage, reason)
         logger.warning("release %d, %s: %s", engine.release.version, stage, error)
         engine.breaker.failed()

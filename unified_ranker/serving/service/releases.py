@@ -10,27 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.memory import give_back
 from unified_ranker.release.index import load_index
 from unified_ranker.release.layout import Layout, release_numbers
 from unified_ranker.release.manifest import read_manifest
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommending import ModelOutputError
-from unified_ranker.serving.client.model_server_error import ModelServerError
+from unified_ranker.serving.backends.base import ModelBackend, ModelBackendError, OpenModel, ServedModel
 from unified_ranker.serving.client.splitting import LabelSplit
-from unified_ranker.serving.memory import give_back
 from unified_ranker.serving.service.live_items import LiveItems
 from unified_ranker.serving.service.pairing import require_pair
 from unified_ranker.serving.service.ranking_service import RankingService, fill_popular
-from unified_ranker.serving.service.served_release import CANARY, STABLE, ModelServer, ServedRelease
+from unified_ranker.serving.service.served_release import CANARY, STABLE, ServedRelease
 
 _DRAIN_SECONDS = 30.0
 _VERIFY = "import os, sys; os.nice(10); from unified_ranker.cli import main; sys.argv[1:1] = ['verify']; main()"
 
 logger = logging.getLogger(__name__)
-
-Close = Callable[[], object]
-OpenModel = Callable[[Path, OpenedRelease], tuple[ModelServer, Close]]
-"""Makes a release's model answer: its directory and itself to a client of it, and how to end both."""
 
 
 class BusyError(RuntimeError):
@@ -60,16 +56,14 @@ class Releases:
     Args:
         service: whose engines change.
         root: holds the releases by their numbers; requests name numbers, never paths.
-        open_model: makes a release's model answer.
+        open_model: opens a backend of a release's model.
         live: changes since a release was written, to be brought into it.
-        close: ends the model that the service was started with.
     """
 
-    def __init__(
-        self, service: RankingService, root: Path, open_model: OpenModel, live: LiveItems, close: Close | None = None
-    ) -> None:
+    def __init__(self, service: RankingService, root: Path, open_model: OpenModel, live: LiveItems) -> None:
         self._service, self._root, self._open_model, self._live = service, root, open_model, live
-        self._close: dict[int, Close] = {id(service.engines[STABLE]): close} if close else {}
+        stable = service.engines[STABLE]
+        self._models: dict[int, ModelBackend] = {id(stable): stable.model}
         self._before: dict[str, list[int]] = {STABLE: [], CANARY: []}
         self._loading = threading.Lock()
         self._note()
@@ -102,10 +96,10 @@ class Releases:
         return self._exclusively(lambda: self._end_canary() if label == CANARY else self._back())
 
     def close(self) -> None:
-        """End all models that were started here."""
-        for close in list(self._close.values()):
-            close()
-        self._close.clear()
+        """End the models of all releases that answer."""
+        for model in list(self._models.values()):
+            model.close()
+        self._models.clear()
 
     # --- steps ----------------------------------------------------------------------------------------------------
 
@@ -114,7 +108,7 @@ class Releases:
             raise BusyError("another release is being loaded; try again when it is done")
         try:
             swap = change()
-        except (UserError, ModelServerError, OSError):
+        except (UserError, ModelBackendError, OSError):
             self._service.metrics.reloads.labels("refused").inc()
             raise
         finally:
@@ -139,13 +133,14 @@ class Releases:
         started, directory = time.monotonic(), self._root / str(version)
         _verify(directory)
         release = OpenedRelease.open(directory)
-        model, close = self._open_model(directory, release)
+        model = self._open_model(ServedModel(directory, release.manifest.model_name, release.version))
         try:
+            model.start()
             engine = self._prepared(directory, release, model, label)
         except BaseException:
-            close()
+            model.close()
             raise
-        self._close[id(engine)] = close
+        self._models[id(engine)] = model
         previous = self._service.engines.get(label)
         self._service.engines = {**self._service.engines, label: engine}
         if label == CANARY:
@@ -157,7 +152,7 @@ class Releases:
         logger.warning("release %d answers as %s after %.1f s", version, label, took)
         return Swap(label, version, previous.release.version if previous else None, took)
 
-    def _prepared(self, directory: Path, release: OpenedRelease, model: ModelServer, label: str) -> ServedRelease:
+    def _prepared(self, directory: Path, release: OpenedRelease, model: ModelBackend, label: str) -> ServedRelease:
         """Return an engine that has answered recorded requests: what is slow the first time is slow here."""
         require_pair(release, model, directory)
         engine = ServedRelease(release, load_index(Layout(directory).index, release.vectors), model, label)
@@ -173,7 +168,7 @@ class Releases:
                             f"release {release.version} must answer the last minutes' requests in full. "
                             f"Received: `{rung}` for one of task `{request.task}`. The release before goes on."
                         )
-        except (ModelServerError, ModelOutputError) as error:
+        except (ModelBackendError, ModelOutputError) as error:
             raise UserError(f"release {release.version} cannot answer: {error}. The release before goes on.") from error
         return engine
 
@@ -201,11 +196,9 @@ class Releases:
     def _end(self, last: list[ServedRelease]) -> None:
         engine = last.pop()
         engine.wait_until_idle(_DRAIN_SECONDS)
-        close = self._close.pop(id(engine), None)
-        if close is not None:
-            close()
+        self._models.pop(id(engine), engine.model).close()
         # The last to refer to hundreds of megabytes of vectors and names.
-        del engine, close
+        del engine
         give_back()
 
     def _note(self) -> None:

@@ -2,47 +2,24 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from unified_ranker.core.arrays import Arrays
 from unified_ranker.core.request import Request
 from unified_ranker.release.indexes.base import Index
 from unified_ranker.release.query_names import EMBED
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.query_vectors import QueryVectorCache
+from unified_ranker.serving.backends.base import ModelBackend
 from unified_ranker.serving.retrieval.retriever import Retriever
 from unified_ranker.serving.service.breaker import Breaker
 from unified_ranker.serving.service.fallback import Fallbacks
 
 STABLE, CANARY = "stable", "canary"
 _QUERIES_KEPT = 64
-
-
-class VersionState(Protocol):
-    """State of a version on the model server."""
-
-    @property
-    def version(self) -> int:
-        """The version's number."""
-
-    @property
-    def state(self) -> str:
-        """START, LOADING, AVAILABLE, UNLOADING or END."""
-
-
-class ModelServer(Protocol):
-    """Contract of the service's model server, such as `client.grpc_client.ModelClient`."""
-
-    def predict(self, signature: str, inputs: Arrays, timeout: float | None = None) -> Arrays:
-        """Run a signature within `timeout` seconds."""
-
-    def status(self, timeout: float | None = None) -> Sequence[VersionState]:
-        """Return the states of the versions that it serves."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +47,7 @@ class ServedRelease:
         label: `stable` or `canary`.
     """
 
-    def __init__(self, release: OpenedRelease, index: Index, model: ModelServer, label: str = STABLE) -> None:
+    def __init__(self, release: OpenedRelease, index: Index, model: ModelBackend, label: str = STABLE) -> None:
         self.parts = parts_of(release, index)
         self.model = model
         self.label = label

@@ -1,0 +1,68 @@
+"""Model backend of `serve` without an address: the embedded model server as a child process of the service."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from unified_ranker.core.arrays import Arrays
+from unified_ranker.core.errors import UserError
+from unified_ranker.core.extras import is_installed
+from unified_ranker.model_server.process import begin_in_subprocess, finish_start
+from unified_ranker.release.layout import Layout
+from unified_ranker.serving.backends.base import ModelBackendError, ServedModel, VersionStatus
+from unified_ranker.serving.client.grpc_client import ModelClient
+
+_CONNECTIONS = 2
+
+
+class EmbeddedModel:
+    """Runs a model in a process of its own, which loads it while the service does other things; see `ModelBackend`.
+
+    Raises:
+        UserError: TensorFlow is not installed, or the release holds no model.
+    """
+
+    def __init__(self, model: ServedModel) -> None:
+        if not is_installed("tensorflow"):
+            raise UserError(
+                "`--model-server` must be given where TensorFlow is not installed: without an address, `serve` runs "
+                "the model itself. Name the address of TensorFlow Serving, or install everything "
+                "(docs/guide/install.md)."
+            )
+        self._model = model
+        self._child = begin_in_subprocess(Layout(model.release).model_base, model.name)
+        self._client: ModelClient | None = None
+
+    @property
+    def place(self) -> str:
+        """See `ModelBackend.place`."""
+        return "the embedded model server"
+
+    def start(self) -> None:
+        """See `ModelBackend.start`."""
+        finish_start(self._child)
+        address = self._child.grpc_address
+        self._client = ModelClient(address, self._model.name, self._model.version, connections=_CONNECTIONS)
+
+    def predict(self, signature: str, inputs: Mapping[str, np.ndarray], timeout: float | None = None) -> Arrays:
+        """See `ModelBackend.predict`."""
+        return self._started().predict(signature, inputs, timeout)
+
+    def status(self, timeout: float | None = None) -> Sequence[VersionStatus]:
+        """See `ModelBackend.status`."""
+        return self._started().status(timeout)
+
+    def wait_until_available(self, timeout: float) -> int:
+        """See `ModelBackend.wait_until_available`."""
+        return self._started().wait_until_available(timeout)
+
+    def close(self) -> None:
+        """See `ModelBackend.close`."""
+        if self._client is not None:
+            self._client.close()
+        self._child.stop()
+
+    def _started(self) -> ModelClient:
+        if self._client is None:
+            raise ModelBackendError(f"{self.place} has not started", "UNAVAILABLE")
+        return self._client
