@@ -13,10 +13,13 @@ from collections.abc import Callable
 import numpy as np
 from machine import keep, machine
 
-from unified_ranker.config import DistilledText, HashedText, TextEncoding, TransformerText
 from unified_ranker.serving.answering.query_vectors import QueryVectorCache
 from unified_ranker.towers.tensorflow import tf
-from unified_ranker.towers.text import TextEncoder, build_text_encoder
+from unified_ranker.towers.text import TextEncoder
+from unified_ranker.towers.text.base import TextEncoding
+from unified_ranker.towers.text.distilled import DistilledText
+from unified_ranker.towers.text.hashed import HashedText
+from unified_ranker.towers.text.transformer import TransformerText
 
 DIM, CALLS, WORDS = 128, 400, (4, 8, 16)
 SENTENCE = (
@@ -64,7 +67,7 @@ def timed(call: Callable[[str], object], texts: list[str]) -> dict[str, float]:
 
 def timed_kind(config: TextEncoding) -> dict:
     """Export an encoder, load it, and time it."""
-    encoder = build_text_encoder(config, DIM, np.array(VOCABULARY, object))
+    encoder = config.build(DIM, np.array(VOCABULARY, object))
     with tempfile.TemporaryDirectory() as folder:
         served = Served(encoder)
         tf.saved_model.save(served, folder, signatures=served.answer.get_concrete_function())

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unified_ranker.config import HashedText
 from unified_ranker.log.column_types import TEXT
 from unified_ranker.prepare.vocabulary import Scale
 from unified_ranker.towers.categories import CategoryTable
@@ -12,7 +11,8 @@ from unified_ranker.towers.feature_group import FeatureGroup, fitting_types, rea
 from unified_ranker.towers.feature_types.base import ITEM_FEATURES, USER_FEATURES, SharedEncoders
 from unified_ranker.towers.feature_types.number import number_channels
 from unified_ranker.towers.tensorflow import tf
-from unified_ranker.towers.text.hashed_text import HashedTextEncoder
+from unified_ranker.towers.text.hashed import HashedText
+from unified_ranker.towers.text.hashed_encoder import HashedTextEncoder
 
 DIM = 4
 FRUIT = ("apple", "pear", "plum")

@@ -12,7 +12,7 @@ from unified_ranker.towers.feature_group import read_features
 from unified_ranker.towers.feature_types.number import number_channels
 from unified_ranker.towers.item import ItemEncoder
 from unified_ranker.towers.tensorflow import tf
-from unified_ranker.towers.text.hashed_text import HashedTextEncoder
+from unified_ranker.towers.text.hashed_encoder import HashedTextEncoder
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
 
 DIM = 8

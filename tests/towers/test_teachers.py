@@ -22,7 +22,7 @@ TEACHERS = ("minilm", "use")
 def teacher(name):
     pytest.importorskip("tensorflow_text", reason="the extra [text] is not installed")
     try:
-        return build_teacher(name)
+        return build_teacher(name, 128)
     except UserError as error:
         pytest.skip(f"the weights cannot be had here: {error}")
 

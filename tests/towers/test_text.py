@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from unified_ranker.config import HashedText
 from unified_ranker.towers.tensorflow import tf
-from unified_ranker.towers.text.hashed_text import NGRAM_WEIGHT, HashedTextEncoder
+from unified_ranker.towers.text.hashed import HashedText
+from unified_ranker.towers.text.hashed_encoder import NGRAM_WEIGHT, HashedTextEncoder
 
 TITLES = np.array(
     [f"the {w} lamp" for w in ("amber", "birch", "cobalt", "denim", "ember")] + ["the", "lantern"], object

@@ -11,10 +11,7 @@ import numpy as np
 import pytest
 from tiny_world import config, late_examples, prepared
 
-from unified_ranker.config import HashedText, TransformerText
-from unified_ranker.config import TextPairSettings as PairSettings
 from unified_ranker.config.loading import load_config
-from unified_ranker.config.text_encoders import Distillation, FineTuning
 from unified_ranker.core.errors import UserError
 from unified_ranker.export.savedmodel import save_model
 from unified_ranker.prepare.request_arrays import request_arrays
@@ -24,12 +21,15 @@ from unified_ranker.project.reporting import text_encoder_of
 from unified_ranker.release.query_names import EMBED, ENCODE
 from unified_ranker.serving.answering.query_vectors import QueryVectorCache
 from unified_ranker.towers.tensorflow import text_ops, tf
-from unified_ranker.towers.text import build_text_encoder
+from unified_ranker.towers.text.base import TextPairSettings as PairSettings
+from unified_ranker.towers.text.distilled import Distillation, distil, words_of
+from unified_ranker.towers.text.hashed import HashedText
+from unified_ranker.towers.text.pairs import TextPairs
 from unified_ranker.towers.text.teachers import vectors as kept_vectors
+from unified_ranker.towers.text.transformer import FineTuning, TransformerText, fine_tune
 from unified_ranker.training.text import prepare_text
-from unified_ranker.training.text.distillation import distil, words_of
-from unified_ranker.training.text.fine_tuning import fine_tune
-from unified_ranker.training.text.pair_training import TextPairs, learn_pairs
+from unified_ranker.training.text.pair_training import learn_pairs, pairs_of
+from unified_ranker.training.text.prepare_text import Lessons
 from unified_ranker.training.trained_files import load_trained, save_trained
 from unified_ranker.training.training_job import build_model, fit_end_of, train
 
@@ -66,7 +66,7 @@ def cosines(encoder, asked=ASKED, titles=TITLES):
 
 def test_pairs_teach_that_other_words_mean_the_same():
     tf.keras.utils.set_random_seed(3)
-    encoder = build_text_encoder(HashedText(buckets=4096), 64, TITLES)
+    encoder = HashedText(buckets=4096).build(64, TITLES)
     before = cosines(encoder)
     learn_pairs(encoder, PAIRS, PairSettings(steps=40, batch=4, negatives=4, learning_rate=0.02), 1)
     after = cosines(encoder)
@@ -76,7 +76,7 @@ def test_pairs_teach_that_other_words_mean_the_same():
 
 
 def test_pairs_end_in_time_and_need_none(caplog):
-    encoder = build_text_encoder(HashedText(buckets=64), 4, TITLES)
+    encoder = HashedText(buckets=64).build(4, TITLES)
     learn_pairs(encoder, PAIRS, PairSettings(steps=10_000, batch=4, max_seconds=0.2), 1)
     assert "text pairs: stopped after" in caplog.text
     nothing = dataclasses.replace(PAIRS, queries=ASKED[:0], items=PAIRS.items[:0], banned=PAIRS.banned[:0])
@@ -101,7 +101,7 @@ def test_an_answer_is_no_negative():
 def test_pairs_are_what_the_model_sees_as_query_and_known_item():
     model, log = untrained({"type": "hashed"})
     examples = log.between(None, fit_end_of(log, model.config))
-    pairs = TextPairs.of(model, log, examples)
+    pairs = pairs_of(model, log, examples)
     titles = model.catalogue.titles
     searches = int((examples.task == "search").sum())
     # The home feed has no query; more-like-this has the title of its source.
@@ -133,11 +133,11 @@ def test_nothing_later_than_the_fit_window_is_learnt_from(with_teacher):
 
 @pytest.mark.xdist_group("teachers")
 def test_a_distilled_encoder_gives_its_teachers_vectors(with_teacher):
-    teacher = build_text_encoder(TransformerText(type="transformer", teacher="use"), 16, TITLES)
+    teacher = TransformerText(type="transformer", teacher="use").build(16, TITLES)
     teacher.begin_with(teacher.tokenise(tf.constant(np.concatenate([TITLES, ASKED]))).parts["vector"].numpy())
-    student = build_text_encoder(HashedText(buckets=4096), 16, TITLES)
+    student = HashedText(buckets=4096).build(16, TITLES)
     texts = np.concatenate([TITLES, ASKED])
-    distil(student, teacher, texts, Distillation(steps=160, batch=32), 1)
+    distil(student, teacher, texts, Distillation(steps=160, batch=32), Lessons(PAIRS, 16, 1))
     given = np.concatenate([texts, words_of(texts)])
     alike = (student(tf.constant(given)).numpy() * teacher(tf.constant(given)).numpy()).sum(1)
     assert alike.mean() > 0.9
@@ -146,7 +146,7 @@ def test_a_distilled_encoder_gives_its_teachers_vectors(with_teacher):
 
 @pytest.mark.xdist_group("teachers")
 def test_the_projection_keeps_what_is_near_near(with_teacher):
-    encoder = build_text_encoder(TransformerText(type="transformer", teacher="use"), 24, TITLES)
+    encoder = TransformerText(type="transformer", teacher="use").build(24, TITLES)
     texts = tf.constant(
         [f"{a} {b}" for a in ("cheap", "late", "good") for b in ("trains", "food", "beds", "visa", "sea")]
     )
@@ -164,7 +164,7 @@ def test_fine_tuning_brings_pairs_together(with_teacher):
         type="transformer", teacher="use", trainable=True,
         fine_tuning=FineTuning(steps=15, batch=4, layers=4, learning_rate=1e-3),
     )  # fmt: skip
-    encoder = build_text_encoder(settings, 8, TITLES)
+    encoder = settings.build(8, TITLES)
     name = encoder.name_on_disk
 
     def likeness():
@@ -173,7 +173,7 @@ def test_fine_tuning_brings_pairs_together(with_teacher):
         return np.diag(scores).mean() - scores.mean()
 
     before = likeness()
-    fine_tune(encoder, PAIRS, settings.fine_tuning, 0.07, 1)
+    fine_tune(encoder, settings.fine_tuning, 0.07, Lessons(PAIRS, 8, 1))
     assert likeness() > before + 0.1
     # Vectors of other weights are kept apart from those of the original.
     assert encoder.name_on_disk != name
@@ -259,8 +259,8 @@ def test_without_the_extra_one_line_says_how_to_get_it(monkeypatch):
     with pytest.raises(UserError, match=r"pip install 'tensorflow-text==2\.20\.\*' 'safetensors"):
         text_ops()
     with pytest.raises(UserError, match="not installed: tensorflow_text"):
-        build_text_encoder(TransformerText(type="transformer"), 8, TITLES)
-    build_text_encoder(HashedText(buckets=64), 8, TITLES)
+        TransformerText(type="transformer").build(8, TITLES)
+    HashedText(buckets=64).build(8, TITLES)
 
 
 def test_the_kind_is_chosen_by_type():

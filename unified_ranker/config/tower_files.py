@@ -1,13 +1,13 @@
 """The files of towers/: user.yaml, context.yaml, item.yaml and ranker.yaml."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from unified_ranker.config.declaration import Declaration
 from unified_ranker.config.feature_columns import ItemFeature, QualityFeature, UserFeature
+from unified_ranker.config.kinds import OneOf
 from unified_ranker.config.signal_features import Repeats, SignalFeature, Successions
-from unified_ranker.config.text_encoders import HashedText, TextEncoding
 
 
 class ItemTower(Declaration):
@@ -22,15 +22,10 @@ class ItemTower(Declaration):
     """Whether the item's age at the request decides, by a trained gate, how much its id counts beside its content."""
     features: tuple[ItemFeature, ...] = ()
     """Columns of the items table that the tower reads."""
-    text: TextEncoding = HashedText()
+    text: Annotated[Any, OneOf("unified_ranker.towers.text.base:TEXT_ENCODERS", "hashed")] = Field({"type": "hashed"})
     """Encoder of titles and queries, shared by all towers."""
     quality: dict[str, QualityFeature] = Field(default_factory=dict)
     """Features of the quality vector, by name, in this order."""
-
-    @field_validator("text", mode="before")
-    @classmethod
-    def _text_is_hashed_unless_said(cls, value: object) -> object:
-        return {"type": "hashed", **value} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _mask_rate_is_a_share(self) -> "ItemTower":
@@ -154,7 +149,7 @@ class Towers(Declaration):
     """towers/user.yaml."""
     context: ContextTower = ContextTower()
     """towers/context.yaml."""
-    item: ItemTower = ItemTower()
+    item: ItemTower = Field(default_factory=ItemTower)
     """towers/item.yaml."""
     ranker: RankerSettings = RankerSettings()
     """towers/ranker.yaml."""

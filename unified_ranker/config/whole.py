@@ -18,7 +18,7 @@ class Config(Declaration):
 
     project: Project
     """project.yaml."""
-    towers: Towers = Towers()
+    towers: Towers = Field(default_factory=Towers)
     """The files of towers/."""
     tasks: dict[str, Task] = Field(min_length=1)
     """The files of tasks/, by name."""

@@ -11,3 +11,5 @@ Arrays = dict[str, np.ndarray]
 """Inputs or outputs of a signature of the served model, by name."""
 MISSING = -1
 """Index of an item or user that is absent, such as the source item of a home feed request."""
+NOT_A_CANDIDATE = -1e9
+"""Logit of an item that takes no part in a softmax."""

@@ -23,7 +23,6 @@ from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.context import ContextEncoder
 from unified_ranker.towers.item import EncodedItems, ItemEncoder
 from unified_ranker.towers.tensorflow import tf, tfrs
-from unified_ranker.towers.text import build_text_encoder
 from unified_ranker.towers.user import UserEncoder
 
 
@@ -42,7 +41,7 @@ class UnifiedRanker(tfrs.Model):
         super().__init__()
         self.config, self.catalogue, self.signals = config, catalogue, signals
         dim, training = config.towers.item.dim, config.project.training
-        self.text = build_text_encoder(config.towers.item.text, dim, catalogue.known_titles)
+        self.text = config.towers.item.text.build(dim, catalogue.known_titles)
         self.text.trainable = config.towers.item.text.joint == "trained"
         self.categories = CategoryTable(vocabulary.categories, dim)
         self.item_tower = ItemEncoder(

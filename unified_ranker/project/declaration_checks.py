@@ -108,11 +108,11 @@ def _features(
 def _text(config: Config) -> Iterator[Check]:
     """Check that what a taught text encoder needs is installed, before an hour is spent on the rest."""
     text = config.towers.item.text
-    if text.type != "hashed":
-        missing = missing_modules("text")
+    if text.extra is not None:
+        missing = missing_modules(text.extra)
         found = f"not installed: {', '.join(missing)}" if missing else ""
         rule = f"`towers/item.yaml`, `text.type`: the packages that `{text.type}` needs are installed"
-        remedy = f"{install_command('text')}, {HASHED_INSTEAD}"
+        remedy = f"{install_command(text.extra)}, {HASHED_INSTEAD}"
         yield Check(rule, passed=not missing, found=found, what_to_do=remedy if missing else "")
 
 

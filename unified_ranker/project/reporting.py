@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unified_ranker.config import Config, HashedText, MovieLensSource, TransformerText
+from unified_ranker.config import Config, MovieLensSource
 from unified_ranker.evaluation.baselines.selection import fit_baselines
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.diagnosis import diagnose_part
@@ -86,9 +86,7 @@ def write_project_report(pipeline: "Pipeline", directory: Path, release: str, in
 def text_encoder_of(config: Config) -> str:
     """Name the kind of the text encoder, its teacher where it has one, and whether it was trained on pairs."""
     text = config.towers.item.text
-    taught = "" if isinstance(text, HashedText) else f", teacher {text.teacher}"
-    tuned = " (fine-tuned)" if isinstance(text, TransformerText) and text.trainable else ""
-    return f"{text.type}{taught}{tuned}{', trained on pairs first' if text.pairs.steps else ''}"
+    return f"{text.describe()}{', trained on pairs first' if text.pairs.steps else ''}"
 
 
 def metrics_of(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float]]]:

@@ -128,8 +128,8 @@ class Manifest(_Part):
 
     @property
     def has_text_ops(self) -> bool:
-        """Whether the model holds ops of TensorFlow Text, which a process must import before it loads the model."""
-        return self.config.towers.item.text.type != "hashed"
+        """True if the model holds ops of TensorFlow Text, which a process must import before it loads the model."""
+        return self.config.towers.item.text.serves_text_ops
 
 
 def write_manifest(layout: Layout, manifest: Manifest) -> None:

@@ -1,7 +1,7 @@
 """Words of titles and queries as hashes, by stock TensorFlow ops."""
 
 from unified_ranker.towers.tensorflow import tf
-from unified_ranker.towers.text.hashed_text import NO_WORD
+from unified_ranker.towers.text.hashed_encoder import NO_WORD
 
 
 def split_words(text: tf.Tensor, most: int) -> tf.RaggedTensor:

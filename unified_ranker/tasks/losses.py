@@ -2,10 +2,8 @@
 
 import numpy as np
 
+from unified_ranker.core.arrays import NOT_A_CANDIDATE
 from unified_ranker.towers.tensorflow import tf
-
-NOT_A_CANDIDATE = -1e9
-"""Logit of an item that takes no part in a softmax."""
 
 
 def softmax_over_items(

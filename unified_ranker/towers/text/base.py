@@ -1,12 +1,19 @@
-"""Contract of a text encoder: strings to tokens, once; tokens to vectors, at every step."""
+"""Contracts of a text encoder: its declaration, the layer that it builds, and what it may learn beforehand."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, Protocol, TypeAlias
 
+import numpy as np
+from pydantic import Field
+
+from unified_ranker.config.declaration import Declaration
+from unified_ranker.config.kinds import Kinds
 from unified_ranker.towers.tensorflow import tf
+from unified_ranker.towers.text.pairs import TextPairs
 
 
 @dataclass(frozen=True)
@@ -56,3 +63,107 @@ class TextEncoder(ABC):
     def learnt(self) -> list[tf.Variable]:
         """The weights that training changes, also while the joint job leaves them alone."""
         return [weight for weight in self.weights if weight.trainable]
+
+
+class TextPairSettings(Declaration):
+    """Training of the text encoder alone, before the joint job: a query finds the title of the item that it led to."""
+
+    steps: int = Field(0, ge=0)
+    """Training steps; 0: no training on pairs."""
+    batch: int = Field(256, ge=2)
+    """Pairs of a query and a title in a step."""
+    negatives: int = Field(1024, ge=0)
+    """Random other titles in a step, besides those of the batch."""
+    learning_rate: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
+    """`auto`: 0.003 for a table of words, 0.001 for the projection of a teacher, which forgets at a higher rate."""
+    temperature: float = Field(0.07, gt=0, le=1)
+    """Divides cosines in the softmax."""
+    max_seconds: float = Field(300.0, gt=0)
+    """Seconds after which the training ends at the latest."""
+
+
+TextBatch: TypeAlias = "dict[str, tf.Tensor]"
+"""One step's inputs of a loss, by name."""
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How long and how fast a loss is minimised.
+
+    Attributes:
+        title: what progress is reported as.
+        steps: training steps.
+        learning_rate: of the first step.
+        max_seconds: after which it ends at the latest.
+    """
+
+    title: str
+    steps: int
+    learning_rate: float
+    max_seconds: float = np.inf
+
+
+class TextLessons(Protocol):
+    """What an encoder may learn from before the joint job: nothing is later than the end of the fit window.
+
+    Attributes:
+        pairs: queries, and the items that they led to.
+        dim: width of the vectors that the encoder gives.
+        seed: of what is drawn.
+    """
+
+    pairs: TextPairs
+    dim: int
+    seed: int
+
+    def descend(
+        self,
+        loss: Callable[[TextBatch], tf.Tensor],
+        batches: Iterable[TextBatch],
+        weights: list[tf.Variable],
+        how: Descent,
+    ) -> None:
+        """Minimise `loss` of `batches` over `weights`."""
+
+    def learn_pairs(self, encoder: TextEncoder, settings: TextPairSettings) -> None:
+        """Train an encoder on `pairs` as declared; every encoder is, after `make_ready`."""
+
+
+class TextEncoding(Declaration, ABC):
+    """Declaration of `text` in towers/item.yaml, which builds the encoder.
+
+    A subclass declares `type: Literal["name"]` and settings. Its module must be importable without TensorFlow: `build`
+    imports the layer.
+
+    Attributes:
+        extra: the extra of this package whose packages it needs in training; None: none.
+        serves_text_ops: whether the served graph holds operations of TensorFlow Text, which a process must import.
+    """
+
+    extra: ClassVar[str | None] = None
+    serves_text_ops: ClassVar[bool] = False
+
+    type: str
+    pairs: TextPairSettings = TextPairSettings()
+    """Training of the encoder alone, before the joint job."""
+    joint: Literal["trained", "frozen"] = "trained"
+    """Whether the joint job trains the encoder further, or leaves it as the pairs did (`frozen`)."""
+
+    @abstractmethod
+    def build(self, dim: int, titles: np.ndarray) -> TextEncoder:
+        """Build the encoder for vectors of `dim`; `titles` `[n]` are those of the fit window.
+
+        Raises:
+            UserError: its packages are not installed.
+        """
+
+    def make_ready(self, encoder: TextEncoder, lessons: TextLessons) -> None:
+        """Train what `build` returned, before it learns from pairs; nothing by default."""
+
+    def describe(self) -> str:
+        """Return what a report calls the encoder."""
+        return self.type
+
+
+TEXT_ENCODERS: Kinds[TextEncoding] = Kinds("text encoder")
+"""Encoders that `text` in towers/item.yaml may declare."""

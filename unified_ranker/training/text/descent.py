@@ -3,27 +3,13 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-
-import numpy as np
 
 from unified_ranker.core.progress import Progress
 from unified_ranker.towers.tensorflow import tf
+from unified_ranker.towers.text.base import Descent, TextBatch
 from unified_ranker.training.optimizer import LAST_RATE, FusedAdamW
 
 logger = logging.getLogger(__name__)
-
-TextBatch = dict[str, tf.Tensor]
-
-
-@dataclass(frozen=True)
-class Descent:
-    """Schedule of a descent: `steps`, the first learning rate, an end after `max_seconds`, and the bar's label."""
-
-    title: str
-    steps: int
-    learning_rate: float
-    max_seconds: float = np.inf
 
 
 def descend(

@@ -2,7 +2,6 @@
 
 from typing import Protocol
 
-from unified_ranker.config import TransformerText
 from unified_ranker.towers.tensorflow import text_ops, tf
 
 
@@ -26,7 +25,7 @@ class Teacher(Protocol):
         """Return the weights of the last `layers` layers."""
 
 
-def build_teacher(name: str, max_tokens: int = TransformerText.model_fields["max_tokens"].default) -> Teacher:
+def build_teacher(name: str, max_tokens: int) -> Teacher:
     """Load the teacher called `name`, fetching its weights where the user's cache lacks them.
 
     Raises:

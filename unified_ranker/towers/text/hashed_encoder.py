@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from unified_ranker.config import DistilledText, HashedText
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text.base import TextEncoder, Tokens
+from unified_ranker.towers.text.hashed import Hashing
 
 NO_WORD = r"[^\p{L}\p{M}\p{N}]+"
 """What parts words: all but letters, the marks that belong to them (vowels of Indic scripts, accents), and digits."""
@@ -25,7 +25,7 @@ class HashedTextEncoder(TextEncoder, tf.keras.layers.Layer):
 
     parts = ("buckets", "kinds")
 
-    def __init__(self, config: HashedText | DistilledText, dim: int, titles: np.ndarray) -> None:
+    def __init__(self, config: Hashing, dim: int, titles: np.ndarray) -> None:
         """Build for vectors of `dim`; `titles` `[n]` are those whose document frequencies begin the weights."""
         super().__init__(name="text")
         self.config = config

@@ -4,11 +4,11 @@ import hashlib
 
 import numpy as np
 
-from unified_ranker.config import TransformerText
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text.base import TextEncoder, Tokens
 from unified_ranker.towers.text.teachers import build_teacher
 from unified_ranker.towers.text.teachers.vectors import teacher_vectors
+from unified_ranker.towers.text.transformer import TransformerText
 
 WORD = r"[\p{L}\p{N}]"
 

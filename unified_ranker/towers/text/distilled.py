@@ -1,0 +1,83 @@
+"""Text encoder `distilled`: the hashed graph, which first learns to reproduce a teacher."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from unified_ranker.config.declaration import Declaration
+from unified_ranker.towers.tensorflow import tf
+from unified_ranker.towers.text.base import TEXT_ENCODERS, Descent, TextBatch, TextEncoder, TextLessons
+from unified_ranker.towers.text.hashed import Hashing
+from unified_ranker.towers.text.transformer import TeacherName, TransformerText
+
+
+class Distillation(Declaration):
+    """Training of the hashed graph to reproduce its teacher."""
+
+    steps: int = Field(1500, ge=1)
+    """Training steps."""
+    batch: int = Field(512, ge=1)
+    """Texts in a step."""
+    learning_rate: float = Field(1e-2, gt=0)
+    """Learning rate."""
+
+
+@TEXT_ENCODERS.declare
+class DistilledText(Hashing):
+    """The hashed graph, first trained to reproduce a teacher on titles, queries and single words of the fit window."""
+
+    extra: ClassVar[str | None] = "text"
+
+    type: Literal["distilled"]
+    teacher: TeacherName = "minilm"
+    """`minilm`: all-MiniLM-L6-v2, English. `use`: multilingual Universal Sentence Encoder, 16 languages."""
+    distillation: Distillation = Distillation()
+    """Training by the teacher."""
+
+    def make_ready(self, encoder: TextEncoder, lessons: TextLessons) -> None:
+        """See `TextEncoding.make_ready`: a teacher is made ready as `transformer` is, and the encoder reproduces it."""
+        stand_in = TransformerText(type="transformer", teacher=self.teacher, pairs=self.pairs)
+        teacher = stand_in.build(lessons.dim, lessons.pairs.titles)
+        stand_in.make_ready(teacher, lessons)
+        lessons.learn_pairs(teacher, stand_in.pairs)
+        distil(encoder, teacher, lessons.pairs.texts(), self.distillation, lessons)
+
+    def describe(self) -> str:
+        """See `TextEncoding.describe`."""
+        return f"{self.type}, teacher {self.teacher}"
+
+
+def distil(
+    student: TextEncoder,
+    teacher: TextEncoder,
+    texts: np.ndarray,
+    settings: Distillation,
+    lessons: TextLessons,
+) -> None:
+    """Train `student` to give the vectors of `teacher` for `texts` `[n]`, and for each of their words alone.
+
+    Single words teach synonyms directly: in a sum of words, each must already lie where its own meaning does.
+    """
+    corpus = np.unique(np.concatenate([texts.astype(str), words_of(texts).astype(str)])).astype(object)
+    strings = tf.constant(corpus, tf.string)
+    targets, tokens = teacher(strings), student.tokenise(strings)
+
+    def loss(batch: TextBatch) -> tf.Tensor:
+        given = student.embed(tokens.at(batch["rows"]))
+        return 1.0 - tf.reduce_mean(tf.reduce_sum(given * tf.gather(targets, batch["rows"]), 1))
+
+    rng = np.random.default_rng([lessons.seed, 2])
+    batches = ({"rows": tf.constant(rng.integers(0, len(corpus), settings.batch))} for _ in range(settings.steps))
+    lessons.descend(loss, batches, student.learnt, Descent("distillation", settings.steps, settings.learning_rate))
+
+
+def words_of(texts: np.ndarray) -> np.ndarray:
+    """Return the distinct words of `texts` `[n]`, as the hashed graph parts them."""
+    from unified_ranker.towers.text.hashed_encoder import NO_WORD
+
+    clean = tf.strings.regex_replace(tf.strings.lower(tf.constant(texts, tf.string), encoding="utf-8"), NO_WORD, " ")
+    words = tf.strings.split(clean).flat_values.numpy()
+    return np.array(sorted({word.decode() for word in words}), object)
