@@ -21,6 +21,7 @@ from small_project import (
 import unified_ranker
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.request import Request, to_arrays
+from unified_ranker.serving.answering import recommender as recommending
 
 pytestmark = pytest.mark.xdist_group("small_project")
 NOW = 1_720_000_000
@@ -28,7 +29,7 @@ NOW = 1_720_000_000
 
 @pytest.fixture(autouse=True)
 def model_in_memory(monkeypatch):
-    monkeypatch.setattr("unified_ranker.serving.answering.recommending.Recommender", recommender)
+    monkeypatch.setattr(recommending, "load_predict", lambda _: predict_of(built_project().release))
 
 
 def serve(signature, *requests, **more):

@@ -30,7 +30,8 @@ from unified_ranker.prepare.examples import Examples, seconds
 from unified_ranker.prepare.log_history import LogHistory
 from unified_ranker.release.indexes.exact import ExactSearch
 from unified_ranker.serving.answering.opened_release import OpenedRelease
-from unified_ranker.serving.answering.recommending import Answer, Recommender, proposed
+from unified_ranker.serving.answering.recommender import Recommender
+from unified_ranker.serving.answering.recommending import Answer, proposed
 from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.service.ranking_service import RankingService, UnavailableError, fill_popular
 
@@ -209,7 +210,7 @@ def of_answers(answers: list[Answer]) -> Answers:
 
 def of_recommender(project: Project, requests: list[Request], limit: int) -> Answers:
     asked = [dataclasses.replace(request, limit=limit) for request in requests]
-    return of_answers(list(Recommender(project.release, project.predict).answer(asked)))
+    return of_answers(list(Recommender(project.release, predict=project.predict).answer(asked)))
 
 
 def service_of(project: Project, model: Any = None) -> RankingService:

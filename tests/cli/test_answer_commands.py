@@ -18,15 +18,16 @@ from small_project import (
     cli,
     events_table,
     items_table,
-    recommender,
+    predict_of,
     title,
     write_files,
     write_project,
     write_tables,
 )
 
-from unified_ranker.cli.answer_commands import project_log
 from unified_ranker.core.errors import UserError
+from unified_ranker.serving.answering import recommender
+from unified_ranker.serving.answering.project_log import project_log
 from unified_ranker.serving.answering.request_table import read_requests
 
 pytestmark = pytest.mark.xdist_group("small_project")
@@ -34,15 +35,19 @@ ITEM_IDS = set(items_table()["item_id"])
 END = events_table()["timestamp"].max()
 
 
-def opened(release):
-    """Open the one release: whatever the tests ask is it, or a copy of it."""
-    return recommender(built_project().release)
+def loaded(_):
+    """Return the model of the one release: whatever the tests ask is it, or a copy of it."""
+    return predict_of(built_project().release)
+
+
+def no_remark(text):
+    raise AssertionError(text)
 
 
 @pytest.fixture(autouse=True)
 def model_in_memory(monkeypatch):
     """To load it takes longer than all the rest; `test_pipeline` has a test that loads it as the command does."""
-    monkeypatch.setattr("unified_ranker.serving.answering.recommending.Recommender", opened)
+    monkeypatch.setattr(recommender, "load_predict", loaded)
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +250,7 @@ def with_histories(requests, histories):
 @pytest.fixture(scope="module")
 def answered(release, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("unified_ranker.serving.answering.recommending.Recommender", opened)
+        patch.setattr(recommender, "load_predict", loaded)
         return bulk(release, requests_table(), tmp_path_factory.mktemp("bulk"), "--limit", "40")
 
 
@@ -271,7 +276,7 @@ def test_a_history_ends_before_the_second_of_its_request(release, tmp_path):
     """The model would cut later events too; they are not even read."""
     requests_table().to_parquet(tmp_path / "requests.parquet", index=False)
     read = read_requests(
-        tmp_path / "requests.parquet", ("pre_query", *TASKS), lambda: project_log(release, None), limit=0
+        tmp_path / "requests.parquet", ("pre_query", *TASKS), lambda: project_log(release, None, no_remark), limit=0
     )
     for request, row in zip(read, requests_table().to_dict("records"), strict=True):
         wanted = [event["item_id"] for event in history_of(row["user_id"], row["timestamp"])]
@@ -462,7 +467,7 @@ def test_an_interrupt_leaves_no_answers(release, tmp_path, monkeypatch):
 
     requests_table().to_parquet(tmp_path / "requests.parquet", index=False)
     (tmp_path / "answers.parquet").write_text("of yesterday")
-    monkeypatch.setattr(opened(release), "answer", interrupted)
+    monkeypatch.setattr(recommender.Recommender, "answer", interrupted)
     shown = cli(
         "recommend", release, "--requests", tmp_path / "requests.parquet", "--output", tmp_path / "answers.parquet"
     )
@@ -579,7 +584,7 @@ def test_releases_may_lie_deeper_in_a_project(tmp_path):
     release.mkdir(parents=True)
     (release / "manifest.json").write_text(json.dumps(manifest))
     write_files(project, {})
-    assert len(project_log(release, None).before("u1", 0)) == (events_table()["user_id"] == "u1").sum()
+    assert len(project_log(release, None, no_remark).before("u1", 0)) == (events_table()["user_id"] == "u1").sum()
 
 
 def test_a_named_project_brings_its_own_log(release, tmp_path):
@@ -588,7 +593,9 @@ def test_a_named_project_brings_its_own_log(release, tmp_path):
     (project / "data" / "events.parquet").rename(project / "data" / "log.parquet")
     files = (project / "project.yaml").read_text().replace("data/events.parquet", "data/log.parquet")
     (project / "project.yaml").write_text(files)
-    history = project_log(release, project).before("u1", int(np.datetime64("2024-01-20", "s").astype(int)))
+    remarks = []
+    history = project_log(release, project, remarks.append).before("u1", np.datetime64("2024-01-20", "s").astype(int))
+    assert remarks == [f"the data of {project} are not those that the release was made from"]
     early = events_table()["timestamp"] < "2024-01-20"
     assert len(history) == ((events_table()["user_id"] == "u1") & early).sum()
 

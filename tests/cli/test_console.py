@@ -83,7 +83,7 @@ def test_verdicts_are_coloured_at_a_terminal_alone(capsys, line, colour):
 
 def test_a_remark_stands_above_the_bar():
     shown = at_a_terminal(
-        "from unified_ranker.cli.progress_display import ProgressDisplay\n"
+        "from unified_ranker.core.progress_display import ProgressDisplay\n"
         "from unified_ranker.core.progress import Progress, listening\n"
         "with listening(ProgressDisplay()), Progress('compare', 4, 'runs') as progress:\n"
         "    progress.advance()\n"

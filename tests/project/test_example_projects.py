@@ -141,7 +141,7 @@ def test_an_example_builds_from_a_sample_of_its_log_and_answers_every_task(examp
     from unified_ranker.core.request import Request
     from unified_ranker.project.stages import Pipeline
     from unified_ranker.project.workspace import Workspace
-    from unified_ranker.serving.answering.recommending import Recommender
+    from unified_ranker.serving.answering.recommender import Recommender
 
     name, config, log = example
     part = sample(log, share=40)

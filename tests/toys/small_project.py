@@ -14,7 +14,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from unified_ranker.cli import app
-from unified_ranker.serving.answering.recommending import Recommender
+from unified_ranker.serving.answering.recommender import Recommender
 from unified_ranker.serving.backends.in_process import InProcessModel
 
 USERS, ITEMS, EVENTS = 60, 40, 1500
@@ -220,7 +220,7 @@ def predict_of(release: Path) -> Callable[[str, dict[str, np.ndarray]], dict[str
 @functools.cache
 def recommender(release: Path) -> Recommender:
     """Open a release, once in a process."""
-    return Recommender(release, predict_of(release))
+    return Recommender(release, predict=predict_of(release))
 
 
 _SCRATCH = tempfile.TemporaryDirectory(prefix="small-project-")

@@ -11,12 +11,11 @@ import typer
 from unified_ranker.cli.app import ANSWERING, app
 from unified_ranker.cli.console import print_json, print_table, say, warn
 from unified_ranker.cli.options import JsonOption, ProjectOfReleaseOption, ReleaseArgument
-from unified_ranker.core.errors import UserError, unknown_name
+from unified_ranker.core.errors import UserError
 
 if TYPE_CHECKING:
     from unified_ranker.config import Task
     from unified_ranker.core.request import Request
-    from unified_ranker.prepare.log_history import LogHistory
     from unified_ranker.release.manifest import Manifest
     from unified_ranker.serving.answering.recommending import Answer
 
@@ -83,34 +82,18 @@ def model_server_command(
 def _answer_one(
     release: Path, user: str, task: str | None, fields: dict[str, str], limit: int, project: Path | None, as_json: bool
 ) -> None:
-    from unified_ranker.core.request import NO_HISTORY, Request
-    from unified_ranker.release.manifest import read_manifest
-    from unified_ranker.serving.answering.recommending import Recommender
+    from unified_ranker.serving.answering.recommender import Recommender
 
-    manifest = read_manifest(release)
-    tasks = manifest.config.tasks
+    recommender = Recommender(release, project, remark=warn)
     if task is None:
-        raise UserError(f"`--task` is required. Known: {', '.join(f'`{t}`' for t in tasks)}.")
-    if task not in tasks:
-        raise unknown_name("task", task, tasks)
-    _require_country(fields["country"])
+        raise UserError(f"`--task` is required. Known: {', '.join(f'`{t}`' for t in recommender.tasks)}.")
+    request = recommender.request({"user_id": user, "task": task, "limit": limit, **fields})
+    manifest = recommender.manifest
     _warn_of_untrained(manifest, [task])
-    log = project_log(release, project)
-    recommender = Recommender(release)
-    if fields["source_item_id"] and fields["source_item_id"] not in set(recommender.item_ids):
-        warn(f"the catalogue has no item {fields['source_item_id']!r}")
-    history = NO_HISTORY if log is None else log.before(user, 0)
-    request = Request(
-        user_id=user,
-        task=task,
-        query=fields["query"],
-        source_item_id=fields["source_item_id"],
-        country=fields["country"],
-        limit=limit,
-        history=history,
-    )
-    _warn_of_lack(request, tasks[task])
-    answer = next(iter(recommender.answer([request])))
+    if request.source_item_id and request.source_item_id not in set(recommender.item_ids):
+        warn(f"the catalogue has no item {request.source_item_id!r}")
+    _warn_of_lack(request, manifest.config.tasks[task])
+    answer = next(recommender.answer([request]))
     if as_json:
         print_json({"release": manifest.version, "user_id": user, "task": task, **asdict(answer)})
     else:
@@ -120,9 +103,8 @@ def _answer_one(
 def _answer_table(
     release: Path, requests: Path, output: Path | None, limit: int, project: Path | None, as_json: bool
 ) -> None:
-    from unified_ranker.release.manifest import read_manifest
-    from unified_ranker.serving.answering.recommending import Recommender
-    from unified_ranker.serving.answering.request_table import answer_table, read_requests
+    from unified_ranker.serving.answering.recommender import Recommender
+    from unified_ranker.serving.answering.request_table import answer_file, read_requests
 
     if output is None:
         raise UserError("`--requests` needs `--output`, the Parquet or CSV file for the answers. Received: none.")
@@ -133,57 +115,15 @@ def _answer_table(
     if not output.parent.is_dir():
         raise UserError(f"`--output` must lie in a directory that exists. Received: `{output.parent}`. Make it first.")
     started = time.perf_counter()
-    manifest = read_manifest(release)
-    rows = read_requests(requests, manifest.config.tasks, lambda: project_log(release, project), limit)
-    _warn_of_untrained(manifest, [request.task for request in rows])
-    written = answer_table(Recommender(release), rows, output)
+    recommender = Recommender(release, project, remark=warn)
+    rows = read_requests(requests, recommender.tasks, lambda: recommender.log, limit)
+    _warn_of_untrained(recommender.manifest, [request.task for request in rows])
+    written = answer_file(recommender.answer(rows), len(rows), output)
     seconds = time.perf_counter() - started
     if as_json:
         print_json({"requests": len(rows), "rows": written, "output": str(output), "seconds": seconds})
     else:
         say(f"{len(rows):,} requests, {written:,} answers in {seconds:.1f} s: {output}")
-
-
-def project_log(release: Path, project: Path | None) -> "LogHistory | None":
-    """Open the event log of `project`, or of the release's own; None where the release has left its project."""
-    from unified_ranker.config.loading import load_config
-    from unified_ranker.prepare.log_history import LogHistory
-    from unified_ranker.project.stages import Pipeline
-    from unified_ranker.project.workspace import Workspace, project_of
-    from unified_ranker.release.manifest import read_manifest
-
-    manifest = read_manifest(release)
-    if project is not None:
-        workspace = Workspace(project.resolve(), load_config(project))
-        name = workspace.config.project.name
-        if name != manifest.project:
-            raise UserError(
-                f"`--project` must be the project of the release, `{manifest.project}`. Received: `{project}`, "
-                f"which is `{name}`: its users and items are others. Name the right one, or leave the option out."
-            )
-    else:
-        # The release's own declarations: they name the tables even where `--set` did.
-        root = project_of(release, manifest.config)
-        if not (root / "project.yaml").is_file():
-            warn(f"{root} is no project, so there are no histories; name one with --project")
-            return None
-        workspace = Workspace(root, manifest.config)
-    pipeline = Pipeline(workspace)
-    if project is not None and manifest.data is not None and pipeline.data_key != manifest.data.checksum:
-        warn(f"the data of {project} are not those that the release was made from")
-    return LogHistory(pipeline.read_prepared())
-
-
-def _require_country(code: str) -> None:
-    from unified_ranker.serving.answering.request_table import COUNTRY
-
-    if not code or COUNTRY.fullmatch(code):
-        return
-    hint = f" Did you mean `{code.upper()}`?" if COUNTRY.fullmatch(code.upper()) else ""
-    raise UserError(
-        f"`--country` must be two capital letters (ISO 3166 alpha-2), such as GB. Received: `{code}`.{hint} "
-        "Leave it out where it is unknown."
-    )
 
 
 def _warn_of_untrained(manifest: "Manifest", tasks: Iterable[str]) -> None:

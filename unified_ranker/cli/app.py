@@ -9,9 +9,9 @@ from typer.core import TyperGroup
 
 from unified_ranker import __version__
 from unified_ranker.cli.console import remark, say
-from unified_ranker.cli.progress_display import ProgressDisplay
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.progress import listening
+from unified_ranker.core.progress_display import ProgressDisplay
 
 BUILDING, MEASURING, ANSWERING, PUBLISHING, SIMULATING = (
     "Building a release", "Comparing and tuning", "Answering requests", "Publishing vectors", "Simulating",

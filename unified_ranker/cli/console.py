@@ -9,7 +9,7 @@ import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from unified_ranker.cli.progress_display import above_bars
+from unified_ranker.core.progress_display import above_bars
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unified_ranker.cli.app import SIMULATING, app
-from unified_ranker.cli.console import print_json, print_table, say
+from unified_ranker.cli.console import print_json, print_table, say, warn
 from unified_ranker.cli.options import JsonOption
 from unified_ranker.core.errors import UserError
 
@@ -170,11 +170,11 @@ def _release_ranker(release: Path, world: "World") -> "MarketRanker":
     """Return the ranking by a release, with the histories of its project's log."""
     import numpy as np
 
-    from unified_ranker.cli.answer_commands import project_log
     from unified_ranker.core.request import NO_HISTORY
-    from unified_ranker.serving.answering.recommending import Recommender
+    from unified_ranker.serving.answering.recommender import Recommender
 
-    recommender, log = Recommender(release), project_log(release, None)
+    recommender = Recommender(release, remark=warn)
+    log = recommender.log
 
     def rank(requests: "Requests") -> "Ints":
         size = world.spec.slate

@@ -1,19 +1,19 @@
 """Answers from a release: encode, retrieve, rank; for the service, for one request, or for a table of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unified_ranker.core.arrays import Arrays, Ints, Strings
+from unified_ranker.core.arrays import Arrays, Ints
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.request import Request, state_arrays, to_arrays
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.request_rule import RequestRule
-from unified_ranker.serving.retrieval.retriever import Retriever
 
-BATCH = 64
+if TYPE_CHECKING:
+    import pandas as pd
 
 Predict = Callable[[str, Arrays], Arrays]
 """Runs a signature of the served model: its name and inputs to its outputs."""
@@ -43,10 +43,28 @@ class Answered:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to one request."""
+    """The answer to one request.
+
+    Attributes:
+        imputed_query: the query that it was answered for, given or filled in by the task's rule; "" for none.
+        items: the best first.
+    """
 
     imputed_query: str
     items: tuple[Answered, ...]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return the items as a `pandas.DataFrame` `[items]`, with a column for each head.
+
+        Example:
+            answer = Recommender("shop/releases/latest").recommend(task="home_feed", user_id="u1")
+            answer.to_frame()[["item_id", "title", "score"]]
+        """
+        import pandas as pd
+
+        names = ("item_id", "title", "score", "retrieval_score")
+        rows = [{**{name: getattr(item, name) for name in names}, **item.heads} for item in self.items]
+        return pd.DataFrame(rows, columns=None if rows else list(names))
 
 
 def answer_batch(
@@ -177,35 +195,3 @@ def _require_finite(name: str, values: np.ndarray) -> None:
             f"the model's output `{name}` must be finite. Received: {int(broken.sum())} of {values.size} "
             "numbers that are not. Verify the release, or serve the one before it."
         )
-
-
-class Recommender:
-    """Answers in batches, with exact retrieval over the release's vectors."""
-
-    def __init__(self, release: Path, predict: Predict | None = None) -> None:
-        """Open a release; `predict` runs the model, by default loaded into this process."""
-        self.release = OpenedRelease.open(release)
-        if predict is None:
-            from unified_ranker.serving.backends.in_process import InProcessModel
-
-            predict = InProcessModel.of_release(release).predict
-        self._predict = predict
-        self._retrieve = Retriever(self.release)
-
-    @property
-    def item_ids(self) -> Strings:
-        """The release's items, `[items]`."""
-        return self.release.item_ids
-
-    def answer(self, requests: Sequence[Request]) -> Iterator[Answer]:
-        """Answer requests in their order. A limit of 0 means the task's own.
-
-        Raises:
-            UserError: when a request's task is not one of the release.
-            ModelOutputError: when the model's numbers are no answer.
-        """
-        for request in requests:
-            self.release.require_task(request.task)
-        for start in range(0, len(requests), BATCH):
-            part = requests[start : start + BATCH]
-            yield from answer_batch(self.release, part, self._predict, self._retrieve)

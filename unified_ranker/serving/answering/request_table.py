@@ -1,7 +1,7 @@
 """Requests in a table, and answers in another: bulk scoring."""
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,34 +19,60 @@ from unified_ranker.log.strict_columns import check_names, converted, refuse, ti
 from unified_ranker.log.table_files import read_table
 from unified_ranker.prepare.log_history import LogHistory
 from unified_ranker.serving.answering.history_column import histories_of
-from unified_ranker.serving.answering.recommending import Recommender
+from unified_ranker.serving.answering.recommending import Answer
 
 REQUIRED = ("user_id", "task")
 TEXT = (*REQUIRED, "query", "source_item_id", "query_item_id", "country")
 COLUMNS = (*TEXT, "timestamp", "limit", "history")
 ROWS_AT_ONCE = 200_000
 COUNTRY = re.compile("[A-Z]{2}")
+ANSWERS = pa.schema([("row", pa.int64()), ("rank", pa.int32()), ("item_id", pa.string()), ("score", pa.float32())])
+"""A table of answers: `row` numbers the requests from 0, `rank` the answers to one from 1."""
+
+
+class TableError(UserError):
+    """A table of requests has a mistake."""
 
 
 def read_requests(
     path: Path, tasks: Collection[str], log: Callable[[], LogHistory | None], limit: int
 ) -> list[Request]:
-    """Read a table of requests (design section 3).
+    """Read a file with a table of requests; see `requests_of`.
+
+    Args:
+        path: Parquet or CSV.
+        tasks: as for `requests_of`.
+        log: as for `requests_of`.
+        limit: as for `requests_of`.
+
+    Raises:
+        UserError: the file cannot be read, or `requests_of` refuses the table; the message names the file.
+    """
+    table = read_table(path)
+    try:
+        return requests_of(table, tasks, log, limit)
+    except TableError as error:
+        raise UserError(f"`{path}`: {error}") from error
+
+
+def requests_of(
+    table: pa.Table, tasks: Collection[str], log: Callable[[], LogHistory | None], limit: int
+) -> list[Request]:
+    """Return the requests of a table (design section 3).
 
     Where the table has no column `history`, a row's history is what the log holds strictly before the row's
     `timestamp`. A row without a time is a request of now.
 
     Args:
-        path: Parquet or CSV.
+        table: `[requests, columns]`.
         tasks: the known tasks.
         log: opens the project's event log, None where there is none; called only where it is needed.
         limit: for rows without a `limit` of their own; 0 = as the task declares.
 
     Raises:
-        UserError: a column is missing, unknown or of the wrong type, a row has no task or an unknown one, or a time or
+        TableError: a column is missing, unknown or of the wrong type, a row has no task or an unknown one, or a time or
             a number that no request can have.
     """
-    table = read_table(path)
     try:
         check_names(table.column_names, COLUMNS, REQUIRED, "a request")
         text = {name: _text(table, name) for name in TEXT}
@@ -55,7 +81,7 @@ def read_requests(
         times, limits = _times(table), _limits(table, limit)
         histories = histories_of(table["history"]) if "history" in table.column_names else None
     except UserError as error:
-        raise UserError(f"`{path}`: {error}") from error
+        raise TableError(str(error)) from error
     if histories is None:
         opened = log()
         histories = [
@@ -102,42 +128,43 @@ def _limits(table: pa.Table, default: int) -> list[int]:
     return [int(n) for n in given.fillna(default)]
 
 
-def answer_table(recommender: Recommender, requests: list[Request], output: Path) -> int:
-    """Answer all requests into a table with `row, rank, item_id, score`; returns the number of rows written.
+def answer_file(answers: Iterable[Answer], requests: int, output: Path) -> int:
+    """Write the answers to all requests into a file; returns the number of rows.
 
-    The table is CSV where `output` ends in `.csv`, else Parquet.
-    `row` numbers the requests from 0, `rank` the answers to one from 1. The file appears whole or not at all.
+    The file is CSV where `output` ends in `.csv`, else Parquet. It appears whole or not at all.
+
+    Args:
+        answers: in the order of the requests.
+        requests: how many there are.
+        output: the file.
 
     Raises:
         UserError: when the file cannot be written there.
     """
-    schema = pa.schema([("row", pa.int64()), ("rank", pa.int32()), ("item_id", pa.string()), ("score", pa.float32())])
     written = 0
     writer_of = pa_csv.CSVWriter if output.suffix.lower() == ".csv" else pq.ParquetWriter
     try:
-        with (
-            whole_file(output) as draft,
-            writer_of(str(draft), schema) as writer,
-            Progress("recommend", len(requests), "requests") as progress,
-        ):
-            for part in _parts(recommender, requests, progress):
-                writer.write_table(pa.table(part, schema=schema))
-                written += len(part["row"])
+        with whole_file(output) as draft, writer_of(str(draft), ANSWERS) as writer:
+            for part in answer_tables(answers, requests):
+                writer.write_table(part)
+                written += len(part)
     except OSError as error:
         raise UserError(f"`{output}` cannot be written: {error.strerror}. Name another place.") from error
     return written
 
 
-def _parts(recommender: Recommender, requests: list[Request], progress: Progress) -> Iterator[dict[str, list]]:
-    part: dict[str, list] = {"row": [], "rank": [], "item_id": [], "score": []}
-    for number, answer in enumerate(recommender.answer(requests)):
-        for rank, item in enumerate(answer.items, start=1):
-            part["row"].append(number)
-            part["rank"].append(rank)
-            part["item_id"].append(item.item_id)
-            part["score"].append(item.score)
-        progress.advance()
-        if len(part["row"]) >= ROWS_AT_ONCE:
-            yield part
-            part = {name: [] for name in part}
-    yield part
+def answer_tables(answers: Iterable[Answer], requests: int) -> Iterator[pa.Table]:
+    """Yield the answers to all requests as tables of the form `ANSWERS`, at least one; the listener hears of them."""
+    part: dict[str, list] = {name: [] for name in ANSWERS.names}
+    with Progress("recommend", requests, "requests") as progress:
+        for number, answer in enumerate(answers):
+            for rank, item in enumerate(answer.items, start=1):
+                part["row"].append(number)
+                part["rank"].append(rank)
+                part["item_id"].append(item.item_id)
+                part["score"].append(item.score)
+            progress.advance()
+            if len(part["row"]) >= ROWS_AT_ONCE:
+                yield pa.table(part, schema=ANSWERS)
+                part = {name: [] for name in part}
+    yield pa.table(part, schema=ANSWERS)

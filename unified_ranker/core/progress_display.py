@@ -1,4 +1,4 @@
-"""Display of progress on standard error: a bar at a terminal, a line a minute in a file or a log."""
+"""Display of progress on standard error: a bar at a terminal or in a notebook, a line a minute in a file or a log."""
 
 import contextlib
 import sys
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from unified_ranker.core.progress import Progress
+from unified_ranker.core.progress import Listener, Progress, listener, listening, silent
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -16,7 +16,7 @@ SECONDS = 60.0
 
 
 class ProgressDisplay:
-    """Listener of the command line.
+    """Listener of the command line and of the Python API.
 
     A copy in another process draws there; nothing of a bar goes with it.
     """
@@ -38,7 +38,7 @@ class ProgressDisplay:
         if progress is not self._shown:
             self.close()
             self._shown, self._first, self._started = progress, progress.done, self._clock()
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() or in_notebook():
             self._draw(progress)
         elif not progress.ended and self._clock() - self._said >= SECONDS:
             self._said = self._clock()
@@ -78,6 +78,28 @@ class ProgressDisplay:
         self._bar.set_description(progress.work, refresh=False)
         self._bar.set_postfix_str(progress.note, refresh=False)
         self._bar.update(progress.done - self._bar.n)
+
+
+def in_notebook() -> bool:
+    """Tell whether standard error is the output of a notebook's cell, which draws bars though it is no terminal."""
+    return type(sys.stderr).__module__ == "ipykernel.iostream"
+
+
+@contextlib.contextmanager
+def shown_by(chosen: Listener | None) -> Iterator[None]:
+    """Have progress shown while a block runs.
+
+    Args:
+        chosen: the listener. None: the one of the context, such as the command line's, else a `ProgressDisplay`.
+    """
+    if chosen is not None:
+        with listening(chosen):
+            yield
+    elif listener() is not silent:
+        yield
+    else:
+        with contextlib.closing(ProgressDisplay()) as display, listening(display):
+            yield
 
 
 @contextlib.contextmanager

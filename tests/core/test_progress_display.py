@@ -8,8 +8,8 @@ import termios
 
 import pytest
 
-from unified_ranker.cli.progress_display import ProgressDisplay
 from unified_ranker.core.progress import Progress, listening
+from unified_ranker.core.progress_display import ProgressDisplay
 
 
 class Clock:
@@ -75,7 +75,7 @@ def test_a_display_goes_to_another_process_without_its_bar(clock):
 
 def test_a_terminal_gets_a_bar_that_goes_away():
     code = (
-        "from unified_ranker.cli.progress_display import ProgressDisplay\n"
+        "from unified_ranker.core.progress_display import ProgressDisplay\n"
         "from unified_ranker.core.progress import Progress, listening\n"
         "with listening(ProgressDisplay()), Progress('simulate', 40, 'events') as progress:\n"
         "    progress.advance(40, 'slice 3')\n"
