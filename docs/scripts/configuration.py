@@ -10,14 +10,14 @@ from page_text import prose, table
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from unified_ranker.config import Project, Task
+from unified_ranker.config import ProjectFile, Task
 from unified_ranker.config.kinds import OneOf, annotation_of
 from unified_ranker.config.yaml_files import FOLDERS, section_model
 
 
 def files() -> dict[str, type[BaseModel]]:
     """Return the model of each file of a project."""
-    found: dict[str, type[BaseModel]] = {"project.yaml": Project}
+    found: dict[str, type[BaseModel]] = {"project.yaml": ProjectFile}
     for folder, model in FOLDERS.items():
         found |= {f"{folder}/{name}.yaml": kind for name in model.model_fields if (kind := section_model(folder, name))}
         if folder == "towers":

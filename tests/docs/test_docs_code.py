@@ -15,7 +15,7 @@ from doc_commands import problem, simple_commands, unknown_option
 from doc_pages import ROOT, blocks, inline_code, pages
 from pydantic import BaseModel
 
-from unified_ranker.config import Project, Task
+from unified_ranker.config import ProjectFile, Task
 from unified_ranker.config.loading import load_config
 from unified_ranker.config.yaml_files import parse_yaml, section_model
 from unified_ranker.core.errors import UserError
@@ -127,7 +127,7 @@ def test_the_example_of_an_extension_works(tmp_path, monkeypatch):
 
 def model_of(title: str) -> type[BaseModel] | None:
     if title == "project.yaml":
-        return Project
+        return ProjectFile
     folder, _, name = title.partition("/")
     return (
         Task

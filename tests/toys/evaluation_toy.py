@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from unified_ranker.config import Config, EvaluationSettings, Positive, Project, Task
+from unified_ranker.config import Config, EvaluationSettings, Positive, ProjectFile, Task
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.examples import Examples
@@ -46,7 +46,7 @@ def world(
 ) -> tuple[Prepared, Config]:
     """Prepare a log; `split` sets the ends of training and validation in hours."""
     config = Config(
-        project=Project(
+        project=ProjectFile(
             name="toy",
             data={"type": "tables", "events": "events.parquet", "items": "items.parquet"},
             evaluation=EvaluationSettings(**evaluation),

@@ -25,7 +25,7 @@ from unified_ranker.config.feature_columns import (
 from unified_ranker.config.project_file import (
     EvaluationSettings,
     MovieLensSource,
-    Project,
+    ProjectFile,
     SplitShares,
     TablesSource,
     TrainingSettings,
@@ -77,7 +77,7 @@ __all__ = [
     "NextK",
     "PopularityFeature",
     "Positive",
-    "Project",
+    "ProjectFile",
     "QualityFeature",
     "QueryVectorExport",
     "RankerSettings",

@@ -102,7 +102,7 @@ class EvaluationSettings(Declaration):
     """Baselines that oppose the model where they suit a task; null: all that are registered."""
 
 
-class Project(Declaration):
+class ProjectFile(Declaration):
     """project.yaml: which data, which declarations, which seed."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
@@ -141,7 +141,7 @@ class Project(Declaration):
         return self.seed if self.training.seed is None else self.training.seed
 
     @model_validator(mode="after")
-    def _measures_what_it_did_not_learn(self) -> "Project":
+    def _measures_what_it_did_not_learn(self) -> "ProjectFile":
         if self.evaluation.part == "validation" and self.split.fit_on != "train":
             raise ValueError(
                 "`evaluation.part: validation` measures a model that was fitted on the train slice alone. Received: "

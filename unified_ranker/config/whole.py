@@ -7,7 +7,7 @@ from pydantic import Field
 
 from unified_ranker.config.declaration import Declaration
 from unified_ranker.config.export_files import Export
-from unified_ranker.config.project_file import Project
+from unified_ranker.config.project_file import ProjectFile
 from unified_ranker.config.task_files import Task
 from unified_ranker.config.tower_files import Towers
 from unified_ranker.core.digests import short_digest
@@ -16,7 +16,7 @@ from unified_ranker.core.digests import short_digest
 class Config(Declaration):
     """A whole project: project.yaml, towers/, tasks/ and export/."""
 
-    project: Project
+    project: ProjectFile
     """project.yaml."""
     towers: Towers = Field(default_factory=Towers)
     """The files of towers/."""

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from unified_ranker.config import Export, Project, Task, Towers
+from unified_ranker.config import Export, ProjectFile, Task, Towers
 from unified_ranker.config.wording import SettingOrigin, listed
 from unified_ranker.core.errors import UserError, nearest
 
@@ -43,7 +43,7 @@ def read_files(project: Path) -> Files:
             "`unified-ranker init`."
         )
     files = Files()
-    _add(files, root, ("project",), Project)
+    _add(files, root, ("project",), ProjectFile)
     for folder, model in FOLDERS.items():
         for file in _yaml_files(project, folder, files):
             kind = section_model(folder, file.stem)
