@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 
 SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises", "Reference", "References", "Example", "Examples")
@@ -29,10 +30,17 @@ def prose(docstring: str | None) -> str:
             lines.pop(0)
             while lines and (not lines[0].strip() or lines[0].startswith(" ")):
                 body.append(lines.pop(0))
-            parts.append(f"\n**{name}**\n\n{_entries(body)}\n")
+            text = _code(body) if name == "Example" else _entries(body)
+            parts.append(f"\n**{name}**\n\n{text}\n")
         else:
             parts.append(lines.pop(0))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).strip()
+
+
+def _code(body: list[str]) -> str:
+    """Return the code of an example; a command in backticks stays text."""
+    text = textwrap.dedent("\n".join(body)).strip()
+    return text if text.startswith("`") else f"```python\n{text}\n```"
 
 
 def _entries(body: list[str]) -> str:

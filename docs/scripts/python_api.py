@@ -10,6 +10,9 @@ from page_text import prose
 ROOT = Path(__file__).parents[2]
 
 PUBLIC: dict[str, tuple[str, ...]] = {
+    "unified_ranker": ("Project", "Recommender"),
+    "unified_ranker.serving.answering.recommending": ("Answer", "Answered"),
+    "unified_ranker.evaluation.results": ("Evaluation",),
     "unified_ranker.store": (),
     "unified_ranker.store.delta": ("DeltaCopy",),
     "unified_ranker.store.feast_push": ("push",),
@@ -95,6 +98,8 @@ def _section(found: Found) -> str:
     made = next((m for m in node.body if isinstance(m, ast.FunctionDef) and m.name == "__init__"), None)
     signature = _signature(made, node.name) if made is not None else _fields(node)
     parts = [title, _code(signature), prose(ast.get_docstring(node))]
+    if made is not None:
+        parts.append(prose(ast.get_docstring(made)))
     for method in node.body:
         if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
             is_property = any("property" in ast.unparse(d) for d in method.decorator_list)

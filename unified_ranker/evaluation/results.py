@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter
 
 from unified_ranker.evaluation.metrics import Interval, Ranks
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Part = Literal["validation", "test"]
 Kind = Literal["model", "baseline"]
@@ -183,6 +186,39 @@ class Evaluation:
     seed: int
     bootstrap_samples: int
     tasks: tuple[TaskEvaluation, ...]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return the metrics as a `pandas.DataFrame`: a row for each task, slice of its requests, and scorer.
+
+        Example:
+            metrics = Project("shop").evaluate().to_frame()
+            metrics[metrics["dimension"] == "all"].pivot(index="scorer", columns="task", values="ndcg@10")
+
+        Returns:
+            Columns `task`, `dimension` and `name` of the slice, `requests`, `scorer`, `kind`, and for each metric its
+            mean, under its own name, and its 95 % interval, as `<metric>_low` and `<metric>_high`.
+        """
+        import pandas as pd
+
+        rows = [
+            {
+                "task": task.task,
+                "dimension": part.dimension,
+                "name": part.name,
+                "requests": part.requests,
+                "scorer": row.scorer,
+                "kind": row.kind,
+                **{
+                    f"{metric}{end}": value
+                    for metric, interval in row.metrics.items()
+                    for end, value in (("", interval.value), ("_low", interval.low), ("_high", interval.high))
+                },
+            }
+            for task in self.tasks
+            for part in task.slices
+            for row in part.rows
+        ]
+        return pd.DataFrame(rows)
 
     def to_json(self) -> dict[str, Any]:
         """Return the evaluation as JSON values."""

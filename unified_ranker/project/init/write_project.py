@@ -43,7 +43,7 @@ def init_project(
             learn from. Nothing is left behind then.
     """
     directory = Path(directory)
-    _check_target(directory)
+    require_free(directory)
     log = normalise(read_table(events), read_table(items), None if users is None else read_table(users))
     paths = {"events": events, "items": items} | ({} if users is None else {"users": users})
     data = {name: data_path(Path(path), directory) for name, path in paths.items()}
@@ -97,7 +97,7 @@ def data_path(path: Path, directory: Path) -> str:
     return (absolute.relative_to(base) if inside else absolute).as_posix()
 
 
-def _check_target(directory: Path) -> None:
+def require_free(directory: Path) -> None:
     """Raise when writing a project into `directory` would touch what is there."""
     if directory.exists() and not directory.is_dir():
         raise UserError(f"`{directory}` must be a directory or not exist. Received: a file. Choose another name.")

@@ -1,0 +1,248 @@
+"""Project: the stages of a project for notebooks and jobs, the same as on the command line."""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from unified_ranker.config import Config
+from unified_ranker.config.loading import load_config
+from unified_ranker.core.errors import UserError
+from unified_ranker.core.files import made_directory, whole_directory
+from unified_ranker.core.progress import Listener
+from unified_ranker.core.progress_display import shown_by
+from unified_ranker.evaluation.results import Evaluation
+from unified_ranker.log.check import Check
+from unified_ranker.log.given_tables import arrow_table
+from unified_ranker.log.log_checks import require
+from unified_ranker.log.schema import Table
+from unified_ranker.project.init.write_project import init_project, require_free
+from unified_ranker.project.stages import STAGES, Pipeline, StageResult
+from unified_ranker.project.workspace import Workspace
+from unified_ranker.release.layout import release_numbers
+
+DATA = "data"
+"""Directory of the tables in a project made from tables."""
+
+
+class Project:
+    """Project in a directory, with its stages; each is skipped while its output is up to date.
+
+    Declarations and data are read anew for each stage, so that a changed file counts from the next call on.
+    TensorFlow is loaded by `train` and what comes after it.
+
+    Example:
+        project = Project("shop", {"project.training.epochs": 1})
+        release = project.build()
+
+    Attributes:
+        directory: the project's.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path = ".",
+        overrides: Mapping[str, object] | Sequence[str] = (),
+        *,
+        tasks: Sequence[str] = (),
+        progress: Listener | None = None,
+    ) -> None:
+        """Open a project.
+
+        Args:
+            directory: holds project.yaml.
+            overrides: declarations to replace, by path, such as `project.training.epochs`; or texts of the form
+                `path=value`, as `--set` takes them.
+            tasks: train, evaluate and export these only; all when empty.
+            progress: is called with the progress of long work. None: a bar at a terminal or in a notebook, and a line
+                a minute elsewhere, on standard error.
+
+        Raises:
+            UserError: there is no project, a declaration is wrong, or a task is unknown.
+        """
+        self.directory = Path(directory).resolve()
+        self._overrides = _override_texts(overrides)
+        self._tasks, self._progress = tuple(tasks), progress
+        self._stages()
+
+    @classmethod
+    def from_tables(
+        cls,
+        events: Table,
+        items: Table,
+        users: Table | None = None,
+        *,
+        directory: str | Path,
+        overrides: Mapping[str, object] | Sequence[str] = (),
+        tasks: Sequence[str] = (),
+        progress: Listener | None = None,
+    ) -> "Project":
+        """Write a project for tables in memory, as `unified-ranker init` does for files, and open it.
+
+        The tables are written to `data/` in the directory, as Parquet. The declarations have comments that say why each
+        choice was made. When something is wrong, nothing stays behind.
+
+        Example:
+            project = Project.from_tables(events, items, users, directory="market")
+            sorted(file.name for file in project.directory.iterdir())
+
+        Args:
+            events: `[events, columns]`: `user_id`, `item_id`, `task`, `event_type`, `timestamp`, and more
+                (docs/reference/interaction-log.md); pandas or Arrow.
+            items: `[items, columns]`: `item_id` and what describes an item.
+            users: `[users, columns]`: `user_id` and what describes a user; None takes the users from the events.
+            directory: where to; it must hold no project.
+            overrides: as for `Project`.
+            tasks: as for `Project`.
+            progress: as for `Project`.
+
+        Raises:
+            UserError: the directory holds a project, or the tables are not of the form of an interaction log.
+        """
+        place = Path(directory)
+        given = {"events": events, "items": items} | ({} if users is None else {"users": users})
+        tables = {name: arrow_table(name, table) for name, table in given.items()}
+        require_free(place)
+        if (place / DATA).exists():
+            raise UserError(
+                f"`{place / DATA}` is where the tables are to be written. Received: something that is there already. "
+                "Move it away, or choose another directory."
+            )
+        with made_directory(place, "directory"), _all_or_nothing(place):
+            with whole_directory(place / DATA) as draft:
+                for name, table in tables.items():
+                    pq.write_table(table, draft / f"{name}.parquet")
+            files = {name: place / DATA / f"{name}.parquet" for name in tables}
+            init_project(place, files["events"], files["items"], files.get("users"))
+            return cls(place, overrides, tasks=tasks, progress=progress)
+
+    def __repr__(self) -> str:
+        """Return how the project was opened."""
+        return f"Project({str(self.directory)!r})"
+
+    @property
+    def config(self) -> Config:
+        """The declarations as they are now, overrides included.
+
+        Example:
+            Project("shop").config.project.training.epochs
+
+        Raises:
+            UserError: a declaration is wrong.
+        """
+        return load_config(self.directory, self._overrides)
+
+    @property
+    def releases(self) -> list[Path]:
+        """Directories of the project's releases, the newest last.
+
+        Example:
+            newest = Project("shop").releases[-1]
+        """
+        releases = Workspace(self.directory, self.config).releases
+        return [releases / str(number) for number in release_numbers(releases)]
+
+    def validate(self) -> list[Check]:
+        """Check data and declarations together.
+
+        Example:
+            for check in Project("shop").validate():
+                print(check.line())
+        """
+        with self._running() as stages:
+            return stages.validate()
+
+    def prepare(self, *, force: bool = False) -> StageResult:
+        """Make point-in-time examples.
+
+        Example:
+            Project("shop").prepare().summary
+
+        Args:
+            force: whether to run although the output is up to date; likewise for the other stages.
+
+        Raises:
+            UserError: a check of data or declarations fails.
+        """
+        with self._running(("prepare",) if force else ()) as stages:
+            return stages.prepare()
+
+    def train(self, *, force: bool = False) -> StageResult:
+        """Train the model, after the stages before; an interrupted training continues from its last epoch.
+
+        Example:
+            Project("shop").train().seconds
+        """
+        with self._running(("train",) if force else ()) as stages:
+            return stages.train()
+
+    def evaluate(self, *, force: bool = False) -> Evaluation:
+        """Measure the model and the baselines over the full catalogue, after the stages before.
+
+        Example:
+            Project("shop").evaluate().to_frame()
+        """
+        with self._running(("evaluate",) if force else ()) as stages:
+            place = stages.evaluate().output
+        from unified_ranker.project.reporting import read_evaluation
+
+        return read_evaluation(place)
+
+    def export(self, *, force: bool = False) -> Path:
+        """Write a release, after the stages before, and return its directory.
+
+        Example:
+            Project("shop").export() / "report.html"
+        """
+        with self._running(("export",) if force else ()) as stages:
+            return stages.export().output
+
+    def build(self, *, force: bool = False) -> Path:
+        """Run all stages, verify the release, and return its directory.
+
+        Example:
+            recommender = Recommender(Project("shop").build())
+
+        Raises:
+            UserError: a check of data or declarations fails, another run has the project, or a directory cannot be
+                written.
+        """
+        with self._running(STAGES if force else ()) as stages, stages.claimed(releases=True):
+            require(stages.validate())
+            for stage in (stages.prepare, stages.train, stages.evaluate):
+                stage()
+            release = stages.export().output
+            stages.verify(release)
+        return release
+
+    @contextlib.contextmanager
+    def _running(self, force: Collection[str] = ()) -> Iterator[Pipeline]:
+        with shown_by(self._progress):
+            yield self._stages(force)
+
+    def _stages(self, force: Collection[str] = ()) -> Pipeline:
+        return Pipeline(Workspace(self.directory, self.config), self._tasks, force)
+
+
+def _override_texts(overrides: Mapping[str, object] | Sequence[str]) -> list[str]:
+    """Return overrides as `--set` takes them; JSON is YAML, too."""
+    if isinstance(overrides, str):
+        raise UserError(f"`overrides` must be a mapping or a list of texts. Received: `{overrides}`. Put it in a list.")
+    if not isinstance(overrides, Mapping):
+        return list(overrides)
+    return [f"{path}={json.dumps(value, ensure_ascii=False, default=str)}" for path, value in overrides.items()]
+
+
+@contextlib.contextmanager
+def _all_or_nothing(directory: Path) -> Iterator[None]:
+    """Remove what came into a directory when the block fails."""
+    before = set(directory.iterdir())
+    try:
+        yield
+    except BaseException:
+        for path in set(directory.iterdir()) - before:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        raise
