@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from unified_ranker.core.arrays import Floats, Ints
+from unified_ranker.core.candidate_rule import exists
 from unified_ranker.simulation.choices import Shelves, buy_chance, click_chance, looks
 from unified_ranker.simulation.intent import Wanted, at_home, beside, in_search
 from unified_ranker.simulation.spec import TASKS
@@ -69,7 +70,7 @@ def expected_engagements(world: World, requests: Requests, slate: Ints) -> Float
     item = np.maximum(slate, 0)
     chance = np.take_along_axis(segments_of(world, requests), world.items.segment[item], 1)
     chance = chance * click_chance(world, requests.taste, requests.budget, item) * (1.0 + buy_chance(world, item))
-    there = (slate >= 0) & (world.items.created[item] <= requests.time[:, None])
+    there = (slate >= 0) & exists(world.items.created[item], requests.time[:, None])
     return (chance * there * looks(world, slate.shape[1])).sum(1)
 
 
@@ -99,7 +100,7 @@ def best_ranker(world: World) -> MarketRanker:
             one = slice(row, row + 1)
             score = segment[row, world.items.segment] * worth
             score = score * click_chance(world, requests.taste[one], requests.budget[one])[0]
-            score[world.items.created > requests.time[row]] = -1.0
+            score[~exists(world.items.created, requests.time[row])] = -1.0
             if requests.source[row] >= 0:
                 score[requests.source[row]] = -1.0
             top = np.argpartition(-score, size - 1)[:size]
@@ -129,7 +130,7 @@ def popular_ranker(world: World) -> MarketRanker:
         out = np.empty((len(requests), world.spec.slate), np.int64)
         for row in range(len(requests)):
             top, wanted = order[: 50 * world.spec.slate], world.spec.slate
-            there = top[world.items.created[top] <= requests.time[row]][:wanted]
+            there = top[exists(world.items.created[top], requests.time[row])][:wanted]
             out[row] = np.pad(there, (0, wanted - len(there)), constant_values=-1)
         return out
 

@@ -16,6 +16,7 @@ from unified_ranker.release.index import build_index, load_index
 from unified_ranker.release.indexes.base import Index
 from unified_ranker.release.indexes.exact import ExactSearch
 from unified_ranker.release.indexes.scann import ScannIndex
+from unified_ranker.serving.answering.request_rule import RequestRule
 from unified_ranker.serving.retrieval.health import recall_of
 from unified_ranker.serving.retrieval.overlay import LiveItem
 from unified_ranker.serving.retrieval.rebuilding import bake
@@ -46,7 +47,7 @@ def offers(shown):
 
 def retrieved(release, query, country="", index=None):
     request = replace(REQUEST, country=country)
-    positions, scores = Retriever(release, index).scored(np.float32([query]), request)
+    positions, scores = Retriever(release, index).scored(np.float32([query]), RequestRule(release, request))
     assert (np.diff(scores) <= 1e-6).all()
     return list(release.ids_at(positions))
 

@@ -78,7 +78,7 @@ def answer_batch(
     encoded = encode(release, requests, predict)
     found = retrieve(encoded["query_vector"], requests)
     candidates = [
-        RequestRule(release, request).with_proposals(found[row], proposed(encoded, row), release.candidates(request))
+        RequestRule(release, request).with_proposals(found[row], proposed(encoded, row))
         for row, request in enumerate(requests)
     ]
     ranked = rank(release, candidates, encoded, predict)

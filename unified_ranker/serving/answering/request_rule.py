@@ -11,12 +11,16 @@ from unified_ranker.core.request import Request
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 
 NONE = np.zeros(0, np.int64)
+Rows = Ints | slice
+"""Rows of items, or all of them: a slice copies nothing."""
 
 
 class RequestRule:
     """Which items may answer a request, by their positions (`OpenedRelease.positions`).
 
     Attributes:
+        request: the request.
+        wanted: how many items retrieval owes the ranker, if so many may answer.
         excluded: how many of the release's items the request itself excludes at most: those created later, its source
             and query item, and what its user engaged with; with those that were replaced or taken out.
         withheld: how many of them may not be shown in its country.
@@ -24,7 +28,8 @@ class RequestRule:
 
     def __init__(self, release: OpenedRelease, request: Request) -> None:
         """Work out what the request excludes; a request without a time is made now."""
-        self._release, self._country = release, request.country
+        self.request, self.wanted = request, release.candidates(request)
+        self._release = release
         self._moment = request.timestamp if request.timestamp > 0 else int(release.clock())
         past, task = request.history, release.config.tasks[request.task]
         engaged = past.item_id[excluded_events(past, self._moment, request.task, task)]
@@ -38,55 +43,59 @@ class RequestRule:
 
     def allowed(self, positions: Ints) -> Mask:
         """Return which items at `positions` `[n]` may answer; -1 stands for no item and may not."""
-        late = positions >= len(self._release.item_ids)
+        items = len(self._release.item_ids)
+        late = positions >= items
         out = np.zeros(len(positions), bool)
         out[~late] = self._of_release(positions[~late])
-        out[late] = self._of_live(positions[late])
+        out[late] = self._of_live(positions[late] - items)
         return out
 
     def of_release(self) -> Mask:
         """Return which of the release's own items may answer, `[items]`."""
-        return self._of_release(np.arange(len(self._release.item_ids)))
+        return self._of_release(slice(None))
 
     def of_live(self) -> Mask:
         """Return which of the items that came since may answer, `[live]`."""
-        items, live = len(self._release.item_ids), self._release.live
-        return self._of_live(np.arange(items, items + len(live)) if live is not None else NONE)
+        return self._of_live(slice(None))
 
-    def with_proposals(self, found: Ints, proposed: Sequence[str], most: int) -> Ints:
+    def with_proposals(self, found: Ints, proposed: Sequence[str]) -> Ints:
         """Put the items that the model's signals propose before those that retrieval found, each once.
 
         Args:
             found: positions of items that may answer, best first.
             proposed: item ids; those that may not answer are left out.
-            most: how many positions to return.
+
+        Returns:
+            At most `wanted` positions.
         """
         places = self._release.positions(proposed)
         places = places[self.allowed(places)]
-        return np.concatenate([places, found[~np.isin(found, places)]])[:most]
+        return np.concatenate([places, found[~np.isin(found, places)]])[: self.wanted]
 
-    def _of_release(self, positions: Ints) -> Mask:
+    def _of_release(self, rows: Rows) -> Mask:
         release = self._release
-        present = np.where(_marked(self._gone, len(release.item_ids))[positions], MISSING, positions)
-        return self._may(present, release.created_at[positions], release.offers, positions)
+        item = _numbers(rows, len(release.item_ids))
+        if len(self._gone):
+            item = np.where(_marked(self._gone, len(release.item_ids))[rows], MISSING, item)
+        return self._may(item, release.created_at, release.offers, rows, 0)
 
-    def _of_live(self, positions: Ints) -> Mask:
-        live = self._release.live
+    def _of_live(self, rows: Rows) -> Mask:
+        live, first = self._release.live, len(self._release.item_ids)
         if live is None:
-            return np.zeros(len(positions), bool)
-        rows = positions - len(self._release.item_ids)
-        return self._may(positions, live.created_at[rows], live.offers, rows)
+            return np.zeros(0, bool)
+        return self._may(first + _numbers(rows, len(live)), live.created_at, live.offers, rows, first)
 
-    def _may(self, item: Ints, created_at: Ints, offers: Offers, rows: Ints) -> Mask:
+    def _may(self, item: Ints, created_at: Ints, offers: Offers, rows: Rows, first: int) -> Mask:
+        engaged = _marked(self._engaged, self._release.position_count)[first : first + len(created_at)]
         mask: Mask = allowed(
             Pairs(
                 item=item,
-                created_at=created_at,
+                created_at=created_at[rows],
                 moment=self._moment,
                 source_item=self._source,
                 query_item=self._query,
-                engaged=_marked(self._engaged, self._release.position_count)[item],
-                offered=offers.offered(self._country)[rows],
+                engaged=engaged[rows],
+                offered=offers.offered(self.request.country)[rows],
                 available=offers.available[rows],
             )
         )
@@ -95,6 +104,10 @@ class RequestRule:
 
 def _present(positions: Ints) -> Ints:
     return positions[positions != MISSING]
+
+
+def _numbers(rows: Rows, count: int) -> Ints:
+    return np.arange(count) if isinstance(rows, slice) else rows
 
 
 def _marked(positions: Ints, count: int) -> Mask:

@@ -39,13 +39,13 @@ class Retriever:
             queries: query vectors `[batch, width]`.
             requests: `[batch]`.
         """
-        return [self.scored(queries[row : row + 1], request)[0] for row, request in enumerate(requests)]
+        rules = [RequestRule(self._release, request) for request in requests]
+        return [self.scored(queries[row : row + 1], rule)[0] for row, rule in enumerate(rules)]
 
-    def scored(self, query: np.ndarray, request: Request) -> tuple[Ints, np.ndarray]:
+    def scored(self, query: np.ndarray, rule: RequestRule) -> tuple[Ints, np.ndarray]:
         """Return a request's candidates as positions and their scores, best first, for a query `[1, width]`."""
-        release, rule = self._release, RequestRule(self._release, request)
-        wanted = release.candidates(request)
-        positions, scores = self._of_release(query, rule, wanted)
+        release, wanted = self._release, rule.wanted
+        positions, scores = self._of_release(query, rule)
         if release.live is None or not len(release.live):
             return positions, scores
         late = np.flatnonzero(rule.of_live())
@@ -56,8 +56,8 @@ class Retriever:
         best = np.argsort(-scores, kind="stable")[:wanted]
         return positions[best], scores[best]
 
-    def _of_release(self, query: np.ndarray, rule: RequestRule, wanted: int) -> tuple[Ints, np.ndarray]:
-        items = len(self._release.item_ids)
+    def _of_release(self, query: np.ndarray, rule: RequestRule) -> tuple[Ints, np.ndarray]:
+        items, wanted = len(self._release.item_ids), rule.wanted
         least = items - rule.excluded - rule.withheld
         share = least / items if rule.withheld else 1.0
         # A tenth more than the share says: the items that may not be shown are not spread evenly.

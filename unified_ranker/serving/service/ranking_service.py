@@ -175,9 +175,9 @@ class RankingService:
             return self._from_fallbacks(engine, parts, request, encoded)
         query = imputed_query(encoded, 0)
         with watch.stage("retrieve"):
-            positions, scores = self._retrieve(engine, parts, encoded["query_vector"], request)
-        rule, most = RequestRule(parts.release, request), parts.release.candidates(request)
-        candidates = rule.with_proposals(positions, proposed(encoded, 0), most)
+            rule = RequestRule(parts.release, request)
+            positions, scores = self._retrieve(engine, parts, encoded["query_vector"], rule)
+            candidates = rule.with_proposals(positions, proposed(encoded, 0))
         items = self._rank(engine, parts, (candidates, encoded), watch, until, parts.release.limit(request))
         if items is None:
             return "two_tower", Answer(query, _as_retrieved(parts.release, positions, scores, request))
@@ -208,17 +208,17 @@ class RankingService:
         return encoded
 
     def _retrieve(
-        self, engine: ServedRelease, parts: Parts, query: np.ndarray, request: Request
+        self, engine: ServedRelease, parts: Parts, query: np.ndarray, rule: RequestRule
     ) -> tuple[Ints, np.ndarray]:
         engine.queries.append(query)
-        engine.requests.append(request)
+        engine.requests.append(rule.request)
         try:
-            return parts.retriever.scored(query, request)
+            return parts.retriever.scored(query, rule)
         except (RuntimeError, ValueError, IndexError) as error:
             # An index that is broken in memory raises whatever it does; exact search needs none.
             self.metrics.error("retrieve", type(error).__name__)
             logger.exception("the index of release %d failed; exact search answers", parts.release.version)
-            return parts.exact.scored(query, request)
+            return parts.exact.scored(query, rule)
 
     def _rank(
         self,
