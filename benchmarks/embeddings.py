@@ -165,7 +165,7 @@ def command(project: Prepared, directory: Path, source: EmbeddingSource) -> tupl
 
 def fresh(directory: Path, items: int, trials: int = 25) -> dict[str, object]:
     """Measure from an event that the service has acknowledged to the vector that a reader in another process gets."""
-    from unified_ranker.events.event import Event
+    from unified_ranker.core.event import Event
     from unified_ranker.events.lmdb_histories import LmdbStore
 
     project = synthetic(directory, items)

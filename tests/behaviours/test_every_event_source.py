@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.event import Event
 from unified_ranker.core.places import DIRECTORY
 from unified_ranker.events.base import EVENT_SOURCES
-from unified_ranker.events.event import Event
 from unified_ranker.events.feed import EventFeed
 from unified_ranker.events.open_histories import open_event_source, open_history_store
 

@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.event import Event
 from unified_ranker.events.base import HISTORY_STORES, MOST, StoreError
-from unified_ranker.events.event import Event
 from unified_ranker.events.open_histories import open_history_store
 
 REGISTRY = HISTORY_STORES

@@ -6,7 +6,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from unified_ranker.events.event import Event, history_of
+from unified_ranker.core.event import Event
+from unified_ranker.events.event_lines import history_of
 
 EVENT = Event("u", "i", "search", "click", 1000, 2.5, "red lamp", "j", "GB", "r", 3)
 OTHER = Event("v", "k", "home_feed", "buy", 1001, None, "blue lamp", "l", "DE", "s", 4)

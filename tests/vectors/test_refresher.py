@@ -13,9 +13,9 @@ from small_project import ITEMS, USERS, built_project, cli, predict_of
 
 from unified_ranker.cli.embedding_commands import open_sources
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.event import Event
 from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.engines.by_name import EngineChoice
-from unified_ranker.events.event import Event
 from unified_ranker.events.lmdb_histories import LmdbStore
 from unified_ranker.project.release_project import open_project
 from unified_ranker.store import open_store
@@ -125,7 +125,7 @@ def test_the_services_event_log_is_followed_from_another_process(project, store,
     """Histories that were read before an event must not hide it: the log is written by another process."""
     place = tmp_path / "service"
     code = (
-        "import sys\nfrom pathlib import Path\nfrom unified_ranker.events.event import Event\n"
+        "import sys\nfrom pathlib import Path\nfrom unified_ranker.core.event import Event\n"
         "from unified_ranker.events.lmdb_histories import LmdbStore\nstore = LmdbStore(Path(sys.argv[1]))\n"
         "for line in sys.stdin:\n    user, item, time = line.split()\n"
         "    store.append([Event(user, item, 'home_feed', 'click', int(time))])\n"

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from unified_ranker.core.event import Event
 from unified_ranker.core.registry import Registry
 from unified_ranker.core.request import History
-from unified_ranker.events.event import Event
 
 MOST = 1000
 """Events of a user that a history holds, the latest ones."""

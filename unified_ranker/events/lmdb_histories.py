@@ -17,9 +17,10 @@ import lmdb
 import orjson
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.event import Event
 from unified_ranker.core.request import NO_HISTORY, History
 from unified_ranker.events.base import MOST, StoreError
-from unified_ranker.events.event import Event, history_of, user_key
+from unified_ranker.events.event_lines import history_of, user_key
 
 _MAP_BYTES = 64 * 2**30
 """Address space, not disk: the file grows with what is in it."""

@@ -6,8 +6,8 @@ from typing import Any
 import pyarrow as pa
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.event import Event
 from unified_ranker.core.times import seconds
-from unified_ranker.events.event import Event
 from unified_ranker.events.growing_directory import GrowingDirectory
 from unified_ranker.log.column_types import to_numbers, to_optional_text, to_text
 from unified_ranker.log.strict_columns import converted, times_of

@@ -13,11 +13,12 @@ from typing import Any
 import orjson
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.event import Event
 from unified_ranker.core.extras import require_extra
 from unified_ranker.core.places import cut_prefix
 from unified_ranker.core.request import NO_HISTORY, History
 from unified_ranker.events.base import MOST, StoreError
-from unified_ranker.events.event import Event, history_of
+from unified_ranker.events.event_lines import history_of
 
 PREFIX = "unified_ranker:"
 _TIMEOUT = 0.25

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unified_ranker.core.event import Event
 from unified_ranker.core.request import NO_HISTORY, History
 from unified_ranker.events.base import MOST
-from unified_ranker.events.event import Event
 from unified_ranker.prepare.prepared import Prepared
 
 
@@ -39,17 +39,16 @@ class LogHistory:
 
 def log_lines(prepared: Prepared) -> Iterator[tuple[str, int, bytes, bytes]]:
     """Yield the latest events of every user of a prepared log, in the form that `HistoryStore.import_lines` takes."""
-    columns, ids = prepared.histories, prepared.item_ids
-    for number, user in enumerate(prepared.user_ids):
-        start, end = int(columns.offsets[number]), int(columns.offsets[number + 1])
-        for row in range(max(start, end - MOST), end):
-            value = float(columns.value[row])
-            event = Event(
-                user_id=str(user),
-                item_id=str(ids[columns.item[row]]),
-                task=str(columns.task[row]),
-                event_type=str(columns.event_type[row]),
-                timestamp=int(columns.timestamp[row]),
-                value=value or None,
-            )
-            yield event.user_id, event.timestamp, event.digest(), event.line()
+    columns, ids, users = prepared.histories, prepared.item_ids, np.arange(len(prepared.users))
+    windows = columns.windows(users, np.diff(columns.offsets), MOST)
+    for user, row in zip(np.repeat(prepared.user_ids, windows.length), windows.rows.tolist(), strict=True):
+        value = float(columns.value[row])
+        event = Event(
+            user_id=str(user),
+            item_id=str(ids[columns.item[row]]),
+            task=str(columns.task[row]),
+            event_type=str(columns.event_type[row]),
+            timestamp=int(columns.timestamp[row]),
+            value=value or None,
+        )
+        yield event.user_id, event.timestamp, event.digest(), event.line()

@@ -9,8 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic_core import PydanticCustomError
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.event import Event
 from unified_ranker.core.request import History, Request
-from unified_ranker.events.event import Event
 from unified_ranker.serving.service.ranking_service import Recommendation
 
 MAX_HISTORY = 1000
