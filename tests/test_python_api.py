@@ -154,8 +154,9 @@ def test_what_is_up_to_date_is_read(tmp_path):
     for task, scorers in shown.items():
         for scorer, metrics in scorers.items():
             assert round(everything.loc[(task, scorer), "ndcg@10"], 5) == metrics["ndcg@10"]
-    assert (frame["mrr_low"] <= frame["mrr"] + 1e-9).all()
-    assert (frame["mrr"] <= frame["mrr_high"] + 1e-9).all()
+    # Of all requests: over a slice of two or three, a percentile of the bootstrap may lie on the mean's other side.
+    assert (everything["mrr_low"] <= everything["mrr"]).all()
+    assert (everything["mrr"] <= everything["mrr_high"]).all()
 
 
 def test_a_changed_file_counts_from_the_next_call_on_and_failed_checks_stop_a_build(tmp_path):
