@@ -27,6 +27,7 @@ from unified_ranker.engines.by_name import EngineChoice
 from unified_ranker.engines.shards import DiskShards, read_parts, write_parts
 from unified_ranker.project.release_project import ReleaseProject, open_project
 from unified_ranker.store import open_store
+from unified_ranker.vectors.embedded_release import PreparedFiles
 from unified_ranker.vectors.embedding_source import ITEM_ROWS, USER_ROWS, EmbeddingSource, open_source
 from unified_ranker.vectors.embedding_stages import UserHistories
 from unified_ranker.vectors.export_job import embedding_job
@@ -43,7 +44,7 @@ FORCED = ("duplicate_vectors",)
 class Prepared(ReleaseProject):
     """The synthetic project: its data were never tables, so that there is nothing to prepare them from."""
 
-    def prepared(self) -> tuple[Path, str]:
+    def prepared(self) -> PreparedFiles:
         """Return the prepared data as they are."""
         return self.as_prepared()
 
@@ -129,9 +130,9 @@ def memory_by_shard(source: EmbeddingSource) -> list[int]:
 def export(directory: Path, items: int) -> dict[str, object]:
     """Measure the bare model, the stages, and the whole command into LMDB, in one run and by turns."""
     project = synthetic(directory, items)
-    more_users(project.as_prepared()[0], 20)
-    source = open_source(project.release, project.as_prepared()[0], project.config, AS_OF)
-    runs = [(bare(source, project.release), stages(source, directory / "shards")) for _ in range(2)]
+    more_users(project.as_prepared().directory, 20)
+    source = open_source(project.embedded.directory, project.as_prepared().directory, project.embedded.config, AS_OF)
+    runs = [(bare(source, project.embedded.directory), stages(source, directory / "shards")) for _ in range(2)]
     best = {
         name: {of: round(max(run[number][name] for run in runs)) for number, of in enumerate(("bare", "export"))}
         for name in ("items_per_s", "users_per_s")
@@ -158,7 +159,9 @@ def command(project: Prepared, directory: Path, source: EmbeddingSource) -> tupl
         shutil.rmtree(directory / place, ignore_errors=True)
     with open_store(directory / "store") as store:
         started = time.perf_counter()
-        done = export_embeddings(project, store, ExportOptions(AS_OF, EngineChoice("beam", 1), force=FORCED))
+        done = export_embeddings(
+            project.export_input(), store, ExportOptions(AS_OF, EngineChoice("beam", 1), force=FORCED)
+        )
         seconds = time.perf_counter() - started
     return seconds, {kind: told["count"] for kind, told in done.manifest["kinds"].items()}
 
@@ -173,9 +176,17 @@ def fresh(directory: Path, items: int, trials: int = 25) -> dict[str, object]:
     shutil.rmtree(log, ignore_errors=True)
     if not (directory / "store" / "state.json").is_file():
         with open_store(directory / "store") as store:
-            export_embeddings(project, store, ExportOptions(AS_OF, EngineChoice("in-process"), force=FORCED))
+            export_embeddings(
+                project.export_input(), store, ExportOptions(AS_OF, EngineChoice("in-process"), force=FORCED)
+            )
     histories = LmdbStore(log)
-    command = [sys.executable, "-c", "from unified_ranker.cli import main; main()", "refresh", str(project.release)]
+    command = [
+        sys.executable,
+        "-c",
+        "from unified_ranker.cli import main; main()",
+        "refresh",
+        str(project.embedded.directory),
+    ]
     arguments = ["--events", str(log), "--store", str(directory / "store"), "--json"]
     histories.append([Event("user-0", "item-1", "home_feed", "rating", int(time.time()), 5.0)])
     process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)

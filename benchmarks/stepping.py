@@ -4,21 +4,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from unified_ranker.project.stages import Pipeline
+from unified_ranker.project.prepare_stage import prepared_data
+from unified_ranker.project.stage_context import StageContext
 
 
-def stepper(pipeline: Pipeline, spill: Path | None = None) -> tuple[Callable[[Any], Any], Iterator[Any]]:
+def stepper(context: StageContext, spill: Path | None = None) -> tuple[Callable[[Any], Any], Iterator[Any]]:
     """Return the compiled step of an untrained model, and the batches of its first 20 epochs.
 
     Args:
-        pipeline: of the project; prepared, or it will be now.
+        context: of the project; prepared, or it will be now.
         spill: where the windows go when they are more than `training.shard_examples`; None keeps them in memory.
     """
     from unified_ranker.towers.tensorflow import tf
     from unified_ranker.training import training_job as job
     from unified_ranker.training.optimizer import optimizer_of
 
-    prepared, config = pipeline.prepared, pipeline.config
+    prepared, config = prepared_data(context), context.config
     fit_end = job.fit_end_of(prepared, config)
     model, _, _ = job.build_model(prepared, config, fit_end)
     batches = job.make_batches(prepared, prepared.between(None, fit_end), model, 1, spill)

@@ -81,7 +81,8 @@ def make_project(directory: Path, items: int, seed: int = 7) -> Path:
     from unified_ranker.config.loading import load_config
     from unified_ranker.log.schema import normalise
     from unified_ranker.prepare.prepared import prepare
-    from unified_ranker.project.workspace import Workspace, fill
+    from unified_ranker.project.stage_cache import fill
+    from unified_ranker.project.workspace import Workspace
 
     own = Path(__file__).resolve().parents[1]
     tree = load_config(own).to_json()

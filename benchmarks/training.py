@@ -19,8 +19,10 @@ from machine import keep, machine, measure, plain
 from stepping import stepper
 
 from unified_ranker.config.loading import load_config
-from unified_ranker.project.stages import Pipeline
-from unified_ranker.project.workspace import Workspace, stamp_of
+from unified_ranker.project.prepare_stage import prepare
+from unified_ranker.project.stage_cache import stamp_of
+from unified_ranker.project.stage_context import StageContext
+from unified_ranker.project.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 PROJECTS = {"movielens": ROOT, "retail": ROOT / "examples" / "retail", "travel": ROOT / "examples" / "travel"}
@@ -46,7 +48,7 @@ def main() -> None:
         before, out = machine(), {}
         with tempfile.TemporaryDirectory() as scratch:
             work = f"project.work_dir={scratch}"
-            Pipeline(Workspace(PROJECTS[name], load_config(PROJECTS[name], [work]))).prepare()
+            prepare(StageContext(Workspace(PROJECTS[name], load_config(PROJECTS[name], [work]))))
             for kind, measure_it in measured.items():
                 out[kind] = measure_it(PROJECTS[name], work)
                 keep(f"training_{name}", out, before)
@@ -68,7 +70,7 @@ def steps(project: Path, work: str) -> dict[str, Any]:
 
 def median_step(project: Path, overrides: list[str]) -> float:
     """Return the seconds of the median step; batches are made beforehand."""
-    step, data = stepper(Pipeline(Workspace(project, load_config(project, overrides))))
+    step, data = stepper(StageContext(Workspace(project, load_config(project, overrides))))
     seen = [next(data) for _ in range(WARM + STEPS)]
     taken = []
     for batch in seen:

@@ -13,7 +13,7 @@ from machine import measure, write_result
 from stepping import stepper
 
 from unified_ranker.config.loading import load_config
-from unified_ranker.project.stages import Pipeline
+from unified_ranker.project.stage_context import StageContext
 from unified_ranker.project.workspace import Workspace
 
 STEPS, WARM = 60, 8
@@ -28,14 +28,14 @@ def main() -> None:
         measure(command, "simulate", str(project), "--items", "20000", "--users", "20000", "--events", "1000000")
         for name, shard in (("memory", 10_000_000), ("shards", 20_000)):
             config = load_config(project, [f"project.training.shard_examples={shard}"])
-            out[name] = profile(Pipeline(Workspace(project, config)), Path(scratch, name))
+            out[name] = profile(StageContext(Workspace(project, config)), Path(scratch, name))
             print(name, out[name], flush=True)
     write_result(__file__, {"steps": STEPS, **out})
 
 
-def profile(pipeline: Pipeline, directory: Path) -> dict[str, float]:
+def profile(context: StageContext, directory: Path) -> dict[str, float]:
     """Return milliseconds of a step, of its computation, of waiting for the next batch, and the share computed."""
-    step, data = stepper(pipeline, directory)
+    step, data = stepper(context, directory)
     seen = [next(data) for _ in range(WARM + STEPS)]
     for batch in seen:  # traces what there is to trace, and computes without any waiting
         step(batch)

@@ -22,8 +22,9 @@ from unified_ranker.engines.by_name import EngineChoice
 from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.column_drift import column_drift, stability
 from unified_ranker.prepare.prepared import Prepared, prepare
+from unified_ranker.project import prepare_stage
 from unified_ranker.project.project_preparation import Preparation, prepare_project
-from unified_ranker.project.stages import Pipeline
+from unified_ranker.project.stage_context import StageContext
 from unified_ranker.project.workspace import Workspace
 
 ROWS = 300
@@ -163,8 +164,8 @@ def test_bad_rows_stop_the_job_above_the_declared_share_and_are_put_aside_below_
         assert table["item_id"][row["row"]].as_py() == "gone", "the row is where the quarantine says"
         assert row["reason"] == "events.item_id is known in items"
     assert len(Prepared.load(out).events.item) == 1490
-    pipeline = Pipeline(Workspace(tolerant, load_config(tolerant)))
-    assert not any(check.failed for check in pipeline.validate())
+    checks = prepare_stage.validate(StageContext(Workspace(tolerant, load_config(tolerant))))
+    assert not any(check.failed for check in checks)
 
 
 # --- what cannot be read or written
@@ -282,15 +283,15 @@ def test_a_column_that_moves_is_found_and_one_that_stays_is_not(tmp_path):
 def test_a_large_log_is_validated_by_the_pipeline(tmp_path, monkeypatch):
     monkeypatch.setattr("unified_ranker.project.project_preparation.SMALL_ROWS", 100)
     project = project_in(tmp_path / "project")
-    pipeline = Pipeline(Workspace(project, load_config(project)))
-    assert pipeline.large
-    names = [check.name for check in pipeline.validate()]
-    small = Pipeline(Workspace(project, load_config(project)))
+    large = StageContext(Workspace(project, load_config(project)))
+    names = [check.name for check in prepare_stage.validate(large)]
+    assert large.memory.large
+    small = StageContext(Workspace(project, load_config(project)))
     monkeypatch.setattr("unified_ranker.project.project_preparation.SMALL_ROWS", 1_000_000)
-    missing = {check.name for check in small.validate()} - set(names)
+    missing = {check.name for check in prepare_stage.validate(small)} - set(names)
     assert missing <= {"events is not empty", "every declared task has events", "events are distinct"}, missing
-    assert not pipeline.prepare().skipped
+    assert not prepare_stage.prepare(large).skipped
     write_files(project, {"tasks/home_feed.yaml": {"positives": [{"event_type": "clik"}]}})
     monkeypatch.setattr("unified_ranker.project.project_preparation.SMALL_ROWS", 100)
-    broken = Pipeline(Workspace(project, load_config(project)))
-    assert any(check.failed and "clik" in check.line() for check in broken.validate())
+    broken = StageContext(Workspace(project, load_config(project)))
+    assert any(check.failed and "clik" in check.line() for check in prepare_stage.validate(broken))

@@ -139,7 +139,8 @@ SMALL = [
 @pytest.mark.parametrize("example", ["travel", pytest.param("retail", marks=pytest.mark.slow)], indirect=True)
 def test_an_example_builds_from_a_sample_of_its_log_and_answers_every_task(example, tmp_path):
     from unified_ranker.core.request import Request
-    from unified_ranker.project.stages import Pipeline
+    from unified_ranker.project.stage_context import StageContext
+    from unified_ranker.project.stages import build
     from unified_ranker.project.workspace import Workspace
     from unified_ranker.serving.answering.recommender import Recommender
 
@@ -150,9 +151,9 @@ def test_an_example_builds_from_a_sample_of_its_log_and_answers_every_task(examp
         frame.to_parquet(tmp_path / f"{table}.parquet")
     paths = [f"project.data.{table}={tmp_path / f'{table}.parquet'}" for table in tables]
     small = load_config(ROOT / "examples" / name, [*SMALL, *paths])
-    pipeline = Pipeline(Workspace(tmp_path, small))
-    release = pipeline.export().output
-    assert pipeline.verify(release).summary.endswith("links hold")
+    *_, exported, verified = build(StageContext(Workspace(tmp_path, small)))
+    release = exported.output
+    assert verified.summary.endswith("links hold")
     source = part.events["source_item_id"].dropna().iloc[0]
     requests = [Request(part.users["user_id"].iloc[0], task, "visa", source, limit=5) for task in config.tasks]
     for request, answer in zip(requests, Recommender(release).answer(requests), strict=True):

@@ -7,17 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections import Counter
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from release_toy import toy_manifest
+from release_toy import edit_manifest, make_release
 from small_project import (
     EVENTS,
-    FOURTH_FILE,
     ITEMS,
     TASKS,
     USERS,
@@ -27,20 +25,14 @@ from small_project import (
     events_table,
     items_table,
     tables,
-    write_files,
     write_project,
-    write_tables,
 )
 
-from unified_ranker.config import Config, Task
+from unified_ranker.config import Config
 from unified_ranker.config.loading import load_config
-from unified_ranker.prepare.prepared import SPLIT_FILE
-from unified_ranker.prepare.prepared_by import PREPARED_BY_TASK
-from unified_ranker.project.project_preparation import prepare_project
-from unified_ranker.project.stages import NOT_TRAINED_BY_TASK, STAGES, Pipeline
+from unified_ranker.project.export_stage import export, newest_of
+from unified_ranker.project.stage_context import STAGES, StageContext
 from unified_ranker.project.workspace import Workspace
-from unified_ranker.release.layout import new_release
-from unified_ranker.release.manifest import read_manifest, write_manifest
 
 pytestmark = pytest.mark.xdist_group("small_project")
 
@@ -186,16 +178,9 @@ def test_the_model_has_learnt_something():
 # --- what is up to date
 
 
-def test_a_second_build_skips_everything(tmp_path, monkeypatch):
+def test_a_second_build_skips_everything(tmp_path):
     project = built_project().copy(tmp_path)
     before = {p: p.stat().st_mtime_ns for p in project.rglob("*") if p.is_file()}
-    for name in (
-        "pipeline.stages._prepare",
-        "training.job.train",
-        "pipeline.reporting.evaluate_project",
-        "pipeline.releasing.export_release",
-    ):
-        monkeypatch.setattr(f"unified_ranker.{name}", None)
     shown = cli("build", "--project", project)
     assert shown.exit_code == 0
     said = stage_lines(shown.stdout)
@@ -228,235 +213,62 @@ def test_a_second_release_names_the_first_as_its_parent(tmp_path):
     np.testing.assert_allclose(np.stack(first["vector"]), np.stack(second["vector"]), atol=1e-5)
 
 
-# --- what makes what again, with stages that only leave a mark
+# --- what is done again
 
 
-class Stages:
-    """Stands in for what the stages call, and counts how often each does."""
+@pytest.mark.parametrize("command", ["prepare", "evaluate", "export", "build"])
+def test_force_does_again_what_the_command_does_and_nothing_else(tmp_path, command):
+    project = built_project().copy(tmp_path)
 
-    def __init__(self, monkeypatch):
-        self.ran = Counter()
-        patch = monkeypatch.setattr
-        patch("unified_ranker.project.stages._prepare", self._prepare)
-        patch("unified_ranker.training.training_job.train", self._train)
-        patch("unified_ranker.evaluation.calibrate.calibrate", lambda *_: None)
-        patch("unified_ranker.training.trained_files.save_trained", lambda trained, draft: None)
-        patch("unified_ranker.training.trained_files.load_trained", lambda *_: self.model)
-        patch("unified_ranker.project.reporting.evaluate_project", self._evaluate)
-        patch("unified_ranker.project.releasing.export_release", self._export)
-        self.model = type("Model", (), {"curves": {"loss": [1.0]}})()
+    def written():
+        return {stage: (project / ".unified_ranker" / stage / "stamp.json").stat().st_mtime_ns for stage in STAGES[:3]}
 
-    def _prepare(self, preparation, draft):
-        self.ran["prepare"] += 1
-        return prepare_project(preparation, draft)
-
-    def _train(self, *_):
-        self.ran["train"] += 1
-        return self.model
-
-    def _evaluate(self, pipeline, draft):
-        assert pipeline.trained is self.model
-        self.ran["evaluate"] += 1
-        return "measured"
-
-    def _export(self, pipeline):
-        pipeline.evaluate()
-        assert pipeline.trained is self.model
-        self.ran["export"] += 1
-        with new_release(pipeline.workspace.releases) as (layout, version):
-            described = toy_manifest(pipeline.config, version, ITEMS, build_key=pipeline.export_key)
-            write_manifest(layout, described)
-        return pipeline.workspace.releases / str(version)
-
-    def run(self, project, *overrides, tasks=(), force=(), until="export"):
-        """Run the stages up to one and return those that did something."""
-        self.ran.clear()
-        pipeline = Pipeline(Workspace(project, load_config(project, overrides)), tasks, force=force)
-        for name in STAGES[: STAGES.index(until) + 1]:
-            result = getattr(pipeline, name)()
-            assert result.skipped == (name not in self.ran)
-        assert all(times == 1 for times in self.ran.values()), self.ran
-        return [name for name in STAGES if name in self.ran]
-
-
-@pytest.fixture
-def stages(monkeypatch):
-    return Stages(monkeypatch)
-
-
-@pytest.fixture
-def project(tmp_path):
-    return write_project(tmp_path / "project")
-
-
-ALL = list(STAGES)
-CHANGES = {
-    "project.description=other": ["export"],
-    "export.serving.warmup_requests=1": ["export"],
-    "export.embeddings.index.type=exact": ["export"],
-    "tasks.search.description=other": ["export"],
-    "project.evaluation.requests_per_task=3": ALL[2:],
-    "tasks.search.serving.candidates=9": ALL[2:],
-    "tasks.search.derived=true": ALL[2:],
-    "tasks.home_feed.exclude_engaged=false": ALL[2:],
-    "tasks.home_feed.score={like: 2.0}": ALL[2:],
-    "tasks.home_feed.quality_weights={popularity: 0.3}": ALL[1:],
-    "tasks.search.weight=0.5": ALL[1:],
-    "tasks.search.imputation.source_item=last_history_item": ALL[1:],
-    "tasks.search.negatives={type: sampled}": ALL[1:],
-    "project.seed=8": ALL[1:],
-    "project.training.epochs=2": ALL[1:],
-    "project.split.fit_on=train": ALL[1:],
-    "towers.item.dim=16": ALL[1:],
-    "towers.item.quality.popularity.window_days=3": ALL[1:],
-    "towers.user.history_length=9": ALL[1:],
-    "towers.ranker.experts=3": ALL[1:],
-    "project.split.train=0.7": ALL,
-    "tasks.home_feed.positives.1.min_value=5": ALL,
-    "tasks.home_feed.first_engagement_only=false": ALL,
-}
-
-
-def test_a_changed_setting_runs_exactly_what_it_reaches(project, stages):
-    assert stages.run(project) == ALL
-    for change, reached in CHANGES.items():
-        assert stages.run(project, change) == reached, change
-        # Back again: the stages hold one output each, so what was made again is made again.
-        assert stages.run(project) == reached, change
-
-
-def test_every_field_of_a_task_has_its_stage():
-    """A new field is taken to reach the training, until someone says that it does not."""
-    fields = set(Task.model_fields)
-    assert fields >= PREPARED_BY_TASK | NOT_TRAINED_BY_TASK
-    assert not PREPARED_BY_TASK & NOT_TRAINED_BY_TASK
-    covered = {change.split("=")[0].split(".")[2] for change in CHANGES if change.startswith("tasks.")}
-    assert fields - covered == {"ranking_weight", "ranking_strength", "ranking_crosses"}
-
-
-def test_changed_data_runs_everything(project, stages):
-    stages.run(project)
-    assert stages.run(project) == []
-    write_tables(project, {"items": items_table().assign(minutes=90)})
-    assert stages.run(project) == ALL
-    write_tables(project, {"events": events_table(seed=6)})
-    assert stages.run(project) == ALL
-
-
-def test_a_file_that_was_only_touched_runs_nothing(project, stages):
-    stages.run(project)
-    write_tables(project, tables())
-    assert stages.run(project) == []
-
-
-def test_a_new_task_runs_everything(project, stages):
-    stages.run(project)
-    write_files(project, {"tasks/pre_query.yaml": FOURTH_FILE})
-    assert stages.run(project) == ALL
-
-
-def test_single_tasks_are_another_model_over_the_same_data(project, stages):
-    stages.run(project)
-    assert stages.run(project, tasks=("search",)) == ALL[1:]
-    assert stages.run(project, tasks=("search",)) == []
-    assert stages.run(project, tasks=("search", "home_feed")) == ALL[1:]
-    assert stages.run(project, tasks=("home_feed", "search", "home_feed")) == []
-    assert stages.run(project, tasks=TASKS) == ALL[1:]
-    assert stages.run(project) == []
-
-
-@pytest.mark.parametrize("forced", [(name,) for name in STAGES] + [STAGES])
-def test_force_runs_what_it_names_and_nothing_else(project, stages, forced):
-    stages.run(project)
-    assert stages.run(project, force=forced, until=forced[-1]) == list(forced)
-    assert stages.run(project) == []
-
-
-@pytest.mark.parametrize("command", [*STAGES, "build"])
-def test_the_option_force_is_for_the_command_that_has_it(project, stages, command, monkeypatch):
-    stages.run(project)
-    monkeypatch.setattr("unified_ranker.cli.stage_output.print_evaluation", lambda *_, **__: None)
-    monkeypatch.setattr("unified_ranker.release.verify_release.verify_release", lambda release: [])
-    stages.ran.clear()
+    before = written()
     assert cli(command, "--project", project).exit_code == 0
-    assert not stages.ran
+    assert written() == before
+    assert not (project / "releases" / "2").exists()
     assert cli(command, "--project", project, "--force").exit_code == 0
-    assert list(stages.ran) == (ALL if command == "build" else [command])
+    again = {stage for stage, time in written().items() if time != before[stage]}
+    again |= {"export"} if (project / "releases" / "2").exists() else set()
+    assert again == (set(STAGES) if command == "build" else {command})
 
 
-def test_a_stage_by_itself_makes_what_it_needs(project, stages):
-    pipeline = Pipeline(Workspace(project, load_config(project)))
-    assert not pipeline.export().skipped
-    assert stages.ran == dict.fromkeys(ALL, 1)
-    assert [result.name for result in pipeline.results] == ALL
+def test_a_stage_by_itself_makes_what_it_needs(tmp_path):
+    project = write_project(tmp_path / "project")
+    context = StageContext(Workspace(project, load_config(project)))
+    assert not export(context).skipped
+    assert [(result.name, result.skipped) for result in context.memory.results] == [(s, False) for s in STAGES]
+    again = StageContext(Workspace(project, load_config(project)))
+    assert export(again).skipped
+    assert [result.name for result in again.memory.results] == ["export"], "nothing else is asked"
 
 
-def test_going_back_is_a_new_release_and_the_latest(project, stages):
-    releases = project / "releases"
-    stages.run(project)
-    stages.run(project, "project.seed=8")
-    stages.run(project)
-    assert sorted(p.name for p in releases.iterdir()) == ["1", "2", "3", "latest"]
-    assert (releases / "latest").readlink() == Path("3")
-    keys = [read_manifest(releases / n).build_key for n in ("1", "2", "3")]
-    assert keys[0] == keys[2] != keys[1]
-
-
-def test_the_newest_of_more_than_nine_releases_is_known(project, stages):
-    stages.run(project)
-    for _ in range(9):
-        stages.run(project, force=("export",))
-    stages.run(project, "project.seed=8")
-    assert stages.run(project, "project.seed=8") == []
-    assert (project / "releases" / "latest").readlink() == Path("11")
-
-
-def test_a_build_that_was_stopped_before_it_pointed_at_its_release_is_put_right(project, stages):
-    stages.run(project)
+def test_a_build_that_was_stopped_before_it_pointed_at_its_release_is_put_right(tmp_path):
+    project = built_project().copy(tmp_path)
     link = project / "releases" / "latest"
     link.unlink()
-    assert stages.run(project) == []
+    assert cli("export", "--project", project).exit_code == 0
     assert link.readlink() == Path("1")
 
 
-@pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("fault", [KeyboardInterrupt, RuntimeError])
-def test_a_stage_that_fails_leaves_what_was_there(project, stages, monkeypatch, stage, fault):
-    stages.run(project)
-    before = {p: p.read_bytes() for p in project.rglob("*") if p.is_file()}
-    if stage == "export":
-        monkeypatch.setattr("unified_ranker.release.layout.sha256", None)
-    names = {
-        "prepare": "unified_ranker.project.stages._prepare",
-        "train": "unified_ranker.training.trained_files.save_trained",
-        "evaluate": "unified_ranker.project.reporting.evaluate_project",
-        "export": "unified_ranker.project.releasing.export_release",
-    }
-
-    def fail(*_):
-        raise fault
-
-    monkeypatch.setattr(names[stage], fail)
-    with pytest.raises(fault):
-        stages.run(project, force=STAGES[STAGES.index(stage) :])
-    assert {p: p.read_bytes() for p in project.rglob("*") if p.is_file()} == before
-    assert hidden(project / ".unified_ranker") == hidden(project / "releases") == []
+@pytest.fixture
+def releases(tmp_path, toy_prepared, toy_config):
+    """Releases of the keys a, b and a, of which the newest counts, and eight more of the key c."""
+    for key in ("a", "b", "a", *"cccccccc"):
+        release = make_release(tmp_path, toy_prepared, toy_config)
+        edit_manifest(release, "build_key", value=key)
+    return tmp_path
 
 
-def prepared_files(project, *overrides):
-    """The bytes of every prepared table."""
-    Pipeline(Workspace(project, load_config(project, overrides)), force=("prepare",)).prepare()
-    folder = project / ".unified_ranker" / "prepare"
-    files = [*folder.rglob("*.arrow"), folder / SPLIT_FILE]
-    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
-
-
-def test_what_does_not_make_the_data_again_would_not_change_them(project):
-    kept = prepared_files(project)
-    assert len(kept) == 6
-    for change, reached in CHANGES.items():
-        same = prepared_files(project, change) == kept
-        assert same == ("prepare" not in reached), change
+def test_the_newest_release_alone_can_be_up_to_date(releases):
+    """Going back to earlier declarations is a new release, so that `latest` is what was built last."""
+    assert newest_of(releases, "c") == releases / "11"
+    assert newest_of(releases, "a") is None
+    for number in range(4, 12):
+        shutil.rmtree(releases / str(number))
+    assert newest_of(releases, "a") == releases / "3"
+    assert newest_of(releases, "b") is None
+    assert newest_of(releases / "none", "a") is None
 
 
 # --- one task alone, interrupted and taken up again

@@ -72,7 +72,7 @@ def test_the_ranking_service_answers_as_it_did_then(release, asked, tmp_path):
     """With the histories that the service has taken over from the release's project."""
     opened = open_release(release)
     store = LmdbStore(tmp_path / "store")
-    assert import_project(store, release, opened, None) > 1_000
+    assert import_project(store, release, None) > 1_000
     index = load_index(Layout(release).index, opened.vectors)
     service = RankingService(opened, index, InProcessModel.of_release(release), store, deadline=60)
     for fields, then in asked:

@@ -30,7 +30,7 @@ def message(name: str, fields: list[tuple[str, int, int, str]]):
 def test_models_config_names_the_model_that_the_release_and_the_client_use():
     from tensorflow_serving.config import model_server_config_pb2
 
-    from unified_ranker.project.releasing import MODEL_NAME
+    from unified_ranker.project.export_stage import MODEL_NAME
 
     for name, labels in (("models.config", {"stable", "canary"}), ("models-first.config", {"stable"})):
         text = (CONFIG / name).read_text()

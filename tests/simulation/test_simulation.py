@@ -15,7 +15,7 @@ from unified_ranker.evaluation.protocol import evaluate
 from unified_ranker.log.schema import normalise
 from unified_ranker.log.table_files import read_table
 from unified_ranker.prepare.prepared import prepare
-from unified_ranker.project.reporting import metrics_of
+from unified_ranker.project.evaluate_stage import metrics_of
 from unified_ranker.simulation.ab import (
     best_ranker,
     draw_test,

@@ -5,6 +5,7 @@ retrieval score, so that an answer shows which candidates retrieval gave it. Hea
 in the history.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +16,14 @@ import numpy as np
 from release_toy import toy_manifest
 
 from unified_ranker.config import Config
+from unified_ranker.config.loading import load_config
 from unified_ranker.core.offers import Offers
 from unified_ranker.core.request import History
 from unified_ranker.core.times import NEVER
 from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.prepared import Prepared, prepare
+from unified_ranker.project.stage_cache import fill
+from unified_ranker.project.workspace import Workspace
 from unified_ranker.release.index import build_index
 from unified_ranker.release.indexes.exact import ExactIndex, ExactSearch
 from unified_ranker.release.indexes.scann import ScannIndex
@@ -45,24 +49,23 @@ LIMITS = {"home_feed": 4, "search": 3}
 VECTORS = np.random.default_rng(5).normal(size=(ITEMS, 3)).astype(np.float32)
 IDS = np.array([f"i{n}" for n in range(ITEMS)], object)
 PLACE = {item: n for n, item in enumerate(IDS)}
-CONFIG = Config.model_validate(
-    {
-        "project": {"name": "toy", "data": {"type": "tables", "events": "e.parquet", "items": "i.parquet"}},
-        # An item's vector is its code, written like a query.
-        "towers": {"item": {"features": [{"type": "category", "column": "code"}]}},
-        "tasks": {
-            "home_feed": {
-                "positives": [{"event_type": "rating", "min_value": 4, "head": "like"}],
-                "exclude_engaged": True,
-                "serving": {"candidates": CANDIDATES["home_feed"], "limit": LIMITS["home_feed"]},
-            },
-            "search": {
-                "positives": [{"event_type": "click", "head": "like"}],
-                "serving": {"candidates": CANDIDATES["search"], "limit": LIMITS["search"]},
-            },
+DECLARATIONS = {
+    "project": {"name": "toy", "data": {"type": "tables", "events": "e.parquet", "items": "i.parquet"}},
+    # An item's vector is its code, written like a query.
+    "towers": {"item": {"features": [{"type": "category", "column": "code"}]}},
+    "tasks": {
+        "home_feed": {
+            "positives": [{"event_type": "rating", "min_value": 4, "head": "like"}],
+            "exclude_engaged": True,
+            "serving": {"candidates": CANDIDATES["home_feed"], "limit": LIMITS["home_feed"]},
         },
-    }
-)
+        "search": {
+            "positives": [{"event_type": "click", "head": "like"}],
+            "serving": {"candidates": CANDIDATES["search"], "limit": LIMITS["search"]},
+        },
+    },
+}
+CONFIG = Config.model_validate(DECLARATIONS)
 
 
 def created(n: int) -> int | None:
@@ -193,6 +196,21 @@ def prepared_log() -> Prepared:
     table = pd.DataFrame(log)
     table["timestamp"] = pd.to_datetime(table["timestamp"], unit="s", utc=True)
     return prepare(normalise(table, pd.DataFrame({"item_id": IDS}), None), CONFIG)
+
+
+def write_project(directory: Path, **declared: Any) -> Path:
+    """Write the toy's declarations, and its log as `unified-ranker prepare` leaves it; returns the directory."""
+    files = {
+        "project.yaml": {**DECLARATIONS["project"], **declared},
+        "towers/item.yaml": DECLARATIONS["towers"]["item"],
+    }
+    files |= {f"tasks/{name}.yaml": task for name, task in DECLARATIONS["tasks"].items()}
+    for name, tree in files.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(json.dumps(tree))
+    with fill(Workspace(directory, load_config(directory)).stage("prepare"), "toy") as (draft, _):
+        prepared_log().save(draft)
+    return directory
 
 
 def write_release(

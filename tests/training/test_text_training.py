@@ -17,7 +17,7 @@ from unified_ranker.export.savedmodel import save_model
 from unified_ranker.prepare.request_arrays import request_arrays
 from unified_ranker.project import declaration_checks as checks
 from unified_ranker.project.declaration_checks import check_declarations
-from unified_ranker.project.reporting import text_encoder_of
+from unified_ranker.project.project_report import text_encoder_of
 from unified_ranker.release.query_names import EMBED, ENCODE
 from unified_ranker.serving.answering.query_vectors import QueryVectorCache
 from unified_ranker.towers.tensorflow import text_ops, tf

@@ -58,11 +58,11 @@ def sources(project, incoming):
 
 @pytest.fixture
 def refresher(project, store, sources):
-    return Refresher(project, store, sources, clock=lambda: NOW)
+    return Refresher(project.embedded, store, sources, project.reopen, clock=lambda: NOW)
 
 
 def export(project, store, as_of):
-    return export_embeddings(project, store, ExportOptions(as_of, EngineChoice("in-process")))
+    return export_embeddings(project.export_input(), store, ExportOptions(as_of, EngineChoice("in-process")))
 
 
 def event(user="u1", item="i2", time=NOW - 2):
@@ -84,7 +84,7 @@ def rows(*events):
 def right_vector(project, sources, user, time):
     history = sources.histories.before(user, time)
     asked = to_arrays([Request(user, "home_feed", timestamp=time, history=history)], 8)
-    return predict_of(project.release)("encode", asked)["query_vector"][0, :DIM]
+    return predict_of(project.embedded.directory)("encode", asked)["query_vector"][0, :DIM]
 
 
 def test_users_who_did_something_get_the_vector_of_now(project, store, sources, refresher, incoming):
@@ -142,7 +142,7 @@ def test_the_services_event_log_is_followed_from_another_process(project, store,
 
     tell(f"u1 i1 {NOW - 9}")
     histories = LmdbStore(place)
-    refresher = Refresher(project, store, Sources(histories), clock=lambda: NOW)
+    refresher = Refresher(project.embedded, store, Sources(histories), project.reopen, clock=lambda: NOW)
     done = refresher.step()
     assert (done.users, done.items) == (1, 1)
     first = store.get("user", "u1").vector
@@ -159,7 +159,7 @@ def test_the_services_event_log_is_followed_from_another_process(project, store,
 def test_a_refresher_goes_on_where_it_was_and_follows_the_next_version(project, store, sources, refresher, incoming):
     write(incoming / "events", "a", rows(event("u1"), event("u2")))
     refresher.step()
-    again = Refresher(project, store, sources, clock=lambda: NOW)
+    again = Refresher(project.embedded, store, sources, project.reopen, clock=lambda: NOW)
     assert again.step().idle, "its position is in the store"
     published = export(project, store, NOW - 1800).version
     assert store.get("user", "u1").time == NOW - 1800, "the export knows the project's log alone"
@@ -173,14 +173,14 @@ def test_a_version_of_a_release_that_is_not_there_stops_the_refresher(project, s
     manifest = store.manifest
     store.backend.note(1, {**manifest, "release": {**manifest["release"], "version": 9}})
     with pytest.raises(UserError, match=r"version 1 of the store is of release 9, and there is none at"):
-        Refresher(project, store, sources).step()
+        Refresher(project.embedded, store, sources, project.reopen).step()
 
 
 def test_the_check_finds_nothing_after_export_and_refresh(project, store, sources, refresher, incoming):
     write(incoming / "events", "a", rows(event("u1"), event("brand-new")))
     write(incoming / "items", "a", [{"item_id": "n1", "title": "The Blue Western"}])
     refresher.step()
-    items, users = check_consistency(project, store, sources)
+    items, users = check_consistency(project.embedded, project.as_prepared().directory, store, sources)
     assert (items.both, users.both) == (ITEMS + 1, USERS + 1)
     assert items.same
     assert users.same
@@ -192,7 +192,7 @@ def test_the_check_finds_missing_extra_and_differing_vectors_and_events_not_take
     store.put_many("item", ["ghost", "i4"], wrong[:2], 5)
     write(incoming / "items", "a", [{"item_id": "late", "title": "The Blue Western"}])
     write(incoming / "events", "a", rows(event("u3"), event("never-seen")))
-    items, users = check_consistency(project, store, sources)
+    items, users = check_consistency(project.embedded, project.as_prepared().directory, store, sources)
     assert (items.missing, items.missing_examples) == (1, ("late",))
     assert (items.extra, items.extra_examples) == (1, ("ghost",))
     assert (items.differing, items.differing_examples) == (1, ("i4",))
@@ -212,7 +212,13 @@ def test_tables_that_are_none_are_named(project, store, refresher, incoming):
 
 
 def test_the_command_follows_until_it_is_told_to_stop_and_only_one_may(project, store, incoming):
-    command = [sys.executable, "-c", "from unified_ranker.cli import main; main()", "refresh", str(project.release)]
+    command = [
+        sys.executable,
+        "-c",
+        "from unified_ranker.cli import main; main()",
+        "refresh",
+        str(project.embedded.directory),
+    ]
     arguments = ["--events", str(incoming / "events"), "--poll-seconds", "0.05", "--json"]
     process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -223,7 +229,7 @@ def test_the_command_follows_until_it_is_told_to_stop_and_only_one_may(project, 
         told = json.loads(process.stdout.readline())
         assert (told["users"], told["version"]) == (1, 1)
         assert store.get("user", "u5").time > NOW
-        refused = cli("refresh", project.release, *arguments[:2], "--once")
+        refused = cli("refresh", project.embedded.directory, *arguments[:2], "--once")
         assert refused.exit_code == 2
         assert f"pid {process.pid}" in refused.stderr
         process.terminate()
@@ -232,12 +238,12 @@ def test_the_command_follows_until_it_is_told_to_stop_and_only_one_may(project, 
         if process.poll() is None:
             os.kill(process.pid, 9)
         process.wait()
-    checked = cli("refresh", project.release, *arguments[:2], "--check")
+    checked = cli("refresh", project.embedded.directory, *arguments[:2], "--check")
     assert checked.exit_code == 0, checked.stdout
     assert f"user: {USERS} in both, 0 missing, 0 extra, 0 differing" in checked.stdout
 
 
 def test_events_must_be_a_log_or_a_directory(project):
-    shown = cli("refresh", project.release, "--events", "/nowhere", "--once")
+    shown = cli("refresh", project.embedded.directory, "--events", "/nowhere", "--once")
     assert shown.exit_code == 2
     assert "`--events` must be the service's event log or a directory of Parquet" in shown.stderr

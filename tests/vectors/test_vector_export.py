@@ -54,7 +54,11 @@ def declare(release, **changes):
 
 
 def end_of(project):
-    return project.manifest.data.window.end + 1
+    return project.embedded.manifest.data.window.end + 1
+
+
+def export(project, *arguments):
+    return export_embeddings(project.export_input(), *arguments)
 
 
 def options(project, engine="in-process", **more):
@@ -68,8 +72,8 @@ def entries(store, version, kind):
 
 def test_every_id_has_exactly_one_vector_and_it_is_that_of_the_release(project):
     with open_store(project.place(None)) as store:
-        done = export_embeddings(project, store, options(project))
-        ids, vectors = read_items(project.release / "items")
+        done = export(project, store, options(project))
+        ids, vectors = read_items(project.embedded.directory / "items")
         batch = store.get_many("item", list(ids))
         np.testing.assert_allclose(batch.vectors, vectors[:, :DIM], atol=1e-6)
         assert store.backend.count(done.version, "item") == len(ids) == ITEMS
@@ -81,14 +85,14 @@ def test_every_id_has_exactly_one_vector_and_it_is_that_of_the_release(project):
 
 
 def test_users_are_embedded_from_what_they_did_before_the_moment(project):
-    prepared = Prepared.load(project.prepared()[0])
+    prepared = Prepared.load(project.prepared().directory)
     log, moment = LogHistory(prepared), int(np.median(prepared.events.timestamp))
     with open_store(project.place(None)) as store:
-        export_embeddings(project, store, options(project, as_of=moment))
+        export(project, store, options(project, as_of=moment))
         asked = [
             Request(user, "home_feed", timestamp=moment, history=log.before(user, moment)) for user in prepared.user_ids
         ]
-        right = predict_of(project.release)("encode", to_arrays(asked, 8))["query_vector"][:, :DIM]
+        right = predict_of(project.embedded.directory)("encode", to_arrays(asked, 8))["query_vector"][:, :DIM]
         batch = store.get_many("user", list(prepared.user_ids))
     np.testing.assert_allclose(batch.vectors, right, atol=1e-5)
     assert batch.cold.tolist() == [len(request.history) == 0 for request in asked]
@@ -98,10 +102,10 @@ def test_users_are_embedded_from_what_they_did_before_the_moment(project):
 
 def test_frequent_queries_are_embedded_like_searches_of_nobody(project):
     with open_store(project.place(None)) as store:
-        export_embeddings(project, store, options(project))
+        export(project, store, options(project))
         entry = store.get("query", "amber comedy [uncut]")
         asked = [Request("", "search", query="amber comedy [uncut]", timestamp=end_of(project))]
-        right = predict_of(project.release)("encode", to_arrays(asked, 1))["query_vector"][0, :DIM]
+        right = predict_of(project.embedded.directory)("encode", to_arrays(asked, 1))["query_vector"][0, :DIM]
         np.testing.assert_allclose(entry.vector, right, atol=1e-5)
 
 
@@ -110,14 +114,16 @@ def test_engines_give_the_same_bytes(project, tmp_path, engine):
     made = []
     for name in ("in-process", engine):
         with open_store(tmp_path / name) as store:
-            done = export_embeddings(project, store, options(project, name))
+            done = export(project, store, options(project, name))
             made.append([entries(store, done.version, kind) for kind in ("item", "user", "query")])
     assert made[0] == made[1]
 
 
 def test_an_interrupted_export_goes_on_from_its_shards(project):
-    source = open_source(project.release, project.prepared()[0], project.config, end_of(project))
-    job = embedding_job(source, project.prepared()[1])
+    source = open_source(
+        project.embedded.directory, project.prepared().directory, project.embedded.config, end_of(project)
+    )
+    job = embedding_job(source, project.prepared().key)
     shards = DiskShards(project.workspace.work / "embeddings" / job.key)
     stage = job.stage("items")
     shards.write("items", 0, stage.run(0, shards), {})
@@ -131,19 +137,19 @@ def test_an_interrupted_export_goes_on_from_its_shards(project):
 
     with open_store(project.place(None)) as store:
         with pytest.raises(KeyboardInterrupt):
-            export_embeddings(project, store, options(project), interrupt)
+            export(project, store, options(project), interrupt)
         assert seen == [made], "the shard that was there was not made again"
         assert shards.has("users", 0)
-        export_embeddings(project, store, options(project))
+        export(project, store, options(project))
         assert store.get("user", "u1") is not None
     assert not shards.root.exists()
 
 
 def test_an_export_of_the_same_is_up_to_date_and_one_of_another_moment_is_not(with_copy):
     with open_store(with_copy.place(None)) as store:
-        first = export_embeddings(with_copy, store, options(with_copy))
-        again = export_embeddings(with_copy, store, options(with_copy))
-        later = export_embeddings(with_copy, store, options(with_copy, as_of=end_of(with_copy) + 3600))
+        first = export(with_copy, store, options(with_copy))
+        again = export(with_copy, store, options(with_copy))
+        later = export(with_copy, store, options(with_copy, as_of=end_of(with_copy) + 3600))
         assert (again.version, again.skipped) == (first.version, True)
         assert (later.skipped, store.version) == (False, later.version)
         assert DeltaCopy(later.offline).versions().keys() == {first.version, later.version}
@@ -151,8 +157,10 @@ def test_an_export_of_the_same_is_up_to_date_and_one_of_another_moment_is_not(wi
 
 def test_the_offline_copy_travels_in_time(with_copy):
     with open_store(with_copy.place(None)) as store:
-        first = export_embeddings(with_copy, store, options(with_copy))
-        second = export_embeddings(with_copy, store, options(with_copy, as_of=end_of(with_copy) + 86_400))
+        first = export(with_copy, store, options(with_copy))
+        second = export_embeddings(
+            with_copy.export_input(), store, options(with_copy, as_of=end_of(with_copy) + 86_400)
+        )
         copy = DeltaCopy(second.offline)
         for version in (first.version, second.version):
             table = copy.read(version).to_pandas().set_index(["kind", "id"])
@@ -172,9 +180,9 @@ def test_a_copy_that_failed_is_made_by_the_same_command(with_copy, monkeypatch):
         with monkeypatch.context() as patched:
             patched.setattr(DeltaCopy, "write", lambda *_: (_ for _ in ()).throw(UserError("no room")))
             with pytest.raises(UserError, match="no room"):
-                export_embeddings(with_copy, store, options(with_copy))
+                export(with_copy, store, options(with_copy))
         assert store.version == 1
-        done = export_embeddings(with_copy, store, options(with_copy))
+        done = export(with_copy, store, options(with_copy))
         assert (done.version, done.skipped) == (1, True)
         assert DeltaCopy(done.offline).versions().keys() == {1}
 
@@ -182,7 +190,7 @@ def test_a_copy_that_failed_is_made_by_the_same_command(with_copy, monkeypatch):
 def test_the_default_needs_no_optional_package(project, monkeypatch):
     monkeypatch.setitem(sys.modules, "deltalake", None)
     with open_store(project.place(None)) as store:
-        assert export_embeddings(project, store, options(project)).offline is None
+        assert export(project, store, options(project)).offline is None
         assert store.get("item", "i3") is not None
 
 
@@ -190,28 +198,28 @@ def test_a_copy_without_its_package_is_refused_before_the_work_with_both_ways_ou
     monkeypatch.setitem(sys.modules, "deltalake", None)
     with open_store(with_copy.place(None)) as store:
         with pytest.raises(UserError, match=r"pip install 'deltalake.*, or leave `store\.offline` out"):
-            export_embeddings(with_copy, store, options(with_copy))
+            export(with_copy, store, options(with_copy))
         assert store.versions() == []
     monkeypatch.undo()
     file = with_copy.root / "export" / "embeddings.yaml"
     file.write_text(file.read_text().replace("offline: vectors.delta", "offline: null"))
-    opened = open_project(with_copy.release, None)
+    opened = open_project(with_copy.embedded.directory, None)
     monkeypatch.setitem(sys.modules, "deltalake", None)
     with open_store(opened.place(None)) as store:
-        assert export_embeddings(opened, store, options(opened)).offline is None
+        assert export(opened, store, options(opened)).offline is None
 
 
 def test_a_change_of_export_embeddings_counts_for_a_release_that_exists(release):
     """Place, copy, queries and users are those that the project declares now, not those of the release's own time."""
     before = open_project(release, None)
     with open_store(before.place(None)) as store:
-        export_embeddings(before, store, options(before))
+        export(before, store, options(before))
         assert store.backend.count(1, "query") > 2
     declare(release, store={"place": "elsewhere", "offline": "copy"}, queries={"most": 2})
     now = open_project(release, None)
     assert now.place(None) == str(now.root / "elsewhere")
     with open_store(now.place(None)) as store:
-        done = export_embeddings(now, store, options(now))
+        done = export(now, store, options(now))
         assert store.backend.count(done.version, "query") == 2
     assert DeltaCopy(now.root / "copy").versions().keys() == {done.version}
 
@@ -219,41 +227,41 @@ def test_a_change_of_export_embeddings_counts_for_a_release_that_exists(release)
 def test_a_version_that_a_guard_stops_waits_and_is_published_by_naming_the_check(project):
     """Removing half of the users from the published version's successor is what `lost` is for."""
     with open_store(project.place(None)) as store:
-        export_embeddings(project, store, options(project))
+        export(project, store, options(project))
         with store.backend.lock("refresher"):
             names = [f"gone-{n}" for n in range(30)]
             store.put_many("user", names, np.eye(DIM, dtype=np.float32)[np.arange(30) % DIM], 5)
         later = options(project, as_of=end_of(project) + 60)
         with pytest.raises(GuardError, match=r"FAIL lost \(user\): at most 5.0% .*: 30 of 90, e.g. gone-"):
-            export_embeddings(project, store, later)
+            export(project, store, later)
         assert store.version == 1
         waiting = store.versions()[-1]
         assert (waiting.number, waiting.manifest["published_at"]) == (2, None)
         forced = options(project, as_of=end_of(project) + 60, force=("lost",))
-        done = export_embeddings(project, store, forced)
+        done = export(project, store, forced)
         assert (done.version, store.version) == (2, 2), "the version that waited, not another one"
         assert [(c["name"], c["kind"], c["count"]) for c in done.manifest["forced"]] == [("lost", "user", 30)]
 
 
 def test_the_command_says_what_it_did_and_json_is_json(project):
-    shown = cli("export-embeddings", project.release, "--engine", "in-process")
+    shown = cli("export-embeddings", project.embedded.directory, "--engine", "in-process")
     assert shown.exit_code == 0
     assert f"version 1: {ITEMS} item x {DIM}, {USERS} user x {DIM}" in shown.stdout
     assert "it begins a space" in shown.stdout
-    told = json.loads(cli("export-embeddings", project.release, "--json").stdout)
+    told = json.loads(cli("export-embeddings", project.embedded.directory, "--json").stdout)
     assert (told["version"], told["skipped"], told["kinds"]["item"]["count"]) == (1, True, ITEMS)
-    later = cli("export-embeddings", project.release, "--as-of", "2024-06-01")
+    later = cli("export-embeddings", project.embedded.directory, "--as-of", "2024-06-01")
     assert "mapped onto version 1" in later.stdout
     assert "100.0% of the ten nearest are the same" in later.stdout
-    wrong = cli("export-embeddings", project.release, "--as-of", "yesterday-ish")
+    wrong = cli("export-embeddings", project.embedded.directory, "--as-of", "yesterday-ish")
     assert (wrong.exit_code, "`--as-of` must be" in wrong.stderr) == (2, True)
-    refused = cli("export-embeddings", project.release, "--as-of", "now", "--force", "nieghbours")
+    refused = cli("export-embeddings", project.embedded.directory, "--as-of", "now", "--force", "nieghbours")
     assert "Did you mean `neighbours`" in refused.stderr
 
 
 def test_a_task_that_is_not_there_is_named_when_declarations_are_read(project):
     (project.root / "export" / "embeddings.yaml").write_text("users: {task: home_fed}\n")
-    shown = cli("export-embeddings", project.release)
+    shown = cli("export-embeddings", project.embedded.directory)
     assert shown.exit_code == 2
     assert "`users.task`: names no task" in shown.stderr
     assert "Did you mean `home_feed`" in shown.stderr

@@ -48,7 +48,8 @@ def compare_command(
     from unified_ranker.evaluation.comparison.comparison_report import JSON, summarise_comparison, write
     from unified_ranker.evaluation.comparison.plan import plan
     from unified_ranker.project.comparison_runs import run_all
-    from unified_ranker.project.stages import Pipeline
+    from unified_ranker.project.prepare_stage import prepared_data
+    from unified_ranker.project.stage_context import StageContext
     from unified_ranker.project.workspace import Workspace
 
     project, sets = project.resolve(), list(overrides or [])
@@ -66,7 +67,7 @@ def compare_command(
         remark(f"{done} of {len(planned) + 1}  {run.name}, seed {run.seed}: {took}")
 
     results = run_all(project, sets, planned, announce, jobs)
-    found = summarise_comparison(results, Pipeline(Workspace(project, config)).prepared, config)
+    found = summarise_comparison(results, prepared_data(StageContext(Workspace(project, config))), config)
     page = write(found, target)
     if as_json:
         print_json(json.loads((page.parent / JSON).read_text(encoding="utf-8")))

@@ -74,7 +74,7 @@ def export_embeddings_command(
     options = ExportOptions(_moment(as_of, opened), choice, reference, tuple(force or ()))
     place = opened.place(store)
     with open_store(place) as vectors:
-        done = export_embeddings(opened, vectors, options)
+        done = export_embeddings(opened.export_input(), vectors, options)
     seconds, manifest = time.perf_counter() - started, done.manifest
     if as_json:
         print_json(
@@ -157,7 +157,7 @@ def _follow(
             store.backend.lock("refresher"),
             open_sources(project, events, items) as sources,
         ):
-            refresher = Refresher(project, store, sources)
+            refresher = Refresher(project.embedded, store, sources, project.reopen)
             (remark if as_json else say)(f"following {events} into {place}")
             while not stop.is_set():
                 done = refresher.step()
@@ -175,7 +175,7 @@ def _check(project: "ReleaseProject", place: str, events: str, items: Path | Non
     from unified_ranker.vectors.consistency import check_consistency
 
     with open_store(place) as store, open_sources(project, events, items) as sources:
-        found = check_consistency(project, store, sources)
+        found = check_consistency(project.embedded, project.as_prepared().directory, store, sources)
     if as_json:
         print_json([difference.document() for difference in found])
     else:
@@ -215,10 +215,10 @@ def open_sources(project: "ReleaseProject", events: str, items: Path | None) -> 
         )
     work = project.workspace.work / "refresh"
     source = open_event_source(events, work / "events-seen.json")
-    prepared, key = project.prepared()
+    prepared = project.prepared()
     histories = open_history_store(str(work))
     with contextlib.closing(histories):
-        histories.import_lines(log_lines(Prepared.load(prepared)), key)
+        histories.import_lines(log_lines(Prepared.load(prepared.directory)), prepared.key)
         yield Sources(histories, EventFeed(source, histories), of_items)
 
 
@@ -259,9 +259,9 @@ def _moment(as_of: str, project: "ReleaseProject") -> int:
     if as_of == "now":
         return int(time.time())
     if as_of == "log-end":
-        data = project.manifest.data
+        data = project.embedded.manifest.data
         if data is None:
-            raise UserError(f"`{project.release}` notes no data window. Name a moment with --as-of.")
+            raise UserError(f"`{project.embedded.directory}` notes no data window. Name a moment with --as-of.")
         return data.window.end + 1
     import pandas as pd
 

@@ -73,21 +73,24 @@ def ceiling_command(
 
     Example: `unified-ranker ceiling --project market`
     """
-    from unified_ranker.cli.stage_commands import open_pipeline
+    from unified_ranker.cli.stage_commands import open_stages
     from unified_ranker.evaluation.protocol import evaluate
-    from unified_ranker.project.reporting import EVALUATION, metrics_of, read_evaluation
+    from unified_ranker.project.evaluate_stage import metrics_of, read_evaluation
+    from unified_ranker.project.prepare_stage import prepared_data
+    from unified_ranker.project.stage_cache import is_finished
     from unified_ranker.simulation.spec import MarketplaceSpec
     from unified_ranker.simulation.truth import Truth
     from unified_ranker.simulation.world import World
 
     world = World(MarketplaceSpec.load(project))
-    pipeline = open_pipeline(project, None)
-    truth = Truth(world, pipeline.prepared)
-    found = metrics_of(evaluate([truth], pipeline.prepared, pipeline.config))
+    context = open_stages(project, None)
+    prepared = prepared_data(context)
+    truth = Truth(world, prepared)
+    found = metrics_of(evaluate([truth], prepared, context.config))
     best = {task: scorers[truth.name] for task, scorers in found.items() if truth.name in scorers}
     reached: dict[str, dict[str, dict[str, float]]] = {}
-    if (pipeline.workspace.stage("evaluate") / EVALUATION).is_file():
-        reached = metrics_of(read_evaluation(pipeline.workspace.stage("evaluate")))
+    if is_finished(context.workspace.stage("evaluate")):
+        reached = metrics_of(read_evaluation(context))
     out: dict[str, dict[str, Any]] = {
         task: {
             "ceiling": values,

@@ -27,7 +27,9 @@ from unified_ranker.cli.options import (
 from unified_ranker.core.errors import UserError
 
 if TYPE_CHECKING:
-    from unified_ranker.project.stages import Pipeline
+    from unified_ranker.engines.by_name import EngineChoice
+    from unified_ranker.log.check import Check
+    from unified_ranker.project.stage_context import StageContext, StageResult
 
 
 @app.command("validate", rich_help_panel=BUILDING)
@@ -41,7 +43,9 @@ def validate_command(
 
     Example: `unified-ranker validate --project examples/travel`
     """
-    checks = open_pipeline(project, overrides, source).validate()
+    from unified_ranker.project.prepare_stage import validate
+
+    checks = validate(open_stages(project, overrides, source))
     if as_json:
         print_json([{"line": check.line(), "failed": check.failed} for check in checks])
     else:
@@ -74,15 +78,17 @@ def prepare_command(
     """
     from unified_ranker.cli.stage_output import print_quality, print_result
     from unified_ranker.engines.by_name import EngineChoice
+    from unified_ranker.project.one_build import one_build
+    from unified_ranker.project.prepare_stage import prepare
 
-    pipeline = open_pipeline(project, overrides, source, force=("prepare",) if force else ())
-    with pipeline.claimed():
-        pipeline.lineage.note("since", since)
-        pipeline.engine = EngineChoice(engine, workers, address, tuple(beam_options or ()))
-        result = pipeline.prepare()
+    choice = EngineChoice(engine, workers, address, tuple(beam_options or ()))
+    context = open_stages(project, overrides, source, force=("prepare",) if force else (), engine=choice)
+    with one_build(context):
+        context.lineage.note("since", since)
+        result = prepare(context)
         print_result(result, as_json)
         if not as_json:
-            if result.skipped and (why := pipeline.engine.why_unused()):
+            if result.skipped and (why := choice.why_unused()):
                 say(f"{why}; `--force` prepares them again")
             print_quality(result.output)
 
@@ -104,11 +110,13 @@ def train_command(
     Example: `unified-ranker train --from releases/latest`
     """
     from unified_ranker.cli.stage_output import print_result
+    from unified_ranker.project.one_build import one_build
+    from unified_ranker.project.train_stage import train
 
-    pipeline = open_pipeline(project, overrides, source, tasks, ("train",) if force else ())
-    with pipeline.claimed():
-        pipeline.lineage.note("start", start)
-        print_result(pipeline.train(), as_json)
+    context = open_stages(project, overrides, source, tasks, ("train",) if force else ())
+    with one_build(context):
+        context.lineage.note("start", start)
+        print_result(train(context), as_json)
 
 
 @app.command("evaluate", rich_help_panel=BUILDING)
@@ -125,11 +133,13 @@ def evaluate_command(
     Example: `unified-ranker evaluate --set project.evaluation.requests_per_task=500`
     """
     from unified_ranker.cli.stage_output import print_evaluation
+    from unified_ranker.project.evaluate_stage import evaluate, read_evaluation
+    from unified_ranker.project.one_build import one_build
 
-    pipeline = open_pipeline(project, overrides, source, tasks, ("evaluate",) if force else ())
-    with pipeline.claimed():
-        pipeline.evaluate()
-        print_evaluation(pipeline, as_json)
+    context = open_stages(project, overrides, source, tasks, ("evaluate",) if force else ())
+    with one_build(context):
+        evaluate(context)
+        print_evaluation(read_evaluation(context), as_json)
 
 
 @app.command("export", rich_help_panel=BUILDING)
@@ -146,10 +156,13 @@ def export_command(
     Example: `unified-ranker export --project examples/retail`
     """
     from unified_ranker.cli.stage_output import print_result
+    from unified_ranker.project.one_build import one_build
 
-    pipeline = open_pipeline(project, overrides, source, tasks, ("export",) if force else ())
-    with pipeline.claimed(releases=True):
-        print_result(pipeline.export(), as_json)
+    context = open_stages(project, overrides, source, tasks, ("export",) if force else ())
+    with one_build(context, releases=True):
+        from unified_ranker.project.export_stage import export
+
+        print_result(export(context), as_json)
 
 
 @app.command("verify", rich_help_panel=BUILDING)
@@ -181,24 +194,24 @@ def build_command(
 
     Example: `unified-ranker build --project examples/travel`
     """
-    from unified_ranker.project.stages import STAGES
+    from unified_ranker.project.stage_context import STAGES
 
-    pipeline = open_pipeline(project, overrides, source, tasks, STAGES if force else ())
-    with pipeline.claimed(releases=True):
-        _build(pipeline, as_json)
+    _build(open_stages(project, overrides, source, tasks, STAGES if force else ()), as_json)
 
 
-def open_pipeline(
+def open_stages(
     project: Path,
     overrides: list[str] | None,
     source: Path | None = None,
     tasks: list[str] | None = None,
     force: Collection[str] = (),
-) -> "Pipeline":
-    """Load a project's declarations and return its pipeline, which runs the stages named in `force` in any case."""
+    engine: "EngineChoice | None" = None,
+) -> "StageContext":
+    """Load a project's declarations for a run of its stages, of which those named in `force` run in any case."""
     from unified_ranker.config import MovieLensSource
     from unified_ranker.config.loading import load_config
-    from unified_ranker.project.stages import Pipeline
+    from unified_ranker.engines.by_name import EngineChoice
+    from unified_ranker.project.stage_context import StageContext, choose_tasks
     from unified_ranker.project.workspace import Workspace
 
     sets = list(overrides or [])
@@ -214,37 +227,41 @@ def open_pipeline(
     names = tuple(name.strip() for part in tasks or () for name in part.split(",") if name.strip())
     if tasks and not names:
         raise UserError(f"`--tasks` names no task. Known: {', '.join(f'`{t}`' for t in config.tasks)}.")
-    return Pipeline(Workspace(project.resolve(), config), names, force)
+    workspace = Workspace(project.resolve(), config)
+    return StageContext(workspace, choose_tasks(config, names), force, engine or EngineChoice())
 
 
-def _build(pipeline: "Pipeline", as_json: bool) -> None:
+def _build(context: "StageContext", as_json: bool) -> None:
     from unified_ranker.cli.stage_output import print_evaluation, print_result, result_document
     from unified_ranker.config import MovieLensSource
+    from unified_ranker.project.stages import build
 
-    if isinstance(pipeline.config.project.data, MovieLensSource) and not as_json:
+    def checked(checks: "list[Check]") -> None:
+        failed = [check.line() for check in checks if check.failed]
+        if failed:
+            if as_json:
+                print_json([{"line": check.line(), "failed": check.failed} for check in checks])
+            raise UserError("\n".join([*failed, "Nothing was written. `unified-ranker validate` lists every check."]))
+        warnings = [check.line() for check in checks if not check.passed]
+        if not as_json:
+            say(f"validate: {len(checks)} checks, {len(warnings)} warnings")
+            for line in warnings:
+                say(f"  {line}", "warning")
+
+    def ended(result: "StageResult") -> None:
+        if not as_json:
+            print_result(result, as_json)
+
+    if isinstance(context.config.project.data, MovieLensSource) and not as_json:
         from unified_ranker.log.movielens import TERMS
 
         say(f"{TERMS}\n")
-    checks = pipeline.validate()
-    failed = [check.line() for check in checks if check.failed]
-    if failed:
-        if as_json:
-            print_json([{"line": check.line(), "failed": check.failed} for check in checks])
-        raise UserError("\n".join([*failed, "Nothing was written. `unified-ranker validate` lists every check."]))
-    warnings = [check.line() for check in checks if not check.passed]
-    if not as_json:
-        say(f"validate: {len(checks)} checks, {len(warnings)} warnings")
-        for line in warnings:
-            say(f"  {line}", "warning")
-    for stage in (pipeline.prepare, pipeline.train, pipeline.evaluate, pipeline.export):
-        result = stage()
-        if not as_json:
-            print_result(result, as_json)
-    release = result.output
-    verified = pipeline.verify(release)
+    results = build(context, checked, ended)
     if as_json:
-        print_json([result_document(each) for each in pipeline.results])
+        print_json([result_document(each) for each in results])
         return
-    print_result(verified, as_json)
-    print_evaluation(pipeline, as_json)
+    from unified_ranker.project.evaluate_stage import read_evaluation
+
+    release = results[-1].output
+    print_evaluation(read_evaluation(context), as_json)
     say(f"\nrelease: {release}\nreport:  {release / 'report.html'}")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from unified_ranker.cli.console import print_json, print_table, say
 
 if TYPE_CHECKING:
-    from unified_ranker.project.stages import Pipeline, StageResult
+    from unified_ranker.evaluation.results import Evaluation
+    from unified_ranker.project.stage_context import StageResult
 
 
 def print_result(result: "StageResult", as_json: bool) -> None:
@@ -25,12 +26,11 @@ def result_document(result: "StageResult") -> dict[str, Any]:
     return {**asdict(result), "output": str(result.output)}
 
 
-def print_evaluation(pipeline: "Pipeline", as_json: bool) -> None:
+def print_evaluation(evaluation: "Evaluation", as_json: bool) -> None:
     """Print a table for each task: scorers by metric, with half the 95 % interval behind ±."""
     from unified_ranker.evaluation.metrics import METRICS
-    from unified_ranker.project.reporting import metrics_of, read_evaluation
+    from unified_ranker.project.evaluate_stage import metrics_of
 
-    evaluation = read_evaluation(pipeline.workspace.stage("evaluate"))
     if as_json:
         print_json(metrics_of(evaluation))
         return

@@ -58,7 +58,9 @@ def tune_command(
     from unified_ranker.core.files import clear_drafts, require_writable, write_whole
     from unified_ranker.evaluation.tuning.search_space import assignments, fit_space, read_space
     from unified_ranker.project.comparison_runs import DIRECTORY
-    from unified_ranker.project.stages import Pipeline
+    from unified_ranker.project.one_build import one_build
+    from unified_ranker.project.prepare_stage import prepare
+    from unified_ranker.project.stage_context import StageContext
     from unified_ranker.project.tuning_study import Search
     from unified_ranker.project.workspace import Workspace
 
@@ -70,15 +72,15 @@ def tune_command(
         raise UserError(f"`--output` must be a file. Received: `{target}`, a directory. Name a file in it.")
     config = load_config(project, settings)
     searched, declared = fit_space(None if space is None else read_space(space), project, settings, config)
-    pipeline = Pipeline(Workspace(project, config))
+    context = StageContext(Workspace(project, config))
 
     def moved(chosen: "Mapping[str, Value]") -> list[str]:
         return [line for line in assignments(chosen) if line not in assignments(declared)]
 
-    with pipeline.claimed():
-        pipeline.prepare()
-        clear_drafts(pipeline.workspace.stage(DIRECTORY))
-        place, key = pipeline.workspace.work / DATABASE, pipeline.evaluate_key
+    with one_build(context):
+        prepare(context)
+        clear_drafts(context.workspace.stage(DIRECTORY))
+        place, key = context.workspace.work / DATABASE, context.keys.evaluate
         search = Search(project, settings, searched, declared, place, key, config.project.training_seed)
 
         def begin(number: int, chosen: "Mapping[str, Value]") -> None:
@@ -141,7 +143,7 @@ def tune_quality_command(
     """
     from unified_ranker.config.loading import load_config
     from unified_ranker.project.quality_tuning import tune_quality
-    from unified_ranker.project.stages import Pipeline
+    from unified_ranker.project.stage_context import StageContext
     from unified_ranker.project.workspace import Workspace
 
     project, sets = project.resolve(), list(overrides or [])
@@ -155,7 +157,7 @@ def tune_quality_command(
     # A strength counts once a model is trained: with 1 for all, one model shows what each would do.
     whole = [f"tasks.{task}.ranking_strength=1.0" for task in strengths]
     config = load_config(project, [*sets, *whole, *_on_validation(declared)])
-    found = tune_quality(Pipeline(Workspace(project, config)), trials, requests)
+    found = tune_quality(StageContext(Workspace(project, config)), trials, requests)
     if as_json:
         print_json([{**asdict(weights), "ranking": asdict(strength)} for weights, strength in found])
     else:

@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import multiprocessing.connection
 import os
-import resource
 import shutil
 import threading
 import time
@@ -12,11 +11,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import TypeAdapter
 
+from unified_ranker.config import Config
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.digests import short_digest
 from unified_ranker.core.errors import UserError
@@ -25,10 +25,18 @@ from unified_ranker.core.locks import lock
 from unified_ranker.core.progress import Listener, listener, listening, silent
 from unified_ranker.evaluation.comparison.plan import PlannedRun
 from unified_ranker.evaluation.comparison.run_result import RunResult
-from unified_ranker.evaluation.results import Diagnosis
+from unified_ranker.evaluation.results import Contender, Diagnosis
 from unified_ranker.project.lever_checks import require_levers
-from unified_ranker.project.stages import Pipeline
-from unified_ranker.project.workspace import Workspace, fill, fresh, stamp_of
+from unified_ranker.project.prepare_stage import prepared_data
+from unified_ranker.project.run_stage import peak_memory_mib
+from unified_ranker.project.stage_cache import fill, fresh, stamp_of
+from unified_ranker.project.stage_context import StageContext, choose_tasks
+from unified_ranker.project.train_stage import train_model
+from unified_ranker.project.workspace import Workspace
+
+if TYPE_CHECKING:
+    from unified_ranker.evaluation.baselines.base import Baseline
+    from unified_ranker.prepare.prepared import Prepared
 
 DIRECTORY, RANKS = "comparison", "ranks.npz"
 BASELINES = PlannedRun("baselines", "variant", 0)
@@ -58,7 +66,7 @@ def run_all(
             before stay; or another comparison has the work directory.
     """
     workspace = Workspace(project, load_config(project, list(overrides)))
-    prepared = Pipeline(workspace).prepared
+    prepared = prepared_data(StageContext(workspace))
     for run in runs:
         # Of all runs before the first is trained.
         try:
@@ -123,14 +131,17 @@ def _end_with_parent() -> None:
 
 def place_of(project: Path, overrides: Sequence[str], run: PlannedRun) -> tuple[Path, str]:
     """Return a run's directory, and the key of what it depends on."""
-    pipeline = _pipeline(project, overrides, run)
+    return _place_of(_context(project, overrides, run), run)
+
+
+def _place_of(context: StageContext, run: PlannedRun) -> tuple[Path, str]:
     # The baselines learn from the examples alone, and do not change with how a model is trained.
-    depends = pipeline.evaluate_key
+    depends = context.keys.evaluate
     if run == BASELINES:
         parts = ("project.evaluation", "project.split", "project.seed", "tasks")
-        depends = pipeline.prepare_key + pipeline.config.digest(*parts)
+        depends = context.keys.prepare + context.config.digest(*parts)
     key = short_digest(depends, json.dumps(asdict(run)))
-    return pipeline.workspace.stage(DIRECTORY) / run.directory, key
+    return context.workspace.stage(DIRECTORY) / run.directory, key
 
 
 def _heard_by(to: Listener, project: Path, overrides: Sequence[str], run: PlannedRun, threads: int) -> None:
@@ -140,18 +151,14 @@ def _heard_by(to: Listener, project: Path, overrides: Sequence[str], run: Planne
 
 def make(project: Path, overrides: Sequence[str], run: PlannedRun, threads: int = 0) -> None:
     """Train and measure one run, and write what it found; an interrupted training goes on from its last epoch."""
-    from unified_ranker.evaluation.baselines.selection import fit_baselines
-    from unified_ranker.evaluation.candidates import CandidateRules
-    from unified_ranker.evaluation.diagnosis import diagnose_part
-    from unified_ranker.evaluation.protocol import Scorer, evaluate, fit_end
-    from unified_ranker.evaluation.results import Contender
-    from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
+    from unified_ranker.project.evaluate_stage import measure
 
-    pipeline = _pipeline(project, overrides, run)
-    directory, key = place_of(project, overrides, run)
-    config, prepared = pipeline.config, pipeline.prepared
-    require_levers(prepared, config, run.tasks)
-    part = config.project.evaluation.part
+    context = _context(project, overrides, run)
+    directory, key = _place_of(context, run)
+    config, prepared, tasks = context.config, prepared_data(context), list(run.tasks or context.config.tasks)
+    checkpoints = directory.with_name(f"{directory.name}-checkpoints")
+    # Of a trial only the ranks are asked for, and calibration moves none.
+    whole = run.kind != "trial"
     ranks: dict[str, np.ndarray] = {}
 
     def keep(task: str, contenders: Sequence[Contender]) -> None:
@@ -159,40 +166,39 @@ def make(project: Path, overrides: Sequence[str], run: PlannedRun, threads: int 
 
     with fill(directory, key) as (draft, notes):
         started = time.perf_counter()
-        scorers: list[Scorer] = []
-        encoder: RequestEncoder | None = None
-        rules = CandidateRules(prepared, config)
+        trained, baselines = None, []
         if run == BASELINES:
-            chosen = config.project.evaluation.baselines
-            scorers += fit_baselines(prepared, list(config.tasks), fit_end(prepared, config, part), chosen)
+            baselines = _fitted_baselines(prepared, config)
         else:
-            from unified_ranker.evaluation.calibrate import calibrate
-            from unified_ranker.towers.tensorflow import tf
-            from unified_ranker.training.training_job import train
-
             if threads and not config.project.training.threads:
-                tf.config.threading.set_intra_op_parallelism_threads(threads)
-            checkpoints = directory.with_name(f"{directory.name}-checkpoints") / pipeline.train_key
-            trained = train(prepared, config, checkpoints, run.tasks)
-            if run.kind != "trial":
-                # Of a trial only the ranks are asked for, and calibration moves none.
-                calibrate(trained, prepared, run.tasks)
+                _take_threads(threads)
+            place = checkpoints / context.keys.train
+            trained = train_model(prepared, config, run.tasks, place, calibrated=whole)
             notes["curves"] = trained.curves
-            encoder = RequestEncoder(trained.model, prepared, trained.quality)
-            scorers += [JointScorer(encoder, rules), TwoTowerScorer(encoder)]
         notes["train_seconds"] = round(time.perf_counter() - started, 1)
         started = time.perf_counter()
-        evaluate(scorers, prepared, config, run.tasks or None, part, keep)
-        if encoder is not None and run.kind != "trial":
-            found = {task: diagnose_part(encoder, rules, prepared, task, part) for task in run.tasks or config.tasks}
-            kept = {task: diagnosis for task, diagnosis in found.items() if diagnosis is not None}
-            notes["diagnoses"] = _DIAGNOSES.dump_python(kept, mode="json")
+        found = measure(prepared, config, tasks, trained, baselines, diagnosed=whole, keep=keep)
+        diagnoses = {task.task: task.diagnosis for task in found.tasks if task.diagnosis is not None}
+        notes["diagnoses"] = _DIAGNOSES.dump_python(diagnoses, mode="json")
         notes["evaluate_seconds"] = round(time.perf_counter() - started, 1)
-        notes["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        notes["peak_memory_mib"] = peak_memory_mib()
         notes["run"] = asdict(run)
         np.savez_compressed(draft / RANKS, **ranks)  # type: ignore[arg-type]
-    if run != BASELINES:
-        shutil.rmtree(checkpoints.parent, ignore_errors=True)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def _fitted_baselines(prepared: "Prepared", config: Config) -> "list[Baseline]":
+    from unified_ranker.evaluation.baselines.selection import fit_baselines
+    from unified_ranker.evaluation.protocol import fit_end
+
+    declared = config.project.evaluation
+    return fit_baselines(prepared, list(config.tasks), fit_end(prepared, config, declared.part), declared.baselines)
+
+
+def _take_threads(threads: int) -> None:
+    from unified_ranker.towers.tensorflow import tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
 
 
 def read(directory: Path, run: PlannedRun) -> RunResult:
@@ -214,7 +220,7 @@ def read(directory: Path, run: PlannedRun) -> RunResult:
     )
 
 
-def _pipeline(project: Path, overrides: Sequence[str], run: PlannedRun) -> Pipeline:
+def _context(project: Path, overrides: Sequence[str], run: PlannedRun) -> StageContext:
     settings = run.settings if run != BASELINES else []
     config = load_config(project, [*overrides, *settings])
-    return Pipeline(Workspace(project, config), run.tasks)
+    return StageContext(Workspace(project, config), choose_tasks(config, run.tasks))

@@ -20,7 +20,10 @@ from unified_ranker.log.given_tables import arrow_table
 from unified_ranker.log.log_checks import require
 from unified_ranker.log.schema import Table
 from unified_ranker.project.init.write_project import init_project, require_free
-from unified_ranker.project.stages import STAGES, Pipeline, StageResult
+from unified_ranker.project.prepare_stage import prepare, validate
+from unified_ranker.project.stage_context import STAGES, StageContext, StageResult, choose_tasks
+from unified_ranker.project.stages import build
+from unified_ranker.project.train_stage import train
 from unified_ranker.project.workspace import Workspace
 from unified_ranker.release.layout import release_numbers
 
@@ -66,7 +69,7 @@ class Project:
         self.directory = Path(directory).resolve()
         self._overrides = _override_texts(overrides)
         self._tasks, self._progress = tuple(tasks), progress
-        self._stages()
+        choose_tasks(self.config, self._tasks)
 
     @classmethod
     def from_tables(
@@ -152,8 +155,8 @@ class Project:
             for check in Project("shop").validate():
                 print(check.line())
         """
-        with self._running() as stages:
-            return stages.validate()
+        with self._running() as context:
+            return validate(context)
 
     def prepare(self, *, force: bool = False) -> StageResult:
         """Make point-in-time examples.
@@ -167,8 +170,8 @@ class Project:
         Raises:
             UserError: a check of data or declarations fails.
         """
-        with self._running(("prepare",) if force else ()) as stages:
-            return stages.prepare()
+        with self._running(("prepare",) if force else ()) as context:
+            return prepare(context)
 
     def train(self, *, force: bool = False) -> StageResult:
         """Train the model, after the stages before; an interrupted training continues from its last epoch.
@@ -176,8 +179,8 @@ class Project:
         Example:
             Project("shop").train().seconds
         """
-        with self._running(("train",) if force else ()) as stages:
-            return stages.train()
+        with self._running(("train",) if force else ()) as context:
+            return train(context)
 
     def evaluate(self, *, force: bool = False) -> Evaluation:
         """Measure the model and the baselines over the full catalogue, after the stages before.
@@ -185,11 +188,11 @@ class Project:
         Example:
             Project("shop").evaluate().to_frame()
         """
-        with self._running(("evaluate",) if force else ()) as stages:
-            place = stages.evaluate().output
-        from unified_ranker.project.reporting import read_evaluation
+        from unified_ranker.project.evaluate_stage import evaluate, read_evaluation
 
-        return read_evaluation(place)
+        with self._running(("evaluate",) if force else ()) as context:
+            evaluate(context)
+            return read_evaluation(context)
 
     def export(self, *, force: bool = False) -> Path:
         """Write a release, after the stages before, and return its directory.
@@ -197,8 +200,10 @@ class Project:
         Example:
             Project("shop").export() / "report.html"
         """
-        with self._running(("export",) if force else ()) as stages:
-            return stages.export().output
+        from unified_ranker.project.export_stage import export
+
+        with self._running(("export",) if force else ()) as context:
+            return export(context).output
 
     def build(self, *, force: bool = False) -> Path:
         """Run all stages, verify the release, and return its directory.
@@ -210,21 +215,15 @@ class Project:
             UserError: a check of data or declarations fails, another run has the project, or a directory cannot be
                 written.
         """
-        with self._running(STAGES if force else ()) as stages, stages.claimed(releases=True):
-            require(stages.validate())
-            for stage in (stages.prepare, stages.train, stages.evaluate):
-                stage()
-            release = stages.export().output
-            stages.verify(release)
-        return release
+        with self._running(STAGES if force else ()) as context:
+            return build(context, require)[-1].output
 
     @contextlib.contextmanager
-    def _running(self, force: Collection[str] = ()) -> Iterator[Pipeline]:
+    def _running(self, force: Collection[str] = ()) -> Iterator[StageContext]:
+        """Give a context for the declarations as they are now, and show the progress of what runs in it."""
         with shown_by(self._progress):
-            yield self._stages(force)
-
-    def _stages(self, force: Collection[str] = ()) -> Pipeline:
-        return Pipeline(Workspace(self.directory, self.config), self._tasks, force)
+            workspace = Workspace(self.directory, self.config)
+            yield StageContext(workspace, choose_tasks(workspace.config, self._tasks), force)
 
 
 def _override_texts(overrides: Mapping[str, object] | Sequence[str]) -> list[str]:

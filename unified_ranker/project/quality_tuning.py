@@ -1,7 +1,5 @@
 """Quality weights and ranking strengths of a project, fitted on its validation slice by a model of the train slice."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from unified_ranker.evaluation.candidates import CandidateRules
@@ -9,20 +7,20 @@ from unified_ranker.evaluation.protocol import window
 from unified_ranker.evaluation.quality_weight_fit import FittedWeights, RetrievalScores, fit_weights
 from unified_ranker.evaluation.ranking_strength_fit import FittedStrength, fit_strength
 from unified_ranker.evaluation.scoring import RequestEncoder
+from unified_ranker.project.prepare_stage import prepared_data
+from unified_ranker.project.stage_context import StageContext
+from unified_ranker.project.train_stage import trained_model
 
-if TYPE_CHECKING:
-    from unified_ranker.project.stages import Pipeline
 
-
-def tune_quality(pipeline: "Pipeline", trials: int, requests: int) -> list[tuple[FittedWeights, FittedStrength]]:
+def tune_quality(context: StageContext, trials: int, requests: int) -> list[tuple[FittedWeights, FittedStrength]]:
     """Fit each task that has requests in the validation slice.
 
     Args:
-        pipeline: the project, declared so that the model is fitted on the train slice and every strength is 1.
+        context: the project, declared so that the model is fitted on the train slice and every strength is 1.
         trials: sets of weights to try for a task.
         requests: requests of a task to try them on, at most.
     """
-    config, trained, prepared = pipeline.config, pipeline.trained, pipeline.prepared
+    config, trained, prepared = context.config, trained_model(context), prepared_data(context)
     encoder, rules = RequestEncoder(trained.model, prepared, trained.quality), CandidateRules(prepared, config)
     examples = prepared.between(*window(prepared, "validation"))
     found = []

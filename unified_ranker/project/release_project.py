@@ -1,18 +1,58 @@
-"""The project that a release belongs to: its prepared data, and what it declares of the store now."""
+"""Project of a release: the one way from a release to its log and to what it declares of the store now."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from unified_ranker.config import Config
 from unified_ranker.config.loading import load_config
-from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.places import DIRECTORY, scheme_of
-from unified_ranker.project.stages import Pipeline
-from unified_ranker.project.workspace import STAMP, Workspace, project_of, stamp_of
-from unified_ranker.release.layout import MANIFEST
+from unified_ranker.project.prepare_stage import prepare
+from unified_ranker.project.stage_cache import is_finished, stamp_of
+from unified_ranker.project.stage_context import StageContext
+from unified_ranker.project.workspace import Workspace
 from unified_ranker.release.manifest import Manifest, read_manifest
+from unified_ranker.store.delta import DeltaCopy
+from unified_ranker.vectors.embedded_release import EmbeddedRelease, ExportInput, PreparedFiles
+
+DECLARATIONS = "project.yaml"
+
+
+def place_of_project(release: Path, config: Config) -> Path:
+    """Return the directory in whose `releases_dir` a release made by `config` lies, whether or not it is a project."""
+    folder, above = config.project.releases_dir, release.resolve().parents
+    levels = 1 if folder.is_absolute() else len(folder.parts)
+    return above[min(levels, len(above) - 1)]
+
+
+def find_project(release: Path, named: Path | None) -> Workspace | None:
+    """Find the project of a release.
+
+    Args:
+        release: its directory.
+        named: the project's directory as a user has named it; None: the one in whose `releases_dir` the release lies.
+
+    Returns:
+        The project, with the declarations by which its data are found: its own where it was named, since its tables may
+        have moved, else the release's, since `--set` may have named others. None where the release has left its
+        project.
+
+    Raises:
+        UserError: there is no release, or what was named is no project, or another one.
+    """
+    manifest = read_manifest(release)
+    if named is not None:
+        config = load_config(named)
+        _require_same(manifest, config, named)
+        return Workspace(named.resolve(), config)
+    root = place_of_project(release, manifest.config)
+    return Workspace(root, manifest.config) if (root / DECLARATIONS).is_file() else None
+
+
+def prepared_files(workspace: Workspace) -> PreparedFiles | None:
+    """Return the prepared data of a project as they lie there; None where there are none."""
+    directory = workspace.stage("prepare")
+    return PreparedFiles(directory, str(stamp_of(directory)["key"])) if is_finished(directory) else None
 
 
 @dataclass(frozen=True)
@@ -20,87 +60,80 @@ class ReleaseProject:
     """A release with its project.
 
     Attributes:
-        release: its directory, resolved: `latest` is what it means now.
-        manifest: of the release.
-        config: the declarations that the release was made by, but for `export.embeddings`, which are the present ones.
-        root: the project's directory.
+        embedded: the release, with what the project declares of the store now.
+        workspace: the project.
     """
 
-    release: Path
-    manifest: Manifest
-    config: Config
-    root: Path
-
-    @property
-    def workspace(self) -> Workspace:
-        """The project as the release knows it."""
-        return Workspace(self.root, self.config)
+    embedded: EmbeddedRelease
+    workspace: Workspace
 
     def place(self, given: str | None) -> str:
         """Return where the store is: as given, else as declared, relative to the project."""
         if given is not None:
             return given
-        declared = self.config.export.embeddings.store.place
-        return str(self.root / declared) if scheme_of(declared) == DIRECTORY else declared
+        declared = self.embedded.config.export.embeddings.store.place
+        return str(self.workspace.project / declared) if scheme_of(declared) == DIRECTORY else declared
 
-    def offline(self) -> Path | None:
-        """Return the directory of the offline copy, if there is to be one."""
-        declared = self.config.export.embeddings.store.offline
-        return None if declared is None else self.root / declared.expanduser()
-
-    def prepared(self) -> tuple[Path, str]:
-        """Return the directory of the prepared data, made now if it is not up to date, and what names them."""
-        Pipeline(self.workspace).prepare()
+    def prepared(self) -> PreparedFiles:
+        """Return the prepared data, made now where they are not up to date."""
+        prepare(StageContext(self.workspace))
         return self.as_prepared()
 
-    def as_prepared(self) -> tuple[Path, str]:
+    def as_prepared(self) -> PreparedFiles:
         """Return the prepared data as they lie there.
 
         Raises:
             UserError: there are none.
         """
-        directory = self.workspace.stage("prepare")
-        if not (directory / STAMP).is_file():
-            raise UserError(f"`{self.root}` has no prepared data at `{directory}`. Run `unified-ranker prepare` there.")
-        return directory, str(stamp_of(directory)["key"])
+        files = prepared_files(self.workspace)
+        if files is None:
+            raise UserError(
+                f"`{self.workspace.project}` has no prepared data at `{self.workspace.stage('prepare')}`. Run "
+                "`unified-ranker prepare` there."
+            )
+        return files
 
-    def lineage(self) -> dict[str, Any]:
-        """Return what a version of the store keeps of the release, so that the chain can be walked back."""
-        return {
-            "version": self.manifest.version,
-            "project": self.manifest.project,
-            "path": str(self.release),
-            "manifest_sha256": sha256(self.release / MANIFEST),
-            "config_hash": self.manifest.config_hash,
-            "git_commit": self.manifest.git_commit,
-            "data": None if self.manifest.data is None else self.manifest.data.model_dump(),
-        }
+    def export_input(self) -> ExportInput:
+        """Return what an export of the vectors reads; the data are prepared now where they are not up to date.
+
+        Raises:
+            UserError: a library for the offline copy is not installed, or the data cannot be prepared.
+        """
+        declared = self.embedded.config.export.embeddings.store.offline
+        # First, because it may refuse.
+        copy = None if declared is None else DeltaCopy(self.workspace.resolve(declared))
+        return ExportInput(self.embedded, self.prepared(), self.workspace.work / "embeddings", copy)
+
+    def reopen(self, release: Path) -> EmbeddedRelease:
+        """Return another release of the same project."""
+        return open_project(release, self.workspace.project).embedded
 
 
-def open_project(release: Path, project: Path | None) -> ReleaseProject:
-    """Find the project of a release.
-
-    Args:
-        release: its directory.
-        project: the project's; None: the one in whose `releases_dir` the release lies.
+def open_project(release: Path, named: Path | None) -> ReleaseProject:
+    """Open a release with its project; see `find_project`.
 
     Raises:
-        UserError: it is no release, or the project is not there or another one.
+        UserError: there is no release, or the project is not there or another one.
     """
     release = release.resolve()
     manifest = read_manifest(release)
-    made_by = manifest.config
-    root = (project or project_of(release, made_by)).resolve()
-    if not (root / "project.yaml").is_file():
+    workspace = find_project(release, named)
+    if workspace is None:
+        root = place_of_project(release, manifest.config)
         raise UserError(
-            f"`{root}` is no project: it holds no project.yaml, and what users did is there. Name the release's own "
+            f"`{root}` is no project: it holds no {DECLARATIONS}, and what users did is there. Name the release's own "
             "with --project."
         )
-    present = load_config(root)
-    if present.project.name != manifest.project:
+    present = load_config(workspace.project)
+    _require_same(manifest, present, workspace.project)
+    export = manifest.config.export.model_copy(update={"embeddings": present.export.embeddings})
+    config = manifest.config.model_copy(update={"export": export})
+    return ReleaseProject(EmbeddedRelease(release, manifest, config), workspace)
+
+
+def _require_same(manifest: Manifest, config: Config, project: Path) -> None:
+    if config.project.name != manifest.project:
         raise UserError(
-            f"`--project` must be the project of the release, `{manifest.project}`. Received: `{root}`, which is "
-            f"`{present.project.name}`: its users and items are others."
+            f"`--project` must be the project of the release, `{manifest.project}`. Received: `{project}`, which is "
+            f"`{config.project.name}`: its users and items are others. Name the right one, or leave the option out."
         )
-    export = made_by.export.model_copy(update={"embeddings": present.export.embeddings})
-    return ReleaseProject(release, manifest, made_by.model_copy(update={"export": export}), root)

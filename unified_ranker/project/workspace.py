@@ -1,20 +1,14 @@
 """Workspace of a project: the directories of its stages, and the hashes of declarations and data."""
 
-import contextlib
 import hashlib
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from unified_ranker.config import Config, MovieLensSource
+from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError, nearest
-from unified_ranker.core.files import whole_directory
-
-STAMP = "stamp.json"
 
 
 @dataclass(frozen=True)
@@ -87,8 +81,7 @@ class Workspace:
         for file in self.data_files():
             digest.update(file.name.encode())
             try:
-                with file.open("rb") as stream:
-                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+                digest.update(bytes.fromhex(sha256(file)))
             except OSError as error:
                 raise UserError(f"`{file}` cannot be read: {error.strerror}. Check its permissions.") from error
         return digest.hexdigest()
@@ -109,35 +102,3 @@ class Workspace:
     def resolve(self, path: Path) -> Path:
         """Return a declared path, which may be relative to the project."""
         return self.project / path.expanduser()
-
-
-def fresh(directory: Path, key: str) -> bool:
-    """Tell whether `directory` holds the finished output of a stage for `key`."""
-    stamp = directory / STAMP
-    if not stamp.is_file():
-        return False
-    return bool(json.loads(stamp.read_text(encoding="utf-8")).get("key") == key)
-
-
-def stamp_of(directory: Path) -> dict[str, Any]:
-    """Return what a stage wrote down when it finished."""
-    return json.loads((directory / STAMP).read_text(encoding="utf-8"))
-
-
-def project_of(release: Path, config: Config) -> Path:
-    """Return the directory in whose `releases_dir` a release of the project `config` lies, project or not."""
-    folder, above = config.project.releases_dir, release.resolve().parents
-    levels = 1 if folder.is_absolute() else len(folder.parts)
-    return above[min(levels, len(above) - 1)]
-
-
-@contextlib.contextmanager
-def fill(directory: Path, key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Offer a draft of `directory` and a dict for its stamp; on success the draft takes its place, whole.
-
-    Anything that goes wrong leaves the old contents untouched.
-    """
-    with whole_directory(directory, replace=True) as draft:
-        notes: dict[str, Any] = {}
-        yield draft, notes
-        (draft / STAMP).write_text(json.dumps({"key": key, **notes}, indent=2), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,11 +10,11 @@ import pandas as pd
 from unified_ranker.core.errors import UserError
 from unified_ranker.engines.shards import read_parts
 from unified_ranker.prepare.prepared import to_frame
-from unified_ranker.project.release_project import ReleaseProject
 from unified_ranker.store import EmbeddingStore
 from unified_ranker.store.alignment import VectorSpace
 from unified_ranker.store.sample import read_many
 from unified_ranker.store.version_diff import Difference, VersionDiff
+from unified_ranker.vectors.embedded_release import EmbeddedRelease
 from unified_ranker.vectors.embedder import Embedder
 from unified_ranker.vectors.refresher import Sources
 
@@ -23,30 +24,37 @@ _AT_ONCE = 5_000
 _ALL = 2**31
 
 
-def check_consistency(project: ReleaseProject, store: EmbeddingStore, sources: Sources) -> list[Difference]:
+def check_consistency(
+    release: EmbeddedRelease, prepared: Path, store: EmbeddingStore, sources: Sources
+) -> list[Difference]:
     """Compare the published version with what the release's towers make of the log and of what came since.
 
     Missing entries are those that should be there, extra ones should not, differing ones are further apart than
     `TOLERANCE`: an event was missed, or is not yet taken in.
+
+    Args:
+        release: that the published version was made by.
+        prepared: directory of its prepared data.
+        store: that holds the version.
+        sources: of what came since.
 
     Raises:
         UserError: the published version is of another release.
     """
     manifest = store.manifest
     number = manifest["release"]["version"]
-    if number != project.manifest.version:
+    if number != release.manifest.version:
         raise UserError(
-            f"the published version is of release {number}. Received: release {project.manifest.version}. Name "
+            f"the published version is of release {number}. Received: release {release.manifest.version}. Name "
             "the release that it is of."
         )
     if sources.feed is not None:
         sources.feed.poll()
-    embedder = Embedder(project, VectorSpace.of_document(manifest["space"]))
-    return [_items(project, store, sources, embedder), _users(project, store, sources, embedder)]
+    embedder = Embedder(release, VectorSpace.of_document(manifest["space"]))
+    return [_items(prepared, store, sources, embedder), _users(prepared, store, sources, embedder)]
 
 
-def _items(project: ReleaseProject, store: EmbeddingStore, sources: Sources, embedder: Embedder) -> Difference:
-    prepared, _ = project.as_prepared()
+def _items(prepared: Path, store: EmbeddingStore, sources: Sources, embedder: Embedder) -> Difference:
     table, late = read_parts(prepared / "items.arrow"), sources.new_items()
     comparison, expected = VersionDiff("item", TOLERANCE), set(late)
     parts: Iterator[pd.DataFrame] = (to_frame(table.slice(start, _AT_ONCE)) for start in range(0, len(table), _AT_ONCE))
@@ -60,8 +68,7 @@ def _items(project: ReleaseProject, store: EmbeddingStore, sources: Sources, emb
     return comparison.result()
 
 
-def _users(project: ReleaseProject, store: EmbeddingStore, sources: Sources, embedder: Embedder) -> Difference:
-    prepared, _ = project.as_prepared()
+def _users(prepared: Path, store: EmbeddingStore, sources: Sources, embedder: Embedder) -> Difference:
     listed = read_parts(prepared / "users.arrow")["user_id"].to_pylist()
     expected = dict.fromkeys([*listed, *sources.histories.users("", _ALL)])
     manifest, comparison = store.manifest, VersionDiff("user", TOLERANCE)

@@ -9,8 +9,8 @@ import pandas as pd
 from unified_ranker.core.arrays import Floats
 from unified_ranker.core.request import History, Request, to_arrays
 from unified_ranker.export.embedding import item_batches
-from unified_ranker.project.release_project import ReleaseProject
 from unified_ranker.store.alignment import VectorSpace
+from unified_ranker.vectors.embedded_release import EmbeddedRelease
 from unified_ranker.vectors.embedding_source import user_task
 from unified_ranker.vectors.saved_towers import load_towers
 
@@ -18,10 +18,10 @@ from unified_ranker.vectors.saved_towers import load_towers
 class Embedder:
     """The towers of a release, and the map into a version's space."""
 
-    def __init__(self, project: ReleaseProject, space: VectorSpace) -> None:
+    def __init__(self, release: EmbeddedRelease, space: VectorSpace) -> None:
         """Load the towers, once in a process."""
-        self.config, self._space = project.config, space
-        self._towers = load_towers(project.release)
+        self.config, self._space = release.config, space
+        self._towers = load_towers(release.directory)
         self._task = user_task(self.config)
 
     def users(self, ids: Sequence[str], histories: Sequence[History], times: Sequence[int]) -> Floats:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ from unified_ranker.events.base import HistoryStore
 from unified_ranker.events.feed import EventFeed
 from unified_ranker.events.growing_directory import GrowingDirectory
 from unified_ranker.events.parquet_events import items_of
-from unified_ranker.project.release_project import ReleaseProject, open_project
 from unified_ranker.store import EmbeddingStore
 from unified_ranker.store.alignment import VectorSpace
+from unified_ranker.vectors.embedded_release import EmbeddedRelease
 from unified_ranker.vectors.embedder import Embedder
 
 MOST_EVENTS = 2000
@@ -77,20 +78,23 @@ class Refresher:
     """Takes the published version, and whatever follows it, along with what happens.
 
     Args:
-        project: of the release that the published version was made by; others are looked for beside it.
+        release: that the published version was made by; others are looked for beside it.
         store: to put vectors into; the refresher's lock is held.
         sources: what is followed.
+        reopen: opens another release of the same project.
         clock: what time it is, in seconds since 1970.
     """
 
     def __init__(
         self,
-        project: ReleaseProject,
+        release: EmbeddedRelease,
         store: EmbeddingStore,
         sources: Sources,
+        reopen: Callable[[Path], EmbeddedRelease],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._project, self._store, self._sources, self._clock = project, store, sources, clock
+        self._release, self._store, self._sources = release, store, sources
+        self._reopen, self._clock = reopen, clock
         self._version, self._since, self._position = 0, 0, ""
         self._embedder: Embedder | None = None
         self._items: dict[str, dict[str, Any]] = {}
@@ -125,15 +129,15 @@ class Refresher:
             return self._embedder
         manifest = self._store.manifest
         number = manifest["release"]["version"]
-        if number != self._project.manifest.version:
-            beside = self._project.release.parent / str(number)
+        if number != self._release.manifest.version:
+            beside = self._release.directory.parent / str(number)
             if not beside.is_dir():
                 raise UserError(
                     f"version {version} of the store is of release {number}, and there is none at `{beside}`. Refresh "
                     "where that release is, or publish a version of this one."
                 )
-            self._project = open_project(beside, self._project.root)
-        self._embedder = Embedder(self._project, VectorSpace.of_document(manifest["space"]))
+            self._release = self._reopen(beside)
+        self._embedder = Embedder(self._release, VectorSpace.of_document(manifest["space"]))
         self._version, self._since = version, manifest["as_of"] - LATE
         self._position, self._items = self._store.backend.position(version), {}
         return self._embedder

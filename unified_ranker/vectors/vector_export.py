@@ -18,13 +18,13 @@ from unified_ranker.engines.by_name import EngineChoice
 from unified_ranker.engines.job import Job
 from unified_ranker.engines.job_progress import run_job
 from unified_ranker.engines.shards import DiskShards
-from unified_ranker.project.release_project import ReleaseProject
 from unified_ranker.store import EmbeddingStore, Limits
 from unified_ranker.store.alignment import VectorSpace
-from unified_ranker.store.delta import DeltaCopy, offline_schema
+from unified_ranker.store.delta import offline_schema
 from unified_ranker.store.guards import check_missing
 from unified_ranker.store.publishing import require_version
 from unified_ranker.store.records import unpack
+from unified_ranker.vectors.embedded_release import EmbeddedRelease, ExportInput
 from unified_ranker.vectors.embedding_source import EmbeddingSource, open_source
 from unified_ranker.vectors.embedding_stages import VECTORS, vector_matrix
 from unified_ranker.vectors.export_job import STAGES, embedding_job
@@ -60,31 +60,30 @@ class Exported:
     offline: Path | None
 
 
-def export_embeddings(project: ReleaseProject, store: EmbeddingStore, options: ExportOptions) -> Exported:
+def export_embeddings(given: ExportInput, store: EmbeddingStore, options: ExportOptions) -> Exported:
     """Embed all items, users and frequent queries, and publish them as the next version of the store.
 
     Raises:
         GuardError: a check stopped the publishing; the version waits, sealed.
         UserError: by a fault of the input or the machine. What is published is as it was.
     """
-    offline = project.offline()
-    copy = DeltaCopy(offline) if offline is not None else None
-    prepared, data_key = project.prepared()
-    source = open_source(project.release, prepared, project.config, options.as_of)
-    job = embedding_job(source, data_key)
-    limits = Limits(**project.config.export.embeddings.guards.model_dump())
+    release, copy = given.release, given.copy
+    source = open_source(release.directory, given.prepared.directory, release.config, options.as_of)
+    job = embedding_job(source, given.prepared.key)
+    limits = Limits(**release.config.export.embeddings.guards.model_dump())
     with store.writing():
         version, published = _finished(store, job.key)
         if version is None:
-            shards = _embed(project, source, job, options.engine)
-            version = _write(project, store, source, job, shards, limits, options.reference)
+            shards = _embed(given.work, source, job, options.engine)
+            version = _write(release, store, source, job, shards, limits, options.reference)
             shutil.rmtree(shards.root)
         if not published:
             store.publish(version, limits, options.force)
         if copy is not None and version not in copy.versions():
-            notes = {"release": str(project.manifest.version), "as_of": str(options.as_of)}
+            notes = {"release": str(release.manifest.version), "as_of": str(options.as_of)}
             copy.write(version, offline_batches(store, version), notes)
-    return Exported(version, published, require_version(store.backend, version), offline)
+    place = None if copy is None else copy.directory
+    return Exported(version, published, require_version(store.backend, version), place)
 
 
 def offline_batches(store: EmbeddingStore, version: int) -> Iterator[pa.RecordBatch]:
@@ -114,9 +113,8 @@ def _finished(store: EmbeddingStore, key: str) -> tuple[int | None, bool]:
     return None, False
 
 
-def _embed(project: ReleaseProject, source: EmbeddingSource, job: Job, engine: EngineChoice) -> DiskShards:
+def _embed(folder: Path, source: EmbeddingSource, job: Job, engine: EngineChoice) -> DiskShards:
     """Make the shards that are not there yet."""
-    folder = project.workspace.work / "embeddings"
     shards = DiskShards(folder / job.key)
     for other in folder.glob("*"):
         if other != shards.root:
@@ -127,7 +125,7 @@ def _embed(project: ReleaseProject, source: EmbeddingSource, job: Job, engine: E
 
 
 def _write(
-    project: ReleaseProject,
+    release: EmbeddedRelease,
     store: EmbeddingStore,
     source: EmbeddingSource,
     job: Job,
@@ -136,7 +134,7 @@ def _write(
     reference: str | None,
 ) -> int:
     """Write the shards into a new version, mapped into the store's space, and seal it; returns its number."""
-    width, release = project.config.towers.item.dim, project.manifest.version
+    width, number = release.config.towers.item.dim, release.manifest.version
     kinds = [kind for kind, stage in STAGES.items() if any(stage == one.name for one in job.stages)]
     draft = store.begin(dict.fromkeys(kinds, width), limits)
     items = (table for table in _tables(job, shards, "item"))
@@ -145,9 +143,9 @@ def _write(
         for kind in kinds:
             for table in _tables(job, shards, kind):
                 vectors, cold = space.apply(vector_matrix(table)), table["cold"].to_numpy()
-                draft.put_many(kind, table["id"].to_pylist(), vectors, source.as_of, release, cold)
+                draft.put_many(kind, table["id"].to_pylist(), vectors, source.as_of, number, cold)
                 progress.advance(len(table))
-    manifest = draft.seal(_notes(project, source, job, space))
+    manifest = draft.seal(_notes(release, source, job, space))
     missing = [check_missing(store.backend, draft.version, kind, source.ids(kind), width) for kind in kinds]
     checks = [*manifest["checks"], *(check.document() for check in missing)]
     store.backend.note(draft.version, {**require_version(store.backend, draft.version), "checks": checks})
@@ -159,9 +157,9 @@ def _tables(job: Job, shards: DiskShards, kind: str) -> Iterator[pa.Table]:
         yield shards.read(STAGES[kind], number, VECTORS)
 
 
-def _notes(project: ReleaseProject, source: EmbeddingSource, job: Job, space: VectorSpace) -> dict[str, Any]:
-    keep = project.config.export.embeddings.store.keep
-    told = {"release": project.lineage(), "as_of": source.as_of, "key": job.key, "keep": keep}
+def _notes(release: EmbeddedRelease, source: EmbeddingSource, job: Job, space: VectorSpace) -> dict[str, Any]:
+    keep = release.config.export.embeddings.store.keep
+    told = {"release": release.origin(), "as_of": source.as_of, "key": job.key, "keep": keep}
     return {**told, "space": space.document()}
 
 

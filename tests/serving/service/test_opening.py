@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from release_toy import edit_manifest
 from service_process import children, is_running, running
 from service_toy import (
     ITEMS,
@@ -20,7 +21,7 @@ from service_toy import (
     START,
     VECTORS,
     expected,
-    prepared_log,
+    write_project,
     write_release,
 )
 from small_project import cli
@@ -43,12 +44,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with prepared data and one release."""
     root = tmp_path_factory.mktemp("toy")
     write_release(root / "releases")
-    (root / "project.yaml").write_text("name: toy\n")
-    prepared = root / ".unified_ranker" / "prepare"
-    prepared.mkdir(parents=True)
-    prepared_log().save(prepared)
-    (prepared / "stamp.json").write_text("{}")
-    return root
+    return write_project(root)
 
 
 @pytest.fixture(scope="module")
@@ -132,18 +128,27 @@ def store(tmp_path: Path) -> Iterator[LmdbStore]:
 
 def test_histories_are_those_of_the_project_that_the_release_lies_in(project, release, store):
     (project / "releases" / "newest").symlink_to("1")
-    newest, opened = project / "releases" / "newest", open_release(release)
-    assert import_project(store, newest, opened, None) == 4
+    newest = project / "releases" / "newest"
+    assert import_project(store, newest, None) == 4
     assert store.before("ann", 0).item_id.tolist() == ["i3", "i4", "i5"]
     assert store.before("ann", START + 1).item_id.tolist() == ["i3"]
     assert len(store.before("nobody", 0)) == 0
-    assert import_project(store, newest, opened, None) == 0, "once is enough"
+    assert import_project(store, newest, None) == 0, "once is enough"
+
+
+def test_histories_are_found_wherever_the_project_keeps_its_releases(release, tmp_path, store):
+    root = write_project(tmp_path, releases_dir="out/releases", work_dir="scratch")
+    copy = shutil.copytree(release, root / "out" / "releases" / "1")
+    for name, value in (("releases_dir", "out/releases"), ("work_dir", "scratch")):
+        edit_manifest(copy, "config", "project", name, value=value)
+    assert import_project(store, copy, None) == 4
+    assert store.before("ann", 0).item_id.tolist() == ["i3", "i4", "i5"]
 
 
 def test_release_outside_of_a_project_has_no_histories_and_says_so(release, tmp_path, caplog, store):
     copy = shutil.copytree(release, tmp_path / "releases" / "1")
     with caplog.at_level(logging.WARNING):
-        assert import_project(store, copy, open_release(copy), None) == 0
+        assert import_project(store, copy, None) == 0
     assert str(tmp_path) in caplog.text
     assert "project.yaml" in caplog.text
 
@@ -152,15 +157,18 @@ def test_project_without_prepared_data_has_no_histories_and_says_so(release, tmp
     copy = shutil.copytree(release, tmp_path / "releases" / "1")
     (tmp_path / "project.yaml").write_text("name: toy\n")
     with caplog.at_level(logging.WARNING):
-        assert import_project(store, copy, open_release(copy), None) == 0
+        assert import_project(store, copy, None) == 0
     assert "no prepared data" in caplog.text
 
 
 def test_project_that_is_given_must_have_histories(project, release, tmp_path, store):
-    opened = open_release(release)
-    assert import_project(store, release, opened, project) == 4
+    assert import_project(store, release, project) == 4
+    bare = write_project(tmp_path / "bare")
+    shutil.rmtree(bare / ".unified_ranker")
     with pytest.raises(UserError, match="unified-ranker prepare"):
-        import_project(store, release, opened, tmp_path)
+        import_project(store, release, bare)
+    with pytest.raises(UserError, match=r"must be the project of the release, `toy`"):
+        import_project(store, release, write_project(tmp_path / "other", name="other"))
 
 
 # --- the program --------------------------------------------------------------------------------------------------

@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from unified_ranker.config.loading import load_config
-from unified_ranker.core.errors import UserError
 from unified_ranker.prepare.log_history import LogHistory
-from unified_ranker.project.stages import Pipeline
-from unified_ranker.project.workspace import Workspace, project_of
+from unified_ranker.project.prepare_stage import read_prepared
+from unified_ranker.project.release_project import find_project, place_of_project
 from unified_ranker.release.manifest import read_manifest
 
 
@@ -22,24 +20,11 @@ def project_log(release: Path, project: Path | None, remark: Callable[[str], Non
     Raises:
         UserError: `project` is another project than the release's, or its data cannot be read.
     """
-    manifest = read_manifest(release)
-    if project is not None:
-        workspace = Workspace(project.resolve(), load_config(project))
-        name = workspace.config.project.name
-        if name != manifest.project:
-            raise UserError(
-                f"`--project` must be the project of the release, `{manifest.project}`. Received: `{project}`, "
-                f"which is `{name}`: its users and items are others. Name the right one, or leave the option out."
-            )
-    else:
-        # The release's own declarations: they name the tables even where `--set` did.
-        config = manifest.config
-        root = project_of(release, config)
-        if not (root / "project.yaml").is_file():
-            remark(f"{root} is no project, so there are no histories; name one with --project")
-            return None
-        workspace = Workspace(root, config)
-    pipeline = Pipeline(workspace)
-    if project is not None and manifest.data is not None and pipeline.data_key != manifest.data.checksum:
+    manifest, workspace = read_manifest(release), find_project(release, project)
+    if workspace is None:
+        root = place_of_project(release, manifest.config)
+        remark(f"{root} is no project, so there are no histories; name one with --project")
+        return None
+    if project is not None and manifest.data is not None and workspace.data_checksum() != manifest.data.checksum:
         remark(f"the data of {project} are not those that the release was made from")
-    return LogHistory(pipeline.read_prepared())
+    return LogHistory(read_prepared(workspace))

@@ -92,7 +92,7 @@ def run_service(
         say(f"release {manifest.version}: waiting for {model.place} …")
         # It may be starting while the release is verified and opened here.
         opened = open_release(release)
-        store = _open_store(release, opened, options)
+        store = _open_store(release, options)
         stack.callback(store.close)
         model.start()
         service = open_service(release, opened, model, store, deadline=options.deadline, metrics=Metrics())
@@ -129,11 +129,11 @@ def _check(options: ServeOptions) -> AccessTokens | None:
     return tokens
 
 
-def _open_store(release: Path, opened: OpenedRelease, options: ServeOptions) -> HistoryStore:
+def _open_store(release: Path, options: ServeOptions) -> HistoryStore:
     store = open_history_store(store_place(release, options.store))
     try:
         store.ping()
-        taken = import_project(store, release, opened, options.project)
+        taken = import_project(store, release, options.project)
     except StoreError as error:
         store.close()
         raise UserError(f"the store of histories must answer when the service starts. Received: {error}.") from error

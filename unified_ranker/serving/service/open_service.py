@@ -1,17 +1,16 @@
 """Opening a ranking service: everything that must belong together is checked before the first request."""
 
-import hashlib
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.events.base import HistoryReader, HistoryStore
 from unified_ranker.prepare.log_history import log_lines
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.project.workspace import STAMP, Workspace
+from unified_ranker.project.release_project import find_project, place_of_project, prepared_files
 from unified_ranker.release.index import load_index
 from unified_ranker.release.layout import Layout
+from unified_ranker.release.manifest import read_manifest
 from unified_ranker.release.verify_release import verify_release
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.backends.base import ModelBackend, ModelBackendError
@@ -37,35 +36,34 @@ def open_release(release: Path) -> OpenedRelease:
     return OpenedRelease.open(release)
 
 
-def import_project(store: HistoryStore, release: Path, opened: OpenedRelease, project: Path | None) -> int:
+def import_project(store: HistoryStore, release: Path, named: Path | None) -> int:
     """Take the event log of a release's project, as `unified-ranker prepare` left it, over into a store, once.
 
     Args:
         store: where the histories go.
         release: its directory.
-        opened: the same, opened.
-        project: the project; None: the one in whose `releases/` the release lies. Where that is none, or has no
+        named: the project; None: the one in whose `releases_dir` the release lies. Where that is none, or has no
             prepared data, nothing is taken over, and a warning says so.
 
     Returns:
         How many events were new.
 
     Raises:
-        UserError: `project` is given, and is none or has no prepared data.
+        UserError: `named` is given, and is not the release's project or has no prepared data.
         StoreError: the store cannot write.
     """
-    root = (project or release.resolve().parent.parent).resolve()
-    prepared = Workspace(root, opened.config).stage("prepare")
-    if not (root / "project.yaml").is_file():
-        lack = "holds no project.yaml"
-    elif not (prepared / STAMP).is_file():
-        lack = f"has no prepared data at `{prepared}`"
+    workspace = find_project(release, named)
+    prepared = None if workspace is None else prepared_files(workspace)
+    if workspace is not None and prepared is not None:
+        lines = log_lines(Prepared.load(prepared.directory))
+        return store.import_lines(lines, f"{workspace.project}:{prepared.key}")
+    if workspace is None:
+        root, lack = place_of_project(release, read_manifest(release).config), "holds no project.yaml"
     else:
-        key = hashlib.sha256((prepared / STAMP).read_bytes()).hexdigest()
-        return store.import_lines(_lines_of(prepared), f"{root}:{key}")
-    if project is not None:
+        root, lack = workspace.project, f"has no prepared data at `{workspace.stage('prepare')}`"
+    if named is not None:
         raise UserError(
-            f"`--project` must name a project whose log holds the histories. Received: `{project}`, which {lack}. "
+            f"`--project` must name a project whose log holds the histories. Received: `{named}`, which {lack}. "
             "Run `unified-ranker prepare` there, or leave the option out."
         )
     logger.warning(
@@ -77,10 +75,6 @@ def import_project(store: HistoryStore, release: Path, opened: OpenedRelease, pr
 def store_place(release: Path, store: str | None) -> str:
     """Return where the store of a release's service lies: as told, else beside the releases."""
     return store or str(release.resolve().parent / ".serving")
-
-
-def _lines_of(prepared: Path) -> Iterator[tuple[str, int, bytes, bytes]]:
-    yield from log_lines(Prepared.load(prepared))
 
 
 def open_service(

@@ -1,0 +1,71 @@
+"""Project of a release: found from where the release lies, or as it was named, and no other."""
+
+import json
+import shutil
+
+import pytest
+from release_toy import edit_manifest, make_release
+from small_project import declarations, write_files, write_project
+
+from unified_ranker.config.loading import load_config
+from unified_ranker.core.errors import UserError
+from unified_ranker.project.release_project import find_project, open_project, place_of_project
+
+
+@pytest.fixture
+def released(tmp_path, toy_prepared):
+    """Makes a project whose releases lie in a directory of its choice, and one release there."""
+
+    def make(releases_dir="releases", name="small"):
+        files = declarations()
+        files["project.yaml"] |= {"releases_dir": releases_dir, "name": name}
+        project = tmp_path / name
+        write_project(project, files=files)
+        return project, make_release(project / releases_dir, toy_prepared, load_config(project))
+
+    return make
+
+
+@pytest.mark.parametrize("releases_dir", ["releases", "out/releases", "a/b/c"])
+def test_the_project_is_as_far_up_as_its_declaration_says(released, releases_dir):
+    project, release = released(releases_dir)
+    assert find_project(release, None).project == project
+    assert find_project(release.parent / "latest", None).project == project, "through the link"
+    assert place_of_project(release, load_config(project)) == project
+
+
+def test_declarations_are_the_releases_own_unless_the_project_is_named(released):
+    project, release = released()
+    edit_manifest(release, "config", "project", "data", "events", value="elsewhere/events.parquet")
+    assert str(find_project(release, None).config.project.data.events) == "elsewhere/events.parquet"
+    assert str(find_project(release, project).config.project.data.events) == "data/events.parquet"
+
+
+def test_a_release_that_has_left_its_project_has_none_until_it_is_named(released, tmp_path):
+    project, release = released()
+    moved = shutil.copytree(release, tmp_path / "elsewhere" / "releases" / "1")
+    assert find_project(moved, None) is None
+    with pytest.raises(UserError, match=r"`.*elsewhere` is no project: it holds no project.yaml"):
+        open_project(moved, None)
+    assert find_project(moved, project).project == project
+
+
+def test_another_project_is_refused(released):
+    _, release = released()
+    other, _ = released(name="other")
+    for find in (find_project, open_project):
+        with pytest.raises(UserError, match=r"must be the project of the release, `small`. Received: .* `other`"):
+            find(release, other)
+
+
+def test_what_is_published_is_declared_by_the_project_of_today(released):
+    project, release = released()
+    write_files(project, {"export/embeddings.yaml": {"store": {"place": "vectors-of-today"}}})
+    opened = open_project(release, None)
+    assert opened.place(None) == str(project / "vectors-of-today")
+    assert opened.place("redis://host/0") == "redis://host/0"
+    assert opened.embedded.config.towers == load_config(project).towers
+    with pytest.raises(UserError, match="has no prepared data"):
+        opened.as_prepared()
+    origin = json.loads(json.dumps(opened.embedded.origin()))
+    assert (origin["version"], origin["project"], origin["path"]) == (1, "small", str(release))

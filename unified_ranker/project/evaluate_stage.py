@@ -1,0 +1,103 @@
+"""Stage `evaluate`: the model and the baselines on held-out requests."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unified_ranker.config import Config
+from unified_ranker.evaluation.results import Contender, Evaluation
+from unified_ranker.project.prepare_stage import prepared_data
+from unified_ranker.project.run_stage import run_stage
+from unified_ranker.project.stage_context import StageContext, StageResult
+from unified_ranker.project.train_stage import trained_model
+
+if TYPE_CHECKING:
+    from unified_ranker.evaluation.baselines.base import Baseline
+    from unified_ranker.prepare.prepared import Prepared
+    from unified_ranker.training.trained import TrainedModel
+
+EVALUATION = "evaluation.json"
+Keep = Callable[[str, Sequence[Contender]], None]
+"""Is given a task's contenders, with the rank of every request's target."""
+
+
+def evaluate(context: StageContext) -> StageResult:
+    """Measure the model and the baselines on the declared slice."""
+
+    def make(draft: Path, notes: dict[str, Any]) -> str:
+        from unified_ranker.evaluation.baselines.selection import fit_baselines
+
+        trained, prepared, config = trained_model(context), prepared_data(context), context.config
+        tasks = list(context.tasks or config.tasks)
+        baselines = fit_baselines(prepared, tasks, trained.fit_end, config.project.evaluation.baselines)
+        evaluation = measure(prepared, config, tasks, trained, baselines)
+        text = json.dumps(evaluation.to_json(), indent=2, allow_nan=False)
+        (draft / EVALUATION).write_text(text, encoding="utf-8")
+        return "; ".join(_headline(evaluation))
+
+    return run_stage(context, "evaluate", context.keys.evaluate, make)
+
+
+def measure(
+    prepared: "Prepared",
+    config: Config,
+    tasks: Sequence[str],
+    trained: "TrainedModel | None",
+    baselines: Sequence["Baseline"] = (),
+    *,
+    diagnosed: bool = True,
+    keep: Keep | None = None,
+) -> Evaluation:
+    """Rank the catalogue by a model and by baselines for the requests of the declared slice.
+
+    Args:
+        prepared: the data.
+        config: the declarations.
+        tasks: to measure.
+        trained: the model; None: baselines alone.
+        baselines: fitted.
+        diagnosed: whether to find what lies behind the model's ranks.
+        keep: is given the rank of every request's target.
+    """
+    from unified_ranker.evaluation.candidates import CandidateRules
+    from unified_ranker.evaluation.diagnosis import diagnose_part
+    from unified_ranker.evaluation.protocol import Scorer
+    from unified_ranker.evaluation.protocol import evaluate as rank_catalogue
+    from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
+
+    part, rules = config.project.evaluation.part, CandidateRules(prepared, config)
+    encoder = None if trained is None else RequestEncoder(trained.model, prepared, trained.quality)
+    models: list[Scorer] = [] if encoder is None else [JointScorer(encoder, rules), TwoTowerScorer(encoder)]
+    evaluation = rank_catalogue([*models, *baselines], prepared, config, tasks, part, keep)
+    if encoder is None or not diagnosed:
+        return evaluation
+    found = [replace(t, diagnosis=diagnose_part(encoder, rules, prepared, t.task, part)) for t in evaluation.tasks]
+    return replace(evaluation, tasks=tuple(found))
+
+
+def read_evaluation(context: StageContext) -> Evaluation:
+    """Read what `evaluate` wrote."""
+    file = context.workspace.stage("evaluate") / EVALUATION
+    return Evaluation.from_json(json.loads(file.read_text(encoding="utf-8")))
+
+
+def metrics_of(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the overall metrics by task, scorer and name."""
+    return {
+        task.task: {
+            row.scorer: {name: round(interval.value, 5) for name, interval in row.metrics.items()}
+            for row in (task.overall.rows if task.overall else ())
+        }
+        for task in evaluation.tasks
+    }
+
+
+def _headline(evaluation: Evaluation) -> list[str]:
+    lines = []
+    for task, scorers in metrics_of(evaluation).items():
+        model = scorers.get("joint model")
+        if model:
+            lines.append(f"{task} NDCG@10 {model['ndcg@10']:.3f}")
+    return lines or ["no requests in the test slice"]

@@ -1,0 +1,124 @@
+"""Stage `export`: a release of the trained and evaluated project."""
+
+import time
+from pathlib import Path
+
+from unified_ranker.core.digests import sha256
+from unified_ranker.export.embedding import embed_catalogue
+from unified_ranker.export.index_recall import measure_index
+from unified_ranker.export.savedmodel import known_requests, load_served, save_model, write_warmup
+from unified_ranker.export.signatures import SIGNATURES
+from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.project.evaluate_stage import evaluate, metrics_of, read_evaluation
+from unified_ranker.project.one_build import one_build
+from unified_ranker.project.prepare_stage import prepared_data
+from unified_ranker.project.project_report import write_project_report
+from unified_ranker.project.run_stage import keep_result
+from unified_ranker.project.stage_cache import stamp_of
+from unified_ranker.project.stage_context import StageContext, StageResult
+from unified_ranker.project.train_stage import trained_model
+from unified_ranker.release.index import build_index
+from unified_ranker.release.items import write_catalogue, write_items
+from unified_ranker.release.layout import MANIFEST, new_release, next_version, point_latest, release_numbers
+from unified_ranker.release.manifest import (
+    DataWindow,
+    Manifest,
+    Parent,
+    PartVersions,
+    ReleaseData,
+    read_manifest,
+    write_manifest,
+)
+from unified_ranker.release.query_names import EMBED, ENCODE
+from unified_ranker.training.continuing import write_start
+
+MODEL_NAME = "unified_ranker"
+
+
+def export(context: StageContext) -> StageResult:
+    """Write a release, unless the newest one is of these declarations and this data."""
+    started, releases = time.perf_counter(), context.workspace.releases
+    current = newest_of(releases, context.keys.export)
+    if current is not None and "export" not in context.force:
+        # Where a build was stopped between writing the release and pointing at it.
+        point_latest(releases, int(current.name))
+        done = StageResult("export", True, 0.0, current, f"release {current.name} is up to date")
+        return keep_result(context, done)
+    with one_build(context, releases=True):
+        release = _write_release(context)
+    seconds = time.perf_counter() - started
+    return keep_result(context, StageResult("export", False, seconds, release, f"release {release.name}"))
+
+
+def newest_of(releases: Path, key: str) -> Path | None:
+    """Return the newest release if it has the key.
+
+    An older one does not count: going back to earlier declarations is a new release, whose parent is the one it
+    replaces, so that `latest` is always what was built last.
+    """
+    newest = releases / str(next_version(releases) - 1)
+    return newest if newest.is_dir() and read_manifest(newest).build_key == key else None
+
+
+def _write_release(context: StageContext) -> Path:
+    """Write the next release of a project; a reader sees all of it or none.
+
+    Raises:
+        UserError: an item vector is not finite, or is zero.
+    """
+    evaluate(context)
+    trained, prepared, config = trained_model(context), prepared_data(context), context.config
+    workspace = context.workspace
+    with new_release(workspace.releases) as (layout, version):
+        saved = layout.model_base / str(version)
+        save_model(trained.model, trained.model.item_vectors().numpy(), saved)
+        requests = known_requests(prepared.between(None, trained.fit_end))
+        # What follows asks the files, not the model in memory: a release is measured as it will be served.
+        served = load_served(saved)
+        warmup = write_warmup(saved, served, prepared, requests, config, MODEL_NAME)
+        vectors = embed_catalogue(served, prepared, config)
+        write_items(layout.items, prepared.item_ids, vectors)
+        write_catalogue(layout.catalogue, prepared)
+        index = build_index(layout.index, prepared.item_ids, vectors, config.export.embeddings.index)
+        write_start(layout.root, trained, prepared)
+        late = prepared.between(prepared.split.validation_end, None)
+        measured = measure_index(served, late, prepared, vectors, config, layout.index)
+        write_project_report(context, layout.root, str(version), measured)
+        write_manifest(
+            layout,
+            Manifest(
+                project=config.project.name,
+                model_name=MODEL_NAME,
+                version=version,
+                versions=PartVersions(model=version, vectors=version, index=version),
+                build_key=context.keys.export,
+                declarations=config.to_json(),
+                config_hash=config.digest(),
+                tasks_trained=context.tasks or tuple(config.tasks),
+                data=ReleaseData(checksum=context.keys.data, window=_window(prepared, trained.fit_end)),
+                rows=stamp_of(workspace.stage("prepare"))["rows"],
+                vector_width=config.query_dim,
+                quality=tuple(config.towers.item.quality),
+                heads=config.heads,
+                signatures=(*SIGNATURES, *((EMBED, ENCODE) if trained.model.text.costly else ())),
+                warmup_requests=warmup,
+                index=index,
+                metrics=metrics_of(read_evaluation(context)),
+                parent=_parent(workspace.releases),
+            ),
+        )
+    return workspace.releases / str(version)
+
+
+def _window(prepared: Prepared, fit_end: int) -> DataWindow:
+    times = prepared.events.timestamp
+    return DataWindow(start=int(times.min()), fit_end=fit_end, end=int(times.max()))
+
+
+def _parent(releases: Path) -> Parent | None:
+    """Return the newest of the releases that are there."""
+    earlier = release_numbers(releases)
+    if not earlier:
+        return None
+    parent = releases / str(earlier[-1])
+    return Parent(version=read_manifest(parent).version, manifest_sha256=sha256(parent / MANIFEST))

@@ -1,0 +1,81 @@
+"""Stage `train`: the joint model, or a model of chosen tasks."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unified_ranker.config import Config
+from unified_ranker.project.lever_checks import require_levers
+from unified_ranker.project.prepare_stage import prepared_data
+from unified_ranker.project.run_stage import run_stage
+from unified_ranker.project.stage_context import StageContext, StageResult
+
+if TYPE_CHECKING:
+    from unified_ranker.prepare.prepared import Prepared
+    from unified_ranker.training.trained import TrainedModel
+
+
+def train(context: StageContext) -> StageResult:
+    """Train the joint model, or the chosen tasks of it; resumes an interrupted training."""
+    checkpoints = context.workspace.work / "checkpoints" / context.keys.train
+
+    def make(draft: Path, notes: dict[str, Any]) -> str:
+        prepared, start = prepared_data(context), context.lineage.read("start")
+        trained = train_model(prepared, context.config, context.tasks, checkpoints, start)
+        from unified_ranker.training.trained_files import save_trained
+
+        save_trained(trained, draft)
+        context.memory.trained = trained
+        notes["curves"] = trained.curves
+        return f"{context.config.project.training.epochs} epochs, loss {trained.curves['loss'][-1]:.3f}"
+
+    result = run_stage(context, "train", context.keys.train, make)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return result
+
+
+def trained_model(context: StageContext) -> "TrainedModel":
+    """Return the trained model, trained now where it is not up to date."""
+    train(context)
+    if context.memory.trained is None:
+        from unified_ranker.training.trained_files import load_trained
+
+        directory = context.workspace.stage("train")
+        context.memory.trained = load_trained(directory, prepared_data(context), context.config)
+    return context.memory.trained
+
+
+def train_model(
+    prepared: "Prepared",
+    config: Config,
+    tasks: Sequence[str],
+    checkpoints: Path,
+    start: Path | None = None,
+    *,
+    calibrated: bool = True,
+) -> "TrainedModel":
+    """Train a model from the last epoch of an interrupted training on, and calibrate it.
+
+    Args:
+        prepared: the data.
+        config: the declarations.
+        tasks: to train for; all when empty.
+        checkpoints: where the epochs are kept.
+        start: a release to go on from, if any.
+        calibrated: whether its probabilities are calibrated; ranks do not need it.
+
+    Raises:
+        UserError: the declarations ask more than the log has.
+    """
+    require_levers(prepared, config, tasks)
+    # Behind what may refuse: TensorFlow takes seconds to import.
+    from unified_ranker.evaluation.calibrate import calibrate
+    from unified_ranker.training.continuing import read_start
+    from unified_ranker.training.training_job import train as run_training
+
+    begin = None if start is None else read_start(start)
+    trained = run_training(prepared, config, checkpoints, tuple(tasks), start=begin)
+    if calibrated:
+        calibrate(trained, prepared, tuple(tasks))
+    return trained
