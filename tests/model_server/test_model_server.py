@@ -353,12 +353,7 @@ def imported_from(start: str) -> set[str]:
 
 def test_model_server_knows_no_model_of_ours():
     ours = {name for name in imported_from("unified_ranker.model_server.embedded_server") if "unified_ranker" in name}
-    assert {
-        name for name in ours if not name.startswith(("unified_ranker.serving.", "unified_ranker.model_server"))
-    } == {
-        "unified_ranker.core.errors",
-        "unified_ranker.core.extras",
-    }
+    assert not {n for n in ours if not n.startswith(("unified_ranker.core.", "unified_ranker.model_server"))}
 
 
 def test_starting_a_child_needs_no_tensorflow():

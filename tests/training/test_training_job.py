@@ -200,7 +200,7 @@ def test_nan_in_the_features_stops_the_job(tmp_path):
     message = str(caught.value)
     step = _first_step_with_nan(broken)
     assert f"epoch 1, step {step}:" in message
-    assert "not finite: `history_value`" in message
+    assert "not finite: `windows/events/value`" in message
     assert any(task in message.split("tasks: ")[1].split(";")[0] for task in tiny_world.TASKS)
     assert not list(tmp_path.glob("*.index"))
 
@@ -209,7 +209,7 @@ def _first_step_with_nan(prepared):
     config = tiny_world.config(TWO_STEPS)
     model, _, _ = build_model(prepared, config, fit_end_of(prepared, config))
     batches = make_batches(prepared, prepared.between(None, fit_end_of(prepared, config)), model)
-    return next(n for n, b in enumerate(batches.epoch(0), start=1) if np.isnan(b["history_value"]).any())
+    return next(n for n, b in enumerate(batches.epoch(0), start=1) if np.isnan(b.windows.events.value).any())
 
 
 def test_only_the_tasks_whose_loss_is_broken_are_named(resumed):
@@ -249,7 +249,7 @@ def test_batches_stream_epoch_by_epoch(resumed):
     batches.batch_examples = 200
     assert batches.steps > 1
     streamed = list(dataset_of(batches, 1, 3).as_numpy_iterator())
-    made = [batch for epoch in (1, 2) for batch in batches.epoch(epoch)]
+    made = [batch.by_name() for epoch in (1, 2) for batch in batches.epoch(epoch)]
     assert len(streamed) == len(made) == 2 * batches.steps
     for one, other in zip(streamed, made, strict=True):
         assert one.keys() == other.keys()
