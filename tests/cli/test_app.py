@@ -140,7 +140,7 @@ def test_verbose_logs_to_standard_error(tmp_path):
     project = write_project(tmp_path)
     quiet, loud = run("prepare", "--project", project), run("-v", "prepare", "--project", project, "--force")
     assert quiet.stderr == ""
-    assert "INFO unified_ranker.project.stages: prepare:" in loud.stderr
+    assert "INFO unified_ranker.project.run_stage: prepare:" in loud.stderr
     assert "INFO" not in loud.stdout
 
 
@@ -170,7 +170,7 @@ def test_an_interrupt_is_told_with_exit_code_130(tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("unified_ranker.cli.stage_commands.open_pipeline", interrupted)
+    monkeypatch.setattr("unified_ranker.cli.stage_commands.open_stages", interrupted)
     shown = cli("build", "--project", tmp_path)
     assert shown.exit_code == 130
     assert shown.stderr.startswith("\ninterrupted;")

@@ -10,7 +10,7 @@ from unified_ranker.config.loading import load_config
 from unified_ranker.core.locks import lock
 from unified_ranker.evaluation.comparison.plan import PlannedRun
 from unified_ranker.project.comparison_runs import BASELINES, place_of
-from unified_ranker.project.workspace import fresh
+from unified_ranker.project.stage_cache import fresh
 
 pytestmark = pytest.mark.xdist_group("comparison")
 

@@ -10,6 +10,7 @@ import yaml
 from small_project import ITEMS, USERS, built_project, cli, predict_of
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.progress import listening
 from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.engines.by_name import EngineChoice
 from unified_ranker.engines.shards import DiskShards
@@ -130,14 +131,14 @@ def test_an_interrupted_export_goes_on_from_its_shards(project):
     made = shards.place("items", 0).stat().st_mtime_ns
     seen = []
 
-    def interrupt(step, done, total):
-        if step == "write":
+    def interrupt(progress):
+        if progress.work == "write":
             seen.append(shards.place("items", 0).stat().st_mtime_ns)
             raise KeyboardInterrupt
 
     with open_store(project.place(None)) as store:
-        with pytest.raises(KeyboardInterrupt):
-            export(project, store, options(project), interrupt)
+        with pytest.raises(KeyboardInterrupt), listening(interrupt):
+            export(project, store, options(project))
         assert seen == [made], "the shard that was there was not made again"
         assert shards.has("users", 0)
         export(project, store, options(project))
@@ -201,7 +202,7 @@ def test_a_copy_without_its_package_is_refused_before_the_work_with_both_ways_ou
             export(with_copy, store, options(with_copy))
         assert store.versions() == []
     monkeypatch.undo()
-    file = with_copy.root / "export" / "embeddings.yaml"
+    file = with_copy.workspace.project / "export" / "embeddings.yaml"
     file.write_text(file.read_text().replace("offline: vectors.delta", "offline: null"))
     opened = open_project(with_copy.embedded.directory, None)
     monkeypatch.setitem(sys.modules, "deltalake", None)
@@ -217,11 +218,11 @@ def test_a_change_of_export_embeddings_counts_for_a_release_that_exists(release)
         assert store.backend.count(1, "query") > 2
     declare(release, store={"place": "elsewhere", "offline": "copy"}, queries={"most": 2})
     now = open_project(release, None)
-    assert now.place(None) == str(now.root / "elsewhere")
+    assert now.place(None) == str(now.workspace.project / "elsewhere")
     with open_store(now.place(None)) as store:
         done = export(now, store, options(now))
         assert store.backend.count(done.version, "query") == 2
-    assert DeltaCopy(now.root / "copy").versions().keys() == {done.version}
+    assert DeltaCopy(now.workspace.project / "copy").versions().keys() == {done.version}
 
 
 def test_a_version_that_a_guard_stops_waits_and_is_published_by_naming_the_check(project):
@@ -260,7 +261,7 @@ def test_the_command_says_what_it_did_and_json_is_json(project):
 
 
 def test_a_task_that_is_not_there_is_named_when_declarations_are_read(project):
-    (project.root / "export" / "embeddings.yaml").write_text("users: {task: home_fed}\n")
+    (project.workspace.project / "export" / "embeddings.yaml").write_text("users: {task: home_fed}\n")
     shown = cli("export-embeddings", project.embedded.directory)
     assert shown.exit_code == 2
     assert "`users.task`: names no task" in shown.stderr
