@@ -15,7 +15,7 @@ from unified_ranker.export.savedmodel import load_served, save_model
 from unified_ranker.model.encode import states_of
 from unified_ranker.model_server.stock_ops import foreign_ops, ops_of
 from unified_ranker.prepare.request_arrays import request_arrays
-from unified_ranker.signals.match import SignalRequest
+from unified_ranker.signals.base import SignalRequest
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.training_job import train
 

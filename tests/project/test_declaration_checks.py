@@ -1,18 +1,19 @@
 """Declarations against data: what the log does not provide is one line with place, facts and remedy."""
 
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pytest
 
 from unified_ranker.config import Config
-from unified_ranker.config.signal_features import SignalDeclaration
 from unified_ranker.core.errors import UserError
 from unified_ranker.log.check import Check
 from unified_ranker.log.log_checks import require
 from unified_ranker.log.schema import normalise
 from unified_ranker.project.declaration_checks import check_declarations
+from unified_ranker.signals import needs
+from unified_ranker.signals.base import SignalKind
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 ROWS = 40
@@ -505,14 +506,18 @@ def test_a_sample_of_the_log_says_nothing_of_how_many_there_are():
     assert "`positives[1]`" in found[0].line()
 
 
-class Weather(SignalDeclaration):
+class Weather(SignalKind):
     """A signal that no check has heard of."""
 
     type: Literal["weather"] = "weather"
 
+    def build(self, inputs):
+        raise NotImplementedError
+
 
 class Headlines(Weather):
-    needs: ClassVar = "titles"
+    def need(self, config, log):
+        return needs.titles(log)
 
 
 def test_a_signal_is_checked_by_what_its_declaration_needs():

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from unified_ranker.signals.item_pairs import SourceSignal, SuccessionSignal
-from unified_ranker.signals.match import SignalRequest
+from unified_ranker.signals.base import SignalRequest
 from unified_ranker.signals.pair_counts import PairsAsOf
+from unified_ranker.signals.source_pairs import SourceSignal
+from unified_ranker.signals.successions import SuccessionSignal
 from unified_ranker.towers.tensorflow import tf
 
 ITEMS, END = 12, 100
@@ -20,11 +21,11 @@ CANDIDATES = tf.constant(np.append(np.tile(np.arange(ITEMS), (3, 1)), np.full((3
 
 
 def source():
-    return SourceSignal(PairsAsOf(*LOG, ITEMS), END, ITEMS, 4, "pairs")
+    return SourceSignal(PairsAsOf(*LOG, ITEMS), END, ITEMS, 4)
 
 
 def succession():
-    return SuccessionSignal(PairsAsOf(*LOG, ITEMS), END, ITEMS, 6, 3, "after")
+    return SuccessionSignal(PairsAsOf(*LOG, ITEMS), END, ITEMS, 6, 3)
 
 
 def count(first, second, time):
@@ -88,12 +89,12 @@ def test_requests_from_nowhere_have_no_signal_and_no_proposals(build):
 
 def test_a_log_without_pairs_has_no_signal():
     empty = np.zeros(0, np.int64)
-    signal = SourceSignal(PairsAsOf(empty, empty, empty, ITEMS), END, ITEMS, 4, "pairs")
+    signal = SourceSignal(PairsAsOf(empty, empty, empty, ITEMS), END, ITEMS, 4)
     np.testing.assert_array_equal(signal.features(REQUESTS, CANDIDATES, None), np.zeros((3, ITEMS + 1, 3)))
     assert (signal.proposals(REQUESTS).numpy() == -1).all()
 
 
 def test_fewer_candidates_than_last_items_are_none():
     """Each of the last items proposes as many as the others."""
-    signal = SuccessionSignal(PairsAsOf(*LOG, ITEMS), END, ITEMS, 2, 3, "after")
+    signal = SuccessionSignal(PairsAsOf(*LOG, ITEMS), END, ITEMS, 2, 3)
     assert signal.proposals(REQUESTS).shape == (3, 0)

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from unified_ranker.config import Lexical
+from unified_ranker.signals.base import SignalRequest
 from unified_ranker.signals.bm25 import title_scores
-from unified_ranker.signals.lexical import SCALE, LexicalSignal
-from unified_ranker.signals.match import SignalRequest
+from unified_ranker.signals.lexical import SCALE, Lexical, LexicalSignal
 from unified_ranker.towers.tensorflow import tf
 
 TITLES = np.array(
@@ -29,7 +28,7 @@ def signal():
 
 
 def request(signal, queries=QUERIES):
-    words = signal.words(tf.constant(queries))
+    words = signal.read_text(tf.constant(queries))
     nothing = tf.fill([len(queries)], np.int64(-1))
     return SignalRequest(words, nothing, nothing[:, None])
 

@@ -4,11 +4,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unified_ranker.config import Repeats
 from unified_ranker.prepare.examples import Histories
-from unified_ranker.signals.match import SignalRequest
+from unified_ranker.signals.base import SignalRequest
 from unified_ranker.signals.past import PastItems
-from unified_ranker.signals.repeats import RepeatSignal, occurrences
+from unified_ranker.signals.repeats import Repeats, RepeatSignal, occurrences
 from unified_ranker.towers.tensorflow import tf
 
 ITEMS = 6

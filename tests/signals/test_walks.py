@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from unified_ranker.signals import walks
-from unified_ranker.signals.item_pairs import WalkSignal
-from unified_ranker.signals.match import SignalRequest
+from unified_ranker.signals.base import SignalRequest
 from unified_ranker.signals.pair_counts import PairsAsOf
-from unified_ranker.signals.walks import SCALE, WalksAsOf
+from unified_ranker.signals.source_walks import SCALE, WalkSignal
+from unified_ranker.signals.walks import WalksAsOf
 from unified_ranker.towers.tensorflow import tf
 
 ITEMS, END = 12, 100

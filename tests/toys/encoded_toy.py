@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from unified_ranker.signals.match import SignalRequest
+from unified_ranker.signals.base import SignalRequest
 from unified_ranker.tasks.encoded_state import EncodedState, Labels
 from unified_ranker.towers.tensorflow import tf
 

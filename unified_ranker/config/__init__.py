@@ -30,7 +30,6 @@ from unified_ranker.config.project_file import (
     TablesSource,
     TrainingSettings,
 )
-from unified_ranker.config.signal_features import Lexical, Repeats, SignalFeature, SourcePairs, SourceWalks, Successions
 from unified_ranker.config.task_files import (
     RESERVED_OUTPUTS,
     AllItems,
@@ -70,7 +69,6 @@ __all__ = [
     "Imputation",
     "ItemFeature",
     "ItemTower",
-    "Lexical",
     "MeanValueFeature",
     "MovieLensSource",
     "Negatives",
@@ -81,14 +79,9 @@ __all__ = [
     "QualityFeature",
     "QueryVectorExport",
     "RankerSettings",
-    "Repeats",
     "SampledItems",
     "Serving",
-    "SignalFeature",
-    "SourcePairs",
-    "SourceWalks",
     "SplitShares",
-    "Successions",
     "TablesSource",
     "Task",
     "TaskServing",

@@ -7,7 +7,6 @@ from pydantic import Field, field_validator, model_validator
 from unified_ranker.config.declaration import Declaration
 from unified_ranker.config.feature_columns import ItemFeature, QualityFeature, UserFeature
 from unified_ranker.config.kinds import OneOf
-from unified_ranker.config.signal_features import Repeats, SignalFeature, Successions
 
 
 class ItemTower(Declaration):
@@ -124,14 +123,13 @@ class RankerSettings(Declaration):
     """Layers of DCN-v2 crosses between request and candidate; 0: none."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Share of the activations that are dropped in training."""
-    signals: tuple[SignalFeature, ...] = ()
+    signals: tuple[Annotated[Any, OneOf("unified_ranker.signals.base:SIGNALS")], ...] = ()
     """Relations of a request and a candidate beyond their vectors; each also proposes candidates."""
 
     @property
     def events_read(self) -> int:
         """Number of a user's last events that the signals read; at least 1."""
-        windows = [signal.window for signal in self.signals if isinstance(signal, Successions | Repeats)]
-        return max([1, *windows])
+        return max([1, *(signal.events_read for signal in self.signals)])
 
     @model_validator(mode="after")
     def _each_signal_once(self) -> "RankerSettings":

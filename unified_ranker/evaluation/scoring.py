@@ -16,7 +16,7 @@ from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.quality import QualityAsOf
-from unified_ranker.signals.match import SignalRequest
+from unified_ranker.signals.base import SignalRequest
 from unified_ranker.tasks.encoded_state import EncodedState
 from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.towers.history import HistoryWindows

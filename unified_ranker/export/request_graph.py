@@ -7,7 +7,7 @@ from unified_ranker.core.request import EVENT_FIELDS, REQUEST_FIELDS, TEXT, hist
 from unified_ranker.model.inputs import RequestIndices
 from unified_ranker.model.lookups import imputer_of
 from unified_ranker.model.ranker import UnifiedRanker
-from unified_ranker.signals.match import SignalRequest
+from unified_ranker.signals.base import SignalRequest
 from unified_ranker.tasks.imputation import RequestFields
 from unified_ranker.towers.history import HistoryEvents, HistoryWindows
 from unified_ranker.towers.lookup import large_string_table

@@ -13,7 +13,7 @@ from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.request import STATE_PREFIX
 from unified_ranker.model.catalogue import Catalogue
 from unified_ranker.model.inputs import RequestIndices
-from unified_ranker.signals.match import SignalRequest
+from unified_ranker.signals.base import SignalRequest
 from unified_ranker.tasks.encoded_state import EncodedQuery, EncodedState
 from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.towers.context import ContextEncoder, RequestVectors

@@ -9,7 +9,7 @@ from unified_ranker.model.encode import encode_queries, visible, with_history
 from unified_ranker.model.inputs import TrainingBatch, TrainingExamples
 from unified_ranker.model.task_tables import quality_weights, score_weights, sources
 from unified_ranker.prepare.vocabulary import Vocabulary
-from unified_ranker.signals.match import SignalRequest
+from unified_ranker.signals.base import SignalRequest
 from unified_ranker.signals.signals import Signals
 from unified_ranker.tasks.candidate_scores import CandidateScores
 from unified_ranker.tasks.encoded_state import EncodedState

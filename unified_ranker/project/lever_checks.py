@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterator
 import pandas as pd
 
 from unified_ranker.config import Config, SampledItems
-from unified_ranker.config.signal_features import SignalNeed
 from unified_ranker.core.times import seconds
 from unified_ranker.log.check import Check
 from unified_ranker.log.log_checks import require
@@ -113,25 +112,12 @@ def _age_gate(config: Config, items: pd.DataFrame) -> Iterator[Check]:
 def _signals(config: Config, log: InteractionLog) -> Iterator[Check]:
     """Warn about declared signals that have nothing to be made from."""
     for number, signal in enumerate(config.towers.ranker.signals):
-        if signal.needs is not None:
-            rule, there, found = _need(signal.needs, config, log)
+        need = signal.need(config, log)
+        if need is not None:
             yield Check(
-                f"`towers/ranker.yaml`, `signals[{number}]`: {signal.type} needs that {rule}",
-                passed=there,
-                found=found,
+                f"`towers/ranker.yaml`, `signals[{number}]`: {signal.type} needs that {need.rule}",
+                passed=need.there,
+                found=need.found,
                 what_to_do="remove the signal, which says nothing and proposes nothing as it is, or add the data",
                 severity="warning",
             )
-
-
-def _need(need: SignalNeed, config: Config, log: InteractionLog) -> tuple[str, bool, str]:
-    """Return what a signal needs, whether the log has it, and what the log has where it has not."""
-    match need:
-        case "titles":
-            return "items have titles", bool(log.items["title"].notna().any()), "no item has a title"
-        case "users":
-            return "events have users", bool(log.events["user_id"].notna().any()), "every event is anonymous"
-        case "source_items":
-            filled = any(task.imputation.source_item != "none" for task in config.tasks.values())
-            there = filled or bool(log.events["source_item_id"].notna().any())
-            return "events have a source item", there, "no event has a `source_item_id`, and no task fills one in"

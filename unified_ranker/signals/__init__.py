@@ -1,1 +1,5 @@
-"""Signals between a request and its candidates that no pair of vectors carries: shared words, items seen together."""
+"""Signals between a request and its candidates that no pair of vectors carries, one file a signal."""
+
+from unified_ranker.signals import lexical, repeats, source_pairs, source_walks, successions
+
+__all__ = ["lexical", "repeats", "source_pairs", "source_walks", "successions"]

@@ -1,10 +1,17 @@
-"""The lexical signal: BM25 of the query over titles, as numbers for the ranker and as a source of candidates."""
+"""Signal `lexical`: BM25 of the query over titles, as numbers for the ranker and as a source of candidates."""
+
+from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
-from unified_ranker.config import Lexical
-from unified_ranker.signals.bm25 import inverse_frequency, title_scores
-from unified_ranker.signals.match import SignalRequest
+from unified_ranker.config import Config
+from unified_ranker.log.schema import InteractionLog
+from unified_ranker.signals import needs
+from unified_ranker.signals.base import SIGNALS, Need, Signal, SignalInputs, SignalKind, SignalRequest
+from unified_ranker.signals.tables import TableSignal
 from unified_ranker.signals.word_hashes import split_words
 from unified_ranker.towers.tensorflow import tf
 
@@ -12,7 +19,30 @@ SCALE = 0.1
 """BM25 runs to some tens; what enters the ranker should be about 1."""
 
 
-class LexicalSignal(tf.keras.layers.Layer):
+@SIGNALS.declare
+class Lexical(SignalKind):
+    """BM25 of the query (typed or imputed) over titles."""
+
+    type: Literal["lexical"]
+    max_words: int = Field(16, ge=1)
+    """Words of a query and of a title that are read."""
+    postings: int = Field(500, ge=1)
+    """Titles that are looked at for one word, the best of it first."""
+    candidates: int = Field(100, ge=0)
+    """Candidates that it proposes."""
+
+    def need(self, config: Config, log: InteractionLog) -> Need:
+        """See `SignalKind.need`."""
+        del config
+        return needs.titles(log)
+
+    def build(self, inputs: SignalInputs) -> Signal:
+        """See `SignalKind.build`."""
+        titles = inputs.prepared.items["title"].fillna("").to_numpy(object)
+        return LexicalSignal(self, titles, inputs.prepared.created_at < inputs.end)
+
+
+class LexicalSignal(TableSignal):
     """Three channels: BM25 (scaled), the share of the query that the title holds, the share of the title that is asked.
 
     Shares are weighed by inverse document frequency. What words are rare comes from the titles that existed at the end
@@ -23,8 +53,10 @@ class LexicalSignal(tf.keras.layers.Layer):
 
     def __init__(self, config: Lexical, titles: np.ndarray, known: np.ndarray) -> None:
         """Index `titles` `[items]`; `known` `[items]` marks those whose words decide what is rare."""
-        super().__init__(name="lexical")
-        self.config = config
+        from unified_ranker.signals.bm25 import inverse_frequency, title_scores
+
+        super().__init__()
+        self.config, self.text_width = config, config.max_words
         words = split_words(tf.constant(titles, tf.string), config.max_words)
         vocabulary, ids = np.unique(words.flat_values.numpy(), return_inverse=True)
         of_title = words.value_rowids().numpy()
@@ -32,19 +64,19 @@ class LexicalSignal(tf.keras.layers.Layer):
         for row, word in zip(of_title.tolist(), ids.tolist(), strict=True):
             texts[row].append(str(word))
         scores, numbers = title_scores(texts, known)
-        self.vocabulary = self._constant("vocabulary", _at_least_one(vocabulary, np.iinfo(np.int64).max))
+        self.vocabulary = self.table("vocabulary", _at_least_one(vocabulary, np.iinfo(np.int64).max))
         names = np.array([numbers[str(n)] for n in range(len(vocabulary))], np.int64)
         by_word = scores[names] if len(names) else scores
         found = np.zeros(max(len(vocabulary), 1))
         pairs = np.unique(np.stack([ids, of_title]), axis=1)
         np.add.at(found, pairs[0], known[pairs[1]])
         idf = inverse_frequency(found, int(known.sum())).astype(np.float32)
-        self.idf = self._constant("idf", idf)
+        self.idf = self.table("idf", idf)
         self._index_titles(by_word, len(titles), idf)
         self._index_words(by_word)
 
-    def words(self, text: tf.Tensor) -> tf.Tensor:
-        """Return the ids of the known words of strings `[n]`, each once, `[n, max_words]`; -1 elsewhere."""
+    def read_text(self, text: tf.Tensor) -> tf.Tensor:
+        """See `Signal.read_text`: the ids of the known words, each once; -1 elsewhere."""
         hashes = split_words(text, self.config.max_words)
         place = tf.searchsorted(self.vocabulary, hashes.flat_values, out_type=tf.int64)
         place = tf.minimum(place, tf.shape(self.vocabulary, tf.int64)[0] - 1)
@@ -115,10 +147,10 @@ class LexicalSignal(tf.keras.layers.Layer):
         rows = np.repeat(np.arange(items), lengths)
         columns = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         words[rows, columns], weights[rows, columns] = table.indices, table.data
-        self.title_words = self._constant("title_words", words)
-        self.title_weights = self._constant("title_weights", weights)
+        self.title_words = self.table("title_words", words)
+        self.title_weights = self.table("title_weights", weights)
         importance = np.where(words >= 0, idf[np.maximum(words, 0)], 0).sum(1).astype(np.float32)
-        self.title_importance = self._constant("title_importance", importance)
+        self.title_importance = self.table("title_importance", importance)
 
     def _index_words(self, by_word: object) -> None:
         """Store for each word the titles where it weighs most, at most `postings`; the last word is none."""
@@ -130,16 +162,9 @@ class LexicalSignal(tf.keras.layers.Layer):
         counts = np.minimum(np.diff(table.indptr), self.config.postings)
         # One empty list behind, for what is no word.
         starts = np.concatenate([[0], np.cumsum(counts), [counts.sum()]]).astype(np.int64)
-        self.starts = self._constant("starts", starts)
-        self.posting_items = self._constant("posting_items", _at_least_one(table.indices[kept].astype(np.int64), 0))
-        self.posting_weights = self._constant(
-            "posting_weights", _at_least_one(table.data[kept].astype(np.float32), 0.0)
-        )
-
-    def _constant(self, name: str, value: np.ndarray) -> tf.Variable:
-        return self.add_weight(
-            name, value.shape, dtype=value.dtype, initializer=lambda *_, **__: tf.constant(value), trainable=False
-        )
+        self.starts = self.table("starts", starts)
+        self.posting_items = self.table("posting_items", _at_least_one(table.indices[kept].astype(np.int64), 0))
+        self.posting_weights = self.table("posting_weights", _at_least_one(table.data[kept].astype(np.float32), 0.0))
 
 
 def _at_least_one(values: np.ndarray, blank: float) -> np.ndarray:

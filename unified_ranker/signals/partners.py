@@ -1,24 +1,25 @@
 """Base of the signals from pairs of items: counts as of the example in training, a table of partners when served."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 
 import numpy as np
 
 from unified_ranker.core.arrays import MISSING
-from unified_ranker.signals.match import SignalRequest
+from unified_ranker.signals.base import SignalRequest
+from unified_ranker.signals.tables import TableSignal
 from unified_ranker.towers.tensorflow import tf
 
 
-class PartnerSignal(tf.keras.layers.Layer, ABC):
+class PartnerSignal(TableSignal, ABC):
     """Numbers of (origin, candidate) pairs, summed over the items that the request comes from.
 
     In training they are as of the example, so that no example sees itself; a served graph reads them from a table as of
     the end of the fit window.
     """
 
-    channels: int
-
-    def __init__(self, starts: np.ndarray, partners: np.ndarray, counts: np.ndarray, proposed: int, name: str) -> None:
+    def __init__(self, starts: np.ndarray, partners: np.ndarray, counts: np.ndarray, proposed: int) -> None:
         """Keep the table of serving.
 
         Args:
@@ -26,16 +27,15 @@ class PartnerSignal(tf.keras.layers.Layer, ABC):
             partners: item indices `[pairs]`, the strongest of an item first.
             counts: what is known of each pair, as counts or shares, `[pairs, n]`.
             proposed: how many of the strongest partners become candidates.
-            name: of the layer.
         """
-        super().__init__(name=name)
+        super().__init__()
         self._proposed = proposed
         self._widest = max(int(np.diff(starts).max()), 1)
         # One pair more, of no item: a table without any could not be gathered from.
-        self.starts = self._constant("starts", starts)
-        self.partners = self._constant("partners", np.append(partners, MISSING).astype(np.int32))
+        self.starts = self.table("starts", starts)
+        self.partners = self.table("partners", np.append(partners, MISSING).astype(np.int32))
         nothing = np.zeros((1, counts.shape[1]), np.float32)
-        self.counts = self._constant("counts", np.concatenate([counts.astype(np.float32), nothing]))
+        self.counts = self.table("counts", np.concatenate([counts.astype(np.float32), nothing]))
 
     @abstractmethod
     def origins(self, request: SignalRequest) -> tf.Tensor:
@@ -90,9 +90,3 @@ class PartnerSignal(tf.keras.layers.Layer, ABC):
         there = column < length[..., None]
         place = tf.where(there, begin[..., None] + column, tf.shape(self.partners, tf.int64)[0] - 1)
         return tf.gather(self.partners, place), place
-
-    def _constant(self, name: str, value: np.ndarray) -> tf.Variable:
-        # A variable, so that the graphs of all signatures share one copy.
-        return self.add_weight(
-            name, value.shape, dtype=value.dtype, initializer=lambda *_, **__: tf.constant(value), trainable=False
-        )

@@ -1,12 +1,48 @@
-"""Signal "repeats": the user's own earlier items, and those that stood beside the source item then."""
+"""Signal `repeats`: the user's own earlier items, and those that stood beside the source item then."""
 
-from unified_ranker.config import Repeats
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING
-from unified_ranker.signals.match import SignalRequest
+from unified_ranker.log.schema import InteractionLog
+from unified_ranker.signals import needs
+from unified_ranker.signals.base import SIGNALS, Need, Signal, SignalInputs, SignalKind, SignalRequest
 from unified_ranker.towers.tensorflow import tf
 
 
-class RepeatSignal(tf.keras.layers.Layer):
+@SIGNALS.declare
+class Repeats(SignalKind):
+    """Counts of the candidate among the user's last events, and there beside the source item."""
+
+    type: Literal["repeats"]
+    window: int = Field(1000, ge=1)
+    """Last events of the user that are read."""
+    reach: int = Field(3, ge=1)
+    """Events before and after each occurrence of the source item that count as beside it."""
+    candidates: int = Field(20, ge=0)
+    """Candidates that it proposes."""
+
+    @property
+    def events_read(self) -> int:
+        """See `SignalKind.events_read`."""
+        return self.window
+
+    def need(self, config: Config, log: InteractionLog) -> Need:
+        """See `SignalKind.need`."""
+        del config
+        return needs.users(log)
+
+    def build(self, inputs: SignalInputs) -> Signal:
+        """See `SignalKind.build`."""
+        del inputs
+        return RepeatSignal(self)
+
+
+class RepeatSignal(Signal):
     """Counts over the user's own events, further back than the user tower reads.
 
     Where people come back for what they had, their own counts beat models of others (TIFU-KNN: Hu et al., SIGIR 2020;
@@ -19,7 +55,6 @@ class RepeatSignal(tf.keras.layers.Layer):
 
     def __init__(self, config: Repeats) -> None:
         """Build for the declared numbers of events."""
-        super().__init__(name="repeats")
         self.config = config
 
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:

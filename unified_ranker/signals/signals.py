@@ -1,19 +1,15 @@
 """All declared signals of a project, as one."""
 
-import functools
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from unified_ranker.config import Config, Lexical, Repeats, SourcePairs, SourceWalks
-from unified_ranker.config import SignalFeature as Declared
+from unified_ranker.config import Config
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.signals.item_pairs import SourceSignal, SuccessionSignal, WalkSignal
-from unified_ranker.signals.lexical import LexicalSignal
-from unified_ranker.signals.match import Signal, SignalRequest
-from unified_ranker.signals.pair_counts import PairsAsOf, source_pairs, successions
+from unified_ranker.signals.base import Signal, SignalInputs, SignalRequest
 from unified_ranker.signals.past import PastItems
-from unified_ranker.signals.repeats import RepeatSignal
 from unified_ranker.towers.tensorflow import tf
 
 
@@ -22,25 +18,23 @@ class Signals(tf.keras.layers.Layer):
 
     Args:
         config: the declarations.
-        prepared: the log that pairs are counted in.
+        prepared: the log that they are made from.
         end: the end of the fit window (seconds): what serving knows.
     """
 
     def __init__(self, config: Config, prepared: Prepared, end: int) -> None:
         super().__init__(name="signals")
-        declared = config.towers.ranker.signals
-        # Sorted once for all signals that read them.
-        chosen = functools.cache(lambda: source_pairs(prepared.examples, len(prepared.items)))
-        self.parts: list[Signal] = [_build(signal, prepared, end, chosen) for signal in declared]
-        self.lexical = next((part for part in self.parts if isinstance(part, LexicalSignal)), None)
+        inputs = SignalInputs(prepared, end)
+        self.parts: list[Signal] = [declared.build(inputs) for declared in config.towers.ranker.signals]
+        # Keras tracks what is assigned here: the parts are no layers.
+        self.tables = [variable for part in self.parts for variable in part.variables]
         self.channels = sum(part.channels for part in self.parts)
         self.past = PastItems(prepared.histories, config.towers.ranker.events_read)
 
     def words(self, text: tf.Tensor) -> tf.Tensor:
-        """Return the word ids of queries `[n]` that the lexical signal compares, `[n, words]`."""
-        if self.lexical is None:
-            return tf.fill([tf.shape(text)[0], 1], np.int64(-1))
-        return self.lexical.words(text)
+        """Return what the signals read of queries `[n]`, side by side, `[n, words]`; one blank where they read none."""
+        read = [part.read_text(text) for part in self.parts if part.text_width]
+        return tf.concat(read, 1) if read else tf.fill([tf.shape(text)[0], 1], np.int64(MISSING))
 
     def recent(self, user: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
         """Return the last items of users `[n]` strictly before `time` `[n]` (seconds), as `SignalRequest` has them."""
@@ -51,7 +45,8 @@ class Signals(tf.keras.layers.Layer):
         """Return `[batch, candidates, channels]`, see `Signal.features`."""
         if not self.parts:
             return tf.zeros([tf.shape(candidates)[0], tf.shape(candidates)[1], 0])
-        return tf.concat([part.features(request, candidates, time) for part in self.parts], -1)
+        found = zip(self.parts, self._own(request), strict=True)
+        return tf.concat([part.features(own, candidates, time) for part, own in found], -1)
 
     def proposals(self, request: SignalRequest, allowed: tf.Tensor | None = None) -> tf.Tensor:
         """Return the items that the signals would have ranked, `[batch, n]`; -1 where there are fewer, some twice.
@@ -60,22 +55,14 @@ class Signals(tf.keras.layers.Layer):
         """
         if not self.parts:
             return tf.zeros([tf.shape(request.source_item)[0], 0], tf.int64)
-        proposed = [part.proposals(request) for part in self.parts]
+        proposed = [part.proposals(own) for part, own in zip(self.parts, self._own(request), strict=True)]
         if allowed is not None:
             proposed = [tf.where(allowed[:, n : n + 1], part, -1) for n, part in enumerate(proposed)]
         return tf.concat(proposed, 1)
 
-
-def _build(declared: Declared, prepared: Prepared, end: int, chosen: Callable[[], PairsAsOf]) -> Signal:
-    if isinstance(declared, Lexical):
-        titles = prepared.items["title"].fillna("").to_numpy(object)
-        return LexicalSignal(declared, titles, prepared.created_at < end)
-    if isinstance(declared, Repeats):
-        return RepeatSignal(declared)
-    neighbours, proposed = declared.neighbours, declared.candidates
-    if isinstance(declared, SourceWalks):
-        return WalkSignal(chosen(), end, neighbours, proposed)
-    if isinstance(declared, SourcePairs):
-        return SourceSignal(chosen(), end, neighbours, proposed, "source_pairs")
-    pairs = successions(prepared.histories, declared.window, len(prepared.items))
-    return SuccessionSignal(pairs, end, neighbours, proposed, declared.window, "successions")
+    def _own(self, request: SignalRequest) -> Iterator[SignalRequest]:
+        """Yield the request as each signal sees it: with the words that it has read itself."""
+        begin = 0
+        for part in self.parts:
+            yield replace(request, words=request.words[:, begin : begin + part.text_width])
+            begin += part.text_width

@@ -17,8 +17,6 @@ MOMENTS = 64
 """At how many moments shares are tabulated for training, at most."""
 TABULATED = 1 << 25
 """Shares in these tables, at most: 400 MB."""
-SCALE = 1000.0
-"""The share of a walk that is about the least to tell from none is 1 / SCALE."""
 ROWS = 1024
 """Items whose walks are made at once for the table of serving."""
 

@@ -1,7 +1,9 @@
 """Words of titles and queries as hashes, by stock TensorFlow ops."""
 
+from __future__ import annotations
+
 from unified_ranker.towers.tensorflow import tf
-from unified_ranker.towers.text.hashed_encoder import NO_WORD
+from unified_ranker.towers.text.words import NO_WORD
 
 
 def split_words(text: tf.Tensor, most: int) -> tf.RaggedTensor:

@@ -8,7 +8,7 @@ import numpy as np
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import NOT_A_CANDIDATE
 from unified_ranker.core.candidate_rule import exists
-from unified_ranker.signals.match import SignalRequest
+from unified_ranker.signals.base import SignalRequest
 from unified_ranker.tasks.encoded_state import EncodedState, Labels
 from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.tasks.losses import softmax_over_candidates

@@ -5,9 +5,8 @@ import numpy as np
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text.base import TextEncoder, Tokens
 from unified_ranker.towers.text.hashed import Hashing
+from unified_ranker.towers.text.words import NO_WORD
 
-NO_WORD = r"[^\p{L}\p{M}\p{N}]+"
-"""What parts words: all but letters, the marks that belong to them (vowels of Indic scripts, accents), and digits."""
 NGRAM_WEIGHT = 0.3
 """Weight of an n-gram beside a word's 1: a title has several a word, and together they should count about as much."""
 

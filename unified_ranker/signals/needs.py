@@ -1,0 +1,22 @@
+"""Parts of a log that signals are made from."""
+
+from unified_ranker.config import Config
+from unified_ranker.log.schema import InteractionLog
+from unified_ranker.signals.base import Need
+
+
+def titles(log: InteractionLog) -> Need:
+    """Return the need of titles."""
+    return Need("items have titles", bool(log.items["title"].notna().any()), "no item has a title")
+
+
+def users(log: InteractionLog) -> Need:
+    """Return the need of events that are some user's."""
+    return Need("events have users", bool(log.events["user_id"].notna().any()), "every event is anonymous")
+
+
+def source_items(config: Config, log: InteractionLog) -> Need:
+    """Return the need of source items, given or filled in."""
+    filled = any(task.imputation.source_item != "none" for task in config.tasks.values())
+    there = filled or bool(log.events["source_item_id"].notna().any())
+    return Need("events have a source item", there, "no event has a `source_item_id`, and no task fills one in")

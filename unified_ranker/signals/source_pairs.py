@@ -1,0 +1,51 @@
+"""Signal `source_pairs`: items that were chosen from the request's source item."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from unified_ranker.config import Config
+from unified_ranker.log.schema import InteractionLog
+from unified_ranker.signals import needs
+from unified_ranker.signals.base import SIGNALS, Need, Signal, SignalInputs, SignalKind, SignalRequest
+from unified_ranker.signals.pair_signal import PairSignal
+from unified_ranker.towers.tensorflow import tf
+
+if TYPE_CHECKING:
+    from unified_ranker.signals.pair_counts import PairsAsOf
+
+
+@SIGNALS.declare
+class SourcePairs(SignalKind):
+    """Counts of how often a candidate was chosen from the request's source item, and the other way round."""
+
+    type: Literal["source_pairs"]
+    neighbours: int = Field(100, ge=1)
+    """Strongest partners that are kept for an item."""
+    candidates: int = Field(100, ge=0)
+    """Candidates that it proposes."""
+
+    def need(self, config: Config, log: InteractionLog) -> Need:
+        """See `SignalKind.need`."""
+        return needs.source_items(config, log)
+
+    def build(self, inputs: SignalInputs) -> Signal:
+        """See `SignalKind.build`."""
+        return SourceSignal(inputs.once(chosen_pairs), inputs.end, self.neighbours, self.candidates)
+
+
+def chosen_pairs(inputs: SignalInputs) -> PairsAsOf:
+    """Return the pairs of source and chosen item: sorted once for all signals that read them."""
+    from unified_ranker.signals.pair_counts import source_pairs
+
+    return source_pairs(inputs.prepared.examples, len(inputs.prepared.items))
+
+
+class SourceSignal(PairSignal):
+    """Pairs that begin with the request's source item."""
+
+    def origins(self, request: SignalRequest) -> tf.Tensor:
+        """Return the source item, `[batch, 1]`."""
+        return request.source_item[:, None]

@@ -1,0 +1,65 @@
+"""Signal `successions`: items that followed the user's last items."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from unified_ranker.config import Config
+from unified_ranker.core.arrays import MISSING
+from unified_ranker.log.schema import InteractionLog
+from unified_ranker.signals import needs
+from unified_ranker.signals.base import SIGNALS, Need, Signal, SignalInputs, SignalKind, SignalRequest
+from unified_ranker.signals.pair_signal import PairSignal
+from unified_ranker.towers.tensorflow import tf
+
+if TYPE_CHECKING:
+    from unified_ranker.signals.pair_counts import PairsAsOf
+
+
+@SIGNALS.declare
+class Successions(SignalKind):
+    """Counts of how often a candidate followed each of the user's last items."""
+
+    type: Literal["successions"]
+    window: int = Field(5, ge=1)
+    """Last items of the user that are looked at, and events within which a successor counts."""
+    neighbours: int = Field(50, ge=1)
+    """Strongest successors that are kept for an item."""
+    candidates: int = Field(100, ge=0)
+    """Candidates that it proposes."""
+
+    @property
+    def events_read(self) -> int:
+        """See `SignalKind.events_read`."""
+        return self.window
+
+    def need(self, config: Config, log: InteractionLog) -> Need:
+        """See `SignalKind.need`."""
+        del config
+        return needs.users(log)
+
+    def build(self, inputs: SignalInputs) -> Signal:
+        """See `SignalKind.build`."""
+        from unified_ranker.signals.pair_counts import successions
+
+        pairs = successions(inputs.prepared.histories, self.window, len(inputs.prepared.items))
+        return SuccessionSignal(pairs, inputs.end, self.neighbours, self.candidates, self.window)
+
+
+class SuccessionSignal(PairSignal):
+    """Pairs that begin with one of the user's last items."""
+
+    def __init__(self, pairs: PairsAsOf, end: int, neighbours: int, proposed: int, window: int) -> None:
+        """Build for requests of which the last `window` items count."""
+        super().__init__(pairs, end, neighbours, proposed)
+        self._window = window
+
+    def origins(self, request: SignalRequest) -> tf.Tensor:
+        """Return the last items, newest first, each once, `[batch, window]`."""
+        recent = request.recent[:, : self._window]
+        again = (recent[:, :, None] == recent[:, None, :]) & (
+            tf.range(self._window)[:, None] > tf.range(self._window)[None]
+        )
+        return tf.where(tf.reduce_any(again, 2), tf.constant(MISSING, tf.int64), recent)
