@@ -7,7 +7,6 @@ from unified_ranker.config import Config
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.places import DIRECTORY, scheme_of
-from unified_ranker.project.prepare_stage import prepare
 from unified_ranker.project.stage_cache import is_finished, stamp_of
 from unified_ranker.project.stage_context import StageContext
 from unified_ranker.project.workspace import Workspace
@@ -76,6 +75,9 @@ class ReleaseProject:
 
     def prepared(self) -> PreparedFiles:
         """Return the prepared data, made now where they are not up to date."""
+        # Here, because preparing takes libraries that a service, which comes this way to its project, goes without.
+        from unified_ranker.project.prepare_stage import prepare
+
         prepare(StageContext(self.workspace))
         return self.as_prepared()
 
