@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tiny_world
-from served_toy import everything
+from tiny_world import everything
 
 from unified_ranker.export.embedding import embed_catalogue
 from unified_ranker.prepare.request_arrays import request_arrays

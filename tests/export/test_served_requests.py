@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tiny_world
-from served_toy import DIM, LENGTH, NOW, QUALITY, encode, events, states
+from tiny_world import DIM, LENGTH, NOW, QUALITY, encode, events, states
 
 from unified_ranker.core.request import History, Request, to_arrays
 from unified_ranker.core.times import DAY

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tiny_world
 from random_model import AsReleased
-from served_toy import DIM, FRESHNESS, LENGTH, QUALITY, STATES, everything, states
+from tiny_world import DIM, FRESHNESS, LENGTH, QUALITY, STATES, everything, states
 
 from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.core.times import DAY

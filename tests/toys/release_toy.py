@@ -1,19 +1,25 @@
 """A release with everything in it but a real model, made in a moment."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from unified_ranker.config import Config
 from unified_ranker.core.digests import sha256
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.release.index import build_index
 from unified_ranker.release.indexes.exact import ExactIndex
+from unified_ranker.release.indexes.scann import ScannIndex
 from unified_ranker.release.items import write_catalogue, write_items
 from unified_ranker.release.layout import MANIFEST, new_release
 from unified_ranker.release.manifest import Manifest, Parent, PartVersions, write_manifest
+
+EXACT = ExactIndex(type="exact")
 
 
 def make_release(
@@ -24,26 +30,42 @@ def make_release(
     vectors: np.ndarray | None = None,
 ) -> Path:
     """Write the next release into `releases`; without `vectors` they are random, and differ from release to release."""
+    before = None
+    if parent is not None:
+        before = Parent(version=int(parent.name), manifest_sha256=sha256(parent / MANIFEST))
+    if vectors is None:
+        seed = len(list(releases.glob("*")))
+        vectors = np.random.default_rng(seed).normal(size=(len(prepared.items), config.query_dim)).astype(np.float32)
+    return write_release(releases, config, prepared.items, vectors, parent=before)
+
+
+def write_release(
+    releases: Path,
+    config: Config,
+    catalogue: pd.DataFrame,
+    vectors: np.ndarray,
+    model: Callable[[Path], None] | None = None,
+    index: ExactIndex | ScannIndex = EXACT,
+    **manifest: Any,
+) -> Path:
+    """Write the next release of a catalogue and its vectors; `model` writes the model, by default one in name only."""
     with new_release(releases) as (layout, version):
-        saved = layout.model_base / str(version)
-        (saved / "variables").mkdir(parents=True)
-        (saved / "saved_model.pb").write_bytes(b"a graph")
-        (saved / "variables" / "variables.index").write_bytes(b"some weights")
-        rng = np.random.default_rng(version)
-        if vectors is None:
-            vectors = rng.normal(size=(len(prepared.items), config.query_dim)).astype(np.float32)
-        write_items(layout.items, prepared.item_ids, vectors)
-        write_catalogue(layout.catalogue, prepared)
-        build_index(layout.index, prepared.item_ids, vectors, ExactIndex(type="exact"))
+        (model or no_model)(layout.model_base / str(version))
+        ids = catalogue["item_id"].to_numpy(object)
+        write_items(layout.items, ids, vectors)
+        write_catalogue(layout.catalogue, SimpleNamespace(items=catalogue))
+        build_index(layout.index, ids, vectors, index)
         (layout.root / "report.json").write_text(json.dumps({"config_digest": config.digest()}))
         (layout.root / "report.html").write_text("<p>a report</p>")
-        before = None
-        if parent is not None:
-            before = Parent(version=int(parent.name), manifest_sha256=sha256(parent / MANIFEST))
-        write_manifest(
-            layout, toy_manifest(config, version, len(prepared.items), signatures=("encode",), parent=before)
-        )
+        write_manifest(layout, toy_manifest(config, version, len(ids), **{"signatures": ("encode",), **manifest}))
     return releases / str(version)
+
+
+def no_model(directory: Path) -> None:
+    """Write a model in name only."""
+    (directory / "variables").mkdir(parents=True)
+    (directory / "saved_model.pb").write_bytes(b"a graph")
+    (directory / "variables" / "variables.index").write_bytes(b"some weights")
 
 
 def toy_manifest(config: Config, version: int, items: int, **more: Any) -> Manifest:

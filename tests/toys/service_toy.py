@@ -9,11 +9,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from release_toy import toy_manifest
+import release_toy
+from release_toy import EXACT
 
 from unified_ranker.config import Config
 from unified_ranker.config.loading import load_config
@@ -24,15 +24,15 @@ from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.prepared import Prepared, prepare
 from unified_ranker.project.stage_cache import fill
 from unified_ranker.project.workspace import Workspace
-from unified_ranker.release.index import build_index
 from unified_ranker.release.indexes.exact import ExactIndex, ExactSearch
 from unified_ranker.release.indexes.scann import ScannIndex
-from unified_ranker.release.items import write_catalogue, write_items
-from unified_ranker.release.layout import new_release
-from unified_ranker.release.manifest import write_manifest
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.backends.base import VersionStatus
 from unified_ranker.serving.service.ranking_service import RankingService
+
+if TYPE_CHECKING:
+    import httpx
+    from fastapi.testclient import TestClient
 
 ITEMS = 60
 LATE = range(50, ITEMS)
@@ -42,7 +42,6 @@ DAY = 86_400
 NOW = START + 100 * DAY
 IMPUTED = "1,1,1"
 MODEL_NAME = "toy"
-EXACT = ExactIndex(type="exact")
 CANDIDATES = {"home_feed": 8, "search": 6}
 LIMITS = {"home_feed": 4, "search": 3}
 
@@ -73,7 +72,7 @@ def created(n: int) -> int | None:
 
 
 RELEASE = OpenedRelease(
-    manifest=toy_manifest(CONFIG, 7, ITEMS),
+    manifest=release_toy.toy_manifest(CONFIG, 7, ITEMS),
     config=CONFIG,
     item_ids=IDS,
     vectors=VECTORS,
@@ -180,6 +179,39 @@ def expected(
     return [(f"i{n}", scores[n]) for n in sorted(retrieved, key=lambda n: scores[n])[:limit]]
 
 
+# --- over HTTP ----------------------------------------------------------------------------------------------------
+
+QUERY = "0.5,-1,2"
+BODY = {"user_id": "ann", "task": "search", "query": QUERY}
+
+
+def client_of(model=None, **settings) -> "TestClient":
+    from fastapi.testclient import TestClient
+
+    from unified_ranker.serving.http.api import create_app
+
+    return TestClient(create_app(service(model, **settings)), raise_server_exceptions=False)
+
+
+def recommend(client: "TestClient", **changes) -> "httpx.Response":
+    return client.post("/v1/recommend", json=BODY | changes)
+
+
+def ids(response: "httpx.Response") -> list[str]:
+    assert response.status_code == 200, response.text
+    return [item["item_id"] for item in response.json()["items"]]
+
+
+def refusal(response: "httpx.Response", status: int) -> dict:
+    """The body of an error, which always has the same form."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    body = response.json()
+    assert body.keys() == {"error", "request_id", "details"}
+    assert body["request_id"] == response.headers["X-Request-Id"]
+    return body
+
+
 # --- on disk ------------------------------------------------------------------------------------------------------
 
 
@@ -224,16 +256,9 @@ def write_release(
 
     dates = pd.to_datetime(pd.Series([created(n) for n in range(ITEMS)], dtype="float64"), unit="s", utc=True)
     catalogue = pd.DataFrame({"item_id": IDS, "title": RELEASE.titles, "created_at": dates})
-    with new_release(releases) as (layout, version):
-        (model or save_model)(layout.model_base / str(version))
-        write_items(layout.items, IDS, vectors)
-        write_catalogue(layout.catalogue, SimpleNamespace(items=catalogue))
-        build_index(layout.index, IDS, vectors, index)
-        (layout.root / "report.json").write_text(f'{{"config_digest": "{CONFIG.digest()}"}}')
-        (layout.root / "report.html").write_text("<html></html>")
-        signatures = ("encode", "rank_encoded")
-        write_manifest(layout, toy_manifest(CONFIG, version, ITEMS, vector_width=3, signatures=signatures))
-    return releases / str(version)
+    signatures = ("encode", "rank_encoded")
+    made = {"model": model or save_model, "index": index, "vector_width": 3, "signatures": signatures}
+    return release_toy.write_release(releases, CONFIG, catalogue, vectors, **made)
 
 
 def save_model(directory: Path) -> None:

@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 
 from unified_ranker.config import Config
+from unified_ranker.core.request import to_arrays
+from unified_ranker.core.times import DAY
 from unified_ranker.export.savedmodel import save_model
 from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.examples import Examples
@@ -32,6 +34,13 @@ WORDS = (
     "jasmine", "khaki", "lilac", "maple", "nickel", "ochre", "pewter", "quartz", "russet", "twin",
 )  # fmt: skip
 UNDATED = "i03"
+LENGTH, DIM, QUALITY = 8, 8, 4
+FRESHNESS = 3
+STATES = (
+    "embedding", "source", "context", "task", "history", "history_mask", "timestamp",
+    "words", "source_item", "recent",
+)  # fmt: skip
+NOW = int(START.timestamp()) + DAYS * DAY
 
 TASKS: Mapping[str, Any] = {
     "search": {"positives": [{"event_type": "click"}]},
@@ -210,3 +219,31 @@ def call(signature: str, **arrays: Any) -> dict[str, np.ndarray]:
 def late_examples() -> Examples:
     """Return the examples behind the fit window."""
     return prepared().between(trained().fit_end, None)
+
+
+# --- the served model, as tests ask it ----------------------------------------------------------------------------
+
+
+def states(encoded):
+    return {f"state_{name}": encoded[f"state_{name}"] for name in STATES}
+
+
+def everything(world, rows):
+    return np.tile(world.item_ids, (rows, 1))
+
+
+def events(count, first=NOW - 100 * 3600, every=3600):
+    return [
+        {
+            "item_id": f"i{n % 18:02}",
+            "event_type": "click",
+            "task": "search",
+            "timestamp": first + n * every,
+            "value": n % 6,
+        }
+        for n in range(count)
+    ]
+
+
+def encode(*requests, width=1000):
+    return call("encode", **to_arrays(requests, width))

@@ -6,10 +6,23 @@ from datetime import UTC, datetime, timedelta, timezone
 import hypothesis
 import pytest
 from fastapi.testclient import TestClient
-from http_toy import BODY, QUERY, client_of, ids, recommend, refusal
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
-from service_toy import DAY, IMPUTED, LIMITS, START, ToyHistories, events, expected
+from service_toy import (
+    BODY,
+    DAY,
+    IMPUTED,
+    LIMITS,
+    QUERY,
+    START,
+    ToyHistories,
+    client_of,
+    events,
+    expected,
+    ids,
+    recommend,
+    refusal,
+)
 
 from unified_ranker.serving.http.bodies import to_seconds
 from unified_ranker.serving.http.request_context import MAX_BODY

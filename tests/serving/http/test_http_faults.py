@@ -11,8 +11,7 @@ import httpx
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from http_toy import BODY, QUERY, client_of, recommend, refusal
-from service_toy import ToyModel, service
+from service_toy import BODY, QUERY, ToyModel, client_of, recommend, refusal, service
 
 from unified_ranker.model_server.messages import predict_pb2, prediction_service_pb2_grpc
 from unified_ranker.serving.client.grpc_client import ModelClient

@@ -2,11 +2,11 @@
 
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
+from release_toy import no_model
 from service_toy import ITEMS, MODEL_NAME, RELEASE, ToyModel, service, write_release
 
 from unified_ranker.core.errors import UserError
@@ -18,12 +18,6 @@ from unified_ranker.serving.service.releases import Releases
 LONG = "3,1,-2"
 """The query that the other model cannot rank for."""
 RECORDED = (Request("u", "home_feed", query="0.5,-1,2"), Request("v", "search", query=LONG))
-
-
-def no_model(directory: Path) -> None:
-    """Write a model in name only: `Partial` stands in its place."""
-    directory.mkdir(parents=True)
-    (directory / "saved_model.pb").write_bytes(b"a graph")
 
 
 class Partial(ToyModel):
