@@ -11,7 +11,7 @@ from pathlib import Path
 
 from machine import measure, plain, write_result
 
-from unified_ranker.project.workspace import stamp_of
+from unified_ranker.project.stage_cache import stamp_of
 
 
 def main() -> None:

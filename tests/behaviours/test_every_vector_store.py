@@ -11,8 +11,8 @@ from store_toy import MANIFEST, WIDTH, export, names, notes, seal, unit, write_r
 from unified_ranker.core.errors import UserError
 from unified_ranker.store import GuardError, Limits, open_store
 from unified_ranker.store.base import STORE_BACKENDS
-from unified_ranker.store.verify_store import BrokenChainError, verify_store
 from unified_ranker.store.version_diff import diff
+from unified_ranker.vectors.verify_store import BrokenChainError, verify_store
 
 REGISTRY = STORE_BACKENDS
 

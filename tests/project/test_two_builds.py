@@ -1,6 +1,7 @@
 """Two runs of one project: the second is refused at once, and a killed run keeps nobody out."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,8 +46,8 @@ def entries(directory):
 
 
 @pytest.mark.parametrize("command", ["prepare", "train", "evaluate", "export", "build"])
-def test_a_second_run_is_refused_in_one_line_before_it_does_anything(project, command, monkeypatch):
-    monkeypatch.setattr("unified_ranker.project.workspace.Workspace.read_tables", None)
+def test_a_second_run_is_refused_in_one_line_before_it_does_anything(project, command):
+    shutil.rmtree(project / "data")  # which would be the first thing to be missed
     work = project / ".unified_ranker"
     with another_run(work) as other:
         shown = cli(command, "--project", project)
@@ -104,8 +105,8 @@ def places(tmp_path):
         ("evaluate", "work_dir"),
     ],
 )
-def test_an_unwritable_directory_is_one_line_before_anything_runs(project, monkeypatch, command, setting, number):
-    monkeypatch.setattr("unified_ranker.project.workspace.Workspace.read_tables", None)
+def test_an_unwritable_directory_is_one_line_before_anything_runs(project, command, setting, number):
+    shutil.rmtree(project / "data")  # which would be the first thing to be missed
     place = places(project)[number]
     shown = cli(command, "--project", project, "--set", f"project.{setting}={place}")
     assert shown.exit_code == 2

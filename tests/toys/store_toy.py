@@ -9,7 +9,13 @@ from unified_ranker.store.alignment import VectorSpace
 
 WIDTH = 8
 DATA = {"checksum": "d" * 64, "window": {"start": 0, "fit_end": 500, "end": 999}}
-MANIFEST = json.dumps({"config_hash": "abc", "git_commit": "f00", "data": DATA})
+MANIFEST = json.dumps(
+    {
+        "format": 1, "project": "toy", "model_name": "toy", "version": 7, "config": {}, "config_hash": "abc",
+        "versions": {"model": 7, "vectors": 7, "index": 7}, "tasks_trained": [], "rows": {}, "vector_width": WIDTH,
+        "parent": None, "git_commit": "f00", "data": DATA,
+    }
+)  # fmt: skip
 RELEASE = {
     "version": 7,
     "project": "toy",

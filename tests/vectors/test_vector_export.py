@@ -20,10 +20,10 @@ from unified_ranker.project.release_project import open_project
 from unified_ranker.release.items import read_items
 from unified_ranker.store import GuardError, open_store
 from unified_ranker.store.delta import DeltaCopy
-from unified_ranker.store.verify_store import verify_store
 from unified_ranker.vectors.embedding_source import open_source
 from unified_ranker.vectors.export_job import embedding_job
 from unified_ranker.vectors.vector_export import ExportOptions, export_embeddings
+from unified_ranker.vectors.verify_store import verify_store
 
 pytestmark = pytest.mark.xdist_group("small_project")
 DIM = 8

@@ -143,7 +143,7 @@ def verify_store_command(
     Example: `unified-ranker store verify vectors --entry item:50`
     """
     from unified_ranker.store import open_store
-    from unified_ranker.store.verify_store import verify_store
+    from unified_ranker.vectors.verify_store import verify_store
 
     kind, colon, name = entry.partition(":")
     if entry and not (colon and name):

@@ -1,1 +1,1 @@
-"""A project: its stages in order, , and the checks of its declarations against its data."""
+"""A project: its stages in order, and the checks of its declarations against its data."""

@@ -3,7 +3,6 @@
 The links are: pointer, version, data, vectors, entry, release, configuration, data window, commit.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,8 @@ import numpy as np
 
 from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
+from unified_ranker.release.layout import MANIFEST
+from unified_ranker.release.manifest import Manifest, read_manifest
 from unified_ranker.store.embedding_store import EmbeddingStore
 from unified_ranker.store.publishing import require_version
 from unified_ranker.store.records import unpack
@@ -59,9 +60,9 @@ def _links(store: EmbeddingStore, entry: tuple[str, str] | None, releases: Path 
         yield "entry", lambda: _entry(store, manifest, *entry)
     yield "release", lambda: _release(manifest["release"], releases)
     release = _read_release(manifest["release"], releases)
-    yield "configuration", lambda: _same("config hash", release["config_hash"], manifest["release"]["config_hash"])
+    yield "configuration", lambda: _same("config hash", release.config_hash, manifest["release"]["config_hash"])
     yield "data window", lambda: _window(release, manifest["release"])
-    yield "commit", lambda: _same("commit", release.get("git_commit"), manifest["release"]["git_commit"])
+    yield "commit", lambda: _same("commit", release.git_commit, manifest["release"]["git_commit"])
 
 
 def _version(manifest: dict[str, Any]) -> str:
@@ -119,23 +120,21 @@ def _release(told: dict[str, Any], releases: Path | None) -> str:
     return f"{told['project']} {told['version']}, manifest unchanged"
 
 
-def _read_release(told: dict[str, Any], releases: Path | None) -> dict[str, Any]:
+def _read_release(told: dict[str, Any], releases: Path | None) -> Manifest:
     folder = releases / str(told["version"]) if releases is not None else Path(told["path"])
-    file = folder / "manifest.json"
+    file = folder / MANIFEST
     if not file.is_file():
         raise UserError(f"release {told['version']} must lie at `{folder}`. Name where it is with --releases DIR.")
     _same("SHA-256 of its manifest", sha256(file), told["manifest_sha256"])
-    document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return document
+    return read_manifest(folder)
 
 
-def _window(release: dict[str, Any], told: dict[str, Any]) -> str:
-    data = release.get("data")
-    _same("data", data, told["data"])
-    if not data:
+def _window(release: Manifest, told: dict[str, Any]) -> str:
+    data = release.data
+    _same("data", None if data is None else data.model_dump(), told["data"])
+    if data is None:
         return "none is noted in the release"
-    window = data["window"]
-    return f"{_time(window['start'])} to {_time(window['end'])}, checksum {data['checksum'][:16]}"
+    return f"{_time(data.window.start)} to {_time(data.window.end)}, checksum {data.checksum[:16]}"
 
 
 def _time(seconds: int) -> str:

@@ -7,7 +7,7 @@ import pytest
 from store_toy import MANIFEST, RELEASE, WIDTH, export, names, notes, unit, write_release
 
 from unified_ranker.store import open_store
-from unified_ranker.store.verify_store import BrokenChainError, verify_store
+from unified_ranker.vectors.verify_store import BrokenChainError, verify_store
 
 
 @pytest.fixture
