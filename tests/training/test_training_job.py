@@ -99,7 +99,7 @@ def test_a_job_goes_on_from_the_last_whole_epoch(interrupted, resumed):
 def test_progress_of_a_resumed_job_begins_where_it_was_interrupted(resumed):
     heard = resumed[1].heard
     steps = heard[-1][2] // 2
-    assert heard[0] == ("train, epoch 2 of 2", steps + 1, 2 * steps, False)
+    assert heard[0] == ("train, epoch 2 of 2", steps, 2 * steps, False)
     assert heard[-1] == ("train, epoch 2 of 2", 2 * steps, 2 * steps, True)
 
 

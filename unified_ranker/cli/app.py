@@ -59,7 +59,7 @@ app = typer.Typer(
 
 
 @app.callback(invoke_without_command=True)
-def options(
+def root_options(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, to standard error.")] = False,
 ) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from unified_ranker.evaluation.comparison.comparison_summary import Line, TaskComparison
     from unified_ranker.evaluation.comparison.plan import PlannedRun
 
-KINDS = ("joint", "alone", "ablation")
+RUN_KINDS = ("joint", "alone", "ablation")
 
 
 @app.command("compare", rich_help_panel=MEASURING)
@@ -27,7 +27,9 @@ def compare_command(
     variant: Annotated[
         list[str] | None, typer.Option(help="One more model: NAME:path=value[;path=value …]. May be repeated.")
     ] = None,
-    runs: Annotated[str, typer.Option(help="Kinds of model: joint, alone, ablation; with commas.")] = ",".join(KINDS),
+    runs: Annotated[str, typer.Option(help="Kinds of model: joint, alone, ablation; with commas.")] = ",".join(
+        RUN_KINDS
+    ),
     output: Annotated[
         Path | None, typer.Option(help="Directory of the report; by default comparison/ of the project.")
     ] = None,
@@ -82,8 +84,8 @@ def compare_command(
 def _kinds(runs: str) -> list[str]:
     kinds = [name.strip() for name in runs.split(",") if name.strip()]
     for kind in kinds:
-        if kind not in KINDS:
-            raise unknown_name("kind of run", kind, KINDS, "--runs")
+        if kind not in RUN_KINDS:
+            raise unknown_name("kind of run", kind, RUN_KINDS, "--runs")
     if "joint" not in kinds:
         raise UserError(f"`--runs` must have `joint`: all others are compared with it. Received: `{runs}`. Add it.")
     return kinds

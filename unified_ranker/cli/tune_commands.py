@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from unified_ranker.evaluation.tuning.search_space import Value
     from unified_ranker.project.tuning_study import Tried
 
-DATABASE, FILE = "study.db", "tuned.set"
+STUDY_FILE, BEST_FILE = "study.db", "tuned.set"
 BEST_TRIALS = 5
 SHOWN_STRENGTHS = (0.0, 0.5, 1.0, 1.5)
 """Strengths whose NDCG@10 is printed; `--json` has all."""
@@ -66,7 +66,7 @@ def tune_command(
 
     project, sets = project.resolve(), list(overrides or [])
     settings = [*sets, *_on_validation(load_config(project, sets))]
-    target = output or project / FILE
+    target = output or project / BEST_FILE
     require_writable(target.parent, "--output")
     if target.is_dir():
         raise UserError(f"`--output` must be a file. Received: `{target}`, a directory. Name a file in it.")
@@ -80,7 +80,7 @@ def tune_command(
     with one_build(context):
         prepare(context)
         clear_drafts(context.workspace.stage(DIRECTORY))
-        place, key = context.workspace.work / DATABASE, context.keys.evaluate
+        place, key = context.workspace.work / STUDY_FILE, context.keys.evaluate
         search = Search(project, settings, searched, declared, place, key, config.project.training_seed)
 
         def begin(number: int, chosen: "Mapping[str, Value]") -> None:

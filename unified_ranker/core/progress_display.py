@@ -11,7 +11,7 @@ from unified_ranker.core.progress import Listener, Progress, listener, listening
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-SECONDS = 60.0
+LINE_EVERY = 60.0
 """Seconds between two lines where standard error is no terminal."""
 
 
@@ -40,7 +40,7 @@ class ProgressDisplay:
             self._shown, self._first, self._started = progress, progress.done, self._clock()
         if sys.stderr.isatty() or in_notebook():
             self._draw(progress)
-        elif not progress.ended and self._clock() - self._said >= SECONDS:
+        elif not progress.ended and self._clock() - self._said >= LINE_EVERY:
             self._said = self._clock()
             sys.stderr.write(f"{self.line(progress)}\n")
             sys.stderr.flush()

@@ -5,7 +5,7 @@ import threading
 from unified_ranker.core.progress import Progress
 from unified_ranker.engines.job import Engine, Job, Shards
 
-SECONDS = 1.0
+COUNTED_EVERY = 1.0
 """Seconds between two counts."""
 
 
@@ -20,7 +20,7 @@ def run_job(engine: Engine, job: Job, shards: Shards, work: str) -> None:
     with Progress(work, total, "shards", done) as progress:
 
         def count() -> None:
-            while not over.wait(SECONDS):
+            while not over.wait(COUNTED_EVERY):
                 progress.advance(_finished(job, shards) - progress.done)
 
         counter = threading.Thread(target=count, daemon=True)

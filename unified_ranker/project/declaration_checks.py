@@ -72,7 +72,7 @@ def _files(towers: Towers) -> Iterator[Check]:
                 f"`towers/{name}.yaml` declares the tower",
                 passed=False,
                 found=f"no such file, so the defaults are in use{follows}",
-                what_to_do="add the file; an empty one says that the defaults are meant",
+                what_to_do="add the file; an empty one accepts the defaults",
                 severity="warning",
             )
 

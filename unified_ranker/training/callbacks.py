@@ -27,6 +27,7 @@ class EpochProgress(tf.keras.callbacks.Callback):
         if self._progress is None:
             self._progress = Progress("train", epochs * steps, "steps", done=epoch * steps)
         self._progress.work = f"train, epoch {epoch + 1} of {epochs}"
+        self._progress.advance(0)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Count a step."""
