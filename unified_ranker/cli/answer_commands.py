@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 @app.command("recommend", rich_help_panel=ANSWERING)
 def recommend_command(
     release: ReleaseArgument,
-    user: Annotated[str, typer.Option(help="User id; unknown ones are welcome.")] = "",
-    task: Annotated[str | None, typer.Option(help="The surface to answer for.")] = None,
-    query: Annotated[str, typer.Option(help="What the user typed.")] = "",
-    source_item: Annotated[str, typer.Option(help="The item that the user looks at.")] = "",
-    country: Annotated[str, typer.Option(help="Two capital letters (ISO 3166).")] = "",
-    limit: Annotated[int, typer.Option(min=0, help="How many items; 0 = as the task declares.")] = 0,
+    user: Annotated[str, typer.Option(help="Id of the user; an unknown one is welcome.")] = "",
+    task: Annotated[str | None, typer.Option(help="Surface to answer for, such as search.")] = None,
+    query: Annotated[str, typer.Option(help="Text that the user typed.")] = "",
+    source_item: Annotated[str, typer.Option(help="Id of the item that the user looks at.")] = "",
+    country: Annotated[str, typer.Option(help="Country of the user: two capital letters (ISO 3166).")] = "",
+    limit: Annotated[int, typer.Option(min=0, help="Number of items; 0 = as the task declares.")] = 0,
     requests: Annotated[Path | None, typer.Option(help="A table of requests, Parquet or CSV.")] = None,
     output: Annotated[Path | None, typer.Option(help="File of the answers to --requests (.parquet or .csv).")] = None,
     project: ProjectOfReleaseOption = None,

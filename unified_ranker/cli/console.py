@@ -31,7 +31,7 @@ def remark(text: str, tone: Tone = "plain") -> None:
 
 
 def warn(text: str) -> None:
-    """Print what the user should know although the command goes on."""
+    """Print a note on something that the user should know, and that does not stop the command."""
     remark(f"note: {text}", "warning")
 
 

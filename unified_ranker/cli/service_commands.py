@@ -15,7 +15,7 @@ UrlOption = Annotated[str, typer.Option(help="Address of the service.")]
 TokenOption = Annotated[
     str | None, typer.Option(envvar="UNIFIED_RANKER_TOKEN", help="A bearer token with the role `admin`.")
 ]
-LabelOption = Annotated[str, typer.Option(help="stable, or canary.")]
+LabelOption = Annotated[str, typer.Option(help="Label of the release: stable or canary.")]
 _SECONDS = 600.0
 """Time for a release to be opened and checked."""
 
@@ -28,7 +28,8 @@ def serve_command(
     ),
     port: Annotated[int, typer.Option(help="Port to listen on; 0 = any free one.")] = 8080,
     model_server: Annotated[
-        str | None, typer.Option(help="host:port of TF Serving's gRPC, or http://host:port; without, the embedded one.")
+        str | None,
+        typer.Option(help="host:port of TF Serving's gRPC, or http://host:port; by default an embedded one."),
     ] = None,
     project: ProjectOfReleaseOption = None,
     store: Annotated[

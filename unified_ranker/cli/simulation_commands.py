@@ -25,10 +25,10 @@ CEILING = "ndcg@10"
 @app.command("simulate", rich_help_panel=SIMULATING)
 def simulate_command(
     directory: Annotated[Path, typer.Argument(help="Directory of the log and its project.")],
-    items: Annotated[int, typer.Option(help="Items of the catalogue.")] = 2_000,
-    users: Annotated[int, typer.Option(help="Users.")] = 1_000,
+    items: Annotated[int, typer.Option(help="Number of items in the catalogue.")] = 2_000,
+    users: Annotated[int, typer.Option(help="Number of users.")] = 1_000,
     events: Annotated[int, typer.Option(help="Approximate number of events.")] = 100_000,
-    days: Annotated[int, typer.Option(help="Days of the log.")] = 90,
+    days: Annotated[int, typer.Option(help="Length of the log in days.")] = 90,
     seed: Annotated[int, typer.Option(help="The same seed and sizes give the same bytes.")] = 7,
     without: Annotated[
         list[str] | None,
@@ -124,7 +124,7 @@ def ceiling_command(
 def ab_test_command(
     project: Annotated[Path, typer.Option("--project", "-p", help="A simulated project.")],
     a: Annotated[str, typer.Option("--a", help="A release, or `random`, `popular` or `truth`.")],
-    b: Annotated[str, typer.Option("--b", help="Likewise; it is compared with A.")],
+    b: Annotated[str, typer.Option("--b", help="Another one, which is compared with A.")],
     requests: Annotated[int, typer.Option(min=10, help="Requests that both answer.")] = 2_000,
     seed: Annotated[int, typer.Option(help="Seed of the requests.")] = 0,
     as_json: JsonOption = False,

@@ -32,7 +32,7 @@ app.add_typer(
 )
 
 PlaceArgument = Annotated[str, typer.Argument(help="The store: a directory, or redis://host:port/database.")]
-KindArgument = Annotated[str, typer.Argument(help="item, user or query.")]
+KindArgument = Annotated[str, typer.Argument(help="Kind of entry: item, user or query.")]
 VersionOption = Annotated[int | None, typer.Option("--version", help="Version to read; by default the published one.")]
 
 
@@ -65,9 +65,9 @@ def get_command(
 def neighbours_command(
     place: PlaceArgument,
     kind: KindArgument,
-    of: Annotated[str, typer.Argument(help="An id.")],
+    of: Annotated[str, typer.Argument(help="Id of an entry.")],
     of_kind: Annotated[str | None, typer.Option(help="Kind of the id; by default the same.")] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 10,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of entries.")] = 10,
     version: VersionOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -108,8 +108,8 @@ def versions_command(place: PlaceArgument, as_json: JsonOption = False) -> None:
 @store_app.command("diff")
 def diff_command(
     place: PlaceArgument,
-    one: Annotated[int, typer.Argument(help="A version.")],
-    other: Annotated[int, typer.Argument(help="Another one.")],
+    one: Annotated[int, typer.Argument(help="Number of a version.")],
+    other: Annotated[int, typer.Argument(help="Number of the other version.")],
     as_json: JsonOption = False,
 ) -> None:
     """Compare two versions: missing, extra and differing vectors, and how far they are apart. Exit code 1: they differ.

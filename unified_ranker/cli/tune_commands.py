@@ -31,9 +31,9 @@ def tune_command(
     project: ProjectOption = Path("."),
     overrides: SetOption = None,
     minutes: Annotated[
-        float, typer.Option(min=0.1, help="Time of all trials together, those of earlier runs included.")
+        float, typer.Option(min=0.1, help="Minutes of all trials together, those of earlier runs included.")
     ] = 60.0,
-    trials: Annotated[int | None, typer.Option(min=1, help="Trials at the most, earlier ones included.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Highest number of trials, earlier ones included.")] = None,
     space: Annotated[
         Path | None, typer.Option(help="YAML file of the settings and the values to try; by default the usual ones.")
     ] = None,

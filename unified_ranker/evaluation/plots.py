@@ -154,7 +154,7 @@ def _svg(figure: "Figure", key: str, description: str) -> Markup:
     with rc_context({"svg.hashsalt": key}):
         figure.savefig(out, format="svg", transparent=True, metadata=blank)
     drawing = out.getvalue()
-    # What the page sets itself, or what an element within HTML does not need.
+    # The page sets the font; an element within HTML needs no namespaces.
     drawing = re.sub(r"<style\b.*?</style>", "", drawing, flags=re.DOTALL)
     drawing = re.sub(r" font-family: [^;\"]*;", "", drawing)
     drawing = drawing.replace("xlink:href", "href")

@@ -42,7 +42,7 @@ class Breakdown:
 
 @dataclass(frozen=True)
 class TaskView:
-    """What the page shows of one task beside its numbers.
+    """View of one task: its numbers, and the pictures and lists that the page shows with them.
 
     Attributes:
         task: the numbers.

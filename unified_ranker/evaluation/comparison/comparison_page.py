@@ -44,7 +44,7 @@ class SlicedBy:
 
 @dataclass(frozen=True)
 class ComparedTask:
-    """What the page shows of one task beside its numbers.
+    """View of one task: its numbers, and the picture and lists that the page shows with them.
 
     Attributes:
         task: the numbers.
