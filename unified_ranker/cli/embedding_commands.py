@@ -66,7 +66,7 @@ def export_embeddings_command(
     from unified_ranker.engines.by_name import EngineChoice
     from unified_ranker.project.release_project import open_project
     from unified_ranker.store import open_store
-    from unified_ranker.vectors.vector_export import ExportOptions, export_embeddings, kinds_told
+    from unified_ranker.vectors.vector_export import ExportOptions, export_embeddings, kinds_in_words
 
     started = time.perf_counter()
     opened = open_project(release, project)
@@ -88,7 +88,7 @@ def export_embeddings_command(
         )  # fmt: skip
         return
     took = "up to date" if done.skipped else f"{seconds:.1f} s"
-    say(f"version {done.version}: {', '.join(kinds_told(manifest))} ({took})")
+    say(f"version {done.version}: {', '.join(kinds_in_words(manifest))} ({took})")
     if done.skipped and (why := choice.why_unused()):
         say(why)
     for line in _drift_lines(manifest):

@@ -106,7 +106,7 @@ def require_sound(checks: list[Check], most: float, reader: Reader) -> None:
         lines += [c.line() for c in of_rows]
         lines.append(
             f"`project.yaml`, `data.max_bad_share`: at most {most:.3g} of the events may be bad. Received: {bad:,} of "
-            f"{total:,}. Correct the rows, or raise the share: bad rows are then put aside and counted."
+            f"{total:,}. Correct the rows, or raise the share: bad rows are then quarantined and counted."
         )
     if lines:
         raise UserError("\n".join(lines))

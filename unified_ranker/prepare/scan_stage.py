@@ -28,9 +28,9 @@ QUARANTINE = pa.schema(
         **dict.fromkeys(COLUMNS["events"], pa.string()),
     }
 )
-"""A row that was put aside: why, where it is (its row in the row group, from 0), and its values as text."""
+"""A quarantined row: the reason, its place (its row in the row group, from 0), and its values as text."""
 LEFT_OUT = frozenset({FUTURE})
-"""Warnings whose rows are put aside too: an example cannot be made as of a moment that has not come."""
+"""Warnings whose rows are quarantined, too: an example cannot be made as of a moment that has not come."""
 SAMPLED_TIMES = 512
 SAMPLED_ROWS = 20_000
 

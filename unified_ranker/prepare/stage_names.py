@@ -95,7 +95,7 @@ class Rules:
     Attributes:
         config: the declarations.
         now: the present, for clocks that are ahead.
-        check: whether rows are checked, bad ones put aside and drift measured; otherwise the log is taken as it is.
+        check: whether rows are checked, bad ones quarantined and drift measured; otherwise the log is taken as it is.
     """
 
     config: Config

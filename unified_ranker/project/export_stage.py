@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from unified_ranker.core.digests import sha256
+from unified_ranker.core.progress import Progress
 from unified_ranker.export.embedding import embed_catalogue
 from unified_ranker.export.index_recall import measure_index
 from unified_ranker.export.savedmodel import known_requests, load_served, save_model, write_warmup
@@ -69,20 +70,25 @@ def _write_release(context: StageContext) -> Path:
     evaluate(context)
     trained, prepared, config = trained_model(context), prepared_data(context), context.config
     workspace = context.workspace
-    with new_release(workspace.releases) as (layout, version):
+    with new_release(workspace.releases) as (layout, version), Progress("export", 5, "parts") as progress:
         saved = layout.model_base / str(version)
         save_model(trained.model, trained.model.item_vectors().numpy(), saved)
+        progress.advance(note="model")
         requests = known_requests(prepared.between(None, trained.fit_end))
         # What follows asks the files, not the model in memory: a release is measured as it will be served.
         served = load_served(saved)
         warmup = write_warmup(saved, served, prepared, requests, config, MODEL_NAME)
+        progress.advance(note="warm-up requests")
         vectors = embed_catalogue(served, prepared, config)
         write_items(layout.items, prepared.item_ids, vectors)
         write_catalogue(layout.catalogue, prepared)
+        progress.advance(note="item vectors")
         index = build_index(layout.index, prepared.item_ids, vectors, config.export.embeddings.index)
+        progress.advance(note="index")
         write_start(layout.root, trained, prepared)
         late = prepared.between(prepared.split.validation_end, None)
         measured = measure_index(served, late, prepared, vectors, config, layout.index)
+        progress.advance(note="recall of the index")
         write_project_report(context, layout.root, str(version), measured)
         write_manifest(
             layout,

@@ -124,7 +124,7 @@ class Preparation:
         shutil.rmtree(self.shards.root, ignore_errors=True)
 
     def report_failure(self, file: Path) -> None:
-        """Leave the rows that were put aside where a user can look at them, if the log was read so far."""
+        """Leave the quarantined rows where a user can look at them, if the log was read so far."""
         if all(self.shards.has(SCAN, shard) for shard in range(len(self.source.events))):
             write_quarantine(self.shards, file)
 
@@ -147,7 +147,7 @@ def prepare_project(
         preparation.report_failure(aside)
         if not aside.exists():
             raise
-        raise UserError(f"{error}\nThe rows that were put aside: `{aside}`.") from error
+        raise UserError(f"{error}\nThe quarantined rows: `{aside}`.") from error
     return preparation.publish(draft)
 
 
@@ -165,10 +165,10 @@ def is_large(config: Config, workspace: Workspace) -> bool:
 
 
 def tolerate(checks: Sequence[Check], config: Config) -> list[Check]:
-    """Turn errors in so few events as the project tolerates into warnings: the pipeline puts the rows aside."""
+    """Turn errors in so few events as the project tolerates into warnings: the pipeline quarantines the rows."""
     most = getattr(config.project.data, "max_bad_share", 0.0)
     few = [c.failed and c.name.startswith("events.") and c.total and c.count / c.total <= most for c in checks]
-    remedy = "put aside, see quarantine.parquet of the prepared data; "
+    remedy = "quarantined, see quarantine.parquet of the prepared data; "
     return [
         replace(c, severity="warning", what_to_do=remedy + c.what_to_do) if is_few else c
         for c, is_few in zip(checks, few, strict=True)
@@ -176,7 +176,7 @@ def tolerate(checks: Sequence[Check], config: Config) -> list[Check]:
 
 
 def write_quarantine(shards: DiskShards, file: Path) -> None:
-    """Write the rows that were put aside as Parquet, if there are any."""
+    """Write the quarantined rows as Parquet, if there are any."""
     import pyarrow.parquet as pq
 
     rows = shards.gather(SCAN, "quarantine")

@@ -163,6 +163,6 @@ def _notes(release: EmbeddedRelease, source: EmbeddingSource, job: Job, space: V
     return {**told, "space": space.document()}
 
 
-def kinds_told(manifest: dict[str, Any]) -> Sequence[str]:
-    """Return how many entries of which kind a version has, as text."""
+def kinds_in_words(manifest: dict[str, Any]) -> Sequence[str]:
+    """Return the kinds of entries that a version has, with their counts and widths, as text."""
     return [f"{told['count']:,} {kind} x {told['width']}" for kind, told in manifest["kinds"].items()]
