@@ -16,7 +16,7 @@ Rows = Ints | slice
 
 
 class RequestRule:
-    """Which items may answer a request, by their positions (`OpenedRelease.positions`).
+    """Rule of one request: which items may answer it, by their positions (`OpenedRelease.positions`).
 
     Attributes:
         request: the request.
