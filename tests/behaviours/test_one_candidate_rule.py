@@ -158,7 +158,7 @@ def examples(project) -> Examples:
 
 @pytest.fixture(scope="module")
 def requests(project, examples) -> list[Request]:
-    """The same as a client makes them."""
+    """The same as a client makes them, who sends what a user did at any time, later too."""
     items, users = [*project.prepared.item_ids, ""], [*project.prepared.user_ids, ""]
     histories = LogHistory(project.prepared)
     return [
@@ -170,7 +170,7 @@ def requests(project, examples) -> list[Request]:
             query_item_id=items[examples.query_item[row]],
             country=examples.country[row],
             timestamp=int(examples.timestamp[row]),
-            history=histories.before(users[examples.user[row]], int(examples.timestamp[row])),
+            history=histories.before(users[examples.user[row]], 0),
         )
         for row in range(len(examples))
     ]
@@ -198,7 +198,9 @@ Answers = list[list[tuple[str, float]]]
 
 
 def of_graph(project: Project, requests: list[Request], limit: int) -> Answers:
-    arrays = to_arrays(requests, max(len(request.history) for request in requests))
+    times = np.array([request.timestamp for request in requests])
+    uncut = [dataclasses.replace(request, timestamp=0) for request in requests]
+    arrays = to_arrays(uncut, max(len(request.history) for request in requests)) | {"timestamp": times}
     out = project.predict("recommend", {**arrays, "limit": np.full(len(requests), limit, np.int32)})
     rows = zip(out["item_ids"].astype(str), out["scores"], strict=True)
     return [[(item, score) for item, score in zip(*row, strict=True) if item] for row in rows]
