@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from unified_ranker.cli.console import print_json, print_table, say
 
 if TYPE_CHECKING:
-    from unified_ranker.evaluation.results import Evaluation
+    from unified_ranker.evaluation.results import Evaluation, TaskEvaluation
     from unified_ranker.project.stage_context import StageResult
 
 
@@ -27,7 +27,7 @@ def result_document(result: "StageResult") -> dict[str, Any]:
 
 
 def print_evaluation(evaluation: "Evaluation", as_json: bool) -> None:
-    """Print a table for each task: scorers by metric, with half the 95 % interval behind ±."""
+    """Print a table for each task, scorers by metric with half the 95 % interval behind ±, then the verdicts."""
     from unified_ranker.evaluation.metrics import METRICS
     from unified_ranker.project.evaluate_stage import metrics_of
 
@@ -48,6 +48,27 @@ def print_evaluation(evaluation: "Evaluation", as_json: bool) -> None:
         ]
         title = f"{task.task} ({task.requests:,} of {task.available:,} test requests{derived})"
         print_table(title, ["scorer", *METRICS], rows)
+    for task in evaluation.tasks:
+        _say_verdict(task)
+
+
+def _say_verdict(task: "TaskEvaluation") -> None:
+    """Print how the joint model compares with the best baseline of a task, where both were measured."""
+    from unified_ranker.evaluation.comparison.comparison_summary import DECISIVE, JOINT
+
+    found = [c for c in task.comparisons if (c.model, c.metric) == (JOINT, DECISIVE)]
+    if task.overall is None or not found:
+        return
+    means = {row.scorer: row.metrics[DECISIVE].value for row in task.overall.rows}
+    joint, best, versus = means[JOINT], means[found[0].baseline], found[0]
+    verb = "is below" if versus.below else "beats" if versus.difference.value else "equals"
+    say(
+        f"{task.task}: the joint model {verb} the best baseline, {versus.baseline}: "
+        f"{DECISIVE.upper()} {joint:.3f} against {best:.3f}"
+        + (f" ({joint / best:.2f} times as high)" if best else "")
+        + ("" if versus.certain else "; the difference may be chance"),
+        "bad" if versus.below else "good",
+    )
 
 
 def print_quality(directory: Path) -> None:

@@ -72,6 +72,7 @@ class ProgressDisplay:
                 total=progress.total,
                 initial=progress.done,
                 unit=f" {progress.unit}",
+                bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]",
                 file=sys.stderr,
                 leave=False,
             )
