@@ -7,7 +7,7 @@ import pytest
 import tiny_world
 
 from unified_ranker.evaluation.scoring import RequestEncoder
-from unified_ranker.export.signatures import ServedModel
+from unified_ranker.export.signature_graph import SignatureGraph
 from unified_ranker.model.encode import served_states, states_of
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.quality import QualityAsOf
@@ -78,7 +78,7 @@ def by_serving(built, requests):
     arrays = request_arrays(requests, tiny_world.prepared(), 1000)
     if built.model is tiny_world.trained().model:
         return columns_of([states_of(tiny_world.call("encode", **arrays))])
-    served = ServedModel(built.model, built.model.item_vectors().numpy())
+    served = SignatureGraph(built.model, built.model.item_vectors().numpy())
     return columns_of([states_of(served.encode(**{name: tf.constant(array) for name, array in arrays.items()}))])
 
 

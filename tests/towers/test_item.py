@@ -58,10 +58,10 @@ def tower():
     return build()
 
 
-def encoded(tower, items=ITEMS, index=None):
+def encoded(tower, items=ITEMS, index=None, created=NEVER):
     fields = {name: tf.constant(column) for name, column in read_features(items, tower.config.features).items()}
     index = np.arange(len(items)) if index is None else index
-    return tower.encode(fields, tf.constant(index, tf.int64))
+    return tower.encode(fields, tf.constant(index, tf.int64), tf.fill([len(index)], np.int64(created)))
 
 
 def vectors(tower, items=ITEMS, index=None, training=False):
@@ -110,7 +110,7 @@ def test_unknown_categories_are_left_out_of_the_mean(tower):
 
 
 def test_the_vector_is_the_sum_of_its_parts(tower):
-    parts = encoded(tower)
+    parts = encoded(tower).features.parts
     table = tower.categories.table.numpy()
     genres = np.array([(table[1] + table[2]) / 2, table[1]])
     maker = table[[3, 4]]
@@ -135,11 +135,11 @@ def test_ids_are_masked_in_training_at_the_declared_rate():
 
 
 def test_a_logarithm_keeps_an_absent_number_absent(tower):
-    price = encoded(tower)["price/value"].numpy()
+    price = encoded(tower).features.parts["price/value"].numpy()
     np.testing.assert_allclose(price[:2], np.log1p([10, 20]), rtol=1e-6)
     assert np.isnan(price[5])
     negative = ITEMS.iloc[[0]].assign(price=-3.0)
-    assert encoded(tower, negative, [0])["price/value"].numpy() == [0]
+    assert encoded(tower, negative, [0]).features.parts["price/value"].numpy() == [0]
 
 
 def test_an_item_of_nothing_but_its_id():
@@ -147,7 +147,7 @@ def test_an_item_of_nothing_but_its_id():
     config = ItemTower(dim=DIM)
     text = HashedTextEncoder(config.text, DIM, np.array(["a"], object))
     tower = ItemEncoder(config, vocabulary, text, CategoryTable([], DIM), TRAINED)
-    v = tower(tower.encode({}, tf.constant([0, 1, 3, -1], tf.int64))).numpy()
+    v = vectors(tower, ITEMS[:4], np.array([0, 1, 3, -1]))
     np.testing.assert_allclose(np.linalg.norm(v, axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(v[2], v[3])
     assert np.abs(v[0] - v[1]).max() > 0.01
@@ -172,7 +172,7 @@ def gated():
 def vectors_of_age(tower, days, moments=None):
     """Vectors of the items, which are all so old as of the end of the window; None = undated."""
     created = NEVER if days is None else AS_OF - int(days * DAY)
-    fields = {**encoded(tower), "created": tf.fill([len(ITEMS)], tf.constant(created, tf.int64))}
+    fields = encoded(tower, created=created)
     return tower(fields, moments=moments).numpy()
 
 

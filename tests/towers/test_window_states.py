@@ -68,8 +68,7 @@ def test_the_states_are_those_of_all_windows_at_once(kind, lengths, longest):
 
     def encode(part):
         widths.append(part.events.item.shape[1])
-        own = {name: tf.gather(column, part.user) for name, column in profile.items()}
-        return tower(tf.gather(vectors, part.events.item), part.events, own)
+        return tower(tf.gather(vectors, part.events.item), part.events, profile.at(part.user))
 
     found = states_at(encode, windows, tf.constant(row), tf.constant(position), longest)
     np.testing.assert_allclose(found.numpy(), whole[row, position], atol=1e-5)

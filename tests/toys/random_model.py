@@ -13,7 +13,8 @@ from release_toy import make_release
 from unified_ranker.config import Config, FreshnessFeature
 from unified_ranker.core.request import Arrays
 from unified_ranker.export.embedding import embed_catalogue
-from unified_ranker.export.signatures import ServedModel, signatures_of
+from unified_ranker.export.signature_graph import SignatureGraph
+from unified_ranker.export.signatures import signatures_of
 from unified_ranker.log.schema import normalise
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.prepared import Prepared, fit_end_of, prepare
@@ -70,7 +71,7 @@ def project_of(name: str, tables: Mapping[str, pd.DataFrame], config: Config) ->
     rng = np.random.default_rng(7)
     for variable in model.trainable_variables:
         variable.assign_add(rng.normal(0, 0.3, variable.shape).astype(np.float32))
-    signatures = signatures_of(ServedModel(model, model.item_vectors().numpy()), config)
+    signatures = signatures_of(SignatureGraph(model, model.item_vectors().numpy()), config)
     vectors = embed_catalogue(signatures, prepared, config)
     release = make_release(Path(_SCRATCH.name, name), prepared, config, vectors=vectors)
     return Project(prepared, config, model, AsReleased(quality, fit_end), release, signatures)

@@ -263,7 +263,7 @@ def write_release(
 
 def save_model(directory: Path) -> None:
     """Write `ToyModel` as a SavedModel."""
-    from unified_ranker.export.request_graph import request_signature
+    from unified_ranker.export.signatures import request_signature
     from unified_ranker.towers.tensorflow import tf
 
     module = tf.Module()

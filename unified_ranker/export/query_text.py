@@ -19,23 +19,22 @@ class QueryText(tf.Module):
             vectors = model.text(tf.constant(model.catalogue.titles, tf.string))
             self.titles = tf.Variable(tf.concat([vectors, tf.zeros_like(vectors[:1])], 0), trainable=False)
 
-    def __call__(self, typed: tf.Tensor, request: LookedUp, given: tf.Tensor | None = None) -> tf.Tensor:
-        """Return the vectors `[batch, dim]` of the queries of `request`.
+    def __call__(self, asked: LookedUp, vectors_of_typed: tf.Tensor | None = None) -> tf.Tensor:
+        """Return the vectors `[batch, dim]` of the queries of requests.
 
         Args:
-            typed: the query as it came, `[batch]`; "" where it is imputed or none.
-            request: the same request with missing fields filled.
-            given: the vectors of `typed`, where the caller has them.
+            asked: the requests.
+            vectors_of_typed: those of the queries as they came, `[batch, dim]`, where the caller has them.
         """
         if self.titles is None:
-            return self._text()(request.query)
-        source = request.request.source
+            return self._text()(asked.query)
+        source, typed = asked.request.source, asked.given.query
         last = tf.shape(self.titles, tf.int64)[0] - 1
         # Without a query of its own, a request has that of its source item, or none at all.
-        vectors = tf.gather(self.titles, tf.where((source < 0) | (request.query == ""), last, source))
+        vectors = tf.gather(self.titles, tf.where((source < 0) | (asked.query == ""), last, source))
         some = typed != ""
-        if given is not None:
-            return tf.where(some[:, None], given, vectors)
+        if vectors_of_typed is not None:
+            return tf.where(some[:, None], vectors_of_typed, vectors)
         return tf.tensor_scatter_nd_update(vectors, tf.where(some), self._text()(tf.boolean_mask(typed, some)))
 
     def embed(self, query: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from unified_ranker.core.arrays import MISSING
-from unified_ranker.core.request import EVENT_FIELDS, REQUEST_FIELDS, TEXT, history_input
+from unified_ranker.core.request import EVENT_FIELDS, History, history_input
 from unified_ranker.model.inputs import RequestIndices
 from unified_ranker.model.lookups import imputer_of
 from unified_ranker.model.ranker import UnifiedRanker
@@ -14,35 +14,43 @@ from unified_ranker.towers.lookup import large_string_table
 from unified_ranker.towers.tensorflow import tf
 
 
-def request_signature() -> dict[str, tf.TensorSpec]:
-    """Return the request's fields: "" and 0 stand for absent, history is `[batch, events]`, oldest first.
+@dataclass(frozen=True)
+class GivenFields:
+    """Fields of requests as they came, before imputation, for those who must know what was given.
 
-    Seconds since 1970 are the unit of times. Places of the history whose item is "" are skipped, wherever they are.
+    Attributes:
+        query: text, `[batch]`; "" where none was typed.
+        source_item: index of the source item, `[batch]`; -1 for none.
+        query_item: index of the query item, `[batch]`; -1 for none.
+        country: text, `[batch]`; "" where unknown.
+        history: whole histories, columns `[batch, events]`, in which a place without an item is blank.
+        history_items: indices of their items, `[batch, events]`; -1 for none, or one that the catalogue lacks.
     """
-    of_request = {name: ([None], kind) for name, kind in REQUEST_FIELDS.items()}
-    of_events = {history_input(name): ([None, None], kind) for name, kind in EVENT_FIELDS.items()}
-    return {
-        name: tf.TensorSpec(shape, tf.string if kind == TEXT else tf.as_dtype(kind), name=name)
-        for name, (shape, kind) in (of_request | of_events).items()
-    }
+
+    query: tf.Tensor
+    source_item: tf.Tensor
+    query_item: tf.Tensor
+    country: tf.Tensor
+    history: History
+    history_items: tf.Tensor
 
 
 @dataclass(frozen=True)
 class LookedUp:
-    """Requests as numbers, and what candidate rules and answers need besides.
+    """Requests as the model takes them.
 
     Attributes:
+        given: the fields as they came.
         windows: the last events before each, `[batch, events]`.
         request: `[batch]`.
         query: text, imputed where it is missing, `[batch]`.
-        query_item: index of the query item, `[batch]`; -1 without one.
         signals: what the signals read.
     """
 
+    given: GivenFields
     windows: HistoryWindows
     request: RequestIndices
     query: tf.Tensor
-    query_item: tf.Tensor
     signals: SignalRequest
 
 
@@ -78,19 +86,18 @@ class RequestGraph(tf.Module):
         self._country = lambda values: model.categories.index("country", values)
 
     def __call__(self, fields: dict[str, tf.Tensor]) -> LookedUp:
-        """Look up a batch of raw requests (see `request_signature`)."""
+        """Look up a batch of raw requests (see `signatures.request_signature`)."""
+        given = self._given(fields)
         time = tf.where(fields["timestamp"] > 0, fields["timestamp"], tf.cast(tf.timestamp(), tf.int64))
-        order, found = self._in_order(fields, time)
-        events, times, length = self._history(fields, order, found)
+        order, found = _in_order(given.history, time)
+        events, times, length = self._window(given, order, found)
         last, some = tf.maximum(length - 1, 0), length > 0
         last_item, last_task, last_time = (
             tf.gather(column, last, batch_dims=1) for column in (events.item, events.task, times)
         )
         user = self.users.lookup(fields["user_id"])
         filled = self.imputer(
-            RequestFields(
-                fields["task"], fields["query"], self.items.lookup(fields["source_item_id"]), fields["country"]
-            ),
+            RequestFields(fields["task"], given.query, given.source_item, given.country),
             tf.where(some, last_item, MISSING),
             user,
         )
@@ -104,51 +111,61 @@ class RequestGraph(tf.Module):
             position=length,
         )
         known = tf.where(user < 0, tf.constant(self.unknown_user, tf.int64), user)
-        signals = SignalRequest(self._words(filled.query), filled.source_item, self._recent(fields, order, found))
-        query_item = self.items.lookup(fields["query_item_id"])
-        return LookedUp(HistoryWindows(known, events), request, filled.query, query_item, signals)
+        signals = SignalRequest(self._words(filled.query), filled.source_item, self._recent(given, order, found))
+        return LookedUp(given, HistoryWindows(known, events), request, filled.query, signals)
 
-    def _in_order(self, fields: dict[str, tf.Tensor], time: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the places `[batch, events + 1]` of events strictly before `time`, oldest first, and their number.
+    def _given(self, fields: dict[str, tf.Tensor]) -> GivenFields:
+        history = History(**{name: fields[history_input(name)] for name in EVENT_FIELDS})
+        return GivenFields(
+            query=fields["query"],
+            source_item=self.items.lookup(fields["source_item_id"]),
+            query_item=self.items.lookup(fields["query_item_id"]),
+            country=fields["country"],
+            history=history,
+            history_items=self.items.lookup(history.item_id),
+        )
 
-        The last place is behind all events, for what is blank.
-        """
-        before = (fields["history_item_id"] != "") & (fields["history_timestamp"] < time[:, None])
-        # Events that are kept come first, in their order; a stable sort keeps the rest behind them.
-        order = tf.argsort(tf.cast(~before, tf.int32), axis=1, stable=True)
-        behind = tf.fill([tf.shape(order)[0], 1], tf.shape(order)[1])
-        return tf.concat([order, behind], 1), tf.reduce_sum(tf.cast(before, tf.int64), 1)
-
-    def _recent(self, fields: dict[str, tf.Tensor], order: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
+    def _recent(self, given: GivenFields, order: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
         """Return the last items `[batch, n]`, newest first, -1 where there are fewer, of as many as signals read."""
         column = tf.range(1, self.read + 1, dtype=tf.int64)[None]
         there = column <= found[:, None]
         place = tf.where(there, found[:, None] - column, tf.shape(order, tf.int64)[1] - 1)
-        rows = tf.gather(order, place, batch_dims=1)
-        ids = tf.gather(tf.pad(fields["history_item_id"], [[0, 0], [0, 1]], constant_values=""), rows, batch_dims=1)
-        return tf.where(there, self.items.lookup(ids), MISSING)
+        return _pick(given.history_items, tf.gather(order, place, batch_dims=1), there, MISSING)
 
-    def _history(
-        self, fields: dict[str, tf.Tensor], order: tf.Tensor, found: tf.Tensor
+    def _window(
+        self, given: GivenFields, order: tf.Tensor, found: tf.Tensor
     ) -> tuple[HistoryEvents, tf.Tensor, tf.Tensor]:
         """Return the last events that the user tower reads and their times `[batch, n]`, and their number `[batch]`."""
         kept = tf.minimum(found, self.length)
         column = tf.range(tf.maximum(tf.reduce_max(tf.concat([kept, [1]], 0)), 1))[None]
         present = column < kept[:, None]
         place = tf.where(present, (found - kept)[:, None] + column, tf.shape(order, tf.int64)[1] - 1)
-        rows = tf.gather(order, place, batch_dims=1)
-
-        def pick(name: str, blank: object) -> tf.Tensor:
-            padded = tf.pad(fields[name], [[0, 0], [0, 1]], constant_values=blank)
-            return tf.where(present, tf.gather(padded, rows, batch_dims=1), tf.constant(blank, padded.dtype))
-
-        timestamp, value = pick("history_timestamp", 0), pick("history_value", 0.0)
+        rows, history = tf.gather(order, place, batch_dims=1), given.history
+        timestamp, value = _pick(history.timestamp, rows, present, 0), _pick(history.value, rows, present, 0.0)
         earlier = tf.concat([timestamp[:, :1], timestamp[:, :-1]], 1)
         events = HistoryEvents(
-            item=tf.where(present, self.items.lookup(pick("history_item_id", "")), MISSING),
-            event_type=self._event_types(pick("history_event_type", "")),
-            task=self._history_tasks(pick("history_task", "")),
+            item=_pick(given.history_items, rows, present, MISSING),
+            event_type=self._event_types(_pick(history.event_type, rows, present, "")),
+            task=self._history_tasks(_pick(history.task, rows, present, "")),
             gap=tf.where(present, timestamp - earlier, 0),
             value=tf.where(tf.math.is_finite(value), value, 0.0),
         )
         return events, timestamp, kept
+
+
+def _in_order(history: History, time: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the places `[batch, events + 1]` of events strictly before `time`, oldest first, and their number.
+
+    The last place is behind all events, for what is blank.
+    """
+    before = (history.item_id != "") & (history.timestamp < time[:, None])
+    # Events that are kept come first, in their order; a stable sort keeps the rest behind them.
+    order = tf.argsort(tf.cast(~before, tf.int32), axis=1, stable=True)
+    behind = tf.fill([tf.shape(order)[0], 1], tf.shape(order)[1])
+    return tf.concat([order, behind], 1), tf.reduce_sum(tf.cast(before, tf.int64), 1)
+
+
+def _pick(column: tf.Tensor, rows: tf.Tensor, present: tf.Tensor, blank: object) -> tf.Tensor:
+    """Return the places `rows` `[batch, n]` of a column `[batch, events]` where `present`, else `blank`."""
+    padded = tf.pad(column, [[0, 0], [0, 1]], constant_values=blank)
+    return tf.where(present, tf.gather(padded, rows, batch_dims=1), tf.constant(blank, padded.dtype))

@@ -9,7 +9,8 @@ import numpy as np
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING, Arrays
 from unified_ranker.core.request import state_arrays
-from unified_ranker.export.signatures import ServedModel, signatures_of
+from unified_ranker.export.signature_graph import SignatureGraph
+from unified_ranker.export.signatures import signatures_of
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
@@ -25,7 +26,7 @@ WARMED = ("encode", "rank_encoded", "rank")
 
 def save_model(model: UnifiedRanker, vectors: np.ndarray, directory: Path) -> None:
     """Write the SavedModel with all signatures into `directory`, which becomes a version directory of TF Serving."""
-    served = ServedModel(model, vectors)
+    served = SignatureGraph(model, vectors)
     tf.saved_model.save(served, str(directory), signatures=signatures_of(served, model.config))
 
 

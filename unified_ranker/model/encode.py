@@ -17,6 +17,7 @@ from unified_ranker.signals.base import SignalRequest
 from unified_ranker.tasks.encoded_state import EncodedQuery, EncodedState
 from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.towers.context import ContextEncoder, RequestVectors
+from unified_ranker.towers.feature_group import FeatureParts
 from unified_ranker.towers.history import HistoryWindows
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.user import UserEncoder
@@ -30,8 +31,8 @@ class Towers(Protocol):
     catalogue: Catalogue
     user_tower: UserEncoder
     context_tower: ContextEncoder
-    profiles: Mapping[str, tf.Tensor]
-    """Encoded profile columns, a row a user and one behind for nobody known."""
+    profiles: FeatureParts
+    """Features of users, a row each and one behind for nobody known."""
 
 
 def encode(
@@ -81,7 +82,7 @@ def encode_queries(
     """
 
     def states(part: HistoryWindows) -> tf.Tensor:
-        profile = {name: tf.gather(column, part.user) for name, column in towers.profiles.items()}
+        profile = towers.profiles.at(part.user)
         return towers.user_tower(items.at(part.events.item), part.events, profile, training=training)
 
     if row is None:

@@ -97,9 +97,7 @@ class UnifiedRanker(tfrs.Model):
     def _encode_items(self) -> EncodedItems:
         catalogue = self.catalogue
         fields = {name: tf.constant(column) for name, column in catalogue.item_fields.items()}
-        encoded = self.item_tower.encode(fields, tf.range(len(catalogue.item_ids), dtype=tf.int64))
-        if self.config.towers.item.age_gate:
-            encoded["created"] = self.created
+        encoded = self.item_tower.encode(fields, tf.range(len(catalogue.item_ids), dtype=tf.int64), self.created)
         return encoded if self.text.trainable else self.item_tower.settle(encoded)
 
     # --- the towers -----------------------------------------------------------------------------------------------
@@ -111,7 +109,7 @@ class UnifiedRanker(tfrs.Model):
 
         `moments` `[n]` (seconds) say as of when, for an age gate; without, as of the end of the fit window.
         """
-        chosen = self.items if indices is None else {k: tf.gather(v, indices) for k, v in self.items.items()}
+        chosen = self.items if indices is None else self.items.at(indices)
         return self.item_tower(chosen, training=training, moments=moments)
 
     def rank(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,17 @@ from unified_ranker.towers.feature_types.base import Contribution, FeatureType, 
 from unified_ranker.towers.tensorflow import tf
 
 
+@dataclass(frozen=True, eq=False)
+class FeatureParts:
+    """Features of some rows after look-up: their parts, named "column/part", each `[n, …]`."""
+
+    parts: Mapping[str, tf.Tensor]
+
+    def at(self, rows: tf.Tensor) -> FeatureParts:
+        """Return the rows `rows` `[m]`."""
+        return FeatureParts({name: tf.gather(part, rows) for name, part in self.parts.items()})
+
+
 class FeatureGroup:
     """The declared features of one tower, over the layers that all towers share."""
 
@@ -19,17 +31,17 @@ class FeatureGroup:
         """Group `features` in the order of their declaration."""
         self._features, self._shared = tuple(features), shared
 
-    def look_up(self, fields: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Look served inputs up by column; returns the parts of all features, named "column/part"."""
-        return {
-            f"{feature.column}/{part}": value
-            for feature in self._features
-            for part, value in feature.look_up(fields[feature.column], self._shared).items()
-        }
+    def look_up(self, fields: Mapping[str, tf.Tensor]) -> FeatureParts:
+        """Look served inputs up by column."""
+        return FeatureParts(
+            {
+                f"{feature.column}/{part}": value
+                for feature in self._features
+                for part, value in feature.look_up(fields[feature.column], self._shared).items()
+            }
+        )
 
-    def contributions(
-        self, looked_up: Mapping[str, tf.Tensor], reads_text: bool | None = None
-    ) -> Iterator[Contribution]:
+    def contributions(self, looked_up: FeatureParts, reads_text: bool | None = None) -> Iterator[Contribution]:
         """Yield what each feature contributes, from what `look_up` returned.
 
         `reads_text` picks those that go through the text encoder, or those that do not; None takes all.
@@ -38,10 +50,11 @@ class FeatureGroup:
             if reads_text is None or feature.reads_text == reads_text:
                 yield feature.encode(_parts_of(feature, looked_up), self._shared)
 
-    def texts_among(self, looked_up: Mapping[str, tf.Tensor]) -> set[str]:
-        """Return the names of the parts that go through the text encoder."""
+    def without_texts(self, looked_up: FeatureParts) -> FeatureParts:
+        """Return the parts that do not go through the text encoder."""
         texts = [feature for feature in self._features if feature.reads_text]
-        return {f"{feature.column}/{part}" for feature in texts for part in _parts_of(feature, looked_up)}
+        read = {f"{feature.column}/{part}" for feature in texts for part in _parts_of(feature, looked_up)}
+        return FeatureParts({name: part for name, part in looked_up.parts.items() if name not in read})
 
 
 def read_features(table: pd.DataFrame, features: Iterable[FeatureType]) -> dict[str, np.ndarray]:
@@ -54,6 +67,6 @@ def fitting_types(column: pd.Series, kinds: Kinds[FeatureType]) -> tuple[str, ..
     return tuple(name for name, kind in kinds.items() if kind.fits(column))
 
 
-def _parts_of(feature: FeatureType, looked_up: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+def _parts_of(feature: FeatureType, looked_up: FeatureParts) -> dict[str, tf.Tensor]:
     prefix = f"{feature.column}/"
-    return {name.removeprefix(prefix): value for name, value in looked_up.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): part for name, part in looked_up.parts.items() if name.startswith(prefix)}

@@ -1,6 +1,7 @@
 """The item tower: id, text, categories and numbers to one L2-normalised vector."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from unified_ranker.config import ItemTower
 from unified_ranker.core.times import NEVER
 from unified_ranker.prepare.vocabulary import Vocabulary
 from unified_ranker.towers.categories import CategoryTable
-from unified_ranker.towers.feature_group import FeatureGroup
+from unified_ranker.towers.feature_group import FeatureGroup, FeatureParts
 from unified_ranker.towers.feature_types.base import SharedEncoders
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text import TextEncoder
@@ -16,11 +17,28 @@ from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
 
 OPEN = 2.0
 """Where an age gate begins: sigmoid(2) = 0.88 of an id."""
-TEXTS = "/texts"
-"""Where an encoder that no longer changes has left the sum of an item's embedded texts, `[n, dim]`."""
 
-EncodedItems = dict[str, tf.Tensor]
-"""Item fields after look-up: `id` `[n]` and the parts of every feature, named "column/part" `[n, …]`."""
+
+@dataclass(frozen=True, eq=False)
+class EncodedItems:
+    """Items after look-up.
+
+    Attributes:
+        row: of the table of ids, `[n]`; 0 for an unknown item.
+        features: parts of their features, `[n, …]`.
+        created: when they were created, seconds `[n]`, `NEVER` where absent; None where their age does not count.
+        texts: sum of their embedded texts, `[n, dim]`, once the text encoder changes no more.
+    """
+
+    row: tf.Tensor
+    features: FeatureParts
+    created: tf.Tensor | None = None
+    texts: tf.Tensor | None = None
+
+    def at(self, rows: tf.Tensor) -> "EncodedItems":
+        """Return the items at `rows` `[m]`."""
+        created, texts = (None if c is None else tf.gather(c, rows) for c in (self.created, self.texts))
+        return EncodedItems(tf.gather(self.row, rows), self.features.at(rows), created, texts)
 
 
 class ItemEncoder(tf.keras.layers.Layer):
@@ -65,26 +83,31 @@ class ItemEncoder(tf.keras.layers.Layer):
         self.hidden = tf.keras.layers.Dense(config.dim, activation="gelu")
         self.content = tf.keras.layers.Dense(config.dim)
 
-    def encode(self, fields: Mapping[str, tf.Tensor], index: tf.Tensor) -> EncodedItems:
-        """Look raw fields up: strings `[n]` (lists `[n, width]`), numbers `[n]`; `index` `[n]` is -1 when unknown."""
-        return {"id": index + 1, **self.features.look_up(fields)}
+    def encode(self, fields: Mapping[str, tf.Tensor], index: tf.Tensor, created: tf.Tensor) -> EncodedItems:
+        """Look raw fields up.
+
+        Args:
+            fields: served inputs by column: strings `[n]` (lists `[n, width]`), numbers `[n]`.
+            index: of each item, `[n]`; -1 when unknown.
+            created: seconds `[n]`, `NEVER` where absent.
+        """
+        return EncodedItems(index + 1, self.features.look_up(fields), created if self.config.age_gate else None)
 
     def call(self, encoded: EncodedItems, training: bool = False, moments: tf.Tensor | None = None) -> tf.Tensor:
         """Return unit vectors `[n, dim]`.
 
-        With an age gate `encoded` has `created` `[n]` (seconds, the least int64 where absent) too, and `moments` `[n]`
-        says as of when each item is asked for.
+        With an age gate `moments` `[n]` (seconds) says as of when each item is asked for.
         """
-        ident = tf.where(tf.gather(self.trained, encoded["id"]), encoded["id"], 0)
+        ident = tf.where(tf.gather(self.trained, encoded.row), encoded.row, 0)
         if training and self.mask_rate > 0:
             masked = tf.random.uniform(tf.shape(ident)) < self.mask_rate
             ident = tf.where(masked, tf.zeros_like(ident), ident)
         own = tf.gather(self.ids, ident)
         if self.config.age_gate:
-            own *= self.gate(encoded["created"], moments)[:, None]
+            own *= self.gate(encoded.created, moments)[:, None]
         total = own + self.read(encoded)
         side = []
-        for part in self.features.contributions(encoded, reads_text=False):
+        for part in self.features.contributions(encoded.features, reads_text=False):
             if part.vector is not None:
                 total += part.vector
             if part.channels is not None:
@@ -102,15 +125,13 @@ class ItemEncoder(tf.keras.layers.Layer):
 
     def settle(self, encoded: EncodedItems) -> EncodedItems:
         """Embed the texts for good, as long as the text encoder does not change."""
-        texts = self.features.texts_among(encoded)
-        rest = {name: value for name, value in encoded.items() if name not in texts}
-        return {**rest, TEXTS: self.read(encoded)} if texts else rest
+        return replace(encoded, features=self.features.without_texts(encoded.features), texts=self.read(encoded))
 
     def read(self, encoded: EncodedItems) -> tf.Tensor:
         """Return the sum of the embedded text features `[n, dim]`; zero without one."""
-        if TEXTS in encoded:
-            return encoded[TEXTS]
-        total = tf.zeros([tf.shape(encoded["id"])[0], self.config.dim])
-        for part in self.features.contributions(encoded, reads_text=True):
+        if encoded.texts is not None:
+            return encoded.texts
+        total = tf.zeros([tf.shape(encoded.row)[0], self.config.dim])
+        for part in self.features.contributions(encoded.features, reads_text=True):
             total += part.vector
         return total

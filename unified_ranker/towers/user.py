@@ -9,7 +9,7 @@ from unified_ranker.config import Hstu, UserTower
 from unified_ranker.prepare.vocabulary import Vocabulary
 from unified_ranker.towers.categories import CategoryTable
 from unified_ranker.towers.causal_block import CausalBlock
-from unified_ranker.towers.feature_group import FeatureGroup, read_features
+from unified_ranker.towers.feature_group import FeatureGroup, FeatureParts, read_features
 from unified_ranker.towers.feature_types.base import SharedEncoders
 from unified_ranker.towers.history import HistoryEvents
 from unified_ranker.towers.hstu_block import HstuBlock
@@ -54,7 +54,7 @@ class UserEncoder(tf.keras.layers.Layer):
         self,
         items: tf.Tensor,
         events: HistoryEvents,
-        profile: Mapping[str, tf.Tensor],
+        profile: FeatureParts,
         training: bool = False,
     ) -> tf.Tensor:
         """Return states `[batch, events + 1, dim]`.
@@ -62,7 +62,7 @@ class UserEncoder(tf.keras.layers.Layer):
         Args:
             items: item vectors of the history, `[batch, events, dim]`.
             events: the events themselves, `[batch, events]`.
-            profile: encoded profile columns (see `encode_profile`), each `[batch, ...]`.
+            profile: parts of the users' features, `[batch, …]`.
             training: whether dropout is on.
         """
         value = events.value
@@ -97,11 +97,11 @@ class UserEncoder(tf.keras.layers.Layer):
             return HstuBlock(dim, encoder.heads, encoder.dropout, self.config.history_length + 1)
         return CausalBlock(dim, encoder.heads, encoder.dropout)
 
-    def encode_profile(self, fields: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Look up raw profile fields: strings and numbers `[n]`."""
+    def encode_profile(self, fields: Mapping[str, tf.Tensor]) -> FeatureParts:
+        """Look up raw profile fields by column: strings and numbers `[n]`."""
         return self.features.look_up(fields)
 
-    def _profile(self, profile: Mapping[str, tf.Tensor], batch: tf.Tensor) -> tf.Tensor:
+    def _profile(self, profile: FeatureParts, batch: tf.Tensor) -> tf.Tensor:
         start = tf.tile(self.begin[None], [batch, 1])
         parts = [part.channels for part in self.features.contributions(profile) if part.channels is not None]
         return start + self.profile(tf.concat(parts, 1)) if parts else start

@@ -1,0 +1,57 @@
+"""Quality vectors of a release's items inside the served graph."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from unified_ranker.config import Config, FreshnessFeature
+from unified_ranker.core.freshness import freshness, query_factor, stored_factor
+from unified_ranker.core.times import NEVER
+from unified_ranker.model.catalogue import Catalogue
+from unified_ranker.towers.array_functions import TENSORS
+from unified_ranker.towers.tensorflow import tf
+
+
+class QualityTable(tf.Module):
+    """Quality of the release's items, with freshness as of the request.
+
+    Item vectors hold one factor of freshness, query vectors the other (`core.freshness`), from the end of the log on.
+    """
+
+    def __init__(self, config: Config, catalogue: Catalogue) -> None:
+        """Store the table, with one row more for items that the catalogue lacks."""
+        super().__init__(name="quality")
+        self.origin = catalogue.log_end
+        features = config.towers.item.quality.values()
+        self.scales = [f.scale if isinstance(f, FreshnessFeature) else 0.0 for f in features]
+        self.table = tf.Variable(
+            np.concatenate([catalogue.quality, catalogue.quality_unseen[None]]), trainable=False, dtype=tf.float32
+        )
+        self.created = tf.Variable(np.append(catalogue.created_at, NEVER), trainable=False, dtype=tf.int64)
+
+    def at(self, indices: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
+        """Return quality `[batch, n, features]` of items `[batch, n]` (-1 = unknown) at times `[batch]` (seconds)."""
+        rows = tf.where(indices < 0, tf.shape(self.table, tf.int64)[0] - 1, indices)
+        created = tf.gather(self.created, rows)
+        return self._with(tf.gather(self.table, rows), lambda scale: freshness(created, time[:, None], scale, TENSORS))
+
+    def stored(self, known: tf.Tensor, created: tf.Tensor) -> tf.Tensor:
+        """Return the part of the item vector `[n, features]`: items at table rows `known` `[n]` (-1 = a new item)."""
+        rows = tf.where(known < 0, tf.shape(self.table, tf.int64)[0] - 1, known)
+        return self._with(
+            tf.gather(self.table, rows), lambda scale: stored_factor(created, self.origin, scale, TENSORS)
+        )
+
+    def decay(self, time: tf.Tensor) -> tf.Tensor:
+        """Return the query vector's factors `[batch, features]`: 1, but for freshness."""
+        ones = tf.ones_like(time, tf.float32)
+        return _stack([query_factor(time, self.origin, s, TENSORS) if s else ones for s in self.scales], time)
+
+    def _with(self, table: tf.Tensor, fresh: Callable[[float], tf.Tensor]) -> tf.Tensor:
+        """Return the `table` `[…, features]` with `fresh` of its scale in the place of every freshness."""
+        columns = [fresh(scale) if scale else table[..., place] for place, scale in enumerate(self.scales)]
+        return tf.stack(columns, -1) if columns else table
+
+
+def _stack(columns: list[tf.Tensor], like: tf.Tensor) -> tf.Tensor:
+    return tf.stack(columns, 1) if columns else tf.zeros([tf.shape(like)[0], 0])

@@ -1,0 +1,160 @@
+"""The served graph: what each signature does, over a trained model and the vectors of the release's items."""
+
+import numpy as np
+
+from unified_ranker.core.times import NEVER
+from unified_ranker.evaluation.scoring import PROPOSED
+from unified_ranker.export.candidate_mask import candidate_mask, marked
+from unified_ranker.export.offer_table import OfferTable
+from unified_ranker.export.quality_table import QualityTable
+from unified_ranker.export.query_text import QueryText
+from unified_ranker.export.request_graph import LookedUp, RequestGraph
+from unified_ranker.model.encode import encode, served_states, states_of
+from unified_ranker.model.ranker import UnifiedRanker
+from unified_ranker.tasks.encoded_state import EncodedState
+from unified_ranker.tasks.item_vectors import ItemVectors
+from unified_ranker.towers.tensorflow import tf
+
+Tensors = dict[str, tf.Tensor]
+"""Inputs or outputs of a signature, by name."""
+
+
+class SignatureGraph(tf.Module):
+    """Signatures `encode`, `rank_encoded`, `rank`, `recommend` and `embed_items`, of stock TensorFlow ops only."""
+
+    def __init__(self, model: UnifiedRanker, vectors: np.ndarray) -> None:
+        """Build over a trained model and the vectors of its catalogue, `[items, dim]`."""
+        super().__init__(name="unified_ranker")
+        config, catalogue = model.config, model.catalogue
+        self.heads = config.heads
+        self.requests = RequestGraph(model)
+        self.query_text = QueryText(model)
+        self.quality = QualityTable(config, catalogue)
+        self.offers = OfferTable(catalogue.offers)
+        self.vectors = tf.Variable(
+            np.concatenate([vectors, np.zeros_like(vectors[:1])]), trainable=False, dtype=tf.float32
+        )
+        self.item_ids = tf.Variable(catalogue.item_ids.astype(object), trainable=False, dtype=tf.string)
+        self.weights = [*model.variables]
+        # Behind a function, which TensorFlow does not track: a Keras model would be saved with its training code.
+        self._model = lambda: model
+        tasks = list(config.tasks.values())
+        self.candidates = tf.constant(
+            [max(t.serving.candidates for t in tasks)] + [t.serving.candidates for t in tasks]
+        )
+        self.limits = tf.constant([max(t.serving.limit for t in tasks)] + [t.serving.limit for t in tasks])
+
+    # --- signatures -----------------------------------------------------------------------------------------------
+
+    def encode(self, **fields: tf.Tensor) -> Tensors:
+        """Encode requests: `query_vector` `[batch, dim + quality]`, `imputed_query`, `proposed_ids` and the states.
+
+        `proposed_ids` `[batch, n]` are candidates of the signals, to be ranked beside those of the index; "" is none,
+        and whether they may answer is left to whoever retrieves. As `encode_embedded`, with `query_embedding`
+        `[batch, dim]`: what `embed_queries` gave for the field `query`.
+        """
+        given = fields.pop("query_embedding", None)
+        asked, state = self._encode(fields, given)
+        proposed = self._model().proposals(state)
+        ids = tf.where(proposed < 0, "", tf.gather(self.item_ids, tf.maximum(proposed, 0)))
+        return {
+            "query_vector": self._query_vector(state),
+            "imputed_query": asked.query,
+            "proposed_ids": ids,
+            **served_states(state),
+        }
+
+    def rank_encoded(self, **inputs: tf.Tensor) -> Tensors:
+        """Score `candidate_ids` `[batch, n]` for encoded requests; unknown candidates get the empty vector."""
+        return self._rank(states_of(inputs), self.requests.items.lookup(inputs["candidate_ids"]))
+
+    def rank(self, **inputs: tf.Tensor) -> Tensors:
+        """Encode and score in one call."""
+        candidates = inputs.pop("candidate_ids")
+        _, state = self._encode(inputs)
+        return self._rank(state, self.requests.items.lookup(candidates))
+
+    def rank_live(self, **inputs: tf.Tensor) -> Tensors:
+        """Score candidates of which some came since the release was written, for encoded requests.
+
+        `live_vectors` `[batch, live, dim + quality]` are stored vectors, as `embed_items` gives them, and `live_place`
+        `[batch, n]` says which of them is a candidate's; -1: the release knows the candidate.
+        """
+        place, sent = inputs["live_place"], inputs["live_vectors"]
+        # A row of zeros behind, so that there is one to gather where none were sent.
+        own = tf.gather(tf.pad(sent, [[0, 0], [0, 1], [0, 0]]), tf.maximum(place, 0), batch_dims=1)
+        return self._rank(states_of(inputs), self.requests.items.lookup(inputs["candidate_ids"]), (place >= 0, own))
+
+    def recommend(self, **inputs: tf.Tensor) -> Tensors:
+        """Answer from the whole catalogue: `item_ids` and `scores` `[batch, limit]`, "" and -inf behind the end.
+
+        The width is the highest limit of the batch, or the number of items where that is less. A limit of 0 stands for
+        the task's own. Where a task leaves out what its user has engaged with, the whole history that is given counts,
+        and not only the part that the model reads.
+        """
+        given = inputs.pop("limit")
+        asked, state = self._encode(inputs)
+        count, task = tf.shape(self.item_ids)[0], state.task
+        limit = tf.where(given > 0, given, tf.gather(self.limits, task))
+        candidates = tf.maximum(tf.gather(self.candidates, task), limit)
+        scores = tf.matmul(self._query_vector(state), self._stored_vectors(), transpose_b=True)
+        tasks = self._model().config.tasks
+        scores = tf.where(candidate_mask(asked, self.quality.created[:-1], self.offers, tasks), scores, -np.inf)
+        scores += PROPOSED * marked(self._model().proposals(state), tf.shape(scores))
+        retrieved, chosen = tf.math.top_k(scores, tf.minimum(_highest(candidates), count))
+        own = tf.range(tf.shape(chosen)[1])[None] < candidates[:, None]
+        ranked = self._rank(state, tf.cast(chosen, tf.int64))["score"]
+        ranked = tf.where(own & (retrieved > -np.inf), ranked, -np.inf)
+        best, place = tf.math.top_k(ranked, tf.minimum(_highest(limit), count))
+        ids = tf.gather(self.item_ids, tf.gather(chosen, place, batch_dims=1))
+        answered = (best > -np.inf) & (tf.range(tf.shape(best)[1])[None] < limit[:, None])
+        return {"item_ids": tf.where(answered, ids, ""), "scores": tf.where(answered, best, -np.inf)}
+
+    def embed_items(self, **fields: tf.Tensor) -> Tensors:
+        """Embed items from their fields: `item_vector` `[batch, dim + quality]`, also for ids never seen."""
+        model = self._model()
+        index = self.requests.items.lookup(fields["item_id"])
+        created = tf.where(fields["created_at"] == 0, NEVER, fields["created_at"])
+        vectors = model.item_tower(model.item_tower.encode(fields, index, created))
+        return {"item_vector": tf.concat([vectors, self.quality.stored(index, created)], 1)}
+
+    # --- their parts ----------------------------------------------------------------------------------------------
+
+    def _encode(self, fields: Tensors, given: tf.Tensor | None = None) -> tuple[LookedUp, EncodedState]:
+        asked = self.requests(fields)
+        query = self.query_text(asked, given)
+        items = ItemVectors(None, self.vectors, self.quality.created)
+        return asked, encode(self._model(), asked.windows, asked.request, query, asked.signals, items)
+
+    def _query_vector(self, state: EncodedState) -> tf.Tensor:
+        weights = tf.gather(self._model().quality_weights, state.task)
+        return tf.concat([state.embedding, weights * self.quality.decay(state.timestamp)], 1)
+
+    def _stored_vectors(self) -> tf.Tensor:
+        known = tf.range(tf.shape(self.item_ids, tf.int64)[0])
+        return tf.concat([self.vectors[:-1], self.quality.stored(known, self.quality.created[:-1])], 1)
+
+    def _rank(
+        self, state: EncodedState, indices: tf.Tensor, live: tuple[tf.Tensor, tf.Tensor] | None = None
+    ) -> Tensors:
+        model = self._model()
+        rows = tf.where(indices < 0, tf.shape(self.vectors, tf.int64)[0] - 1, indices)
+        quality = self.quality.at(indices, state.timestamp)
+        vectors = tf.gather(self.vectors, rows)
+        if live is not None:
+            chosen, own = live
+            dim = tf.shape(vectors)[2]
+            vectors = tf.where(chosen[..., None], own[..., :dim], vectors)
+            # Stored quality times its decay is the quality as of the request (docs/decisions/0003-freshness.md).
+            now = own[..., dim:] * self.quality.decay(state.timestamp)[:, None]
+            quality = tf.where(chosen[..., None], now, quality)
+        signals = model.signals.features(state.signals, indices)
+        score, logits, retrieval = model.rank(state, vectors, quality, signals)
+        chances = model.probabilities(logits, state.task)
+        heads = {name: chances[..., number] for number, name in enumerate(self.heads)}
+        return {"score": score, "retrieval_score": retrieval, **heads}
+
+
+def _highest(numbers: tf.Tensor) -> tf.Tensor:
+    """Return the highest of `[batch]`; 1 for no batch."""
+    return tf.reduce_max(tf.concat([numbers, [1]], 0))
