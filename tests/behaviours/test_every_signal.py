@@ -81,12 +81,12 @@ def test_an_unknown_item_has_no_signal(kind):
         assert (signal.features(requests(signal), candidates(), time).numpy()[:, -1] == 0).all()
 
 
-def test_a_request_of_which_nothing_is_known_is_no_error(kind):
+def test_a_request_of_which_nothing_is_known_has_no_signal_and_no_proposal(kind):
     signal = built(kind)
     asked = nowhere(signal)
     for time in (None, at(end(), 2)):
-        assert np.isfinite(signal.features(asked, candidates(2), time).numpy()).all()
-    assert signal.proposals(asked).shape[0] == 2
+        assert not signal.features(asked, candidates(2), time).numpy().any()
+    assert (signal.proposals(asked).numpy() == MISSING).all()
 
 
 def test_what_is_served_is_what_training_sees_at_the_end_of_the_fit_window(kind):

@@ -167,11 +167,14 @@ def test_verify_names_what_is_no_release(tmp_path):
 
 
 def test_an_interrupt_is_told_with_exit_code_130(tmp_path, monkeypatch):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("unified_ranker.cli.stage_commands.open_stages", interrupted)
-    shown = cli("build", "--project", tmp_path)
+    """It comes while a module of the project is imported."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    project = write_project(tmp_path)
+    (project / "halting.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    with (project / "project.yaml").open("a") as file:
+        file.write("extensions: [halting]\n")
+    shown = cli("build")
     assert shown.exit_code == 130
     assert shown.stderr.startswith("\ninterrupted;")
     assert "Traceback" not in shown.stderr

@@ -7,7 +7,6 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
-from markupsafe import Markup
 
 from unified_ranker.evaluation.metrics import METRICS, Interval
 from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, StageCost
@@ -145,19 +144,12 @@ def report(*tasks, **more):
     return Report(**settings | more)
 
 
-@pytest.fixture
-def no_plots(monkeypatch):
-    """Drawing takes most of the time of a page, and is not what these tests are about."""
-    for name in ("report_page.bars", "page_views.curves", "report_page.reliability"):
-        monkeypatch.setattr(f"unified_ranker.evaluation.{name}", lambda *arguments: Markup(""))
-
-
 def rendered(made, directory):
     write_report(made, directory)
     return (directory / "report.html").read_text(encoding="utf-8")
 
 
-def test_json_holds_the_report_and_reads_back(tmp_path, no_plots):
+def test_json_holds_the_report_and_reads_back(tmp_path):
     made = report(evaluated(), empty("search"), notes=["thin"], versions={"numpy": "2"}, git_commit="abc")
     write_report(made, tmp_path / "new" / "folder")
     values = json.loads((tmp_path / "new" / "folder" / "report.json").read_text(encoding="utf-8"))
@@ -224,7 +216,7 @@ def test_scorer_names_with_dollars_are_drawn_as_they_are(tmp_path):
     assert page.text.count("cost $x^2$") > 2 + len(METRICS)
 
 
-def test_a_model_below_the_best_baseline_is_said_first_and_in_red(tmp_path, no_plots):
+def test_a_model_below_the_best_baseline_is_said_first_and_in_red(tmp_path):
     text = rendered(report(evaluated("home_feed", model=0.05), evaluated("search", model=0.5)), tmp_path)
 
     alert, first_task = text.index('<section class="alert bad">'), text.index('id="task-0"')
@@ -236,7 +228,7 @@ def test_a_model_below_the_best_baseline_is_said_first_and_in_red(tmp_path, no_p
     assert text.count('class="alert bad"') == 1
 
 
-def test_a_model_at_the_baseline_is_not_below_it(tmp_path, no_plots):
+def test_a_model_at_the_baseline_is_not_below_it(tmp_path):
     text = rendered(report(evaluated(model=0.1, baseline=0.1)), tmp_path)
 
     assert "Every model is at least as good as the best baseline" in text
@@ -244,7 +236,7 @@ def test_a_model_at_the_baseline_is_not_below_it(tmp_path, no_plots):
     assert "may be chance" in text
 
 
-def test_baselines_alone_make_a_report_too(tmp_path, no_plots):
+def test_baselines_alone_make_a_report_too(tmp_path):
     task = evaluated()
     alone = tuple(Slice(s.dimension, s.name, s.requests, s.rows[1:]) for s in task.slices)
     text = rendered(report(TaskEvaluation(**vars(task) | {"slices": alone, "comparisons": ()})), tmp_path)
@@ -253,7 +245,7 @@ def test_baselines_alone_make_a_report_too(tmp_path, no_plots):
     assert "two-tower" not in text
 
 
-def test_best_of_each_column_is_bold(tmp_path, no_plots):
+def test_best_of_each_column_is_bold(tmp_path):
     text = rendered(report(evaluated(model=0.25, baseline=0.1)), tmp_path)
     table = text[text.index('id="task-0"') :]
     table = table[: table.index("</table>")]
@@ -262,7 +254,7 @@ def test_best_of_each_column_is_bold(tmp_path, no_plots):
     assert table.count("0.240 to 0.260") == len(METRICS)
 
 
-def test_derived_tasks_are_marked_and_others_are_not(tmp_path, no_plots):
+def test_derived_tasks_are_marked_and_others_are_not(tmp_path):
     text = rendered(report(evaluated("home_feed"), evaluated("search", derived=True)), tmp_path)
     sections = re.split(r'id="task-\d"', text)
 
@@ -272,11 +264,11 @@ def test_derived_tasks_are_marked_and_others_are_not(tmp_path, no_plots):
     assert "derived queries" not in rendered(report(evaluated("home_feed")), tmp_path)
 
 
-def test_a_task_without_requests_says_so(tmp_path, no_plots):
+def test_a_task_without_requests_says_so(tmp_path):
     assert "No numbers: no requests in the slice." in rendered(report(empty("search")), tmp_path)
 
 
-def test_header_stages_and_breakdowns_are_there(tmp_path, no_plots):
+def test_header_stages_and_breakdowns_are_there(tmp_path):
     page = Page(rendered(report(notes=["Thin in search."]), tmp_path))
 
     for text in (
@@ -309,7 +301,7 @@ def test_the_same_report_is_the_same_page(tmp_path):
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_number_that_json_cannot_hold_stops_before_anything_is_written(tmp_path, no_plots, bad):
+def test_a_number_that_json_cannot_hold_stops_before_anything_is_written(tmp_path, bad):
     write_report(report(), tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 

@@ -64,6 +64,8 @@ def test_the_records_are_requests_that_the_model_answers(records):
         out = tiny_world.call(request.model_spec.signature_name, **arrays(request))
         for values in out.values():
             assert values.dtype.kind != "f" or np.isfinite(values).all()
+        if "item_ids" in out:
+            assert (out["item_ids"][:, 0] != b"").all()
 
 
 def test_most_requests_have_a_history(records):

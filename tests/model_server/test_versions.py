@@ -10,6 +10,7 @@ from model_server_toy import MODEL, NEWEST, predict_request
 from unified_ranker.core.errors import UserError
 from unified_ranker.model_server.embedded_server import EmbeddedModelServer
 from unified_ranker.model_server.labels import ModelConfig, read_models_config
+from unified_ranker.model_server.messages import saved_model_pb2
 from unified_ranker.model_server.stock_ops import foreign_ops, ops_of
 from unified_ranker.model_server.versions import ModelVersions
 from unified_ranker.serving.client.grpc_client import ModelClient, VersionStatus
@@ -106,9 +107,13 @@ def test_a_running_server_finds_a_new_version_by_itself(two):
         assert client.wait_until_available(30) == 2
 
 
-def test_graph_with_ops_of_another_library_is_refused_with_their_names(two, monkeypatch):
-    module = "unified_ranker.model_server.stock_ops.ops_of"
-    monkeypatch.setattr(module, lambda path: {"MatMul", "ScannScannSearch", "MyOp"})
+def test_graph_with_ops_of_another_library_is_refused_with_their_names(two):
+    file = two / "2" / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    graph = saved.meta_graphs[0].graph_def
+    graph.node.add(name="mine", op="MyOp")
+    graph.library.function[0].node_def.add(name="search", op="ScannScannSearch")
+    file.write_bytes(saved.SerializeToString())
     with pytest.raises(UserError, match="MyOp, ScannScannSearch"):
         ModelVersions(two, MODEL).load_wanted()
 

@@ -23,8 +23,8 @@ from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.column_drift import column_drift, stability
 from unified_ranker.prepare.prepared import Prepared, prepare
 from unified_ranker.project import prepare_stage
-from unified_ranker.project.project_preparation import Preparation, prepare_project
-from unified_ranker.project.stage_context import StageContext
+from unified_ranker.project.project_preparation import Preparation, is_large, prepare_project
+from unified_ranker.project.stage_context import StageContext, StageMemory
 from unified_ranker.project.workspace import Workspace
 
 ROWS = 300
@@ -280,18 +280,26 @@ def test_a_column_that_moves_is_found_and_one_that_stays_is_not(tmp_path):
     assert column_drift(pa.table({"slice": [], "column": [], "bin": [], "rows": []})) == []
 
 
-def test_a_large_log_is_validated_by_the_pipeline(tmp_path, monkeypatch):
-    monkeypatch.setattr("unified_ranker.project.project_preparation.SMALL_ROWS", 100)
+def test_a_log_is_large_by_the_rows_that_its_files_tell_of(tmp_path):
     project = project_in(tmp_path / "project")
-    large = StageContext(Workspace(project, load_config(project)))
+    assert not is_large(load_config(project), Workspace(project, load_config(project)))
+    folder = project / "data" / "events"
+    part = pq.read_table(folder / "part-0.parquet")
+    pq.write_table(part.take(np.zeros(1_000_001, np.int64)), folder / "part-0.parquet")
+    assert is_large(load_config(project), Workspace(project, load_config(project)))
+
+
+def test_a_large_log_is_validated_by_the_pipeline(tmp_path):
+    project = project_in(tmp_path / "project")
+
+    def context(large):
+        return StageContext(Workspace(project, load_config(project)), memory=StageMemory(large=large))
+
+    large, small = context(True), context(None)
     names = [check.name for check in prepare_stage.validate(large)]
-    assert large.memory.large
-    small = StageContext(Workspace(project, load_config(project)))
-    monkeypatch.setattr("unified_ranker.project.project_preparation.SMALL_ROWS", 1_000_000)
     missing = {check.name for check in prepare_stage.validate(small)} - set(names)
     assert missing <= {"events is not empty", "every declared task has events", "events are distinct"}, missing
     assert not prepare_stage.prepare(large).skipped
     write_files(project, {"tasks/home_feed.yaml": {"positives": [{"event_type": "clik"}]}})
-    monkeypatch.setattr("unified_ranker.project.project_preparation.SMALL_ROWS", 100)
-    broken = StageContext(Workspace(project, load_config(project)))
-    assert any(check.failed and "clik" in check.line() for check in prepare_stage.validate(broken))
+    assert not small.memory.large
+    assert any(check.failed and "clik" in check.line() for check in prepare_stage.validate(context(True)))

@@ -173,9 +173,11 @@ def test_what_belongs_to_a_task_changes_that_task_alone(name):
     assert changed.tolist() == [True, False, False, True]
 
 
-def test_an_unknown_task_is_no_error(head):
+def test_an_unknown_task_ranks_otherwise_than_a_known_one(head):
     state, *rest = inputs()
-    assert np.isfinite(head(replace(state, task=tf.zeros([BATCH], tf.int64)), *rest)).all()
+    unknown, known = (head(replace(state, task=tf.fill([BATCH], tf.constant(t, tf.int64))), *rest) for t in (0, 1))
+    assert np.ptp(unknown, axis=1).min() > 1e-3, "it ranks its candidates"
+    assert np.abs(unknown - known).max() > 1e-3
 
 
 def test_dropout_only_in_training():

@@ -111,8 +111,8 @@ def test_query_and_source_keep_a_straight_path():
     np.testing.assert_allclose(tower(asked)[0], total / np.linalg.norm(total, axis=1, keepdims=True), atol=1e-5)
 
 
-def test_an_unknown_request_is_no_error():
-    zero = tf.zeros([BATCH], tf.int64)
-    nothing = tf.zeros([BATCH, DIM])
+def test_requests_of_which_nothing_is_known_ask_for_the_same():
+    zero, nothing = tf.zeros([BATCH], tf.int64), tf.zeros([BATCH, DIM])
     embedding, _ = build()(RequestVectors(nothing, nothing, nothing, zero, zero, zero, zero, zero - 1))
-    assert np.isfinite(embedding).all()
+    np.testing.assert_allclose(embedding, np.tile(embedding[:1], (BATCH, 1)), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, atol=1e-5)

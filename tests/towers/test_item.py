@@ -93,8 +93,10 @@ def test_every_feature_tells(tower):
         assert np.abs(vectors(tower, other, [UNKNOWN]) - before).max() > 1e-4, column
 
 
-def test_absent_features_are_no_error(tower):
-    assert np.isfinite(vectors(tower)[5]).all()
+def test_an_item_without_features_is_like_any_other_such_item(tower):
+    without = vectors(tower)[5]
+    np.testing.assert_allclose(vectors(tower, ITEMS.iloc[[5]], [UNKNOWN])[0], without, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(without), 1, atol=1e-5)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(tower(encoded(tower), training=True)[5] ** 3)
     gradients = tape.gradient(loss, tower.trainable_variables, unconnected_gradients="zero")

@@ -128,8 +128,10 @@ def test_tokens_of_chosen_rows(text):
     np.testing.assert_array_equal(chosen, text.embed(tokens).numpy()[[2, 0, 0]])
 
 
-def test_bytes_that_are_no_text_are_no_error(text):
-    assert np.isfinite(vectors(text, b"\xff\xfe amber", b"\x80")).all()
+def test_of_bytes_that_are_no_text_the_words_among_them_count(text):
+    broken, nothing, amber, birch = vectors(text, b"\xff\xfe amber", b"\x80", "amber", "birch")
+    assert broken @ amber > max(broken @ birch, 0) + 0.4
+    assert np.isfinite(nothing).all()
 
 
 def test_a_catalogue_of_more_tokens_than_the_table_has_rows_gives_the_same_vectors():

@@ -3,10 +3,6 @@
 import re
 from dataclasses import replace
 
-import pytest
-from markupsafe import Markup
-
-from unified_ranker.evaluation.comparison import comparison_page
 from unified_ranker.evaluation.comparison.comparison_page import render_comparison
 from unified_ranker.evaluation.comparison.comparison_summary import (
     Cost,
@@ -62,12 +58,6 @@ def comparison(*tasks, **more):
     return replace(made, **more)
 
 
-@pytest.fixture
-def no_plots(monkeypatch):
-    monkeypatch.setattr(comparison_page, "bars", lambda *arguments: Markup(""))
-    monkeypatch.setattr("unified_ranker.evaluation.page_views.curves", lambda *arguments: Markup(""))
-
-
 def words(page):
     """The page's text, without its tags and its style."""
     return " ".join(re.sub(r"<[^>]*>", " ", re.sub(r"(?s)<style>.*?</style>", "", page)).split())
@@ -98,7 +88,7 @@ def test_the_page_needs_nothing_from_outside():
     assert not re.search(r"https?:|@import|url\((?!#)|<script|<link|<img|src=", page)
 
 
-def test_a_task_that_misses_stands_first_and_is_marked(no_plots):
+def test_a_task_that_misses_stands_first_and_is_marked():
     page = render_comparison(comparison(task("good"), task("missed", joint=0.2)))
     verdict = page[page.index('<section class="alert bad">') : page.index('id="task-0"')]
     assert "The joint model misses its promise" in verdict
@@ -109,7 +99,7 @@ def test_a_task_that_misses_stands_first_and_is_marked(no_plots):
     assert 'class="alert bad"' not in kept
 
 
-def test_tables_show_lines_slices_diagnoses_and_costs(no_plots):
+def test_tables_show_lines_slices_diagnoses_and_costs():
     shown = words(render_comparison(comparison(derived=("feed",))))
     for text in (
         "1,234 requests",
@@ -128,7 +118,7 @@ def test_tables_show_lines_slices_diagnoses_and_costs(no_plots):
     assert "unknown 0 ALL" not in shown
 
 
-def test_over_a_model_that_finds_nothing_there_is_no_ratio(no_plots):
+def test_over_a_model_that_finds_nothing_there_is_no_ratio():
     nothing = replace(task(), verdict=Verdict(None, "EASE", None))
     shown = words(render_comparison(comparison(nothing)))
     assert "best baseline: EASE finds nothing finds nothing" in shown
