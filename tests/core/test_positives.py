@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unified_ranker.core.positives import matches, positive
-from unified_ranker.towers.tensorflow import tf
 
 TYPES = st.sampled_from(["click", "rating", "buy"])
 VALUES = st.one_of(st.just(np.nan), st.sampled_from([-1.0, 0.0, 3.5, 4.0, 5.0]))
@@ -34,7 +33,6 @@ def by_hand(event_type, value, kind):
 FORMS = {
     "numpy": (lambda types: np.array(types, object), lambda values: np.array(values, np.float32)),
     "pandas": (pd.Series, lambda values: pd.Series(values, dtype="float32")),
-    "tensorflow": (tf.constant, lambda values: tf.constant(values, tf.float32)),
 }
 
 
