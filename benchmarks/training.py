@@ -19,7 +19,7 @@ from machine import keep, machine, measure, plain
 from stepping import stepper
 
 from unified_ranker.config.loading import load_config
-from unified_ranker.project.prepare_stage import prepare
+from unified_ranker.project.prepare_stage import prepare_stage
 from unified_ranker.project.stage_cache import stamp_of
 from unified_ranker.project.stage_context import StageContext
 from unified_ranker.project.workspace import Workspace
@@ -48,7 +48,7 @@ def main() -> None:
         before, out = machine(), {}
         with tempfile.TemporaryDirectory() as scratch:
             work = f"project.work_dir={scratch}"
-            prepare(StageContext(Workspace(PROJECTS[name], load_config(PROJECTS[name], [work]))))
+            prepare_stage(StageContext(Workspace(PROJECTS[name], load_config(PROJECTS[name], [work]))))
             for kind, measure_it in measured.items():
                 out[kind] = measure_it(PROJECTS[name], work)
                 keep(f"training_{name}", out, before)

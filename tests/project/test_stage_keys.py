@@ -17,7 +17,7 @@ from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
 from unified_ranker.prepare.prepared import SPLIT_FILE
 from unified_ranker.prepare.prepared_by import PREPARED_BY_TASK
-from unified_ranker.project.prepare_stage import prepare
+from unified_ranker.project.prepare_stage import prepare_stage
 from unified_ranker.project.stage_context import STAGES, StageContext, choose_tasks
 from unified_ranker.project.stage_keys import NOT_TRAINED_BY_TASK
 from unified_ranker.project.workspace import Workspace
@@ -91,7 +91,7 @@ def test_what_does_not_make_the_data_again_would_not_change_them(project):
     def prepared(*overrides):
         """The bytes of every prepared table."""
         config = load_config(project, overrides)
-        prepare(StageContext(Workspace(project, config), force=("prepare",)))
+        prepare_stage(StageContext(Workspace(project, config), force=("prepare",)))
         folder = project / ".unified_ranker" / "prepare"
         files = [*folder.rglob("*.arrow"), folder / SPLIT_FILE]
         return {str(p.relative_to(folder)): p.read_bytes() for p in files}

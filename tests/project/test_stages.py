@@ -30,7 +30,7 @@ from small_project import (
 
 from unified_ranker.config import Config
 from unified_ranker.config.loading import load_config
-from unified_ranker.project.export_stage import export, newest_of
+from unified_ranker.project.export_stage import export_stage, newest_of
 from unified_ranker.project.stage_context import STAGES, StageContext
 from unified_ranker.project.workspace import Workspace
 
@@ -236,10 +236,10 @@ def test_force_does_again_what_the_command_does_and_nothing_else(tmp_path, comma
 def test_a_stage_by_itself_makes_what_it_needs(tmp_path):
     project = write_project(tmp_path / "project")
     context = StageContext(Workspace(project, load_config(project)))
-    assert not export(context).skipped
+    assert not export_stage(context).skipped
     assert [(result.name, result.skipped) for result in context.memory.results] == [(s, False) for s in STAGES]
     again = StageContext(Workspace(project, load_config(project)))
-    assert export(again).skipped
+    assert export_stage(again).skipped
     assert [result.name for result in again.memory.results] == ["export"], "nothing else is asked"
 
 

@@ -18,7 +18,7 @@ from unified_ranker.events.lmdb_histories import LmdbStore
 from unified_ranker.release.index import load_index
 from unified_ranker.release.layout import Layout
 from unified_ranker.release.verify_release import verify_release
-from unified_ranker.serving.backends.in_process import InProcessModel
+from unified_ranker.serving.backends.in_process_model import InProcessModel
 from unified_ranker.serving.service.open_service import import_project, open_release
 from unified_ranker.serving.service.ranking_service import RankingService
 

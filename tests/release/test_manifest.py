@@ -10,7 +10,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.release.index import IndexDescription
 from unified_ranker.release.layout import MANIFEST, Layout
 from unified_ranker.release.manifest import (
-    FORMAT,
+    MANIFEST_FORMAT,
     DataWindow,
     Parent,
     ReleaseData,
@@ -47,7 +47,7 @@ def test_the_manifest_lists_every_file(tmp_path, toy_config):
     write_manifest(layout, toy_manifest(toy_config, 4, 15))
     manifest = read_manifest(tmp_path)
     assert manifest.version == 4
-    assert manifest.format == FORMAT
+    assert manifest.format == MANIFEST_FORMAT
     assert set(manifest.files) == {"deep/er/file", "deep/manifest.json"}
     assert manifest.files["deep/er/file"] == sha256(tmp_path / "deep/er/file")
     assert manifest.libraries["tensorflow"].startswith("2.20")

@@ -5,7 +5,7 @@ import pytest
 
 from unified_ranker.signals.base import SignalRequest
 from unified_ranker.signals.bm25 import title_scores
-from unified_ranker.signals.lexical import SCALE, Lexical, LexicalSignal
+from unified_ranker.signals.lexical import LEXICAL_SCALE, Lexical, LexicalSignal
 from unified_ranker.towers.tensorflow import tf
 
 TITLES = np.array(
@@ -43,7 +43,7 @@ def test_the_score_is_that_of_the_library(signal):
     found = signal.features(request(signal), tf.constant(EVERYTHING), None).numpy()
     expected = expected_scores()
     assert (expected > 0).sum() >= 8
-    np.testing.assert_allclose(found[..., 0], SCALE * expected, atol=1e-5)
+    np.testing.assert_allclose(found[..., 0], LEXICAL_SCALE * expected, atol=1e-5)
 
 
 def test_shares_say_how_much_of_each_is_in_the_other(signal):

@@ -8,7 +8,7 @@ import pytest
 from unified_ranker.signals import walks
 from unified_ranker.signals.base import SignalRequest
 from unified_ranker.signals.pair_counts import PairsAsOf
-from unified_ranker.signals.source_walks import SCALE, WalkSignal
+from unified_ranker.signals.source_walks import WALK_SCALE, WalkSignal
 from unified_ranker.signals.walks import WalksAsOf
 from unified_ranker.towers.tensorflow import tf
 
@@ -45,7 +45,7 @@ def expected(time):
     for row, origin in enumerate(SOURCES):
         if origin >= 0:
             found[row, :-1] = walked(time)[origin]
-    return np.stack([np.log1p(SCALE * found), found], -1)
+    return np.stack([np.log1p(WALK_SCALE * found), found], -1)
 
 
 def test_the_table_holds_the_walks_at_the_end_of_the_fit():
@@ -75,7 +75,7 @@ def test_training_sees_the_walks_of_the_moment_before():
 
 def test_no_example_sees_itself_or_what_follows(monkeypatch):
     for most in (2, 5, 64):
-        monkeypatch.setattr(walks, "MOMENTS", most)
+        monkeypatch.setattr(walks, "_MOMENTS", most)
         for time in (20, 60, 90):
             assert (LOG[2] >= time).any()
             one = WalksAsOf(PairsAsOf(*LOG, ITEMS), END)
@@ -112,7 +112,7 @@ def test_a_log_without_pairs_has_no_walks():
 
 @pytest.mark.parametrize("bound", [1, 300])
 def test_tables_for_training_are_bounded(monkeypatch, bound):
-    monkeypatch.setattr(walks, "TABULATED", bound)
+    monkeypatch.setattr(walks, "_TABULATED", bound)
     found = WalksAsOf(PairsAsOf(*LOG, ITEMS), END)
     assert sum(step.nnz for step in found.steps) <= max(bound, ITEMS**2)
     assert found.moments[-1] == END

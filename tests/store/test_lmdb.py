@@ -59,7 +59,7 @@ def test_a_half_copied_version_is_named_and_another_can_be_gone_back_to(tmp_path
     with data.open("r+b") as stream:
         stream.truncate(data.stat().st_size // 2)
     with open_store(copy) as store:
-        with pytest.raises(UserError, match=r"data.mdb` must have .* bytes. Received: .*copied in part.*roll"):
+        with pytest.raises(UserError, match=r"data.mdb` must have .* bytes. Received: .*copy is incomplete.*roll"):
             store.get("item", "item-0")
         with store.writing():
             assert store.rollback() == 1

@@ -7,7 +7,7 @@ import pytest
 
 from unified_ranker.config import ContextTower
 from unified_ranker.prepare.vocabulary import Vocabulary
-from unified_ranker.towers.categories import CategoryTable
+from unified_ranker.towers.category_table import CategoryTable
 from unified_ranker.towers.context import ContextEncoder, RequestVectors
 from unified_ranker.towers.tensorflow import tf
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unified_ranker.towers.categories import CategoryTable
+from unified_ranker.towers.category_table import CategoryTable
 from unified_ranker.towers.lookup import NameTable, string_table
 from unified_ranker.towers.tensorflow import tf
 

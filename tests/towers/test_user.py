@@ -6,7 +6,7 @@ import pytest
 
 from unified_ranker.config import Transformer, UserTower
 from unified_ranker.prepare.vocabulary import Scale, Vocabulary
-from unified_ranker.towers.categories import CategoryTable
+from unified_ranker.towers.category_table import CategoryTable
 from unified_ranker.towers.causal_block import CausalBlock, distance_bucket
 from unified_ranker.towers.history import HistoryEvents
 from unified_ranker.towers.tensorflow import tf

@@ -5,7 +5,7 @@ import pytest
 
 from unified_ranker.config import UserTower
 from unified_ranker.prepare.vocabulary import Vocabulary
-from unified_ranker.towers.categories import CategoryTable
+from unified_ranker.towers.category_table import CategoryTable
 from unified_ranker.towers.history import HistoryEvents, HistoryWindows
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.user import UserEncoder

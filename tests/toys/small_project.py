@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from unified_ranker.cli import app
 from unified_ranker.serving.answering.recommender import Recommender
-from unified_ranker.serving.backends.in_process import InProcessModel
+from unified_ranker.serving.backends.in_process_model import InProcessModel
 
 USERS, ITEMS, EVENTS = 60, 40, 1500
 START = pd.Timestamp("2024-01-01", tz="UTC")

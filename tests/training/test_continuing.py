@@ -23,7 +23,7 @@ from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.vocabulary import Scale, Vocabulary
 from unified_ranker.release.items import read_items
-from unified_ranker.serving.backends.in_process import InProcessModel
+from unified_ranker.serving.backends.in_process_model import InProcessModel
 from unified_ranker.training.continuing import grown
 
 LATER = START + pd.Timedelta(hours=1500)

@@ -42,10 +42,10 @@ PAIRS = TextPairs(ASKED, np.arange(4), np.full((4, 2), -1), {"title": TITLES}, n
 def with_teacher(tmp_path, monkeypatch):
     """Skips where the extra or its weights cannot be had; vectors are kept with the test."""
     pytest.importorskip("tensorflow_text", reason="the extra [text] is not installed")
-    from unified_ranker.towers.text.teachers.use import FILES
+    from unified_ranker.towers.text.teachers.use import USE_FILES
 
     try:
-        FILES.fetch()
+        USE_FILES.fetch()
     except UserError as error:
         pytest.skip(f"the weights cannot be had here: {error}")
     monkeypatch.setattr(kept_vectors, "default_cache_dir", lambda: tmp_path)
@@ -206,7 +206,7 @@ def test_a_transformer_is_trained_kept_and_served(with_teacher, tmp_path):
 import sys
 import numpy as np
 from pathlib import Path
-from unified_ranker.serving.backends.in_process import InProcessModel
+from unified_ranker.serving.backends.in_process_model import InProcessModel
 assert "tensorflow_text" not in sys.modules
 predict = InProcessModel(Path({str(tmp_path / "1")!r}), 1, with_text_ops=True).predict
 assert "tensorflow_text" in sys.modules

@@ -20,14 +20,15 @@ def init_command(
 
     Example: `unified-ranker init shop --events events.parquet --items items.parquet`
     """
-    from unified_ranker.project.init.serving_text import DIRECTORY
+    from unified_ranker.project.init.serving_text import SERVING_DIRECTORY
     from unified_ranker.project.init.write_project import init_project
 
     written = init_project(directory, events, items, users, announce=remark)
-    serving = [file for file in written if file.is_relative_to(directory / DIRECTORY)]
+    place = directory / SERVING_DIRECTORY
+    serving = [file for file in written if file.is_relative_to(place)]
     for file in written:
         if file not in serving:
             say(f"wrote {file}")
-    say(f"wrote {directory / DIRECTORY} ({len(serving)} files to serve releases with: compose, Kubernetes, alerts)")
+    say(f"wrote {place} ({len(serving)} files to serve releases with: compose, Kubernetes, alerts)")
     say(f"\nRead the comments in {directory}, correct what you know better, then run:")
     say(f"  unified-ranker build --project {directory}")

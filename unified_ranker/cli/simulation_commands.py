@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from unified_ranker.simulation.visits import Requests
     from unified_ranker.simulation.world import World
 
-CEILING = "ndcg@10"
-
 
 @app.command("simulate", rich_help_panel=SIMULATING)
 def simulate_command(
@@ -74,6 +72,7 @@ def ceiling_command(
     Example: `unified-ranker ceiling --project market`
     """
     from unified_ranker.cli.stage_commands import open_stages
+    from unified_ranker.evaluation.metrics import DECISIVE_METRIC
     from unified_ranker.evaluation.protocol import evaluate
     from unified_ranker.project.evaluate_stage import metrics_of, read_evaluation
     from unified_ranker.project.prepare_stage import prepared_data
@@ -96,9 +95,9 @@ def ceiling_command(
             "ceiling": values,
             "reached": reached.get(task, {}),
             "share_of_ceiling": {
-                name: round(scored[CEILING] / values[CEILING], 4)
+                name: round(scored[DECISIVE_METRIC] / values[DECISIVE_METRIC], 4)
                 for name, scored in reached.get(task, {}).items()
-                if values[CEILING] > 0
+                if values[DECISIVE_METRIC] > 0
             },
         }
         for task, values in best.items()
@@ -109,9 +108,10 @@ def ceiling_command(
     rows = []
     for task, row in out.items():
         for name, values in {truth.name: row["ceiling"], **row["reached"]}.items():
-            share = values[CEILING] / row["ceiling"][CEILING] if row["ceiling"][CEILING] else float("nan")
+            ceiling = row["ceiling"][DECISIVE_METRIC]
+            share = values[DECISIVE_METRIC] / ceiling if ceiling else float("nan")
             shown = (f"{values[metric]:.4f}" for metric in ("recall@10", "recall@100"))
-            rows.append([task, name, f"{values[CEILING]:.4f}", f"{share:.0%}", *shown])
+            rows.append([task, name, f"{values[DECISIVE_METRIC]:.4f}", f"{share:.0%}", *shown])
     print_table(
         "the best reachable ranking, and the share of its NDCG@10 that was reached",
         ["task", "scorer", "NDCG@10", "of the ceiling", "Recall@10", "Recall@100"],
@@ -198,7 +198,7 @@ def _release_ranker(release: Path, world: "World") -> "MarketRanker":
 def _request(world: "World", requests: "Requests", row: int, user: str, history: "History") -> "Request":
     from unified_ranker.core.request import Request
     from unified_ranker.simulation.spec import TASKS
-    from unified_ranker.simulation.world import COUNTRIES
+    from unified_ranker.simulation.world import WORLD_COUNTRIES
 
     source = int(requests.source[row])
     return Request(
@@ -206,7 +206,7 @@ def _request(world: "World", requests: "Requests", row: int, user: str, history:
         task=TASKS[requests.task[row]],
         query=" ".join(world.words[w] for w in requests.words[row] if w >= 0),
         source_item_id="" if source < 0 else str(world.item_ids[source]),
-        country=COUNTRIES[requests.country[row]],
+        country=WORLD_COUNTRIES[requests.country[row]],
         timestamp=int(requests.time[row]),
         limit=world.spec.slate,
         history=history,

@@ -79,13 +79,13 @@ def prepare_command(
     from unified_ranker.cli.stage_output import print_quality, print_result
     from unified_ranker.engines.by_name import EngineChoice
     from unified_ranker.project.one_build import one_build
-    from unified_ranker.project.prepare_stage import prepare
+    from unified_ranker.project.prepare_stage import prepare_stage
 
     choice = EngineChoice(engine, workers, address, tuple(beam_options or ()))
     context = open_stages(project, overrides, source, force=("prepare",) if force else (), engine=choice)
     with one_build(context):
         context.lineage.note("since", since)
-        result = prepare(context)
+        result = prepare_stage(context)
         print_result(result, as_json)
         if not as_json:
             if result.skipped and (why := choice.why_unused()):
@@ -111,12 +111,12 @@ def train_command(
     """
     from unified_ranker.cli.stage_output import print_result
     from unified_ranker.project.one_build import one_build
-    from unified_ranker.project.train_stage import train
+    from unified_ranker.project.train_stage import train_stage
 
     context = open_stages(project, overrides, source, tasks, ("train",) if force else ())
     with one_build(context):
         context.lineage.note("start", start)
-        print_result(train(context), as_json)
+        print_result(train_stage(context), as_json)
 
 
 @app.command("evaluate", rich_help_panel=BUILDING)
@@ -133,12 +133,12 @@ def evaluate_command(
     Example: `unified-ranker evaluate --set project.evaluation.requests_per_task=500`
     """
     from unified_ranker.cli.stage_output import print_evaluation
-    from unified_ranker.project.evaluate_stage import evaluate, read_evaluation
+    from unified_ranker.project.evaluate_stage import evaluate_stage, read_evaluation
     from unified_ranker.project.one_build import one_build
 
     context = open_stages(project, overrides, source, tasks, ("evaluate",) if force else ())
     with one_build(context):
-        evaluate(context)
+        evaluate_stage(context)
         print_evaluation(read_evaluation(context), as_json)
 
 
@@ -160,9 +160,9 @@ def export_command(
 
     context = open_stages(project, overrides, source, tasks, ("export",) if force else ())
     with one_build(context, releases=True):
-        from unified_ranker.project.export_stage import export
+        from unified_ranker.project.export_stage import export_stage
 
-        print_result(export(context), as_json)
+        print_result(export_stage(context), as_json)
 
 
 @app.command("verify", rich_help_panel=BUILDING)

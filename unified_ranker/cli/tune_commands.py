@@ -57,9 +57,9 @@ def tune_command(
     from unified_ranker.config.loading import load_config
     from unified_ranker.core.files import clear_drafts, require_writable, write_whole
     from unified_ranker.evaluation.tuning.search_space import assignments, fit_space, read_space
-    from unified_ranker.project.comparison_runs import DIRECTORY
+    from unified_ranker.project.comparison_runs import COMPARISON_FOLDER
     from unified_ranker.project.one_build import one_build
-    from unified_ranker.project.prepare_stage import prepare
+    from unified_ranker.project.prepare_stage import prepare_stage
     from unified_ranker.project.stage_context import StageContext
     from unified_ranker.project.tuning_study import Search
     from unified_ranker.project.workspace import Workspace
@@ -78,8 +78,8 @@ def tune_command(
         return [line for line in assignments(chosen) if line not in assignments(declared)]
 
     with one_build(context):
-        prepare(context)
-        clear_drafts(context.workspace.stage(DIRECTORY))
+        prepare_stage(context)
+        clear_drafts(context.workspace.stage(COMPARISON_FOLDER))
         place, key = context.workspace.work / STUDY_FILE, context.keys.evaluate
         search = Search(project, settings, searched, declared, place, key, config.project.training_seed)
 

@@ -12,14 +12,13 @@ import yaml
 from pydantic import ValidationError
 
 from unified_ranker.config import Config
-from unified_ranker.config.wording import Keys, SettingOrigin, listed, received, word_errors
-from unified_ranker.config.yaml_files import FOLDERS, Files, Tree, parse_yaml, read_files, section_model
-from unified_ranker.core.errors import UserError, nearest
+from unified_ranker.config.wording import Keys, SettingOrigin, received, word_errors
+from unified_ranker.config.yaml_files import FOLDERS, LOWER_NAME, Files, Tree, parse_yaml, read_files, section_model
+from unified_ranker.core.errors import UserError, listed, nearest
 from unified_ranker.core.registry import search_for_extensions
 
 # Item columns are inputs, and heads outputs, of the served model. TensorFlow renames or refuses other names.
 INPUT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-HEAD_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def load_config(project: Path, overrides: Iterable[str] = ()) -> Config:
@@ -186,7 +185,7 @@ def _names(config: Config) -> Iterator[str]:
                 )
     for name, task in config.tasks.items():
         for number, positive in enumerate(task.positives):
-            if not HEAD_NAME.fullmatch(positive.head_name):
+            if not LOWER_NAME.fullmatch(positive.head_name):
                 yield (
                     f"`tasks/{name}.yaml`, `positives[{number}]`: the head is an output of the served model, "
                     "so its name must be a lower case letter, then letters, digits and _. "

@@ -48,6 +48,10 @@ class Imputation(Declaration):
     """Value of a missing country."""
 
 
+ALL_ITEMS_BELOW = 5_000
+"""Catalogue size below which generated declarations take all items as negatives."""
+
+
 class AllItems(Declaration):
     """Softmax over the whole catalogue: for catalogues below about 20,000 items."""
 

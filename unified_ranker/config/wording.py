@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from unified_ranker.config.kinds import OneOf, annotation_of
-from unified_ranker.core.errors import nearest
+from unified_ranker.core.errors import listed, nearest
 
 MAX_RECEIVED = 100
 """Characters of a received value that an error repeats."""
@@ -72,11 +72,6 @@ def _follows_from_others(detail: ErrorDetails) -> bool:
 def shown_path(keys: Sequence[str]) -> str:
     """Return keys and indices as a path: `features[2].column`."""
     return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(keys))
-
-
-def listed(names: Iterable[str]) -> str:
-    """Return names in backticks, or "none"."""
-    return ", ".join(f"`{n}`" for n in names) or "none"
 
 
 def received(value: object) -> str:

@@ -10,13 +10,14 @@ import yaml
 from pydantic import BaseModel
 
 from unified_ranker.config import Export, ProjectFile, Task, Towers
-from unified_ranker.config.wording import SettingOrigin, listed
-from unified_ranker.core.errors import UserError, nearest
+from unified_ranker.config.wording import SettingOrigin
+from unified_ranker.core.errors import UserError, listed, nearest
 
 FOLDERS: dict[str, type[BaseModel]] = {"towers": Towers, "export": Export}
 """Folders whose files are the fields of one model; `tasks/` holds any number of files of one kind."""
 
-TASK_NAME = re.compile(r"[a-z][a-z0-9_]*")
+LOWER_NAME = re.compile(r"[a-z][a-z0-9_]*")
+"""Form of the names of tasks and heads: they become names of files, columns and outputs."""
 Tree = dict[str, Any]
 
 
@@ -57,7 +58,7 @@ def read_files(project: Path) -> Files:
             _add(files, file, (folder, file.stem), kind)
     tasks = _yaml_files(project, "tasks", files)
     for file in tasks:
-        if TASK_NAME.fullmatch(file.stem):
+        if LOWER_NAME.fullmatch(file.stem):
             _add(files, file, ("tasks", file.stem), Task)
         else:
             files.problems.append(

@@ -88,7 +88,7 @@ def first_reasons(pairs: Pairs) -> Strings:
 
 
 class PastEvents(Protocol):
-    """What users did, as columns of events."""
+    """Columns of events that users produced."""
 
     @property
     def task(self) -> Array:
@@ -108,11 +108,11 @@ class PastEvents(Protocol):
 
 
 class Exclusion(Protocol):
-    """What a task's declaration says of the items that its users engaged with."""
+    """Part of a task's declaration: the treatment of items that a user engaged with."""
 
     @property
     def exclude_engaged(self) -> bool:
-        """Whether they are candidates no more."""
+        """True: an item that the user engaged with is no candidate."""
 
     @property
     def positives(self) -> tuple[CountedEvents, ...]:

@@ -12,6 +12,11 @@ class UserError(ValueError):
     """
 
 
+def listed(names: Iterable[str]) -> str:
+    """Return names in backticks, or "none"."""
+    return ", ".join(f"`{name}`" for name in names) or "none"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean `x`?" for the known name closest to `name`, or "" when none is close."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
@@ -21,6 +26,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def unknown_name(kind: str, name: str, known: Iterable[str], option: str = "") -> UserError:
     """Build the error for a name that is not among the known ones; `option` is where it was given, as "--tasks"."""
     names = sorted(known)
-    listed = ", ".join(f"`{n}`" for n in names) or "none"
     where = f"`{option}`: " if option else ""
-    return UserError(f"{where}unknown {kind} `{name}`. Known: {listed}.{nearest(name, names)}")
+    return UserError(f"{where}unknown {kind} `{name}`. Known: {listed(names)}.{nearest(name, names)}")

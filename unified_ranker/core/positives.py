@@ -11,7 +11,7 @@ class CountedEvents(Protocol):
 
     @property
     def event_type(self) -> str:
-        """What was done."""
+        """Name of the event type."""
 
     @property
     def min_value(self) -> float | None:

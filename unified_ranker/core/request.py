@@ -10,21 +10,21 @@ import numpy.typing as npt
 from unified_ranker.core.arrays import Arrays, Floats, Ints, Strings
 from unified_ranker.core.windows import Windows, last_events
 
-TEXT, SECONDS, STRENGTH = np.dtype(object), np.dtype(np.int64), np.dtype(np.float32)
+TEXT_FIELD, SECONDS, STRENGTH = np.dtype(object), np.dtype(np.int64), np.dtype(np.float32)
 REQUEST_FIELDS: Mapping[str, np.dtype] = {
-    "user_id": TEXT,
-    "task": TEXT,
-    "query": TEXT,
-    "source_item_id": TEXT,
-    "query_item_id": TEXT,
-    "country": TEXT,
+    "user_id": TEXT_FIELD,
+    "task": TEXT_FIELD,
+    "query": TEXT_FIELD,
+    "source_item_id": TEXT_FIELD,
+    "query_item_id": TEXT_FIELD,
+    "country": TEXT_FIELD,
     "timestamp": SECONDS,
 }
 """Inputs of the served model about a request, `[batch]`, with their types; "" and 0 stand for absent."""
 EVENT_FIELDS: Mapping[str, np.dtype] = {
-    "item_id": TEXT,
-    "event_type": TEXT,
-    "task": TEXT,
+    "item_id": TEXT_FIELD,
+    "event_type": TEXT_FIELD,
+    "task": TEXT_FIELD,
     "timestamp": SECONDS,
     "value": STRENGTH,
 }
@@ -42,7 +42,7 @@ def history_input(field: str) -> str:
 
 def blank(kind: np.dtype) -> str | int:
     """Return what stands for an absent value of a type: "" or 0."""
-    return "" if kind == TEXT else 0
+    return "" if kind == TEXT_FIELD else 0
 
 
 @dataclass(frozen=True, eq=False)

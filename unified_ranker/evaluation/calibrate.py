@@ -15,9 +15,9 @@ from unified_ranker.training.trained import TrainedModel
 
 logger = logging.getLogger(__name__)
 
-LAST = 0.9
+_LAST = 0.9
 """Quantile of times in the fit window from which on requests are calibrated on: the nearest to those served."""
-REQUESTS = 500
+_REQUESTS = 500
 """Requests of a task, at most. Each brings hundreds of candidates, for the two numbers of a head."""
 
 
@@ -35,13 +35,13 @@ def calibrate(trained: TrainedModel, prepared: Prepared, tasks: Sequence[str] = 
     config, heads = model.config, model.config.heads
     encoder, rules = RequestEncoder(model, prepared, trained.quality), CandidateRules(prepared, config)
     fit = prepared.between(None, trained.fit_end)
-    late = fit.take(fit.timestamp >= np.quantile(fit.timestamp, LAST))
+    late = fit.take(fit.timestamp >= np.quantile(fit.timestamp, _LAST))
     found = model.calibration.numpy()
     for number, task in enumerate(config.tasks, start=1):
         requests = late.take(late.task == task)
         if (tasks and task not in tasks) or not len(requests):
             continue
-        chosen = sample(requests, task, config, REQUESTS)
+        chosen = sample(requests, task, config, _REQUESTS)
         # Two columns of what is yielded: the rest holds the whole catalogue for every request.
         parts = [(p.logits, p.event) for p in ranked_candidates(encoder, rules, chosen, task, as_of=True)]
         for head in config.tasks[task].heads:

@@ -19,7 +19,7 @@ _STEEPEST = 7.0
 """Bound of |log scale|: a head that has nothing to go by is made flat, not of the other sign."""
 
 
-def measure(head: str, probability: Numbers, event: npt.NDArray[np.bool_]) -> Calibration:
+def measure_calibration(head: str, probability: Numbers, event: npt.NDArray[np.bool_]) -> Calibration:
     """Compare probabilities `[pairs]` with what happened `[pairs]`; there must be a pair."""
     order = np.argsort(probability, kind="stable")
     parts = [part for part in np.array_split(order, BINS) if len(part)]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unified_ranker.evaluation.calibration import measure
+from unified_ranker.evaluation.calibration import measure_calibration
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import rank_of_target
 from unified_ranker.evaluation.protocol import sample, window
@@ -13,7 +13,7 @@ from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.towers.tensorflow import tf
 
-REQUESTS = 1000
+_REQUESTS = 1000
 """Requests of a task that are looked at, at most: each is ranked once more."""
 DEPTHS = (100, 500)
 
@@ -23,7 +23,7 @@ def diagnose_part(
 ) -> Diagnosis | None:
     """Diagnose a task on a sample of a part of the split; None where the part has no request of it."""
     examples = prepared.between(*window(prepared, part))
-    requests = sample(examples.take(examples.task == task), task, encoder.model.config, REQUESTS)
+    requests = sample(examples.take(examples.task == task), task, encoder.model.config, _REQUESTS)
     return diagnose(encoder, rules, requests, task) if len(requests) else None
 
 
@@ -58,7 +58,7 @@ def diagnose(encoder: RequestEncoder, rules: CandidateRules, requests: Examples,
             for name, values in choices.items()
         ),
         calibration=tuple(
-            measure(
+            measure_calibration(
                 head,
                 *(
                     np.concatenate([part[..., config.heads.index(head)].reshape(-1) for part in parts])

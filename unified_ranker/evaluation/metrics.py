@@ -15,6 +15,8 @@ Ranks = npt.NDArray[np.float64]
 Values = npt.NDArray[np.float64]
 
 METRICS = ("recall@10", "recall@100", "ndcg@10", "mrr")
+DECISIVE_METRIC = "ndcg@10"
+"""Metric by which models are compared where one number must decide."""
 CONFIDENCE = 0.95
 _RESAMPLES_AT_ONCE = 2_000_000
 """Drawn rows held at a time by `bootstrap`: 16 MB, which stays near the caches."""

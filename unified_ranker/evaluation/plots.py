@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from unified_ranker.evaluation.metrics import Interval
-from unified_ranker.evaluation.results import Kind
+from unified_ranker.evaluation.results import ScorerKind
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,13 +43,13 @@ _SETTINGS: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-WIDTH = 4.2
+_WIDTH = 4.2
 """Width of a picture in inches: about a phone's screen, so that its text stays readable there."""
 _LONGEST, _LETTER = 26, 0.078
 """Letters that a scorer's name may have beside its bar, and the inches that a letter takes."""
 
 
-def bars(title: str, names: Sequence[str], kinds: Sequence[Kind], values: Sequence[Interval], key: str) -> Markup:
+def bars(title: str, names: Sequence[str], kinds: Sequence[ScorerKind], values: Sequence[Interval], key: str) -> Markup:
     """Draw one metric of several scorers as horizontal bars with their intervals.
 
     Args:
@@ -139,10 +139,10 @@ def _figure(height: float, left: float, bottom: float) -> tuple["Figure", Any]:
     from matplotlib.figure import Figure
 
     # No pyplot: a Figure of its own keeps no global state, and its SVG needs no display.
-    figure = Figure(figsize=(WIDTH, height))
+    figure = Figure(figsize=(_WIDTH, height))
     # The margins are set here because matplotlib's own layout would draw everything twice.
     right, top = 0.15, 0.3
-    box = (left / WIDTH, bottom / height, (WIDTH - left - right) / WIDTH, (height - bottom - top) / height)
+    box = (left / _WIDTH, bottom / height, (_WIDTH - left - right) / _WIDTH, (height - bottom - top) / height)
     return figure, figure.add_axes(box)
 
 

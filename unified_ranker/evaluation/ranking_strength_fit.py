@@ -6,13 +6,12 @@ import numpy as np
 from scipy.special import logsumexp
 
 from unified_ranker.evaluation.candidates import CandidateRules
-from unified_ranker.evaluation.metrics import METRICS, metric_values, rank_of_target
+from unified_ranker.evaluation.metrics import DECISIVE_METRIC, METRICS, metric_values, rank_of_target
 from unified_ranker.evaluation.scoring import RequestEncoder
 from unified_ranker.evaluation.shortlists import ranked_candidates
 from unified_ranker.prepare.examples import Examples
 
 STRENGTHS = tuple(round(0.1 * n, 1) for n in range(21))
-DECISIVE = METRICS.index("ndcg@10")
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def fit_strength(encoder: RequestEncoder, rules: CandidateRules, requests: Examp
             # As `log_mixture` does: a head of no weight takes no part.
             scores = logsumexp(logits[..., weights > 0], axis=2, b=weights[weights > 0])
             ranks = rank_of_target(scores, found.argmax(1), np.ones_like(found))
-            kept.append(np.where(np.any(found, axis=1), metric_values(ranks)[:, DECISIVE], 0.0))
+            kept.append(np.where(np.any(found, axis=1), metric_values(ranks)[:, METRICS.index(DECISIVE_METRIC)], 0.0))
     values = {strength: np.concatenate(kept) for strength, kept in gains.items()}
     return FittedStrength(len(requests), choose(values), {s: float(v.mean()) for s, v in values.items()})
 

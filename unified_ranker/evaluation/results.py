@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Part = Literal["validation", "test"]
-Kind = Literal["model", "baseline"]
+ScorerKind = Literal["model", "baseline"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Contender:
     """A scorer, the `ranks` `[requests]` that it gave the targets of a task, and the `seconds` it took."""
 
     name: str
-    kind: Kind
+    kind: ScorerKind
     note: str
     ranks: Ranks
     seconds: float
@@ -31,7 +31,7 @@ class Row:
     """One scorer on one slice of requests: its metrics by name (`metrics.METRICS`)."""
 
     scorer: str
-    kind: Kind
+    kind: ScorerKind
     metrics: dict[str, Interval]
 
 

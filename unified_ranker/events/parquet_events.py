@@ -10,9 +10,9 @@ from unified_ranker.core.event import Event
 from unified_ranker.core.times import seconds
 from unified_ranker.events.growing_directory import GrowingDirectory
 from unified_ranker.log.column_types import to_numbers, to_optional_text, to_text
+from unified_ranker.log.schema import REQUIRED
 from unified_ranker.log.strict_columns import converted, times_of
 
-REQUIRED = ("user_id", "item_id", "task", "event_type", "timestamp")
 _TEXT = ("query", "source_item_id", "country", "request_id")
 
 
@@ -44,7 +44,7 @@ def events_of(table: pa.Table, file: Path) -> list[Event]:
     Raises:
         UserError: a column is missing or of the wrong type, or a row lacks what every event has.
     """
-    lacking = [name for name in REQUIRED if name not in table.column_names]
+    lacking = [name for name in REQUIRED["events"] if name not in table.column_names]
     if lacking:
         listed = ", ".join(f"`{name}`" for name in lacking)
         raise UserError(f"`{file}` must have the columns of events. Missing: {listed}. Write it again.")
@@ -58,7 +58,7 @@ def events_of(table: pa.Table, file: Path) -> list[Event]:
         values = _values(table)
     except UserError as error:
         raise UserError(f"`{file}`: {error}") from error
-    empty = [name for name in REQUIRED[1:4] if "" in text[name]] + (["timestamp"] if 0 in times else [])
+    empty = [name for name in REQUIRED["events"][1:4] if "" in text[name]] + (["timestamp"] if 0 in times else [])
     if empty:
         raise UserError(f"`{file}`: every event must have `{empty[0]}`. Received: null or blank. Mend the rows.")
     rows = [dict(zip(text, row, strict=True)) for row in zip(*text.values(), strict=True)]

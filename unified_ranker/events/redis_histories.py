@@ -20,7 +20,7 @@ from unified_ranker.core.request import NO_HISTORY, History
 from unified_ranker.events.base import MOST, StoreError
 from unified_ranker.events.event_lines import history_of
 
-PREFIX = "unified_ranker:"
+_PREFIX = "unified_ranker:"
 _TIMEOUT = 0.25
 """Seconds that a call may take: an answer without a history is better than one past its deadline."""
 _DOWN_SECONDS = 1.0
@@ -74,7 +74,7 @@ class RedisStore:
         import redis
 
         self._faults = redis.RedisError
-        address, self._prefix = cut_prefix(url, PREFIX)
+        address, self._prefix = cut_prefix(url, _PREFIX)
         try:
             self._redis: Any = redis.Redis.from_url(
                 address, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, max_connections=64

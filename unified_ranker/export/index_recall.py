@@ -16,7 +16,7 @@ from unified_ranker.release.indexes.exact import ExactSearch
 from unified_ranker.release.indexes.scann import SCANN_LEAST, ScannIndex
 from unified_ranker.towers.tensorflow import tf
 
-QUERIES, AT, AT_ONCE = 500, 100, 128
+_QUERIES, AT, _AT_ONCE = 500, 100, 128
 
 
 def measure_index(
@@ -29,7 +29,7 @@ def measure_index(
 
     Args:
         served: the exported model, whose `encode` makes the queries.
-        requests: recorded ones, of which at most `QUERIES` are asked.
+        requests: recorded ones, of which at most `_QUERIES` are asked.
         prepared: the log that they are from.
         vectors: of the release.
         config: the declarations.
@@ -44,7 +44,7 @@ def measure_index(
     if not len(requests) or not (used or len(vectors) >= SCANN_LEAST):
         return None
     rng = np.random.default_rng(config.project.seed)
-    chosen = np.sort(rng.permutation(len(requests))[:QUERIES])
+    chosen = np.sort(rng.permutation(len(requests))[:_QUERIES])
     queries = _encode(served, requests.take(chosen), prepared, config)
     with tempfile.TemporaryDirectory() as folder:
         if not used:
@@ -68,8 +68,8 @@ def _encode(served: Served, requests: Examples, prepared: Prepared, config: Conf
     """Return the query vectors of requests, `[requests, dim + quality]`, by the exported graph."""
     encode = served["encode"]
     parts = []
-    for start in range(0, len(requests), AT_ONCE):
-        rows = np.arange(start, min(start + AT_ONCE, len(requests)))
+    for start in range(0, len(requests), _AT_ONCE):
+        rows = np.arange(start, min(start + _AT_ONCE, len(requests)))
         arrays = request_arrays(requests.take(rows), prepared, config.towers.user.history_length)
         parts.append(encode(**{name: tf.constant(array) for name, array in arrays.items()})["query_vector"].numpy())
     return np.concatenate(parts)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from unified_ranker.config import Config
-from unified_ranker.core.request import EVENT_FIELDS, REQUEST_FIELDS, TEXT, history_input
+from unified_ranker.core.request import EVENT_FIELDS, REQUEST_FIELDS, TEXT_FIELD, history_input
 from unified_ranker.export.signature_graph import SignatureGraph, Tensors
 from unified_ranker.model.encode import served_states
 from unified_ranker.release.query_names import EMBED, ENCODE
@@ -22,7 +22,7 @@ def request_signature() -> dict[str, tf.TensorSpec]:
     of_request = {name: ([None], kind) for name, kind in REQUEST_FIELDS.items()}
     of_events = {history_input(name): ([None, None], kind) for name, kind in EVENT_FIELDS.items()}
     return {
-        name: tf.TensorSpec(shape, tf.string if kind == TEXT else tf.as_dtype(kind), name=name)
+        name: tf.TensorSpec(shape, tf.string if kind == TEXT_FIELD else tf.as_dtype(kind), name=name)
         for name, (shape, kind) in (of_request | of_events).items()
     }
 

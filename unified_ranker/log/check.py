@@ -4,14 +4,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from unified_ranker.log.column_types import MAX_EXAMPLES
+from unified_ranker.log.row_rules import Severity
 
 Example = Mapping[str, Any] | str
-Severity = Literal["error", "warning"]
 MAX_EXAMPLE_LENGTH = 160
 
 

@@ -1,6 +1,6 @@
 """Rules for the rows of the events table, over Arrow columns: each finds the rows that break it.
 
-`data.check_rules` turns the rules into lines, the pipeline into a quarantine: one place says what is wrong with a row.
+`log.content_checks` turns the rules into lines of output; the stages of `prepare` quarantine the rows that break them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,10 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unified_ranker.core.arrays import Ints, Mask
+from unified_ranker.log.schema import REQUIRED
 
 Severity = Literal["error", "warning"]
+"""An "error" stops the job, a "warning" does not."""
 
-EVENT_KEYS = ("user_id", "item_id", "task", "event_type", "timestamp")
+EVENT_KEYS = REQUIRED["events"]
+"""Columns that identify an event in a message."""
 ITEM_COLUMNS = ("item_id", "source_item_id", "query_item_id")
 FAR_FUTURE = timedelta(days=1)
 FUTURE = "events.timestamp is not in the future"

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from unified_ranker.core.arrays import Ints
-from unified_ranker.core.errors import UserError, nearest
+from unified_ranker.core.errors import UserError, listed, nearest
 from unified_ranker.core.times import seconds
 from unified_ranker.log.column_types import MAX_EXAMPLES, ColumnError, Converter, to_times
 from unified_ranker.log.schema import Problem
@@ -59,8 +59,3 @@ def times_of(name: str, column: pa.ChunkedArray) -> Ints:
         "correct the times; a wrong unit is the usual cause",
     )  # fmt: skip
     return np.where(absent, 0, times)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names for a message."""
-    return ", ".join(f"`{name}`" for name in names) or "none"

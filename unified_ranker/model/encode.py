@@ -24,7 +24,7 @@ from unified_ranker.towers.user import UserEncoder
 from unified_ranker.towers.window_states import states_at
 
 
-class Towers(Protocol):
+class EncodingTowers(Protocol):
     """Parts of the model that encode requests."""
 
     config: Config
@@ -36,7 +36,7 @@ class Towers(Protocol):
 
 
 def encode(
-    towers: Towers,
+    towers: EncodingTowers,
     windows: HistoryWindows,
     request: RequestIndices,
     query: tf.Tensor,
@@ -61,7 +61,7 @@ def encode(
 
 
 def encode_queries(
-    towers: Towers,
+    towers: EncodingTowers,
     windows: HistoryWindows,
     request: RequestIndices,
     query: tf.Tensor,
@@ -120,7 +120,9 @@ def with_history(
     return EncodedState(**vars(query), history=items.at(history), history_mask=before & (history >= 0), signals=signals)
 
 
-def visible(towers: Towers, windows: HistoryWindows, request: RequestIndices) -> tuple[HistoryWindows, RequestIndices]:
+def visible(
+    towers: EncodingTowers, windows: HistoryWindows, request: RequestIndices
+) -> tuple[HistoryWindows, RequestIndices]:
     """Blank who asks, where towers/user.yaml says that the model is not personal."""
     if towers.config.towers.user.personal:
         return windows, request

@@ -19,7 +19,7 @@ from unified_ranker.tasks.losses import log_mixture
 from unified_ranker.tasks.negatives import chance_among
 from unified_ranker.tasks.ranking import QualityLookup, RankingObjective
 from unified_ranker.tasks.retrieval import RetrievalObjective, share_of
-from unified_ranker.towers.categories import CategoryTable
+from unified_ranker.towers.category_table import CategoryTable
 from unified_ranker.towers.context import ContextEncoder
 from unified_ranker.towers.item import EncodedItems, ItemEncoder
 from unified_ranker.towers.tensorflow import tf, tfrs

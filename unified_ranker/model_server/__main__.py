@@ -2,8 +2,8 @@
 
 import sys
 
-from unified_ranker.model_server.embedded_server import main, prepare_process
+from unified_ranker.model_server.embedded_server import prepare_process, run_model_server
 
 if __name__ == "__main__":
     prepare_process()
-    sys.exit(main())
+    sys.exit(run_model_server())

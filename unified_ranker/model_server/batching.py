@@ -17,8 +17,8 @@ import numpy as np
 from unified_ranker.core.errors import UserError
 from unified_ranker.model_server.status_codes import ServingError, invalid_argument
 
-Tensors = Mapping[str, np.ndarray]
-RunBatch = Callable[[Tensors], dict[str, np.ndarray]]
+_Tensors = Mapping[str, np.ndarray]
+RunBatch = Callable[[_Tensors], dict[str, np.ndarray]]
 _LINE = re.compile(r"(\w+)\s*(?:\{\s*value\s*:\s*(\d+)\s*\}|:\s*(\w+))")
 _NUMBERS = ("max_batch_size", "batch_timeout_micros", "num_batch_threads", "max_enqueued_batches")
 
@@ -79,7 +79,7 @@ class _Batch:
     """Requests that run as one, once `until` has passed or it is full."""
 
     until: float
-    members: list[tuple[Tensors, int, "Future[dict[str, np.ndarray]]"]] = field(default_factory=list)
+    members: list[tuple[_Tensors, int, "Future[dict[str, np.ndarray]]"]] = field(default_factory=list)
     rows: int = 0
 
 
@@ -99,7 +99,7 @@ class Batcher:
         for number in range(parameters.num_batch_threads):
             threading.Thread(target=self._work, name=f"batch-{number}", daemon=True).start()
 
-    def __call__(self, inputs: Tensors) -> dict[str, np.ndarray]:
+    def __call__(self, inputs: _Tensors) -> dict[str, np.ndarray]:
         """Run the signature as part of a batch.
 
         Raises:
@@ -136,7 +136,7 @@ class Batcher:
             self._ended = True
             self._changed.notify_all()
 
-    def _fits(self, batch: _Batch, inputs: Tensors, size: int) -> bool:
+    def _fits(self, batch: _Batch, inputs: _Tensors, size: int) -> bool:
         if batch.rows + size > self._parameters.max_batch_size:
             return False
         if self._parameters.pad_variable_length_inputs:

@@ -207,7 +207,7 @@ def prepare_process() -> None:
     tf.get_logger().setLevel(logging.ERROR)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def run_model_server(arguments: Sequence[str] | None = None) -> int:
     """Run the server as a program of its own and return its exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")

@@ -20,7 +20,7 @@ SLICES = 20
 """Slices of time, of equally many events, that the log is cut into at least."""
 EARLIER = 0.8
 """Share of the slices that are the earlier window."""
-LEAST_SHARE = 1e-4
+_LEAST_SHARE = 1e-4
 """Taken for the share of an empty bin."""
 MODERATE, LARGE = 0.1, 0.25
 """The customary bounds: below, stable; above, another population."""
@@ -83,7 +83,7 @@ def stability(before: npt.NDArray, after: npt.NDArray) -> tuple[float, npt.NDArr
     """Return the population stability index of two counts by bin `[bins]`, and the shares `[2, bins]`."""
     counts = np.stack([before, after]).astype(np.float64)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1.0)
-    a, b = np.maximum(shares, LEAST_SHARE)
+    a, b = np.maximum(shares, _LEAST_SHARE)
     return float(((b - a) * np.log(b / a)).sum()), shares
 
 

@@ -132,10 +132,10 @@ def prepare(log: InteractionLog, config: Config) -> Prepared:
     source = LogSource(((Piece(len(log.events), table=tables[0]),),), tables[1], tables[2])
     shards = MemoryShards()
     InProcess().run(prepare_job(source, config, check=False), shards)
-    return read_prepared(shards, config)
+    return _read_prepared(shards, config)
 
 
-def read_prepared(reader: Reader, config: Config) -> Prepared:
+def _read_prepared(reader: Reader, config: Config) -> Prepared:
     """Read what the stages of `prepare_job` have made."""
     users = to_frame(reader.read(USERS, 0, "users"))
     names = names_of(reader)

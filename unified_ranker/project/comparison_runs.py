@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from unified_ranker.evaluation.baselines.base import Baseline
     from unified_ranker.prepare.prepared import Prepared
 
-DIRECTORY, RANKS = "comparison", "ranks.npz"
-BASELINES = PlannedRun("baselines", "variant", 0)
+COMPARISON_FOLDER, RANKS = "comparison", "ranks.npz"
+BASELINE_RESULTS = PlannedRun("baselines", "variant", 0)
 
 
 _DIAGNOSES: TypeAdapter[dict[str, Diagnosis]] = TypeAdapter(dict[str, Diagnosis])
@@ -84,14 +84,14 @@ def run_all(
         announce(run, kept, time.perf_counter() - started)
         return result
 
-    place = workspace.stage(DIRECTORY)
+    place = workspace.stage(COMPARISON_FOLDER)
     # A second comparison would write the same checkpoints.
     with lock(place, ".lock", "comparing", "project.work_dir"):
         clear_drafts(place)
         # Threads that wait for the processes of the runs.
         pool = ThreadPoolExecutor(jobs)
         try:
-            return list(pool.map(one, [BASELINES, *runs]))
+            return list(pool.map(one, [BASELINE_RESULTS, *runs]))
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -137,11 +137,11 @@ def place_of(project: Path, overrides: Sequence[str], run: PlannedRun) -> tuple[
 def _place_of(context: StageContext, run: PlannedRun) -> tuple[Path, str]:
     # The baselines learn from the examples alone, and do not change with how a model is trained.
     depends = context.keys.evaluate
-    if run == BASELINES:
+    if run == BASELINE_RESULTS:
         parts = ("project.evaluation", "project.split", "project.seed", "tasks")
         depends = context.keys.prepare + context.config.digest(*parts)
     key = short_digest(depends, json.dumps(asdict(run)))
-    return context.workspace.stage(DIRECTORY) / run.directory, key
+    return context.workspace.stage(COMPARISON_FOLDER) / run.directory, key
 
 
 def _heard_by(to: Listener, project: Path, overrides: Sequence[str], run: PlannedRun, threads: int) -> None:
@@ -151,7 +151,7 @@ def _heard_by(to: Listener, project: Path, overrides: Sequence[str], run: Planne
 
 def make(project: Path, overrides: Sequence[str], run: PlannedRun, threads: int = 0) -> None:
     """Train and measure one run, and write what it found; an interrupted training goes on from its last epoch."""
-    from unified_ranker.project.evaluate_stage import measure
+    from unified_ranker.project.evaluate_stage import measure_contenders
 
     context = _context(project, overrides, run)
     directory, key = _place_of(context, run)
@@ -167,7 +167,7 @@ def make(project: Path, overrides: Sequence[str], run: PlannedRun, threads: int 
     with fill(directory, key) as (draft, notes):
         started = time.perf_counter()
         trained, baselines = None, []
-        if run == BASELINES:
+        if run == BASELINE_RESULTS:
             baselines = _fitted_baselines(prepared, config)
         else:
             if threads and not config.project.training.threads:
@@ -177,7 +177,7 @@ def make(project: Path, overrides: Sequence[str], run: PlannedRun, threads: int 
             notes["curves"] = trained.curves
         notes["train_seconds"] = round(time.perf_counter() - started, 1)
         started = time.perf_counter()
-        found = measure(prepared, config, tasks, trained, baselines, diagnosed=whole, keep=keep)
+        found = measure_contenders(prepared, config, tasks, trained, baselines, diagnosed=whole, keep=keep)
         diagnoses = {task.task: task.diagnosis for task in found.tasks if task.diagnosis is not None}
         notes["diagnoses"] = _DIAGNOSES.dump_python(diagnoses, mode="json")
         notes["evaluate_seconds"] = round(time.perf_counter() - started, 1)
@@ -221,6 +221,6 @@ def read(directory: Path, run: PlannedRun) -> RunResult:
 
 
 def _context(project: Path, overrides: Sequence[str], run: PlannedRun) -> StageContext:
-    settings = run.settings if run != BASELINES else []
+    settings = run.settings if run != BASELINE_RESULTS else []
     config = load_config(project, [*overrides, *settings])
     return StageContext(Workspace(project, config), choose_tasks(config, run.tasks))

@@ -23,7 +23,7 @@ Keep = Callable[[str, Sequence[Contender]], None]
 """Is given a task's contenders, with the rank of every request's target."""
 
 
-def evaluate(context: StageContext) -> StageResult:
+def evaluate_stage(context: StageContext) -> StageResult:
     """Measure the model and the baselines on the declared slice."""
 
     def make(draft: Path, notes: dict[str, Any]) -> str:
@@ -32,7 +32,7 @@ def evaluate(context: StageContext) -> StageResult:
         trained, prepared, config = trained_model(context), prepared_data(context), context.config
         tasks = list(context.tasks or config.tasks)
         baselines = fit_baselines(prepared, tasks, trained.fit_end, config.project.evaluation.baselines)
-        evaluation = measure(prepared, config, tasks, trained, baselines)
+        evaluation = measure_contenders(prepared, config, tasks, trained, baselines)
         text = json.dumps(evaluation.to_json(), indent=2, allow_nan=False)
         (draft / EVALUATION).write_text(text, encoding="utf-8")
         return "; ".join(_headline(evaluation))
@@ -40,7 +40,7 @@ def evaluate(context: StageContext) -> StageResult:
     return run_stage(context, "evaluate", context.keys.evaluate, make)
 
 
-def measure(
+def measure_contenders(
     prepared: "Prepared",
     config: Config,
     tasks: Sequence[str],
@@ -63,14 +63,13 @@ def measure(
     """
     from unified_ranker.evaluation.candidates import CandidateRules
     from unified_ranker.evaluation.diagnosis import diagnose_part
-    from unified_ranker.evaluation.protocol import Scorer
-    from unified_ranker.evaluation.protocol import evaluate as rank_catalogue
+    from unified_ranker.evaluation.protocol import Scorer, evaluate
     from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
 
     part, rules = config.project.evaluation.part, CandidateRules(prepared, config)
     encoder = None if trained is None else RequestEncoder(trained.model, prepared, trained.quality)
     models: list[Scorer] = [] if encoder is None else [JointScorer(encoder, rules), TwoTowerScorer(encoder)]
-    evaluation = rank_catalogue([*models, *baselines], prepared, config, tasks, part, keep)
+    evaluation = evaluate([*models, *baselines], prepared, config, tasks, part, keep)
     if encoder is None or not diagnosed:
         return evaluation
     found = [replace(t, diagnosis=diagnose_part(encoder, rules, prepared, t.task, part)) for t in evaluation.tasks]
@@ -78,7 +77,7 @@ def measure(
 
 
 def read_evaluation(context: StageContext) -> Evaluation:
-    """Read what `evaluate` wrote."""
+    """Read the result of the stage."""
     file = context.workspace.stage("evaluate") / EVALUATION
     return Evaluation.from_json(json.loads(file.read_text(encoding="utf-8")))
 

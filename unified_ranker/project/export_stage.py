@@ -10,7 +10,7 @@ from unified_ranker.export.index_recall import measure_index
 from unified_ranker.export.savedmodel import known_requests, load_served, save_model, write_warmup
 from unified_ranker.export.signatures import SIGNATURES
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.project.evaluate_stage import evaluate, metrics_of, read_evaluation
+from unified_ranker.project.evaluate_stage import evaluate_stage, metrics_of, read_evaluation
 from unified_ranker.project.one_build import one_build
 from unified_ranker.project.prepare_stage import prepared_data
 from unified_ranker.project.project_report import write_project_report
@@ -36,7 +36,7 @@ from unified_ranker.training.continuing import write_start
 MODEL_NAME = "unified_ranker"
 
 
-def export(context: StageContext) -> StageResult:
+def export_stage(context: StageContext) -> StageResult:
     """Write a release, unless the newest one is of these declarations and this data."""
     started, releases = time.perf_counter(), context.workspace.releases
     current = newest_of(releases, context.keys.export)
@@ -67,7 +67,7 @@ def _write_release(context: StageContext) -> Path:
     Raises:
         UserError: an item vector is not finite, or is zero.
     """
-    evaluate(context)
+    evaluate_stage(context)
     trained, prepared, config = trained_model(context), prepared_data(context), context.config
     workspace = context.workspace
     with new_release(workspace.releases) as (layout, version), Progress("export", 5, "parts") as progress:

@@ -12,9 +12,9 @@ from unified_ranker.release.layout import MANIFEST
 from unified_ranker.release.manifest import read_manifest
 
 FILE = "lineage.json"
-KEPT = Path("training") / "users.parquet"
+KEPT_USERS = Path("training") / "users.parquet"
 STARTS_OVER = "none"
-Kind = Literal["since", "start"]
+Ancestor = Literal["since", "start"]
 """`since`: ids keep the places that they have in a release. `start`: training goes on from one."""
 
 
@@ -24,12 +24,12 @@ class Lineage:
 
     work: Path
 
-    def read(self, kind: Kind) -> Path | None:
+    def read(self, kind: Ancestor) -> Path | None:
         """Return the release that is gone on from, if any."""
         noted = self._noted().get(kind)
         return Path(noted) if noted else None
 
-    def key(self, kind: Kind) -> tuple[str, ...]:
+    def key(self, kind: Ancestor) -> tuple[str, ...]:
         """Return what tells the release from others: nothing without one.
 
         Raises:
@@ -41,7 +41,7 @@ class Lineage:
         read_manifest(release)
         return (kind, sha256(release / MANIFEST))
 
-    def note(self, kind: Kind, release: str | None) -> None:
+    def note(self, kind: Ancestor, release: str | None) -> None:
         """Note a release, or `none` to start over; None leaves everything as it is.
 
         Raises:
@@ -55,9 +55,10 @@ class Lineage:
             # `latest` moves on: what is noted is the release that it means now.
             path = Path(release).resolve()
             read_manifest(path)
-            if not (path / KEPT).is_file():
+            if not (path / KEPT_USERS).is_file():
                 raise UserError(
-                    f"`{release}` must be a release that training can go on from. Received: one without `{KEPT}`. "
+                    f"`{release}` must be a release that training can continue from. "
+                    f"Received: one without `{KEPT_USERS}`. "
                     "Name a release that this version of unified_ranker has exported."
                 )
             noted[kind] = str(path)

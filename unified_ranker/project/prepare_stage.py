@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from unified_ranker.log.log_checks import require, validate_tables
 from unified_ranker.project.declaration_checks import check_declarations
+from unified_ranker.project.lineage import KEPT_USERS
 from unified_ranker.project.project_preparation import Preparation, is_large, prepare_project, tolerate
 from unified_ranker.project.run_stage import run_stage
 from unified_ranker.project.stage_cache import fresh
 from unified_ranker.project.stage_context import StageContext, StageResult
 from unified_ranker.project.workspace import Workspace
+from unified_ranker.release.items import VECTORS_FILE
+from unified_ranker.release.layout import Layout
 
 if TYPE_CHECKING:
     from unified_ranker.log.check import Check
@@ -33,7 +36,7 @@ def validate(context: StageContext) -> "list[Check]":
     return checks
 
 
-def prepare(context: StageContext) -> StageResult:
+def prepare_stage(context: StageContext) -> StageResult:
     """Make point-in-time examples.
 
     Raises:
@@ -57,12 +60,12 @@ def prepared_data(context: StageContext) -> "Prepared":
     from unified_ranker.prepare.prepared import Prepared
 
     if context.memory.prepared is None:
-        prepare(context)
+        prepare_stage(context)
         context.memory.prepared = Prepared.load(context.workspace.stage("prepare"))
     return context.memory.prepared
 
 
-def read_prepared(workspace: Workspace) -> "Prepared":
+def prepared_for_reading(workspace: Workspace) -> "Prepared":
     """Return the prepared data of a project without writing any: for commands that read it."""
     from unified_ranker.prepare.prepared import Prepared
 
@@ -79,7 +82,7 @@ def _preparation(context: StageContext) -> Preparation:
     """Return the job that prepares the log, with what an interrupted run has finished of it."""
     memory, since = context.memory, context.lineage.read("since")
     if memory.preparation is None:
-        known = None if since is None else (since / "items" / "vectors.parquet", since / "training" / "users.parquet")
+        known = None if since is None else (Layout(since).items / VECTORS_FILE, since / KEPT_USERS)
         memory.preparation = Preparation(context.workspace, context.keys.prepare, context.engine, known)
     return memory.preparation
 

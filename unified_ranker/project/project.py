@@ -20,14 +20,14 @@ from unified_ranker.log.given_tables import arrow_table
 from unified_ranker.log.log_checks import require
 from unified_ranker.log.schema import Table
 from unified_ranker.project.init.write_project import init_project, require_free
-from unified_ranker.project.prepare_stage import prepare, validate
+from unified_ranker.project.prepare_stage import prepare_stage, validate
 from unified_ranker.project.stage_context import STAGES, StageContext, StageResult, choose_tasks
 from unified_ranker.project.stages import build
-from unified_ranker.project.train_stage import train
+from unified_ranker.project.train_stage import train_stage
 from unified_ranker.project.workspace import Workspace
 from unified_ranker.release.layout import release_numbers
 
-DATA = "data"
+TABLES_FOLDER = "data"
 """Directory of the tables in a project made from tables."""
 
 
@@ -109,16 +109,16 @@ class Project:
         given = {"events": events, "items": items} | ({} if users is None else {"users": users})
         tables = {name: arrow_table(name, table) for name, table in given.items()}
         require_free(place)
-        if (place / DATA).exists():
+        if (place / TABLES_FOLDER).exists():
             raise UserError(
-                f"`{place / DATA}` is where the tables are to be written. Received: something that is there already. "
+                f"`{place / TABLES_FOLDER}` must not exist: the tables are written there. Received: an existing path. "
                 "Move it away, or choose another directory."
             )
         with made_directory(place, "directory"), _all_or_nothing(place):
-            with whole_directory(place / DATA) as draft:
+            with whole_directory(place / TABLES_FOLDER) as draft:
                 for name, table in tables.items():
                     pq.write_table(table, draft / f"{name}.parquet")
-            files = {name: place / DATA / f"{name}.parquet" for name in tables}
+            files = {name: place / TABLES_FOLDER / f"{name}.parquet" for name in tables}
             init_project(place, files["events"], files["items"], files.get("users"))
             return cls(place, overrides, tasks=tasks, progress=progress)
 
@@ -171,7 +171,7 @@ class Project:
             UserError: a check of data or declarations fails.
         """
         with self._running(("prepare",) if force else ()) as context:
-            return prepare(context)
+            return prepare_stage(context)
 
     def train(self, *, force: bool = False) -> StageResult:
         """Train the model, after the stages before; an interrupted training continues from its last epoch.
@@ -180,7 +180,7 @@ class Project:
             Project("shop").train().seconds
         """
         with self._running(("train",) if force else ()) as context:
-            return train(context)
+            return train_stage(context)
 
     def evaluate(self, *, force: bool = False) -> Evaluation:
         """Measure the model and the baselines over the full catalogue, after the stages before.
@@ -188,10 +188,10 @@ class Project:
         Example:
             Project("shop").evaluate().to_frame()
         """
-        from unified_ranker.project.evaluate_stage import evaluate, read_evaluation
+        from unified_ranker.project.evaluate_stage import evaluate_stage, read_evaluation
 
         with self._running(("evaluate",) if force else ()) as context:
-            evaluate(context)
+            evaluate_stage(context)
             return read_evaluation(context)
 
     def export(self, *, force: bool = False) -> Path:
@@ -200,10 +200,10 @@ class Project:
         Example:
             Project("shop").export() / "report.html"
         """
-        from unified_ranker.project.export_stage import export
+        from unified_ranker.project.export_stage import export_stage
 
         with self._running(("export",) if force else ()) as context:
-            return export(context).output
+            return export_stage(context).output
 
     def build(self, *, force: bool = False) -> Path:
         """Run all stages, verify the release, and return its directory.

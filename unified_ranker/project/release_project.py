@@ -76,9 +76,9 @@ class ReleaseProject:
     def prepared(self) -> PreparedFiles:
         """Return the prepared data, made now where they are not up to date."""
         # Here, because preparing takes libraries that a service, which comes this way to its project, goes without.
-        from unified_ranker.project.prepare_stage import prepare
+        from unified_ranker.project.prepare_stage import prepare_stage
 
-        prepare(StageContext(self.workspace))
+        prepare_stage(StageContext(self.workspace))
         return self.as_prepared()
 
     def as_prepared(self) -> PreparedFiles:

@@ -36,7 +36,7 @@ class StageResult:
 
 @dataclass
 class StageMemory:
-    """What the stages of one run have made, so that a stage runs once and the next one need not read its output.
+    """Results of the stages of one run, kept so that a stage runs once and the next one need not read its output.
 
     Attributes:
         results: of the stages that ran or were up to date, in order.

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unified_ranker.project.one_build import one_build
-from unified_ranker.project.prepare_stage import prepare, validate
+from unified_ranker.project.prepare_stage import prepare_stage, validate
 from unified_ranker.project.run_stage import keep_result
 from unified_ranker.project.stage_context import StageContext, StageResult
-from unified_ranker.project.train_stage import train
+from unified_ranker.project.train_stage import train_stage
 
 if TYPE_CHECKING:
     from unified_ranker.log.check import Check
@@ -36,10 +36,10 @@ def build(
     with one_build(context, releases=True):
         checked(validate(context))
         # Here, because they take libraries along that the checks of a wrong declaration have no use for.
-        from unified_ranker.project.evaluate_stage import evaluate
-        from unified_ranker.project.export_stage import export
+        from unified_ranker.project.evaluate_stage import evaluate_stage
+        from unified_ranker.project.export_stage import export_stage
 
-        for stage in (prepare, train, evaluate, export):
+        for stage in (prepare_stage, train_stage, evaluate_stage, export_stage):
             ended(stage(context))
         ended(verify(context, context.memory.results[-1].output))
     return context.memory.results

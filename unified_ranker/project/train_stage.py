@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from unified_ranker.training.trained import TrainedModel
 
 
-def train(context: StageContext) -> StageResult:
+def train_stage(context: StageContext) -> StageResult:
     """Train the joint model, or the chosen tasks of it; resumes an interrupted training."""
     checkpoints = context.workspace.work / "checkpoints" / context.keys.train
 
@@ -37,7 +37,7 @@ def train(context: StageContext) -> StageResult:
 
 def trained_model(context: StageContext) -> "TrainedModel":
     """Return the trained model, trained now where it is not up to date."""
-    train(context)
+    train_stage(context)
     if context.memory.trained is None:
         from unified_ranker.training.trained_files import load_trained
 
@@ -72,10 +72,10 @@ def train_model(
     # Behind what may refuse: TensorFlow takes seconds to import.
     from unified_ranker.evaluation.calibrate import calibrate
     from unified_ranker.training.continuing import read_start
-    from unified_ranker.training.training_job import train as run_training
+    from unified_ranker.training.training_job import train
 
     begin = None if start is None else read_start(start)
-    trained = run_training(prepared, config, checkpoints, tuple(tasks), start=begin)
+    trained = train(prepared, config, checkpoints, tuple(tasks), start=begin)
     if calibrated:
         calibrate(trained, prepared, tuple(tasks))
     return trained

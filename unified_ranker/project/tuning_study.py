@@ -13,10 +13,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from unified_ranker.core.digests import short_digest
 from unified_ranker.core.errors import UserError
-from unified_ranker.evaluation.comparison.comparison_summary import DECISIVE, JOINT
+from unified_ranker.evaluation.comparison.comparison_summary import JOINT
 from unified_ranker.evaluation.comparison.plan import PlannedRun
 from unified_ranker.evaluation.comparison.run_result import RunResult
-from unified_ranker.evaluation.metrics import METRICS, metric_values
+from unified_ranker.evaluation.metrics import DECISIVE_METRIC, METRICS, metric_values
 from unified_ranker.evaluation.tuning.search_space import SearchSpace, Value, assignments, to_json
 from unified_ranker.project.comparison_runs import run_one
 
@@ -164,7 +164,7 @@ def trial_run(settings: Mapping[str, Value], seed: int) -> PlannedRun:
 
 def ndcg_of(result: RunResult) -> dict[str, float]:
     """Return NDCG@10 of the joint model by task, of the tasks that had requests."""
-    column = METRICS.index(DECISIVE)
+    column = METRICS.index(DECISIVE_METRIC)
     ranks = {task: scorers[JOINT] for task, scorers in result.ranks.items() if len(scorers[JOINT])}
     return {task: float(metric_values(found)[:, column].mean()) for task, found in ranks.items()}
 

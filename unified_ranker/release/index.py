@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from unified_ranker.core.errors import UserError
 from unified_ranker.release.indexes.base import INDEXES, Index, IndexKind
 
-DESCRIPTION = "index.json"
+INDEX_DESCRIPTION = "index.json"
 IDS = "ids.json"
 
 
@@ -31,13 +31,13 @@ class IndexDescription(BaseModel):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the kind of the index said of it, see `IndexKind.build`."""
+        """Settings that the kind of the index returned when it was built; see `IndexKind.build`."""
         return dict(self.model_extra or {})
 
     @classmethod
     def read(cls, directory: Path) -> "IndexDescription":
         """Read the description that `build_index` left in a directory."""
-        return cls.model_validate_json((directory / DESCRIPTION).read_text(encoding="utf-8"))
+        return cls.model_validate_json((directory / INDEX_DESCRIPTION).read_text(encoding="utf-8"))
 
 
 def build_index(directory: Path, item_ids: np.ndarray, vectors: np.ndarray, declared: IndexKind) -> IndexDescription:
@@ -45,7 +45,7 @@ def build_index(directory: Path, item_ids: np.ndarray, vectors: np.ndarray, decl
     chosen = declared.chosen_for(len(item_ids))
     settings = chosen.build(directory, vectors)
     description = IndexDescription(type=chosen.type, items=len(item_ids), width=int(vectors.shape[1]), **settings)
-    (directory / DESCRIPTION).write_text(description.model_dump_json(indent=2), encoding="utf-8")
+    (directory / INDEX_DESCRIPTION).write_text(description.model_dump_json(indent=2), encoding="utf-8")
     (directory / IDS).write_text(json.dumps(list(item_ids)), encoding="utf-8")
     return description
 

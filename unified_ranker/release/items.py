@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from unified_ranker.prepare.prepared import Prepared
 
-VECTORS = "vectors.parquet"
+VECTORS_FILE = "vectors.parquet"
 CATALOGUE = "catalogue.parquet"
 AT_ONCE = 5_000
 """Rows that are turned into Python objects at once: some milliseconds."""
@@ -20,12 +20,12 @@ def write_items(directory: Path, item_ids: np.ndarray, vectors: np.ndarray) -> N
     """Write `item_id` and `vector` (fixed-size list of float32) as Parquet into `directory`."""
     width = vectors.shape[1]
     column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1).astype(np.float32)), width)
-    pq.write_table(pa.table({"item_id": pa.array(item_ids, pa.string()), "vector": column}), directory / VECTORS)
+    pq.write_table(pa.table({"item_id": pa.array(item_ids, pa.string()), "vector": column}), directory / VECTORS_FILE)
 
 
 def read_items(directory: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read what `write_items` wrote: ids `[items]` and vectors `[items, width]`."""
-    table = pq.read_table(directory / VECTORS)
+    table = pq.read_table(directory / VECTORS_FILE)
     column = table["vector"].combine_chunks()
     flat = column.flatten().to_numpy(zero_copy_only=False)
     return text_objects(table["item_id"]), flat.reshape(len(table), -1)

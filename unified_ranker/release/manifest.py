@@ -1,7 +1,7 @@
 """Manifest of a release: what the release is made of and by, typed, and written last.
 
 A manifest is read back by every later version of the engine. A field that comes new has a default for the releases of
-before; a change that they cannot be read with takes another number of `FORMAT`.
+before; a change that they cannot be read with takes another number of `MANIFEST_FORMAT`.
 """
 
 import json
@@ -20,7 +20,7 @@ from unified_ranker.release.index import IndexDescription
 from unified_ranker.release.layout import MANIFEST, Layout
 from unified_ranker.release.provenance import git_commit, library_versions
 
-FORMAT: Final = 1
+MANIFEST_FORMAT: Final = 1
 
 
 class _Part(BaseModel):
@@ -87,7 +87,7 @@ class Manifest(_Part):
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = MANIFEST_FORMAT
     project: str
     model_name: str
     version: int
@@ -158,9 +158,9 @@ def read_manifest(release: Path) -> Manifest:
     except json.JSONDecodeError as error:
         raise UserError(f"`{file}` is damaged: {error}. Export again; a release is never edited.") from error
     found = tree.get("format") if isinstance(tree, dict) else None
-    if found != FORMAT:
+    if found != MANIFEST_FORMAT:
         raise UserError(
-            f"`{file}` has format {found!r}; this version of unified_ranker reads {FORMAT}. "
+            f"`{file}` has format {found!r}; this version of unified_ranker reads {MANIFEST_FORMAT}. "
             "Install the version that wrote it, or export again."
         )
     try:

@@ -1,4 +1,4 @@
-"""What a release was made by: the engine's commit and the versions of what it builds upon."""
+"""Provenance of a release: the commit of the engine and the versions of its libraries."""
 
 import contextlib
 import subprocess

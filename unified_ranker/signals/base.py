@@ -130,7 +130,7 @@ class SignalKind(Declaration, ABC):
 
     @property
     def events_read(self) -> int:
-        """How many of a user's last events it reads in `SignalRequest.recent`; 1 by default."""
+        """Number of a user's last events that it reads in `SignalRequest.recent`; 1 by default."""
         return 1
 
     def need(self, config: Config, log: InteractionLog) -> Need | None:

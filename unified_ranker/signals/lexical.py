@@ -15,7 +15,7 @@ from unified_ranker.signals.tables import TableSignal
 from unified_ranker.signals.word_hashes import split_words
 from unified_ranker.towers.tensorflow import tf
 
-SCALE = 0.1
+LEXICAL_SCALE = 0.1
 """BM25 runs to some tens; what enters the ranker should be about 1."""
 
 
@@ -100,7 +100,7 @@ class LexicalSignal(TableSignal):
         asked_for = tf.reduce_sum(importance, 1, keepdims=True)
         return tf.stack(
             [
-                SCALE * score,
+                LEXICAL_SCALE * score,
                 tf.math.divide_no_nan(held, asked_for),
                 tf.math.divide_no_nan(held, tf.gather(self.title_importance, rows)),
             ],

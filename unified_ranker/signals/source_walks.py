@@ -18,7 +18,7 @@ from unified_ranker.towers.tensorflow import tf
 if TYPE_CHECKING:
     from unified_ranker.signals.pair_counts import PairsAsOf
 
-SCALE = 1000.0
+WALK_SCALE = 1000.0
 """The share of a walk that is about the least to tell from none is 1 / SCALE."""
 
 
@@ -46,7 +46,7 @@ class WalkSignal(PartnerSignal):
 
     Where few chose anything from the source, what was chosen from what they chose says more: the second step is what
     item-to-item graphs add to counts (RP3beta: Paudel et al., TiiS 2017, whose graph has users between the
-    items). Two channels: log1p of `SCALE` times the share, and the share.
+    items). Two channels: log1p of `WALK_SCALE` times the share, and the share.
     """
 
     channels = 2
@@ -65,7 +65,7 @@ class WalkSignal(PartnerSignal):
     def as_of(self, origins: np.ndarray, candidates: np.ndarray, time: np.ndarray) -> np.ndarray:
         """See `PartnerSignal.as_of`."""
         found = self._walks.count(origins[:, 0], candidates, time)
-        return np.stack([np.log1p(np.float32(SCALE) * found), found], -1)
+        return np.stack([np.log1p(np.float32(WALK_SCALE) * found), found], -1)
 
     def summands(self, counts: tf.Tensor, origins: tf.Tensor) -> tf.Tensor:
         """See `PartnerSignal.summands`: the share."""
@@ -74,4 +74,4 @@ class WalkSignal(PartnerSignal):
 
     def channels_of(self, sums: tf.Tensor) -> tf.Tensor:
         """See `PartnerSignal.channels_of`."""
-        return tf.concat([tf.math.log1p(SCALE * sums), sums], -1)
+        return tf.concat([tf.math.log1p(WALK_SCALE * sums), sums], -1)

@@ -13,10 +13,10 @@ REVERSE = 0.25
 """Weight of a pair in the other direction. Best of 0, ¼, ½ and 1 over the validation slices of three logs."""
 SECOND_STEP = 2.0
 """Weight of two steps against one. Best of 0.3 to 5 over the same slices."""
-MOMENTS = 64
-"""At how many moments shares are tabulated for training, at most."""
-TABULATED = 1 << 25
-"""Shares in these tables, at most: 400 MB."""
+_MOMENTS = 64
+"""Most moments at which shares are tabulated for training."""
+_TABULATED = 1 << 25
+"""Most shares in these tables: 400 MB."""
 ROWS = 1024
 """Items whose walks are made at once for the table of serving."""
 
@@ -42,14 +42,14 @@ def walk(once: sparse.csr_array, twice: sparse.csr_array) -> sparse.csr_array:
 class WalksAsOf:
     """Shares of walks as of the latest of some moments that is not after the example.
 
-    The moments part the pairs into equal numbers, so an example misses the last 1 / `MOMENTS` of the pairs at the most;
-    what a served graph knows is older still.
+    The moments divide the pairs into equal numbers, so an example misses at most the last 1 / `_MOMENTS` of the pairs;
+    a served graph is older still.
     """
 
     def __init__(self, pairs: PairsAsOf, end: int) -> None:
         """Tabulate `pairs` at moments up to `end` (seconds)."""
         times = pairs.times[pairs.times < end]
-        most = max(min(MOMENTS, TABULATED // max(2 * len(pairs.keys), 1)), 1)
+        most = max(min(_MOMENTS, _TABULATED // max(2 * len(pairs.keys), 1)), 1)
         # The end alone where there are no pairs: a quantile of nothing is refused.
         parts = np.unique(np.quantile(times, np.linspace(0, 1, most), method="lower")) if len(times) else times
         self.moments = np.append(parts, end)[-most:]

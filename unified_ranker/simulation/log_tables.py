@@ -9,7 +9,7 @@ from unified_ranker.core.arrays import Ints
 from unified_ranker.simulation.choices import Answers
 from unified_ranker.simulation.spec import TASKS
 from unified_ranker.simulation.visits import Requests
-from unified_ranker.simulation.world import CATEGORIES, COUNTRIES, World
+from unified_ranker.simulation.world import CATEGORIES, WORLD_COUNTRIES, World
 
 EVENT_TYPES = ("impression", "click", "purchase")
 TIME = pa.timestamp("s", "UTC")
@@ -22,7 +22,7 @@ class EventTables:
         """Keep the ids of `world` as Arrow text, which rows are taken from."""
         self._world = world
         self._items, self._users = pa.array(world.item_ids), pa.array(world.user_ids)
-        self._words, self._countries = pa.array(world.words), pa.array(COUNTRIES)
+        self._words, self._countries = pa.array(world.words), pa.array(WORLD_COUNTRIES)
         self._tasks, self._types = pa.array(TASKS), pa.array(EVENT_TYPES)
 
     def rows(self, requests: Requests, slate: Ints, answers: Answers, first: int, rng: np.random.Generator) -> pa.Table:
@@ -85,7 +85,7 @@ def user_table(world: World, start: int, stop: int) -> pa.Table:
     return pa.table(
         {
             "user_id": pa.array(world.user_ids[rows]),
-            "country": pa.array(COUNTRIES).take(pa.array(users.country[rows])),
+            "country": pa.array(WORLD_COUNTRIES).take(pa.array(users.country[rows])),
             "created_at": pa.array(users.created[rows]).cast(TIME),
         }
     )

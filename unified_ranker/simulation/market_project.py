@@ -5,10 +5,10 @@ from typing import Any
 
 import yaml
 
+from unified_ranker.config.task_files import ALL_ITEMS_BELOW
 from unified_ranker.simulation.spec import MarketplaceSpec
 
-ALL_ITEMS_BELOW = 5_000
-LARGE = 100_000
+_LARGE = 100_000
 
 
 def write_project(spec: MarketplaceSpec, directory: Path) -> None:
@@ -21,7 +21,7 @@ def write_project(spec: MarketplaceSpec, directory: Path) -> None:
 
 def declarations(spec: MarketplaceSpec) -> dict[str, dict[str, Any]]:
     """Return the files of the project by their paths; sizes follow the number of items."""
-    large = spec.items >= LARGE
+    large = spec.items >= _LARGE
     off = spec.switches
     positives = [{"event_type": "click"}] + ([{"event_type": "purchase"}] if off.purchases else [])
     negatives = {"type": "all_items"} if spec.items < ALL_ITEMS_BELOW else {"type": "sampled", "uniform": 2048}

@@ -25,7 +25,7 @@ REQUESTS_AT_ONCE = 8_192
 PILOT_REQUESTS = 4_096
 ROWS_OF_FILE = 2_000_000
 """Events of one file, about."""
-ROWS_AT_ONCE = 100_000
+_ROWS_AT_ONCE = 100_000
 """Items or users that are written together."""
 
 
@@ -89,7 +89,7 @@ def simulate(
     try:
         with whole_directory(directory) as draft:
             for name, table, rows in (("items", item_table, spec.items), ("users", user_table, spec.users)):
-                parts = (table(world, i, min(i + ROWS_AT_ONCE, rows)) for i in range(0, rows, ROWS_AT_ONCE))
+                parts = (table(world, i, min(i + _ROWS_AT_ONCE, rows)) for i in range(0, rows, _ROWS_AT_ONCE))
                 _write(draft / name, parts)
             with Progress("simulate", spec.events, "events") as progress:
                 events = _write(draft / "events", Marketplace(world).slices(), progress.advance)

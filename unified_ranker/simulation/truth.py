@@ -14,7 +14,7 @@ from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.simulation.choices import Shelves, buy_chance, click_chance
 from unified_ranker.simulation.intent import Wanted, at_home, beside, in_search
 from unified_ranker.simulation.visits import ANONYMOUS_BUDGET
-from unified_ranker.simulation.world import COUNTRIES, World
+from unified_ranker.simulation.world import WORLD_COUNTRIES, World
 
 
 class Truth:
@@ -38,7 +38,9 @@ class Truth:
     def score(self, requests: Examples) -> Floats:
         """Return the log of the chance of every item, `[requests, items]`; -inf where there is none."""
         user, time = self._users[requests.user], requests.timestamp
-        country = np.array([COUNTRIES.index(c) if c in COUNTRIES else 0 for c in requests.country.tolist()], np.int64)
+        country = np.array(
+            [WORLD_COUNTRIES.index(c) if c in WORLD_COUNTRIES else 0 for c in requests.country.tolist()], np.int64
+        )
         taste = self._world.taste(user, country, time)
         budget = np.where(user >= 0, self._world.users.budget[np.maximum(user, 0)], ANONYMOUS_BUDGET)
         segment = self.segments(requests, Wanted(taste, time))

@@ -15,13 +15,13 @@ from unified_ranker.core.arrays import Floats, Ints, Strings
 from unified_ranker.core.times import DAY
 from unified_ranker.simulation.spec import MarketplaceSpec
 
-DIM = 8
+TASTE_DIM = 8
 """Width of taste space."""
 CATEGORIES = (
     "bags", "books", "candles", "ceramics", "clocks", "coats", "furniture", "games", "garden", "glass",
     "jewellery", "kitchen", "lamps", "linen", "music", "paper", "prints", "shoes", "toys", "wool",
 )  # fmt: skip
-COUNTRIES = ("DE", "GB", "US", "FR", "NL", "SE", "ES", "JP")
+WORLD_COUNTRIES = ("DE", "GB", "US", "FR", "NL", "SE", "ES", "JP")
 NEIGHBOURS = 4
 """Segments that a segment leads on to, besides itself."""
 WORDS_OF_SEGMENT, WORDS_OF_CATEGORY, FILLERS = 6, 12, 200
@@ -104,7 +104,7 @@ class World:
     @cached_property
     def country_taste(self) -> Floats:
         """Taste of each country, `[countries, DIM]`; zero where countries are switched off."""
-        drawn = _unit(np.random.default_rng([self.spec.seed, 4]).normal(size=(len(COUNTRIES), DIM)))
+        drawn = _unit(np.random.default_rng([self.spec.seed, 4]).normal(size=(len(WORLD_COUNTRIES), TASTE_DIM)))
         return (drawn * (0.6 if self.spec.switches.countries else 0.0)).astype(np.float32)
 
     @cached_property
@@ -135,9 +135,9 @@ class World:
 
     def _draw_segments(self, rng: np.random.Generator) -> Segments:
         count = self.spec.segments
-        centres = _unit(rng.normal(size=(len(CATEGORIES), DIM)))
+        centres = _unit(rng.normal(size=(len(CATEGORIES), TASTE_DIM)))
         category = np.arange(count) % len(CATEGORIES)
-        place = _unit(centres[category] + 0.9 * rng.normal(size=(count, DIM)) / np.sqrt(DIM))
+        place = _unit(centres[category] + 0.9 * rng.normal(size=(count, TASTE_DIM)) / np.sqrt(TASTE_DIM))
         close = place @ place.T
         np.fill_diagonal(close, -2.0)
         neighbours = np.argsort(-close, axis=1, kind="stable")[:, :NEIGHBOURS]
@@ -165,7 +165,7 @@ class World:
         created[first] = self.start - HISTORY_DAYS * DAY
         quality = rng.normal(size=count).astype(np.float32)
         price = 3.0 + 0.5 * rng.normal(size=count) + 0.1 * self.segments.category[segment]
-        style = self.segments.place[segment] + 0.15 * rng.normal(size=(count, DIM))
+        style = self.segments.place[segment] + 0.15 * rng.normal(size=(count, TASTE_DIM))
         # What is good is shown more, and luck decides the rest.
         weight = np.exp(0.7 * quality + 0.9 * rng.normal(size=count))
         return SimulatedItems(
@@ -191,17 +191,17 @@ class World:
 
     def _draw_users(self, rng: np.random.Generator) -> SimulatedUsers:
         count = self.spec.users
-        shares = 1.0 / np.arange(1, len(COUNTRIES) + 1)
-        country = rng.choice(len(COUNTRIES), count, p=shares / shares.sum())
+        shares = 1.0 / np.arange(1, len(WORLD_COUNTRIES) + 1)
+        country = rng.choice(len(WORLD_COUNTRIES), count, p=shares / shares.sum())
         created = self.start + rng.integers(-HISTORY_DAYS * DAY, (self.end - self.start) // 2, count)
         created.sort()
         created[0] = self.start - HISTORY_DAYS * DAY
-        taste = _unit(rng.normal(size=(count, DIM))) + self.country_taste[country]
+        taste = _unit(rng.normal(size=(count, TASTE_DIM))) + self.country_taste[country]
         return SimulatedUsers(
             country=country.astype(np.int64),
             created=created.astype(np.int64),
             taste=_unit(taste).astype(np.float32),
-            drift=(0.8 * _unit(rng.normal(size=(count, DIM)))).astype(np.float32),
+            drift=(0.8 * _unit(rng.normal(size=(count, TASTE_DIM)))).astype(np.float32),
             budget=(3.5 + 0.7 * rng.normal(size=count)).astype(np.float32),
             activity=rng.pareto(1.5, count).astype(np.float32) + 0.1,
         )

@@ -13,7 +13,7 @@ Document = dict[str, Any]
 Records = tuple[list[str], list[bytes]]
 WriterRole = Literal["writer", "refresher"]
 """Who may write: one process that makes versions, and one that brings single entries up to date."""
-ROLES: Mapping[WriterRole, str] = {"writer": "writing a version", "refresher": "refreshing entries"}
+WRITERS: Mapping[WriterRole, str] = {"writer": "writing a version", "refresher": "refreshing entries"}
 """What the holder of a role does, for whoever is refused."""
 
 

@@ -13,7 +13,7 @@ from unified_ranker.core.errors import UserError, unknown_name
 from unified_ranker.store.base import StoreBackend
 from unified_ranker.store.guards import Limits
 from unified_ranker.store.records import KINDS, pack, require_ids
-from unified_ranker.store.state import FORMAT
+from unified_ranker.store.state import STORE_FORMAT
 from unified_ranker.store.tally import Tally
 
 
@@ -91,7 +91,7 @@ class Draft:
         """
         checks = [c for tally in self._tallies.values() for c in tally.checks(self._limits.duplicate_vectors)]
         manifest: dict[str, Any] = {
-            "format": FORMAT,
+            "format": STORE_FORMAT,
             "version": self.version,
             "kinds": {
                 kind: {"width": tally.width, "count": self._stored[kind], "digest": tally.digest}

@@ -19,11 +19,11 @@ import lmdb
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.files import flush, write_whole
 from unified_ranker.core.locks import lock
-from unified_ranker.store.base import ROLES, Document, Records, WriterRole
-from unified_ranker.store.lmdb_version import DATA, Opened, acquire, release
+from unified_ranker.store.base import WRITERS, Document, Records, WriterRole
+from unified_ranker.store.lmdb_version import DATA_FILE, Opened, acquire, release
 from unified_ranker.store.state import StoreState, require_format
 
-STATE, MANIFEST = "state.json", "manifest.json"
+_STATE_FILE, _MANIFEST_FILE = "state.json", "manifest.json"
 _NUMBER = struct.Struct(">Q")
 _POSITION = b"position"
 _AT_ONCE = 50_000
@@ -45,28 +45,28 @@ class LmdbBackend:
 
     def state(self) -> Document | None:
         """See `StoreBackend.state`."""
-        file = self.root / STATE
+        file = self.root / _STATE_FILE
         if not file.is_file():
             return None
         return _read(file)
 
     def switch(self, state: Document) -> None:
         """See `StoreBackend.switch`."""
-        self._replace(self.root / STATE, state)
+        self._replace(self.root / _STATE_FILE, state)
 
     def lock(self, role: WriterRole) -> AbstractContextManager[None]:
         """See `StoreBackend.lock`."""
-        return lock(self.root, f".{role}.lock", ROLES[role], "--store")
+        return lock(self.root, f".{role}.lock", WRITERS[role], "--store")
 
     def versions(self) -> list[int]:
         """See `StoreBackend.versions`."""
         if not self.root.is_dir():
             return []
-        return sorted(int(p.name) for p in self.root.iterdir() if p.name.isdigit() and (p / MANIFEST).is_file())
+        return sorted(int(p.name) for p in self.root.iterdir() if p.name.isdigit() and (p / _MANIFEST_FILE).is_file())
 
     def manifest(self, version: int) -> Document | None:
         """See `StoreBackend.manifest`."""
-        file = self.root / str(version) / MANIFEST
+        file = self.root / str(version) / _MANIFEST_FILE
         return _read(file) if file.is_file() else None
 
     def begin(self, version: int) -> None:
@@ -96,14 +96,14 @@ class LmdbBackend:
         with self._writing(version):
             self._open[draft].env.sync(True)
             self._give_up(draft)
-            size = (draft / DATA).stat().st_size
-            self._replace(draft / MANIFEST, {**manifest, "bytes": size})
+            size = (draft / DATA_FILE).stat().st_size
+            self._replace(draft / _MANIFEST_FILE, {**manifest, "bytes": size})
             draft.rename(self.root / str(version))
             flush(self.root)
 
     def note(self, version: int, manifest: Document) -> None:
         """See `StoreBackend.note`."""
-        self._replace(self.root / str(version) / MANIFEST, manifest)
+        self._replace(self.root / str(version) / _MANIFEST_FILE, manifest)
 
     def drop(self, version: int) -> None:
         """See `StoreBackend.drop`."""
@@ -216,7 +216,7 @@ class LmdbBackend:
     def _current(self) -> int:
         """Return the published version; one look at the file's stamp tells whether that has changed."""
         try:
-            status = (self.root / STATE).stat()
+            status = (self.root / _STATE_FILE).stat()
             stamp = (status.st_mtime_ns, status.st_ino)
         except FileNotFoundError:
             stamp = (0, 0)
@@ -233,21 +233,21 @@ class LmdbBackend:
         """Return a version's environment, after a check that it is all there: a cut file would end the process."""
         place = self.root / str(version)
         opened = self._open.get(place)
-        if not (place / MANIFEST).exists():
+        if not (place / _MANIFEST_FILE).exists():
             self._give_up(place)
             there = ", ".join(map(str, self.versions())) or "none"
-            cut = f"Its directory is there without `{MANIFEST}`: it was copied in part. Copy it again, or use" if (
+            cut = f"Its directory has no `{_MANIFEST_FILE}`: the copy is incomplete. Copy it again, or use" if (
                 place.is_dir()
             ) else "Use"  # fmt: skip
             raise UserError(f"`{self.place}` has no version {version}. {cut} one of those that are whole: {there}.")
         if opened is None:
-            manifest = _read(place / MANIFEST)
+            manifest = _read(place / _MANIFEST_FILE)
             require_format(manifest, f"`{place}`")
-            size = (place / DATA).stat().st_size if (place / DATA).is_file() else 0
+            size = (place / DATA_FILE).stat().st_size if (place / DATA_FILE).is_file() else 0
             if size < manifest["bytes"]:
                 raise UserError(
-                    f"`{place / DATA}` must have {manifest['bytes']:,} bytes. Received: {size:,}: it was copied in "
-                    "part. Copy it again, or publish another version with `unified-ranker store rollback`."
+                    f"`{place / DATA_FILE}` must have {manifest['bytes']:,} bytes. Received: {size:,}: the copy is "
+                    "incomplete. Copy it again, or publish another version with `unified-ranker store rollback`."
                 )
             try:
                 opened = self._open[place] = acquire(place)

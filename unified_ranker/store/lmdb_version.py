@@ -14,7 +14,7 @@ import lmdb
 
 from unified_ranker.store.records import KINDS
 
-DATA = "data.mdb"
+DATA_FILE = "data.mdb"
 _MAP_BYTES = 256 * 2**30
 """Address space, not disk: the file grows with what is in it."""
 _READERS = 1024

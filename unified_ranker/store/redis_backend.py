@@ -18,7 +18,7 @@ from unified_ranker.store.records import KINDS
 from unified_ranker.store.redis_lock import hold
 from unified_ranker.store.state import StoreState, require_format
 
-PREFIX = "unified_ranker:vectors:"
+_PREFIX = "unified_ranker:vectors:"
 _SECONDS = 30.0
 _AT_ONCE = 5_000
 _SWITCH = """
@@ -59,7 +59,7 @@ class RedisBackend:
         from redis.retry import Retry
 
         self.place = url
-        self._url, self.prefix = cut_prefix(url, PREFIX)
+        self._url, self.prefix = cut_prefix(url, _PREFIX)
         self._faults = redis.RedisError
         # What was sent is never sent again by itself: an entry that is put twice is a fault that the store looks for.
         self._settings: dict[str, Any] = {

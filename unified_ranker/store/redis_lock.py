@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from unified_ranker.core.locks import taken
-from unified_ranker.store.base import ROLES, WriterRole
+from unified_ranker.store.base import WRITERS, WriterRole
 
 # Take over what a dead holder left, unless another was quicker.
 _TAKE = """
@@ -42,9 +42,9 @@ def hold(client: Any, key: str, role: WriterRole, place: str) -> Iterator[str]:
     if held:
         of_run, number, process, _ = held.split(" ")
         if of_run == run and client.client_list(client_id=[number]):
-            raise taken(place, ROLES[role], process)
+            raise taken(place, WRITERS[role], process)
     if not client.eval(_TAKE, 1, key, held, mine):
-        raise taken(place, ROLES[role], "one that came first")
+        raise taken(place, WRITERS[role], "one that came first")
     try:
         yield mine
     finally:

@@ -13,12 +13,12 @@ import numpy.typing as npt
 from unified_ranker.store.base import StoreBackend
 from unified_ranker.store.records import EntryBatch, to_batch
 
-MOST = 20_000
-QUERIES, NEAREST = 500, 10
+_MOST = 20_000
+_QUERIES, NEAREST = 500, 10
 _AT_ONCE = 10_000
 
 
-def thinning(count: int, most: int = MOST) -> int:
+def thinning(count: int, most: int = _MOST) -> int:
     """Return n so that one of n ids makes a sample of at most about `most`."""
     return max(1, -(-count // most))
 
@@ -28,7 +28,7 @@ def is_sampled(name: str, thin: int) -> bool:
     return zlib.crc32(name.encode()) % thin == 0
 
 
-def sample_ids(backend: StoreBackend, version: int, kind: str, most: int = MOST) -> list[str]:
+def sample_ids(backend: StoreBackend, version: int, kind: str, most: int = _MOST) -> list[str]:
     """Return the sampled ids of a kind, in order of the store."""
     thin = thinning(backend.count(version, kind), most)
     return [name for ids, _ in backend.scan(version, kind, _AT_ONCE) for name in ids if is_sampled(name, thin)]
@@ -58,7 +58,7 @@ def neighbour_overlap(one: npt.NDArray, other: npt.NDArray) -> npt.NDArray[np.fl
     rows = len(one)
     if rows < 2:
         return np.ones(rows)
-    queries = np.unique(np.linspace(0, rows - 1, min(rows, QUERIES)).astype(int))
+    queries = np.unique(np.linspace(0, rows - 1, min(rows, _QUERIES)).astype(int))
     nearest = min(NEAREST, rows - 1)
     found = [_nearest(vectors, queries, nearest) for vectors in (one, other)]
     pairs = zip(found[0], found[1], strict=True)

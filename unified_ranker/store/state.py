@@ -5,7 +5,7 @@ from typing import Any
 
 from unified_ranker.core.errors import UserError
 
-FORMAT = 1
+STORE_FORMAT = 1
 """Of everything that the store keeps. A store of a newer format is refused, never guessed at."""
 
 
@@ -18,14 +18,14 @@ class StoreState:
         previous: those published before, the newest first, which rollback goes back to.
         next: the number of the next version; numbers are never used again.
         reference: the version whose space all later ones are mapped into; 0: none yet.
-        format: see `FORMAT`.
+        format: see `STORE_FORMAT`.
     """
 
     published: int = 0
     previous: tuple[int, ...] = ()
     next: int = 1
     reference: int = 0
-    format: int = FORMAT
+    format: int = STORE_FORMAT
 
     @classmethod
     def of(cls, document: dict[str, Any] | None, place: str) -> "StoreState":
@@ -62,8 +62,8 @@ def require_format(document: dict[str, Any], what: str) -> None:
         UserError: naming both formats.
     """
     found = document.get("format")
-    if found != FORMAT:
+    if found != STORE_FORMAT:
         raise UserError(
-            f"{what} has store format {found!r}; this version of unified_ranker reads {FORMAT}. "
+            f"{what} has store format {found!r}; this version of unified_ranker reads {STORE_FORMAT}. "
             "Install the version that wrote it, or export into another place."
         )

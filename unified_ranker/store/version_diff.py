@@ -12,7 +12,7 @@ from unified_ranker.store.publishing import require_version
 from unified_ranker.store.sample import read_many
 from unified_ranker.store.tally import EXAMPLES, Seen
 
-TOLERANCE = 1e-4
+_TOLERANCE = 1e-4
 """Distance below which two vectors of unit length count as one: what float32 leaves of the same computation."""
 _AT_ONCE = 10_000
 
@@ -68,7 +68,7 @@ class Difference:
 class VersionDiff:
     """Takes pairs of vectors as they come, and counts."""
 
-    def __init__(self, kind: str, tolerance: float = TOLERANCE) -> None:
+    def __init__(self, kind: str, tolerance: float = _TOLERANCE) -> None:
         """Compare entries of one kind; vectors nearer than `tolerance` (Euclidean) are the same."""
         self._kind, self._tolerance = kind, tolerance
         self._missing, self._extra = Seen(), Seen()
@@ -108,7 +108,7 @@ class VersionDiff:
         )
 
 
-def diff(backend: StoreBackend, one: int, other: int, tolerance: float = TOLERANCE) -> list[Difference]:
+def diff(backend: StoreBackend, one: int, other: int, tolerance: float = _TOLERANCE) -> list[Difference]:
     """Compare two sealed versions, kind by kind; memory does not grow with them.
 
     Raises:

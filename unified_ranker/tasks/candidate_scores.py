@@ -10,10 +10,10 @@ from unified_ranker.tasks.ranking import QualityLookup
 from unified_ranker.towers.array_functions import TENSORS
 from unified_ranker.towers.tensorflow import tf
 
-MOMENTS = 64
-"""At how many moments counts are tabulated, at most."""
-TABULATED = 1 << 24
-"""Counts in the table, at most: 64 MB."""
+_MOMENTS = 64
+"""Most moments at which counts are tabulated."""
+_TABULATED = 1 << 24
+"""Most counts in the table: 64 MB."""
 
 
 class CandidateScores(tf.keras.layers.Layer):
@@ -22,8 +22,8 @@ class CandidateScores(tf.keras.layers.Layer):
     Candidates that the head learns from are drawn by them. By the vectors alone a feed of news would learn from stale
     items, which it is never served, and to tell new from old, which retrieval has done already.
 
-    Freshness is exact. What is counted is as of the latest of `MOMENTS` moments before the example: to draw by, that is
-    enough, and the head is given the exact counts of what was drawn.
+    Freshness is exact. Counts are as of the latest of `_MOMENTS` moments before the example: that is enough to draw by,
+    and the head is given the exact counts of the drawn items.
     """
 
     def __init__(self, config: Config, items: int, times: np.ndarray, quality: QualityLookup) -> None:
@@ -45,7 +45,7 @@ class CandidateScores(tf.keras.layers.Layer):
             n for n, f in enumerate(features) if not isinstance(f, FreshnessFeature) and names[n] in weighed
         ]
         if self.counted:
-            most = max(min(MOMENTS, TABULATED // max(items * len(self.counted), 1)), 1)
+            most = max(min(_MOMENTS, _TABULATED // max(items * len(self.counted), 1)), 1)
             moments = np.unique(np.quantile(times, np.linspace(0, 1, most), method="lower"))
             table = quality(np.tile(np.arange(items), len(moments)), np.repeat(moments, items))[:, self.counted]
             self.moments = tf.constant(moments)

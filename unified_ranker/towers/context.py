@@ -6,7 +6,7 @@ import numpy as np
 
 from unified_ranker.config import ContextTower
 from unified_ranker.prepare.vocabulary import Vocabulary
-from unified_ranker.towers.categories import CategoryTable
+from unified_ranker.towers.category_table import CategoryTable
 from unified_ranker.towers.lookup import NameTable
 from unified_ranker.towers.tensorflow import tf, tfrs
 from unified_ranker.towers.time import GAP_BUCKETS, clock_channels, gap_bucket

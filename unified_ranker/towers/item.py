@@ -8,7 +8,7 @@ import numpy as np
 from unified_ranker.config import ItemTower
 from unified_ranker.core.times import NEVER
 from unified_ranker.prepare.vocabulary import Vocabulary
-from unified_ranker.towers.categories import CategoryTable
+from unified_ranker.towers.category_table import CategoryTable
 from unified_ranker.towers.feature_group import FeatureGroup, FeatureParts
 from unified_ranker.towers.feature_types.base import SharedEncoders
 from unified_ranker.towers.tensorflow import tf

@@ -12,7 +12,7 @@ import numpy as np
 
 from unified_ranker.towers.tensorflow import tf
 
-LARGE = 10_000
+_LARGE = 10_000
 """Keys from which on a table lies in a file."""
 
 
@@ -31,7 +31,7 @@ def large_string_table(keys: np.ndarray) -> tf.lookup.StaticHashTable:
     several times over by a process that serves it.
     """
     # A line is a key: what a line cannot hold must stay a constant.
-    if len(keys) < LARGE or any("\n" in key or "\r" in key or not key for key in keys):
+    if len(keys) < _LARGE or any("\n" in key or "\r" in key or not key for key in keys):
         return string_table(keys, first=0, default=-1)
     # TensorFlow reads the file when it makes the table, and again when it saves the model; it goes with the process.
     file = Path(_asset_folder(), f"{uuid.uuid4().hex}.txt")

@@ -7,7 +7,7 @@ import pandas as pd
 
 from unified_ranker.config import Hstu, UserTower
 from unified_ranker.prepare.vocabulary import Vocabulary
-from unified_ranker.towers.categories import CategoryTable
+from unified_ranker.towers.category_table import CategoryTable
 from unified_ranker.towers.causal_block import CausalBlock
 from unified_ranker.towers.feature_group import FeatureGroup, FeatureParts, read_features
 from unified_ranker.towers.feature_types.base import SharedEncoders

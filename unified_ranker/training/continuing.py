@@ -21,7 +21,7 @@ from unified_ranker.prepare.vocabulary import Vocabulary
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.trained import TrainedModel
 
-FOLDER, WEIGHTS, STATE, USERS = "training", "weights.npz", "training.json", "users.parquet"
+_FOLDER, _WEIGHTS_FILE, _STATE_FILE, _USERS_FILE = "training", "weights.npz", "training.json", "users.parquet"
 ITEMS = Path("items") / "vectors.parquet"
 """The ids of a release's items in order of their indices, beside their vectors."""
 GENTLE = 0.3
@@ -41,19 +41,19 @@ class Start:
 
 def write_start(release: Path, trained: TrainedModel, prepared: Prepared) -> None:
     """Write into a release's draft what a later training goes on from."""
-    folder = release / FOLDER
+    folder = release / _FOLDER
     folder.mkdir()
-    with (folder / WEIGHTS).open("wb") as file:
+    with (folder / _WEIGHTS_FILE).open("wb") as file:
         np.savez(file, *[variable.numpy() for variable in _kept(trained.model)])
     state = {"fit_end": trained.fit_end, "vocabulary": trained.vocabulary.to_json()}
-    (folder / STATE).write_text(json.dumps(state), encoding="utf-8")
-    pq.write_table(pa.table({"user_id": pa.array(prepared.user_ids, pa.string())}), folder / USERS)
+    (folder / _STATE_FILE).write_text(json.dumps(state), encoding="utf-8")
+    pq.write_table(pa.table({"user_id": pa.array(prepared.user_ids, pa.string())}), folder / _USERS_FILE)
 
 
 def read_start(release: Path) -> Start:
     """Read what `write_start` wrote."""
-    state = json.loads((release / FOLDER / STATE).read_text(encoding="utf-8"))
-    with np.load(release / FOLDER / WEIGHTS) as stored:
+    state = json.loads((release / _FOLDER / _STATE_FILE).read_text(encoding="utf-8"))
+    with np.load(release / _FOLDER / _WEIGHTS_FILE) as stored:
         weights = [stored[name] for name in stored.files]
     ids = pq.read_table(release / ITEMS, columns=["item_id"])["item_id"].to_numpy()
     return Start(release, weights, Vocabulary.from_json(state["vocabulary"]), state["fit_end"], ids.astype(object))

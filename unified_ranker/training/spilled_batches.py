@@ -22,7 +22,7 @@ from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.towers.history import HistoryEvents
 from unified_ranker.training.window_batches import WindowBatches
 
-KEPT = ("user", "history_length")
+_COLUMNS_KEPT = ("user", "history_length")
 """Columns of the examples that windows are made of; what batches hold of them is looked up."""
 
 
@@ -79,7 +79,7 @@ class SpilledBatches:
         first, last = self._users[number]
         columns = _arrays(read_parts(self._place(number, "examples")))
         blank: Any = np.zeros(len(columns["user"]), np.int64)
-        examples = Examples(**{f.name: columns[f.name] if f.name in KEPT else blank for f in fields(Examples)})
+        examples = Examples(**{f.name: columns[f.name] if f.name in _COLUMNS_KEPT else blank for f in fields(Examples)})
         looked_up = TrainingExamples.of_names(columns)
         events = HistoryEvents.of_names(_arrays(read_parts(self._place(number, "events"))))
         low, high = self._offsets[max(first, 0)], self._offsets[max(last, 0)]
@@ -102,7 +102,7 @@ def cut_users(examples: Examples, users: int, shard_examples: int) -> list[tuple
 
 
 def _write(file: Path, examples: Examples, looked_up: TrainingExamples) -> None:
-    columns = {name: getattr(examples, name) for name in KEPT} | looked_up.by_name()
+    columns = {name: getattr(examples, name) for name in _COLUMNS_KEPT} | looked_up.by_name()
     write_parts(file, [pa.table({name: _column(column) for name, column in columns.items()})])
 
 

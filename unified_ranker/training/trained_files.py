@@ -13,30 +13,30 @@ from unified_ranker.training.callbacks import restore_part
 from unified_ranker.training.trained import TrainedModel
 from unified_ranker.training.training_job import build_model, make_batches, make_weights
 
-WEIGHTS = "weights"
-DESCRIPTION = "training.json"
+WEIGHTS_PREFIX = "weights"
+TRAINING_DESCRIPTION = "training.json"
 
 
 def save_trained(trained: TrainedModel, directory: Path) -> None:
     """Write weights, vocabulary, fit window and curves into `directory`, which must exist."""
-    tf.train.Checkpoint(model=trained.model).write(str(directory / WEIGHTS))
+    tf.train.Checkpoint(model=trained.model).write(str(directory / WEIGHTS_PREFIX))
     description = {
         "fit_end": trained.fit_end,
         "curves": trained.curves,
         "vocabulary": trained.vocabulary.to_json(),
     }
-    (directory / DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
+    (directory / TRAINING_DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
 
 
 def load_trained(directory: Path, prepared: Prepared, config: Config) -> TrainedModel:
     """Rebuild the model that `save_trained` wrote, over the data that it was trained on."""
-    description = json.loads((directory / DESCRIPTION).read_text(encoding="utf-8"))
+    description = json.loads((directory / TRAINING_DESCRIPTION).read_text(encoding="utf-8"))
     vocabulary, fit_end = Vocabulary.from_json(description["vocabulary"]), description["fit_end"]
     model, _, quality = build_model(prepared, config, fit_end, vocabulary)
-    restore_part(model, str(directory / WEIGHTS))
+    restore_part(model, str(directory / WEIGHTS_PREFIX))
     fit = prepared.between(None, fit_end)
     make_weights(model, make_batches(prepared, fit.take(np.arange(min(64, len(fit)))), model))
-    restored = tf.train.Checkpoint(model=model).read(str(directory / WEIGHTS))
+    restored = tf.train.Checkpoint(model=model).read(str(directory / WEIGHTS_PREFIX))
     restored.assert_existing_objects_matched()
     # The optimizer's variables stay behind: what is loaded is not trained further.
     restored.expect_partial()

@@ -23,7 +23,7 @@ from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.callbacks import EpochCheckpoints, EpochProgress, StopOnNaN, restore_text
 from unified_ranker.training.continuing import GENTLE, Start, grown, require_same_places, take_over, what_is_new
 from unified_ranker.training.distribution import distribution_of
-from unified_ranker.training.labels import labels_of
+from unified_ranker.training.example_labels import labels_of
 from unified_ranker.training.optimizer import optimizer_of
 from unified_ranker.training.spilled_batches import SpilledBatches
 from unified_ranker.training.text import prepare_text

@@ -18,7 +18,7 @@ from unified_ranker.vectors.embedded_release import EmbeddedRelease
 from unified_ranker.vectors.embedder import Embedder
 from unified_ranker.vectors.refresher import Sources
 
-TOLERANCE = 1e-3
+_TOLERANCE = 1e-3
 """Distance of unit vectors that batches of another shape may cause."""
 _AT_ONCE = 5_000
 _ALL = 2**31
@@ -30,7 +30,7 @@ def check_consistency(
     """Compare the published version with what the release's towers make of the log and of what came since.
 
     Missing entries are those that should be there, extra ones should not, differing ones are further apart than
-    `TOLERANCE`: an event was missed, or is not yet taken in.
+    `_TOLERANCE`: an event was missed, or is not yet taken in.
 
     Args:
         release: that the published version was made by.
@@ -56,7 +56,7 @@ def check_consistency(
 
 def _items(prepared: Path, store: EmbeddingStore, sources: Sources, embedder: Embedder) -> Difference:
     table, late = read_parts(prepared / "items.arrow"), sources.new_items()
-    comparison, expected = VersionDiff("item", TOLERANCE), set(late)
+    comparison, expected = VersionDiff("item", _TOLERANCE), set(late)
     parts: Iterator[pd.DataFrame] = (to_frame(table.slice(start, _AT_ONCE)) for start in range(0, len(table), _AT_ONCE))
     for rows in parts:
         expected.update(rows["item_id"])
@@ -71,7 +71,7 @@ def _items(prepared: Path, store: EmbeddingStore, sources: Sources, embedder: Em
 def _users(prepared: Path, store: EmbeddingStore, sources: Sources, embedder: Embedder) -> Difference:
     listed = read_parts(prepared / "users.arrow")["user_id"].to_pylist()
     expected = dict.fromkeys([*listed, *sources.histories.users("", _ALL)])
-    manifest, comparison = store.manifest, VersionDiff("user", TOLERANCE)
+    manifest, comparison = store.manifest, VersionDiff("user", _TOLERANCE)
     names = iter(expected)
     while part := list(islice(names, _AT_ONCE)):
         there = read_many(store.backend, manifest["version"], "user", part, manifest["kinds"]["user"]["width"])

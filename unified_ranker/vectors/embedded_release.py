@@ -48,7 +48,7 @@ class PreparedFiles:
 
 @dataclass(frozen=True)
 class ExportInput:
-    """What an export reads, and where it keeps what it has made.
+    """Input of an export, and its working directory.
 
     Attributes:
         release: whose towers embed.

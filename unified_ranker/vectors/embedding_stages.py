@@ -20,7 +20,7 @@ from unified_ranker.prepare.stage_names import SECOND
 from unified_ranker.vectors.embedding_source import ITEM_ROWS, USER_ROWS, EmbeddingSource, query_task, user_task
 from unified_ranker.vectors.saved_towers import load_towers
 
-VECTORS = "vectors"
+VECTORS_STAGE = "vectors"
 _BATCHES = 4
 """Batches whose fields are made in one go: enough to be quick, few enough to overlap."""
 
@@ -41,7 +41,7 @@ class EmbedItems:
 
         size = _BATCHES * source.config.export.embeddings.batch_size
         parts = overlapped(embed, (table.slice(start, size) for start in range(0, len(table), size)))
-        return {VECTORS: [vector_table(table["item_id"], np.concatenate(parts), np.zeros(len(table), bool))]}
+        return {VECTORS_STAGE: [vector_table(table["item_id"], np.concatenate(parts), np.zeros(len(table), bool))]}
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class EmbedUsers:
         made = overlapped(towers.requests, (histories.requests(ids, rows) for rows in parts))
         for rows, vectors in zip(parts, made, strict=True):
             out[rows] = vectors
-        return {VECTORS: [vector_table(ids, out, histories.length == 0)]}
+        return {VECTORS_STAGE: [vector_table(ids, out, histories.length == 0)]}
 
     def _batches(self, rows: int) -> int:
         return max(1, -(-rows // self.source.config.export.embeddings.users.batch_size))
@@ -82,7 +82,7 @@ class EmbedQueries:
         asked = [Request("", task, query=query, timestamp=source.as_of) for query in source.queries]
         parts = [towers.requests(to_arrays(asked[at : at + size], 1)) for at in range(0, len(asked), size)]
         ids = np.array(source.queries, object)
-        return {VECTORS: [vector_table(ids, np.concatenate(parts), np.zeros(len(ids), bool))]}
+        return {VECTORS_STAGE: [vector_table(ids, np.concatenate(parts), np.zeros(len(ids), bool))]}
 
 
 class UserHistories:

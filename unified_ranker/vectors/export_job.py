@@ -8,7 +8,7 @@ from unified_ranker.release.layout import MANIFEST
 from unified_ranker.vectors.embedding_source import ITEM_ROWS, USER_ROWS, EmbeddingSource, query_task, user_task
 from unified_ranker.vectors.embedding_stages import EmbedItems, EmbedQueries, EmbedUsers
 
-STAGES = {"item": "items", "user": "users", "query": "queries"}
+STAGES_BY_KIND = {"item": "items", "user": "users", "query": "queries"}
 """Stages by the kind of their entries."""
 
 
@@ -20,9 +20,9 @@ def embedding_job(source: EmbeddingSource, data_key: str) -> Job:
         data_key: names the prepared data.
     """
     stages = (
-        Stage(STAGES["item"], -(-source.items // ITEM_ROWS), EmbedItems(source)),
-        Stage(STAGES["user"], -(-source.users // USER_ROWS), EmbedUsers(source)),
-        Stage(STAGES["query"], 1 if source.queries else 0, EmbedQueries(source)),
+        Stage(STAGES_BY_KIND["item"], -(-source.items // ITEM_ROWS), EmbedItems(source)),
+        Stage(STAGES_BY_KIND["user"], -(-source.users // USER_ROWS), EmbedUsers(source)),
+        Stage(STAGES_BY_KIND["query"], 1 if source.queries else 0, EmbedQueries(source)),
     )
     return Job(_key(source, data_key), tuple(stage for stage in stages if stage.shards))
 

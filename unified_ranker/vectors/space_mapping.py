@@ -13,7 +13,7 @@ from unified_ranker.store.sample import is_sampled, neighbour_overlap, read_many
 from unified_ranker.store.state import StoreState
 from unified_ranker.vectors.embedding_stages import vector_matrix
 
-MOST = 100_000
+_MOST = 100_000
 """Shared items that the transform is fitted to; a space of 64 dimensions needs far fewer."""
 _OVERLAP = 20_000
 
@@ -48,7 +48,7 @@ def choose_space(
             f"vectors must have the width of the reference, version {chosen}. Received: {width} instead of {wide}. "
             "Begin a space of its own with `--reference new`, and tell its consumers."
         )
-    ids, made = _sample(items, thinning(count, MOST))
+    ids, made = _sample(items, thinning(count, _MOST))
     there = read_many(store.backend, chosen, "item", ids, width)
     both = there.found & np.isfinite(there.vectors).all(1) & np.isfinite(made).all(1)
     transform = procrustes(made[both], there.vectors[both])

@@ -26,8 +26,8 @@ from unified_ranker.store.publishing import require_version
 from unified_ranker.store.records import unpack
 from unified_ranker.vectors.embedded_release import EmbeddedRelease, ExportInput
 from unified_ranker.vectors.embedding_source import EmbeddingSource, open_source
-from unified_ranker.vectors.embedding_stages import VECTORS, vector_matrix
-from unified_ranker.vectors.export_job import STAGES, embedding_job
+from unified_ranker.vectors.embedding_stages import VECTORS_STAGE, vector_matrix
+from unified_ranker.vectors.export_job import STAGES_BY_KIND, embedding_job
 from unified_ranker.vectors.space_mapping import choose_space
 
 _AT_ONCE = 20_000
@@ -135,7 +135,7 @@ def _write(
 ) -> int:
     """Write the shards into a new version, mapped into the store's space, and seal it; returns its number."""
     width, number = release.config.towers.item.dim, release.manifest.version
-    kinds = [kind for kind, stage in STAGES.items() if any(stage == one.name for one in job.stages)]
+    kinds = [kind for kind, stage in STAGES_BY_KIND.items() if any(stage == one.name for one in job.stages)]
     draft = store.begin(dict.fromkeys(kinds, width), limits)
     items = (table for table in _tables(job, shards, "item"))
     space = choose_space(store, draft.version, items, source.items, width, reference)
@@ -153,8 +153,8 @@ def _write(
 
 
 def _tables(job: Job, shards: DiskShards, kind: str) -> Iterator[pa.Table]:
-    for number in range(job.stage(STAGES[kind]).shards):
-        yield shards.read(STAGES[kind], number, VECTORS)
+    for number in range(job.stage(STAGES_BY_KIND[kind]).shards):
+        yield shards.read(STAGES_BY_KIND[kind], number, VECTORS_STAGE)
 
 
 def _notes(release: EmbeddedRelease, source: EmbeddingSource, job: Job, space: VectorSpace) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from markupsafe import Markup
 
 from unified_ranker.evaluation.calibration import BINS
 from unified_ranker.evaluation.comparison.comparison_summary import (
-    DECISIVE,
     ENOUGH,
     Line,
     ModelComparison,
@@ -14,7 +13,7 @@ from unified_ranker.evaluation.comparison.comparison_summary import (
     TaskComparison,
 )
 from unified_ranker.evaluation.html_pages import render
-from unified_ranker.evaluation.metrics import METRICS
+from unified_ranker.evaluation.metrics import DECISIVE_METRIC, METRICS
 from unified_ranker.evaluation.page_views import (
     METRIC_HEADS,
     METRIC_TITLES,
@@ -109,7 +108,7 @@ def render_comparison(found: ModelComparison) -> str:
         curves=curve_pictures(found.curves),
         titles=METRIC_TITLES,
         heads=METRIC_HEADS,
-        decisive_title=METRIC_TITLES[DECISIVE],
+        decisive_title=METRIC_TITLES[DECISIVE_METRIC],
         enough=ENOUGH,
         bins=BINS,
         depths_of=depths_of,
@@ -129,10 +128,10 @@ def _view(task: TaskComparison, anchor: str, derived: bool) -> ComparedTask:
         anchor=anchor,
         derived=derived,
         picture=bars(
-            METRIC_TITLES[DECISIVE],
+            METRIC_TITLES[DECISIVE_METRIC],
             [line.name for line in drawn],
             ["baseline" if line.kind == "baseline" else "model" for line in drawn],
-            [line.metrics[DECISIVE] for line in drawn],
+            [line.metrics[DECISIVE_METRIC] for line in drawn],
             anchor,
         ),
         sliced=[line.name for line in task.lines if line.name in sliced],

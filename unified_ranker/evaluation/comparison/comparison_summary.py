@@ -7,12 +7,11 @@ import numpy as np
 
 from unified_ranker.evaluation.comparison.run_result import RunResult
 from unified_ranker.evaluation.comparison.transfer import Transfer
-from unified_ranker.evaluation.metrics import METRICS, Interval, bootstrap, interval, metric_values
+from unified_ranker.evaluation.metrics import DECISIVE_METRIC, METRICS, Interval, bootstrap, interval, metric_values
 from unified_ranker.evaluation.results import Diagnosis
 from unified_ranker.evaluation.slices import Cut
 
 JOINT = "joint model"
-DECISIVE = "ndcg@10"
 ENOUGH = 0.99
 """The joint model must reach this share of a specialist's NDCG@10 (design section 8)."""
 
@@ -130,7 +129,7 @@ def compare_task(
     if not joint or not len(next(iter(joint.values()))):
         return None
     # Side by side, so that all share the resamples: means over the seeds, and the joint model of the same seeds.
-    columns, lines = [], []
+    columns, lines, column = [], [], METRICS.index(DECISIVE_METRIC)
     over: dict[tuple[str, str], Interval | None] = {}
     for (_, kind), own in ranks.items():
         shared = list(joint) if kind == "baseline" else [s for s in own if s in joint] or list(joint)
@@ -139,13 +138,13 @@ def compare_task(
     means = bootstrap(values, samples, seed)
     for at, ((name, kind), own) in enumerate(ranks.items()):
         place = 2 * at * len(METRICS)
-        decisive = place + METRICS.index(DECISIVE)
+        decisive = place + column
         metrics = {m: interval(values[:, place + i], means[:, place + i]) for i, m in enumerate(METRICS)}
         ratio = _ratio(values, means, decisive, decisive + len(METRICS))
         over[name, kind] = _ratio(values, means, decisive + len(METRICS), decisive)
-        single = [float(v[:, METRICS.index(DECISIVE)].mean()) for v in own.values()]
+        single = [float(v[:, column].mean()) for v in own.values()]
         lines.append(Line(name, kind, len(own), metrics, (min(single), max(single)), ratio))
-    gain = {name: np.mean([v[:, METRICS.index(DECISIVE)] for v in own.values()], 0) for (name, _), own in ranks.items()}
+    gain = {name: np.mean([v[:, column] for v in own.values()], 0) for (name, _), own in ranks.items()}
     slices = tuple(
         SliceLine(dimension, name, int(mask.sum()), _means(gain, mask))
         for dimension, name, mask in parts
@@ -175,7 +174,7 @@ def _called(result: RunResult, scorer: str) -> tuple[str, str]:
 def _verdict(lines: Sequence[Line], over: dict[tuple[str, str], Interval | None]) -> Verdict:
     """Judge by the joint model `over` each of the lines, by their names and kinds."""
     baselines = [line for line in lines if line.kind == "baseline"]
-    best = max(baselines, key=lambda line: line.metrics[DECISIVE].value, default=None)
+    best = max(baselines, key=lambda line: line.metrics[DECISIVE_METRIC].value, default=None)
     return Verdict(
         over.get(("alone", "alone")),
         "" if best is None else best.name,

@@ -11,7 +11,7 @@ from unified_ranker.config import Config
 from unified_ranker.core.errors import UserError
 from unified_ranker.prepare.prepared_by import PREPARED_BY, PREPARED_BY_TASK, parts_of_tasks
 
-Kind = Literal["joint", "alone", "ablation", "variant", "trial"]
+RunKind = Literal["joint", "alone", "ablation", "variant", "trial"]
 
 ABLATIONS = ("no task id", "no imputation", "no crosses", "no personalisation", "no signals")
 """The first four are UniCoRn's (arXiv 2408.10394, section 3), the last is Etsy's (arXiv 2306.04833, section 4)."""
@@ -29,7 +29,7 @@ class PlannedRun:
     """One model: what it is called, the seed of its training, the tasks that it learns, what it declares otherwise."""
 
     name: str
-    kind: Kind
+    kind: RunKind
     seed: int
     tasks: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()

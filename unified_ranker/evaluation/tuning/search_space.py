@@ -10,9 +10,8 @@ import yaml
 
 from unified_ranker.config import Config
 from unified_ranker.config.loading import load_config
-from unified_ranker.config.wording import listed
 from unified_ranker.config.yaml_files import parse_yaml
-from unified_ranker.core.errors import UserError, nearest
+from unified_ranker.core.errors import UserError, listed, nearest
 from unified_ranker.evaluation.comparison.plan import require_same_requests
 
 Value = int | float | str | bool

@@ -8,12 +8,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from unified_ranker.config.yaml_files import TASK_NAME
+from unified_ranker.config.yaml_files import LOWER_NAME
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.times import DAY
 from unified_ranker.log.schema import InteractionLog
 
-Kind = Literal["search", "more_like_this", "feed"]
+SurfaceKind = Literal["search", "more_like_this", "feed"]
 EventRole = Literal["positive", "signal", "no engagement"]
 
 RATING_TOPS = (5.0, 10.0)
@@ -65,7 +65,7 @@ class Surface:
     """
 
     task: str
-    kind: Kind
+    kind: SurfaceKind
     events: int
     query_share: float
     source_share: float
@@ -183,7 +183,7 @@ def _findings(
 
 
 def _check_task_names(tasks: Iterable[str]) -> None:
-    bad = sorted(t for t in tasks if not TASK_NAME.fullmatch(t))
+    bad = sorted(t for t in tasks if not LOWER_NAME.fullmatch(t))
     if bad:
         listed = ", ".join(f"`{t}`" for t in bad)
         raise UserError(

@@ -7,7 +7,7 @@ WORK = 1_000_000
 """Labelled events that a training job should see in all, over its epochs."""
 EPOCHS = (3, 20)
 BATCHES_AN_EPOCH = 50
-BATCH = (32, 2048)
+_BATCH = (32, 2048)
 INDEX_FROM = 20_000
 
 
@@ -75,7 +75,7 @@ def epochs_for(positives: int) -> int:
 
 def batch_for(positives: int) -> int:
     """Return the power of two, within bounds, that gives an epoch of at least `BATCHES_AN_EPOCH` batches."""
-    size = BATCH[0]
-    while 2 * size <= min(positives // BATCHES_AN_EPOCH, BATCH[1]):
+    size = _BATCH[0]
+    while 2 * size <= min(positives // BATCHES_AN_EPOCH, _BATCH[1]):
         size *= 2
     return size

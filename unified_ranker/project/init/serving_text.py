@@ -4,8 +4,8 @@ from pathlib import Path
 
 from unified_ranker.core.errors import UserError
 
-DIRECTORY = "serving_config"
-SOURCE = Path(__file__).parent / DIRECTORY
+SERVING_DIRECTORY = "serving_config"
+SOURCE = Path(__file__).parent / SERVING_DIRECTORY
 """In the repository a link to serving_config/ at its root, in a wheel the files themselves."""
 
 PATTERNS = (
@@ -28,9 +28,11 @@ def serving_texts(name: str) -> dict[str, str]:
         UserError: the installation lacks the files.
     """
     files = sorted({file for pattern in PATTERNS for file in SOURCE.glob(pattern)})
-    texts = {f"{DIRECTORY}/{file.relative_to(SOURCE).as_posix()}": file.read_text(encoding="utf-8") for file in files}
-    compose = texts.get(f"{DIRECTORY}/{_COMPOSE}", "")
+    texts = {
+        f"{SERVING_DIRECTORY}/{file.relative_to(SOURCE).as_posix()}": file.read_text(encoding="utf-8") for file in files
+    }
+    compose = texts.get(f"{SERVING_DIRECTORY}/{_COMPOSE}", "")
     if _COMPOSE_NAME not in compose:
         raise UserError(f"`{SOURCE}` must hold the serving files of this version. Install unified_ranker again.")
-    texts[f"{DIRECTORY}/{_COMPOSE}"] = compose.replace(_COMPOSE_NAME, f"\nname: {name}\n")
+    texts[f"{SERVING_DIRECTORY}/{_COMPOSE}"] = compose.replace(_COMPOSE_NAME, f"\nname: {name}\n")
     return texts

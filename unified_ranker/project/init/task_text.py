@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 
 from unified_ranker.config import RESERVED_OUTPUTS
-from unified_ranker.config.loading import HEAD_NAME
+from unified_ranker.config.task_files import ALL_ITEMS_BELOW
+from unified_ranker.config.yaml_files import LOWER_NAME
 from unified_ranker.project.init.inspect_columns import percent
 from unified_ranker.project.init.inspect_events import EventKind, Surface
 from unified_ranker.project.init.inspect_facts import Facts
@@ -12,7 +13,6 @@ from unified_ranker.project.init.yaml_page import YamlPage
 
 LIKE = "like"
 """The head of every event that is a rating high enough."""
-ALL_ITEMS_BELOW = 5_000
 """Items up to which a softmax over all of them is cheap."""
 UNIFORM_NEGATIVES = 1024
 LARGE_CATALOGUE = 20_000
@@ -84,7 +84,7 @@ def all_heads(surfaces: Iterable[Surface], heads: dict[str, str]) -> list[str]:
 
 
 def _can_be_head(name: str) -> bool:
-    return HEAD_NAME.fullmatch(name) is not None and name not in RESERVED_OUTPUTS
+    return LOWER_NAME.fullmatch(name) is not None and name not in RESERVED_OUTPUTS
 
 
 def slug(name: str) -> str:

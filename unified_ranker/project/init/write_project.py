@@ -15,11 +15,11 @@ from unified_ranker.log.table_files import read_table
 from unified_ranker.project.declaration_checks import check_declarations
 from unified_ranker.project.init.inspect_facts import look_at
 from unified_ranker.project.init.project_text import embeddings_page, project_page, serving_page
-from unified_ranker.project.init.serving_text import DIRECTORY, serving_texts
+from unified_ranker.project.init.serving_text import SERVING_DIRECTORY, serving_texts
 from unified_ranker.project.init.task_text import all_heads, head_names, task_page
 from unified_ranker.project.init.tower_text import context_page, item_page, ranker_page, user_page
 
-PARTS = ("towers", "tasks", "export", DIRECTORY, "project.yaml")
+PARTS = ("towers", "tasks", "export", SERVING_DIRECTORY, "project.yaml")
 """What a project consists of; project.yaml comes last, because it is what makes a directory a project."""
 
 

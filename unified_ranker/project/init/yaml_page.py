@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-WIDTH = 110
+_WIDTH = 110
 
 
 class YamlPage:
@@ -21,7 +21,7 @@ class YamlPage:
         start = " " * indent + "# "
         self._lines += textwrap.wrap(
             shown,
-            WIDTH,
+            _WIDTH,
             initial_indent=start,
             subsequent_indent=start,
             break_long_words=False,

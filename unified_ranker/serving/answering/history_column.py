@@ -6,13 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unified_ranker.core.errors import UserError
-from unified_ranker.core.request import EVENT_FIELDS, NO_HISTORY, TEXT, History
+from unified_ranker.core.errors import UserError, listed
+from unified_ranker.core.request import EVENT_FIELDS, NO_HISTORY, TEXT_FIELD, History
 from unified_ranker.log.column_types import is_list, to_optional_text, to_strengths
-from unified_ranker.log.strict_columns import check_names, converted, listed, refuse, times_of
+from unified_ranker.log.strict_columns import check_names, converted, refuse, times_of
 
 HISTORY_FIELDS = tuple(EVENT_FIELDS)
-HISTORY_TEXT = tuple(name for name, kind in EVENT_FIELDS.items() if kind == TEXT)
+HISTORY_TEXT = tuple(name for name, kind in EVENT_FIELDS.items() if kind == TEXT_FIELD)
 
 
 def histories_of(column: pa.ChunkedArray) -> list[History]:

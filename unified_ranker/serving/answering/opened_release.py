@@ -114,7 +114,7 @@ class OpenedRelease:
 
     @property
     def position_count(self) -> int:
-        """How many positions there are: of the release's items, then of those that came since."""
+        """Number of positions: those of the release's items, then those of items added since."""
         return len(self.item_ids) + (len(self.live) if self.live is not None else 0)
 
     def positions(self, item_ids: Iterable[str]) -> Ints:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unified_ranker.prepare.log_history import LogHistory
-from unified_ranker.project.prepare_stage import read_prepared
+from unified_ranker.project.prepare_stage import prepared_for_reading
 from unified_ranker.project.release_project import find_project, place_of_project
 from unified_ranker.release.manifest import read_manifest
 
@@ -27,4 +27,4 @@ def project_log(release: Path, project: Path | None, remark: Callable[[str], Non
         return None
     if project is not None and manifest.data is not None and workspace.data_checksum() != manifest.data.checksum:
         remark(f"the data of {project} are not those that the release was made from")
-    return LogHistory(read_prepared(workspace))
+    return LogHistory(prepared_for_reading(workspace))

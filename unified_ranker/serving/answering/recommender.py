@@ -25,7 +25,7 @@ from unified_ranker.serving.answering.recommending import Answer, Predict, answe
 from unified_ranker.serving.answering.request_table import COUNTRY, answer_tables, requests_of
 from unified_ranker.serving.retrieval.retriever import Retriever
 
-BATCH = 64
+_BATCH = 64
 logger = logging.getLogger(__name__)
 SameTable = TypeVar("SameTable", pd.DataFrame, pa.Table)
 
@@ -206,15 +206,15 @@ class Recommender:
         """
         for request in requests:
             self.release.require_task(request.task)
-        for start in range(0, len(requests), BATCH):
-            part = requests[start : start + BATCH]
+        for start in range(0, len(requests), _BATCH):
+            part = requests[start : start + _BATCH]
             yield from answer_batch(self.release, part, self._predict, self._retrieve)
 
 
 def load_predict(release: Path) -> Predict:
     """Load the model of a release into this process and return what runs its signatures."""
     # Not before: TensorFlow takes seconds to import.
-    from unified_ranker.serving.backends.in_process import InProcessModel
+    from unified_ranker.serving.backends.in_process_model import InProcessModel
 
     return InProcessModel.of_release(release).predict
 

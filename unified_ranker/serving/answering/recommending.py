@@ -75,7 +75,7 @@ def answer_batch(
     Raises:
         ModelOutputError: the model's numbers are not finite, or its query vectors do not fit the item vectors.
     """
-    encoded = encode(release, requests, predict)
+    encoded = encode_batch(release, requests, predict)
     found = retrieve(encoded["query_vector"], requests)
     candidates = [
         RequestRule(release, request).with_proposals(found[row], proposed(encoded, row))
@@ -91,7 +91,7 @@ def answer_batch(
     ]
 
 
-def encode(release: OpenedRelease, requests: Sequence[Request], predict: Predict) -> Arrays:
+def encode_batch(release: OpenedRelease, requests: Sequence[Request], predict: Predict) -> Arrays:
     """Encode requests once, for retrieval and ranking: `query_vector` `[batch, width]`, `imputed_query`, the states.
 
     Raises:

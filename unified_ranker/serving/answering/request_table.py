@@ -21,10 +21,10 @@ from unified_ranker.prepare.log_history import LogHistory
 from unified_ranker.serving.answering.history_column import histories_of
 from unified_ranker.serving.answering.recommending import Answer
 
-REQUIRED = ("user_id", "task")
-TEXT = (*REQUIRED, "query", "source_item_id", "query_item_id", "country")
-COLUMNS = (*TEXT, "timestamp", "limit", "history")
-ROWS_AT_ONCE = 200_000
+_REQUIRED = ("user_id", "task")
+_TEXT = (*_REQUIRED, "query", "source_item_id", "query_item_id", "country")
+_COLUMNS = (*_TEXT, "timestamp", "limit", "history")
+_ROWS_AT_ONCE = 200_000
 COUNTRY = re.compile("[A-Z]{2}")
 ANSWERS = pa.schema([("row", pa.int64()), ("rank", pa.int32()), ("item_id", pa.string()), ("score", pa.float32())])
 """A table of answers: `row` numbers the requests from 0, `rank` the answers to one from 1."""
@@ -74,8 +74,8 @@ def requests_of(
             a number that no request can have.
     """
     try:
-        check_names(table.column_names, COLUMNS, REQUIRED, "a request")
-        text = {name: _text(table, name) for name in TEXT}
+        check_names(table.column_names, _COLUMNS, _REQUIRED, "a request")
+        text = {name: _text(table, name) for name in _TEXT}
         _check_tasks(text["task"], tasks)
         _check_countries(text["country"])
         times, limits = _times(table), _limits(table, limit)
@@ -164,7 +164,7 @@ def answer_tables(answers: Iterable[Answer], requests: int) -> Iterator[pa.Table
                 part["item_id"].append(item.item_id)
                 part["score"].append(item.score)
             progress.advance()
-            if len(part["row"]) >= ROWS_AT_ONCE:
+            if len(part["row"]) >= _ROWS_AT_ONCE:
                 yield pa.table(part, schema=ANSWERS)
                 part = {name: [] for name in part}
     yield pa.table(part, schema=ANSWERS)

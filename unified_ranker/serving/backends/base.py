@@ -10,7 +10,7 @@ import numpy as np
 from unified_ranker.core.arrays import Arrays
 from unified_ranker.core.registry import Registry
 
-AVAILABLE = "AVAILABLE"
+STATE_AVAILABLE = "AVAILABLE"
 """State of a version that answers."""
 
 
@@ -40,7 +40,7 @@ class ModelBackend(Protocol):
 
     @property
     def place(self) -> str:
-        """Where the model is, for messages, such as "the model server at `127.0.0.1:8500`"."""
+        """Place of the model in messages, such as "the model server at `127.0.0.1:8500`"."""
 
     def start(self) -> None:
         """Wait until what the backend itself has begun is there, such as a process of its own.

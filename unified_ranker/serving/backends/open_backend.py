@@ -61,6 +61,6 @@ def _over_rest(address: str, model: ServedModel) -> ModelBackend:
 @MODEL_BACKENDS.register(IN_PROCESS)
 def _in_this_process(address: str, model: ServedModel) -> ModelBackend:
     """TensorFlow in this process."""
-    from unified_ranker.serving.backends.in_process import InProcessModel
+    from unified_ranker.serving.backends.in_process_model import InProcessModel
 
     return InProcessModel.of_release(model.release)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-STRING = np.dtype(object)
+_STRING = np.dtype(object)
 """Strings are object arrays of `bytes`, as TensorFlow gives them: NumPy's `S` type drops trailing NULs."""
 
 _STRING_NUMBER = 7

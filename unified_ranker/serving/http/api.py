@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 
 from unified_ranker import __version__
 from unified_ranker.events.base import HistoryStore
-from unified_ranker.serving.backends.base import AVAILABLE
+from unified_ranker.serving.backends.base import STATE_AVAILABLE
 from unified_ranker.serving.http.admission import Admission
 from unified_ranker.serving.http.bodies import HealthResponse, Readiness, RecommendRequest, RecommendResponse
 from unified_ranker.serving.http.docs import docs_page
@@ -149,7 +149,7 @@ def _add_probes(app: FastAPI, service: RankingService) -> None:
     async def readyz(request: Request) -> Readiness | Response:
         """Tell whether the model server has the release's version AVAILABLE."""
         state = await aside(service.model_state)
-        if state != AVAILABLE:
+        if state != STATE_AVAILABLE:
             return unavailable(request, f"the model server has version {service.release.version} in state {state}")
         return Readiness(release=service.release.version)
 

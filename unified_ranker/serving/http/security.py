@@ -14,7 +14,7 @@ import yaml
 from unified_ranker.core.errors import UserError, unknown_name
 
 READ, EVENTS, ADMIN = "read", "events", "admin"
-ROLES = (READ, EVENTS, ADMIN)
+_ROLES = (READ, EVENTS, ADMIN)
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 _OPEN = re.compile(r"/|/page/[a-z]+\.(css|js|svg)|/healthz|/readyz|/docs|/openapi\.json|/favicon\.ico")
@@ -99,8 +99,8 @@ def new_token(name: str, roles: Sequence[str]) -> tuple[str, AccessToken]:
         UserError: a role is unknown.
     """
     for role in roles:
-        if role not in ROLES:
-            raise unknown_name("role", role, ROLES)
+        if role not in _ROLES:
+            raise unknown_name("role", role, _ROLES)
     secret = secrets.token_urlsafe(32)
     return secret, AccessToken(name, sha256_of(secret), tuple(roles))
 
@@ -120,6 +120,6 @@ def _token(file: Path, number: int, row: object) -> AccessToken:
         raise UserError(f"`{file}`, {number}.sha256: must be 64 hex digits. Make one with `unified-ranker token`.")
     roles = row["roles"] if isinstance(row["roles"], list) else [row["roles"]]
     for role in roles:
-        if role not in ROLES:
-            raise UserError(f"`{file}`, {number}.roles: {unknown_name('role', str(role), ROLES)}")
+        if role not in _ROLES:
+            raise UserError(f"`{file}`, {number}.roles: {unknown_name('role', str(role), _ROLES)}")
     return AccessToken(str(row["name"]), str(row["sha256"]), tuple(roles))

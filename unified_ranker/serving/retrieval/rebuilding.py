@@ -69,7 +69,7 @@ def bake(release: OpenedRelease) -> OpenedRelease:
     )
 
 
-def main(folder: str) -> None:
+def _main(folder: str) -> None:
     """Build the index that a directory asks for."""
     os.nice(19)
     root = Path(folder)
@@ -82,4 +82,4 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    _main(sys.argv[1])

@@ -10,7 +10,7 @@ from unified_ranker.release.indexes.base import Index
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.request_rule import RequestRule
 
-LEAST_SHARE = 0.05
+_LEAST_SHARE = 0.05
 """Share of the catalogue that must be allowed for an index to be asked; below, exact search does less work."""
 
 
@@ -61,10 +61,10 @@ class Retriever:
         least = items - rule.excluded - rule.withheld
         share = least / items if rule.withheld else 1.0
         # A tenth more than the share says: the items that may not be shown are not spread evenly.
-        shown = int(wanted / max(share, LEAST_SHARE) * 1.1) if rule.withheld else wanted
+        shown = int(wanted / max(share, _LEAST_SHARE) * 1.1) if rule.withheld else wanted
         asked = shown + rule.excluded
         # Past half of the catalogue, exact search does less work than an index does.
-        if self._index is not None and least >= wanted and 2 * asked <= items and share >= LEAST_SHARE:
+        if self._index is not None and least >= wanted and 2 * asked <= items and share >= _LEAST_SHARE:
             positions, scores = self._index.search(query, asked)
             # ScaNN fills up with NaN where it finds fewer.
             good = np.isfinite(scores[0])

@@ -8,7 +8,7 @@ from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommending import Answered
 from unified_ranker.serving.answering.request_rule import RequestRule
 
-KEPT = 50
+ANSWERS_KEPT = 50
 """Items of an answer that are kept."""
 _ANSWERS = 20_000
 

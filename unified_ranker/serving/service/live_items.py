@@ -19,7 +19,7 @@ from unified_ranker.serving.service.served_release import ServedRelease, parts_o
 
 COMMON = ("title", "created_at", "countries", "available")
 """Fields of every item; the others are the columns that `towers/item.yaml` names."""
-MOST = 50_000
+_MOST = 50_000
 """Changes that may wait beside the index."""
 _TIMEOUT = 10.0
 _BATCH = 256
@@ -53,9 +53,9 @@ class LiveItems:
             StoreError: it cannot be kept.
         """
         with self._lock:
-            if item_id not in self._fields and len(self._fields) >= MOST:
+            if item_id not in self._fields and len(self._fields) >= _MOST:
                 raise UserError(
-                    f"at most {MOST:,} items may change between releases. Received: one more. Export a new release."
+                    f"at most {_MOST:,} items may change between releases. Received: one more. Export a new release."
                 )
             embedded = {
                 label: embed(engine, {item_id: fields})[item_id] for label, engine in self._service.engines.items()

@@ -23,7 +23,7 @@ from unified_ranker.serving.answering.recommending import (
     Answered,
     ModelOutputError,
     best_items,
-    encode,
+    encode_batch,
     imputed_query,
     proposed,
     quality_at,
@@ -32,7 +32,7 @@ from unified_ranker.serving.answering.recommending import (
 from unified_ranker.serving.answering.request_rule import RequestRule
 from unified_ranker.serving.backends.base import ModelBackend, ModelBackendError
 from unified_ranker.serving.client.splitting import LabelSplit
-from unified_ranker.serving.service.fallback import KEPT
+from unified_ranker.serving.service.fallback import ANSWERS_KEPT
 from unified_ranker.serving.service.served_release import STABLE, Parts, ServedRelease
 from unified_ranker.serving.service.service_metrics import Metrics
 from unified_ranker.serving.service.telemetry import span
@@ -181,7 +181,7 @@ class RankingService:
         items = self._rank(engine, parts, (candidates, encoded), watch, until, parts.release.limit(request))
         if items is None:
             return "two_tower", Answer(query, _as_retrieved(parts.release, positions, scores, request))
-        engine.fallbacks.remember(request, items[:KEPT])
+        engine.fallbacks.remember(request, items[:ANSWERS_KEPT])
         return None, Answer(query, items[: parts.release.limit(request)])
 
     def _encode(
@@ -198,7 +198,7 @@ class RankingService:
         try:
             with watch.stage("encode"):
                 asked = engine.query_vectors.around(predict) if engine.query_vectors else predict
-                encoded = encode(parts.release, [request], asked)
+                encoded = encode_batch(parts.release, [request], asked)
         except (ModelBackendError, ModelOutputError) as error:
             self._failed(engine, "encode", error)
             if isinstance(error, ModelBackendError):
@@ -240,7 +240,7 @@ class RankingService:
             with watch.stage("rank"):
                 ranked = rank(parts.release, [positions], encoded, predict)
                 first = {name: values[0] for name, values in ranked.items()}
-                return best_items(parts.release, positions, first, max(limit, KEPT))
+                return best_items(parts.release, positions, first, max(limit, ANSWERS_KEPT))
         except (ModelBackendError, ModelOutputError) as error:
             self._failed(engine, "rank", error)
             return None
@@ -284,7 +284,7 @@ def fill_popular(service: RankingService, engine: ServedRelease, countries: Sequ
     """Work out what each task answers to an unknown user, by country: the rung before the last."""
     for task in engine.release.config.tasks:
         for country in ("", *countries):
-            request = Request(user_id="", task=task, country=country, limit=KEPT)
+            request = Request(user_id="", task=task, country=country, limit=ANSWERS_KEPT)
             until = time.monotonic() + 10 * service.deadline
             rung, answer = service._climb_down(engine, engine.parts, request, _Stopwatch(), until)
             if rung is None:

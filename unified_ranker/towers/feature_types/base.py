@@ -16,7 +16,7 @@ from unified_ranker.prepare.vocabulary import Scale
 from unified_ranker.towers.tensorflow import tf
 
 if TYPE_CHECKING:
-    from unified_ranker.towers.categories import CategoryTable
+    from unified_ranker.towers.category_table import CategoryTable
     from unified_ranker.towers.text.base import TextEncoder
 
 

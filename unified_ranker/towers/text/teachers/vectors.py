@@ -13,7 +13,7 @@ from unified_ranker.core.progress import Progress
 from unified_ranker.log.wheel_files import default_cache_dir
 from unified_ranker.towers.tensorflow import tf
 
-BATCH = 64
+_BATCH = 64
 SAVE_EVERY = 2048
 """Texts after which vectors are kept: an interrupted run loses at most these."""
 Embed = Callable[[tf.Tensor], tf.Tensor]
@@ -70,8 +70,8 @@ def embed_all(embed: Embed, texts: np.ndarray, report: Callable[[int], object] =
     order = np.argsort([len(text) for text in texts], kind="stable")
     call = tf.function(embed, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     parts = []
-    for start in range(0, len(order), BATCH):
-        rows = order[start : start + BATCH]
+    for start in range(0, len(order), _BATCH):
+        rows = order[start : start + _BATCH]
         parts.append(call(tf.constant(texts[rows].astype(object), tf.string)).numpy())
         report(len(rows))
     out = np.concatenate(parts)

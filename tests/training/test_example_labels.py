@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.prepare.examples import Examples
-from unified_ranker.training.labels import labels_of, next_targets
+from unified_ranker.training.example_labels import labels_of, next_targets
 
 
 def examples_of(rows):

@@ -9,7 +9,7 @@ import numpy as np
 from unified_ranker.core.arrays import Arrays
 from unified_ranker.release.layout import Layout
 from unified_ranker.release.manifest import read_manifest
-from unified_ranker.serving.backends.base import AVAILABLE, ModelBackendError, VersionStatus
+from unified_ranker.serving.backends.base import STATE_AVAILABLE, ModelBackendError, VersionStatus
 from unified_ranker.towers.tensorflow import text_ops, tf
 
 _REASONS = {code.value[0]: code.name for code in grpc.StatusCode}
@@ -75,7 +75,7 @@ class InProcessModel:
 
     def status(self, timeout: float | None = None) -> Sequence[VersionStatus]:
         """See `ModelBackend.status`."""
-        return [VersionStatus(self.version, AVAILABLE)]
+        return [VersionStatus(self.version, STATE_AVAILABLE)]
 
     def wait_until_available(self, timeout: float) -> int:
         """See `ModelBackend.wait_until_available`."""
