@@ -72,7 +72,7 @@ def test_a_version_copied_without_its_manifest_is_named(tmp_path):
     (tmp_path / "1" / "manifest.json").unlink()
     with (
         open_store(tmp_path) as store,
-        pytest.raises(UserError, match=r"without `manifest.json`: it was cop"),
+        pytest.raises(UserError, match=r"no `manifest.json`: the copy is incomplete"),
     ):
         store.get("item", "item-0")
 

@@ -54,17 +54,18 @@ def print_evaluation(evaluation: "Evaluation", as_json: bool) -> None:
 
 def _say_verdict(task: "TaskEvaluation") -> None:
     """Print how the joint model compares with the best baseline of a task, where both were measured."""
-    from unified_ranker.evaluation.comparison.comparison_summary import DECISIVE, JOINT
+    from unified_ranker.evaluation.comparison.comparison_summary import JOINT
+    from unified_ranker.evaluation.metrics import DECISIVE_METRIC
 
-    found = [c for c in task.comparisons if (c.model, c.metric) == (JOINT, DECISIVE)]
+    found = [c for c in task.comparisons if (c.model, c.metric) == (JOINT, DECISIVE_METRIC)]
     if task.overall is None or not found:
         return
-    means = {row.scorer: row.metrics[DECISIVE].value for row in task.overall.rows}
+    means = {row.scorer: row.metrics[DECISIVE_METRIC].value for row in task.overall.rows}
     joint, best, versus = means[JOINT], means[found[0].baseline], found[0]
     verb = "is below" if versus.below else "beats" if versus.difference.value else "equals"
     say(
         f"{task.task}: the joint model {verb} the best baseline, {versus.baseline}: "
-        f"{DECISIVE.upper()} {joint:.3f} against {best:.3f}"
+        f"{DECISIVE_METRIC.upper()} {joint:.3f} against {best:.3f}"
         + (f" ({joint / best:.2f} times as high)" if best else "")
         + ("" if versus.certain else "; the difference may be chance"),
         "bad" if versus.below else "good",
