@@ -29,7 +29,9 @@ def test_true_probabilities_have_no_error_and_others_have():
     probability = RNG.beta(0.5, 4, 200_000)
     event = RNG.random(200_000) < probability
     assert measure_calibration("click", probability, event).error < 0.003
-    assert measure_calibration("click", probability / 2, event).error == pytest.approx(probability.mean() / 2, abs=0.003)
+    assert measure_calibration("click", probability / 2, event).error == pytest.approx(
+        probability.mean() / 2, abs=0.003
+    )
 
 
 def test_fewer_pairs_than_bins():
