@@ -188,6 +188,18 @@ def test_one_request_is_answered_as_on_the_command_line(recommender):
     assert set(answer.items[0].heads) < set(frame.columns)
 
 
+def test_columns_of_an_answer_keep_their_places(recommender):
+    """However the model orders its outputs, which differs each time that it is loaded."""
+
+    def reversed_outputs(signature, inputs):
+        return dict(reversed(predict_of(built_project().release)(signature, inputs).items()))
+
+    other = Recommender(built_project().release, predict=reversed_outputs, progress=silent)
+    frames = [given.recommend(task="home_feed", user_id="u2").to_frame() for given in (recommender, other)]
+    assert list(frames[0].columns)[-2:] == ["click", "like"]
+    pd.testing.assert_frame_equal(*frames)
+
+
 def test_a_history_is_given_as_records_or_as_a_table_or_comes_from_the_log(recommender):
     rows = events_table().query("user_id == 'u2'")[["item_id", "event_type", "task", "timestamp", "value"]]
     given = [

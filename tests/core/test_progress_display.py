@@ -62,9 +62,24 @@ def test_the_minute_is_over_all_work(clock, capsys):
 
 def test_what_an_interrupted_run_had_done_is_not_time_of_this_one(clock, capsys):
     with listening(ProgressDisplay(clock)), Progress("embed", 1_000, "shards", done=900) as progress:
+        progress.advance(10)
         clock.now += 100.0
         progress.advance(50)
-    assert capsys.readouterr().err == "embed: 950 of 1,000 shards (95%), 2 min left\n"
+    assert capsys.readouterr().err == "embed: 960 of 1,000 shards (96%), 1 min left\n"
+
+
+def test_the_first_part_takes_longer_and_says_nothing_of_the_time_that_is_left(clock, capsys):
+    """It builds a graph: a hundred seconds for it do not make a day of a thousand steps."""
+    with listening(ProgressDisplay(clock)), Progress("train", 1_000, "steps") as progress:
+        clock.now += 100.0
+        progress.advance()
+        for _ in range(60):
+            clock.now += 1.0
+            progress.advance()
+    assert capsys.readouterr().err.splitlines() == [
+        "train: 1 of 1,000 steps (0%)",
+        "train: 61 of 1,000 steps (6%), 16 min left",
+    ]
 
 
 def test_a_display_goes_to_another_process_without_its_bar(clock):

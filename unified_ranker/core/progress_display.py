@@ -27,7 +27,8 @@ class ProgressDisplay:
         self._shown: Progress | None = None
         self._bar: tqdm[Any] | None = None
         self._started = self._said = clock()
-        self._first = 0
+        self._began = 0
+        self._first: int | None = None
 
     def __reduce__(self) -> tuple[type["ProgressDisplay"], tuple[()]]:
         """Pickle as a new display."""
@@ -37,7 +38,10 @@ class ProgressDisplay:
         """Show how far the work is."""
         if progress is not self._shown:
             self.close()
-            self._shown, self._first, self._started = progress, progress.done, self._clock()
+            self._shown, self._began, self._first = progress, progress.done, None
+        elif self._first is None and progress.done > self._began:
+            # The time that is left follows from what comes after the first part, which also builds graphs or connects.
+            self._first, self._started = progress.done, self._clock()
         if sys.stderr.isatty() or in_notebook():
             self._draw(progress)
         elif not progress.ended and self._clock() - self._said >= LINE_EVERY:
@@ -51,7 +55,7 @@ class ProgressDisplay:
         """Return progress in words: the work, how much of it is done, the time that is left, the note."""
         share = progress.done / max(progress.total, 1)
         parts = [f"{progress.done:,} of {progress.total:,} {progress.unit} ({share:.0%})"]
-        new = progress.done - self._first
+        new = 0 if self._first is None else progress.done - self._first
         if new > 0:
             left = (self._clock() - self._started) / new * (progress.total - progress.done)
             parts.append(f"{left / 60:.0f} min left" if left >= 60 else f"{left:.0f} s left")

@@ -1,6 +1,7 @@
 """Writes the SavedModel that TF Serving loads, and the requests that warm it up."""
 
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -27,7 +28,14 @@ WARMED = ("encode", "rank_encoded", "rank")
 def save_model(model: UnifiedRanker, vectors: np.ndarray, directory: Path) -> None:
     """Write the SavedModel with all signatures into `directory`, which becomes a version directory of TF Serving."""
     served = SignatureGraph(model, vectors)
-    tf.saved_model.save(served, str(directory), signatures=signatures_of(served, model.config))
+    # In a notebook TensorFlow logs at INFO to standard output, here a directory that is about to be renamed.
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        tf.saved_model.save(served, str(directory), signatures=signatures_of(served, model.config))
+    finally:
+        logger.setLevel(level)
 
 
 def load_served(directory: Path) -> Served:

@@ -172,7 +172,8 @@ def best_items(release: OpenedRelease, positions: Ints, ranked: Arrays, limit: i
             title=str(title),
             score=float(score[column]),
             retrieval_score=float(retrieval[column]),
-            heads={name: float(values[column]) for name, values in outputs.items()},
+            # Sorted, because a SavedModel gives its outputs in another order each time that it is loaded.
+            heads={name: float(outputs[name][column]) for name in sorted(outputs)},
             quality=features,
         )
         for column, item_id, title, features in zip(best, ids, titles, quality, strict=True)
