@@ -107,8 +107,10 @@ def test_an_unknown_command_has_the_nearest_one():
 def test_validate_without_faults_ends_well(tmp_path):
     shown = cli("validate", "--project", write_project(tmp_path))
     assert shown.exit_code == 0
-    verdicts = [line.split()[0] for line in shown.stdout.splitlines()]
+    *lines, summary = shown.stdout.splitlines()
+    verdicts = [line.split()[0] for line in lines]
     assert set(verdicts) == {"PASS", "WARN"}
+    assert summary == f"{len(lines)} checks, 0 failed, {verdicts.count('WARN')} warnings"
     assert [line for line in shown.stdout.splitlines() if line.startswith("WARN") and "`pre_query`" in line]
 
 

@@ -197,8 +197,9 @@ def test_validate_shows_the_same_line_among_the_others(tmp_path, fault, wanted):
     failed = [line for line in result.stdout.splitlines() if line.startswith("FAIL")]
     assert len(failed) == 1
     assert all(part in failed[0] for part in wanted)
-    verdicts = {line.split()[0] for line in result.stdout.splitlines()}
-    assert verdicts <= {"PASS", "FAIL", "WARN"}
+    *lines, summary = result.stdout.splitlines()
+    assert {line.split()[0] for line in lines} <= {"PASS", "FAIL", "WARN"}
+    assert summary.startswith(f"{len(lines)} checks, 1 failed, ")
     shown = cli("validate", "--project", tmp_path, "--json")
     assert shown.exit_code == 1
     assert [check["line"] for check in json.loads(shown.stdout) if check["failed"]] == failed

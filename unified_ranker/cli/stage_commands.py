@@ -1,7 +1,7 @@
 """Commands that build a release, stage by stage: `validate | prepare | train | evaluate | export | verify`, `build`."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,7 @@ def validate_command(
     else:
         for check in checks:
             say_check(check.line())
+        say(_summary(checks))
     if any(check.failed for check in checks):
         raise typer.Exit(1)
 
@@ -231,22 +232,29 @@ def open_stages(
     return StageContext(workspace, choose_tasks(config, names), force, engine or EngineChoice())
 
 
+def _summary(checks: Sequence["Check"]) -> str:
+    """Return the number of checks, of those that failed, and of warnings."""
+    failed = sum(check.failed for check in checks)
+    warnings = sum(not check.passed for check in checks) - failed
+    return f"{len(checks)} checks, {failed} failed, {warnings} {'warning' if warnings == 1 else 'warnings'}"
+
+
 def _build(context: "StageContext", as_json: bool) -> None:
     from unified_ranker.cli.stage_output import print_evaluation, print_result, result_document
     from unified_ranker.config import MovieLensSource
     from unified_ranker.project.stages import build
 
-    def checked(checks: "list[Check]") -> None:
+    def checked(checks: list["Check"]) -> None:
         failed = [check.line() for check in checks if check.failed]
         if failed:
             if as_json:
                 print_json([{"line": check.line(), "failed": check.failed} for check in checks])
             raise UserError("\n".join([*failed, "Nothing was written. `unified-ranker validate` lists every check."]))
-        warnings = [check.line() for check in checks if not check.passed]
         if not as_json:
-            say(f"validate: {len(checks)} checks, {len(warnings)} warnings")
-            for line in warnings:
-                say(f"  {line}", "warning")
+            say(f"validate: {_summary(checks)}")
+            for check in checks:
+                if not check.passed:
+                    say(f"  {check.line()}", "warning")
 
     def ended(result: "StageResult") -> None:
         if not as_json:
