@@ -1,4 +1,4 @@
-"""What imports what: one way through the layers (design section 2), TensorFlow where it is needed, pins that fit."""
+"""What imports what: one way through the layers, TensorFlow where it is needed, pins that fit."""
 
 import ast
 import configparser
@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "unified_ranker"
-# From the bottom up (design section 2): a package imports from those before it alone, for types, too.
+# From the bottom up: a package imports from those before it alone, for types, too.
 LAYERS = (
     "core", "config", "log", "engines", "events", "store", "prepare", "towers", "signals", "tasks", "model", "training",
     "evaluation", "release", "export", "vectors", "simulation", "project", "serving", "model_server", "cli",
@@ -148,7 +148,7 @@ def test_what_is_installed_is_what_setup_cfg_pins(wanted):
 
 
 def test_what_must_match_is_pinned_exactly():
-    """The versions of design section 9 that work together."""
+    """The versions that work together (docs/decisions/0001-versions.md)."""
     pins = {wanted.name: str(wanted.specifier) for wanted in requirements()}
     stack = {
         "tensorflow": "==2.20.0",

@@ -43,7 +43,7 @@ class NextKinds:
 
 
 def load_task(data: Path, history_length: int) -> NextKinds:
-    """Read the Retail log in `data` (design section 3)."""
+    """Read the Retail log in `data` (docs/reference/interaction-log.md)."""
     items = pd.read_parquet(data / "items.parquet")
     last = items["title"].fillna("").str.lower().map(lambda title: (re.findall("[a-z]{3,}", title) or [""])[-1])
     kinds = [kind for kind in last.value_counts().index if kind][:KINDS]

@@ -52,6 +52,16 @@ def test_files_that_a_page_names_are_there(page):
     assert lost == []
 
 
+def test_comments_cite_what_is_in_the_repository():
+    """Names of pages in docstrings and comments, such as docs/guide/serving.md; and no document that lies elsewhere."""
+    lost = []
+    for file in [*(ROOT / "unified_ranker").rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *DOCS.rglob("*.py")]:
+        text = file.read_text(encoding="utf-8")
+        named = set(re.findall(r"\bdocs/[\w/-]+\.(?:md|py)\b", text)) | set(re.findall(r"\bdesign sections? \d", text))
+        lost += [f"{name(file)}: {cited}" for cited in sorted(named) if not (ROOT / cited).is_file()]
+    assert lost == []
+
+
 def test_the_quality_guide_stays_a_guide():
     words = (ROOT / "docs" / "guide" / "quality.md").read_text(encoding="utf-8").split()
     assert len(words) <= 1500

@@ -1,4 +1,4 @@
-"""The contract of time: whatever happens later leaves every earlier example byte-identical (design section 4).
+"""The contract of time: whatever happens later leaves every earlier example byte-identical.
 
 Rows that happen at the same time are not later. A row without a time has always been there, so that adding an
 undated item is a change to the past.

@@ -36,7 +36,7 @@ def test_what_is_written_is_what_is_read(tmp_path, toy_config):
     assert read.model_dump(exclude=by_writing) == written.model_dump(exclude=by_writing)
     assert read.config == toy_config
     tree = json.loads((tmp_path / MANIFEST).read_text())
-    assert tree["config"] == toy_config.to_json(), "the contract of design section 6"
+    assert tree["config"] == toy_config.to_json(), "the full configuration, as declared"
 
 
 def test_the_manifest_lists_every_file(tmp_path, toy_config):

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from unified_ranker.config.declaration import Declaration
 
 RESERVED_OUTPUTS = frozenset({"score", "retrieval_score"})
-"""Output names of the served ranker that no head may take (design section 5)."""
+"""Output names of the served ranker that no head may take (docs/reference/served-model.md)."""
 
 
 class Positive(Declaration):

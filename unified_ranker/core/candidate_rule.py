@@ -1,4 +1,4 @@
-"""Candidate rule: which items may answer a request, on every path and every rung (design sections 4 and 7).
+"""Candidate rule: which items may answer a request, on every path and every rung.
 
 Whoever applies it says which requests meet which items, as arrays or as tensors: evaluation a matrix of both, the
 served graph likewise, the service the positions of the items that it is about to answer with.

@@ -8,7 +8,7 @@ import orjson
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that a user did to an item (design section 3). "" and None stand for absent fields.
+    """One thing that a user did to an item. "" and None stand for absent fields.
 
     Attributes:
         user_id: "" for an anonymous user, whose events are logged and make no history.

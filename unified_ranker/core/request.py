@@ -88,7 +88,7 @@ NO_HISTORY = History.of([])
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """The unified input (design section 1): "" and 0 stand for absent fields."""
+    """The unified input: "" and 0 stand for absent fields."""
 
     user_id: str
     task: str

@@ -1,6 +1,6 @@
 """Measure scorers on a part of the log: each request against the full catalogue, as of its moment.
 
-The rules are those of design section 4: temporal split, full-catalogue ranking, candidates as of the request.
+The rules: temporal split, full-catalogue ranking, candidates as of the request.
 """
 
 import logging

@@ -12,7 +12,7 @@ from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 
 COLD_USER_EVENTS = 5
-"""A user with fewer events before the request is cold (design section 4)."""
+"""A user with fewer events before the request is cold."""
 TOP_COUNTRIES = 10
 ACTIVITY = {"0": (0, 1), "1-4": (1, 5), "5-19": (5, 20), "20-99": (20, 100), "100+": (100, np.iinfo(np.int64).max)}
 """Bands of events of the user before the request, each from (inclusive) to (exclusive)."""

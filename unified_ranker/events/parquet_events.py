@@ -39,7 +39,7 @@ class ParquetEvents:
 
 
 def events_of(table: pa.Table, file: Path) -> list[Event]:
-    """Return the rows of a table of events (design section 3).
+    """Return the rows of a table of events (docs/reference/interaction-log.md).
 
     Raises:
         UserError: a column is missing or of the wrong type, or a row lacks what every event has.

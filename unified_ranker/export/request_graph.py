@@ -57,7 +57,7 @@ class LookedUp:
 class RequestGraph(tf.Module):
     """Looks requests up against the release's catalogue.
 
-    Events at or after the request's time are cut (design section 4), then all but the last `history_length`; a signal
+    Events at or after the request's time are cut, then all but the last `history_length`; a signal
     may read further back. A request without a time is made now. An event on an item that the catalogue lacks keeps its
     place, with an empty vector. A value that is not finite is taken for absent.
     """

@@ -1,4 +1,4 @@
-"""Signatures of the served model (design section 5): their names, and what each of them takes."""
+"""Signatures of the served model (docs/reference/served-model.md): their names, and what each of them takes."""
 
 from collections.abc import Callable
 

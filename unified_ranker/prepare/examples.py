@@ -2,7 +2,7 @@
 
 Histories are not copied into each example. All events of all users lie in one flat table, sorted by user and
 time (`Histories`), and an example holds how many of its user's events came strictly before it
-(`history_length`): a prefix, so nothing that happens later can reach it (design section 4).
+(`history_length`): a prefix, so nothing that happens later can reach it.
 
 Time counts in whole seconds: what happens within one second is simultaneous, none of it "before" the rest.
 Indices of items and users belong to one prepared log; what identifies a row across logs is its id.

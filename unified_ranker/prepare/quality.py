@@ -1,6 +1,6 @@
 """Quality features of items as of any moment, counted exactly from the log.
 
-Counts are strictly before the moment asked for (design section 4). `gather` answers single (item, time) pairs
+Counts are strictly before the moment asked for. `gather` answers single (item, time) pairs
 by binary search; `matrix` answers every item at each time by sweeping once through the log. Both give the
 same bytes.
 """

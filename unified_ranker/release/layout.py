@@ -15,7 +15,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Layout:
-    """Layout of a release: the paths of its parts below its directory (design section 6)."""
+    """Layout of a release: the paths of its parts below its directory."""
 
     root: Path
 

@@ -58,7 +58,7 @@ class Parent(_Part):
 
 
 class Manifest(_Part):
-    """Manifest of a release (design section 6).
+    """Manifest of a release.
 
     Attributes:
         format: of the manifest.

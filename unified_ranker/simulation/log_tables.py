@@ -1,4 +1,4 @@
-"""The three tables of a simulated log, in the form of the interaction log (design section 3)."""
+"""The three tables of a simulated log, in the form of the interaction log (docs/reference/interaction-log.md)."""
 
 import numpy as np
 import numpy.typing as npt

@@ -19,7 +19,7 @@ from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
 
 LIKED_FROM = 4.0
-"""The value from which a rating counts as a like (design section 4), as a hint beside the value itself."""
+"""The value from which a rating counts as a like, as a hint beside the value itself."""
 
 
 class UserEncoder(tf.keras.layers.Layer):

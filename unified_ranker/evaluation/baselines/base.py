@@ -35,7 +35,7 @@ class Baseline(ABC):
     """A scorer for one task that needs no training beyond counting.
 
     `fit` may read the positives strictly before `fit_end`. `score` may read, beside what `fit` kept, the
-    request itself and what its user did strictly before it: nothing later (design section 4).
+    request itself and what its user did strictly before it: nothing later.
 
     Attributes:
         name: what the report calls it, unique among the baselines of a task.

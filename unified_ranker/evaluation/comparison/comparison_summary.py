@@ -13,7 +13,7 @@ from unified_ranker.evaluation.slices import Cut
 
 JOINT = "joint model"
 ENOUGH = 0.99
-"""The joint model must reach this share of a specialist's NDCG@10 (design section 8)."""
+"""The joint model must reach this share of a specialist's NDCG@10."""
 
 
 @dataclass(frozen=True)

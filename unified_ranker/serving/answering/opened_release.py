@@ -27,7 +27,7 @@ class OpenedRelease:
     """The parts of a release beside its model, in memory.
 
     Attributes:
-        manifest: see design section 6.
+        manifest: what it was made of, and the digest of every file.
         config: the declarations that it was made by.
         item_ids: `[items]`.
         vectors: `[items, width]`.

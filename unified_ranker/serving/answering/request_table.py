@@ -58,7 +58,7 @@ def read_requests(
 def requests_of(
     table: pa.Table, tasks: Collection[str], log: Callable[[], LogHistory | None], limit: int
 ) -> list[Request]:
-    """Return the requests of a table (design section 3).
+    """Return the requests of a table (docs/reference/interaction-log.md).
 
     Where the table has no column `history`, a row's history is what the log holds strictly before the row's
     `timestamp`. A row without a time is a request of now.

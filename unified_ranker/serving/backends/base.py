@@ -1,4 +1,4 @@
-"""Contract of the model backend: what runs the model of a release for the ranking service (design section 7)."""
+"""Contract of the model backend: what runs the model of a release for the ranking service."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

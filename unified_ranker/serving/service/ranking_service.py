@@ -1,8 +1,8 @@
 """The ranking service without HTTP: one request in, ranked items out, and what is done when a part fails.
 
-The ladder (design section 7), best rung first: full (None) · `no_history`: ranked, but the store of histories did not
-answer · `two_tower`: in the order of retrieval · `cached`: the last answer to the same question · `popular`: what the
-model answers to an unknown user, for the task and country · 503.
+The ladder (docs/guide/serving.md), best rung first: full (None) · `no_history`: ranked, but the store of histories did
+not answer · `two_tower`: in the order of retrieval · `cached`: the last answer to the same question · `popular`: what
+the model answers to an unknown user, for the task and country · 503.
 """
 
 import logging
