@@ -7,7 +7,7 @@ import pytest
 import tiny_world
 
 from unified_ranker.evaluation.calibrate import calibrate
-from unified_ranker.evaluation.calibration import fit_platt
+from unified_ranker.tasks.head_kinds.platt import fit_platt
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.diagnosis import DEPTHS, diagnose
 from unified_ranker.evaluation.metrics import rank_of_target

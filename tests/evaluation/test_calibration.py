@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unified_ranker.evaluation.calibration import BINS, fit_platt, measure_calibration
+from unified_ranker.tasks.head_kinds.platt import BINS, fit_platt, measure
 
 RNG = np.random.default_rng(3)
 
@@ -16,7 +16,7 @@ def test_the_error_is_the_mean_gap_over_bins_of_equal_mass():
     # 15 bins of two: the two least probable pairs never happen, the two most probable ones always do.
     probability = np.repeat(np.linspace(0.1, 0.8, 15), 2)
     event = probability > 0.45
-    found = measure_calibration("click", probability, event)
+    found = measure("click", probability, event)
     expected = np.where(event, 1 - probability, probability).mean()
     assert found.error == pytest.approx(expected)
     assert [b.pairs for b in found.bins] == [2] * BINS
@@ -28,14 +28,14 @@ def test_the_error_is_the_mean_gap_over_bins_of_equal_mass():
 def test_true_probabilities_have_no_error_and_others_have():
     probability = RNG.beta(0.5, 4, 200_000)
     event = RNG.random(200_000) < probability
-    assert measure_calibration("click", probability, event).error < 0.003
-    assert measure_calibration("click", probability / 2, event).error == pytest.approx(
+    assert measure("click", probability, event).error < 0.003
+    assert measure("click", probability / 2, event).error == pytest.approx(
         probability.mean() / 2, abs=0.003
     )
 
 
 def test_fewer_pairs_than_bins():
-    found = measure_calibration("click", np.array([0.2, 0.9]), np.array([False, True]))
+    found = measure("click", np.array([0.2, 0.9]), np.array([False, True]))
     assert len(found.bins) == 2
     assert found.error == pytest.approx(0.15)
 
@@ -45,7 +45,7 @@ def test_the_numbers_that_made_the_events_are_found():
     event = RNG.random(100_000) < sigmoid(0.5 * logits - 6)
     scale, shift = fit_platt(logits, event)
     np.testing.assert_allclose([np.exp(scale), shift], [0.5, -6], atol=0.2)
-    assert measure_calibration("click", sigmoid(np.exp(scale) * logits + shift), event).error < 0.002
+    assert measure("click", sigmoid(np.exp(scale) * logits + shift), event).error < 0.002
 
 
 def test_a_head_that_is_wrong_keeps_its_order_and_is_flat():

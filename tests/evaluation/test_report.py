@@ -12,8 +12,6 @@ from unified_ranker.evaluation.metrics import METRICS, Interval
 from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, StageCost
 from unified_ranker.evaluation.report_files import write_report
 from unified_ranker.evaluation.results import (
-    Bin,
-    Calibration,
     Diagnosis,
     Evaluation,
     PairedComparison,
@@ -22,6 +20,7 @@ from unified_ranker.evaluation.results import (
     Slice,
     TaskEvaluation,
 )
+from unified_ranker.tasks.head_kinds.base import Bin, HeadReport
 
 EVIL = "<script>alert('x')</script> & \"$\\frac{a}{b}$\" <!-- "
 VOID = {"meta", "br", "wbr", "path", "use"}
@@ -95,7 +94,7 @@ def diagnosed(head="like"):
         RetrievalRecall("declared", {"popularity": 0.25, "trend": 0.0}, {100: 0.4321, 500: 0.8}),
         RetrievalRecall("none", {"popularity": 0.0, "trend": 0.0}, {100: 0.4, 500: 0.7}),
     )
-    calibration = Calibration(head, 1000, 0.0125, 0.0105, 0.003, bins)
+    calibration = HeadReport(head, 1000, 0.0125, 0.0105, 0.003, bins)
     return TaskEvaluation(**vars(evaluated()) | {"diagnosis": Diagnosis(77, retrieval, (calibration,))})
 
 

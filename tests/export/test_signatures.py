@@ -166,7 +166,7 @@ def test_served_ranker_scores_are_those_of_the_trained_model(world, examples, en
         quality = tf.constant(encoder.quality.matrix(chunk.time))
         score, logits, _ = model.rank(chunk.state, items, quality, signals)
         np.testing.assert_allclose(ranked["score"][rows], score, atol=1e-4)
-        chances = model.probabilities(logits, chunk.state.task).numpy()
+        chances = model.head_outputs(logits, chunk.state.task).numpy()
         for number, head in enumerate(("click", "buy", "like")):
             np.testing.assert_allclose(ranked[head][rows], chances[..., number], atol=1e-4)
     assert begin == len(examples)

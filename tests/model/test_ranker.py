@@ -188,7 +188,7 @@ def test_probabilities_are_calibrated_per_task_and_head(model):
     rng = np.random.default_rng(3)
     logits = rng.normal(size=(3, 6, 3)).astype(np.float32)
     scale, shift = np.moveaxis(model.calibration.numpy()[[1, 2, 0]], -1, 0)
-    found = model.probabilities(tf.constant(logits), tf.constant([1, 2, 0], tf.int64)).numpy()
+    found = model.head_outputs(tf.constant(logits), tf.constant([1, 2, 0], tf.int64)).numpy()
     expected = 1 / (1 + np.exp(-(np.exp(scale)[:, None] * logits + shift[:, None])))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     assert np.abs(model.calibration.numpy()[1:]).max() > 0.01

@@ -39,7 +39,7 @@ def inputs(candidates=CANDIDATES, events=EVENTS):
 def build(trained=True, strengths=(1.0,) * TASKS, with_crosses=(True,) * TASKS, **settings):
     tf.keras.utils.set_random_seed(2)
     config = RankerSettings(**{"hidden": 8, "experts": 3, "cross_layers": 2, **settings})
-    head = MultiTaskHead(config, strengths, with_crosses, HEADS, DIM, QUALITY + SIGNALS, TEMPERATURE)
+    head = MultiTaskHead(config, strengths, with_crosses, [True] * HEADS, DIM, QUALITY + SIGNALS, TEMPERATURE)
     head(*inputs())
     rng = np.random.default_rng(3)
     for variable in head.trainable_variables if trained else ():

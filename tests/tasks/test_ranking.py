@@ -5,7 +5,9 @@ import pytest
 import tiny_world
 from encoded_toy import encoded_state, labels
 
+from unified_ranker.tasks.head_groups import HeadGroups
 from unified_ranker.tasks.item_vectors import ItemVectors
+from unified_ranker.tasks.losses import softmax_over_candidates
 from unified_ranker.tasks.negatives import chance_among
 from unified_ranker.tasks.ranking import RankingObjective
 from unified_ranker.towers.tensorflow import tf
@@ -41,9 +43,8 @@ class Recorder:
         self.logits = items @ self.weights
         return tf.reduce_sum(self.logits, -1), self.logits, items[..., 0]
 
-    def probabilities(self, logits, task):
-        shift = tf.gather(self.calibration, task)[:, None, :, 1]
-        return tf.sigmoid(logits + shift)
+    def head_losses(self, batch, task):
+        return HeadGroups(tiny_world.config()).loss(batch, tf.gather(self.calibration, task))
 
     def places(self):
         """Return the candidates `[rows, candidates]`, found again by their vectors."""
@@ -92,8 +93,9 @@ def test_the_head_learns_what_is_popular_though_batches_hold_it_more_often():
             logits = tf.gather(self.number, self.candidates)[..., None]
             return logits[..., 0], logits, logits[..., 0]
 
-        def probabilities(self, logits, task):
-            return tf.fill(tf.shape(logits), 0.5)
+        def head_losses(self, batch, task):
+            corrected = batch.logits[..., 0] - tf.math.log(batch.drawn)
+            return softmax_over_candidates(corrected, tf.zeros_like(batch.head), batch.allowed)
 
     def learnt(corrected):
         tf.random.set_seed(2)

@@ -29,5 +29,8 @@ def labels(items: Any, **columns: Any) -> Labels:
     """Return examples with these positives, all for head 0 with weight 1; `columns` replace the rest."""
     item = tf.convert_to_tensor(items, tf.int64)
     one = tf.ones_like(item, tf.float32)
-    blank = {"item": item, "head": item * 0, "weight": one, "targets": item[:, None], "decay": one[:, None]}
+    blank = {
+        "item": item, "head": item * 0, "weight": one, "value": one * np.nan, "targets": item[:, None],
+        "decay": one[:, None],
+    }  # fmt: skip
     return Labels(**{**blank, **columns})

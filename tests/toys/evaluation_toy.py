@@ -82,6 +82,7 @@ def ask(prepared: Prepared, hour: float, task: str = "home_feed", **fields: str)
         head=text("like"),
         weight=np.ones(1, np.float32),
         history_length=ints(0),
+        value=np.full(1, np.nan, np.float32),
     )
 
 

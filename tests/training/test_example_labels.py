@@ -28,6 +28,7 @@ def examples_of(rows):
         head=np.array(["like", "click"] * count, object)[:count],
         weight=np.linspace(1, 2, count).astype(np.float32),
         history_length=np.zeros(count, np.int64),
+        value=np.full(count, np.nan, np.float32),
     )
 
 

@@ -23,7 +23,7 @@ def batches(toy_prepared, make_config, tmp_path):
     indices = HistoryEvents(prepared.histories.item, numbers, numbers, numbers, numbers.astype(np.float32))
     serial = np.arange(rows)
     targets = np.stack([examples.item, serial], 1)
-    labels = Labels(examples.item, serial, examples.weight, targets, targets.astype(np.float32))
+    labels = Labels(examples.item, serial, examples.weight, examples.value, targets, targets.astype(np.float32))
     request = RequestIndices(*([serial] * 5), timestamp=examples.timestamp, position=examples.history_length)
     looked_up = TrainingExamples(request, serial, labels)
     whole = WindowBatches(prepared, examples, indices, looked_up, config)

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from unified_ranker.config import Config
+from unified_ranker.config import RESERVED_OUTPUTS, Config
 from unified_ranker.config.wording import Keys, SettingOrigin, received, word_errors
 from unified_ranker.config.yaml_files import FOLDERS, LOWER_NAME, Files, Tree, parse_yaml, read_files, section_model
 from unified_ranker.core.errors import UserError, listed, nearest
@@ -48,7 +48,9 @@ def load_config(project: Path, overrides: Iterable[str] = ()) -> Config:
     if files.problems:
         raise UserError("\n".join(files.problems))
     config = Config.model_validate(files.tree)
-    problems = [*_names(config), *_contradictions(config), *_contradictions_of_tasks(config)]
+    problems = [
+        *_names(config), *_contradictions(config), *_contradictions_of_heads(config), *_contradictions_of_tasks(config)
+    ]  # fmt: skip
     if problems:
         raise UserError("\n".join(problems))
     return config
@@ -220,6 +222,36 @@ def _contradictions(config: Config) -> Iterator[str]:
             )
 
 
+def _contradictions_of_heads(config: Config) -> Iterator[str]:
+    """Say which heads the model cannot have, and which nothing teaches."""
+    known = config.event_heads
+    for name, kind in config.towers.ranker.heads.items():
+        at = f"`towers/ranker.yaml`, `heads.{name}`"
+        if not LOWER_NAME.fullmatch(name) or name in RESERVED_OUTPUTS:
+            yield (
+                f"{at}: the head is an output of the served model, so its name must be a lower case letter, then "
+                f"letters, digits and _, and none of {listed(sorted(RESERVED_OUTPUTS))}. Received: `{name}`. Rename it."
+            )
+        teacher = kind.taught_by(name)
+        if teacher not in known:
+            yield (
+                f"{at}: nothing teaches the head, since no positive in tasks/ is of `{teacher}`. Allowed: "
+                f"{listed(known)}.{nearest(teacher, known)} Correct the name, or remove the head."
+            )
+    for name, task in config.tasks.items():
+        if not any(_ranks(config, head) for head in task.heads):
+            yield (
+                f"`tasks/{name}.yaml`, `positives`: a task needs a head that ranks. Received: {listed(task.heads)}, "
+                "which towers/ranker.yaml declares as kinds that do not. Give a positive another `head`."
+            )
+
+
+def _ranks(config: Config, head: str) -> bool:
+    """Tell whether a head ranks candidates; those that towers/ranker.yaml does not declare do."""
+    kind = config.towers.ranker.heads.get(head)
+    return kind is None or bool(kind.ranks)
+
+
 def _contradictions_of_tasks(config: Config) -> Iterator[str]:
     """Say what tasks name that other files have not."""
     quality = list(config.towers.item.quality)
@@ -233,7 +265,12 @@ def _contradictions_of_tasks(config: Config) -> Iterator[str]:
                 )
         for field, given, known, of in (
             ("quality_weights", task.quality_weights, quality, "quality feature of towers/item.yaml"),
-            ("score", task.score, list(task.heads), "head of this task"),
+            (
+                "score",
+                task.score,
+                [head for head in task.heads if _ranks(config, head)],
+                "head of this task that ranks",
+            ),
         ):
             for key in given:
                 if key not in known:

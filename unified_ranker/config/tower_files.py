@@ -125,6 +125,10 @@ class RankerSettings(Declaration):
     """Share of the activations that are dropped in training."""
     signals: tuple[Annotated[Any, OneOf("unified_ranker.signals.base:SIGNALS")], ...] = ()
     """Relations of a request and a candidate beyond their vectors; each also proposes candidates."""
+    heads: dict[str, Annotated[Any, OneOf("unified_ranker.tasks.head_kinds.base:HEAD_KINDS", "event")]] = Field(
+        default_factory=dict
+    )
+    """Heads that are not of kind `event` with the default settings, by name; also those that no positive names."""
 
     @property
     def events_read(self) -> int:

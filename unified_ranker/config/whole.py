@@ -27,7 +27,12 @@ class Config(Declaration):
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """All head names, in order of the tasks."""
+        """All head names: those of the tasks' positives in order of the tasks, then others of towers/ranker.yaml."""
+        return tuple(dict.fromkeys([*self.event_heads, *self.towers.ranker.heads]))
+
+    @property
+    def event_heads(self) -> tuple[str, ...]:
+        """The heads that positives name, in order of the tasks."""
         return tuple(dict.fromkeys(h for t in self.tasks.values() for h in t.heads))
 
     @property

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from unified_ranker.evaluation.calibration import fit_platt
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.protocol import sample
 from unified_ranker.evaluation.scoring import RequestEncoder
-from unified_ranker.evaluation.shortlists import ranked_candidates
+from unified_ranker.evaluation.shortlists import join_pairs, ranked_candidates
 from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.tasks.head_groups import head_kinds, heads_of_task
 from unified_ranker.training.trained import TrainedModel
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def calibrate(trained: TrainedModel, prepared: Prepared, tasks: Sequence[str] = 
     learnt them by heart is too sure of itself afterwards: the report's expected calibration error says how much.
     """
     model = trained.model
-    config, heads = model.config, model.config.heads
+    config, heads, kinds = model.config, model.config.heads, head_kinds(model.config)
     encoder, rules = RequestEncoder(model, prepared, trained.quality), CandidateRules(prepared, config)
     fit = prepared.between(None, trained.fit_end)
     late = fit.take(fit.timestamp >= np.quantile(fit.timestamp, _LAST))
@@ -42,13 +42,14 @@ def calibrate(trained: TrainedModel, prepared: Prepared, tasks: Sequence[str] = 
         if (tasks and task not in tasks) or not len(requests):
             continue
         chosen = sample(requests, task, config, _REQUESTS)
-        # Two columns of what is yielded: the rest holds the whole catalogue for every request.
-        parts = [(p.logits, p.event) for p in ranked_candidates(encoder, rules, chosen, task, as_of=True)]
-        for head in config.tasks[task].heads:
-            at = heads.index(head)
-            logits, event = (
-                np.concatenate([p[..., at].reshape(-1) for p in part]) for part in zip(*parts, strict=True)
-            )
-            found[number, at] = scale, shift = fit_platt(logits, event)
-            logger.info("%s, %s: scale %.3f, shift %.3f", task, head, np.exp(scale), shift)
+        of_task = heads_of_task(config, task)
+        # Some columns of what is yielded: the rest holds the whole catalogue for every request.
+        parts = [
+            [part.pairs(heads.index(head)) for head in of_task]
+            for part in ranked_candidates(encoder, rules, chosen, task, as_of=True)
+        ]
+        for head, pairs in zip(of_task, zip(*parts, strict=True), strict=True):
+            scale, shift = kinds[head].calibrate(join_pairs(pairs))
+            found[number, heads.index(head)] = scale, shift
+            logger.info("%s, %s: numbers of calibration %.3f, %.3f", task, head, scale, shift)
     model.calibration.assign(found)

@@ -2,15 +2,16 @@
 
 import numpy as np
 
-from unified_ranker.evaluation.calibration import measure_calibration
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import rank_of_target
 from unified_ranker.evaluation.protocol import sample, window
 from unified_ranker.evaluation.results import Diagnosis, Part, RetrievalRecall
 from unified_ranker.evaluation.scoring import RequestEncoder
-from unified_ranker.evaluation.shortlists import ranked_candidates
+from unified_ranker.evaluation.shortlists import join_pairs, ranked_candidates
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.tasks.head_groups import head_kinds, heads_of_task
+from unified_ranker.tasks.head_kinds.base import HeadPairs
 from unified_ranker.towers.tensorflow import tf
 
 _REQUESTS = 1000
@@ -32,21 +33,25 @@ def diagnose(encoder: RequestEncoder, rules: CandidateRules, requests: Examples,
 
     Heads are measured on the candidates that the service would rank: every pair of a request and a candidate counts,
     also of requests whose target is not among them, and the event is that the request's engagement was with this
-    candidate, by the event that the head predicts.
+    candidate, by the event that teaches the head.
     """
     model = encoder.model
-    config, declared = model.config, model.config.tasks[task]
+    config = model.config
     number = list(config.tasks).index(task) + 1
     weights = model.quality_weights.numpy()[number]
     choices = {"declared": weights, "none": np.zeros_like(weights)}
     ranks: dict[str, list[np.ndarray]] = {name: [] for name in choices}
-    chances, events = [], []
+    of_task, kinds = heads_of_task(config, task), head_kinds(config)
+    outputs: dict[str, list[np.ndarray]] = {head: [] for head in of_task}
+    pairs: dict[str, list[HeadPairs]] = {head: [] for head in of_task}
     for part in ranked_candidates(encoder, rules, requests, task):
         for name, scores in {"declared": part.chunk.scores, "none": part.chunk.likeness}.items():
             ranks[name].append(rank_of_target(scores, part.requests.item, part.allowed))
         tasks = tf.fill([len(part.requests)], tf.constant(number, tf.int64))
-        chances.append(model.probabilities(tf.constant(part.logits), tasks).numpy())
-        events.append(part.event)
+        given = model.head_outputs(tf.constant(part.logits), tasks).numpy()
+        for head in of_task:
+            outputs[head].append(given[..., config.heads.index(head)].reshape(-1))
+            pairs[head].append(part.pairs(config.heads.index(head)))
     return Diagnosis(
         requests=len(requests),
         retrieval=tuple(
@@ -58,13 +63,6 @@ def diagnose(encoder: RequestEncoder, rules: CandidateRules, requests: Examples,
             for name, values in choices.items()
         ),
         calibration=tuple(
-            measure_calibration(
-                head,
-                *(
-                    np.concatenate([part[..., config.heads.index(head)].reshape(-1) for part in parts])
-                    for parts in (chances, events)
-                ),
-            )
-            for head in declared.heads
+            kinds[head].report(head, np.concatenate(outputs[head]), join_pairs(pairs[head])) for head in of_task
         ),
     )

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
-from unified_ranker.evaluation.calibration import BINS
 from unified_ranker.evaluation.html_pages import render
 from unified_ranker.evaluation.metrics import METRICS
 from unified_ranker.evaluation.page_views import (
@@ -21,6 +20,7 @@ from unified_ranker.evaluation.plots import bars, reliability
 from unified_ranker.evaluation.report import IndexRecall, Report
 from unified_ranker.evaluation.results import PairedComparison, RetrievalRecall, Row, Slice, TaskEvaluation
 from unified_ranker.evaluation.slices import COLD_USER_EVENTS
+from unified_ranker.tasks.head_kinds.platt import BINS
 
 _DIMENSIONS = {
     "activity": ("By activity of the user", "events of the user before the request; 0 includes anonymous requests"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import TypeAdapter
 
 from unified_ranker.evaluation.metrics import Interval, Ranks
+from unified_ranker.tasks.head_kinds.base import HeadReport
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,36 +74,6 @@ class PairedComparison:
 
 
 @dataclass(frozen=True)
-class Bin:
-    """Some of the pairs, ordered by their probability: how many, its mean among them, and the share of events."""
-
-    pairs: int
-    predicted: float
-    happened: float
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Calibration of one head: predicted against observed rates.
-
-    Attributes:
-        head: its name.
-        pairs: (request, candidate) pairs that it is of.
-        happened: share of the pairs that are the head's event.
-        predicted: mean probability.
-        error: expected calibration error: the mean of |predicted - happened| over the bins, weighted by their pairs.
-        bins: of equal mass, from the least probable on.
-    """
-
-    head: str
-    pairs: int
-    happened: float
-    predicted: float
-    error: float
-    bins: tuple[Bin, ...]
-
-
-@dataclass(frozen=True)
 class RetrievalRecall:
     """Recall of retrieval alone: Recall@k by k, with one choice of quality weights.
 
@@ -126,7 +97,7 @@ class Diagnosis:
 
     requests: int
     retrieval: tuple[RetrievalRecall, ...]
-    calibration: tuple[Calibration, ...]
+    calibration: tuple[HeadReport, ...]
 
 
 @dataclass(frozen=True)

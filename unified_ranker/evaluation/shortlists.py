@@ -1,7 +1,7 @@
 """Every candidate that the head ranks for recorded requests, and which of them the request was about."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -9,6 +9,8 @@ from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.protocol import batches
 from unified_ranker.evaluation.scoring import CHUNK, EncodedChunk, RequestEncoder
 from unified_ranker.prepare.examples import Examples
+from unified_ranker.tasks.head_groups import head_kinds
+from unified_ranker.tasks.head_kinds.base import HeadPairs
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class RankedCandidates:
         allowed: which items may answer, `[n, items]`.
         retrieval: two-tower scores of the candidates, `[n, candidates]`.
         logits: of the heads, `[n, candidates, heads]`.
-        event: whether the request ended in the head's event with the candidate, `[n, candidates, heads]`.
+        event: whether the request ended with the candidate in the event that teaches the head,
+            `[n, candidates, heads]`.
     """
 
     requests: Examples
@@ -31,12 +34,24 @@ class RankedCandidates:
     logits: np.ndarray
     event: np.ndarray
 
+    def pairs(self, head: int) -> HeadPairs:
+        """Return the pairs of requests and candidates as the head at that position sees them."""
+        event = self.event[..., head]
+        value = np.where(event, self.requests.value[:, None], np.nan).astype(np.float32)
+        return HeadPairs(self.logits[..., head].reshape(-1), event.reshape(-1), value.reshape(-1))
+
+
+def join_pairs(parts: Sequence[HeadPairs]) -> HeadPairs:
+    """Return the pairs of several parts as one."""
+    names = (field.name for field in fields(HeadPairs))
+    return HeadPairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
 
 def ranked_candidates(
     encoder: RequestEncoder, rules: CandidateRules, requests: Examples, task: str, as_of: bool = False
 ) -> Iterator[RankedCandidates]:
     """Yield `requests` of `task` in parts; `as_of` takes signals as of each request, for those in the fit window."""
-    heads = np.array(encoder.model.config.heads, object)
+    heads = np.array([kind.taught_by(name) for name, kind in head_kinds(encoder.model.config).items()], object)
     for rows in batches(len(requests), len(encoder.prepared.items)):
         batch = requests.take(rows)
         allowed = rules.allowed(batch)

@@ -150,7 +150,7 @@ class SignatureGraph(tf.Module):
             quality = tf.where(chosen[..., None], now, quality)
         signals = model.signals.features(state.signals, indices)
         score, logits, retrieval = model.rank(state, vectors, quality, signals)
-        chances = model.probabilities(logits, state.task)
+        chances = model.head_outputs(logits, state.task)
         heads = {name: chances[..., number] for number, name in enumerate(self.heads)}
         return {"score": score, "retrieval_score": retrieval, **heads}
 

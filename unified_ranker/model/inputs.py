@@ -75,6 +75,7 @@ class TrainingBatch(Columns):
             item=index,
             head=index,
             weight=number,
+            value=number,
             targets=tf.TensorSpec([None, targets], tf.int64),
             decay=tf.TensorSpec([None, targets], tf.float32),
         )

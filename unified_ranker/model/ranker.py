@@ -13,6 +13,7 @@ from unified_ranker.signals.base import SignalRequest
 from unified_ranker.signals.signals import Signals
 from unified_ranker.tasks.candidate_scores import CandidateScores
 from unified_ranker.tasks.encoded_state import EncodedState
+from unified_ranker.tasks.head_groups import HeadGroups, RankedBatch, head_kinds
 from unified_ranker.tasks.heads import MultiTaskHead
 from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.tasks.losses import log_mixture
@@ -54,11 +55,12 @@ class UnifiedRanker(tfrs.Model):
             config.towers.ranker,
             [task.ranking_strength for task in config.tasks.values()],
             [task.ranking_crosses for task in config.tasks.values()],
-            len(config.heads),
+            [kind.ranks for kind in head_kinds(config).values()],
             dim,
             direct,
             training.temperature,
         )
+        self.head_groups = HeadGroups(config)
         self.calibration = self.add_weight(
             "calibration", (len(config.tasks) + 1, len(config.heads), 2), initializer="zeros"
         )
@@ -146,10 +148,13 @@ class UnifiedRanker(tfrs.Model):
             return self.signals.proposals(state.signals)
         return self.signals.proposals(state.signals, tf.gather(self._sources, state.task))
 
-    def probabilities(self, logits: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
-        """Turn head logits `[batch, candidates, heads]` into calibrated probabilities of the event."""
-        scale, shift = tf.unstack(tf.gather(self.calibration, task)[:, None], axis=-1)
-        return tf.sigmoid(tf.exp(scale) * logits + shift)
+    def head_outputs(self, logits: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
+        """Turn head logits `[batch, candidates, heads]` into outputs: calibrated probabilities of events."""
+        return self.head_groups.output(logits, tf.gather(self.calibration, task))
+
+    def head_losses(self, batch: RankedBatch, task: tf.Tensor) -> tf.Tensor:
+        """Return the losses of the heads on a batch of examples of tasks `[rows]`, `[rows]`."""
+        return self.head_groups.loss(batch, tf.gather(self.calibration, task))
 
     # --- training -------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from unified_ranker.config import Config
+from unified_ranker.tasks.head_groups import head_kinds
 
 
 def quality_weights(config: Config) -> np.ndarray:
@@ -21,9 +22,13 @@ def sources(config: Config) -> np.ndarray:
 
 
 def score_weights(config: Config) -> np.ndarray:
-    """Return the weight of each head in a task's score, `[tasks + 1, heads]`; by default its own heads, equally."""
-    rows = [[1.0] * len(config.heads)]
+    """Return the weight of each head in a task's score, `[tasks + 1, heads]`; by default its own, equally.
+
+    A head that does not rank has no weight.
+    """
+    ranks = {name: kind.ranks for name, kind in head_kinds(config).items()}
+    rows = [[float(ranks[head]) for head in config.heads]]
     for task in config.tasks.values():
-        declared = task.score or dict.fromkeys(task.heads, 1.0)
+        declared = task.score or {head: float(ranks[head]) for head in task.heads}
         rows.append([declared.get(head, 0.0) for head in config.heads])
     return np.array(rows, np.float32)

@@ -93,7 +93,7 @@ class Examples:
     """One row a positive, in order of time: columns `[examples]`; `timestamp` in seconds.
 
     `user`, `item`, `source_item` and `query_item` are indices, `MISSING` where there is none; `query` and
-    `country` are "" where absent. `head` names the ranking head that the positive trains.
+    `country` are "" where absent, `value` is NaN. `head` names the ranking head that the positive trains.
     """
 
     user: Ints
@@ -107,6 +107,7 @@ class Examples:
     head: Strings
     weight: Floats
     history_length: Ints
+    value: Floats
 
     def __len__(self) -> int:
         """Return the number of examples."""

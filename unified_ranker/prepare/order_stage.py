@@ -32,7 +32,7 @@ class Order:
         events = rows.select(["item", "event_type", "value"])
         events = events.append_column("timestamp", stamp).append_column("positive", positive)
         examples = rows.append_column("timestamp", stamp).filter(positive)
-        examples = examples.drop_columns(["time", "event_type", "value", "position"])
+        examples = examples.drop_columns(["time", "event_type", "position"])
         tasks, types = names_of(reader)
         created = reader.read(TABLES, 0, "keys")["created"]
         empty = PROFILE.empty_table()

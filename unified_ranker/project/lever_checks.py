@@ -8,6 +8,7 @@ from unified_ranker.config import Config, SampledItems
 from unified_ranker.core.times import seconds
 from unified_ranker.log.check import Check
 from unified_ranker.log.log_checks import require
+from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.examples import match_positives
 from unified_ranker.prepare.prepared import Prepared, fit_end_of, split_times
@@ -20,7 +21,7 @@ beside the one positive is mostly what the same users would have chosen, too."""
 def lever_checks(config: Config, log: InteractionLog, sampled: bool) -> Iterator[Check]:
     """Yield the checks of levers; a log that is `sampled` says nothing of how many there are."""
     yield from _age_gate(config, log.items)
-    yield from _signals(config, log)
+    yield from _needs(config, log)
     if sampled:
         return
     rows, _, _ = match_positives(log, config.tasks)
@@ -109,15 +110,21 @@ def _age_gate(config: Config, items: pd.DataFrame) -> Iterator[Check]:
         )
 
 
-def _signals(config: Config, log: InteractionLog) -> Iterator[Check]:
-    """Warn about declared signals that have nothing to be made from."""
-    for number, signal in enumerate(config.towers.ranker.signals):
-        need = signal.need(config, log)
-        if need is not None:
-            yield Check(
-                f"`towers/ranker.yaml`, `signals[{number}]`: {signal.type} needs that {need.rule}",
-                passed=need.there,
-                found=need.found,
-                what_to_do="remove the signal, which says nothing and proposes nothing as it is, or add the data",
-                severity="warning",
-            )
+def _needs(config: Config, log: InteractionLog) -> Iterator[Check]:
+    """Warn about declared signals and heads that have nothing to be made from."""
+    signals = [(f"signals[{n}]", signal.type, signal) for n, signal in enumerate(config.towers.ranker.signals)]
+    for at, word, signal in signals:
+        yield from _need(at, word, signal.need(config, log), "signal, which says nothing and proposes nothing as it is")
+    for name, kind in config.towers.ranker.heads.items():
+        yield from _need(f"heads.{name}", name, kind.need(name, config, log), "head, which learns nothing as it is")
+
+
+def _need(at: str, word: str, need: Need | None, useless: str) -> Iterator[Check]:
+    if need is not None:
+        yield Check(
+            f"`towers/ranker.yaml`, `{at}`: {word} needs that {need.rule}",
+            passed=need.there,
+            found=need.found,
+            what_to_do=f"remove the {useless}, or add the data",
+            severity="warning",
+        )

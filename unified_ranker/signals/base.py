@@ -13,6 +13,7 @@ from unified_ranker.config import Config
 from unified_ranker.config.declaration import Declaration
 from unified_ranker.config.kinds import Kinds
 from unified_ranker.core.arrays import MISSING
+from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.towers.columns import Columns
@@ -102,21 +103,6 @@ class SignalInputs:
             self._made[make] = make(self)
         made: V = self._made[make]
         return made
-
-
-@dataclass(frozen=True)
-class Need:
-    """Part of the log that a signal is made from.
-
-    Attributes:
-        rule: what the log must have, as a sentence: "items have titles".
-        there: whether it has.
-        found: what it has where it has not: "no item has a title".
-    """
-
-    rule: str
-    there: bool
-    found: str
 
 
 class SignalKind(Declaration, ABC):

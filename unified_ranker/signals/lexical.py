@@ -8,9 +8,10 @@ import numpy as np
 from pydantic import Field
 
 from unified_ranker.config import Config
+from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals import needs
-from unified_ranker.signals.base import SIGNALS, Need, Signal, SignalInputs, SignalKind, SignalRequest
+from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
 from unified_ranker.signals.tables import TableSignal
 from unified_ranker.signals.word_hashes import split_words
 from unified_ranker.towers.tensorflow import tf

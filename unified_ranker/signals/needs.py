@@ -1,8 +1,8 @@
 """Parts of a log that signals are made from."""
 
 from unified_ranker.config import Config
+from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
-from unified_ranker.signals.base import Need
 
 
 def titles(log: InteractionLog) -> Need:

@@ -66,6 +66,7 @@ class Labels(Columns):
         item: index of the positive.
         head: position of the head that it trains.
         weight: how much it counts.
+        value: of its event; NaN where absent.
         targets: the user's next positives, its own first, `[examples, k]`; -1 where there are fewer.
         decay: weights of `targets`, `[examples, k]`.
     """
@@ -73,5 +74,6 @@ class Labels(Columns):
     item: tf.Tensor
     head: tf.Tensor
     weight: tf.Tensor
+    value: tf.Tensor
     targets: tf.Tensor
     decay: tf.Tensor

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from unified_ranker.config import RankerSettings
 from unified_ranker.tasks.encoded_state import EncodedState
 from unified_ranker.towers.tensorflow import tf, tfrs
@@ -27,18 +29,20 @@ class MultiTaskHead(tf.keras.layers.Layer):
         config: RankerSettings,
         strengths: Sequence[float],
         with_crosses: Sequence[bool],
-        heads: int,
+        ranks: Sequence[bool],
         dim: int,
         direct: int,
         temperature: float,
     ) -> None:
-        """Build for vectors of `dim`, `heads` kinds of event, `direct` numbers a candidate.
+        """Build for vectors of `dim` and `direct` numbers a candidate.
 
-        `strengths` and `with_crosses` have one for each surface, the first for task 1.
+        `strengths` and `with_crosses` have one for each surface, the first for task 1; `ranks` says of each head
+        whether it ranks (see `HeadKind.ranks`). Others begin without the retrieval score, and no strength scales them.
         """
         super().__init__(name="ranking_head")
-        self.config, tasks = config, len(strengths)
-        self.strength = tf.constant([1.0, *strengths], tf.float32)
+        self.config, tasks, heads = config, len(strengths), len(ranks)
+        ranking = np.array(ranks, bool)[None]
+        self.strength = tf.constant(np.where(ranking, np.array([1.0, *strengths])[:, None], 1.0), tf.float32)
         # None where nobody does without, or there are none: the graph is then the plain one.
         plain = all(with_crosses) or not config.cross_layers
         self.with_crosses = None if plain else tf.constant([1.0, *with_crosses], tf.float32)
@@ -52,7 +56,9 @@ class MultiTaskHead(tf.keras.layers.Layer):
             self._add_own_experts(tasks)
         self.heads = tf.keras.layers.Dense(heads, kernel_initializer="zeros")
         self.retrieval_scale = self.add_weight(
-            "retrieval_scale", (tasks + 1, heads), initializer=tf.constant_initializer(1.0 / temperature)
+            "retrieval_scale",
+            (tasks + 1, heads),
+            initializer=tf.constant_initializer(np.repeat(ranking / temperature, tasks + 1, axis=0)),
         )
         self.direct = self.add_weight("direct", (tasks + 1, direct, heads), initializer="zeros")
         self.attention = tf.keras.layers.Dense(dim, use_bias=False)
@@ -105,7 +111,7 @@ class MultiTaskHead(tf.keras.layers.Layer):
         learnt = self.heads(shared) if self.config.type == "shared_bottom" else self._mix(shared, state.task, count)
         added = learnt + tf.matmul(direct, tf.gather(self.direct, state.task))
         if not training:
-            added *= tf.gather(self.strength, state.task)[:, None, None]
+            added *= tf.gather(self.strength, state.task)[:, None]
         return added + retrieval[..., None] * scale[:, None]
 
     def _add_own_experts(self, tasks: int) -> None:

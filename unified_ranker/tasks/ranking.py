@@ -1,4 +1,4 @@
-"""The ranking objective: the head puts the positive first among candidates that retrieval would hand it."""
+"""The ranking objective: heads learn from the positive among candidates that retrieval would hand them."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -10,8 +10,8 @@ from unified_ranker.core.arrays import NOT_A_CANDIDATE
 from unified_ranker.core.candidate_rule import exists
 from unified_ranker.signals.base import SignalRequest
 from unified_ranker.tasks.encoded_state import EncodedState, Labels
+from unified_ranker.tasks.head_groups import RankedBatch
 from unified_ranker.tasks.item_vectors import ItemVectors
-from unified_ranker.tasks.losses import softmax_over_candidates
 from unified_ranker.towers.tensorflow import tf
 
 QualityLookup = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -35,12 +35,12 @@ class CandidateScorer(Protocol):
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Score candidates."""
 
-    def probabilities(self, logits: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
-        """Calibrate logits."""
+    def head_losses(self, batch: RankedBatch, task: tf.Tensor) -> tf.Tensor:
+        """Return the losses of the heads, `[rows]`; `batch` lacks the numbers of calibration."""
 
 
 class RankingObjective(tf.keras.layers.Layer):
-    """Softmax over candidates of the head of the event that happened, and a calibration of every head.
+    """Losses of the heads over candidates, among them the item that was chosen.
 
     A third of the candidates are drawn in proportion to what retrieval makes of them and up to a third from what the
     signals propose, so that the head trains on what it is served; the rest uniformly, so that it keeps its place in the
@@ -99,11 +99,11 @@ class RankingObjective(tf.keras.layers.Layer):
         """
         target, time = items.place(labels.item)[:, None], state.timestamp[:, None]
         likely = tf.where(exists(items.created[None], time), tf.stop_gradient(scores), NOT_A_CANDIDATE)
-        drawn, chance = self._candidates(likely, proposed.shape[1])
+        found, chance = self._candidates(likely, proposed.shape[1])
         if items.included is not None:
             # Drawn from a batch that holds an item now and then: what is popular is in more of them.
             chance *= items.included[None]
-        others = tf.concat([items.place(proposed), drawn], 1)
+        others = tf.concat([items.place(proposed), found], 1)
         there, others = others >= 0, tf.maximum(others, 0)
         existed = there & exists(tf.gather(items.created, others), time)
         places = tf.concat([target, others], 1)
@@ -113,11 +113,8 @@ class RankingObjective(tf.keras.layers.Layer):
         signals = model.signals.features(state.signals, ids, state.timestamp)
         vectors = tf.gather(items.vectors, places)
         _, logits, _ = model.rank(state, vectors, quality, signals, training=training)
-        own = tf.gather(logits, labels.head, axis=2, batch_dims=1)
-        expected = tf.gather(chance, places, batch_dims=1) + self._proposed_share(proposals, ids)
-        corrected = own - tf.math.log(expected)
-        loss = softmax_over_candidates(corrected, tf.zeros_like(target[:, 0]), allowed)
-        return loss + self._calibration(model, tf.stop_gradient(logits), state.task, labels.head, allowed)
+        drawn = tf.gather(chance, places, batch_dims=1) + self._proposed_share(proposals, ids)
+        return model.head_losses(RankedBatch(logits, drawn, allowed, labels.head, labels.value), state.task)
 
     def _candidates(self, scores: tf.Tensor, proposed: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Draw places `[rows, candidates - 1 - proposed]`; returns also how often each place is, `[rows, n]`.
@@ -150,12 +147,3 @@ class RankingObjective(tf.keras.layers.Layer):
         return tf.ensure_shape(
             tf.reshape(flat, [tf.shape(ids)[0], tf.shape(ids)[1], self.features]), [None, None, self.features]
         )
-
-    def _calibration(
-        self, model: CandidateScorer, logits: tf.Tensor, task: tf.Tensor, head: tf.Tensor, allowed: tf.Tensor
-    ) -> tf.Tensor:
-        """Cross-entropy of the calibrated probabilities `[rows]`; the event's own head is 1 for the positive only."""
-        probability = tf.clip_by_value(model.probabilities(logits, task), 1e-6, 1 - 1e-6)
-        own = tf.gather(probability, head, axis=2, batch_dims=1)
-        negative = tf.where(allowed[:, 1:], -tf.math.log1p(-own[:, 1:]), tf.zeros_like(own[:, 1:]))
-        return -tf.math.log(own[:, 0]) / self.candidates + tf.reduce_sum(negative, 1) / self.candidates

@@ -15,7 +15,7 @@ def labels_of(examples: Examples, config: Config) -> Labels:
     targets, decay = next_targets(examples, objective.k, objective.decay)
     numbers = {name: number for number, name in enumerate(config.heads)}
     head = np.array([numbers[name] for name in examples.head], np.int64)
-    return Labels(item=examples.item, head=head, weight=examples.weight, targets=targets, decay=decay)
+    return Labels(examples.item, head, examples.weight, examples.value, targets, decay)
 
 
 def next_targets(examples: Examples, k: int, decay: float) -> tuple[Ints, Floats]:

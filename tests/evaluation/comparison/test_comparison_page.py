@@ -14,7 +14,8 @@ from unified_ranker.evaluation.comparison.comparison_summary import (
 )
 from unified_ranker.evaluation.comparison.transfer import Transfer
 from unified_ranker.evaluation.metrics import METRICS, Interval
-from unified_ranker.evaluation.results import Bin, Calibration, Diagnosis, RetrievalRecall
+from unified_ranker.evaluation.results import Diagnosis, RetrievalRecall
+from unified_ranker.tasks.head_kinds.base import Bin, HeadReport
 
 EVIL = "<script>alert('x')</script> & \"$\\frac{a}{b}$\" <!-- {{ 7 * 7 }} "
 
@@ -30,7 +31,7 @@ def task(name="feed", joint=0.3, specialist=0.29, baseline="EASE", head="like"):
     found = Diagnosis(
         77,
         (RetrievalRecall("declared", {"popularity": 1.0}, {100: 0.4321}),),
-        (Calibration(head, 10, 0.3, 0.2, 0.1, bins),),
+        (HeadReport(head, 10, 0.3, 0.2, 0.1, bins),),
     )
     return TaskComparison(
         name,

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from unified_ranker.evaluation.calibration import BINS
 from unified_ranker.evaluation.comparison.comparison_summary import (
     ENOUGH,
     Line,
@@ -23,6 +22,7 @@ from unified_ranker.evaluation.page_views import (
     depths_of,
 )
 from unified_ranker.evaluation.plots import bars
+from unified_ranker.tasks.head_kinds.platt import BINS
 
 _KINDS = {"joint": "joint", "alone": "this task alone", "ablation": "ablation", "variant": "variant"}
 _DIMENSIONS = {

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from unified_ranker.evaluation.results import Bin, Calibration
+from unified_ranker.tasks.head_kinds.base import Bin, HeadReport
 
 Numbers = npt.NDArray[np.floating]
 
@@ -19,13 +19,13 @@ _STEEPEST = 7.0
 """Bound of |log scale|: a head that has nothing to go by is made flat, not of the other sign."""
 
 
-def measure_calibration(head: str, probability: Numbers, event: npt.NDArray[np.bool_]) -> Calibration:
+def measure(head: str, probability: Numbers, event: npt.NDArray[np.bool_]) -> HeadReport:
     """Compare probabilities `[pairs]` with what happened `[pairs]`; there must be a pair."""
     order = np.argsort(probability, kind="stable")
     parts = [part for part in np.array_split(order, BINS) if len(part)]
     bins = tuple(Bin(len(p), float(probability[p].mean()), float(event[p].mean())) for p in parts)
     error = sum(b.pairs * abs(b.predicted - b.happened) for b in bins) / len(order)
-    return Calibration(head, len(order), float(event.mean()), float(probability.mean()), float(error), bins)
+    return HeadReport(head, len(order), float(event.mean()), float(probability.mean()), float(error), bins)
 
 
 def fit_platt(logits: Numbers, event: npt.NDArray[np.bool_]) -> tuple[float, float]:
