@@ -1,5 +1,6 @@
 """Places for the suites of stores: each test has a new one, of every scheme that is registered."""
 
+import own_extensions
 import pytest
 from redis_process import REDIS, RedisProcess
 
@@ -32,3 +33,12 @@ def pytest_generate_tests(metafunc):
         for scheme, opener in metafunc.module.REGISTRY.items():
             first.setdefault(opener, scheme)
         metafunc.parametrize("place", first.values(), indirect=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def extension(request):
+    """Register the extension that a suite names as its `EXTENSION`, an implementation of somebody else."""
+    with own_extensions.forgotten_afterwards():
+        if hasattr(request.module, "EXTENSION"):
+            own_extensions.load(request.module.EXTENSION)
+        yield

@@ -113,6 +113,21 @@ MISTAKES = {
         "features: [title]",
         ["`towers/item.yaml`, `features[0]`", "`categories`, `category`, `number`, `text`", "'title'"],
     ),
+    "kind of a head not known": (
+        "towers/ranker.yaml",
+        "heads: {like: {type: evnt}}",
+        ["`towers/ranker.yaml`, `heads.like`", "one of `event`", "'evnt'", "Did you mean `event`?"],
+    ),
+    "head that nothing teaches": (
+        "towers/ranker.yaml",
+        "heads: {clik: {weight: 2}}",
+        ["`towers/ranker.yaml`, `heads.clik`", "no positive in tasks/ is of `clik`", "Did you mean `click`?"],
+    ),
+    "head of the name of another output": (
+        "towers/ranker.yaml",
+        "heads: {score: {weight: 2}}",
+        ["`towers/ranker.yaml`, `heads.score`", "none of `retrieval_score`, `score`", "Rename it."],
+    ),
     "value of a choice": (
         "towers/context.yaml",
         "fields: [query, contry]",

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from unified_ranker.tasks.head_kinds.platt import BINS, fit_platt, measure
+from unified_ranker.evaluation.calibrate import calibrate
+from unified_ranker.evaluation.candidates import CandidateRules
+from unified_ranker.evaluation.diagnosis import DEPTHS, diagnose
+from unified_ranker.evaluation.metrics import rank_of_target
+from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
+from unified_ranker.evaluation.shortlists import ranked_candidates
+from unified_ranker.tasks.head_kinds.platt import fit_platt
+from unified_ranker.tasks.head_kinds.reliability import BINS, measure
 
 RNG = np.random.default_rng(3)
 

@@ -140,7 +140,7 @@ def materialised(prepared: Prepared, config, cut: int):
         fields["user"] = named(prepared.user_ids, [examples.user[row]])
         for name in ("item", "source_item", "query_item"):
             fields[name] = named(item_ids, [fields[name]])
-        for name in ("timestamp", "weight", "history_length"):
+        for name in ("timestamp", "weight", "history_length", "value"):
             fields[name] = fields[name].tobytes()
         fields["history"] = {
             "item": named(item_ids, histories.item[span]),

@@ -232,8 +232,7 @@ def _contradictions_of_heads(config: Config) -> Iterator[str]:
                 f"{at}: the head is an output of the served model, so its name must be a lower case letter, then "
                 f"letters, digits and _, and none of {listed(sorted(RESERVED_OUTPUTS))}. Received: `{name}`. Rename it."
             )
-        teacher = kind.taught_by(name)
-        if teacher not in known:
+        elif (teacher := kind.taught_by(name)) not in known:
             yield (
                 f"{at}: nothing teaches the head, since no positive in tasks/ is of `{teacher}`. Allowed: "
                 f"{listed(known)}.{nearest(teacher, known)} Correct the name, or remove the head."

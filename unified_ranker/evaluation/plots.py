@@ -115,8 +115,17 @@ def curves(title: str, series: dict[str, Sequence[float | None]], key: str) -> M
         return _svg(figure, key, f"{title} by epoch: {', '.join(series)}")
 
 
-def reliability(title: str, predicted: Sequence[float], happened: Sequence[float], key: str) -> Markup:
-    """Draw mean probabilities of bins against the shares of events in them; the line is where both are equal."""
+def reliability(
+    title: str,
+    predicted: Sequence[float],
+    happened: Sequence[float],
+    key: str,
+    words: tuple[str, str] = ("mean probability", "share of events"),
+) -> Markup:
+    """Draw what was predicted of bins against what happened in them; the line is where both are equal.
+
+    `words` name the two: by default those of an event.
+    """
     from matplotlib import rc_context
     from matplotlib.ticker import MaxNLocator
 
@@ -126,12 +135,12 @@ def reliability(title: str, predicted: Sequence[float], happened: Sequence[float
         axes.plot([0, end], [0, end], color=_GRID, linewidth=1.2)
         axes.plot(predicted, happened, color=_MODEL, marker="o", markersize=4, linewidth=1.2)
         axes.set_title(title, loc="left", fontweight="bold")
-        axes.set_xlabel("mean probability")
-        axes.set_ylabel("share of events")
+        axes.set_xlabel(words[0])
+        axes.set_ylabel(words[1])
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(4))
         axes.grid(linewidth=0.6)
-        return _svg(figure, key, f"{title}: share of events by mean probability")
+        return _svg(figure, key, f"{title}: {words[1]} by {words[0]}")
 
 
 def _figure(height: float, left: float, bottom: float) -> tuple["Figure", Any]:

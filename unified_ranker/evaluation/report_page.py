@@ -20,7 +20,7 @@ from unified_ranker.evaluation.plots import bars, reliability
 from unified_ranker.evaluation.report import IndexRecall, Report
 from unified_ranker.evaluation.results import PairedComparison, RetrievalRecall, Row, Slice, TaskEvaluation
 from unified_ranker.evaluation.slices import COLD_USER_EVENTS
-from unified_ranker.tasks.head_kinds.platt import BINS
+from unified_ranker.tasks.head_kinds.reliability import BINS
 
 _DIMENSIONS = {
     "activity": ("By activity of the user", "events of the user before the request; 0 includes anonymous requests"),
@@ -132,8 +132,10 @@ def _view(task: TaskEvaluation, anchor: str) -> TaskView:
                 [one.predicted for one in head.bins],
                 [one.happened for one in head.bins],
                 f"{anchor}-cal-{number}",
+                *([] if head.kind == "event" else [("mean prediction", "mean outcome")]),
             )
             for number, head in enumerate(heads)
+            if head.bins
         ],
     )
 

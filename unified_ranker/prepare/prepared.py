@@ -192,8 +192,7 @@ def to_examples(table: pa.Table, names: EventNames, heads: Sequence[str]) -> Exa
         head=_named(table["head"], list(heads)),
         weight=table["weight"].to_numpy(),
         history_length=_ints(table["history_length"]),
-        # Tables that were prepared before heads could learn from it have none.
-        value=_floats(table["value"], np.nan) if "value" in table.column_names else np.full(len(table), np.nan, "f4"),
+        value=_floats(table["value"], np.nan),
     )
 
 

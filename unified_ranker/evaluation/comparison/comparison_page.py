@@ -22,7 +22,7 @@ from unified_ranker.evaluation.page_views import (
     depths_of,
 )
 from unified_ranker.evaluation.plots import bars
-from unified_ranker.tasks.head_kinds.platt import BINS
+from unified_ranker.tasks.head_kinds.reliability import BINS
 
 _KINDS = {"joint": "joint", "alone": "this task alone", "ablation": "ablation", "variant": "variant"}
 _DIMENSIONS = {

@@ -20,7 +20,7 @@ from unified_ranker.towers.tensorflow import tf
 
 @dataclass(frozen=True)
 class HeadExamples:
-    """Training examples as the head sees that each of them teaches; the item that was chosen comes first.
+    """Training examples as seen by the head that each of them teaches; the chosen item is the first candidate.
 
     Attributes:
         logits: of the head, `[rows, candidates]`.
@@ -67,17 +67,18 @@ class Bin:
 
 @dataclass(frozen=True)
 class HeadReport:
-    """Predictions of one head against what happened.
+    """Predictions of one head, compared with what happened.
 
     Attributes:
         head: its name.
-        pairs: (request, candidate) pairs that it is of.
+        pairs: (request, candidate) pairs that were compared.
         happened: mean of what happened: of an event, its share of the pairs.
         predicted: mean of what was predicted.
         error: calibration error: the mean of |predicted - happened| over the bins, weighted by their pairs.
         bins: of equal mass, from the least predicted on.
-        kind: of the head.
-        line: what else a report says of it, as a sentence; "" for nothing.
+        kind: `type` of the head.
+        line: a sentence that reports add; "" for none. Tables of reports show heads of kind `event` alone, so other
+            kinds put their numbers here.
     """
 
     head: str
@@ -91,7 +92,7 @@ class HeadReport:
 
 
 class HeadKind(Declaration, ABC):
-    """Declaration of a head in towers/ranker.yaml, and all that sets its kind apart.
+    """Declaration of a head in towers/ranker.yaml: what it learns, puts out and reports.
 
     A subclass declares `type: Literal["name"]` and settings. Its module must be importable without TensorFlow and SciPy
     (see `towers.tensorflow`).
@@ -112,7 +113,7 @@ class HeadKind(Declaration, ABC):
         return name
 
     def need(self, name: str, config: Config, log: InteractionLog) -> Need | None:
-        """Return what it is made from, for `validate`; None by default: positives are all that it needs."""
+        """Return the part of the log that it learns from, for `validate`; None by default: positives are enough."""
         del name, config, log
         return None
 

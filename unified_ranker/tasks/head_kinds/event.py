@@ -39,7 +39,7 @@ class EventHead(HeadKind):
 
     def report(self, name: str, output: np.ndarray, pairs: HeadPairs) -> HeadReport:
         """See `HeadKind.report`: predicted and observed rates."""
-        from unified_ranker.tasks.head_kinds.platt import measure
+        from unified_ranker.tasks.head_kinds.reliability import measure
 
         return measure(name, output, pairs.event)
 

@@ -1,34 +1,17 @@
-"""Calibration of probabilities: its measure, and Platt's two numbers for each head. Pure NumPy.
-
-A head's output is calibrated when, among all (request, candidate) pairs that it gives about p, the share p are the
-event that it predicts.
-"""
+"""Platt's two numbers, which turn the logits of a head into calibrated probabilities. Pure NumPy."""
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from unified_ranker.tasks.head_kinds.base import Bin, HeadReport
+from unified_ranker.core.arrays import Floats, Mask
 
-Numbers = npt.NDArray[np.floating]
-
-BINS = 15
-"""Bins of equal mass (Nixon et al., arXiv 1904.01685, section 3: adaptive calibration error)."""
 _STEEPEST = 7.0
 """Bound of |log scale|: a head that has nothing to go by is made flat, not of the other sign."""
 
 
-def measure(head: str, probability: Numbers, event: npt.NDArray[np.bool_]) -> HeadReport:
-    """Compare probabilities `[pairs]` with what happened `[pairs]`; there must be a pair."""
-    order = np.argsort(probability, kind="stable")
-    parts = [part for part in np.array_split(order, BINS) if len(part)]
-    bins = tuple(Bin(len(p), float(probability[p].mean()), float(event[p].mean())) for p in parts)
-    error = sum(b.pairs * abs(b.predicted - b.happened) for b in bins) / len(order)
-    return HeadReport(head, len(order), float(event.mean()), float(probability.mean()), float(error), bins)
-
-
-def fit_platt(logits: Numbers, event: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def fit_platt(logits: Floats, event: Mask) -> tuple[float, float]:
     """Find (a, b) for which sigmoid(exp(a) · logit + b) fits the events best; the order of logits is kept.
 
     Args:
