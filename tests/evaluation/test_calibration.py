@@ -3,14 +3,8 @@
 import numpy as np
 import pytest
 
-from unified_ranker.evaluation.calibrate import calibrate
-from unified_ranker.evaluation.candidates import CandidateRules
-from unified_ranker.evaluation.diagnosis import DEPTHS, diagnose
-from unified_ranker.evaluation.metrics import rank_of_target
-from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
-from unified_ranker.evaluation.shortlists import ranked_candidates
 from unified_ranker.tasks.head_kinds.platt import fit_platt
-from unified_ranker.tasks.head_kinds.reliability import BINS, measure
+from unified_ranker.tasks.head_kinds.reliability import BINS, reliability_of
 
 RNG = np.random.default_rng(3)
 
@@ -23,7 +17,7 @@ def test_the_error_is_the_mean_gap_over_bins_of_equal_mass():
     # 15 bins of two: the two least probable pairs never happen, the two most probable ones always do.
     probability = np.repeat(np.linspace(0.1, 0.8, 15), 2)
     event = probability > 0.45
-    found = measure("click", probability, event)
+    found = reliability_of("click", probability, event)
     expected = np.where(event, 1 - probability, probability).mean()
     assert found.error == pytest.approx(expected)
     assert [b.pairs for b in found.bins] == [2] * BINS
@@ -35,14 +29,12 @@ def test_the_error_is_the_mean_gap_over_bins_of_equal_mass():
 def test_true_probabilities_have_no_error_and_others_have():
     probability = RNG.beta(0.5, 4, 200_000)
     event = RNG.random(200_000) < probability
-    assert measure("click", probability, event).error < 0.003
-    assert measure("click", probability / 2, event).error == pytest.approx(
-        probability.mean() / 2, abs=0.003
-    )
+    assert reliability_of("click", probability, event).error < 0.003
+    assert reliability_of("click", probability / 2, event).error == pytest.approx(probability.mean() / 2, abs=0.003)
 
 
 def test_fewer_pairs_than_bins():
-    found = measure("click", np.array([0.2, 0.9]), np.array([False, True]))
+    found = reliability_of("click", np.array([0.2, 0.9]), np.array([False, True]))
     assert len(found.bins) == 2
     assert found.error == pytest.approx(0.15)
 
@@ -52,7 +44,7 @@ def test_the_numbers_that_made_the_events_are_found():
     event = RNG.random(100_000) < sigmoid(0.5 * logits - 6)
     scale, shift = fit_platt(logits, event)
     np.testing.assert_allclose([np.exp(scale), shift], [0.5, -6], atol=0.2)
-    assert measure("click", sigmoid(np.exp(scale) * logits + shift), event).error < 0.002
+    assert reliability_of("click", sigmoid(np.exp(scale) * logits + shift), event).error < 0.002
 
 
 def test_a_head_that_is_wrong_keeps_its_order_and_is_flat():

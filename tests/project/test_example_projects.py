@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from unified_ranker.config import PopularityFeature, SampledItems
+from unified_ranker.config import PopularityFeature
 from unified_ranker.config.loading import load_config
 from unified_ranker.log.log_checks import check_log
 from unified_ranker.log.schema import InteractionLog, normalise
@@ -15,6 +15,7 @@ from unified_ranker.log.table_files import read_table
 from unified_ranker.prepare.prepared import prepare
 from unified_ranker.prepare.vocabulary import build_vocabulary
 from unified_ranker.project.declaration_checks import check_declarations
+from unified_ranker.tasks.objectives.sampled import SampledItems
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("UNIFIED_RANKER_SHARED", ROOT / ".." / "shared"))

@@ -7,8 +7,8 @@ from encoded_toy import encoded_state, labels
 
 from unified_ranker.tasks.head_groups import HeadGroups
 from unified_ranker.tasks.item_vectors import ItemVectors
+from unified_ranker.tasks.log_q import chance_among
 from unified_ranker.tasks.losses import softmax_over_candidates
-from unified_ranker.tasks.negatives import chance_among
 from unified_ranker.tasks.ranking import RankingObjective
 from unified_ranker.towers.tensorflow import tf
 

@@ -9,7 +9,7 @@ from encoded_toy import encoded_state, labels
 
 from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.tasks.losses import softmax_over_items
-from unified_ranker.tasks.retrieval import RetrievalObjective, draw_target
+from unified_ranker.tasks.retrieval import RetrievalObjective
 from unified_ranker.towers.tensorflow import tf
 
 ITEMS, ROWS, DIM = 9, 6, 4
@@ -109,19 +109,3 @@ def test_item_vectors_by_index():
     np.testing.assert_array_equal(part.at(asked), expected)
     np.testing.assert_array_equal(ItemVectors(None, VECTORS, CREATED).at(asked), expected)
     assert part.created_at(tf.constant([6], tf.int64)).numpy() == [LONG_AGO]
-
-
-@pytest.mark.parametrize("weights", [[1.0, 0.6, 0.2], [1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
-def test_next_items_are_drawn_in_proportion_to_their_weight(weights):
-    tf.random.set_seed(5)
-    many = 20_000
-    drawn = draw_target(tf.tile([[4, 5, 6]], [many, 1]), tf.tile([weights], [many, 1])).numpy()
-    share = np.array([(drawn == item).mean() for item in (4, 5, 6)])
-    np.testing.assert_allclose(share, np.array(weights) / sum(weights), atol=0.015)
-
-
-def test_an_absent_target_is_never_drawn():
-    tf.random.set_seed(6)
-    drawn = draw_target(tf.tile([[4, -1]], [1000, 1]), tf.tile([[1e-6, 1.0]], [1000, 1])).numpy()
-    assert (drawn == 4).all()
-    assert draw_target(tf.constant([[3], [2]]), tf.ones([2, 1])).numpy().tolist() == [3, 2]

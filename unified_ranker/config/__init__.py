@@ -32,11 +32,8 @@ from unified_ranker.config.project_file import (
 )
 from unified_ranker.config.task_files import (
     RESERVED_OUTPUTS,
-    AllItems,
     Imputation,
-    Negatives,
     Positive,
-    SampledItems,
     Task,
     TaskServing,
 )
@@ -55,7 +52,6 @@ from unified_ranker.config.whole import Config, digest_of
 
 __all__ = [
     "RESERVED_OUTPUTS",
-    "AllItems",
     "Config",
     "ContextField",
     "ContextTower",
@@ -71,7 +67,6 @@ __all__ = [
     "ItemTower",
     "MeanValueFeature",
     "MovieLensSource",
-    "Negatives",
     "NextK",
     "PopularityFeature",
     "Positive",
@@ -79,7 +74,6 @@ __all__ = [
     "QualityFeature",
     "QueryVectorExport",
     "RankerSettings",
-    "SampledItems",
     "Serving",
     "SplitShares",
     "TablesSource",

@@ -1,10 +1,11 @@
 """A file of tasks/: one surface."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from unified_ranker.config.declaration import Declaration
+from unified_ranker.config.kinds import OneOf
 
 RESERVED_OUTPUTS = frozenset({"score", "retrieval_score"})
 """Output names of the served ranker that no head may take (docs/reference/served-model.md)."""
@@ -48,53 +49,6 @@ class Imputation(Declaration):
     """Value of a missing country."""
 
 
-ALL_ITEMS_BELOW = 5_000
-"""Catalogue size below which generated declarations take all items as negatives."""
-
-
-class AllItems(Declaration):
-    """Softmax over the whole catalogue: for catalogues below about 20,000 items."""
-
-    type: Literal["all_items"]
-
-
-class SampledItems(Declaration):
-    """In-batch positives and uniformly drawn items, corrected by log-Q."""
-
-    type: Literal["sampled"]
-    uniform: int = Field(1024, ge=0)
-    """Items drawn from the whole catalogue for a batch, besides the positives of the batch."""
-    hard: int | None = Field(None, ge=1)
-    """Hardest of the negatives that count; null: all."""
-    hard_after: float = Field(0.0, ge=0, lt=1)
-    """Share of the training after which `hard` begins."""
-    hard_ramp: float = Field(0.0, ge=0, le=1)
-    """Share of the training over which the loss passes from all negatives to the hardest (Etsy, arXiv 2306.04833,
-    section 3.3)."""
-
-    @property
-    def ramps(self) -> bool:
-        """Tells whether only later steps of training use the hardest negatives alone."""
-        return self.hard is not None and self.hard_after + self.hard_ramp > 0
-
-    @model_validator(mode="after")
-    def _ramp_fits(self) -> "SampledItems":
-        if self.hard is None and self.hard_after + self.hard_ramp > 0:
-            raise ValueError(
-                "`hard_after` and `hard_ramp` say when `hard` begins. "
-                f"Received: {self.hard_after:g} and {self.hard_ramp:g} without `hard`. Set `hard`, or leave them out."
-            )
-        if self.hard_after + self.hard_ramp > 1:
-            raise ValueError(
-                "`hard_after` + `hard_ramp` are shares of one training and must not exceed 1. "
-                f"Received: {self.hard_after:g} + {self.hard_ramp:g}. Lower one."
-            )
-        return self
-
-
-Negatives = Annotated[AllItems | SampledItems, Field(discriminator="type")]
-
-
 class TaskServing(Declaration):
     """Serving settings of a surface."""
 
@@ -130,7 +84,7 @@ class Task(Declaration):
     """Whether items that the user has engaged with are no candidates."""
     imputation: Imputation = Imputation()
     """How missing fields of a request are filled."""
-    negatives: Negatives = AllItems(type="all_items")
+    negatives: Annotated[Any, OneOf("unified_ranker.tasks.objectives.base:OBJECTIVES")] = Field({"type": "all_items"})
     """What positives are compared with in the softmax of retrieval."""
     weight: float = Field(1.0, gt=0)
     """Weight of the task in the loss of retrieval."""

@@ -3,7 +3,7 @@
 import functools
 from dataclasses import replace
 
-from unified_ranker.config import AllItems, Config
+from unified_ranker.config import Config
 from unified_ranker.model.catalogue import Catalogue
 from unified_ranker.model.encode import encode_queries, visible, with_history
 from unified_ranker.model.inputs import TrainingBatch, TrainingExamples
@@ -16,8 +16,8 @@ from unified_ranker.tasks.encoded_state import EncodedState
 from unified_ranker.tasks.head_groups import HeadGroups, RankedBatch, head_kinds
 from unified_ranker.tasks.heads import MultiTaskHead
 from unified_ranker.tasks.item_vectors import ItemVectors
+from unified_ranker.tasks.log_q import chance_among
 from unified_ranker.tasks.losses import log_mixture
-from unified_ranker.tasks.negatives import chance_among
 from unified_ranker.tasks.ranking import QualityLookup, RankingObjective
 from unified_ranker.tasks.retrieval import RetrievalObjective, share_of
 from unified_ranker.towers.category_table import CategoryTable
@@ -70,7 +70,7 @@ class UnifiedRanker(tfrs.Model):
             {name: tf.constant(column) for name, column in catalogue.user_fields.items()}
         )
         self.created = tf.constant(catalogue.created_at)
-        self.whole_catalogue = any(isinstance(t.negatives, AllItems) for t in config.tasks.values())
+        self.whole_catalogue = any(task.negatives.whole_catalogue for task in config.tasks.values())
         self.retrieval = RetrievalObjective(config, catalogue.chosen)
         self.ranking = RankingObjective(config, quality)
         self.candidate_scores = CandidateScores(config, len(catalogue.item_ids), catalogue.times, quality)

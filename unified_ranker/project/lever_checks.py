@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 
 import pandas as pd
 
-from unified_ranker.config import Config, SampledItems
+from unified_ranker.config import Config
 from unified_ranker.core.times import seconds
 from unified_ranker.log.check import Check
 from unified_ranker.log.log_checks import require
@@ -12,6 +12,7 @@ from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.examples import match_positives
 from unified_ranker.prepare.prepared import Prepared, fit_end_of, split_times
+from unified_ranker.tasks.objectives.sampled import SampledItems
 
 LEAST_FOR_HARD = 500
 """Positives in the fit window from which on a task can take hard negatives. With fewer, what a half-taught model puts

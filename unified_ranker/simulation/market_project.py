@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from unified_ranker.config.task_files import ALL_ITEMS_BELOW
 from unified_ranker.simulation.spec import MarketplaceSpec
+from unified_ranker.tasks.objectives.all_items import ALL_ITEMS_BELOW
 
 _LARGE = 100_000
 

@@ -1,1 +1,1 @@
-"""Parts of the model that belong to a surface: imputation, losses, negatives, heads."""
+"""Parts of the model that belong to a surface: imputation, objectives, heads and their losses."""

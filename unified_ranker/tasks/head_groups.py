@@ -8,7 +8,7 @@ import numpy as np
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.tasks.head_kinds.base import HeadExamples, HeadKind
-from unified_ranker.tasks.head_kinds.event import EventHead
+from unified_ranker.tasks.head_kinds.event_head import EventHead
 from unified_ranker.towers.tensorflow import tf
 
 

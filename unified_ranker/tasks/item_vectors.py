@@ -1,5 +1,7 @@
 """Vectors of the items that a batch needs, by their indices."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from unified_ranker.towers.tensorflow import tf

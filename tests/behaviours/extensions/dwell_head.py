@@ -12,7 +12,7 @@ from unified_ranker.config import Config
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.tasks.head_kinds.base import HEAD_KINDS, HeadExamples, HeadKind, HeadPairs, HeadReport
-from unified_ranker.tasks.head_kinds.reliability import measure
+from unified_ranker.tasks.head_kinds.reliability import reliability_of
 from unified_ranker.towers.tensorflow import tf
 
 
@@ -64,7 +64,7 @@ class DwellHead(HeadKind):
         seconds, _ = self._observed(pairs)
         if not len(seconds):
             return HeadReport(name, 0, 0.0, 0.0, 0.0, (), self.type, "no event of these requests has a dwell time.")
-        found = measure(name, output[self._timed(pairs)], seconds)
+        found = reliability_of(name, output[self._timed(pairs)], seconds)
         line = f"{found.predicted:.1f} seconds predicted and {found.happened:.1f} observed over {found.pairs:,} events."
         return replace(found, kind=self.type, line=line)
 

@@ -13,13 +13,15 @@ import yaml
 from small_project import cli, write_project
 from toy_shop import DAYS, ITEMS, ROOT, START, comment_above, new_project, shop, write_tables
 
-from unified_ranker.config import AllItems, PopularityFeature, SampledItems
+from unified_ranker.config import PopularityFeature
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
 from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.prepared import prepare
 from unified_ranker.project.init import serving_text
 from unified_ranker.project.init.write_project import init_project, project_name
+from unified_ranker.tasks.objectives.all_items import AllItems
+from unified_ranker.tasks.objectives.sampled import SampledItems
 from unified_ranker.towers.feature_types.categories import CategoriesFeature
 from unified_ranker.towers.feature_types.category import CategoryFeature
 from unified_ranker.towers.feature_types.number import NumberFeature

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterable
 
 from unified_ranker.config import RESERVED_OUTPUTS
-from unified_ranker.config.task_files import ALL_ITEMS_BELOW
 from unified_ranker.config.yaml_files import LOWER_NAME
 from unified_ranker.project.init.inspect_columns import percent
 from unified_ranker.project.init.inspect_events import EventKind, Surface
 from unified_ranker.project.init.inspect_facts import Facts
 from unified_ranker.project.init.yaml_page import YamlPage
+from unified_ranker.tasks.objectives.all_items import ALL_ITEMS_BELOW
 
 LIKE = "like"
 """The head of every event that is a rating high enough."""

@@ -13,7 +13,7 @@ BINS = 15
 """Bins of equal mass (Nixon et al., arXiv 1904.01685, section 3: adaptive calibration error)."""
 
 
-def measure(head: str, predicted: Floats, happened: Floats | Mask) -> HeadReport:
+def reliability_of(head: str, predicted: Floats, happened: Floats | Mask) -> HeadReport:
     """Compare predictions `[pairs]`, such as probabilities, with what happened `[pairs]`; at least one pair."""
     order = np.argsort(predicted, kind="stable")
     parts = [part for part in np.array_split(order, BINS) if len(part)]

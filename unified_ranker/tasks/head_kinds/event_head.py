@@ -39,9 +39,9 @@ class EventHead(HeadKind):
 
     def report(self, name: str, output: np.ndarray, pairs: HeadPairs) -> HeadReport:
         """See `HeadKind.report`: predicted and observed rates."""
-        from unified_ranker.tasks.head_kinds.reliability import measure
+        from unified_ranker.tasks.head_kinds.reliability import reliability_of
 
-        return measure(name, output, pairs.event)
+        return reliability_of(name, output, pairs.event)
 
     def _calibration(self, examples: HeadExamples) -> tf.Tensor:
         """Return the cross-entropy of the probabilities, `[rows]`; by it the two numbers learn, and no logit."""

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from unified_ranker.config import SampledItems
-from unified_ranker.tasks.negatives import SampledRetrieval, chance_among
+from unified_ranker.tasks.log_q import chance_among
+from unified_ranker.tasks.objectives.sampled import SampledItems, SampledLoss, draw_target
 from unified_ranker.towers.tensorflow import tf
 
 ITEMS, ROWS, UNIFORM, DIM, TEMPERATURE = 12, 5, 4, 8, 0.1
@@ -20,9 +20,9 @@ EXISTED = np.ones((ROWS, len(IDS)), bool)
 def loss(ids=IDS, vectors=None, existed=EXISTED, **settings):
     config = SampledItems(type="sampled", uniform=UNIFORM, **settings)
     vectors = VECTORS[ids] if vectors is None else vectors
-    layer = SampledRetrieval(config, SHARE, TEMPERATURE)
+    sampled = SampledLoss(config, SHARE, TEMPERATURE)
     queries, vectors = (tf.constant(x, tf.float32) for x in (QUERIES[:ROWS], vectors))
-    return layer(queries, vectors, tf.constant(ids, tf.int64), tf.constant(existed)).numpy()
+    return sampled.among(queries, vectors, tf.constant(ids, tf.int64), tf.constant(existed)).numpy()
 
 
 def logits(ids=IDS):
@@ -52,11 +52,11 @@ def test_the_correction_is_the_chance_of_being_drawn():
     share = SHARE[:6] / SHARE[:6].sum()
     drawn = np.concatenate([rng.choice(6, (20_000, ROWS), p=share), rng.integers(0, 6, (20_000, UNIFORM))], 1)
     seen = np.array([(drawn == item).any(1).mean() for item in range(6)])
-    layer = SampledRetrieval(SampledItems(type="sampled", uniform=UNIFORM), share, 1.0)
+    sampled = SampledLoss(SampledItems(type="sampled", uniform=UNIFORM), share, 1.0)
     queries, ids = tf.zeros([ROWS, DIM]), tf.constant(np.arange(ROWS), tf.int64)
     existed = np.zeros((ROWS, ROWS), bool)
     existed[0, 1] = True
-    found = layer(queries, tf.zeros([ROWS, DIM]), ids, tf.constant(existed)).numpy()[0]
+    found = sampled.among(queries, tf.zeros([ROWS, DIM]), ids, tf.constant(existed)).numpy()[0]
     # Equal vectors leave only the corrections: log(1 + chance of the own item / chance of the other).
     np.testing.assert_allclose(found, np.log(1 + seen[0] / seen[1]), rtol=0.03)
 
@@ -89,15 +89,15 @@ def test_hard_negatives_keep_the_highest_scores(hard):
 
 
 def test_a_batch_without_a_row_of_the_task():
-    layer = SampledRetrieval(SampledItems(type="sampled", uniform=UNIFORM, hard=2), SHARE, TEMPERATURE)
+    sampled = SampledLoss(SampledItems(type="sampled", uniform=UNIFORM, hard=2), SHARE, TEMPERATURE)
     vectors, ids = tf.constant(VECTORS[:UNIFORM], tf.float32), tf.range(UNIFORM, dtype=tf.int64)
-    assert layer(tf.zeros([0, DIM]), vectors, ids, tf.ones([0, UNIFORM], tf.bool)).shape == (0,)
+    assert sampled.among(tf.zeros([0, DIM]), vectors, ids, tf.ones([0, UNIFORM], tf.bool)).shape == (0,)
 
 
 def test_traced_without_autograph_it_is_the_same():
     """As the model is: AutoGraph is off for its own code, and TFRS' needs it."""
-    layer = SampledRetrieval(SampledItems(type="sampled", uniform=UNIFORM), SHARE, TEMPERATURE)
-    traced = tf.function(layer.call, autograph=False)
+    sampled = SampledLoss(SampledItems(type="sampled", uniform=UNIFORM), SHARE, TEMPERATURE)
+    traced = tf.function(sampled.among, autograph=False)
     arguments = (tf.constant(QUERIES[:ROWS], tf.float32), tf.constant(VECTORS[IDS], tf.float32))
     found = traced(*arguments, tf.constant(IDS, tf.int64), tf.constant(EXISTED))
     np.testing.assert_allclose(found, loss(), rtol=1e-5)
@@ -119,10 +119,10 @@ def test_traced_without_autograph_it_is_the_same():
 def test_hard_negatives_ramp_up_after_a_warm_up(progress, after, ramp, share):
     """Before, the loss is over all negatives; behind the ramp over the hardest alone; between them a part of each."""
     config = SampledItems(type="sampled", uniform=UNIFORM, hard=2, hard_after=after, hard_ramp=ramp)
-    layer = SampledRetrieval(config, SHARE, TEMPERATURE)
-    layer.progress = lambda: tf.constant(progress)
+    sampled = SampledLoss(config, SHARE, TEMPERATURE)
+    sampled.progress = lambda: tf.constant(progress)
     queries, vectors = tf.constant(QUERIES[:ROWS], tf.float32), tf.constant(VECTORS[IDS], tf.float32)
-    found = layer(queries, vectors, tf.constant(IDS, tf.int64), tf.constant(EXISTED)).numpy()
+    found = sampled.among(queries, vectors, tf.constant(IDS, tf.int64), tf.constant(EXISTED)).numpy()
     easy, hard = loss(), loss(hard=2)
     assert (easy > hard + 1e-3).any()
     np.testing.assert_allclose(found, share * hard + (1 - share) * easy, rtol=1e-4)
@@ -141,3 +141,19 @@ def test_the_chance_to_be_among_draws_is_what_drawing_gives():
     np.put_along_axis(there, drawn, True, 1)
     found = chance_among(tf.constant(share, tf.float32), 7, tf.constant(4), 2).numpy()
     np.testing.assert_allclose(found, there.mean(0), atol=0.015)
+
+
+@pytest.mark.parametrize("weights", [[1.0, 0.6, 0.2], [1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
+def test_next_items_are_drawn_in_proportion_to_their_weight(weights):
+    tf.random.set_seed(5)
+    many = 20_000
+    drawn = draw_target(tf.tile([[4, 5, 6]], [many, 1]), tf.tile([weights], [many, 1])).numpy()
+    share = np.array([(drawn == item).mean() for item in (4, 5, 6)])
+    np.testing.assert_allclose(share, np.array(weights) / sum(weights), atol=0.015)
+
+
+def test_an_absent_target_is_never_drawn():
+    tf.random.set_seed(6)
+    drawn = draw_target(tf.tile([[4, -1]], [1000, 1]), tf.tile([[1e-6, 1.0]], [1000, 1])).numpy()
+    assert (drawn == 4).all()
+    assert draw_target(tf.constant([[3], [2]]), tf.ones([2, 1])).numpy().tolist() == [3, 2]
