@@ -32,7 +32,8 @@ def pytest_generate_tests(metafunc):
         first = {}
         for scheme, opener in metafunc.module.REGISTRY.items():
             first.setdefault(opener, scheme)
-        metafunc.parametrize("place", first.values(), indirect=True)
+        own = [metafunc.module.SCHEME] if hasattr(metafunc.module, "SCHEME") else []
+        metafunc.parametrize("place", [*first.values(), *own], indirect=True)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,11 +13,12 @@ from unified_ranker.prepare.prepared import prepare
 from unified_ranker.signals.base import SIGNALS, SignalInputs, SignalRequest
 from unified_ranker.towers.tensorflow import tf
 
+EXTENSION = "same_category"
 RECENT = 12
 MISSING = np.int64(-1)
 
 
-@pytest.fixture(params=list(SIGNALS))
+@pytest.fixture(params=[*SIGNALS, EXTENSION])
 def kind(request):
     return SIGNALS[request.param](type=request.param)
 

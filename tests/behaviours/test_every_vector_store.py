@@ -5,6 +5,7 @@ import multiprocessing
 import threading
 
 import numpy as np
+import own_extensions
 import pytest
 from store_toy import MANIFEST, WIDTH, export, names, notes, seal, unit, write_release
 
@@ -15,6 +16,7 @@ from unified_ranker.store.version_diff import diff
 from unified_ranker.vectors.verify_store import BrokenChainError, verify_store
 
 REGISTRY = STORE_BACKENDS
+EXTENSION, SCHEME = "sqlite_store", "sqlite"
 
 
 @pytest.fixture
@@ -140,6 +142,7 @@ def test_two_writers_at_once_one_is_refused(store, place):
 
 
 def _die_writing(place, told):
+    own_extensions.load(EXTENSION)
     store = open_store(place)
     with store.writing():
         draft = store.begin({"item": WIDTH})
