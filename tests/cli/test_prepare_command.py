@@ -12,7 +12,7 @@ def test_an_engine_that_was_asked_for_and_not_used_is_explained(tmp_path, engine
     done = cli("prepare", "--project", project, "--engine", engine)
     assert done.exit_code == 0, done.output
     assert "up to date" in done.stdout
-    assert f"`--engine {engine}` was not used: every engine makes the same bytes" in done.stdout
+    assert f"`--engine {engine}` was not used: the output is up to date" in done.stdout
     assert "`--force`" in done.stdout
 
 

@@ -172,7 +172,7 @@ MISTAKES = {
     "no such tower": (
         "towers/itme.yaml",
         "dim: 3",
-        ["`towers/itme.yaml` is no declaration", "`towers/ranker.yaml`", "Did you mean `item`?"],
+        ["`towers/itme.yaml` is not a file that a project has", "`towers/ranker.yaml`", "Did you mean `item`?"],
     ),
     "task file name": (
         "tasks/Home Feed.yaml",

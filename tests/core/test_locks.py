@@ -43,7 +43,7 @@ def test_a_second_process_is_refused_with_the_name_of_the_first(tmp_path):
         with pytest.raises(UserError) as caught, lock(tmp_path, "lock", "resting", "key"):
             pass
         assert str(caught.value) == (
-            f"another process (pid {other.pid}) is resting in `{tmp_path}`, and one at a time may. "
+            f"another process (pid {other.pid}) is resting in `{tmp_path}`, and only one may at a time. "
             "Wait for it, or stop it."
         )
         with lock(tmp_path, "another lock", "resting", "key"):

@@ -1,4 +1,4 @@
-"""The stages of preparing: the same result however the log is cut and carried; bad input named, counted, put aside."""
+"""The stages of preparing: the same result however the log is cut and the engine; bad input named and quarantined."""
 
 import dataclasses
 import json
@@ -131,7 +131,7 @@ def test_hazards_are_counted_and_leave_the_rest_as_it_is(tmp_path):
     assert quality["events"]["kept"] == len(sound)
     assert quality["events"]["repeated"] == 25
     assert quality["events"]["out_of_order"] > 1000
-    assert quality["events"]["put_aside"] == {"events.timestamp is not in the future": 3}
+    assert quality["events"]["quarantined"] == {"events.timestamp is not in the future": 3}
     assert quality["extremes"]["most_events_of_a_user"] >= 700
     assert quality["extremes"]["largest_share_of_an_item"] > 0.5
     assert any(line.startswith("WARN events are distinct: 25 of") for line in quality["checks"])
@@ -144,7 +144,7 @@ def test_repetitions_can_be_kept(tmp_path):
     assert len(Prepared.load(out).events.item) == 1520
 
 
-def test_bad_rows_stop_the_job_above_the_declared_share_and_are_put_aside_below_it(tmp_path):
+def test_bad_rows_stop_the_job_above_the_declared_share_and_are_quarantined_below_it(tmp_path):
     events = events_table().reset_index(drop=True)
     events.loc[:9, "item_id"] = "gone"
     project = project_in(tmp_path / "project", events)

@@ -155,11 +155,11 @@ def test_features_are_as_of_the_moment(make_log, make_config, seed):
     matrix = quality.matrix(times)
     assert matrix.shape == (len(times), len(prepared.items), len(FEATURES))
     assert matrix[np.arange(len(times)), items].tobytes() == gathered.tobytes()
-    # One row weighs nothing, and one feature is weighed by nobody.
+    # One row weighs nothing, and one feature is weighted_sum by nobody.
     weights = np.random.default_rng(0).normal(size=(len(times), len(FEATURES))).astype(np.float32)
     weights[0], weights[:, 1] = 0, 0
     expected = np.einsum("bq,bnq->bn", weights, matrix)
-    np.testing.assert_allclose(quality.weighed(times, weights), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(quality.weighted_sum(times, weights), expected, rtol=1e-4, atol=1e-5)
 
 
 def quality_of_ratings(*rows, reference, features=FEATURES):

@@ -53,7 +53,7 @@ def test_a_second_run_is_refused_in_one_line_before_it_does_anything(project, co
         shown = cli(command, "--project", project)
         assert shown.exit_code == 2
         assert shown.stderr == (
-            f"error: another process (pid {other.pid}) is building in `{work}`, and one at a time may. "
+            f"error: another process (pid {other.pid}) is building in `{work}`, and only one may at a time. "
             "Wait for it, or stop it.\n"
         )
         assert shown.stdout == ""

@@ -83,7 +83,7 @@ def print_quality(directory: Path) -> None:
     events = quality["events"]
     counts = ", ".join(f"{events[name]:,} {name.replace('_', ' ')}" for name in ("read", "kept", "out_of_order"))
     say(f"events: {counts}, {events['repeated']:,} repeated")
-    for rule, rows in events["put_aside"].items():
+    for rule, rows in events["quarantined"].items():
         say(f"  {rows:,} events quarantined, which break the rule: {rule}", "warning")
     for line in quality["checks"]:
         if not line.startswith("PASS"):

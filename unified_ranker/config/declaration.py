@@ -26,7 +26,7 @@ class Declaration(BaseModel):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Make numbers strict: `epochs: yes` would be read as 1, and quoted digits as their number.
 
-        Not `strict=True`, by which paths and tuples could not come from YAML either.
+        Pydantic's `strict=True` would do more: paths and tuples could not come from YAML either.
         """
         schema = handler(source)
         _make_numbers_strict(schema)

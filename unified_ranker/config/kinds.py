@@ -1,8 +1,8 @@
-"""Kinds of a declaration that `type` chooses from, where other packages may add to them.
+"""Kinds of a declaration, one of which `type` chooses. Other packages may register more.
 
-A field of our models says `Annotated[Any, OneOf("package.base:KINDS")]`. `KINDS` is the registry of an extension point:
-it lies beside the contract, above this package, and is looked up when a value is read, so that a kind that was
-registered later is read like ours.
+A field of a model is declared as `Annotated[Any, OneOf("package.base:KINDS")]`. `KINDS` is the registry of an extension
+point, in a package that imports this one. It is looked up when a value is read, so that kinds registered later are
+read, too.
 """
 
 import importlib
@@ -45,7 +45,7 @@ class OneOf:
 
     Args:
         registry: where they are registered, as "module:NAME".
-        default: the kind that is meant where `type` is absent; None: it must be given.
+        default: the kind where `type` is absent; None: `type` must be given.
     """
 
     def __init__(self, registry: str, default: str | None = None) -> None:
@@ -53,13 +53,13 @@ class OneOf:
 
     @property
     def registry(self) -> Kinds[Any]:
-        """The registry, imported with the package that it lies in."""
+        """The registry; its package is imported on first use."""
         module, name = self._registry.split(":")
         found: Kinds[Any] = getattr(importlib.import_module(module), name)
         return found
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read values by what is registered when they are read."""
+        """Validate values by the kinds that are registered at that time."""
         return core_schema.no_info_plain_validator_function(self._read)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class OneOf:
 
 
 def annotation_of(field: FieldInfo) -> Any:
-    """Return what a field may hold: the `OneOf` that it is marked with, else its annotation."""
+    """Return a field's `OneOf` mark, or else its annotation."""
     return next((mark for mark in field.metadata if isinstance(mark, OneOf)), field.annotation)
 
 

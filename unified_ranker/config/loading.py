@@ -1,6 +1,6 @@
-"""Reads a project's declarations into `Config`, and says what is wrong with them.
+"""Reader of a project's declarations: a `Config`, or an error with a line for each mistake.
 
-Each error names the file, the path in the file, what was found, what is allowed, and the nearest known name.
+Each line names the file, the path in the file, what was found, what is allowed, and the nearest known name.
 """
 
 import re
@@ -33,8 +33,8 @@ def load_config(project: Path, overrides: Iterable[str] = ()) -> Config:
             `towers.item.features[0].column=name` (or `.0.column`); or `@FILE` with one of them a line.
 
     Raises:
-        UserError: one line for each mistake. Mistakes within files are all told at once; what contradicts
-            between files is told when each file by itself is sound.
+        UserError: one line for each mistake. All mistakes within files are reported at once; contradictions between
+            files are reported once each file by itself is valid.
     """
     files = read_files(project)
     assigned = _apply(files, overrides)
@@ -64,7 +64,7 @@ def _at(tree: Tree, path: Keys) -> Any:
 
 
 def _apply(files: Files, overrides: Iterable[str]) -> list[Keys]:
-    """Write the overrides into the tree; returns their paths. Those that lead nowhere are problems."""
+    """Write the overrides into the tree; returns their paths. An override of an unknown path becomes a problem."""
     assigned = []
     for text in _lines(overrides, files):
         try:
@@ -122,7 +122,7 @@ def _assign(files: Files, path: Keys, value: Any) -> None:
             place: Any = int(key)
         elif isinstance(node, dict):
             place = key
-            # A key with nothing behind it, as in `training:`, is as good as absent.
+            # A key without a value, as in `training:`, counts as absent.
             if not last and node.get(key) is None:
                 node[key] = {}
         else:
@@ -137,7 +137,7 @@ def _assign(files: Files, path: Keys, value: Any) -> None:
 
 
 def _check_section(files: Files, path: Keys) -> None:
-    """Raise when the path does not lead into a file; make room for a file of defaults."""
+    """Raise when the path does not lead into a file; add an empty entry for a file that has only defaults."""
     section, *rest = path
     text = ".".join(path)
     if section not in Config.model_fields:
@@ -168,7 +168,7 @@ def _check_section(files: Files, path: Keys) -> None:
 
 
 def _names(config: Config) -> Iterator[str]:
-    """Say which names the served model cannot have, and which columns are declared twice."""
+    """Yield an error for each name that the served model cannot have, and each column that is declared twice."""
     towers = (
         ("towers/item.yaml", "features", config.towers.item.features),
         ("towers/user.yaml", "profile", config.towers.user.profile),
@@ -179,7 +179,7 @@ def _names(config: Config) -> Iterator[str]:
             at = f"`{file}`, `{field}[{number}].column`"
             if column in columns[:number]:
                 first = columns.index(column)
-                yield f"{at}: a column is declared once. Received: `{column}`, as `{field}[{first}]` has it."
+                yield f"{at}: a column is declared once. Received: `{column}`, also in `{field}[{first}]`."
             if field == "features" and not INPUT_NAME.fullmatch(column):
                 yield (
                     f"{at}: the column is an input of the served model, so its name must be a letter, then "
@@ -196,7 +196,7 @@ def _names(config: Config) -> Iterator[str]:
 
 
 def _contradictions(config: Config) -> Iterator[str]:
-    """Say what contradicts between files."""
+    """Yield an error for each contradiction between files."""
     dim, heads = config.towers.item.dim, config.towers.user.encoder.heads
     if dim % heads:
         yield (
@@ -252,7 +252,7 @@ def _ranks(config: Config, head: str) -> bool:
 
 
 def _contradictions_of_tasks(config: Config) -> Iterator[str]:
-    """Say what tasks name that other files have not."""
+    """Yield an error for each name in a task that other files do not declare."""
     quality = list(config.towers.item.quality)
     signals = [signal.type for signal in config.towers.ranker.signals]
     for name, task in config.tasks.items():

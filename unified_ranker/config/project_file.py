@@ -1,4 +1,4 @@
-"""project.yaml: which data, which split, how long to train, which seed."""
+"""project.yaml: the data, the split, the training job and the seed."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,13 +24,13 @@ class TablesSource(Declaration):
     events: Path
     """Parquet or CSV file, or a directory of Parquet files; relative to the project."""
     items: Path
-    """Likewise, the items."""
+    """The items, likewise a file or a directory."""
     users: Path | None = None
-    """Likewise, the users; null: there is no such table."""
+    """The users, likewise; null: there is no such table."""
     max_bad_share: float = Field(0.0, ge=0, lt=1)
-    """Share of the events that may be bad. Bad rows are quarantined and counted; more of them stop the job."""
+    """Greatest share of bad events. Bad rows are quarantined and counted; a greater share stops the job."""
     duplicates: Literal["drop", "keep"] = "drop"
-    """Whether an event that is there twice, equal in all columns, counts once (`drop`) or twice (`keep`)."""
+    """Treatment of events that are equal in all columns: counted once (`drop`) or each time (`keep`)."""
 
 
 class SplitShares(Declaration):
@@ -69,13 +69,13 @@ class TrainingSettings(Declaration):
     clip_norm: float = Field(1.0, gt=0)
     """Gradients with a larger norm are scaled down to it."""
     temperature: float = Field(0.07, gt=0, le=1)
-    """Divides cosines in the softmax of retrieval; lower ones punish near misses more."""
+    """Divisor of the cosines in the softmax of retrieval; a lower one punishes near misses more."""
     ranking_examples: int = Field(256, ge=8)
     """Examples of a batch that the ranking head learns from."""
     ranking_candidates: int = Field(24, ge=2)
     """Candidates that the head ranks for each of its examples."""
     ranking_balance: float = Field(0.5, ge=0, le=1)
-    """0 draws the head's examples as they come, 1 draws equally many of each task."""
+    """Balance of tasks among the head's examples: 0 draws in proportion to the log, 1 equally many of each task."""
     older_windows: float = Field(1.0, ge=0, le=1)
     """Share of a user's windows that an epoch reads besides the last one, which it always reads. Below 1 the model
     learns more from recent events (sliding windows: arXiv 2409.14517, section 3)."""
@@ -99,18 +99,18 @@ class EvaluationSettings(Declaration):
     bootstrap_samples: int = Field(1000, ge=100)
     """Resamplings of the requests behind each 95 % interval."""
     baselines: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    """Baselines that oppose the model where they suit a task; null: all that are registered."""
+    """Baselines that the report compares the model with, where they suit a task; null: all that are registered."""
 
 
 class ProjectFile(Declaration):
-    """project.yaml: which data, which declarations, which seed."""
+    """project.yaml: the data, the split, the training job, the evaluation and the seed."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     """Name of the project, in reports and manifests."""
     description: str = ""
     """One line for the reader of a report."""
     extensions: tuple[str, ...] = ()
-    """Python modules to import first, which register kinds of their own; beside project.yaml, or installed."""
+    """Python modules that register extensions, such as signals; beside project.yaml, or installed."""
     data: Annotated[MovieLensSource | TablesSource, Field(discriminator="type")]
     """The log: `movielens` or `tables`."""
     seed: int = Field(7, ge=0)
@@ -120,18 +120,18 @@ class ProjectFile(Declaration):
     training: TrainingSettings = TrainingSettings()
     """The training job."""
     evaluation: EvaluationSettings = EvaluationSettings()
-    """What is measured."""
+    """Settings of the evaluation."""
     work_dir: Path = Path(".unified_ranker")
-    """Directory of what the stages write; relative to the project."""
+    """Directory for the outputs of the stages; relative to the project."""
     releases_dir: Path = Path("releases")
     """Directory of the releases; relative to the project."""
     samples: dict[str, str] = Field(default_factory=dict)
-    """Not used; earlier releases have it in their configuration."""
+    """Not used; kept because the configuration of earlier releases has it."""
 
     @field_validator("extensions")
     @classmethod
     def _extensions_are_loaded(cls, modules: tuple[str, ...]) -> tuple[str, ...]:
-        """Import the modules here, since whatever is read next may be of a kind that they register."""
+        """Import the modules here, because the declarations that are read next may name kinds that they register."""
         load_extensions(modules)
         return modules
 
@@ -144,7 +144,7 @@ class ProjectFile(Declaration):
     def _measures_what_it_did_not_learn(self) -> "ProjectFile":
         if self.evaluation.part == "validation" and self.split.fit_on != "train":
             raise ValueError(
-                "`evaluation.part: validation` measures a model that was fitted on the train slice alone. Received: "
+                "`evaluation.part: validation` needs a model that was fitted on the train slice alone. Received: "
                 f"`split.fit_on: {self.split.fit_on}`. Set `project.split.fit_on=train`."
             )
         return self

@@ -8,7 +8,7 @@ from unified_ranker.config.declaration import Declaration
 from unified_ranker.config.kinds import OneOf
 
 RESERVED_OUTPUTS = frozenset({"score", "retrieval_score"})
-"""Output names of the served ranker that no head may take (docs/reference/served-model.md)."""
+"""Outputs of the served ranker whose names no head may take."""
 
 
 class Positive(Declaration):
@@ -19,7 +19,7 @@ class Positive(Declaration):
     min_value: float | None = None
     """Least `value` of the event; null: any."""
     weight: float = Field(1.0, gt=0)
-    """Weight of such an event in training."""
+    """Weight of this kind of event in training."""
     head: str | None = Field(None, pattern=r"^[a-z][a-z0-9_]*$")
     """Name of the head that predicts it; null: the event type. Tasks that name the same head share it."""
 
@@ -55,7 +55,7 @@ class TaskServing(Declaration):
     candidates: int = Field(500, ge=1)
     """Candidates that retrieval hands to the ranker."""
     limit: int = Field(10, ge=1)
-    """Items of an answer, if the request does not say."""
+    """Items of an answer, if the request has no limit."""
     sources: tuple[str, ...] | None = None
     """Signals that propose candidates beside the two towers; null: all of towers/ranker.yaml."""
 
@@ -77,29 +77,29 @@ class Task(Declaration):
     positives: tuple[Positive, ...] = Field(min_length=1)
     """Events that count as engagement on this surface."""
     derived: bool = False
-    """Whether the events were made by a rule instead of by users; reports mark the task."""
+    """Whether a rule made the events instead of users; reports mark the task."""
     first_engagement_only: bool = False
     """Whether only a user's first engagement with an item counts."""
     exclude_engaged: bool = False
     """Whether items that the user has engaged with are no candidates."""
     imputation: Imputation = Imputation()
-    """How missing fields of a request are filled."""
+    """Rules that fill missing fields of a request."""
     negatives: Annotated[Any, OneOf("unified_ranker.tasks.objectives.base:OBJECTIVES")] = Field({"type": "all_items"})
-    """What positives are compared with in the softmax of retrieval."""
+    """Negatives that positives are compared with in the softmax of retrieval."""
     weight: float = Field(1.0, gt=0)
     """Weight of the task in the loss of retrieval."""
     ranking_weight: float = Field(1.0, ge=0)
     """Weight of the task in the loss of the ranking head."""
     ranking_strength: float = Field(1.0, ge=0, le=2)
-    """How much of what the trained head adds to retrieval counts; below 1 where few examples make the head too sure
-    (`tune-quality` fits it)."""
+    """Weight of the ranking head's part of the score, beside that of retrieval. Set it below 1 where a head is trained
+    on few examples and over-confident (`tune-quality` fits it)."""
     ranking_crosses: bool = True
-    """Whether the head sees crossed features; false for a task whose few examples they would memorise."""
+    """Whether the head reads crossed features; set it to false for a task with few examples, which they overfit."""
     quality_weights: dict[str, float] = Field(default_factory=dict)
     """Weight of each quality feature in retrieval, at most about 1, the scale of a cosine (`tune-quality` fits it)."""
     score: dict[str, float] = Field(default_factory=dict)
-    """Weight of each head in the final score; heads that are left out weigh nothing. Empty: all heads of the task weigh
-    1."""
+    """Weight of each head in the final score; heads that are left out have weight 0. Empty: all heads of the task have
+    weight 1."""
     serving: TaskServing = TaskServing()
     """Serving settings of a surface."""
 

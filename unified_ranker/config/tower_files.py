@@ -10,7 +10,7 @@ from unified_ranker.config.kinds import OneOf
 
 
 class ItemTower(Declaration):
-    """towers/item.yaml: what the item vector is made of, and the quality vector behind it."""
+    """towers/item.yaml: the features of the item vector, and the quality vector that is appended to it."""
 
     dim: int = Field(64, ge=4)
     """Width of the embedding, without the quality vector."""
@@ -18,7 +18,7 @@ class ItemTower(Declaration):
     """Share of the item ids that are hidden in training, so that content learns to describe an item alone; `auto`: the
     share of new items, estimated on the fit window."""
     age_gate: bool = False
-    """Whether the item's age at the request decides, by a trained gate, how much its id counts beside its content."""
+    """Whether a trained gate on the item's age at the request weights its id against its content."""
     features: tuple[ItemFeature, ...] = ()
     """Columns of the items table that the tower reads."""
     text: Annotated[Any, OneOf("unified_ranker.towers.text.base:TEXT_ENCODERS", "hashed")] = Field({"type": "hashed"})
@@ -43,7 +43,7 @@ class _SequenceEncoder(Declaration):
     dropout: float = Field(0.2, ge=0, lt=1)
     """Share of the activations that are dropped in training."""
     pooling: Literal["learnt", "last"] = "learnt"
-    """A state is made of all layers' outputs with trained weights (`learnt`), or of the last layer's."""
+    """Pooling of a state: all layers' outputs with trained weights (`learnt`), or the last layer's output (`last`)."""
 
 
 class Transformer(_SequenceEncoder):
@@ -62,9 +62,9 @@ class NextK(Declaration):
     """Prediction of the next positives of the task from one state."""
 
     k: int = Field(1, ge=1)
-    """Following positives of the task that one state predicts."""
+    """Number of following positives of the task that one state predicts."""
     decay: float = Field(2.0, gt=0)
-    """The r-th of them weighs exp(-r / `decay`), counted from 0."""
+    """Decay of their weights: the r-th of them, counted from 0, has weight exp(-r / `decay`)."""
 
 
 class UserTower(Declaration):
@@ -80,9 +80,9 @@ class UserTower(Declaration):
     profile: tuple[UserFeature, ...] = ()
     """Columns of the users table that the tower reads."""
     personal: bool = True
-    """false: the model sees nothing of the user, to measure what personalisation is worth."""
+    """Whether the model reads the user and the history; false measures the worth of personalisation."""
     objective: NextK = NextK()
-    """What a state predicts in training."""
+    """Training objective of the user tower."""
 
     @field_validator("encoder", mode="before")
     @classmethod
@@ -101,10 +101,10 @@ class ContextTower(Declaration):
     cross_layers: int = Field(1, ge=0)
     """Layers of DCN-v2 crosses over the fields; 0: none."""
     asked_gate: float = Field(1.0, gt=0)
-    """Weight of query and source item, vectors of length 1, before training; a user's state has length √dim. Raise it
-    where searches are few: a short training cannot raise the gate far."""
+    """Initial weight of the query and the source item beside the user's state. They are vectors of length 1, the state
+    has length √dim. Raise it where searches are few, because a short training moves the weight little."""
     country_min_count: int = Field(1, ge=1)
-    """Countries with fewer events are unknown."""
+    """Least number of events of a country; those with fewer count as unknown."""
 
 
 class RankerSettings(Declaration):
@@ -124,7 +124,7 @@ class RankerSettings(Declaration):
     dropout: float = Field(0.1, ge=0, lt=1)
     """Share of the activations that are dropped in training."""
     signals: tuple[Annotated[Any, OneOf("unified_ranker.signals.base:SIGNALS")], ...] = ()
-    """Relations of a request and a candidate beyond their vectors; each also proposes candidates."""
+    """Signals: features of a request and a candidate beside their vectors; each also proposes candidates."""
     heads: dict[str, Annotated[Any, OneOf("unified_ranker.tasks.head_kinds.base:HEAD_KINDS", "event")]] = Field(
         default_factory=dict
     )

@@ -53,10 +53,10 @@ class Config(Declaration):
 
 
 def digest_of(tree: dict[str, Any], *parts: str) -> str:
-    """Return `Config.digest` of a configuration as it was written down.
+    """Return `Config.digest` of a configuration as it was written to a file.
 
-    One that was written by an earlier version of this package lacks what came since: read in again it would have the
-    defaults of today, and another hash.
+    A configuration of an earlier version lacks settings that were added since: read as a `Config`, it would have their
+    defaults, and another hash.
     """
     chosen = {p: _descend(tree, p) for p in parts} if parts else dict(tree)
     if not parts or "towers" in parts:

@@ -1,4 +1,4 @@
-"""Words what pydantic finds wrong with a declaration, in the terms of the file that a person wrote.
+"""Error messages for declarations: pydantic's errors, worded in the terms of the YAML file.
 
 Locations of pydantic name union members as well as keys; here they become keys and indices as in the file.
 """
@@ -19,7 +19,7 @@ MAX_RECEIVED = 100
 """Characters of a received value that an error repeats."""
 
 Keys = tuple[str, ...]
-# How pydantic words a wrong kind of value, and how we do.
+# Kinds of value: pydantic's word and ours.
 NOT_A_MAPPING = frozenset({"model_type", "model_attributes_type", "dict_type"})
 NOT_A_LIST = frozenset({"tuple_type", "list_type"})
 NOT_A_SWITCH = frozenset({"bool_type", "bool_parsing"})
@@ -27,7 +27,7 @@ NOT_A_SWITCH = frozenset({"bool_type", "bool_parsing"})
 
 @dataclass(frozen=True)
 class SettingOrigin:
-    """One file's values: the file, where they belong in the tree, and the model that checks them."""
+    """Origin of values: the file, its place in the tree, and the model that checks it."""
 
     file: str
     path: Keys
@@ -36,7 +36,7 @@ class SettingOrigin:
 
 @dataclass(frozen=True)
 class _Place:
-    """A place in a file: its keys and indices, and the annotation of what belongs there (None = nothing)."""
+    """A place in a file: its keys and indices, and the annotation of the value there (None: no value is allowed)."""
 
     keys: Keys
     allowed: Any
@@ -47,8 +47,8 @@ def word_errors(source: SettingOrigin, error: ValidationError, assigned: Iterabl
 
     Args:
         source: the file.
-        error: what its model says.
-        assigned: paths in the whole configuration that `--set` gave a value; a mistake there is blamed on it.
+        error: of the model's validation.
+        assigned: paths in the whole configuration that `--set` gave a value, which its mistakes are reported with.
 
     Returns:
         Lines that name file and path, the rule, what was received, what is allowed, and the nearest known
@@ -65,7 +65,7 @@ def word_errors(source: SettingOrigin, error: ValidationError, assigned: Iterabl
 
 
 def _follows_from_others(detail: ErrorDetails) -> bool:
-    """Tell whether a list is too short only because its items are wrong, which has been said of each."""
+    """Tell whether a list is too short only because its items are wrong, which have errors of their own."""
     return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 
@@ -84,7 +84,7 @@ def _line(source: SettingOrigin, found: list[tuple[_Place, ErrorDetails]], assig
     """Return the line about one place; several errors there are the alternatives of a union."""
     place, detail = found[0]
     full = source.path + place.keys
-    # What set the place itself or all around it, the nearest first; else what set a part of it, if nothing else did.
+    # The `--set` of the place or of what encloses it, the nearest first; else the `--set` of a part of the place.
     around = max((p for p in assigned if p == full[: len(p)]), key=len, default=None)
     below = {p for p in assigned if full == p[: len(full)]}
     was_set = around or (below.pop() if len(below) == 1 else None)
@@ -154,14 +154,14 @@ def _place(model: type[BaseModel], loc: tuple[int | str, ...]) -> _Place:
         elif get_origin(node) is dict:
             keys.append(str(step))
             node = get_args(node)[1]
-        # Else a union of plain values, whose step names a member: no key.
+        # Otherwise a union of plain values: the step names one of its members and is no key.
     return _Place(tuple(keys), node)
 
 
 def _plain(node: Any) -> Any:
     """Return an annotation without `Annotated` and without `None` in a union, which hold no keys.
 
-    Of one that is marked with `OneOf`, the mark.
+    For an annotation marked with `OneOf`, return the mark.
     """
     if get_origin(node) is Annotated:
         inner, *marks = get_args(node)

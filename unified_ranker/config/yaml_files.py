@@ -1,4 +1,4 @@
-"""Finds a project's YAML files and reads them, strictly: a key written twice is a mistake, not a choice."""
+"""Reader of a project's YAML files. It is strict: a key that occurs twice is an error."""
 
 import re
 from collections.abc import Hashable
@@ -51,7 +51,7 @@ def read_files(project: Path) -> Files:
             if kind is None:
                 known = [f"{folder}/{name}.yaml" for name in model.model_fields]
                 files.problems.append(
-                    f"`{folder}/{file.name}` is no declaration. Known: {listed(known)}."
+                    f"`{folder}/{file.name}` is not a file that a project has. Known: {listed(known)}."
                     f"{nearest(file.stem, model.model_fields)}"
                 )
                 continue
@@ -120,14 +120,14 @@ def _yaml_files(project: Path, folder: str, files: Files) -> list[Path]:
             continue
         if file.stem in found:
             files.problems.append(
-                f"`{folder}/{found[file.stem].name}` and `{folder}/{file.name}` declare the same. Remove one."
+                f"`{folder}/{found[file.stem].name}` and `{folder}/{file.name}` have the same name. Remove one."
             )
         found.setdefault(file.stem, file)
     return list(found.values())
 
 
 def _add(files: Files, file: Path, path: tuple[str, ...], model: type[BaseModel]) -> None:
-    """Read one file into the tree, or say why it cannot be."""
+    """Read one file into the tree, or add a problem that says why it cannot be read."""
     name = file.name if len(path) == 1 else f"{path[0]}/{file.name}"
     try:
         value = parse_yaml(file.read_text(encoding="utf-8"))

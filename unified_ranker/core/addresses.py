@@ -1,4 +1,4 @@
-"""Hosts and ports that a server of ours listens on."""
+"""Hosts and ports that the model server and the ranking service listen on."""
 
 import ipaddress
 import socket
@@ -18,7 +18,7 @@ def require_loopback(host: str) -> None:
         loopback = False
     if not loopback:
         raise UserError(
-            f"`host` must be a loopback address, because the model server asks nobody who they are. "
+            f"`host` must be a loopback address, because the model server has no authentication. "
             f"Received: `{host}`. Use `127.0.0.1`, or `allow_non_loopback` on a network that you trust."
         )
 

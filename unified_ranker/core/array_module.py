@@ -1,4 +1,4 @@
-"""Array modules: the few functions by which one rule is worked out on NumPy arrays and on TensorFlow tensors."""
+"""Array modules: functions that let one rule run on NumPy arrays and on TensorFlow tensors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 Array: TypeAlias = Any
-"""A NumPy array or a tensor. The operators mean the same for both, so rules that need no more take no module."""
+"""A NumPy array or a tensor. Operators work on both, so a rule that needs only operators takes no module."""
 
 
 @dataclass(frozen=True)

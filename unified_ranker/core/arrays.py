@@ -1,4 +1,4 @@
-"""Arrays that packages hand to each other: their names, and the index of what is absent."""
+"""Array types that packages share, and the index that stands for an absent item or user."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,7 +1,7 @@
-"""Candidate rule: which items may answer a request, on every path and every rung.
+"""Candidate rule: which items may answer a request, in training, evaluation and serving.
 
-Whoever applies it says which requests meet which items, as arrays or as tensors: evaluation a matrix of both, the
-served graph likewise, the service the positions of the items that it is about to answer with.
+The caller gives pairs of requests and items, as arrays or as tensors: evaluation and the served graph give a matrix of
+both, the service gives the positions of the items that it is about to answer with.
 """
 
 from dataclasses import dataclass
@@ -29,13 +29,13 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Pairs:
-    """Requests and the items that they meet: columns that broadcast against each other.
+    """Pairs of a request and an item: columns that broadcast against each other.
 
     Attributes:
         item: index; -1 for no item of the catalogue.
         created_at: seconds; `NEVER` where absent: such an item has always existed.
         moment: when the request is made, seconds.
-        source_item: index of the source item that was given, -1 for none. One that imputation fills in may answer.
+        source_item: index of the source item that was given, -1 for none. An imputed source item is a candidate.
         query_item: index of the query item, -1 for none.
         engaged: whether the user engaged with the item before, where the task excludes that; see `excluded_events`.
         offered: whether the item is offered in the request's country; see `core.offers`.
@@ -79,7 +79,7 @@ def allowed(pairs: Pairs) -> Array:
 
 
 def first_reasons(pairs: Pairs) -> Strings:
-    """Return the first reason against each pair of NumPy columns, as text; "" for a candidate."""
+    """Return the first reason against each pair of NumPy columns, as text; "" where the item is a candidate."""
     against = refusals(pairs)
     out = np.full(np.broadcast_shapes(*(np.shape(refused) for refused in against.values())), "", object)
     for reason, refused in reversed(against.items()):

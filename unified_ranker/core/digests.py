@@ -1,4 +1,4 @@
-"""Digests of files, and short ones of text, by which what was made before is known again."""
+"""Digests of files, and short digests of text that serve as cache keys."""
 
 import hashlib
 from pathlib import Path

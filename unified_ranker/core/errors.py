@@ -1,4 +1,4 @@
-"""Errors that a user can act on, and the words they are made of."""
+"""Errors that a user can act on, and the helpers that word them."""
 
 import difflib
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""An event as a client reports it, and its two forms: a record for whoever follows the log, a line of a history."""
+"""Event as a client reports it, and its two serialised forms: a record of the event log, and a line of a history."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -14,10 +14,10 @@ class Event:
         user_id: "" for an anonymous user, whose events are logged and make no history.
         item_id: the item.
         task: the surface.
-        event_type: what was done.
+        event_type: kind of action, such as "click".
         timestamp: seconds since 1970.
         value: graded strength.
-        query: what had been typed.
+        query: text that the user had typed.
         source_item_id: the item that the user looked at.
         country: ISO 3166 alpha-2.
         request_id: of the answer that showed the item.
@@ -46,9 +46,9 @@ class Event:
         return cls(**orjson.loads(record))
 
     def line(self) -> bytes:
-        """Return what a history holds of the event, as JSON."""
+        """Return the fields that a history keeps of the event, as JSON."""
         return orjson.dumps([self.item_id, self.event_type, self.task, self.timestamp, self.value])
 
     def digest(self) -> bytes:
-        """Return 8 bytes, the same for events that are equal in every field: a client may try again."""
+        """Return an 8-byte digest of all fields, by which an event that a client sends twice is recognised."""
         return hashlib.blake2b(self.record(), digest_size=8).digest()

@@ -1,4 +1,4 @@
-"""Optional parts of the installation: whether their packages are there, and the command that installs them.
+"""Extras of the installation: checks that their packages are there, and the command that installs them.
 
 A remedy names the packages themselves: the project is on no package index, so `unified_ranker[dask]` could not be
 installed by name.

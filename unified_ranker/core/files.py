@@ -10,12 +10,12 @@ from pathlib import Path
 from unified_ranker.core.errors import UserError
 
 _READABLE = 0o644
-"""Mode of a file that others may read; `tempfile` gives its own to nobody else."""
+"""Mode of a file that others may read; `tempfile` makes files that only their owner can read."""
 
 
 @contextlib.contextmanager
 def whole_file(file: Path, durable: bool = False) -> Iterator[Path]:
-    """Offer a draft of a file, empty and beside its place, which it takes when the block ends well.
+    """Yield the path of an empty draft beside a file, which is renamed to the file when the block ends without error.
 
     Anything that goes wrong removes the draft and leaves the place as it was.
 
@@ -47,21 +47,21 @@ def write_whole(file: Path, text: str, durable: bool = False) -> None:
 
 @contextlib.contextmanager
 def whole_directory(place: Path, replace: bool = False) -> Iterator[Path]:
-    """Offer a draft of a directory, beside its place, which it takes when the block ends well.
+    """Yield the path of a draft beside a directory, and rename it to the directory when the block ends without error.
 
-    Anything that goes wrong removes the draft and leaves the place as it was. What a killed process leaves is removed
-    by `clear_drafts`.
+    Anything that goes wrong removes the draft and leaves the place as it was. `clear_drafts` removes the
+    drafts of killed processes.
 
     Args:
         place: where the directory is to appear; directories above it are made.
-        replace: whether a directory that is there gives way.
+        replace: whether an existing directory is replaced.
 
     Raises:
         OSError: the draft cannot take the place, for example because another directory with files is there.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{place.name}-"
-    # Beside its place, so that a rename suffices; what gives way goes with it.
+    # Beside its place, because a rename works only within one file system. The replaced directory is deleted with it.
     with tempfile.TemporaryDirectory(prefix=prefix, dir=place.parent, ignore_cleanup_errors=True) as scratch:
         draft, old = Path(scratch, "new"), Path(scratch, "old")
         draft.mkdir()
@@ -98,7 +98,7 @@ def flush(path: Path) -> None:
 
 @contextlib.contextmanager
 def made_directory(directory: Path, setting: str) -> Iterator[None]:
-    """Make a directory for the time of a block; those that were made and are empty behind it are removed again.
+    """Make a directory for the time of a block; directories that it made are removed afterwards if they are empty.
 
     Args:
         directory: its place; directories above it are made.
@@ -115,13 +115,13 @@ def made_directory(directory: Path, setting: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # The first that is not empty ends it.
+        with contextlib.suppress(OSError):  # The first directory that is not empty ends the loop.
             for path in absent:
                 path.rmdir()
 
 
 def require_writable(directory: Path, setting: str) -> None:
-    """Try to write into a directory, and leave no trace.
+    """Check that a directory can be written, by a file that is removed again.
 
     Args:
         directory: its place.
@@ -143,5 +143,5 @@ def unwritable(directory: Path, setting: str, error: OSError) -> UserError:
     another = f"{setting} PATH" if setting.startswith("-") else f"--set {setting}=PATH"
     return UserError(
         f"`{setting}` must be a directory that can be written. Received: `{directory}`: {error.strerror}. "
-        f"What lies there is as it was. Make room or change its permissions, or name another with {another}."
+        f"Its content is unchanged. Make room or change its permissions, or name another with {another}."
     )

@@ -1,4 +1,4 @@
-"""Lock of a directory: one process at a time works in it, and the lock ends with the process, however that dies."""
+"""Lock of a directory: one process at a time works in it. The lock ends with the process, even if it is killed."""
 
 import contextlib
 import fcntl
@@ -12,18 +12,18 @@ from unified_ranker.core.files import made_directory, unwritable
 
 @contextlib.contextmanager
 def lock(directory: Path, name: str, doing: str, setting: str) -> Iterator[None]:
-    """Keep other processes out of a directory, which is made where it is absent, and removed again if it stays empty.
+    """Lock a directory for the time of a block. It is made if absent, and removed again if it stays empty.
 
-    The lock is `flock` on a file that holds the process id. The file that a killed process leaves keeps nobody out.
+    The lock is `flock` on a file that holds the process id. The file that a killed process leaves locks nothing.
 
     Args:
         directory: what to lock.
         name: of the lock's file in it.
-        doing: what the holder does, such as "building", for whoever is refused.
+        doing: what the holder does, such as "building", for the error.
         setting: the declaration or option that names the directory, for errors.
 
     Raises:
-        UserError: another process has it, or it cannot be written. At once: nobody waits.
+        UserError: at once, without waiting: another process has the lock, or the directory cannot be written.
     """
     with made_directory(directory, setting):
         file = directory / name
@@ -31,15 +31,15 @@ def lock(directory: Path, name: str, doing: str, setting: str) -> Iterator[None]
         try:
             yield
         finally:
-            # Unlinked before it is freed, so that nobody can take a file that is about to go.
+            # Unlinked before it is unlocked, so that no other process locks a file that is about to be removed.
             file.unlink(missing_ok=True)
             os.close(held)
 
 
 def taken(place: str, doing: str, who: str) -> UserError:
-    """Build the error for a place that another process has; `who` tells which, such as "pid 7"."""
+    """Build the error for a place that another process has locked; `who` names it, such as "pid 7"."""
     return UserError(
-        f"another process ({who}) is {doing} in `{place}`, and one at a time may. Wait for it, or stop it."
+        f"another process ({who}) is {doing} in `{place}`, and only one may at a time. Wait for it, or stop it."
     )
 
 

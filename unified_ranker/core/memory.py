@@ -1,6 +1,6 @@
-"""Memory that the C library keeps after it was freed: kept small in processes that load much and serve for weeks.
+"""Freed memory that the C library does not return to the system: kept small in processes that serve for weeks.
 
-By itself glibc makes eight heaps a core for threads, and keeps in each what was freed below something that still lives.
+By default glibc makes up to eight heaps per core for threads. Each keeps freed memory that lies below a block in use.
 """
 
 import ctypes
@@ -11,13 +11,13 @@ _M_ARENA_MAX, _HEAPS = -8, 2
 
 
 def use_few_heaps() -> None:
-    """Have threads share two heaps. Before there are threads; a C library other than glibc has no such thing."""
+    """Let all threads share two heaps. Call it before threads start; only glibc has the setting."""
     if (library := _glibc()) is not None:
         library.mallopt(_M_ARENA_MAX, _HEAPS)
 
 
 def give_back() -> None:
-    """Return freed memory to the system: after something large was loaded or dropped (some milliseconds a gigabyte)."""
+    """Return freed memory to the system, after a large object was loaded or dropped (milliseconds per gigabyte)."""
     if (library := _glibc()) is not None:
         library.malloc_trim(0)
 

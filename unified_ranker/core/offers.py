@@ -1,4 +1,4 @@
-"""Offers: where items may be shown, by their availability and the countries that they name."""
+"""Offers: the countries in which each item may be shown, and its availability."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ from unified_ranker.core.array_module import Array
 from unified_ranker.core.arrays import Ints, Mask
 
 COUNTRIES, AVAILABLE = "countries", "available"
-"""Columns of an items table that say it: no country means everywhere, no flag means available."""
+"""Columns of an items table: no country means everywhere, no flag means available."""
 NOWHERE = "?"
-"""Stands for all countries that no item names."""
+"""Stands for every country that no item names."""
 
 
 def offered(known: Array, named: Array, restricted: Array) -> Array:
@@ -54,7 +54,7 @@ class Offers:
 
     @classmethod
     def everywhere(cls, items: int) -> "Offers":
-        """Offer that many items everywhere."""
+        """Return the offers of `items` items that are available everywhere."""
         return cls.of(np.ones(items, bool), ())
 
     def __len__(self) -> int:
@@ -76,7 +76,7 @@ class Offers:
         return out
 
     def offered(self, country: str) -> Mask:
-        """Return the items that are offered in a country ("" = unknown), `[items]`; worked out once for each."""
+        """Return the items that are offered in a country ("" = unknown), `[items]`; computed once per country."""
         key = country if not country or country in self.countries else NOWHERE
         if key not in self._memo:
             self._memo[key] = offered(np.bool_(country != ""), self.named(country), self.restricted)
@@ -84,7 +84,7 @@ class Offers:
         return mask
 
     def withheld(self, country: str) -> int:
-        """Return how many items may not be shown in a country ("" = unknown)."""
+        """Return the number of items that may not be shown in a country ("" = unknown)."""
         key = f"withheld {country if not country or country in self.countries else NOWHERE}"
         if key not in self._memo:
             self._memo[key] = int((~(self.offered(country) & self.available)).sum())

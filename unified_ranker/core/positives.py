@@ -23,16 +23,16 @@ def matches(event_type: Array, value: Array, counted: object, least: float | Non
 
     Args:
         event_type: names of the events, or numbers that stand for them.
-        value: graded strengths; NaN, where there is none, reaches no least one.
+        value: graded strengths; NaN where there is none, which is below any `least`.
         counted: the declared name, or its number.
-        least: the declared least strength; None: any.
+        least: the declared least strength; None: any event counts.
     """
     same = event_type == counted
     return same if least is None else same & (value >= least)
 
 
 def positive(event_type: Array, value: Array, counted: Iterable[CountedEvents]) -> Array:
-    """Mark the events of any of a task's kinds, of which there is one at least."""
+    """Mark the events that any of a task's kinds matches; `counted` holds at least one kind."""
     first, *others = (matches(event_type, value, kind.event_type, kind.min_value) for kind in counted)
     for marked in others:
         first = first | marked

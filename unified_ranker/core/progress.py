@@ -1,4 +1,4 @@
-"""Progress of long work: the library counts and tells a listener; what is shown is the listener's business."""
+"""Progress of long work: the library counts, and a listener decides what is shown."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -7,11 +7,11 @@ from types import TracebackType
 
 
 def silent(progress: "Progress") -> None:
-    """Hear of progress and show nothing: the listener where none was given."""
+    """Show nothing: the default listener."""
 
 
 class Progress:
-    """Work in parts of one kind. The listener hears when it begins, after each part, and when it ends.
+    """Work that consists of equal parts. The listener is called when it begins, after each part, and when it ends.
 
     Example:
         with Progress("simulate", total=1_000, unit="events") as progress:
@@ -21,8 +21,8 @@ class Progress:
         work: name of the work, such as `train, epoch 2 of 3`.
         total: how many parts there are.
         unit: name of the parts, in the plural.
-        done: how many parts are done, those of an interrupted run included.
-        note: a number that belongs to the last part, such as `loss 0.312`; "" for none.
+        done: number of finished parts, including those of an earlier, interrupted run.
+        note: text beside the count, such as `loss 0.312`; "" for none.
         ended: whether the work is over, finished or not.
     """
 
@@ -45,7 +45,7 @@ class Progress:
         self._listener(self)
 
     def __enter__(self) -> "Progress":
-        """Tell that the work begins."""
+        """Tell the listener that the work begins."""
         self._listener(self)
         return self
 
@@ -57,7 +57,7 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
-"""Called with the work at each step. Picklable where runs have processes of their own."""
+"""Called with the work at each step. Must be picklable where runs are separate processes."""
 _LISTENER: ContextVar[Listener] = ContextVar("listener", default=silent)
 
 
@@ -68,7 +68,7 @@ def listener() -> Listener:
 
 @contextlib.contextmanager
 def listening(to: Listener) -> Iterator[None]:
-    """Have `to` hear of all work that begins in this context.
+    """Make `to` the listener of all work that begins in this context.
 
     The context is that of `contextvars`: another thread or process begins with a silent listener.
     """

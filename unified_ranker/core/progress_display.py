@@ -18,7 +18,7 @@ LINE_EVERY = 60.0
 class ProgressDisplay:
     """Listener of the command line and of the Python API.
 
-    A copy in another process draws there; nothing of a bar goes with it.
+    Pickling does not copy a bar: the copy in another process draws its own.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -62,7 +62,7 @@ class ProgressDisplay:
         return f"{progress.work}: {', '.join([*parts, *filter(None, [progress.note])])}"
 
     def close(self) -> None:
-        """Take the bar away, so that what is printed next begins on an empty line."""
+        """Remove the bar, so that the next output begins on an empty line."""
         if self._bar is not None:
             self._bar.close()
         self._bar = self._shown = None
@@ -92,7 +92,7 @@ def in_notebook() -> bool:
 
 @contextlib.contextmanager
 def shown_by(chosen: Listener | None) -> Iterator[None]:
-    """Have progress shown while a block runs.
+    """Show progress while a block runs.
 
     Args:
         chosen: the listener. None: the one of the context, such as the command line's, else a `ProgressDisplay`.
@@ -109,7 +109,7 @@ def shown_by(chosen: Listener | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def above_bars() -> Iterator[None]:
-    """Take the bars away while something is printed, and draw them again below it."""
+    """Remove the bars while something is printed, and draw them again below it."""
     if "tqdm" not in sys.modules:
         yield
         return

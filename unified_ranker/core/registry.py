@@ -19,13 +19,13 @@ K = TypeVar("K")
 class Registry(Generic[T]):
     """Implementations of one extension point by name, in order of their registration.
 
-    Ours are registered by the package of the extension point. Those of others are registered by modules that
+    Built-in ones are registered by the package of the extension point. Others are registered by modules that
     `extensions` in project.yaml names, or that an installed package names as entry points; the latter are imported
     when a name is asked for that is not known yet.
 
     Args:
         point: the word for one implementation in messages, such as "signal".
-        name_of: returns the name that an implementation has by itself, for `declare`.
+        name_of: returns an implementation's own name, for `declare`.
     """
 
     def __init__(self, point: str, name_of: Callable[[T], str] | None = None) -> None:
@@ -37,8 +37,8 @@ class Registry(Generic[T]):
         """Register an implementation.
 
         Raises:
-            ValueError: the name is another implementation's. One that was defined again, as in a notebook, replaces
-                itself.
+            ValueError: another implementation has the name. A class that is defined again, as in a notebook,
+                replaces its earlier definition.
         """
         known = self._entries.get(name, implementation)
         if _origin(known) != _origin(implementation):
@@ -49,7 +49,7 @@ class Registry(Generic[T]):
         self._entries[name] = implementation
 
     def register(self, name: str) -> Callable[[K], K]:
-        """Return a decorator that registers what it decorates; see `add`."""
+        """Return a decorator that registers an implementation by `name`; see `add`."""
 
         def decorate(implementation: K) -> K:
             self.add(name, implementation)  # type: ignore[arg-type]  # a subtype of T, which no bound can say
@@ -58,13 +58,13 @@ class Registry(Generic[T]):
         return decorate
 
     def declare(self, implementation: K) -> K:
-        """Register an implementation by the name that it has by itself, as a decorator; see `add`."""
+        """Register an implementation by its own name, as a decorator; see `add`."""
         if self._name_of is None:
             raise TypeError(f"a {self.point} has no name of its own. Use `register(name)`.")
         return self.register(self._name_of(implementation))(implementation)  # type: ignore[arg-type]
 
     def remove(self, name: str) -> None:
-        """Take an implementation out again, as tests do with theirs."""
+        """Remove an implementation, for tests."""
         del self._entries[name]
 
     def __getitem__(self, name: str) -> T:
@@ -79,7 +79,7 @@ class Registry(Generic[T]):
         return self._entries[name]
 
     def discover(self, name: object) -> None:
-        """Import what installed packages register, unless the name is known already."""
+        """Import the extensions of installed packages, unless the name is known already."""
         if name not in self._entries:
             load_entry_points()
 
@@ -120,7 +120,7 @@ def load_extensions(modules: Iterable[str]) -> None:
 
 
 def search_for_extensions(directory: Path) -> None:
-    """Find modules in a directory, too, behind all other places."""
+    """Append a directory to the module search path."""
     place = str(directory.resolve())
     if place not in sys.path:
         sys.path.append(place)

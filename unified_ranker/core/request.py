@@ -1,4 +1,4 @@
-"""Request, the one unified input, and its form as inputs of the served model."""
+"""Request: the one unified input, and its form as inputs of the served model."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -32,7 +32,7 @@ EVENT_FIELDS: Mapping[str, np.dtype] = {
 
 
 STATE_PREFIX = "state_"
-"""Begin of the names of what `encode` hands to `rank_encoded`."""
+"""Prefix of the outputs of `encode` that `rank_encoded` takes."""
 
 
 def history_input(field: str) -> str:
@@ -41,7 +41,7 @@ def history_input(field: str) -> str:
 
 
 def blank(kind: np.dtype) -> str | int:
-    """Return what stands for an absent value of a type: "" or 0."""
+    """Return the value that stands for absent in a type: "" or 0."""
     return "" if kind == TEXT_FIELD else 0
 
 
@@ -78,7 +78,7 @@ class History:
 
     @classmethod
     def joined(cls, histories: Sequence["History"]) -> "History":
-        """Return histories behind one another."""
+        """Return the concatenation of histories."""
         parts = [NO_HISTORY, *histories]
         return cls(**{f.name: np.concatenate([getattr(h, f.name) for h in parts]) for f in fields(cls)})
 
@@ -88,7 +88,7 @@ NO_HISTORY = History.of([])
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """The unified input: "" and 0 stand for absent fields."""
+    """The unified input of search, more-like-this and home feed: "" and 0 stand for absent fields."""
 
     user_id: str
     task: str
@@ -114,7 +114,7 @@ def to_arrays(requests: Sequence[Request], history_length: int) -> Arrays:
 
 
 def state_arrays(outputs: Arrays) -> Arrays:
-    """Return what `encode` hands to `rank_encoded`, of its outputs."""
+    """Return those outputs of `encode` that `rank_encoded` takes."""
     return {name: value for name, value in outputs.items() if name.startswith(STATE_PREFIX)}
 
 

@@ -1,4 +1,4 @@
-"""Times as the package counts them: whole seconds since 1970 UTC."""
+"""Times: whole seconds since 1970 UTC."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Windows of histories: the last events strictly before a moment, oldest first, padded behind."""
+"""Windows of histories: the last events strictly before a moment, oldest first, padded at the end."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from unified_ranker.core.arrays import Ints, Mask
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """The events of some windows, as rows of the table that all histories lie in.
+    """Events of some windows, as rows of the one table that holds all histories.
 
     Attributes:
         rows: of the events, window by window, `[events]`.
@@ -32,13 +32,13 @@ class Windows:
 
 
 def last_events(end: Ints, count: Ints, most: int | None = None, width: int = 0, newest_first: bool = False) -> Windows:
-    """Return the last events before a moment of each of some histories, which lie in one table by time.
+    """Return the last events before a moment of several histories; each lies in one table, ordered by time.
 
     Args:
-        end: the row behind the last event strictly before the moment, `[windows]`; any where there is none.
+        end: the row after the last event strictly before the moment, `[windows]`; ignored where `count` is 0.
         count: how many events of the history lie before the moment, `[windows]`.
-        most: length of a window at most; None: all that lie before the moment.
-        width: of the padded windows at least; they are as wide as the longest where that is more.
+        most: greatest length of a window; None: no limit.
+        width: least width of the padded windows; they are wider where the longest window is.
         newest_first: whether a window begins with its newest event, in place of its oldest.
     """
     kept = count if most is None else np.minimum(count, most)

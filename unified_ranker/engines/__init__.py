@@ -1,1 +1,1 @@
-"""Engines: what carries a job, stages of pure functions from Arrow tables to Arrow tables, over shards."""
+"""Engines, which run a job: stages of pure functions from Arrow tables to Arrow tables, in shards."""

@@ -1,8 +1,8 @@
-"""Apache Beam: one pipeline, a ParDo for each stage, each stage behind a barrier that is the results before it.
+"""Engine on Apache Beam: one pipeline with a ParDo for each stage, which waits for the results of the stage before.
 
-Shards are Beam's elements, so that Beam spreads, retries and schedules them, while rows stay in Arrow: an element a row
-costs 2 to 40 µs in Beam's Python, a shard of 500,000 rows costs the same once. What shards exchange lies in files, and
-memory does not grow with the log, as FnApiRunner's own shuffle would let it.
+Beam's elements are shards and not rows: Beam distributes, retries and schedules them, and rows stay in Arrow. An
+element costs 2 to 40 µs in Beam's Python, for a row as for a shard of 500,000 rows. Shards exchange data by files, so
+memory does not grow with the log, as it would in the shuffle of FnApiRunner.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ class Beam:
 
     Args:
         workers: worker processes of FnApiRunner; 1 stays in this process.
-        options: Beam's own pipeline options, such as `--runner=FlinkRunner`, which then decide alone. On several
+        options: Beam's own pipeline options, such as `--runner=FlinkRunner`; they replace `workers`. On several
             machines the work directory must be on a disk that all of them share.
     """
 
@@ -45,7 +45,7 @@ class Beam:
             made = (
                 pipeline
                 | f"{stage.name}: shards" >> beam.Create(range(stage.shards))
-                | f"{stage.name}: spread" >> beam.Reshuffle()
+                | f"{stage.name}: shuffle" >> beam.Reshuffle()
                 | stage.name >> beam.ParDo(_MakeShard(job, number, shards), *before)
             )
             before = [beam.pvalue.AsList(made)]
@@ -57,7 +57,7 @@ class Beam:
         if any(option.startswith("--runner") for option in self.options):
             return {"options": PipelineOptions(list(self.options))}
         mode = ["--direct_running_mode=multi_processing", f"--direct_num_workers={self.workers}"]
-        # Not by the name `DirectRunner`, which first tries to download another one.
+        # The class and not the name `DirectRunner`, which first tries to download another runner.
         quiet = ["--default_sdk_harness_log_level=ERROR"]
         flags = [*self.options, *quiet, *(mode if self.workers > 1 else [])]
         return {"runner": FnApiRunner(), "options": PipelineOptions(flags)}
@@ -65,7 +65,7 @@ class Beam:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Beam from telling about what it did not find; its errors are still heard."""
+    """Silence Beam's warnings about missing optional parts; its errors are still logged."""
     loggers = [logging.getLogger(name) for name in ("apache_beam", "root")]
     before = [(logger, logger.level) for logger in loggers]
     for logger in loggers:
@@ -82,7 +82,7 @@ class _MakeShard(beam.DoFn):
         self._job, self._number, self._shards = job, number, shards
 
     def process(self, shard: int, before: list[str] = ()) -> list[str]:  # type: ignore[assignment]
-        """Make a shard; the answer is what went wrong, and what went wrong before stops what comes after."""
+        """Make a shard and return its error, if any; after an error in an earlier stage do nothing."""
         if any(before):
             return ["stopped"]
         stage = self._job.stages[self._number]

@@ -9,7 +9,7 @@ from unified_ranker.engines.job import Engine
 
 EngineName = Literal["auto", "beam", "dask", "in-process"]
 SMALL_ROWS = 1_000_000
-"""Up to so many rows `auto` stays in this process: starting workers would take longer than the work."""
+"""Rows up to which `auto` uses this process, because starting workers would take longer than the work."""
 
 
 def choose_engine(
@@ -20,7 +20,7 @@ def choose_engine(
     Args:
         name: one of `EngineName`.
         rows: of the job's input.
-        workers: worker processes; 0 for one a core.
+        workers: worker processes; 0: one for each core.
         address: dask only: a scheduler.
         options: Beam only: its pipeline options.
 
@@ -39,7 +39,7 @@ def choose_engine(
     if name == "beam":
         from unified_ranker.engines.beam import Beam
 
-        # A small log is done before the workers are up.
+        # A small log is prepared before workers would have started.
         return Beam(workers if rows > SMALL_ROWS else 1, options)
     if name == "dask":
         from unified_ranker.engines.dask import Dask
@@ -61,11 +61,11 @@ class EngineChoice:
     split_rows: int = 1_000_000
 
     def why_unused(self) -> str:
-        """Return why the engine had nothing to do where all is up to date; "" for `auto`, which nobody asked for."""
+        """Return a line for a run in which all was up to date and a named engine was not used; "" for `auto`."""
         if self.name == "auto":
             return ""
-        return f"`--engine {self.name}` was not used: every engine makes the same bytes, and they are there already"
+        return f"`--engine {self.name}` was not used: the output is up to date, and every engine makes the same bytes"
 
     def open(self, rows: int) -> Engine:
-        """Return the engine for a log of so many rows."""
+        """Return the engine for a log of `rows` rows."""
         return choose_engine(self.name, rows, self.workers, self.address, self.options)

@@ -1,4 +1,4 @@
-"""dask.distributed: shards as tasks on a scheduler's workers; those of a worker that dies are made again by another."""
+"""Engine on dask.distributed: shards are tasks of a scheduler, and another worker repeats those of one that dies."""
 
 from contextlib import AbstractContextManager
 from typing import Any
@@ -13,7 +13,7 @@ class Dask:
     """Runs a job on a dask cluster.
 
     Args:
-        workers: worker processes of a cluster on this machine, started for the job and closed behind it.
+        workers: worker processes of a cluster on this machine, started for the job and closed after it.
         address: a scheduler, such as `tcp://host:8786`, instead. Its workers need this package, and the work directory
             on a disk that all of them share.
     """
@@ -28,7 +28,7 @@ class Dask:
             raise TypeError("`shards` must be on disk for dask, whose workers share nothing else.")
         with self._client() as client:
             for stage in job.stages:
-                # Pure by what they leave on disk; dask must still run each, and know which is which.
+                # Not pure, because the results are files: dask must run each of them. Its key tells them apart.
                 keys = [f"{job.key}-{stage.name}-{shard:05d}" for shard in range(stage.shards)]
                 futures = [
                     client.submit(make_shard, job, stage, shard, shards, key=key, pure=False, retries=2)

@@ -1,4 +1,4 @@
-"""The engine for small jobs: one shard after the other, in this process."""
+"""Engine for small jobs: one shard after the other, in this process."""
 
 from unified_ranker.engines.job import Job, Shards, fail, make_shard
 

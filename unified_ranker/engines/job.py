@@ -1,9 +1,9 @@
-"""A job: named stages, each a pure function from Arrow tables to Arrow tables, cut into shards.
+"""Job: named stages, each a pure function from Arrow tables to Arrow tables, cut into shards.
 
-This is the whole contract between work and engines. A stage's function takes the number of its shard and a reader of
+This is the whole contract between jobs and engines. A stage's function takes the number of its shard and a reader of
 earlier stages' outputs, and returns named outputs, each a list of tables: its partitions, of which a later shard may
 read one. It must return the same for the same input, so that a shard may be made twice, by any worker, and the first
-one that is whole counts. Engines only decide where shards are made; they all give the same bytes.
+complete result counts. Engines only decide where shards are made; all give the same bytes.
 """
 
 import errno
@@ -17,32 +17,32 @@ import pyarrow as pa
 from unified_ranker.core.errors import UserError
 
 Outputs = Mapping[str, Sequence[pa.Table]]
-"""What a shard makes: tables by output, one for each partition (most outputs have one)."""
+"""Result of a shard: by name of the output, a table for each partition (most outputs have one)."""
 
 
 class Reader(Protocol):
-    """Reads what earlier stages made."""
+    """Reads the outputs of earlier stages."""
 
     def read(self, stage: str, shard: int, output: str, partition: int | None = None) -> pa.Table:
-        """Return one partition of a shard's output, or all of them behind one another."""
+        """Return one partition of a shard's output, or all of them concatenated."""
 
     def gather(self, stage: str, output: str, partition: int | None = None) -> pa.Table:
         """Return an output of all shards of a stage, in the order of the shards."""
 
 
 class Shards(Reader, Protocol):
-    """Keeps what shards made. A shard is there whole or not at all."""
+    """Stores the outputs of shards. A shard is stored completely or not at all."""
 
     def has(self, stage: str, shard: int) -> bool:
         """Tell whether a shard is finished."""
 
     def write(self, stage: str, shard: int, outputs: Outputs, notes: Mapping[str, Any]) -> None:
-        """Keep a shard's outputs; does nothing when another worker was first."""
+        """Store a shard's outputs; does nothing when another worker was first."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: `run(shard, reader)` for each of `shards` shards, when every shard of the stages before is there."""
+    """One stage: `run(shard, reader)` for each of `shards` shards, once all shards of earlier stages are made."""
 
     name: str
     shards: int
@@ -62,20 +62,20 @@ class Job:
 
 
 class Engine(Protocol):
-    """Carries a job."""
+    """Runs a job."""
 
     def run(self, job: Job, shards: Shards) -> None:
         """Make every shard that is not there yet.
 
         Raises:
-            UserError: a shard failed by a fault of its input or of the machine; finished shards stay.
+            UserError: a shard failed, by a fault of its input or of the machine. Finished shards are kept.
         """
 
 
 def make_shard(job: Job, stage: Stage, shard: int, shards: Shards) -> str:
-    """Make one shard unless it is there; returns what went wrong, "" for nothing.
+    """Make one shard unless it is there; returns the error message, "" for success.
 
-    What a user can mend comes back as text, because not every engine hands on exceptions as they were.
+    Errors that a user can mend are returned as text, because not every engine passes exceptions on unchanged.
     """
     if shards.has(stage.name, shard):
         return ""
@@ -90,7 +90,7 @@ def make_shard(job: Job, stage: Stage, shard: int, shards: Shards) -> str:
             raise
         return (
             f"shard {shard} of stage `{stage.name}` could not be written: {error}. Finished shards are kept; make room "
-            "(or mend the disk) and run again: it goes on from them."
+            "(or repair the disk) and run again, which continues from them."
         )
     return ""
 

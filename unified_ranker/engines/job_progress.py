@@ -1,4 +1,4 @@
-"""Progress of a job: the finished shards are counted where they are kept, so that every engine is followed alike."""
+"""Progress of a job: counts the stored shards, which works for every engine."""
 
 import threading
 
@@ -10,10 +10,10 @@ COUNTED_EVERY = 1.0
 
 
 def run_job(engine: Engine, job: Job, shards: Shards, work: str) -> None:
-    """Run a job, and tell as `work` how many of its shards are finished.
+    """Run a job, and report the number of finished shards as progress of `work`.
 
     Raises:
-        UserError: a shard failed; finished shards stay.
+        UserError: a shard failed; finished shards are kept.
     """
     total, done = sum(stage.shards for stage in job.stages), _finished(job, shards)
     over = threading.Event()

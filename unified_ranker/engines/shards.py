@@ -32,7 +32,7 @@ class MemoryShards:
         self._made[stage, shard] = outputs
 
     def read(self, stage: str, shard: int, output: str, partition: int | None = None) -> pa.Table:
-        """Return one partition of a shard's output, or all of them behind one another."""
+        """Return one partition of a shard's output, or all of them concatenated."""
         parts = self._made[stage, shard][output]
         return pa.concat_tables(parts) if partition is None else parts[partition]
 
@@ -63,7 +63,7 @@ class DiskShards:
         return (self.place(stage, shard) / NOTES).is_file()
 
     def notes(self, stage: str, shard: int) -> dict[str, Any]:
-        """Return what was written down about a shard."""
+        """Return the notes that were written with a shard."""
         return json.loads((self.place(stage, shard) / NOTES).read_text(encoding="utf-8"))
 
     def write(self, stage: str, shard: int, outputs: Outputs, notes: Mapping[str, Any]) -> None:
@@ -83,7 +83,7 @@ class DiskShards:
                 raise
 
     def read(self, stage: str, shard: int, output: str, partition: int | None = None) -> pa.Table:
-        """Return one partition of a shard's output, or all of them behind one another; memory-mapped."""
+        """Return one partition of a shard's output, or all of them concatenated; memory-mapped."""
         file = self.place(stage, shard) / f"{output}.arrow"
         return read_parts(file, partition)
 
@@ -93,7 +93,7 @@ class DiskShards:
         return pa.concat_tables([self.read(stage, shard, output, partition) for shard in numbers])
 
     def resume(self, job: Job) -> int:
-        """Drop what an interrupted run left half-written, and shards that are damaged; returns how many are whole."""
+        """Remove drafts of an interrupted run and damaged shards; returns the number of finished shards."""
         whole = 0
         for stage in job.stages:
             folder = self.root / stage.name
@@ -127,7 +127,7 @@ def write_parts(file: Path, parts: list[pa.Table] | Any) -> int:
 
 
 def read_parts(file: Path, partition: int | None = None) -> pa.Table:
-    """Read what `write_parts` wrote, memory-mapped: only what is looked at comes into memory.
+    """Read what `write_parts` wrote, memory-mapped: only the parts that are read are loaded.
 
     Raises:
         UserError: the file is damaged.

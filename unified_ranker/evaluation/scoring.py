@@ -101,7 +101,7 @@ class RequestEncoder:
         weights = self.model.quality_weights.numpy()[state.task.numpy()]
         likeness = state.embedding.numpy() @ self.vectors.numpy().T
         return EncodedChunk(
-            state, requests.timestamp, likeness, likeness + self.quality.weighed(requests.timestamp, weights)
+            state, requests.timestamp, likeness, likeness + self.quality.weighted_sum(requests.timestamp, weights)
         )
 
 

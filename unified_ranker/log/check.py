@@ -26,8 +26,8 @@ class Check:
         examples: up to three of them, as columns and values or as text.
         what_to_do: the remedy.
         severity: an "error" stops the job, a "warning" does not.
-        total: rows looked at; 0 when the rule is not about rows.
-        found: what is there instead, for a rule that is not about rows.
+        total: number of rows that were checked; 0 when the rule is not about rows.
+        found: the finding, for a rule that is not about rows.
     """
 
     name: str

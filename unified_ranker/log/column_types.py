@@ -1,4 +1,4 @@
-"""Turn one Arrow column into one column of the interaction log, or say which values do not fit.
+"""Converters of one Arrow column into one column of the interaction log; an error lists the values that do not fit.
 
 Every converter takes a `pyarrow.ChunkedArray` `[rows]` and returns a `pandas.Series` `[rows]`. Null means
 absent and is kept; a value that the target type cannot hold raises `ColumnError` with the count and the first
@@ -29,13 +29,13 @@ NOT_FINITE = r"(?i)^[+-]?(nan|inf|infinity)$"
 
 
 class ColumnError(ValueError):
-    """A column holds values that its type in the contract cannot.
+    """Error: a column holds values that its type does not allow.
 
     Attributes:
         rule: what every value must be, to be read after the column's name ("is a time").
-        found: what is there instead.
-        remedy: what to do about it.
-        count: rows concerned, 0 when it is the whole column.
+        found: description of the values that break it.
+        remedy: the remedy.
+        count: number of such rows; 0 when it is the whole column.
         examples: up to three of the values, as text.
     """
 
@@ -64,7 +64,7 @@ def is_list(kind: pa.DataType) -> bool:
 
 
 def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the column without dictionary encoding, which is a matter of storage and not of meaning."""
+    """Return the column without dictionary encoding, which affects storage and not values."""
     return column.cast(column.type.value_type) if pt.is_dictionary(column.type) else column
 
 
@@ -98,10 +98,9 @@ def to_optional_text(column: pa.ChunkedArray) -> pd.Series:
 def to_times(column: pa.ChunkedArray) -> pd.Series:
     """Return times as `datetime64[us, UTC]`.
 
-    Accepted: timestamps and dates (without a zone: UTC), ISO 8601 text, and whole numbers (or text that is
-    nothing but their nine or more digits) as **seconds** since 1970. Milliseconds since 1970 lie far beyond
-    the year 9999 when read as seconds, so they are told apart and refused. Finer than a microsecond is cut
-    off.
+    Accepted: timestamps and dates (without a zone: UTC), ISO 8601 text, and whole numbers (or text of nine or
+    more digits) as **seconds** since 1970. Milliseconds since 1970 are refused: read as seconds, they lie far
+    beyond the year 9999. Fractions of a microsecond are cut off.
     """
     column = decoded(column)
     rule, remedy = (
@@ -120,7 +119,7 @@ def to_times(column: pa.ChunkedArray) -> pd.Series:
         raise ColumnError(rule, f"a column of type {column.type}", remedy)
     if pt.is_date(column.type):
         column = column.cast(pa.timestamp("s"))
-    # A unit of one second or more lets int64 reach beyond the calendar, where microseconds would overflow.
+    # In units of a second or more, int64 holds times far beyond the calendar, which would overflow as microseconds.
     seconds = column.cast(pa.timestamp("s", column.type.tz), safe=False).cast(pa.int64())
     outside = pc.or_(pc.less(seconds, FIRST_SECOND), pc.greater(seconds, LAST_SECOND))
     bad = seconds.filter(pc.fill_null(outside, False))
@@ -155,7 +154,7 @@ def _times_of_text(column: pa.ChunkedArray, rule: str, remedy: str) -> pd.Series
 
 
 def to_numbers(column: pa.ChunkedArray, dtype: Literal["float32", "float64"] = "float64") -> pd.Series:
-    """Return numbers as floats of `dtype`, null as NaN. NaN and infinity pass: `data.checks` counts them."""
+    """Return numbers as floats of `dtype`, null as NaN. NaN and infinity pass; `log.table_checks` reports them."""
     column = decoded(column)
     rule, remedy = "is a number", "store it as a number, and null where there is none"
     if is_text(column.type):
@@ -243,7 +242,7 @@ def to_lists(column: pa.ChunkedArray) -> pd.Series:
 
 
 def to_feature(column: pa.ChunkedArray) -> pd.Series:
-    """Return a column that only a tower names, in the type that it comes with.
+    """Return a column that only a tower names, in the type that the source gives it.
 
     Text → `str`, integers → `Int64`, other numbers → `float64`, booleans → `boolean`, times →
     `datetime64[us, UTC]`, lists of text → lists of `str`; anything else → Python objects as Arrow gives them.

@@ -1,4 +1,4 @@
-"""The rules that the content of an interaction log keeps, one function per kind."""
+"""Checks of the content of an interaction log, one function per kind."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from unified_ranker.log.schema import InteractionLog
 MAX_EMPTY_TITLES = 0.5
 DISTINCT = "events are distinct"
 DISTINCT_REMEDY = (
-    "repetitions count once (`data.duplicates: drop`); declare `keep` where one act is logged once per unit"
+    "equal events count once (`data.duplicates: drop`); declare `keep` where each of them is an act of its own"
 )
 
 
@@ -85,13 +85,13 @@ def table_checks(items: pd.DataFrame, users: pd.DataFrame, now: datetime, title_
 
 
 def not_empty(name: str, rows: int) -> Check:
-    """The table has rows."""
+    """Check that a table has rows."""
     remedy = f"give a table with at least one of the {name}"
     return Check(f"{name} is not empty", passed=rows > 0, what_to_do=remedy, found="0 rows")
 
 
 def task_events(found: dict[str, int], tasks: Sequence[str]) -> Check:
-    """Every declared task has events; `found` are counts by task, the most frequent first."""
+    """Check that every declared task has events; `found` holds counts by task, the most frequent first."""
     empty = [task for task in tasks if task not in found]
     listed = ", ".join(f"`{task}` ({count:,})" for task, count in list(found.items())[:10]) or "none"
     hints = "".join(nearest(task, [str(t) for t in found]) for task in empty)
@@ -104,7 +104,7 @@ def task_events(found: dict[str, int], tasks: Sequence[str]) -> Check:
 
 
 def distinct(events: pd.DataFrame) -> Check:
-    """No event is there twice."""
+    """Check that no two events are equal in all columns."""
     # Events are ordered by all of their columns, so identical rows are neighbours. The first row has none
     # before it: `derived` is never null, and the null that `shift` puts there differs from it.
     same = pd.Series(True, index=events.index)
@@ -121,7 +121,7 @@ def _titles(items: pd.DataFrame, title_given: bool) -> Check:
         items,
         untitled,
         ("item_id", "title"),
-        "text carries new items and search; fill in titles, or leave the column out",
+        "search and new items rely on titles; fill them in, or leave the column out",
         "warning",
     )
     if not title_given or untitled.mean() <= MAX_EMPTY_TITLES or items.empty:

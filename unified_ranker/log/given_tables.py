@@ -1,4 +1,4 @@
-"""Tables that a program hands over: pandas and Arrow, and what is wrong with them."""
+"""Tables that a program passes in, as pandas or Arrow, and the errors for other arguments."""
 
 import pandas as pd
 import pyarrow as pa
@@ -8,7 +8,7 @@ from unified_ranker.log.schema import Table
 
 
 def arrow_table(name: str, table: Table) -> pa.Table:
-    """Return a table that a program handed over in Arrow form.
+    """Return a pandas or Arrow table in Arrow form.
 
     NaN in a `pandas.DataFrame` means null, as everywhere in pandas. A named index is a column.
 

@@ -1,7 +1,7 @@
-"""Check an interaction log, and say for every rule whether it holds: one PASS, FAIL or WARN line each.
+"""Checks of an interaction log: one PASS, FAIL or WARN line for every rule.
 
 `validate_tables` takes the tables as they were read, so that a missing column or a wrong type is a line among
-the others and NaN can be told from null; `check_log` takes a log in canonical form. Nothing is repaired or
+the others and NaN differs from null; `check_log` takes a log in canonical form. Nothing is repaired or
 dropped.
 """
 
@@ -55,8 +55,8 @@ def validate_tables(
 def check_log(log: InteractionLog, *, tasks: Sequence[str] = (), now: datetime | None = None) -> list[Check]:
     """Check the content of a log.
 
-    pandas holds null and NaN as the same, so of the numbers only infinite ones are found here;
-    `validate_tables` on the tables as they were read finds both.
+    pandas does not distinguish null from NaN, so only infinite numbers are found here; `validate_tables`, which
+    gets the tables as they were read, finds both.
 
     Args:
         log: the log in canonical form.

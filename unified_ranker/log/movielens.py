@@ -33,7 +33,7 @@ F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History a
 ACM Transactions on Interactive Intelligent Systems 5, 4, Article 19. https://doi.org/10.1145/2827872"""
 
 MIN_LIKED = 4
-# The order of the flags in `u.item`; the first one means that no genre is known.
+# In the order of the flags in `u.item`; the first one means that no genre is known.
 GENRES = [
     "unknown",
     "Action",
@@ -68,9 +68,9 @@ def load_movielens(source: Path | None = None, seed: int = 0, cache_dir: Path | 
     """Load MovieLens 100K and derive its three surfaces.
 
     `home_feed` holds every rating (`event_type` `rating`, `value` 1 to 5). `more_like_this` holds each like
-    (a rating from 4 up) within an hour of the user's like before it, `source_item_id`. `search` holds derived
-    queries. The last two have the `event_type` `like`, no `value`, and are marked `derived`. The user's
-    country stands in the events too.
+    (a rating from 4 up) within an hour of the user's previous like, whose item is `source_item_id`. `search` holds
+    derived queries. The last two have the `event_type` `like`, no `value`, and are marked `derived`. The user's
+    country is in the events, too.
 
     Args:
         source: GroupLens' `ml-100k.zip`, or the directory it unpacks to; None for the cache or PyPI.
@@ -127,7 +127,7 @@ def clean_title(title: str, year: str = "") -> tuple[str, int | None]:
 
 
 def country_of_zip(zip_codes: pd.Series) -> pd.Series:
-    """Return `[users]` what a zip code's form shows: five digits US, letter digit letter CA, else null."""
+    """Return the country `[users]` by the form of a zip code: US for five digits, CA for letter digit letter."""
     countries = pd.Series(pd.NA, index=zip_codes.index, dtype="str")
     countries[zip_codes.str.fullmatch(US_ZIP)] = "US"
     countries[zip_codes.str.fullmatch(CA_ZIP)] = "CA"

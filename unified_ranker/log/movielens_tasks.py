@@ -1,4 +1,4 @@
-"""Derive the surfaces that MovieLens does not have from what its users liked.
+"""Rules that derive two surfaces that MovieLens lacks, from the likes of its users.
 
 MovieLens records ratings only. `more_like_this` and `search` events are made from them by rule, are marked
 `derived`, and are not what a user typed or clicked. The rules are pure: the query for a like depends on the
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-# At most this long after the like before it, a like counts as "more like that one".
+# A like counts as "more like the previous one" if it follows within this time.
 MAX_GAP = pd.Timedelta(seconds=3600)
 QUERY_SHARE = 0.5
 TITLE_QUERY_SHARE = 0.7
@@ -28,8 +28,8 @@ def more_like_this(likes: pd.DataFrame, seed: int) -> pd.DataFrame:
 
     Args:
         likes: `[likes]` with `user_id`, `item_id`, `timestamp`.
-        seed: orders the likes of a user within one second, where 43 % of the pairs lie. Ordered by id instead,
-            the target would always have the higher one, which a model could learn.
+        seed: of the random order of a user's likes within one second, where 43 % of the pairs lie. In order of ids,
+            the target would always have the higher id, which a model could learn.
 
     Returns:
         `[events]`: the columns of `likes` and `source_item_id`, the item liked just before.
@@ -77,7 +77,7 @@ def draws(seed: int | str, users: Sequence[str], items: Sequence[str]) -> npt.ND
         hashlib.blake2b(f"{seed}\x1f{user}\x1f{item}".encode(), digest_size=8 * DRAWS).digest()
         for user, item in zip(users, items, strict=True)
     )
-    # 53 bits are what a float64 in [0, 1) can hold.
+    # A float64 in [0, 1) holds 53 bits.
     bits = np.frombuffer(digests, dtype="<u8").reshape(-1, DRAWS) >> np.uint64(11)
     return bits.astype(np.float64) * 2.0**-53
 
@@ -113,9 +113,9 @@ def derive_query(
 
 
 def title_words(title: str | None) -> list[str]:
-    """Return a title's words in lower case, without its article and without what it says in brackets.
+    """Return a title's words in lower case, without its article and the text in brackets.
 
-    Brackets hold a title in another language ("Seven (Se7en)"), which nobody types along with the first one.
+    Brackets hold a title in another language ("Seven (Se7en)"), which users do not type together with the first one.
     """
     if not title or title.lower() == UNKNOWN_TITLE:
         return []

@@ -30,7 +30,7 @@ COUNTRY_REMEDY = "write ISO 3166 alpha-2 codes (`GB`), null where it is unknown"
 
 @dataclass(frozen=True)
 class Known:
-    """Catalogue that events may refer to: ids, and creation times of the items in microseconds (null = undated)."""
+    """Items and users that events may refer to: ids, and creation times in microseconds (null = undated)."""
 
     items: pa.Array
     created: pa.Array
@@ -38,7 +38,7 @@ class Known:
 
     @cached_property
     def first_of_item(self) -> Ints:
-        """Creation times, `[items + 1]`; the least int64 where there is none, and behind the last for unknown items."""
+        """Creation times, `[items + 1]`; the least int64 where absent and for unknown items, the last row."""
         created = pc.fill_null(self.created.cast(pa.int64()), np.iinfo(np.int64).min)
         return np.append(created.to_numpy(zero_copy_only=False), np.iinfo(np.int64).min)
 
@@ -49,7 +49,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Broken:
-    """Rows that break a rule, and what to show of them."""
+    """Rows that break a rule, and the columns that a message shows of them."""
 
     rule: str
     bad: Mask
@@ -59,10 +59,10 @@ class Broken:
 
 
 def find_all(columns: Sequence[pa.Array | pa.ChunkedArray], ids: pa.Array | pa.ChunkedArray) -> list[Ints]:
-    """Return where the values of columns stand in the distinct `ids`, -1 where null or unknown.
+    """Return where the values of columns are in the distinct `ids`, -1 where null or unknown.
 
-    Each different value is looked up once, and all columns together: to hash the ids of a large catalogue takes longer
-    than to look a split up in it.
+    Each distinct value is looked up once, for all columns together, because hashing the ids of a large catalogue takes
+    longer than looking up a split in it.
     """
     coded = [_one(column).cast(pa.large_string()).dictionary_encode() for column in columns]
     names = pa.concat_arrays([c.dictionary for c in coded])
@@ -77,7 +77,7 @@ def find_all(columns: Sequence[pa.Array | pa.ChunkedArray], ids: pa.Array | pa.C
 
 
 def positions(wanted: pa.Array | pa.ChunkedArray, ids: pa.Array | pa.ChunkedArray) -> Ints:
-    """Return where `wanted` `[n]` stand in the distinct `ids`, -1 where null or unknown."""
+    """Return where `wanted` `[n]` are in the distinct `ids`, -1 where null or unknown."""
     return find_all([wanted], ids)[0]
 
 
@@ -90,7 +90,7 @@ def event_rules(
         events: in canonical form (`schema.InteractionLog`), `[events, columns]`.
         known: the other two tables.
         now: the present.
-        places: `known.places(events)`, where that is at hand.
+        places: `known.places(events)`, if they are computed already.
     """
     places = places or known.places(events)
     for column in ("item_id", "task", "event_type"):

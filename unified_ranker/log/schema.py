@@ -1,9 +1,8 @@
-"""The interaction log: its three tables, their columns and types, and the one way into its canonical form.
+"""The interaction log: its three tables, their columns and types, and their canonical form.
 
-The columns and their meanings are the contract of the engine with every data source. `normalise` takes tables
-as they come (Arrow or pandas) and is strict about form: a missing required column, or a value that its
-column's type cannot hold, is an error. Whether the content makes sense (unknown items, duplicates, NaN) is
-for `data.checks`.
+The columns and their meanings are the contract of the engine with every data source. `normalise` takes Arrow or
+pandas tables and is strict about form: a missing required column, or a value that its column's type cannot hold,
+is an error. `log.log_checks` checks the content (unknown items, duplicates, NaN).
 """
 
 import logging
@@ -70,9 +69,9 @@ COLUMNS: Mapping[str, Mapping[str, Converter]] = {
         "created_at": to_times,
     },
 }
-# Typed where they are there; a table without them has no such column.
+# Optional columns: they are typed where a table has them, and not added where it has not.
 OFFER_COLUMNS: Mapping[str, Converter] = {COUNTRIES: to_lists, AVAILABLE: to_availability}
-# What orders the events; the other columns follow in their own order, so that only identical rows tie.
+# Columns that order the events. Ties are ordered by the other columns, so that only identical rows tie.
 EVENT_ORDER = ("timestamp", "user_id", "item_id", "task", "event_type")
 
 
@@ -100,13 +99,13 @@ class InteractionLog:
 
 @dataclass(frozen=True)
 class Problem:
-    """One way in which a table does not have the form of the contract.
+    """Difference between a table and the form of the contract.
 
     Attributes:
         rule: the rule that is broken, with the column's name in it.
-        found: what is there instead.
+        found: what the table has.
         remedy: what to do.
-        count: rows concerned, 0 when it is the whole table or column.
+        count: number of such rows; 0 when it is the whole table or column.
         examples: up to three offending values.
     """
 
@@ -194,7 +193,7 @@ def arrow_columns(table: Table) -> list[pa.ChunkedArray | pa.ArrowInvalid]:
     for position in range(table.shape[1]):
         try:
             array = pa.array(table.iloc[:, position], from_pandas=True)
-            # pandas keeps text in chunks, and hands them over as such.
+            # pandas keeps text in chunks, and Arrow gets it as such.
             columns.append(array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array]))
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             columns.append(pa.ArrowInvalid(str(error)))
@@ -202,7 +201,7 @@ def arrow_columns(table: Table) -> list[pa.ChunkedArray | pa.ArrowInvalid]:
 
 
 def canonical(name: str, table: Table, problems: list[Problem]) -> pd.DataFrame:
-    """Return one table in canonical form but unordered, adding to `problems` what keeps it from that."""
+    """Return one table in canonical form but unordered, or add to `problems` why it cannot be."""
     found = column_names(table)
     problems += _name_problems(name, found)
     converters = COLUMNS[name]

@@ -1,4 +1,4 @@
-"""Rules about tables as they were read, before pandas makes null and NaN the same."""
+"""Checks of tables as they were read: before pandas, which does not distinguish null from NaN."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from unified_ranker.log.schema import COLUMNS, Table, arrow_columns, column_name
 
 
 def known_columns(events: Table) -> Check:
-    """The events table has no column that would be ignored."""
+    """Check that the events table has no column that would be ignored."""
     names = unknown_event_columns(column_names(events))
     return Check(
         "events has no column beyond the contract",
@@ -27,7 +27,7 @@ def known_columns(events: Table) -> Check:
 
 
 def finite_numbers(tables: Mapping[str, Table]) -> list[Check]:
-    """One check per column of fractional numbers: NaN and infinity are neither values nor absent."""
+    """Check each column of fractional numbers for NaN and infinity."""
     checks = []
     for name, table in tables.items():
         names, columns = column_names(table), arrow_columns(table)

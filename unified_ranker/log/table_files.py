@@ -1,8 +1,8 @@
-"""Read a table from a Parquet file, a CSV file, or a directory of Parquet files.
+"""Reader of a table from a Parquet file, a CSV file, or a directory of Parquet files.
 
-The result is an Arrow table, not a pandas one, because Arrow keeps "no value" (null) apart from "not a
-number" (NaN): the first is ordinary, the second is a fault that `data.checks` reports. In a CSV an empty
-field is null, and the words `nan` and `inf` are what they say.
+The result is an Arrow table and not a pandas one, because Arrow distinguishes null from NaN: null means that
+there is no value, and NaN is a fault that `log.table_checks` reports. In a CSV an empty field is null, and the
+words `nan` and `inf` are numbers.
 """
 
 import csv
@@ -80,7 +80,7 @@ def _read_parquet(path: Path) -> pa.Table:
             table = pq.read_table(file)
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"`{path}` cannot be read as Parquet: {_sentence(error)} Write it again.") from error
-    # Where pandas stores the numbers of its rows.
+    # The column in which pandas stores its row index.
     return table.drop_columns([name for name in table.column_names if PANDAS_INDEX.fullmatch(name)])
 
 

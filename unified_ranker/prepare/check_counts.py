@@ -1,4 +1,4 @@
-"""Checks as rows of a table, so that shards can count and the counts add up."""
+"""Checks as rows of a table, so that the counts of all shards can be added."""
 
 import json
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
-"""Drift: how far the columns of the events moved between two windows of the log, as population stability indices.
+"""Drift: population stability index of each column of the events between two windows of the log.
 
 PSI = Σ (b - a) · ln(b / a) over the bins of a column, with a and b the shares of the earlier and the later window.
-Bins are fixed, so that shards can count alone and two logs can be compared: names for categories, doublings for
+Bins are fixed, so that each shard can count by itself and two logs can be compared: names for categories, doublings for
 numbers, hours for times.
 """
 
@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 from unified_ranker.core.times import DAY
 
 SLICES = 20
-"""Slices of time, of equally many events, that the log is cut into at least."""
+"""Least number of slices of time that the log is cut into, each with equally many events."""
 EARLIER = 0.8
 """Share of the slices that are the earlier window."""
 _LEAST_SHARE = 1e-4
-"""Taken for the share of an empty bin."""
+"""Share that stands for an empty bin, so that the logarithm exists."""
 MODERATE, LARGE = 0.1, 0.25
-"""The customary bounds: below, stable; above, another population."""
+"""Customary bounds: below the first a column is stable, above the second its population has changed."""
 PROFILE = pa.schema({"slice": pa.int64(), "column": pa.string(), "bin": pa.string(), "rows": pa.int64()})
 
 
@@ -61,7 +61,7 @@ def profile(
 
 
 def column_drift(profiles: pa.Table) -> list[Moved]:
-    """Compare the earlier with the later window, by profiles whose `slice` numbers go on from shard to shard."""
+    """Compare the earlier with the later window, by profiles whose `slice` numbers continue from shard to shard."""
     if not len(profiles):
         return []
     frame = profiles.to_pandas()

@@ -1,11 +1,11 @@
 """Point-in-time examples: every positive of the log with the user's history strictly before it.
 
 Histories are not copied into each example. All events of all users lie in one flat table, sorted by user and
-time (`Histories`), and an example holds how many of its user's events came strictly before it
-(`history_length`): a prefix, so nothing that happens later can reach it.
+time (`Histories`). An example holds the number of its user's events strictly before it
+(`history_length`): a prefix, so that later events cannot change an example.
 
-Time counts in whole seconds: what happens within one second is simultaneous, none of it "before" the rest.
-Indices of items and users belong to one prepared log; what identifies a row across logs is its id.
+Times are whole seconds: events within one second are simultaneous, and none is before another. Indices of items
+and users are valid within one prepared log; ids identify rows across logs.
 """
 
 from dataclasses import dataclass, fields
@@ -23,7 +23,7 @@ from unified_ranker.log.schema import InteractionLog
 
 
 class TimeIndex:
-    """Finds what comes strictly before a moment among rows sorted by (group, time).
+    """Search for the rows strictly before a moment, among rows sorted by (group, time).
 
     Args:
         offsets: where each group begins, and the end, `[groups + 1]`.
@@ -33,16 +33,16 @@ class TimeIndex:
     def __init__(self, offsets: Ints, time: Ints) -> None:
         self.offsets = offsets
         self._low = int(time.min()) if len(time) else 0
-        # One moment beyond the latest, so that "after everything" still lies below the next group's block.
+        # One moment after the latest, so that a search for "after everything" still ends in the group's own block.
         self._span = int(time.max()) - self._low + 2 if len(time) else 1
-        # Groups in ascending blocks make (group, time) one sorted key: one binary search serves all pairs.
+        # Each group has a block of keys of its own, so (group, time) is one sorted key and one binary search suffices.
         group = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
         self._keys = group * self._span + (time - self._low)
 
     def end(self, group: Ints, time: Ints) -> Ints:
-        """Return the row behind the last one of `group[i]` strictly before `time[i]`, `[n]`.
+        """Return the row after the last row of `group[i]` strictly before `time[i]`, `[n]`.
 
-        It is `offsets[group[i]]` where nothing comes before.
+        It is `offsets[group[i]]` where there is none.
         """
         moment = np.clip(time - self._low, 0, self._span - 1)
         return np.searchsorted(self._keys, group * self._span + moment, side="left").astype(np.int64)
@@ -70,10 +70,10 @@ class Histories:
         return np.where(known, end - self.offsets[block], 0)
 
     def gaps(self) -> Ints:
-        """Return seconds since the event before of the same user, `[events]`; 0 for a user's first."""
+        """Return seconds since the previous event of the same user, `[events]`; 0 for a user's first."""
         out = np.diff(self.timestamp, prepend=self.timestamp[:1])
         starts = self.offsets[:-1]
-        # A user at the end who has no events starts behind the last row.
+        # The start of a user without events may lie after the last row.
         out[starts[starts < len(out)]] = 0
         return out
 
@@ -82,7 +82,7 @@ class Histories:
         return np.where((user == MISSING) | (count == 0), MISSING, self.offsets[user] + count - 1)
 
     def windows(self, user: Ints, count: Ints, most: int, width: int = 0) -> Windows:
-        """Return the last `most` of the first `count[i]` events of `user[i]` (see `last_events`); nobody has none."""
+        """Return the last `most` of the first `count[i]` events of `user[i]`, none if anonymous; see `last_events`."""
         known = user != MISSING
         count = np.where(known, count, 0)
         return last_events(self.offsets[np.where(known, user, 0)] + count, count, most, width)
@@ -90,7 +90,7 @@ class Histories:
 
 @dataclass(frozen=True)
 class Examples:
-    """One row a positive, in order of time: columns `[examples]`; `timestamp` in seconds.
+    """One row for each positive, in order of time: columns `[examples]`; `timestamp` in seconds.
 
     `user`, `item`, `source_item` and `query_item` are indices, `MISSING` where there is none; `query` and
     `country` are "" where absent, `value` is NaN. `head` names the ranking head that the positive trains.
@@ -120,7 +120,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class EventColumns:
-    """Every event, anonymous ones too, in order of time: what items' counts are made from, `[events]`.
+    """Every event, including anonymous ones, in order of time, for the counts of items: `[events]`.
 
     `value` is NaN where the event has none; `positive` marks the events that are examples.
     """
@@ -135,8 +135,8 @@ class EventColumns:
 def order_of_items(items: pd.DataFrame) -> Ints:
     """Return the rows of an items table by creation time, then id; undated items come first.
 
-    An item that is created later therefore never moves an earlier one. An undated item is taken to have
-    always existed, here as among candidates: adding one changes the past, and moves the items behind it.
+    An item that is created later therefore never changes the index of an earlier one. An undated item counts as one
+    that has always existed, here as among candidates: adding one changes the indices of the items after it.
     """
     return np.lexsort((items["item_id"].to_numpy(object), seconds(items["created_at"])))
 
@@ -180,7 +180,7 @@ def mark_positives(events: Coded, tasks: dict[str, Task]) -> tuple[Ints, Strings
             free &= ~match
             head[match], weight[match] = positive.head_name, positive.weight
     at = np.flatnonzero(weight > 0)
-    # Nobody knows whether two anonymous events are one user's.
+    # Whether two anonymous events are of one user is unknown.
     bound = at[limited[at] & (events.user[at] != MISSING)]
     pairs = pd.DataFrame({"task": events.task[bound], "user": events.user[bound], "item": events.item[bound]})
     weight[bound[pairs.duplicated().to_numpy(bool)]] = 0.0

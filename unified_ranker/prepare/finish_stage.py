@@ -1,4 +1,4 @@
-"""Stage `finish`: where the split falls, what was counted, and whether the log is good enough."""
+"""Stage `finish`: the bounds of the split, the counts of all stages, and the check of `data.max_bad_share`."""
 
 import json
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Finish:
     rules: Rules
 
     def __call__(self, shard: int, reader: Reader) -> Outputs:
-        """Add everything up."""
+        """Add the counts of all shards."""
         checks = checks_of(reader, self.rules) if self.rules.check else []
         require_sound(checks, self.rules.max_bad_share, reader)
         require_positives(reader, self.rules.config.tasks, self.source.ranges)
@@ -45,7 +45,7 @@ class Finish:
         }
 
     def _quality(self, reader: Reader, checks: list[Check]) -> dict[str, Any]:
-        aside = reader.gather(SCAN, "quarantine")["reason"].value_counts().to_pylist()
+        quarantined = reader.gather(SCAN, "quarantine")["reason"].value_counts().to_pylist()
         counts = reader.gather(HISTORIES, "counts")
         users = reader.gather(SCAN, "users").group_by("user_id").aggregate([("events", "sum")])
         items = np.concatenate([reader.read(ORDER, s, "events")["item"].to_numpy() for s in range(self.source.ranges)])
@@ -62,7 +62,7 @@ class Finish:
             "events": {
                 "read": read,
                 "kept": kept,
-                "put_aside": {row["values"]: row["counts"] for row in aside},
+                "quarantined": {row["values"]: row["counts"] for row in quarantined},
                 "repeated": repeated,
                 "repeated_dropped": self.rules.drop_duplicates,
                 "out_of_order": _out_of_order(reader, len(self.source.events)),
@@ -78,7 +78,7 @@ class Finish:
 
 
 def checks_of(reader: Reader, rules: Rules) -> list[Check]:
-    """Return the checks of all shards, added up."""
+    """Return the checks of all shards, with their counts added."""
     counts = reader.gather(HISTORIES, "counts")
     repeated, kept = sum(counts["repeated"].to_pylist()), sum(counts["events"].to_pylist())
     of_task: dict[str, int] = {}
@@ -95,11 +95,12 @@ def checks_of(reader: Reader, rules: Rules) -> list[Check]:
 
 
 def require_sound(checks: list[Check], most: float, reader: Reader) -> None:
-    """Raise `UserError` when more than `most` of the events are bad, or anything else is."""
+    """Raise `UserError` when more than the share `most` of the events is bad, or another check failed."""
     of_rows = [c for c in checks if c.failed and c.total and c.name.startswith("events.")]
     others = [c for c in checks if c.failed and c not in of_rows]
-    aside = reader.gather(SCAN, "quarantine")
-    bad = sum(row["counts"] for row in aside["reason"].value_counts().to_pylist() if row["values"] not in LEFT_OUT)
+    quarantined = reader.gather(SCAN, "quarantine")
+    reasons = quarantined["reason"].value_counts().to_pylist()
+    bad = sum(row["counts"] for row in reasons if row["values"] not in LEFT_OUT)
     total = max((c.total for c in of_rows), default=0)
     lines = [c.line() for c in others]
     if total and bad / total > most:
@@ -131,12 +132,12 @@ def require_positives(reader: Reader, tasks: dict[str, Task], ranges: int) -> No
 
 
 def quantile(parts: list[pa.ChunkedArray], share: float) -> float:
-    """Return the quantile of numbers that ascend from part to part, as `np.quantile` has it, holding one part."""
+    """Return the quantile, as `np.quantile` does, of numbers that ascend from part to part, with one part in memory."""
     total = sum(len(p) for p in parts)
     point = (total - 1) * share
     low = int(np.floor(point))
     below, above = (_at(parts, min(n, total - 1)) for n in (low, low + 1))
-    # As NumPy interpolates: from the nearer end, so that rounding is the same.
+    # Interpolated from the nearer end, as NumPy does, so that rounding is the same.
     weight = point - low
     return above - (above - below) * (1 - weight) if weight >= 0.5 else below + (above - below) * weight
 

@@ -1,4 +1,4 @@
-"""Stage `histories`: what each user did, in order, and which of it counts as engagement."""
+"""Stage `histories`: each user's events in order, and the positives among them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +12,12 @@ from unified_ranker.core.arrays import MISSING, Ints
 from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.prepare.examples import Coded, TimeIndex, mark_positives
 from unified_ranker.prepare.shuffle_stage import names_of, partition
-from unified_ranker.prepare.stage_names import SECOND, SPREAD, TABLES, USERS, Rules
+from unified_ranker.prepare.stage_names import SECOND, SHUFFLE, TABLES, USERS, Rules
 
 MARKED = ["user", "item", "source_item", "query_item", "task", "event_type", "time", "value", "query", "country",
           "position"]  # fmt: skip
 NOBODY = np.iinfo(np.int64).max
-"""Stands for anonymous users where users are sorted: the last."""
+"""Index that stands for anonymous users where users are sorted, so that they are last."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class BuildHistories:
     ranges: int
 
     def __call__(self, shard: int, reader: Reader) -> Outputs:
-        """Sort, count repetitions once, and mark positives."""
-        events = reader.gather(SPREAD, "events", shard).combine_chunks()
+        """Sort the events, drop repeated ones, and mark positives."""
+        events = reader.gather(SHUFFLE, "events", shard).combine_chunks()
         rank = reader.read(TABLES, 0, "keys")["rank"].to_numpy()
         order, again = canonical_order(events, rank)
         if self.rules.drop_duplicates:
@@ -41,7 +41,7 @@ class BuildHistories:
         value = pc.fill_null(events["value"], np.nan).to_numpy()
         coded = Coded(user, columns["item"], columns["task"], columns["event_type"], value, tasks, types)
         at, head, weight = mark_positives(coded, self.rules.config.tasks)
-        remembered = self._remembered(columns["event_type"], types) & (user != MISSING)
+        in_history = self._in_history(columns["event_type"], types) & (user != MISSING)
         heads = {name: number for number, name in enumerate(self.rules.config.heads)}
         head_number = np.full(len(user), -1, np.int16)
         head_number[at] = [heads[name] for name in head]
@@ -51,36 +51,36 @@ class BuildHistories:
             events.select(MARKED)
             .append_column("head", pa.array(head_number))
             .append_column("weight", pa.array(weights))
-            .append_column("history_length", pa.array(lengths_before(user, stamp, remembered), pa.int64()))
+            .append_column("history_length", pa.array(lengths_before(user, stamp, in_history), pa.int64()))
         )
         first = reader.read(USERS, 0, "ranges")["first_time"].to_numpy()
         place = np.searchsorted(first, columns["time"], side="right") - 1
-        kept = events.filter(pa.array(remembered)).select(["user", "item", "event_type", "task", "time", "value"])
+        kept = events.filter(pa.array(in_history)).select(["user", "item", "event_type", "task", "time", "value"])
         counts = {"repeated": [int(again.sum())], "events": [len(events)], "positives": [len(at)]}
         return {"histories": [kept], "events": partition(marked, place, self.ranges), "counts": [pa.table(counts)]}
 
-    def _remembered(self, event_type: Any, types: list[str]) -> npt.NDArray[np.bool_]:
+    def _in_history(self, event_type: Any, types: list[str]) -> npt.NDArray[np.bool_]:
         declared = self.rules.config.towers.user.history_events
         if declared is None:
             return np.ones(len(event_type), bool)
         return np.isin(event_type, [number for number, name in enumerate(types) if name in declared])
 
 
-def lengths_before(user: Ints, stamp: Ints, remembered: npt.NDArray[np.bool_]) -> Ints:
-    """Count the remembered events of each row's user strictly before its second, `[rows]`; rows by (user, time)."""
+def lengths_before(user: Ints, stamp: Ints, in_history: npt.NDArray[np.bool_]) -> Ints:
+    """Count the events in the history of each row's user strictly before its second, `[rows]`; rows by (user, time)."""
     known = user != MISSING
     if not known.any():
         return np.zeros(len(user), np.int64)
     _, group = np.unique(np.where(known, user, NOBODY), return_inverse=True)
     groups = int(group.max()) + 1
-    kept = np.flatnonzero(remembered)
+    kept = np.flatnonzero(in_history)
     offsets = np.searchsorted(group[kept], np.arange(groups + 1)).astype(np.int64)
     end = TimeIndex(offsets, stamp[kept]).end(group, stamp)
     return np.where(known, end - offsets[group], 0)
 
 
 def canonical_order(events: pa.Table, rank: npt.NDArray[np.int32]) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """Return the rows by (user, time, then every other column), and which of the sorted repeat the one before.
+    """Return the rows by (user, time, every other column), and a mask of the sorted rows that equal the row before.
 
     The order is that of `schema.InteractionLog` within each user: only identical rows tie. Few rows share user and
     time, so the many columns are compared for those alone.

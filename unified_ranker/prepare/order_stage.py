@@ -16,7 +16,7 @@ from unified_ranker.prepare.stage_names import HISTORIES, SECOND, TABLES
 
 @dataclass(frozen=True)
 class Order:
-    """Makes `events` and `examples` of a range of time, and `profile`, what `drift` compares."""
+    """Makes `events` and `examples` of a range of time, and `profile`, from which drift is computed."""
 
     check: bool = True
 
@@ -24,7 +24,7 @@ class Order:
         """Merge the ranges of users."""
         rows = reader.gather(HISTORIES, "events", shard).combine_chunks()
         user = rows["user"].to_numpy().astype(np.int64)
-        # Each range of users comes in order, so ties of user and time keep theirs.
+        # Each range of users is in order, and the sort is stable, so ties of user and time keep their order.
         order = np.lexsort((np.where(user == MISSING, NOBODY, user), rows["time"].to_numpy()))
         rows = rows.take(pa.array(order))
         stamp = pa.array(np.floor_divide(rows["time"].to_numpy(), SECOND))

@@ -1,4 +1,4 @@
-"""The job of preparing: its stages in order."""
+"""Job that prepares a log: its stages in order."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from unified_ranker.prepare.histories_stage import BuildHistories
 from unified_ranker.prepare.order_stage import Order
 from unified_ranker.prepare.scan_stage import Scan
 from unified_ranker.prepare.shuffle_stage import Shuffle
-from unified_ranker.prepare.stage_names import FINISH, HISTORIES, ORDER, SCAN, SPREAD, TABLES, USERS, LogSource, Rules
+from unified_ranker.prepare.stage_names import FINISH, HISTORIES, ORDER, SCAN, SHUFFLE, TABLES, USERS, LogSource, Rules
 from unified_ranker.prepare.table_splits import SPLIT_ROWS, plan_splits
 from unified_ranker.prepare.tables_stage import ReadTables
 from unified_ranker.prepare.users_stage import NumberUsers
@@ -25,7 +25,7 @@ def plan_source(
     """Cut the events into splits, and later into ranges, of about `rows`.
 
     Raises:
-        UserError: a file is not there, damaged, or of another form than the others.
+        UserError: a file is missing or damaged, or has other columns or types than the others.
     """
     return LogSource(tuple(plan_splits(events, rows)), items, users, range_rows=rows)
 
@@ -38,9 +38,9 @@ def prepare_job(
     Args:
         source: the log.
         config: the declarations.
-        key: what the job's output depends on; shards of another key are not used again.
-        now: the present, for clocks that are ahead; the clock's without.
-        check: whether to check the rows and to put bad ones aside; otherwise the log is taken to be checked.
+        key: digest of all that the output depends on; shards of another key are not reused.
+        now: the present, for the check of events in the future; None: the clock's.
+        check: whether to check the rows and quarantine bad ones; False for a log that was checked before.
     """
     rules = Rules(config, now or datetime.now(UTC), check)
     splits, ranges = len(source.events), source.ranges
@@ -50,7 +50,7 @@ def prepare_job(
             Stage(TABLES, 1, ReadTables(source, rules)),
             Stage(SCAN, splits, Scan(source, rules)),
             Stage(USERS, 1, NumberUsers(source)),
-            Stage(SPREAD, splits, Shuffle(ranges)),
+            Stage(SHUFFLE, splits, Shuffle(ranges)),
             Stage(HISTORIES, ranges, BuildHistories(rules, ranges)),
             Stage(ORDER, ranges, Order(check)),
             Stage(FINISH, 1, Finish(source, rules)),

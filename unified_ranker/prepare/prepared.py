@@ -34,7 +34,7 @@ class SplitTimes:
     validation_end: int
 
     def fit_end(self, config: Config) -> int:
-        """Return the end of the fit window, as `project.split.fit_on` says."""
+        """Return the end of the fit window, which `project.split.fit_on` chooses."""
         return self.train_end if config.project.split.fit_on == "train" else self.validation_end
 
 
@@ -84,7 +84,7 @@ class Prepared:
         return self.examples.take(keep)
 
     def save(self, directory: Path) -> None:
-        """Write the tables into `directory`, which must exist, as `publish` does, in one shard each."""
+        """Write the tables into `directory`, which must exist, in the format of `publish`, in one shard each."""
         coded: dict[str, list[str]] = {
             "tasks": sorted({*self.histories.task, *self.examples.task}),
             "event_types": sorted({*self.histories.event_type, *self.events.event_type}),
@@ -197,7 +197,7 @@ def to_examples(table: pa.Table, names: EventNames, heads: Sequence[str]) -> Exa
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
-    """Return a table of items or users as pandas, with lists as lists, not as the arrays of Arrow's reader."""
+    """Return a table of items or users as pandas, with Python lists in place of Arrow's arrays."""
     frame = table.to_pandas()
     for name in frame.columns:
         if pd.api.types.is_object_dtype(frame[name]):
@@ -207,7 +207,7 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
 
 
 def read_folder(directory: Path) -> pa.Table:
-    """Return the shards of a table behind one another, memory-mapped."""
+    """Return the concatenated shards of a table, memory-mapped."""
     return pa.concat_tables([read_parts(file) for file in sorted(directory.glob("*.arrow"))])
 
 
@@ -234,24 +234,24 @@ def _floats(column: pa.ChunkedArray, absent: float) -> np.ndarray:
 
 
 def _named(column: pa.ChunkedArray, names: list[str]) -> Strings:
-    """Return numbers as the names that they stand for: one Python string a name, however many rows."""
+    """Return the names of numbers; all rows of a name share one Python string."""
     return np.array(names, object)[column.to_numpy()]
 
 
 def _texts(column: pa.ChunkedArray) -> Strings:
-    """Return text with "" for null: one Python string for each different one."""
+    """Return text with "" for null; equal rows share one Python string."""
     coded = column.cast(pa.string()).combine_chunks().dictionary_encode()
     names = np.array([*coded.dictionary.to_pylist(), ""], object)
     return names[coded.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)]
 
 
 def split_times(timestamps: Ints, config: Config) -> SplitTimes:
-    """Place the bounds at the quantiles of labelled-event times that `project.split` names."""
+    """Return the bounds of the split: the quantiles of labelled-event times that `project.split` declares."""
     shares = config.project.split
     low, high = np.quantile(timestamps, [shares.train, shares.train + shares.validation])
     return SplitTimes(train_end=int(np.ceil(low)), validation_end=int(np.ceil(high)))
 
 
 def fit_end_of(prepared: Prepared, config: Config) -> int:
-    """Return the end of the fit window of a prepared log in seconds, as `project.split.fit_on` says."""
+    """Return the end of the fit window of a prepared log in seconds; see `SplitTimes.fit_end`."""
     return prepared.split.fit_end(config)

@@ -1,10 +1,10 @@
-"""Declarations that decide on the prepared data: the same declarations and data give the same examples."""
+"""Declarations that the prepared data depends on: the same declarations and data give the same examples."""
 
 from unified_ranker.config import Config
 
 PREPARED_BY = ("project.data", "project.split.train", "project.split.validation", "towers.user.history_events")
 PREPARED_BY_TASK = frozenset({"positives", "first_engagement_only"})
-"""Of each task's file."""
+"""Fields of each task's file that the prepared data depends on."""
 
 
 def parts_of_tasks(config: Config, fields: frozenset[str] | set[str]) -> list[str]:

@@ -1,8 +1,7 @@
 """Quality features of items as of any moment, counted exactly from the log.
 
-Counts are strictly before the moment asked for. `gather` answers single (item, time) pairs
-by binary search; `matrix` answers every item at each time by sweeping once through the log. Both give the
-same bytes.
+Counts are of events strictly before the moment. `gather` takes single (item, time) pairs and uses a binary
+search; `matrix` takes times, and counts for every item in one sweep through the log. Both give the same bytes.
 """
 
 from dataclasses import dataclass
@@ -37,10 +36,10 @@ class CountsAsOf:
 
     def __init__(self, stream: Stream, items: int, window: float | None = None) -> None:
         self._stream, self._items = stream, items
-        # Times are whole seconds, so a part of a second more or less holds the same events.
+        # Times are whole seconds, so a fraction of a second changes nothing.
         self._window = None if window is None else int(window)
-        # Each event's own amount and its item's before. Summed item by item, so that not even their rounding
-        # depends on other items or on later events.
+        # Running sums of each item. They are summed item by item, so that not even their rounding depends on other
+        # items or on later events.
         amount = pd.Series(stream.amount.astype(np.float64))
         self._after = amount.groupby(stream.item).cumsum().to_numpy(np.float64)
         order = np.argsort(stream.item, kind="stable")
@@ -78,10 +77,10 @@ class _Sweep:
         self._sums, self._end = np.zeros(items), 0
 
     def until(self, time: np.int64) -> np.ndarray:
-        """Move to `time` (seconds) and return the sums `[items]`, which the next call changes."""
+        """Move to `time` (seconds) and return the sums `[items]`; the next call overwrites the array."""
         end = int(np.searchsorted(self._stream.time, time, side="left"))
         new = slice(self._end, end)
-        # Of an item's several events the last one's sum stays: NumPy assigns in order.
+        # Where an item has several events, the sum of the last one stays, because NumPy assigns in order.
         self._sums[self._stream.item[new]] = self._after[new]
         self._end = end
         return self._sums
@@ -90,14 +89,14 @@ class _Sweep:
 class QualityAsOf:
     """The declared quality features of every item, as of any time.
 
-    The scales (the count of the most popular item, the mean of all values) are constants of the fitted model,
-    as its weights are: taken once, as of `reference`, and the same in training and serving.
+    The scales (the count of the most popular item, the mean of all values) are constants of the fitted model, like
+    its weights: computed once, as of `reference`, and the same in training and serving.
 
     Args:
         features: the declared features by name, in order of the quality vector.
         events: every event of the log.
         created_at: creation time of each item in seconds, `[items]`; `NEVER` where absent.
-        reference: the end of the fit window in seconds; the scales are made from what happened before.
+        reference: the end of the fit window in seconds; the scales are computed from earlier events.
     """
 
     def __init__(
@@ -138,10 +137,10 @@ class QualityAsOf:
         """Return the features of all items at `times` `[n]` (seconds), `[n, items, features]`."""
         return _stack([self._of_all(name, times) for name in self.features], (len(times), len(self.created_at)))
 
-    def weighed(self, times: Ints, weights: Floats) -> Floats:
-        """Return the sum of the features, each by its weight in `weights` `[n, features]`, of all items, `[n, items]`.
+    def weighted_sum(self, times: Ints, weights: Floats) -> Floats:
+        """Return the weighted sum of all items' features, `[n, items]`, with `weights` `[n, features]`.
 
-        A feature that no row weighs is not counted: of many, a task weighs few.
+        A feature whose weight is 0 in every row is not computed, because a task uses few of many features.
         """
         out = np.zeros((len(times), len(self.created_at)), np.float32)
         for name, weight in zip(self.features, weights.T, strict=True):
@@ -150,9 +149,9 @@ class QualityAsOf:
         return out
 
     def unseen(self) -> Floats:
-        """Return the features of an item that nobody has touched, `[features]`.
+        """Return the features of an item without events, `[features]`.
 
-        Freshness is 0, as of an item of unknown age; whoever knows the creation time fills it in.
+        Freshness is 0, as for an item of unknown age; a caller that knows the creation time fills it in.
         """
         return np.array(
             [self._scale[n] if isinstance(f, MeanValueFeature) else 0.0 for n, f in self.features.items()],
@@ -174,7 +173,7 @@ class QualityAsOf:
 
 
 def quality_streams(features: dict[str, QualityFeature], events: EventColumns) -> dict[str, Stream]:
-    """Pick the events that each counting feature is about."""
+    """Return the events that each counting feature counts."""
     out = {}
     for name, feature in features.items():
         if isinstance(feature, PopularityFeature):

@@ -11,7 +11,7 @@ from unified_ranker.prepare.prepared import Prepared
 def request_arrays(examples: Examples, prepared: Prepared, history_length: int) -> Arrays:
     """Return recorded examples as inputs of the served model, with the history strictly before each."""
     histories = prepared.histories
-    # The name behind the last answers for index -1.
+    # One name more, which index -1 selects.
     items, users = np.append(prepared.item_ids, ""), np.append(prepared.user_ids, "")
     windows = histories.windows(examples.user, examples.history_length, history_length)
     rows = windows.rows

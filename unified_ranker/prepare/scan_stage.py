@@ -1,4 +1,4 @@
-"""Stage `scan`: reads a split of the events, puts bad rows aside, and looks items up."""
+"""Stage `scan`: reads a split of the events, quarantines bad rows, and looks up items."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ QUARANTINE = pa.schema(
         **dict.fromkeys(COLUMNS["events"], pa.string()),
     }
 )
-"""A quarantined row: the reason, its place (its row in the row group, from 0), and its values as text."""
+"""Quarantined row: the reason, its place (the row in the row group, from 0), and its values as text."""
 LEFT_OUT = frozenset({FUTURE})
-"""Warnings whose rows are quarantined, too: an example cannot be made as of a moment that has not come."""
+"""Warnings whose rows are quarantined, too: there can be no example as of a time in the future."""
 SAMPLED_TIMES = 512
 SAMPLED_ROWS = 20_000
 
@@ -56,7 +56,7 @@ class Scan:
         checks = to_rows(_check(b, events) for b in broken)
         keep = np.ones(len(events), bool)
         bad = [b for b in broken if (b.severity == "error" or b.rule in LEFT_OUT) and b.bad.any()]
-        aside = [QUARANTINE.empty_table(), *(_aside(b, events, keep, read) for b in bad)]
+        quarantined = [QUARANTINE.empty_table(), *(_quarantined(b, events, keep, read) for b in bad)]
         if not keep.all():
             events = events.filter(pa.array(keep))
             places = {name: place[keep] for name, place in places.items()}
@@ -66,7 +66,7 @@ class Scan:
             "users": [_counted(whole["user_id"], "user_id")],
             "names": [_names(whole)],
             "times": [_times(whole)],
-            "quarantine": [pa.concat_tables(aside)],
+            "quarantine": [pa.concat_tables(quarantined)],
             "checks": [checks],
             "sample": [_sample(events, SAMPLED_ROWS // max(len(self.source.events), 1) + 1)],
         }
@@ -98,7 +98,7 @@ def _clean(events: pa.Table, places: dict[str, npt.NDArray[np.int64]]) -> pa.Tab
 
 
 def _not_finite(tables: list[pa.Table]) -> list[Broken]:
-    """NaN and infinity among the numbers as they were read: in canonical form NaN and null are the same."""
+    """Find NaN and infinity among the numbers as they were read; in canonical form NaN and null are the same."""
     found: dict[str, list[npt.NDArray[np.bool_]]] = {}
     for number, raw in enumerate(tables):
         for name in raw.column_names:
@@ -122,10 +122,10 @@ def _check(broken: Broken, events: pa.Table) -> Check:
     return Check(broken.rule, not count, count, examples, broken.what_to_do, broken.severity, len(events))
 
 
-def _aside(
+def _quarantined(
     broken: Broken, events: pa.Table, keep: npt.NDArray[np.bool_], read: Sequence[tuple[Piece, int | None, pa.Table]]
 ) -> pa.Table:
-    """Return the rows of a rule for the quarantine, and take them out of `keep`; a row has one reason, the first."""
+    """Return the rows that break a rule, and remove them from `keep`; only a row's first reason counts."""
     rows = np.flatnonzero(broken.bad & keep)
     keep[rows] = False
     taken = events.take(pa.array(rows))
@@ -157,7 +157,7 @@ def _names(events: pa.Table) -> pa.Table:
 
 
 def _times(events: pa.Table) -> pa.Table:
-    """Return evenly spaced order statistics of the times, and the rows that each stands for."""
+    """Return evenly spaced quantiles of the times, and the number of rows that each stands for."""
     time = np.sort(events["time"].to_numpy())
     at = np.unique(np.linspace(0, max(len(time) - 1, 0), min(SAMPLED_TIMES, len(time))).astype(np.int64))
     picked = time[at]
@@ -166,7 +166,7 @@ def _times(events: pa.Table) -> pa.Table:
 
 
 def _sample(events: pa.Table, rows: int) -> pa.Table:
-    """Return about `rows` rows spread over a table, and the first of each task with each event type."""
+    """Return about `rows` evenly spaced rows of a table, and the first row of each task with each event type."""
     if len(events) <= rows:
         return events
     numbered = events.select(["task", "event_type"]).append_column("row", pa.array(np.arange(len(events))))

@@ -1,4 +1,4 @@
-"""Stage `spread`: looks users and names up, and sends every event to the range of its user."""
+"""Stage `shuffle`: looks up users and names, and sends every event to the range of its user."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,12 +9,12 @@ import pyarrow.compute as pc
 
 from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.log.row_rules import positions
-from unified_ranker.prepare.stage_names import SCAN, SPREADED, USERS
+from unified_ranker.prepare.stage_names import SCAN, SHUFFLED, USERS
 
 
 @dataclass(frozen=True)
 class Shuffle:
-    """Makes `events` (`SPREADED`), a partition for each range of users."""
+    """Makes `events` (`SHUFFLED`), a partition for each range of users."""
 
     ranges: int
 
@@ -29,9 +29,9 @@ class Shuffle:
             "task": pc.index_in(events["task"], value_set=pa.array(tasks, pa.string())).cast(pa.int16()),
             "event_type": pc.index_in(events["event_type"], value_set=pa.array(types, pa.string())).cast(pa.int16()),
         }
-        table = pa.table([columns[f.name] for f in SPREADED], schema=SPREADED)
+        table = pa.table([columns[f.name] for f in SHUFFLED], schema=SHUFFLED)
         first = reader.read(USERS, 0, "ranges")["first_user"].to_numpy()
-        # Anonymous events have no history; by their time, those that are the same meet.
+        # Anonymous events have no history. They are sent by time, so that equal ones come into one range.
         anonymous = np.abs(events["time"].to_numpy()) % self.ranges
         place = np.where(user < 0, anonymous, np.searchsorted(first, user, side="right") - 1)
         return {"events": partition(table, place, self.ranges)}

@@ -9,11 +9,11 @@ import pyarrow as pa
 from unified_ranker.config import Config, TablesSource
 from unified_ranker.prepare.table_splits import TableSplit
 
-TABLES, SCAN, USERS, SPREAD, HISTORIES, ORDER, FINISH = (
-    "tables", "scan", "users", "spread", "histories", "order", "finish",
+TABLES, SCAN, USERS, SHUFFLE, HISTORIES, ORDER, FINISH = (
+    "tables", "scan", "users", "shuffle", "histories", "order", "finish",
 )  # fmt: skip
 SECOND = 1_000_000
-"""Microseconds."""
+"""One second in microseconds."""
 MOST_RANGES = 1024
 
 CLEAN = pa.schema(
@@ -34,7 +34,7 @@ CLEAN = pa.schema(
     }
 )
 """An event after `scan`: items are indices (-1 = none), `time` in microseconds."""
-SPREADED = pa.schema(
+SHUFFLED = pa.schema(
     [
         pa.field("user", pa.int32()),
         *(f for f in CLEAN if f.name not in ("user_id", "task", "event_type")),
@@ -42,7 +42,7 @@ SPREADED = pa.schema(
         pa.field("event_type", pa.int16()),
     ]
 )
-"""An event after `spread`: users, tasks and event types are numbers too."""
+"""An event after `shuffle`: users, tasks and event types are numbers, too."""
 CHECKS = pa.schema(
     {
         "rule": pa.string(),
@@ -65,9 +65,9 @@ class LogSource:
         events: the splits of the events table.
         items: files or table of the items.
         users: files or table of the users; None derives it from the events.
-        known_items: Parquet file with the ids that keep their places, first to last, as of an earlier release.
+        known_items: Parquet file of an earlier release with the item ids in order, which keep their indices.
         known_users: likewise for users.
-        range_rows: events of one range of users or of time, about.
+        range_rows: approximate number of events in one range of users or of time.
     """
 
     events: tuple[TableSplit, ...]
@@ -79,12 +79,12 @@ class LogSource:
 
     @property
     def rows(self) -> int:
-        """Events, as far as the files' footers tell (CSV files do not)."""
+        """Number of events as the files' footers give it, which CSV files lack."""
         return sum(piece.rows for split in self.events for piece in split)
 
     @property
     def ranges(self) -> int:
-        """Into how many ranges of users, and of time, the events are sorted."""
+        """Number of ranges of users, and of time, that the events are sorted into."""
         return max(1, min(-(-self.rows // self.range_rows), MOST_RANGES))
 
 
@@ -94,7 +94,7 @@ class Rules:
 
     Attributes:
         config: the declarations.
-        now: the present, for clocks that are ahead.
+        now: the present; later events are in the future.
         check: whether rows are checked, bad ones quarantined and drift measured; otherwise the log is taken as it is.
     """
 
@@ -104,7 +104,7 @@ class Rules:
 
     @property
     def max_bad_share(self) -> float:
-        """Share of bad events from which the job stops."""
+        """Greatest share of bad events; with more the job stops."""
         data = self.config.project.data
         return data.max_bad_share if isinstance(data, TablesSource) else 0.0
 

@@ -1,4 +1,4 @@
-"""Cuts a table of many files into splits of bounded size, and reads a split, naming what cannot be read."""
+"""Splits of bounded size of a table in many files, and their reader."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from unified_ranker.log.schema import COLUMNS
 from unified_ranker.log.table_files import PARQUET_MAGIC, read_table
 
 SPLIT_ROWS = 1_000_000
-"""Events that a shard reads, about: what bounds its memory."""
+"""Approximate number of events that a shard reads, which bounds its memory."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ TableSplit = tuple[Piece, ...]
 
 
 def plan_splits(source: Path | pa.Table, rows: int = SPLIT_ROWS) -> list[TableSplit]:
-    """Cut the events into splits of about `rows`, by looking at no more than the files' footers.
+    """Cut the events into splits of about `rows`, reading only the files' footers.
 
     Raises:
-        UserError: a file is not there or damaged, or a column changes its kind from one file to another.
+        UserError: a file is missing or damaged, or a column has different types in two files.
     """
     if isinstance(source, pa.Table):
         return [(Piece(len(source), table=source),)]
@@ -94,10 +94,10 @@ def table_files(source: Path) -> list[Path]:
 
 
 def is_parquet(file: Path) -> bool:
-    """Tell whether a file begins as Parquet does; one that is named so and does not is a fault.
+    """Tell whether a file is Parquet, by its first bytes.
 
     Raises:
-        UserError: the file is called `.parquet` and is something else, or cannot be read.
+        UserError: the file is named `.parquet` and is not Parquet, or cannot be read.
     """
     try:
         with file.open("rb") as stream:
@@ -110,7 +110,7 @@ def is_parquet(file: Path) -> bool:
 
 
 def require_one_form(files: Sequence[Path]) -> None:
-    """Check that a column of the contract holds one kind of thing in all Parquet files, and is in all of them.
+    """Check that all Parquet files have the same columns of the contract, with one kind of type each.
 
     Raises:
         UserError: with both files, the column and the types.
@@ -143,7 +143,7 @@ def require_one_form(files: Sequence[Path]) -> None:
 
 
 def kind_of(kind: pa.DataType) -> str:
-    """Return what a column holds, so far that columns of one kind can be read as one."""
+    """Return the kind of an Arrow type; columns of one kind can be read as one column."""
     if pt.is_dictionary(kind):
         kind = kind.value_type
     tests = {

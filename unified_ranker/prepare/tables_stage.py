@@ -1,6 +1,6 @@
-"""Stage `tables`: the catalogue and the declared users, in canonical form and in their lasting order.
+"""Stage `tables`: the catalogue and the declared users, in canonical form and in order of their indices.
 
-Both fit one worker: a model holds every item anyway. Only events grow without end.
+One worker reads both, because a model holds every item in memory anyway; only events grow without bound.
 """
 
 from dataclasses import dataclass
@@ -69,10 +69,10 @@ class ReadTables:
 
 
 def lasting_order(items: pd.DataFrame, source: LogSource) -> npt.NDArray[np.int64]:
-    """Return the rows of the items in catalogue order; items of an earlier release keep their places before all others.
+    """Return the rows of the items in catalogue order; items of an earlier release come first, with their indices.
 
     Raises:
-        UserError: an item of the earlier release is gone.
+        UserError: an item of the earlier release is missing.
     """
     order = order_of_items(items)
     if source.known_items is None:
@@ -83,8 +83,9 @@ def lasting_order(items: pd.DataFrame, source: LogSource) -> npt.NDArray[np.int6
     if gone:
         missing = sorted(set(known.tolist()) - set(items["item_id"].tolist()))[:3]
         raise UserError(
-            f"`--since` needs every item of the release in the items table, so that indices stay. Received: {gone:,} "
-            f"gone, e.g. {', '.join(f'`{m}`' for m in missing)}. Put them back, or prepare without `--since`."
+            f"`--since` needs every item of the release in the items table, so that indices stay the same. Received: "
+            f"{gone:,} missing, e.g. {', '.join(f'`{m}`' for m in missing)}. "
+            "Put them back, or prepare without `--since`."
         )
     old = np.flatnonzero(place >= 0)
     return np.concatenate([old[np.argsort(place[old], kind="stable")], order[place[order] < 0]])

@@ -1,4 +1,4 @@
-"""Stage `users`: numbers every user, and plans the ranges of users and of time that the events are sorted into."""
+"""Stage `users`: gives every user an index, and plans the ranges of users and of time for sorting the events."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class NumberUsers:
     source: LogSource
 
     def __call__(self, shard: int, reader: Reader) -> Outputs:
-        """Merge what the splits have seen."""
+        """Merge the users of all splits."""
         seen = reader.gather(SCAN, "users").group_by("user_id").aggregate([("events", "sum")])
         profiles = reader.read(TABLES, 0, "users").to_pandas()
         ids = self._ids(seen["user_id"].to_pandas(), profiles["user_id"])
@@ -47,12 +47,12 @@ class NumberUsers:
         }  # fmt: skip
 
     def _ids(self, seen: pd.Series, declared: pd.Series) -> npt.NDArray[np.object_]:
-        """Return all users by id; those of an earlier release keep their places before all others."""
+        """Return all users by id; those of an earlier release keep their indices, before all others."""
         every = pd.concat([declared, seen]).drop_duplicates().sort_values()
         if self.source.known_users is None:
             return every.to_numpy(object)
         known = pq.read_table(self.source.known_users, columns=["user_id"])["user_id"].to_pandas()
-        # A user of the release who is gone keeps the place, and has no events.
+        # A user of the release who is not in this log keeps the index, and has no events.
         return np.concatenate([known.to_numpy(object), every[~every.isin(known)].to_numpy(object)])
 
 
@@ -66,7 +66,7 @@ def _even(counts: npt.NDArray[np.int64], ranges: int) -> npt.NDArray[np.int64]:
 
 
 def _quantiles(times: pa.Table, ranges: int) -> npt.NDArray[np.int64]:
-    """Return the first moment (microseconds) of each range of time, from weighted samples; the first is the least."""
+    """Return the first moment (microseconds) of each range of time, from weighted samples."""
     time = times["time"].to_numpy()
     order = np.argsort(time, kind="stable")
     time, sums = time[order], np.cumsum(times["weight"].to_numpy()[order])

@@ -1,6 +1,6 @@
-"""Vocabulary: names, categories, scales and the id mask rate, which the towers are built from.
+"""Vocabulary: names, categories, scales and the id mask rate, from which the towers are built.
 
-All of it is taken from before the end of the fit window: an item or user that appears later is unknown to it.
+It is made of data before the end of the fit window; items and users that appear later are unknown to it.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 
 LEAST_MASK_RATE, MOST_MASK_RATE = 0.02, 0.9
-"""Bounds of the estimated id mask rate: some masking teaches content, and some ids must be left to learn."""
+"""Bounds of the estimated id mask rate: some ids are always masked, to train content, and some never, to train ids."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,10 @@ def _scales(table: pd.DataFrame, features: Iterable[Any]) -> dict[str, Scale]:
 
 
 def _mask_rate(prepared: Prepared, config: Config, fit_end: int) -> float:
-    """Return the declared rate, or the share of late positives whose item no event before had touched.
+    """Return the declared rate, or the share of late positives whose item has no earlier event.
 
-    Late are those from the 90 % quantile of times in the fit window on; requests after the window will lack
-    about what they lack. The estimate is kept within `LEAST_MASK_RATE` and `MOST_MASK_RATE`.
+    Late are those after the 90 % quantile of times in the fit window: about the same share of items will be new to
+    requests after the window. The estimate is kept within `LEAST_MASK_RATE` and `MOST_MASK_RATE`.
     """
     declared = config.towers.item.id_mask_rate
     if declared != "auto":

@@ -14,7 +14,7 @@ from unified_ranker.project.lineage import Lineage
 from unified_ranker.project.workspace import Workspace
 
 OUTPUT_FORMAT = "4"
-"""Raised when what a stage writes changes its form, so that older outputs are made again."""
+"""Raised when the format of a stage's output changes, so that older outputs are made again."""
 TRAINED_BY = ("project.seed", "project.split", "project.training", "towers")
 NOT_TRAINED_BY_TASK = frozenset({"description", "derived", "exclude_engaged", "score", "serving"})
 """Of each task's file: what the model does not see while it is trained."""

@@ -1,4 +1,4 @@
-"""Signals between a request and its candidates that no pair of vectors carries, one file a signal."""
+"""Signals: features of a request and a candidate beside their vectors. Each signal has a file of its own."""
 
 from unified_ranker.signals import lexical, repeats, source_pairs, source_walks, successions
 

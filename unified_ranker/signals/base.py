@@ -1,4 +1,4 @@
-"""Contracts of a signal: its declaration, what it is built from, and what it gives for a request and a candidate."""
+"""Contract of a signal: its declaration, its input data, and its features of a request and a candidate."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, eq=False)
 class SignalRequest(Columns):
-    """A batch of requests as the signals see them.
+    """Batch of requests, as input of the signals.
 
     Attributes:
-        words: what the signals read of the query after imputation, `[batch, words]`: of a signal's own request the
-            columns that its `read_text` gave.
+        words: the query after imputation, as the signals read it, `[batch, words]`; the request that a signal gets
+            has the columns of its own `read_text`.
         source_item: source item indices after imputation, `[batch]`; -1 without one.
         recent: the user's last items, newest first, `[batch, recent]`; -1 where there are fewer.
     """
@@ -39,21 +39,21 @@ class SignalRequest(Columns):
 
     @classmethod
     def spec(cls) -> SignalRequest:
-        """Return the types of any number of requests."""
+        """Return the tensor specs of a batch of any size."""
         indices = tf.TensorSpec([None, None], tf.int64)
         return cls(words=indices, source_item=tf.TensorSpec([None], tf.int64), recent=indices)
 
     def without_user(self) -> SignalRequest:
-        """Return the requests as of nobody known."""
+        """Return the requests with the user's history removed."""
         return replace(self, recent=tf.fill(tf.shape(self.recent), np.int64(MISSING)))
 
 
 class Signal(ABC):
-    """One kind of link between a request and a candidate, in the graph.
+    """Features of a request and a candidate, computed in the graph.
 
     Attributes:
-        channels: numbers that it gives for a pair.
-        text_width: columns of `SignalRequest.words` that it reads of a query; 0: none.
+        channels: number of features of a pair.
+        text_width: number of columns of `SignalRequest.words` that it uses; 0: none.
     """
 
     channels: int
@@ -61,36 +61,37 @@ class Signal(ABC):
 
     @property
     def variables(self) -> Sequence[tf.Variable]:
-        """Tables that the graph reads, which are saved with it; none by default."""
+        """Tables of the graph, which are saved with it; none by default."""
         return ()
 
     def read_text(self, text: tf.Tensor) -> tf.Tensor:
-        """Return what it compares of queries `[n]`, `[n, text_width]`, int64; only asked where it reads any."""
+        """Return queries `[n]` as int64 `[n, text_width]`; only called where `text_width` is above 0."""
         raise NotImplementedError
 
     @abstractmethod
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
         """Return `[batch, candidates, channels]`, float32, for item indices `[batch, candidates]` (-1 = unknown item).
 
-        With `time` `[batch]` (seconds) as of that moment, for training: no example may see itself. Without it as of the
-        end of the fit window, by stock TensorFlow operations alone. An unknown item has zeros.
+        With `time` `[batch]` (seconds), for training, the features are as of that time, so that no example sees itself.
+        Without it they are as of the end of the fit window, and computed by stock TensorFlow operations alone. An
+        unknown item has zeros.
         """
 
     @abstractmethod
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """Return items worth ranking, `[batch, n]` with a fixed `n`, int64; -1 where there are fewer.
 
-        They are candidates to consider: whoever retrieves decides which of them may answer.
+        The candidate rule is applied to them by the caller.
         """
 
 
 @dataclass(frozen=True)
 class SignalInputs:
-    """Data that a signal may be built from.
+    """Data for building signals.
 
     Attributes:
         prepared: the prepared log.
-        end: the end of the fit window, seconds: what a served graph knows is older.
+        end: the end of the fit window, seconds; a served graph has no later data.
     """
 
     prepared: Prepared
@@ -98,7 +99,7 @@ class SignalInputs:
     _made: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False)
 
     def once(self, make: Callable[[SignalInputs], V]) -> V:
-        """Return what a function makes of these inputs, made once for all signals that ask for it."""
+        """Return the result of a function of these inputs; it is computed once for all signals that ask for it."""
         if make not in self._made:
             self._made[make] = make(self)
         made: V = self._made[make]
@@ -109,7 +110,7 @@ class SignalKind(Declaration, ABC):
     """Declaration of a signal in towers/ranker.yaml, which builds it.
 
     A subclass declares `type: Literal["name"]` and settings. Its module must be importable without TensorFlow and SciPy
-    (see `towers.tensorflow`): the ranking service reads declarations where there is neither.
+    (see `towers.tensorflow`), because the ranking service reads declarations without either of them.
     """
 
     type: str
@@ -120,7 +121,7 @@ class SignalKind(Declaration, ABC):
         return 1
 
     def need(self, config: Config, log: InteractionLog) -> Need | None:
-        """Return what it is made from, for `validate`; None by default: it can be made from any log."""
+        """Return its requirement on the log, for `validate`; None by default, for no requirement."""
         del config, log
         return None
 

@@ -17,7 +17,7 @@ from unified_ranker.signals.word_hashes import split_words
 from unified_ranker.towers.tensorflow import tf
 
 LEXICAL_SCALE = 0.1
-"""BM25 runs to some tens; what enters the ranker should be about 1."""
+"""Scale of BM25, which reaches some tens, so that the ranker's inputs are about 1."""
 
 
 @SIGNALS.declare
@@ -26,9 +26,9 @@ class Lexical(SignalKind):
 
     type: Literal["lexical"]
     max_words: int = Field(16, ge=1)
-    """Words of a query and of a title that are read."""
+    """Number of words that are read of a query and of a title."""
     postings: int = Field(500, ge=1)
-    """Titles that are looked at for one word, the best of it first."""
+    """Number of titles that are searched for one word, those with the highest BM25."""
     candidates: int = Field(100, ge=0)
     """Candidates that it proposes."""
 
@@ -44,16 +44,16 @@ class Lexical(SignalKind):
 
 
 class LexicalSignal(TableSignal):
-    """Three channels: BM25 (scaled), the share of the query that the title holds, the share of the title that is asked.
+    """Three channels: BM25 (scaled), the share of the query that is in the title, the share of the title in the query.
 
-    Shares are weighed by inverse document frequency. What words are rare comes from the titles that existed at the end
-    of the fit window. Stock TensorFlow ops only.
+    Shares are weighted by inverse document frequency, which is that of the titles at the end of the fit window. Stock
+    TensorFlow ops only.
     """
 
     channels = 3
 
     def __init__(self, config: Lexical, titles: np.ndarray, known: np.ndarray) -> None:
-        """Index `titles` `[items]`; `known` `[items]` marks those whose words decide what is rare."""
+        """Index `titles` `[items]`; `known` `[items]` marks those from which document frequencies are computed."""
         from unified_ranker.signals.bm25 import inverse_frequency, title_scores
 
         super().__init__()
@@ -125,7 +125,7 @@ class LexicalSignal(TableSignal):
         totals = tf.math.unsorted_segment_sum(
             tf.gather(self.posting_weights, places.flat_values), number, tf.shape(pairs, tf.int64)[0]
         )
-        # `unique` keeps first occurrences in order, and owners ascend: rows stay together.
+        # `unique` keeps first occurrences in order, and owners ascend, so the titles of a query stay together.
         found = tf.RaggedTensor.from_value_rowids(pairs % items, pairs // items, batch)
         width = tf.maximum(found.bounding_shape(1), self.config.candidates)
         items_of = found.to_tensor(-1, shape=[None, None])
@@ -139,7 +139,7 @@ class LexicalSignal(TableSignal):
         return tf.gather(self.idf, tf.maximum(words, 0)) * tf.cast(words >= 0, tf.float32)
 
     def _index_titles(self, by_word: object, items: int, idf: np.ndarray) -> None:
-        """Store the words of each title with their BM25, `[items + 1, words]`; the last row is of no title."""
+        """Store the words of each title with their BM25, `[items + 1, words]`; the last row is blank."""
         table = by_word.T.tocsr()  # type: ignore[attr-defined]
         lengths = np.diff(table.indptr) if items else np.zeros(0, np.int64)
         width = max(int(lengths.max(initial=0)), 1)
@@ -154,14 +154,14 @@ class LexicalSignal(TableSignal):
         self.title_importance = self.table("title_importance", importance)
 
     def _index_words(self, by_word: object) -> None:
-        """Store for each word the titles where it weighs most, at most `postings`; the last word is none."""
+        """Store for each word the `postings` titles with its highest BM25; the last word is blank."""
         table = by_word.tocsr()  # type: ignore[attr-defined]
         word = np.repeat(np.arange(table.shape[0]), np.diff(table.indptr))
         order = np.lexsort((table.indices, -table.data, word))
         rank = np.arange(len(word)) - table.indptr[word]
         kept = order[rank < self.config.postings]
         counts = np.minimum(np.diff(table.indptr), self.config.postings)
-        # One empty list behind, for what is no word.
+        # One empty list at the end, for blanks.
         starts = np.concatenate([[0], np.cumsum(counts), [counts.sum()]]).astype(np.int64)
         self.starts = self.table("starts", starts)
         self.posting_items = self.table("posting_items", _at_least_one(table.indices[kept].astype(np.int64), 0))

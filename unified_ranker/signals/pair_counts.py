@@ -1,4 +1,4 @@
-"""Ordered pairs of items with the times at which they were seen: counts as of any moment, and tables for serving."""
+"""Ordered pairs of items and their times: counts as of any moment, and tables for serving."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ class PairsAsOf:
             return np.zeros(len(first), np.int64)
         key = first * self.items + second
         place = np.minimum(np.searchsorted(self.keys, key), len(self.keys) - 1)
-        # Only those that were ever seen are counted: most candidates never followed.
+        # Only pairs that occur at all are counted; most candidates have none.
         found = np.flatnonzero((self.keys[place] == key) & (first != MISSING) & (second != MISSING))
         place = place[found]
         counts = np.zeros(len(first), np.int64)
@@ -60,13 +60,13 @@ class PairsAsOf:
 
 @dataclass(frozen=True)
 class PairTable:
-    """The strongest partners of each item at one moment, row after row: most items of a large catalogue have few.
+    """The strongest partners of each item at one moment, as rows of different lengths.
 
     Attributes:
         starts: where each item's partners begin, `[items + 2]`; the last row, of no item, is empty.
         partners: item indices `[pairs]`, the strongest of an item first.
         forward: how often the partner came after the item, `[pairs]`.
-        backward: how often it was the other way round, `[pairs]`.
+        backward: how often the partner came before the item, `[pairs]`.
         total: how many pairs begin with the item, `[items + 1]`.
     """
 
@@ -78,7 +78,7 @@ class PairTable:
 
 
 BACKWARD = 0.25
-"""What a pair in the other direction counts when partners are chosen; as in the baseline of co-occurrence."""
+"""Weight of a pair in the other direction when partners are chosen, as in the baseline "co-occurrence"."""
 
 
 def pair_table(pairs: PairsAsOf, time: int, neighbours: int) -> PairTable:
@@ -114,7 +114,7 @@ def source_pairs(examples: Examples, items: int) -> PairsAsOf:
 
 
 def successions(histories: Histories, window: int, items: int) -> PairsAsOf:
-    """Pair each event's item with those of its user's `window` events before."""
+    """Pair each event's item with those of the user's previous `window` events."""
     events = len(histories.item)
     user = np.repeat(np.arange(len(histories.offsets) - 1), np.diff(histories.offsets))
     parts = []

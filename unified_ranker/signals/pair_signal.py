@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from unified_ranker.signals.pair_counts import PairsAsOf
 
 PRIOR = 3.0
-"""Pairs that are added to an item's total, so that one pair out of one is no certainty."""
+"""Pairs that are added to an item's total, so that the share of a single pair is not 1."""
 
 
 class PairSignal(PartnerSignal):
-    """Counts of (from, candidate) pairs, summed over the items that the request comes from.
+    """Counts of (origin, candidate) pairs, summed over the origins: items that the request starts from.
 
-    Three channels: log1p of the count, its share of all pairs that begin there, and log1p of the count in the other
-    direction.
+    Three channels: log1p of the count, its share of all pairs that begin with the origin, and log1p of the count in the
+    other direction.
     """
 
     channels = 3

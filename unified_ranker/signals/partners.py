@@ -1,4 +1,4 @@
-"""Base of the signals from pairs of items: counts as of the example in training, a table of partners when served."""
+"""Base of the signals of item pairs: counts as of the example in training, a table of partners in serving."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from unified_ranker.towers.tensorflow import tf
 
 
 class PartnerSignal(TableSignal, ABC):
-    """Numbers of (origin, candidate) pairs, summed over the items that the request comes from.
+    """Numbers of (origin, candidate) pairs, summed over the origins: items that the request starts from.
 
     In training they are as of the example, so that no example sees itself; a served graph reads them from a table as of
     the end of the fit window.
     """
 
     def __init__(self, starts: np.ndarray, partners: np.ndarray, counts: np.ndarray, proposed: int) -> None:
-        """Keep the table of serving.
+        """Store the table for serving.
 
         Args:
             starts: where each item's partners begin, `[items + 2]`; the last row, of no item, is empty.
             partners: item indices `[pairs]`, the strongest of an item first.
-            counts: what is known of each pair, as counts or shares, `[pairs, n]`.
+            counts: counts or shares of each pair, `[pairs, n]`.
             proposed: how many of the strongest partners become candidates.
         """
         super().__init__()
         self._proposed = proposed
         self._widest = max(int(np.diff(starts).max()), 1)
-        # One pair more, of no item: a table without any could not be gathered from.
+        # One blank pair more, because nothing can be gathered from an empty table.
         self.starts = self.table("starts", starts)
         self.partners = self.table("partners", np.append(partners, MISSING).astype(np.int32))
         nothing = np.zeros((1, counts.shape[1]), np.float32)
@@ -39,7 +39,7 @@ class PartnerSignal(TableSignal, ABC):
 
     @abstractmethod
     def origins(self, request: SignalRequest) -> tf.Tensor:
-        """Return the items `[batch, origins]` that a request comes from; -1 where there is none."""
+        """Return the items `[batch, origins]` that a request starts from; -1 where there is none."""
 
     @abstractmethod
     def as_of(self, origins: np.ndarray, candidates: np.ndarray, time: np.ndarray) -> np.ndarray:
@@ -47,7 +47,7 @@ class PartnerSignal(TableSignal, ABC):
 
     @abstractmethod
     def summands(self, counts: tf.Tensor, origins: tf.Tensor) -> tf.Tensor:
-        """Return what is summed over origins `[batch, origins, n, k]`, from the table's counts of `n` partners."""
+        """Return the terms to be summed over origins, `[batch, origins, n, k]`, from the counts of `n` partners."""
 
     @abstractmethod
     def channels_of(self, sums: tf.Tensor) -> tf.Tensor:
@@ -81,7 +81,7 @@ class PartnerSignal(TableSignal, ABC):
     def _partners(self, origins: tf.Tensor, most: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the first partners of `origins` `[batch, origins, n]` and their places in the table; -1 where fewer.
 
-        `n` is what the longest row of the batch needs, `most` at the most.
+        `n` is the length of the longest row in the batch, and at most `most`.
         """
         rows = self._rows(origins)
         begin = tf.gather(self.starts, rows)

@@ -1,4 +1,4 @@
-"""A user's last items as of a moment: what signals read of the past, further back than the user tower."""
+"""Last items of a user as of a moment, for signals that read further back than the user tower."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class PastItems:
     def before(self, user: Ints, time: Ints) -> Ints:
         """Return the items before `time` `[n]` (seconds), newest first, `[n, count]`; -1 where there are fewer.
 
-        A `user` `[n]` that is no known one has none.
+        An unknown `user` `[n]` has none.
         """
         known = (user >= 0) & (user < self._users)
         whose = np.where(known, user, 0)

@@ -1,4 +1,4 @@
-"""Signal `repeats`: the user's own earlier items, and those that stood beside the source item then."""
+"""Signal `repeats`: the user's own earlier items, and those that came next to the source item."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from unified_ranker.towers.tensorflow import tf
 
 @SIGNALS.declare
 class Repeats(SignalKind):
-    """Counts of the candidate among the user's last events, and there beside the source item."""
+    """Counts of the candidate among the user's last events, and among those next to the source item."""
 
     type: Literal["repeats"]
     window: int = Field(1000, ge=1)
     """Last events of the user that are read."""
     reach: int = Field(3, ge=1)
-    """Events before and after each occurrence of the source item that count as beside it."""
+    """Number of events before and after each occurrence of the source item that count as next to it."""
     candidates: int = Field(20, ge=0)
     """Candidates that it proposes."""
 
@@ -46,10 +46,10 @@ class Repeats(SignalKind):
 class RepeatSignal(Signal):
     """Counts over the user's own events, further back than the user tower reads.
 
-    Where people come back for what they had, their own counts beat models of others (TIFU-KNN: Hu et al., SIGIR 2020;
+    Where users buy the same items again, their own counts beat models of other users (TIFU-KNN: Hu et al., SIGIR 2020;
     Ariannezhad et al., SIGIR 2022, on repetition in baskets). Three channels: log1p of the candidate's events, log1p of
-    its events beside one of the source item, and the share of these in all that stood beside it. Stock TensorFlow ops
-    only; what a request holds is as of its moment, in training and when it is served.
+    its events next to the source item, and the share of these among all events next to it. Stock TensorFlow ops only.
+    The events of a request are those before its time, in training and in serving.
     """
 
     channels = 3
@@ -68,9 +68,9 @@ class RepeatSignal(Signal):
         return tf.stack([tf.math.log1p(had), tf.math.log1p(near), tf.math.divide_no_nan(near, total)], -1)
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:
-        """See `Signal.proposals`: what stood beside the source item, the newest first."""
+        """See `Signal.proposals`: the items next to the source item, the newest first."""
         beside = self.beside(request)
-        # One blank place for each that is proposed, so that there are as many.
+        # Padded by as many blanks as there are proposals, so that there are enough to choose from.
         count = self.config.candidates
         beside = tf.pad(beside, [[0, 0], [0, count]], constant_values=MISSING)
         order = tf.argsort(tf.cast(beside < 0, tf.int32), axis=1, stable=True)[:, :count]
@@ -90,7 +90,7 @@ class RepeatSignal(Signal):
 def occurrences(items: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
     """Count `candidates` `[batch, n]` in `items` `[batch, m]`, float32; 0 for -1.
 
-    By a binary search in the sorted items: a comparison of all with all would cost n · m.
+    By binary search in the sorted items, because comparing all pairs would cost n · m.
     """
     ordered = tf.sort(items, axis=1)
     ends = tf.searchsorted(ordered, candidates, side="right", out_type=tf.int32)

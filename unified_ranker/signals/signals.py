@@ -19,20 +19,20 @@ class Signals(tf.keras.layers.Layer):
     Args:
         config: the declarations.
         prepared: the log that they are made from.
-        end: the end of the fit window (seconds): what serving knows.
+        end: the end of the fit window (seconds), after which serving has no data.
     """
 
     def __init__(self, config: Config, prepared: Prepared, end: int) -> None:
         super().__init__(name="signals")
         inputs = SignalInputs(prepared, end)
         self.parts: list[Signal] = [declared.build(inputs) for declared in config.towers.ranker.signals]
-        # Keras tracks what is assigned here: the parts are no layers.
+        # Keras tracks variables that are assigned to attributes; the signals themselves are no layers.
         self.tables = [variable for part in self.parts for variable in part.variables]
         self.channels = sum(part.channels for part in self.parts)
         self.past = PastItems(prepared.histories, config.towers.ranker.events_read)
 
     def words(self, text: tf.Tensor) -> tf.Tensor:
-        """Return what the signals read of queries `[n]`, side by side, `[n, words]`; one blank where they read none."""
+        """Return the signals' `read_text` of queries `[n]` side by side, `[n, words]`; else one blank column."""
         read = [part.read_text(text) for part in self.parts if part.text_width]
         return tf.concat(read, 1) if read else tf.fill([tf.shape(text)[0], 1], np.int64(MISSING))
 
@@ -49,9 +49,9 @@ class Signals(tf.keras.layers.Layer):
         return tf.concat([part.features(own, candidates, time) for part, own in found], -1)
 
     def proposals(self, request: SignalRequest, allowed: tf.Tensor | None = None) -> tf.Tensor:
-        """Return the items that the signals would have ranked, `[batch, n]`; -1 where there are fewer, some twice.
+        """Return the proposals of the signals, `[batch, n]`; -1 where there are fewer. An item may occur twice.
 
-        `allowed` `[batch, signals]` says which signals propose to which request; all without.
+        `allowed` `[batch, signals]` marks the signals that propose for a request; None: all.
         """
         if not self.parts:
             return tf.zeros([tf.shape(request.source_item)[0], 0], tf.int64)
@@ -61,7 +61,7 @@ class Signals(tf.keras.layers.Layer):
         return tf.concat(proposed, 1)
 
     def _own(self, request: SignalRequest) -> Iterator[SignalRequest]:
-        """Yield the request as each signal sees it: with the words that it has read itself."""
+        """Yield the request for each signal, with the columns of its own `read_text`."""
         begin = 0
         for part in self.parts:
             yield replace(request, words=request.words[:, begin : begin + part.text_width])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @SIGNALS.declare
 class SourcePairs(SignalKind):
-    """Counts of how often a candidate was chosen from the request's source item, and the other way round."""
+    """Counts of how often a candidate was chosen from the source item, and the source item from the candidate."""
 
     type: Literal["source_pairs"]
     neighbours: int = Field(100, ge=1)
@@ -38,7 +38,7 @@ class SourcePairs(SignalKind):
 
 
 def chosen_pairs(inputs: SignalInputs) -> PairsAsOf:
-    """Return the pairs of source and chosen item: sorted once for all signals that read them."""
+    """Return the pairs of source and chosen item, which `SignalInputs.once` shares between signals."""
     from unified_ranker.signals.pair_counts import source_pairs
 
     return source_pairs(inputs.prepared.examples, len(inputs.prepared.items))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from unified_ranker.signals.pair_counts import PairsAsOf
 
 WALK_SCALE = 1000.0
-"""The share of a walk that is about the least to tell from none is 1 / SCALE."""
+"""Scale of a walk's share before log1p: shares far below 1 / `WALK_SCALE` count as none."""
 
 
 @SIGNALS.declare
@@ -45,9 +45,9 @@ class SourceWalks(SignalKind):
 class WalkSignal(PartnerSignal):
     """Shares of walks of one and two steps over the pairs of source and chosen item.
 
-    Where few chose anything from the source, what was chosen from what they chose says more: the second step is what
-    item-to-item graphs add to counts (RP3beta: Paudel et al., TiiS 2017, whose graph has users between the
-    items). Two channels: log1p of `WALK_SCALE` times the share, and the share.
+    The second step helps where few items were chosen from the source: it adds the items that were chosen from those
+    few, as item-to-item graphs do (RP3beta: Paudel et al., TiiS 2017, whose graph has users between the items). Two
+    channels: log1p of `WALK_SCALE` times the share, and the share.
     """
 
     channels = 2

@@ -25,7 +25,7 @@ class Successions(SignalKind):
 
     type: Literal["successions"]
     window: int = Field(5, ge=1)
-    """Last items of the user that are looked at, and events within which a successor counts."""
+    """Number of the user's last items that are read, and of following events that count as successors of an item."""
     neighbours: int = Field(50, ge=1)
     """Strongest successors that are kept for an item."""
     candidates: int = Field(100, ge=0)
@@ -53,7 +53,7 @@ class SuccessionSignal(PairSignal):
     """Pairs that begin with one of the user's last items."""
 
     def __init__(self, pairs: PairsAsOf, end: int, neighbours: int, proposed: int, window: int) -> None:
-        """Build for requests of which the last `window` items count."""
+        """Build for requests of which the last `window` items are read."""
         super().__init__(pairs, end, neighbours, proposed)
         self._window = window
 

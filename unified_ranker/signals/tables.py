@@ -23,6 +23,6 @@ class TableSignal(Signal, ABC):
         return self._tables
 
     def table(self, name: str, value: np.ndarray) -> tf.Variable:
-        """Keep an array as a table of the graph."""
+        """Store an array as a table of the graph."""
         self._tables.append(tf.Variable(value, trainable=False, name=name))
         return self._tables[-1]

@@ -1,4 +1,4 @@
-"""Walks over pairs of items: what was chosen from the source item, and from that again."""
+"""Walks over pairs of items: from the source item to items chosen from it, and to items chosen from those."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -18,7 +18,7 @@ _MOMENTS = 64
 _TABULATED = 1 << 25
 """Most shares in these tables: 400 MB."""
 ROWS = 1024
-"""Items whose walks are made at once for the table of serving."""
+"""Number of items whose walks are computed at once for the table of serving."""
 
 
 def both_ways(counts: sparse.csr_array) -> sparse.csr_array:
@@ -50,14 +50,14 @@ class WalksAsOf:
         """Tabulate `pairs` at moments up to `end` (seconds)."""
         times = pairs.times[pairs.times < end]
         most = max(min(_MOMENTS, _TABULATED // max(2 * len(pairs.keys), 1)), 1)
-        # The end alone where there are no pairs: a quantile of nothing is refused.
+        # Without pairs there are no quantiles, and the end is the only moment.
         parts = np.unique(np.quantile(times, np.linspace(0, 1, most), method="lower")) if len(times) else times
         self.moments = np.append(parts, end)[-most:]
         self._pairs = pairs
 
     @cached_property
     def steps(self) -> list[sparse.csr_array]:
-        """The shares of one step at each moment; made when training first asks, since serving never does."""
+        """The shares of one step at each moment; computed on first use, because only training uses them."""
         return [shares(self._pairs.matrix(int(moment))) for moment in self.moments]
 
     def count(self, origins: Ints, candidates: Ints, time: Ints) -> Floats:
@@ -69,7 +69,7 @@ class WalksAsOf:
             steps = [self.steps[moment[rows[0]]] for rows in parts]
             once = [step[origins[rows]] for step, rows in zip(steps, parts, strict=True)]
             twice = [first @ step for first, step in zip(once, steps, strict=True)]
-            # Added and looked up all at once: for a few rows each, that took longer than the walking.
+            # Summed and looked up for all rows at once: a few rows at a time took longer than the walks themselves.
             found = walk(sparse.vstack(once, "csr"), sparse.vstack(twice, "csr"))
             order = np.concatenate(parts)
             asked = np.maximum(candidates[order], 0)
@@ -79,7 +79,7 @@ class WalksAsOf:
 
 
 def walk_table(pairs: PairsAsOf, time: int, neighbours: int) -> tuple[Ints, Ints, Floats]:
-    """Return the `neighbours` likeliest ends of walks from each item as of `time` (seconds), see `PartnerSignal`."""
+    """Return the `neighbours` likeliest ends of walks from each item, as of `time` (seconds), see `PartnerSignal`."""
     step = shares(pairs.matrix(time))
     lengths: list[int] = []
     parts: list[tuple[Ints, Floats]] = []
