@@ -1,1 +1,1 @@
-"""Metrics, baselines and the report, all over the full catalogue and as of each request."""
+"""Evaluation over the full catalogue, as of each request: metrics, baselines, report, comparison and tuning."""

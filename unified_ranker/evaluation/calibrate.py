@@ -1,4 +1,4 @@
-"""Calibrates the heads of a trained model, on what its service would rank at the end of the fit window."""
+"""Calibration of a trained model's heads, on the candidates that the service would rank."""
 
 import logging
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ from unified_ranker.training.trained import TrainedModel
 logger = logging.getLogger(__name__)
 
 _LAST = 0.9
-"""Quantile of times in the fit window from which on requests are calibrated on: the nearest to those served."""
+"""Quantile of times in the fit window; calibration uses later requests, which are most like those to be served."""
 _REQUESTS = 500
-"""Requests of a task, at most. Each brings hundreds of candidates, for the two numbers of a head."""
+"""Most requests of a task. Each has hundreds of candidates, enough to fit the two numbers of a head."""
 
 
 def calibrate(trained: TrainedModel, prepared: Prepared, tasks: Sequence[str] = ()) -> None:
-    """Fit the two numbers of each head of `tasks`, all when empty, and leave them with the model.
+    """Fit the two numbers of each head of `tasks`, all when empty, and store them in the model.
 
-    While it trains, the head sees few candidates, drawn to teach it, and its logits are right up to a constant for each
-    request only: a softmax is of shares. The numbers here make the served outputs probabilities that a request ends
-    in the head's event with a candidate of its list. They move no score, since `score` is made from the logits.
+    In training a head sees few, drawn candidates, and its softmax determines the logits only up to a constant for each
+    request. The two numbers make its served output a probability: that the request ends in the head's event with the
+    candidate. They do not change `score`, which is computed from the logits.
 
-    The requests are those that the model has learnt from last, with signals and histories as of each. A model that has
-    learnt them by heart is too sure of itself afterwards: the report's expected calibration error says how much.
+    The requests are the last ones of the training data, with signals and histories as of each. A model that has
+    overfitted them is over-confident afterwards; the report shows it as the expected calibration error.
     """
     model = trained.model
     config, heads, kinds = model.config, model.config.heads, head_kinds(model.config)
@@ -43,7 +43,7 @@ def calibrate(trained: TrainedModel, prepared: Prepared, tasks: Sequence[str] = 
             continue
         chosen = sample(requests, task, config, _REQUESTS)
         of_task = heads_of_task(config, task)
-        # Some columns of what is yielded: the rest holds the whole catalogue for every request.
+        # Only the pairs are kept: the other columns hold the whole catalogue for every request.
         parts = [
             [part.pairs(heads.index(head)) for head in of_task]
             for part in ranked_candidates(encoder, rules, chosen, task, as_of=True)

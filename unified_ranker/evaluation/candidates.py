@@ -14,8 +14,8 @@ from unified_ranker.prepare.prepared import Prepared
 class CandidateRules:
     """Candidate rule for requests of a prepared log.
 
-    What a user engaged with are the log's own positives. Where an item may be shown is what the items table says. It
-    holds no past: an item that is not available now is no candidate of an earlier request either.
+    Engaged items are those of the log's own positives. Offers are those of the items table, which has no history: an
+    item that is not available now is no candidate of an earlier request either.
     """
 
     def __init__(self, prepared: Prepared, config: Config) -> None:
@@ -43,7 +43,7 @@ class CandidateRules:
         return mask
 
     def unreachable(self, requests: Examples) -> Strings:
-        """Return why the target is no candidate, `[batch]`, as a `Reason` says it; "" where it is one."""
+        """Return the `Reason` for which the target is no candidate, `[batch]`; "" where it is one."""
         row, item = self._engaged(requests)
         engaged = np.zeros(len(requests), bool)
         engaged[row[item == requests.item[row]]] = True
@@ -62,13 +62,13 @@ class CandidateRules:
         )
 
     def _offered(self, requests: Examples) -> tuple[Mask, Ints]:
-        """Return which items each distinct country is offered, `[countries, items]`, and each request's row of it."""
+        """Return the offered items of each distinct country, `[countries, items]`, and each request's row of it."""
         countries, row = np.unique(requests.country.astype(str), return_inverse=True)
         offered = np.array([self._offers.offered(str(country)) for country in countries], bool)
         return offered.reshape(len(countries), len(self._created_at)), row.reshape(-1)
 
     def _engaged(self, requests: Examples) -> tuple[Ints, Ints]:
-        """Return the distinct pairs of request and item that the requests' tasks exclude as engaged with."""
+        """Return the distinct pairs of a request and an engaged item that the request's task excludes."""
         rows, items = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         for task in dict.fromkeys(requests.task.tolist()):
             if self._config.tasks[task].exclude_engaged:

@@ -15,7 +15,7 @@ from unified_ranker.tasks.head_kinds.base import HeadPairs
 from unified_ranker.towers.tensorflow import tf
 
 _REQUESTS = 1000
-"""Requests of a task that are looked at, at most: each is ranked once more."""
+"""Most requests of a task that are diagnosed, because each is ranked once more."""
 DEPTHS = (100, 500)
 
 
@@ -31,9 +31,9 @@ def diagnose_part(
 def diagnose(encoder: RequestEncoder, rules: CandidateRules, requests: Examples, task: str) -> Diagnosis:
     """Diagnose a task on `requests`, at least one.
 
-    Heads are measured on the candidates that the service would rank: every pair of a request and a candidate counts,
-    also of requests whose target is not among them, and the event is that the request's engagement was with this
-    candidate, by the event that teaches the head.
+    Heads are measured on the candidates that the service would rank. Every pair of a request and a candidate counts,
+    including those of requests whose target is not among the candidates. A pair is positive if the request ended in
+    the event that teaches the head, with this candidate.
     """
     model = encoder.model
     config = model.config

@@ -1,6 +1,6 @@
 """Engagements: the items of each user's positives strictly before a moment.
 
-The candidate rule excludes by it and the history-based baselines score by it, so that both read the same past.
+The candidate rule and the history-based baselines both use it, so that they read the same engagements.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ class Engagements:
 
     Args:
         examples: the positives to look up, of one task or of many.
-        users: number of users in the catalogue of users.
+        users: number of known users.
         items: number of items in the catalogue.
     """
 

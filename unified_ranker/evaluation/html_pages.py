@@ -12,7 +12,7 @@ def render(package: str, template: str, **values: Any) -> str:
     Args:
         package: the package whose directory `templates` holds the template, and those that it includes.
         template: name of its file.
-        values: what the template shows. Only `markupsafe.Markup` is taken for HTML.
+        values: what the template shows. Only `markupsafe.Markup` is inserted as HTML.
     """
     return _environment(package).get_template(template).render(values)
 

@@ -1,6 +1,6 @@
 """Ranking metrics over the full catalogue, with bootstrap intervals. Pure NumPy.
 
-Every request has one target, so its rank among the allowed items says everything: Recall@k is whether the
+Every request has one target, so all metrics follow from its rank among the allowed items: Recall@k is whether the
 rank is at most k, NDCG@10 is 1 / log2(1 + rank) down to rank 10, and MRR is 1 / rank without a cut. A target
 that is no candidate has rank infinity and scores 0 everywhere.
 """
@@ -19,7 +19,7 @@ DECISIVE_METRIC = "ndcg@10"
 """Metric by which models are compared where one number must decide."""
 CONFIDENCE = 0.95
 _RESAMPLES_AT_ONCE = 2_000_000
-"""Drawn rows held at a time by `bootstrap`: 16 MB, which stays near the caches."""
+"""Rows that `bootstrap` draws at a time: 16 MB, about the size of the processor's caches."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def metric_values(ranks: Ranks) -> Values:
 def bootstrap(values: Values, samples: int, seed: int | Sequence[int]) -> Values:
     """Return the means of `samples` resamples of the requests, `[samples, columns]`.
 
-    All columns of `values` `[requests, columns]` share the resamples. Metrics of several scorers side by side
+    All columns of `values` `[requests, columns]` share the resamples. Metrics of several scorers in one array
     are therefore paired: the difference of two columns has the interval of a paired bootstrap.
 
     Raises:
@@ -94,7 +94,7 @@ def bootstrap(values: Values, samples: int, seed: int | Sequence[int]) -> Values
         size = min(step, samples - start)
         drawn = random.integers(0, count, size=(size, count), dtype=np.int32)
         drawn += (np.arange(size, dtype=np.int32) * np.int32(count))[:, None]
-        # How often each request was drawn, times the values: one matrix product in place of a gather per column.
+        # The counts of draws times the values: one matrix product instead of a gather for each column.
         times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
         means[start : start + size] = times.astype(np.float32) @ weighed
     return means / count

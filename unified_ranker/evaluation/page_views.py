@@ -1,4 +1,4 @@
-"""Views that the pages of report and comparison share: titles of metrics, and the training's curves as pictures."""
+"""Parts that the pages of report and comparison share: titles of metrics, and plots of the training curves."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -15,7 +15,7 @@ METRIC_HEADS = [METRIC_TITLES[metric] for metric in METRICS]
 
 
 def curve_pictures(series: Mapping[str, Sequence[float | None]]) -> list[Markup]:
-    """Draw values by epoch; series whose names agree before a `/` share a picture."""
+    """Plot values by epoch; series whose names agree before a `/` share a plot."""
     groups: dict[str, dict[str, Sequence[float | None]]] = {}
     for name, values in series.items():
         group, _, rest = name.partition("/")
@@ -24,10 +24,10 @@ def curve_pictures(series: Mapping[str, Sequence[float | None]]) -> list[Markup]
 
 
 def depths_of(diagnoses: Iterable[Diagnosis]) -> list[int]:
-    """Return the depths at which Recall of retrieval was measured."""
+    """Return the cut-offs k at which Recall@k of retrieval was measured."""
     return sorted({depth for found in diagnoses for row in found.retrieval for depth in row.recall})
 
 
 def depth_heads(depths: Iterable[int]) -> list[str]:
-    """Return the heads of a table of Recall by depth."""
+    """Return the column titles of a table of Recall@k."""
     return [f"Recall@{depth}" for depth in depths]

@@ -1,7 +1,7 @@
 """Plots of the report, as SVG that takes its colours from the page's style sheet.
 
-matplotlib draws with stand-in colours; afterwards they become CSS variables, so that one picture fits light, dark and
-printed pages. It is imported inside the functions: who evaluates without a report does not wait for it.
+matplotlib draws with placeholder colours, which then become CSS variables, so that one plot fits light, dark and
+printed pages. matplotlib is imported inside the functions, so that an evaluation without a report does not load it.
 """
 
 import io
@@ -17,7 +17,7 @@ from unified_ranker.evaluation.results import ScorerKind
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Colours that nothing else in a figure has.
+# Placeholder colours, which nothing else in a figure has.
 _INK, _GRID, _MODEL, _BASELINE = "#010203", "#040506", "#070809", "#0a0b0c"
 _SERIES = ("#0d0e01", "#0d0e02", "#0d0e03", "#0d0e04", "#0d0e05", "#0d0e06")
 _VARIABLES = {
@@ -44,9 +44,9 @@ _SETTINGS: Any = {
     "axes.spines.right": False,
 }
 _WIDTH = 4.2
-"""Width of a picture in inches: about a phone's screen, so that its text stays readable there."""
+"""Width of a plot in inches: about that of a phone's screen, so that its text is readable there."""
 _LONGEST, _LETTER = 26, 0.078
-"""Letters that a scorer's name may have beside its bar, and the inches that a letter takes."""
+"""Most letters of a scorer's name beside its bar, and the width of a letter in inches."""
 
 
 def bars(title: str, names: Sequence[str], kinds: Sequence[ScorerKind], values: Sequence[Interval], key: str) -> Markup:
@@ -73,7 +73,7 @@ def bars(title: str, names: Sequence[str], kinds: Sequence[ScorerKind], values: 
         means = [v.value for v in values]
         errors = [[v.value - v.low for v in values], [v.high - v.value for v in values]]
         axes.barh(places, means, height=0.62, color=[_MODEL if k == "model" else _BASELINE for k in kinds])
-        # The mean of a tiny slice can lie outside its percentiles, and matplotlib refuses negative lengths.
+        # The mean of a small slice can lie outside its percentiles, and matplotlib refuses negative lengths.
         errors = [[max(e, 0.0) for e in side] for side in errors]
         axes.errorbar(means, places, xerr=errors, fmt="none", ecolor=_INK, elinewidth=1.1, capsize=2.5)
         axes.set_yticks(places, labels)
@@ -122,9 +122,9 @@ def reliability(
     key: str,
     words: tuple[str, str] = ("mean probability", "share of events"),
 ) -> Markup:
-    """Draw what was predicted of bins against what happened in them; the line is where both are equal.
+    """Plot the observed value of each bin over the predicted one; the line is where both are equal.
 
-    `words` name the two: by default those of an event.
+    `words` are the titles of the two axes.
     """
     from matplotlib import rc_context
     from matplotlib.ticker import MaxNLocator
@@ -147,9 +147,9 @@ def _figure(height: float, left: float, bottom: float) -> tuple["Figure", Any]:
     """Return a figure and its axes; lengths in inches."""
     from matplotlib.figure import Figure
 
-    # No pyplot: a Figure of its own keeps no global state, and its SVG needs no display.
+    # Not pyplot, which keeps global state and needs a display.
     figure = Figure(figsize=(_WIDTH, height))
-    # The margins are set here because matplotlib's own layout would draw everything twice.
+    # The margins are set here, because matplotlib's automatic layout draws everything twice.
     right, top = 0.15, 0.3
     box = (left / _WIDTH, bottom / height, (_WIDTH - left - right) / _WIDTH, (height - bottom - top) / height)
     return figure, figure.add_axes(box)
@@ -174,6 +174,6 @@ def _svg(figure: "Figure", key: str, description: str) -> Markup:
     if box is None:
         raise RuntimeError("matplotlib must give an SVG with a `viewBox`. Received: none.")
     content = drawing[drawing.index(">", box.end()) + 1 :].strip()
-    # Without a size: the page decides, and the view box keeps the proportions.
+    # Without a size, which the page sets; the view box keeps the proportions.
     head = Markup('<svg class="plot" viewBox="{}" role="img" aria-label="{}">').format(box[1], description)
     return head + Markup(content)  # noqa: S704, drawn by matplotlib, which escapes names

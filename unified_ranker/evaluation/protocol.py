@@ -1,4 +1,4 @@
-"""Measure scorers on a part of the log: each request against the full catalogue, as of its moment.
+"""Evaluation of scorers on a part of the log: each request is ranked against the full catalogue, as of its time.
 
 The rules: temporal split, full-catalogue ranking, candidates as of the request.
 """
@@ -27,14 +27,14 @@ from unified_ranker.prepare.prepared import Prepared
 logger = logging.getLogger(__name__)
 
 SCORES_AT_ONCE = 4_000_000
-"""Scores held at a time, batch times items: 16 MB as float32, and a few times that for masks."""
+"""Most scores in memory at a time, batch times items: 16 MB as float32, and a few times that for masks."""
 
 
 class Scorer(Protocol):
     """Scorer: anything that scores the catalogue for requests, and so can be evaluated.
 
-    A scorer may also have `tasks`, the names of those that it takes (all without it), and `note`, what a
-    reader of its numbers must know.
+    A scorer may also have `tasks`, the names of the tasks that it takes (all without it), and `note`, a remark for
+    the reader of its numbers.
     """
 
     @property
@@ -56,9 +56,9 @@ def window(prepared: Prepared, part: Part) -> tuple[int, int | None]:
 
 
 def fit_end(prepared: Prepared, config: Config, part: Part) -> int:
-    """Return until when (exclusive, seconds) a scorer may be fitted to be measured on `part`.
+    """Return the end (exclusive, seconds) of the data that a scorer measured on `part` may be fitted on.
 
-    This is what the model's final fit uses, so that baselines and model learn from the same rows.
+    The model's final fit uses it, too, so that baselines and model are fitted on the same rows.
     """
     whole = part == "test" and config.project.split.fit_on == "train_and_validation"
     return prepared.split.validation_end if whole else prepared.split.train_end
@@ -72,7 +72,7 @@ def evaluate(
     part: Part = "test",
     keep: Callable[[str, Sequence[Contender]], None] | None = None,
 ) -> Evaluation:
-    """Rank the catalogue for a sample of requests per task, and sum up how well the targets were found.
+    """Rank the catalogue for a sample of requests of each task, and summarise the ranks of the targets.
 
     Args:
         scorers: fitted models and baselines; see `Scorer`. Their order is kept.
@@ -122,7 +122,7 @@ def evaluate(
 def _rank(
     requests: Examples, scorers: Sequence[Scorer], items: int, rules: CandidateRules, progress: Progress
 ) -> tuple[list[Contender], dict[str, int]]:
-    """Return every scorer with its ranks, and how many targets were no candidates, by reason."""
+    """Return every scorer with its ranks, and the number of targets that were no candidates, by reason."""
     ranks: list[Ranks] = [np.empty(len(requests)) for _ in scorers]
     seconds = [0.0] * len(scorers)
     unreachable: Counter[str] = Counter()
@@ -162,9 +162,9 @@ def batches(requests: int, items: int) -> Iterator[npt.NDArray[np.int64]]:
 
 
 def sample(requests: Examples, task: str, config: Config, most: int | None = None) -> Examples:
-    """Draw requests of a task, in time order; each task has its own seed, so that tasks can come and go.
+    """Draw requests of a task, in time order; by a seed for each task, so that other tasks do not change its sample.
 
-    As many as `project.evaluation` declares, and at most `most`.
+    `project.evaluation` declares their number, and `most` limits it.
     """
     size = min(config.project.evaluation.requests_per_task, most or len(requests))
     if len(requests) <= size:

@@ -13,7 +13,7 @@ from unified_ranker.evaluation.scoring import RequestEncoder
 from unified_ranker.prepare.examples import Examples
 
 LARGEST = 2.0
-"""Cosines lie in [-1, 1] and quality features in about [0, 1]: a weight of 2 outweighs any likeness."""
+"""Largest weight. Cosines lie in [-1, 1] and quality features in about [0, 1], so 2 outweighs any cosine."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class FittedWeights:
         requests: how many requests of the window it was fitted on.
         weights: by quality feature.
         recall: Recall@k with no weights, with the declared ones and with the fitted ones.
-        at: the k: how many candidates retrieval hands to the ranker are worth most.
+        at: the k of Recall@k, the number of candidates that retrieval passes to the ranker.
     """
 
     task: str
@@ -36,7 +36,7 @@ class FittedWeights:
 
 
 class RetrievalScores:
-    """A window's requests of one task: likeness of vectors and quality of items, scored once for all weights."""
+    """Requests of one task in a window: cosines and quality of items, computed once for all weights."""
 
     def __init__(self, encoder: RequestEncoder, rules: CandidateRules, requests: Examples) -> None:
         """Score `requests` once."""
@@ -60,7 +60,7 @@ def fit_weights(
     seed: int,
     at: int = 100,
 ) -> FittedWeights:
-    """Search the weights with the highest Recall@`at`, from the declared ones and from none, by Optuna's TPE.
+    """Search the weights with the highest Recall@`at` by Optuna's TPE; it begins with the declared ones and zeros.
 
     Args:
         scores: of the window.
@@ -68,7 +68,7 @@ def fit_weights(
         names: the quality features, in order of the vector.
         trials: how many weights to try.
         seed: of the search.
-        at: how many candidates count.
+        at: the k of Recall@k.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))

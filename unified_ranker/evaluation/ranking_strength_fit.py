@@ -1,4 +1,4 @@
-"""Ranking strength: the weight of what the ranking head adds to retrieval, fitted after training on a later window."""
+"""Ranking strength: the weight of the ranking head beside retrieval, fitted after training on a later window."""
 
 from dataclasses import dataclass
 
@@ -30,14 +30,14 @@ class FittedStrength:
 
 
 def fit_strength(encoder: RequestEncoder, rules: CandidateRules, requests: Examples, task: str) -> FittedStrength:
-    """Fit the `ranking_strength` of `task` on `requests`, by a model that declares 1.
+    """Fit the `ranking_strength` of `task` on `requests`; the model must declare 1.
 
-    Of the strengths whose NDCG@10 lies within one standard error of the best one's, pair by pair of requests, it takes
-    the nearest to 1 (the one-standard-error rule; Hastie, Tibshirani, Friedman, The Elements of Statistical Learning,
-    section 7.10): a head is trusted unless the window says otherwise.
+    Of the strengths whose NDCG@10 lies within one standard error of the best one, paired by request, it takes the
+    nearest to 1 (the one-standard-error rule; Hastie, Tibshirani, Friedman, The Elements of Statistical Learning,
+    section 7.10): the head keeps its full weight unless the data speaks against it.
 
     Raises:
-        ValueError: the model declares another strength, by which its logits are scaled already.
+        ValueError: the model declares another strength, which scales its logits already.
     """
     model = encoder.model
     declared = model.config.tasks[task].ranking_strength
@@ -51,7 +51,7 @@ def fit_strength(encoder: RequestEncoder, rules: CandidateRules, requests: Examp
         found = np.any(part.event, axis=2)
         for strength, kept in gains.items():
             logits = begun + strength * (part.logits - begun)
-            # As `log_mixture` does: a head of no weight takes no part.
+            # As in `log_mixture`: a head of weight 0 takes no part.
             scores = logsumexp(logits[..., weights > 0], axis=2, b=weights[weights > 0])
             ranks = rank_of_target(scores, found.argmax(1), np.ones_like(found))
             kept.append(np.where(np.any(found, axis=1), metric_values(ranks)[:, METRICS.index(DECISIVE_METRIC)], 0.0))
@@ -63,9 +63,9 @@ def choose(values: dict[float, np.ndarray]) -> float:
     """Return the strength nearest to 1 within one standard error of the best; `values` `[requests]` by strength."""
     best = max(values, key=lambda strength: values[strength].mean())
 
-    def cannot_be_told_apart(strength: float) -> bool:
+    def is_as_good(strength: float) -> bool:
         lost = values[best] - values[strength]
         return bool(lost.mean() <= lost.std() / np.sqrt(len(lost)))
 
     # The best is among them.
-    return min(filter(cannot_be_told_apart, values), key=lambda strength: abs(strength - 1))
+    return min(filter(is_as_good, values), key=lambda strength: abs(strength - 1))

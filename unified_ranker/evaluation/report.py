@@ -1,6 +1,6 @@
-"""The report of a release: what was built from what, how good it is, and what it cost.
+"""Report of a release: its data, its declarations, its metrics and its cost.
 
-`Report` is the form of `report.json`; whoever trains fills it.
+`Report` is the schema of `report.json`.
 """
 
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ class DataFacts:
     """The data behind a release.
 
     Attributes:
-        source: where it came from, in words.
+        source: its origin, in words.
         rows: row counts by table or part, such as events, items, users, examples.
         first: time of the first event, seconds since 1970 UTC.
         train_end: end (exclusive) of the training part, seconds.
         validation_end: end (exclusive) of the validation part, seconds.
         last: time of the last event, seconds.
-        fitted_until: end (exclusive) of what the released model was fitted on, seconds.
+        fitted_until: end (exclusive) of the data that the released model was fitted on, seconds.
     """
 
     source: str
@@ -49,12 +49,12 @@ class IndexRecall:
     """Approximate index over a release's vectors, as export builds it, against exact search.
 
     Attributes:
-        used: whether the release searches by it; a small catalogue is searched exactly.
-        type: kind of the index; `scann` where the release's own is exact.
+        used: whether the release uses it; a small catalogue is searched exactly.
+        type: kind of the index; `scann` where the release's own index is exact.
         settings: of the index, by name.
-        queries: how many recorded requests it was asked.
+        queries: number of recorded requests that it was measured with.
         recall: share of the `at` nearest items by exact search that it finds.
-        at: how many.
+        at: number of nearest items.
     """
 
     used: bool
@@ -67,11 +67,11 @@ class IndexRecall:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that the report shows.
+    """Contents of the report.
 
     Attributes:
         project: the project's name.
-        description: what it is, in a sentence; may be "".
+        description: of the project, in a sentence; may be "".
         release: the release's version.
         created_at: when the report was made, ISO 8601 UTC.
         config_digest: `Config.digest()`.
@@ -81,7 +81,7 @@ class Report:
         curves: series by epoch (the first value is epoch 1; None where an epoch has none). Series whose names agree
             before a `/` share a plot: `loss/search` and `loss/home_feed` make the plot `loss`.
         stages: the stages of the build in order.
-        notes: remarks to show, such as what is thin.
+        notes: remarks, such as a task with little data.
         index: the approximate index against exact search, or None where it was not measured.
         git_commit: the commit of the code, or None.
         versions: library versions by name.

@@ -1,4 +1,4 @@
-"""Writes a report: the JSON, and a page that needs nothing else: no script, no network, plots drawn in."""
+"""Files of a report: JSON, and an HTML page without scripts or external parts."""
 
 import json
 from pathlib import Path

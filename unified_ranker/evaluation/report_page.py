@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else: styles and plots are in it, scripts there are none."""
+"""Page of the report: one HTML file with styles and plots inside, without scripts or external parts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ from unified_ranker.tasks.head_kinds.reliability import BINS
 
 _DIMENSIONS = {
     "activity": ("By activity of the user", "events of the user before the request; 0 includes anonymous requests"),
-    "country": ("By country", "the request's country, or the user's where the task fills it in"),
+    "country": ("By country", "the request's country, or the user's where the task imputes it"),
     "user": ("By user", f"cold: fewer than {COLD_USER_EVENTS} events before the request"),
-    "item": ("By item", "cold: the target had no event in the whole log before the request"),
+    "item": ("By item", "cold: the target had no event before the request"),
 }
 """Title and remark of each way to slice the requests, in the order of the page."""
 

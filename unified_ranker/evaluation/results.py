@@ -1,4 +1,4 @@
-"""Results of an evaluation: plain records that go to JSON and back unchanged."""
+"""Results of an evaluation: records with a JSON form."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,11 +38,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Slice:
-    """Some requests of a task, and how every scorer did on them; no rows where there are no requests.
+    """Slice of a task's requests, with the metrics of every scorer; no rows for an empty slice.
 
     Attributes:
-        dimension: what the requests have in common: `all`, `country`, `user`, `item` or `activity`.
-        name: which of them: `all`, a country or `unknown` or `other`, `cold` or `warm`, a band of events.
+        dimension: property that the requests share: `all`, `country`, `user`, `item` or `activity`.
+        name: value of the property: `all`, a country or `unknown` or `other`, `cold` or `warm`, a band of events.
         requests: how many there are.
         rows: one per scorer, in the order in which they were given.
     """
@@ -90,9 +90,9 @@ class Diagnosis:
     """Diagnosis of a model on one task.
 
     Attributes:
-        requests: how many requests it is of.
+        requests: number of requests.
         retrieval: the two towers alone, by quality weights.
-        calibration: one entry a head.
+        calibration: one entry for each head.
     """
 
     requests: int
@@ -106,16 +106,16 @@ class TaskEvaluation:
 
     Attributes:
         task: its name.
-        derived: whether its requests were made up by a rule, and no user ever made them.
+        derived: whether a rule made its requests, and not users.
         available: examples of the task in the part of the log that was evaluated.
         requests: how many of them were sampled.
         unreachable: requests whose target was no candidate, by reason. They count, as misses.
         slices: the overall slice first, then countries, users, items and bands of activity.
         comparisons: every model against the best baseline, per metric.
-        notes: what to know about a scorer's numbers, by scorer.
+        notes: remarks on the numbers of a scorer, by scorer.
         seconds: time spent in each scorer.
-        remark: why there are no numbers; "" where there are.
-        diagnosis: what lies behind the model's ranks; None without a model or a request.
+        remark: reason for which there are no numbers; "" where there are.
+        diagnosis: recall of retrieval and calibration of the model; None without a model or a request.
     """
 
     task: str

@@ -1,4 +1,4 @@
-"""The trained model over recorded requests: full-catalogue scores for evaluation, as of each request."""
+"""Scores of the trained model for recorded requests over the full catalogue, as of each request."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -23,10 +23,10 @@ from unified_ranker.towers.history import HistoryWindows
 from unified_ranker.towers.tensorflow import tf
 
 CHUNK = 32
-"""Requests that go through towers and head at once: the head's tensors of more, with hundreds of candidates each, leave
-the processor's caches."""
+"""Requests that are scored at once. With hundreds of candidates each, the tensors of more requests do not fit in the
+processor's caches."""
 PROPOSED = 1e6
-"""Above any two-tower score."""
+"""Bonus of items that signals propose, above any two-tower score."""
 
 
 class EncodedChunk(NamedTuple):
@@ -35,18 +35,18 @@ class EncodedChunk(NamedTuple):
     Attributes:
         state: the requests, encoded.
         time: of each request, seconds `[chunk]`.
-        likeness: of the two towers' vectors, `[chunk, items]`.
-        scores: of retrieval, likeness and quality by its weights, `[chunk, items]`.
+        cosines: of the two towers' vectors, `[chunk, items]`.
+        scores: of retrieval, which are the cosines plus the weighted quality, `[chunk, items]`.
     """
 
     state: EncodedState
     time: np.ndarray
-    likeness: np.ndarray
+    cosines: np.ndarray
     scores: np.ndarray
 
 
 class RequestEncoder:
-    """Runs the towers over recorded requests; the last batch is kept, for a second scorer that asks for it."""
+    """Runs the towers over recorded requests, and keeps the last batch for the next scorer of the same requests."""
 
     def __init__(self, model: UnifiedRanker, prepared: Prepared, quality: QualityAsOf) -> None:
         """Build for requests drawn from `prepared`."""
@@ -54,7 +54,7 @@ class RequestEncoder:
         self.vectors = model.item_vectors()
         self._events = look_up_events(prepared, model)
         items, dim = ItemVectors(None, self.vectors, model.created), model.config.towers.item.dim
-        # Traced once: a trace takes as long as encoding a thousand requests.
+        # Traced once, because tracing takes as long as encoding a thousand requests.
         self._encode = tf.function(
             lambda windows, request, query, signals: encode(model, windows, request, query, signals, items),
             input_signature=[
@@ -66,7 +66,7 @@ class RequestEncoder:
 
     @cached_property
     def shortlists(self) -> "Shortlists":
-        """Ranker of the candidates of encoded requests; one for all scorers, so that it is traced once."""
+        """Ranker of the candidates of encoded requests; all scorers share it, so that it is traced once."""
         return Shortlists(self)
 
     def chunks(self, requests: Examples) -> list[EncodedChunk]:
@@ -99,9 +99,9 @@ class RequestEncoder:
 
     def _chunk(self, state: EncodedState, requests: Examples) -> EncodedChunk:
         weights = self.model.quality_weights.numpy()[state.task.numpy()]
-        likeness = state.embedding.numpy() @ self.vectors.numpy().T
+        cosines = state.embedding.numpy() @ self.vectors.numpy().T
         return EncodedChunk(
-            state, requests.timestamp, likeness, likeness + self.quality.weighted_sum(requests.timestamp, weights)
+            state, requests.timestamp, cosines, cosines + self.quality.weighted_sum(requests.timestamp, weights)
         )
 
 
@@ -109,7 +109,7 @@ class TwoTowerScorer:
     """Scores every item for recorded requests by the two towers and the quality vector: retrieval alone."""
 
     name = "two towers"
-    note = "retrieval alone; no surface is answered by it"
+    note = "retrieval alone; the service ranks its candidates with the joint model"
 
     def __init__(self, encoder: RequestEncoder) -> None:
         """Score what `encoder` encodes."""
@@ -123,14 +123,14 @@ class TwoTowerScorer:
 class JointScorer:
     """Scores as the service answers, full catalogue.
 
-    What the signals propose and the two-tower score with quality puts first, `serving.candidates` in all, goes to the
-    ranking head; what it did not see follows in the order of retrieval.
+    The ranking head scores `serving.candidates` items: the proposals of the signals, then those with the highest
+    retrieval score. All other items follow in the order of retrieval.
     """
 
     name = "joint model"
 
     def __init__(self, encoder: RequestEncoder, rules: CandidateRules) -> None:
-        """Score what `encoder` encodes; `rules` say which items retrieval may hand on."""
+        """Score what `encoder` encodes; `rules` give the candidates of each request."""
         self.tasks, self._encoder, self._rules = tuple(encoder.model.config.tasks), encoder, rules
 
     def score(self, requests: Examples) -> np.ndarray:
@@ -147,14 +147,14 @@ class JointScorer:
         for task in np.unique(tasks):
             rows = np.flatnonzero(tasks == task)
             chosen, ranked, _ = self._encoder.shortlists.rank(chunk, rows, task, allowed)
-            # Ranked items stand above all others, in their own order.
+            # Ranked items are above all others, in their own order.
             floor = scores[rows].max(axis=1, keepdims=True) + 1.0
             scores[rows[:, None], chosen] = ranked - ranked.min(axis=1, keepdims=True) + floor
         return scores
 
 
 class Shortlists:
-    """Candidates that retrieval and signals hand to the ranking head, and their scores."""
+    """Ranking of the candidates that retrieval and signals pass to the ranking head."""
 
     def __init__(self, encoder: RequestEncoder) -> None:
         """Rank for what `encoder` encodes."""
@@ -170,7 +170,7 @@ class Shortlists:
         towers, indices = model.config.towers, tf.TensorSpec([None, None], tf.int64)
         signature = [EncodedState.spec(towers.item.dim), indices, tf.TensorSpec([None, None, len(towers.item.quality)])]
         moment = tf.TensorSpec([None], tf.int64)
-        # Traced once for any number of requests and candidates, with and without a moment.
+        # Traced once for any number of requests and candidates, with and without `time`.
         self._as_served = tf.function(rank, input_signature=signature, autograph=False)
         self._as_of = tf.function(rank, input_signature=[*signature, moment], autograph=False)
 
@@ -184,8 +184,8 @@ class Shortlists:
             rows: which of them, `[n]`, all of `task`.
             task: its name; sets how many candidates there are.
             allowed: which items may answer, `[chunk, items]`.
-            time: seconds `[chunk]`, for signals as of the request where it lies in the fit window itself; without, as
-                they are served.
+            time: seconds `[chunk]`; signals are then as of each request, for requests within the fit window. None: as
+                in serving.
 
         Returns:
             Item indices `[n, candidates]`, their scores, and logits `[n, candidates, heads]`.
@@ -195,13 +195,13 @@ class Shortlists:
         proposals = self._model.proposals(state)
         moment = () if time is None else (tf.constant(time[rows]),)
         if moment:
-            # The tables know the whole window: what they propose counts where something was to be seen by then.
+            # Proposals come from tables of the whole fit window; those without a feature as of the request are dropped.
             seen = self._model.signals.features(state.signals, tf.maximum(proposals, 0), *moment)
             proposals = tf.where(tf.reduce_any(seen != 0, -1), proposals, -1)
         put_first(candidates, proposals.numpy())
         count = min(self._model.config.tasks[task].serving.candidates, candidates.shape[1])
         chosen = np.argpartition(-candidates, count - 1, axis=1)[:, :count]
-        # Of the candidates alone: of the whole catalogue it costs more than ranking them.
+        # Quality of the candidates alone: that of the whole catalogue costs more than the ranking.
         quality = self._quality.gather(chosen.reshape(-1), np.repeat(chunk.time[rows], count))
         quality = quality.reshape(*chosen.shape, len(self._quality.features))
         ranked = self._as_of if moment else self._as_served
@@ -212,7 +212,7 @@ class Shortlists:
 def put_first(scores: np.ndarray, proposals: np.ndarray) -> None:
     """Raise the `proposals` `[batch, n]` (-1 = none) above all other items in `scores` `[batch, items]`, in place.
 
-    Items at -inf may not answer, and stay there.
+    Items at -inf are no candidates, and stay at -inf.
     """
     rows = np.repeat(np.arange(len(scores)), proposals.shape[1])
     columns = proposals.reshape(-1)

@@ -1,4 +1,4 @@
-"""Every candidate that the head ranks for recorded requests, and which of them the request was about."""
+"""Candidates that the head ranks for recorded requests, and the events of each."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -15,7 +15,7 @@ from unified_ranker.tasks.head_kinds.base import HeadPairs
 
 @dataclass(frozen=True)
 class RankedCandidates:
-    """Some requests of one task with their candidates.
+    """Batch of requests of one task with their ranked candidates.
 
     Attributes:
         requests: `[n]`.
@@ -50,7 +50,7 @@ def join_pairs(parts: Sequence[HeadPairs]) -> HeadPairs:
 def ranked_candidates(
     encoder: RequestEncoder, rules: CandidateRules, requests: Examples, task: str, as_of: bool = False
 ) -> Iterator[RankedCandidates]:
-    """Yield `requests` of `task` in parts; `as_of` takes signals as of each request, for those in the fit window."""
+    """Yield `requests` of `task` in batches; `as_of`: signals as of each request, for requests in the fit window."""
     heads = np.array([kind.taught_by(name) for name, kind in head_kinds(encoder.model.config).items()], object)
     for rows in batches(len(requests), len(encoder.prepared.items)):
         batch = requests.take(rows)

@@ -1,4 +1,4 @@
-"""Cut the requests of an evaluation: by country, cold and warm users and items, and how active the user had been."""
+"""Slices of the requests of an evaluation: by country, cold and warm users and items, and activity of the user."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -24,9 +24,8 @@ Cut = tuple[Dimension, str, npt.NDArray[np.bool_]]
 def cut(requests: Examples, prepared: Prepared, config: Config) -> Iterator[Cut]:
     """Yield (dimension, name, mask `[requests]`) of every slice, all requests first.
 
-    Countries come by falling number of requests, then `other` and `unknown` where there are such requests.
-    Cold and warm are always there, even without a request, and so are the bands of activity: that there is none is
-    worth knowing.
+    Countries come in order of their number of requests, then `other` and `unknown` where there are such requests.
+    Cold, warm and the bands of activity are always there, even without a request.
     """
     yield "all", "all", np.ones(len(requests), bool)
     countries = request_countries(requests, prepared, config)
@@ -50,7 +49,7 @@ def cut(requests: Examples, prepared: Prepared, config: Config) -> Iterator[Cut]
 
 
 def request_countries(requests: Examples, prepared: Prepared, config: Config) -> Strings:
-    """Return each request's country, `[requests]`, as its task imputes it; "" where it is unknown."""
+    """Return each request's country, `[requests]`, after the imputation of its task; "" where it is unknown."""
     countries = requests.country.astype(object).copy()
     imputing = [name for name, task in config.tasks.items() if task.imputation.country == "user"]
     rows = np.flatnonzero((countries == "") & (requests.user != MISSING) & np.isin(requests.task, imputing))
@@ -60,7 +59,7 @@ def request_countries(requests: Examples, prepared: Prepared, config: Config) ->
 
 
 def first_event(prepared: Prepared) -> Ints:
-    """Return when each item had its first event, `[items]` in seconds; the most int64 where it had none."""
+    """Return the time of each item's first event, `[items]` in seconds; the greatest int64 where it has none."""
     first = np.full(len(prepared.items), np.iinfo(np.int64).max)
     known = prepared.events.item != MISSING
     np.minimum.at(first, prepared.events.item[known], prepared.events.timestamp[known])

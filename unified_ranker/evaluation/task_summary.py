@@ -1,4 +1,4 @@
-"""Turn the ranks of a task's requests into its numbers: slices, intervals, and models against baselines."""
+"""Summary of the ranks of a task's requests: slices, intervals, and models against baselines."""
 
 import zlib
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ def summarise_task(
     prepared: Prepared,
     config: Config,
 ) -> TaskEvaluation:
-    """Sum up one task.
+    """Summarise one task.
 
     Args:
         task: its name.
         requests: the sampled requests.
         available: how many there were to sample from.
         contenders: scorers with their ranks `[requests]`.
-        unreachable: how many targets were no candidates, by reason.
+        unreachable: number of targets that were no candidates, by reason.
         prepared: the prepared log.
         config: the project; sets seed and bootstrap samples.
     """

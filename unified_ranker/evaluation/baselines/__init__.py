@@ -1,4 +1,4 @@
-"""Baselines: what a recommender without a neural network does with the same data, the model's opponents in a report."""
+"""Baselines: recommenders without a neural network, which a report compares the model with."""
 
 # isort: off
 # They are registered in this order, which is that of the report.

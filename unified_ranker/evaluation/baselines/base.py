@@ -40,7 +40,7 @@ class Baseline(ABC):
     Attributes:
         name: what the report calls it, unique among the baselines of a task.
         task: the task whose requests it scores.
-        note: what a reader of its numbers must know, such as a restriction; "" when there is nothing.
+        note: remark for the reader of its numbers, such as a restriction; "" for none.
     """
 
     name: ClassVar[str]
@@ -57,7 +57,7 @@ class Baseline(ABC):
 
     @classmethod
     def suits(cls, facts: TaskFacts) -> bool:
-        """Tell whether a task's requests have what the baseline scores by; every task's do by default."""
+        """Tell whether a task's requests have the fields that the baseline needs; by default every task suits."""
         del facts
         return True
 

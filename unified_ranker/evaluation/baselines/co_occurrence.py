@@ -12,14 +12,14 @@ from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.signals.walks import REVERSE, both_ways, shares, walk
 
 _LAST = np.float32(1e-6)
-"""Below any share of a pair, so that popularity decides only where the pairs do not."""
+"""Factor of popularity: below any share of a pair, so that popularity decides only between equal shares."""
 
 
 @BASELINES.declare
 class CoOccurrence(Baseline):
     """Co-occurrence: how often the item was chosen from the source, plus a quarter of the count in the other direction.
 
-    Popularity decides between equal counts, and everything where the request has no source item.
+    Popularity decides between equal counts, and alone where the request has no source item.
     """
 
     name = "co-occurrence"
@@ -32,7 +32,7 @@ class CoOccurrence(Baseline):
     def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
         items = len(prepared.items)
         self._pairs = both_ways(chosen_from(past, self.task, items))
-        # A quarter is the smallest difference between two scores of pairs.
+        # Scaled by a quarter, the smallest difference between two scores of pairs.
         self._tie_break = REVERSE * tie_break(positives_per_item(past, self.task, items))
 
     def _score(self, requests: Examples) -> Floats:
@@ -41,10 +41,10 @@ class CoOccurrence(Baseline):
 
 @BASELINES.declare
 class CoOccurrenceWalk(Baseline):
-    """Co-occurrence in one step and in two: what was chosen from the source, and from that again.
+    """Co-occurrence in one step and in two: items chosen from the source item, and items chosen from those.
 
-    The counts of each source become shares; the shares of two steps weigh twice those of one. Popularity
-    decides where no walk leads.
+    The counts of each source become shares; those of two steps have twice the weight of those of one. Popularity
+    ranks the items that no walk reaches.
     """
 
     name = "co-occurrence, two steps"

@@ -1,4 +1,4 @@
-"""Item-to-item models over who engaged with what: item-kNN and EASE.
+"""Item-to-item models over the matrix of users and items: item-kNN and EASE.
 
 They score from the user's earlier positives. Positives of every task count as engagement, so that a surface with little
 data of its own still has neighbours. A user without earlier positives gets the task's popular items.
@@ -51,7 +51,7 @@ class _FromHistory(Baseline):
 class ItemKnn(_FromHistory):
     """Sum of the cosines between an item and the user's items, over the users who engaged with both.
 
-    All neighbours count and nothing is shrunk: that had the best Recall@10 and NDCG@10 on the validation slices of
+    All neighbours count, without shrinkage: that had the best Recall@10 and NDCG@10 on the validation slices of
     MovieLens 100K and of a retail log, against cuts at 20 to 200 neighbours and shrinkage by 5 to 100.
     """
 
@@ -65,7 +65,7 @@ class ItemKnn(_FromHistory):
         self._with_itself = (np.diff(self._users.indptr) > 0).astype(np.float32)
 
     def _from(self, history: sparse.csr_array) -> Floats:
-        # (history · Xᵀ) · X and not history · (Xᵀ · X): the item-by-item matrix of a large log fits no memory.
+        # (history · Xᵀ) · X and not history · (Xᵀ · X): the item-by-item matrix of a large log does not fit in memory.
         scores = ((history @ self._users) @ self._scaled).toarray().astype(np.float32)
         rows, items = history.nonzero()
         scores[rows, items] -= self._with_itself[items]

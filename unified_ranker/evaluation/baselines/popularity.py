@@ -1,4 +1,4 @@
-"""The two baselines that know neither the user nor the request: most popular, and newest."""
+"""Baselines that use neither the user nor the request: most popular, and newest."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from unified_ranker.prepare.prepared import Prepared
 
 @BASELINES.declare
 class PopularityBaseline(Baseline):
-    """Items by their number of positives of the task before the fit's end."""
+    """Items by their number of positives of the task before the end of the fit window."""
 
     name = "popularity"
 
@@ -34,7 +34,7 @@ class NewestFirst(Baseline):
         return facts.creation_times
 
     def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
-        # The order and not the seconds themselves: float32 cannot tell two recent minutes apart.
+        # The rank and not the seconds, because float32 cannot distinguish two recent minutes.
         _, order = np.unique(prepared.created_at, return_inverse=True)
         self._order = order.astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""The words of queries and titles, as the baselines compare them: no stemming, no stop words."""
+"""Words of queries and titles for the baselines, without stemming or stop words."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Choice of the baselines that oppose the model on a task: by what its requests hold, not by its name."""
+"""Choice of the baselines for a task, by the fields of its requests and not by its name."""
 
 import logging
 import time
@@ -13,7 +13,7 @@ from unified_ranker.prepare.prepared import Prepared
 logger = logging.getLogger(__name__)
 
 USED_SHARE = 0.05
-"""A field belongs to a task when at least this share of its positives has it."""
+"""Least share of a task's positives that must have a field for the task to have it."""
 
 
 def baselines_for(prepared: Prepared, task: str, fit_end: int, chosen: Sequence[str] | None = None) -> list[Baseline]:
@@ -23,7 +23,7 @@ def baselines_for(prepared: Prepared, task: str, fit_end: int, chosen: Sequence[
         prepared: the prepared log.
         task: whose requests they score.
         fit_end: the end of the fit window, seconds.
-        chosen: names of those that may be among them, as `project.evaluation.baselines` has them; None for all.
+        chosen: names that the choice is limited to, as in `project.evaluation.baselines`; None: all.
 
     Raises:
         UserError: one of `chosen` is not registered.
@@ -34,7 +34,7 @@ def baselines_for(prepared: Prepared, task: str, fit_end: int, chosen: Sequence[
 
 
 def task_facts(prepared: Prepared, task: str, fit_end: int) -> TaskFacts:
-    """Return what the positives of `task` before `fit_end` (seconds) have, and the items."""
+    """Return the facts of the positives of `task` before `fit_end` (seconds), and of the items."""
     past = prepared.between(None, fit_end)
     past = past.take(past.task == task)
     query, source = past.query != "", past.source_item != MISSING
@@ -52,7 +52,7 @@ def fit_baselines(
 ) -> list[Baseline]:
     """Return the baselines of all `tasks`, fitted on the positives strictly before `fit_end` (seconds).
 
-    `chosen` are those that may be among them, see `baselines_for`.
+    For `chosen` see `baselines_for`.
     """
     fitted = []
     for task in tasks:

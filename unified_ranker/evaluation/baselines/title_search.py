@@ -1,4 +1,4 @@
-"""BM25 over titles: what a plain search engine answers."""
+"""Baseline BM25 over titles: a plain search engine."""
 
 import numpy as np
 from scipy import sparse
@@ -12,16 +12,16 @@ from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.signals.bm25 import title_scores
 
 _LAST = np.float32(1e-4)
-"""Below what tells two titles apart, so that popularity decides only between equal ones."""
+"""Factor of popularity: below any difference of two titles, so that it decides only between equal scores."""
 
 
 @BASELINES.declare
 class Bm25(Baseline):
     """BM25 of an item's title for the query, or for the source item's title where there is no query.
 
-    What the titles say in general (how rare a word is, how long a title is on average) comes from the items that
-    existed at the fit's end, as in a search engine that was indexed then; later items are scored by the same weights.
-    Popularity decides between equal scores, above all among the titles that share no word with the query.
+    Document frequencies and the mean length are those of the items that existed at the end of the fit window, as in a
+    search engine that was indexed then; later items are scored with them, too. Popularity decides between equal
+    scores, which most are: titles that share no word with the query.
     """
 
     name = "BM25"

@@ -1,4 +1,4 @@
-"""A comparison as one HTML page that needs nothing else."""
+"""Page of a comparison: one HTML file without external parts."""
 
 from dataclasses import dataclass
 
@@ -48,8 +48,8 @@ class ComparedTask:
     Attributes:
         task: the numbers.
         anchor: id of its section.
-        derived: whether its requests were made up by a rule.
-        picture: the decisive metric of every model.
+        derived: whether a rule made its requests.
+        picture: plot of the decisive metric of every model.
         sliced: names of the lines that are shown by slice.
         dimensions: slices by dimension, where there are requests.
     """
@@ -68,12 +68,12 @@ class ComparedTask:
 
     @property
     def activity(self) -> SlicedBy | None:
-        """The dimension that is shown at sight."""
+        """The dimension that is shown unfolded."""
         return self.dimensions.get("activity")
 
     @property
     def others(self) -> list[SlicedBy]:
-        """The dimensions behind a click."""
+        """The dimensions that are shown folded."""
         return [found for name, found in self.dimensions.items() if name != "activity"]
 
     def best_of(self, part: SliceLine) -> float:

@@ -1,4 +1,4 @@
-"""Compares all runs of a project, and writes `comparison.json` and `comparison.html`."""
+"""Comparison of all runs of a project, written as `comparison.json` and `comparison.html`."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _ADAPTER: TypeAdapter[ModelComparison] = TypeAdapter(ModelComparison)
 
 
 def summarise_comparison(results: Sequence[RunResult], prepared: Prepared, config: Config) -> ModelComparison:
-    """Sum up all runs."""
+    """Summarise all runs."""
     evaluation = config.project.evaluation
     start, end = window(prepared, evaluation.part)
     measured = prepared.between(start, end)

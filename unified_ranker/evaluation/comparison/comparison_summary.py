@@ -1,4 +1,4 @@
-"""Turns the ranks of all runs into numbers: means over seeds, paired intervals over requests, verdicts."""
+"""Summary of the ranks of all runs: means over seeds, paired intervals over requests, verdicts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,13 +21,13 @@ class Line:
     """One model or baseline on one task: means over requests and seeds, with bootstrap intervals over requests.
 
     Attributes:
-        name: what it is called.
+        name: its name in the report.
         kind: `joint`, `alone`, `ablation`, `variant` or `baseline`.
         seeds: how many models the means are of.
         metrics: by name.
         spread: lowest and highest NDCG@10 among the seeds.
-        ratio: its NDCG@10 over the joint model's, of the same seeds and requests; None where the joint model finds
-            nothing, since over nothing there is no ratio.
+        ratio: its NDCG@10 divided by the joint model's, of the same seeds and requests; None where the joint model's
+            is 0.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True)
 class SliceLine:
-    """Mean NDCG@10 of each line, by its name, over the seeds and a part of the requests; empty where there are none."""
+    """Mean NDCG@10 of each line, by its name, over the seeds and a slice of the requests; empty for an empty slice."""
 
     dimension: str
     name: str
@@ -50,9 +50,9 @@ class SliceLine:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The joint model over the specialist, and over the best baseline, as ratios of NDCG@10.
+    """Verdict on the joint model: ratios of its NDCG@10 to the specialist's and to the best baseline's.
 
-    None where there is no such model, or it finds nothing: no model is worse than that one.
+    A ratio is None where there is no such model, or its NDCG@10 is 0.
     """
 
     specialist: Interval | None
@@ -70,7 +70,7 @@ class Verdict:
 class TaskComparison:
     """All models on one task, on the same `requests`.
 
-    `slices` are the lines by name on parts of them; `diagnoses` what lies behind the ranks of the first seed, by name.
+    `slices` hold the metric of each line on slices of the requests; `diagnoses` those of the first seed, by name.
     """
 
     task: str
@@ -111,11 +111,11 @@ class ModelComparison:
 def compare_task(
     task: str, results: Sequence[RunResult], samples: int, seed: int, parts: Sequence[Cut] = ()
 ) -> TaskComparison | None:
-    """Sum up one task; None where no request of it was measured.
+    """Summarise one task; None where no request of it was measured.
 
     Args:
         task: its name.
-        results: all runs, the baselines among them.
+        results: all runs, including the baselines.
         samples: bootstrap resamples.
         seed: of the bootstrap.
         parts: slices of the requests, as `evaluation.slices.cut` gives them.
@@ -128,7 +128,7 @@ def compare_task(
     joint = ranks.get((JOINT, "joint"))
     if not joint or not len(next(iter(joint.values()))):
         return None
-    # Side by side, so that all share the resamples: means over the seeds, and the joint model of the same seeds.
+    # Columns of one array share the resamples: means over the seeds, and the joint model's of the same seeds.
     columns, lines, column = [], [], METRICS.index(DECISIVE_METRIC)
     over: dict[tuple[str, str], Interval | None] = {}
     for (_, kind), own in ranks.items():
@@ -172,7 +172,7 @@ def _called(result: RunResult, scorer: str) -> tuple[str, str]:
 
 
 def _verdict(lines: Sequence[Line], over: dict[tuple[str, str], Interval | None]) -> Verdict:
-    """Judge by the joint model `over` each of the lines, by their names and kinds."""
+    """Return the verdict from the ratios `over` each line, by name and kind."""
     baselines = [line for line in lines if line.kind == "baseline"]
     best = max(baselines, key=lambda line: line.metrics[DECISIVE_METRIC].value, default=None)
     return Verdict(
@@ -183,7 +183,7 @@ def _verdict(lines: Sequence[Line], over: dict[tuple[str, str], Interval | None]
 
 
 def _ratio(values: np.ndarray, means: np.ndarray, own: int, other: int) -> Interval | None:
-    """Return the ratio of two columns' means; its interval is of the resamples in which the other is above zero."""
+    """Return the ratio of two columns' means; its interval is of the resamples whose other mean is above zero."""
     below = float(values[:, other].mean())
     if not below:
         return None

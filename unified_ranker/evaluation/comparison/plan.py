@@ -17,16 +17,16 @@ ABLATIONS = ("no task id", "no imputation", "no crosses", "no personalisation", 
 """The first four are UniCoRn's (arXiv 2408.10394, section 3), the last is Etsy's (arXiv 2306.04833, section 4)."""
 MEASURED_BY = (*PREPARED_BY, "project.seed", "project.evaluation", "project.work_dir")
 MEASURED_BY_TASK = PREPARED_BY_TASK | {"exclude_engaged"}
-"""What decides on the requests and on what may answer them, by project and by task: models differ in anything else."""
+"""Declarations that decide on the measured requests and their candidates; runs may differ in all others."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
 TAKEN = frozenset({"joint", "alone", "baselines", "joint model", "two towers"})
-"""What a report calls lines of its own."""
+"""Names of lines that the report itself uses."""
 SEED = "project.training.seed"
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One model: what it is called, the seed of its training, the tasks that it learns, what it declares otherwise."""
+    """One model of a comparison: its name, the seed of its training, its tasks, and the declarations that differ."""
 
     name: str
     kind: RunKind
@@ -41,7 +41,7 @@ class PlannedRun:
 
     @property
     def settings(self) -> list[str]:
-        """Its declarations as `path=value`."""
+        """The declarations that differ, as `path=value`."""
         return [*self.overrides, f"{SEED}={self.seed}"]
 
 
@@ -52,12 +52,12 @@ def plan(
 
     Args:
         config: the project.
-        seeds: how many seeds, from the project's own on.
+        seeds: number of seeds, counted up from the project's own.
         variants: `NAME:path=value[;path=value …]` each: a model that differs in these declarations.
-        kinds: which kinds of run; variants are always in.
+        kinds: kinds of run to plan; variants are always included.
 
     Raises:
-        UserError: a variant is no such text, or two have one name.
+        UserError: a variant has another form, or two have the same name.
     """
     numbers = range(config.project.training_seed, config.project.training_seed + seeds)
     first = numbers[0]
@@ -81,7 +81,7 @@ def plan(
 
 
 def ablation(name: str, config: Config) -> tuple[str, ...]:
-    """Return what an ablation declares; nothing where the project has none of what it would take away."""
+    """Return the declarations of an ablation; none where the project does not have the part that it removes."""
     towers = config.towers
     if name == "no task id":
         fields = [field for field in towers.context.fields if field not in ("task", "previous_task")]
@@ -102,16 +102,16 @@ def ablation(name: str, config: Config) -> tuple[str, ...]:
 
 
 def require_same_requests(config: Config, other: Config) -> None:
-    """Refuse what cannot be compared with `config`, since it is measured on other requests.
+    """Check that two configurations are measured on the same requests.
 
     Raises:
-        UserError: `other` declares otherwise what decides on them.
+        UserError: they differ in a declaration that decides on the requests.
     """
     for part in (*MEASURED_BY, *parts_of_tasks(config, MEASURED_BY_TASK)):
         if config.digest(part) != other.digest(part):
             raise UserError(
                 f"`{part}` decides on the requests that all models are measured on, and must be the same for all. "
-                "Received: another. Give it to the whole by --set, with a `project.work_dir` of its own."
+                "Received: another value. Set it for all models by --set, with a `project.work_dir` of its own."
             )
 
 

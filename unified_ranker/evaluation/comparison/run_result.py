@@ -1,4 +1,4 @@
-"""Result of one run of a comparison: what a model, or the baselines, found for the measured requests."""
+"""Result of one run of a comparison: the ranks of a model, or of the baselines, and the cost."""
 
 from dataclasses import dataclass, field
 
@@ -10,16 +10,16 @@ from unified_ranker.evaluation.results import Diagnosis
 
 @dataclass(frozen=True)
 class RunResult:
-    """Ranks that a run gave, and what it took.
+    """Ranks of a run, its time and its memory.
 
     Attributes:
-        run: which.
+        run: the planned run.
         ranks: rank of every sampled request's target `[requests]`, by task and scorer.
         train_seconds: of training.
         evaluate_seconds: of measuring.
         peak_memory_mib: of its process.
-        curves: one value an epoch for each loss.
-        diagnoses: what lies behind the ranks, by task; empty for baselines.
+        curves: for each loss a value for each epoch.
+        diagnoses: recall of retrieval and calibration, by task; empty for baselines.
     """
 
     run: PlannedRun

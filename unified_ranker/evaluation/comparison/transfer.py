@@ -13,9 +13,9 @@ class Transfer:
     """Two tasks, by their positives before the end of the fit window.
 
     Attributes:
-        task: whose items.
-        other: against whose.
-        divergence: Jensen-Shannon divergence of their popularities in bits: 0 = the same, 1 = nothing in common.
+        task: the task whose items and positives are counted.
+        other: the task that they are compared with.
+        divergence: Jensen-Shannon divergence of their popularities in bits: 0 = equal, 1 = no item in common.
         items: share of the task's items that the other has, too.
         positives: share of the task's positives that fall on such items.
     """

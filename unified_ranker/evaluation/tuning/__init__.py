@@ -1,1 +1,1 @@
-"""Settings searched by Optuna on the validation slice, a process for each model."""
+"""Search of settings by Optuna on the validation slice, with a process for each model."""

@@ -19,24 +19,24 @@ Value = int | float | str | bool
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included; whole ones where both are ints, by factors where `log`."""
+    """Numbers from `low` to `high`, inclusive; whole numbers where both are ints, on a log scale where `log`."""
 
     low: float
     high: float
     log: bool = False
 
     def draw(self, trial: optuna.Trial, path: str) -> Value:
-        """Let a trial choose."""
+        """Draw a value in a trial."""
         if isinstance(self.low, int) and isinstance(self.high, int):
             return trial.suggest_int(path, self.low, self.high, log=self.log)
         return trial.suggest_float(path, self.low, self.high, log=self.log)
 
     def ends(self) -> tuple[Value, ...]:
-        """Return the values that must be allowed for all to be."""
+        """Return the values that must be allowed so that all values are."""
         return self.low, self.high
 
     def widened(self, value: Value) -> "Range":
-        """Return the range with `value` in it, of its type: `{low: 1, high: 2}` of a float holds 1.5, too."""
+        """Return the range extended to hold `value`, and of its type: with a float, `{low: 1, high: 2}` holds 1.5."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise UserError(f"a range needs a setting that is a number. Received: {value!r}. Give `choices` instead.")
         if self.log and value <= 0:
@@ -55,11 +55,11 @@ class Choices:
     choices: tuple[Value, ...]
 
     def draw(self, trial: optuna.Trial, path: str) -> Value:
-        """Let a trial choose."""
+        """Draw a value in a trial."""
         return cast(Value, trial.suggest_categorical(path, self.choices))
 
     def ends(self) -> tuple[Value, ...]:
-        """Return the values that must be allowed for all to be."""
+        """Return the values that must be allowed so that all values are."""
         return self.choices
 
     def widened(self, value: Value) -> "Choices":
@@ -68,7 +68,7 @@ class Choices:
 
 
 SearchSpace = dict[str, Range | Choices]
-"""What is searched, by its path in the declarations, as `--set` takes it."""
+"""Ranges by the paths of settings, as `--set` takes them."""
 
 DEFAULT: SearchSpace = {
     "project.training.learning_rate": Range(1e-3, 1e-2, log=True),
@@ -98,7 +98,7 @@ def read_space(file: Path) -> SearchSpace:
     except yaml.YAMLError as error:
         raise UserError(f"`{file}` must be YAML: {error}. An entry is {_EXAMPLE}.") from error
     if not isinstance(tree, dict) or not tree:
-        raise UserError(f"`{file}` must hold settings and what to try. Received: {tree!r}. An entry is {_EXAMPLE}.")
+        raise UserError(f"`{file}` must hold settings and their ranges. Received: {tree!r}. An entry is {_EXAMPLE}.")
     found: SearchSpace = {}
     problems = []
     for path, entry in tree.items():
@@ -114,10 +114,10 @@ def read_space(file: Path) -> SearchSpace:
 def fit_space(
     space: SearchSpace | None, project: Path, overrides: list[str], config: Config
 ) -> tuple[SearchSpace, dict]:
-    """Return the space with the declared values in it, and these; the default one without those it cannot have.
+    """Return the space extended by the declared values, and these values; the default space loses refused settings.
 
     Raises:
-        UserError: an end of it is refused by the declarations, in their words.
+        UserError: the declarations refuse a bound of a range.
     """
     chosen: SearchSpace = {}
     declared: dict[str, Value] = {}
@@ -130,10 +130,10 @@ def fit_space(
         for value in allowed.ends():
             refused = _refusal(project, overrides, path, value, config)
             if refused:
-                raise UserError(f"what is searched must be allowed throughout: {refused}")
+                raise UserError(f"every value of the search space must be allowed. Received: {refused}")
         declared[path] = _declared(config, path)
         if space is None and isinstance(allowed, Range) and declared[path] == 0:
-            # What is off by declaration has no factor.
+            # A setting that is declared as 0 (off) has no log scale.
             allowed = Range(allowed.low, allowed.high)
         try:
             chosen[path] = allowed.widened(declared[path])
@@ -186,7 +186,7 @@ def _ends(entry: dict) -> tuple[float, float]:
 
 
 def _refusal(project: Path, overrides: list[str], path: str, value: Value, config: Config) -> str:
-    """Return what the declarations say against a value beside those of `config`; "" where it is allowed."""
+    """Return the error of the declarations for a value beside those of `config`; "" where it is allowed."""
     try:
         require_same_requests(config, load_config(project, [*overrides, *assignments({path: value})]))
     except UserError as error:

@@ -8,7 +8,7 @@ from scipy.special import expit
 from unified_ranker.core.arrays import Floats, Mask
 
 _STEEPEST = 7.0
-"""Bound of |log scale|: a head that has nothing to go by is made flat, not of the other sign."""
+"""Bound of |log scale|: the output of a head that predicts nothing becomes constant, and its sign stays."""
 
 
 def fit_platt(logits: Floats, event: Mask) -> tuple[float, float]:
