@@ -196,7 +196,7 @@ def test_an_id_twice_keeps_its_first_vector_and_stops_the_publishing(store, tmp_
         draft.put_many("item", ["a", "b", "a"], vectors[:3], 1, 7)
         draft.put_many("item", ["b", "c", "d"], vectors[3:], 1, 7)
         draft.seal(notes(draft.version))
-        with pytest.raises(GuardError, match=r"FAIL duplicate_ids \(item\): an id has one vector: 2 of 6, e.g. a, b"):
+        with pytest.raises(GuardError, match=r"FAIL duplicate_ids \(item\): no id has two vectors: 2 of 6, e.g. a, b"):
             store.publish(draft.version)
         store.publish(draft.version, force=["duplicate_ids"])
     np.testing.assert_array_equal(store.get_many("item", ["a", "b"]).vectors, vectors[:2])

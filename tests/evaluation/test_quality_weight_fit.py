@@ -32,17 +32,17 @@ def test_declared_weights_give_what_the_two_towers_give(scores):
 
 
 class Known:
-    """A window whose targets are the items with the highest second feature, whatever their likeness says."""
+    """A window whose targets are the items with the highest second feature, whatever their cosines says."""
 
     def __init__(self):
         rng = np.random.default_rng(2)
         self.quality = rng.random((60, 30, 2)).astype(np.float32)
-        self.likeness = rng.normal(0, 0.3, (60, 30)).astype(np.float32)
+        self.cosines = rng.normal(0, 0.3, (60, 30)).astype(np.float32)
         self.declared = np.array([0.5, 0.0], np.float32)
         self.target = self.quality[..., 1].argmax(1)
 
     def recall(self, weights, at):
-        ranks = rank_of_target(self.likeness + self.quality @ weights, self.target, np.ones((60, 30), bool))
+        ranks = rank_of_target(self.cosines + self.quality @ weights, self.target, np.ones((60, 30), bool))
         return float((ranks <= at).mean())
 
 

@@ -292,5 +292,7 @@ def test_a_parent_that_is_no_mapping_is_told_in_one_line(release):
 
 
 def test_a_directory_of_releases_names_them(release):
-    with pytest.raises(BrokenLinkError, match=r"holds releases and is none itself.*Name one of them: 1, 2, latest\."):
+    with pytest.raises(
+        BrokenLinkError, match=r"is a directory of releases, and no release.*Name one of them: 1, 2, latest\."
+    ):
         verify_release(release.parent)

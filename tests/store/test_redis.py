@@ -33,7 +33,7 @@ def store(server):
 def test_a_full_redis_leaves_the_published_version_and_the_same_command_succeeds_later(store, admin):
     export(store, unit(20))
     admin.config_set("maxmemory", admin.info("memory")["used_memory"] + 100_000)
-    with pytest.raises(UserError, match=r"does not do as asked: .*memory.*What is published is as it was"):
+    with pytest.raises(UserError, match=r"failed: .*memory.*The published version is unchanged"):
         export(store, unit(5000))
     assert store.get("item", "item-0").version == 1
     admin.config_set("maxmemory", 0)
@@ -58,7 +58,7 @@ def test_entries_that_redis_dropped_are_missed_before_publishing(store, admin):
         draft = store.begin({"item": WIDTH})
         draft.put_many("item", names(20), unit(20), 1, 7)
         admin.delete(f"vectors:v{draft.version}:item:item-7")
-        with pytest.raises(UserError, match=r"dropped what it was given; 19 of 20 entries of kind `item`"):
+        with pytest.raises(UserError, match=r"lost entries; 19 of 20 entries of kind `item`"):
             draft.seal(notes(draft.version))
         assert store.version == 1
     assert export(store, unit(20)) > 1
@@ -68,7 +68,7 @@ def test_a_published_version_that_lost_entries_fails_its_check(store, admin):
     export(store, unit(20))
     assert store.backend.check(1) == []
     admin.delete("vectors:v1:item:item-7")
-    assert store.backend.check(1) == ["version 1 must be whole. Received: 19 of 20 entries of kind `item`."]
+    assert store.backend.check(1) == ["version 1 must be complete. Received: 19 of 20 entries of kind `item`."]
 
 
 def test_redis_that_is_killed_in_the_middle_of_a_publish(store, server):
@@ -77,11 +77,11 @@ def test_redis_that_is_killed_in_the_middle_of_a_publish(store, server):
         draft = store.begin({"item": WIDTH})
         draft.put_many("item", names(20)[:10], unit(20)[:10], 1, 7)
         server.kill()
-        with pytest.raises(UserError, match=r"does not do as asked.*run the same command again"):
+        with pytest.raises(UserError, match=r"failed.*run the same command again"):
             draft.put_many("item", names(20)[10:], unit(20)[10:], 1, 7)
         server.start()
         draft.put_many("item", names(20)[10:], unit(20)[10:], 1, 7)
-        with pytest.raises(UserError, match=r"was started anew meanwhile"):
+        with pytest.raises(UserError, match=r"was restarted meanwhile"):
             draft.seal(notes(draft.version))
         # The lock of the run before keeps nobody out, and whoever had it may not switch any more.
         lost = pytest.raises(UserError, match=r"the right to write .* was lost")

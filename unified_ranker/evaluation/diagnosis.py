@@ -45,7 +45,7 @@ def diagnose(encoder: RequestEncoder, rules: CandidateRules, requests: Examples,
     outputs: dict[str, list[np.ndarray]] = {head: [] for head in of_task}
     pairs: dict[str, list[HeadPairs]] = {head: [] for head in of_task}
     for part in ranked_candidates(encoder, rules, requests, task):
-        for name, scores in {"declared": part.chunk.scores, "none": part.chunk.likeness}.items():
+        for name, scores in {"declared": part.chunk.scores, "none": part.chunk.cosines}.items():
             ranks[name].append(rank_of_target(scores, part.requests.item, part.allowed))
         tasks = tf.fill([len(part.requests)], tf.constant(number, tf.int64))
         given = model.head_outputs(tf.constant(part.logits), tasks).numpy()

@@ -42,13 +42,13 @@ class RetrievalScores:
         """Score `requests` once."""
         chunks = encoder.chunks(requests)
         self.quality = encoder.quality.matrix(requests.timestamp)
-        self.likeness = np.concatenate([c.likeness for c in chunks])
+        self.cosines = np.concatenate([c.cosines for c in chunks])
         self.declared = encoder.model.quality_weights.numpy()[int(chunks[0].state.task[0])]
         self._allowed, self._target = rules.allowed(requests), requests.item
 
     def recall(self, weights: np.ndarray, at: int) -> float:
         """Return Recall@`at` of the two towers with quality `weights` `[features]`."""
-        ranks = rank_of_target(self.likeness + self.quality @ weights, self._target, self._allowed)
+        ranks = rank_of_target(self.cosines + self.quality @ weights, self._target, self._allowed)
         return float((ranks <= at).mean())
 
 
@@ -89,4 +89,4 @@ def fit_weights(
         "declared": scores.recall(scores.declared, at),
         "fitted": scores.recall(np.array([best[name] for name in names], np.float32), at),
     }
-    return FittedWeights(task, len(scores.likeness), best, recall, at)
+    return FittedWeights(task, len(scores.cosines), best, recall, at)

@@ -1,4 +1,4 @@
-"""Contracts of histories and events: what the service keeps of what users do, and sources that bring more of it."""
+"""Contracts of events: stores of histories, the log that others follow, and sources of events."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,11 +9,11 @@ from unified_ranker.core.registry import Registry
 from unified_ranker.core.request import History
 
 MOST = 1000
-"""Events of a user that a history holds, the latest ones."""
+"""Most events in a history: a user's latest ones."""
 
 
 class StoreError(RuntimeError):
-    """The store cannot be reached, or cannot write. Nothing of what was given to it is acknowledged."""
+    """Error: the store cannot be reached, or cannot write. None of the given events is acknowledged."""
 
 
 class HistoryReader(Protocol):
@@ -22,7 +22,7 @@ class HistoryReader(Protocol):
     def before(self, user_id: str, timestamp: int) -> History:
         """Return a user's latest events strictly before a time in seconds (0 = all), at most `MOST`, oldest first.
 
-        Empty for an unknown user and for "", who is anonymous.
+        Empty for an unknown user, and for "", an anonymous one.
 
         Raises:
             StoreError: the store cannot be reached.
@@ -30,19 +30,19 @@ class HistoryReader(Protocol):
 
 
 class EventLog(Protocol):
-    """Log of events, which others follow. Safe to use from several threads."""
+    """Log of events that other processes follow. Safe to use from several threads."""
 
     def append(self, events: Sequence[Event]) -> int:
-        """Keep events and return how many were new. On return they outlive the death of any process.
+        """Store events durably and return how many were new.
 
-        An event that is there already, equal in every field, is not new.
+        An event that is stored already, equal in every field, is not new.
 
         Raises:
-            StoreError: they are not kept.
+            StoreError: they are not stored.
         """
 
     def since(self, position: str, most: int = 1000) -> list[tuple[str, Event]]:
-        """Return the events appended after a position ("" = from the first), in their order, each with its own.
+        """Return the events after a position ("" = from the first) in order, each with its own position.
 
         Raises:
             StoreError: the store cannot be reached.
@@ -50,17 +50,17 @@ class EventLog(Protocol):
 
 
 class CatalogueChanges(Protocol):
-    """Changes to the catalogue that are to outlive a process. Safe to use from several threads."""
+    """Durable changes to the catalogue. Safe to use from several threads."""
 
     def put_item(self, item_id: str, fields: Mapping[str, Any] | None) -> None:
-        """Keep a change to the catalogue: an item's fields, or None for one that was taken out.
+        """Store a change to the catalogue: an item's fields, or None for an item that was removed.
 
         Raises:
-            StoreError: it is not kept.
+            StoreError: it is not stored.
         """
 
     def items(self) -> dict[str, dict[str, Any] | None]:
-        """Return all kept changes by item id.
+        """Return all changes by item id.
 
         Raises:
             StoreError: the store cannot be reached.
@@ -71,28 +71,28 @@ class HistoryStore(HistoryReader, EventLog, CatalogueChanges, Protocol):
     """Store of a service's events: histories, log and changes of the catalogue in one place."""
 
     def import_lines(self, rows: Iterable[tuple[str, int, bytes, bytes]], key: str) -> int:
-        """Take another log over into the histories, once; nobody who follows the log is told of it.
+        """Import another log into the histories, once; the imported events do not appear in `since`.
 
         Args:
             rows: user, time in seconds, digest and line of each event (see `Event`).
-            key: names the log; one that was taken over already is passed over.
+            key: names the log; a log that was imported before is skipped.
 
         Returns:
             How many events were new.
 
         Raises:
-            StoreError: they are not kept.
+            StoreError: they are not stored.
         """
 
     def users(self, prefix: str, most: int) -> list[str]:
-        """Return ids of users that have a history and whose id begins so, sorted, `most` of them at the most.
+        """Return ids of users that have a history and whose id begins with `prefix`, sorted, at most `most`.
 
         Raises:
             StoreError: the store cannot be reached.
         """
 
     def ping(self) -> None:
-        """Do nothing.
+        """Check that the store can be reached.
 
         Raises:
             StoreError: the store cannot be reached.
@@ -103,20 +103,20 @@ class HistoryStore(HistoryReader, EventLog, CatalogueChanges, Protocol):
 
 
 class EventSource(Protocol):
-    """Events that come from elsewhere, such as files of a nightly export or a stream; each is told once.
+    """Source of events from outside, such as files of a nightly export or a stream.
 
-    What was told is told again, also to another process, until `done` says that it has been kept.
+    Events are returned again, also to another process, until `done` confirms that they are stored.
     """
 
     def new(self) -> list[Event]:
-        """Return the next events, as many as are taken in at once; [] where nothing is new.
+        """Return the next batch of events; [] where nothing is new.
 
         Raises:
-            UserError: what came is no table or message of events.
+            UserError: the new data is no table or message of events.
         """
 
     def done(self) -> None:
-        """Note that what `new` returned last has been kept."""
+        """Confirm that the last result of `new` is stored."""
 
 
 HISTORY_STORES: Registry[Callable[[str], HistoryStore]] = Registry("store of events")
@@ -125,5 +125,5 @@ HISTORY_STORES: Registry[Callable[[str], HistoryStore]] = Registry("store of eve
 EVENT_SOURCES: Registry[Callable[[str, Path], EventSource]] = Registry("source of events")
 """Openers of a source at a place, by the place's scheme; they raise `UserError` where it cannot be opened.
 
-The second argument is a file in which the source may keep how far it has come.
+The second argument is a file in which the source may store its position.
 """

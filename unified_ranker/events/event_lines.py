@@ -1,4 +1,4 @@
-"""Histories from the lines that a store keeps of events, and the keys that it keeps them under."""
+"""Lines of events in a store, the histories made of them, and the keys of users."""
 
 import hashlib
 from collections.abc import Sequence
@@ -26,5 +26,5 @@ def history_of(lines: Sequence[bytes]) -> History:
 
 
 def user_key(user_id: str) -> bytes:
-    """Return 16 bytes that stand for a user: ids may be longer than the keys of a store."""
+    """Return a 16-byte key of a user, because ids may be longer than a store's keys."""
     return hashlib.blake2b(user_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -12,14 +12,14 @@ from unified_ranker.core.files import write_whole
 
 
 class GrowingDirectory:
-    """Files of Parquet, each told once, in order of their names.
+    """Parquet files of a directory, each read once, in order of their names.
 
-    A file that cannot be read yet is being written: it is looked at again. One that has not grown since and still
-    cannot be read is a fault. Names that begin with `.` or `_` are no tables.
+    A file that cannot be read is taken to be incomplete, and tried again; it is an error if it has not grown since.
+    Names that begin with `.` or `_` are skipped.
     """
 
     def __init__(self, directory: Path, seen: Path | None = None) -> None:
-        """Follow `directory`; the file `seen` keeps which names were taken in, from one run to the next.
+        """Follow `directory`; the file `seen` stores the names that were read, from one run to the next.
 
         Raises:
             UserError: there is no such directory.
@@ -33,10 +33,10 @@ class GrowingDirectory:
         self._unreadable: dict[str, int] = {}
 
     def new(self) -> Iterator[tuple[str, pa.Table]]:
-        """Yield the tables that came since, by name, each read when it is asked for.
+        """Yield new tables by name, each read when the iterator reaches it.
 
         Raises:
-            UserError: one cannot be read, and does not grow.
+            UserError: a file cannot be read, and does not grow.
         """
         for file in sorted(self.directory.glob("*.parquet")):
             if file.name in self._seen or file.name.startswith((".", "_")):
@@ -54,7 +54,7 @@ class GrowingDirectory:
             yield file.name, table
 
     def done(self, names: list[str]) -> None:
-        """Note that tables were taken in."""
+        """Record that tables are stored."""
         if not names:
             return
         self._seen.update(names)

@@ -1,7 +1,7 @@
-"""Histories in a directory of this machine: LMDB, one writer that commits what has gathered, readers that never wait.
+"""Histories in LMDB, in a directory of this machine: one writer thread, and readers that never wait.
 
-An event is acknowledged when its transaction is on disk. While one commit runs, others gather behind it and share the
-next: the price of a disk's flush is paid per group, not per event.
+An event is acknowledged when its transaction is on disk. Events that arrive during a commit share the next one, so
+that the cost of flushing the disk is paid for each group and not for each event.
 """
 
 import queue
@@ -97,7 +97,7 @@ class LmdbStore:
         if known is None:
             known = self._read(user_id, 0)
             with self._caching:
-                # Not what was read before an event that has been acknowledged since.
+                # Not cached if an event was acknowledged while this history was read.
                 if self._generation == generation:
                     self._cache[user_id] = known
                     if len(self._cache) > _CACHED:
@@ -135,7 +135,7 @@ class LmdbStore:
                     if len(found) == most:
                         break
         with self._caching:
-            # Another process may have appended them: whoever is told of an event reads histories that hold it.
+            # Another process may have appended events: after an event is returned, histories must contain it.
             self._generation += 1
             for _, event in found:
                 self._cache.pop(event.user_id, None)
@@ -167,7 +167,7 @@ class LmdbStore:
         """See `HistoryStore.ping`."""
 
     def close(self) -> None:
-        """Finish what was submitted, and close."""
+        """Commit what was submitted, and close."""
         self._writes.put(None)
         self._writer.join()
         self._env.close()
@@ -220,7 +220,7 @@ class LmdbStore:
         try:
             with self._env.begin(write=True) as transaction:
                 results = [write(transaction) for write, _ in group]
-        # Whatever it is, those who wait must hear of it, and the thread must live on.
+        # Any error is passed to the callers that wait, and the thread goes on.
         except Exception as error:  # noqa: BLE001
             for _, done in group:
                 fault = StoreError(f"the store of histories cannot write: {error}")
@@ -236,7 +236,7 @@ def _key(user_id: str, timestamp: int, digest: bytes) -> bytes:
 
 
 def _is_kept(cursor: Any, moment: bytes, line: bytes) -> bool:
-    """Tell whether a user's second has a line already: a log has fewer fields than the same event had when told."""
+    """Tell whether a user's second has a line already; digests differ, because an imported log has fewer fields."""
     more = cursor.set_range(moment)
     while more and cursor.key().startswith(moment):
         if cursor.value() == line:

@@ -1,4 +1,4 @@
-"""Opens stores and sources of events by their place; ours are registered here, so that each loads its library alone."""
+"""Openers of stores and sources of events by their place. Built-in ones import their libraries when they are used."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def open_event_source(place: str, progress: Path) -> EventSource:
 
     Args:
         place: where they come from.
-        progress: file that keeps how far the source has come, from one run to the next.
+        progress: file that stores the source's position, from one run to the next.
 
     Raises:
         UserError: it cannot be opened.

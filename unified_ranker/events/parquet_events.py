@@ -17,32 +17,32 @@ _TEXT = ("query", "source_item_id", "country", "request_id")
 
 
 class ParquetEvents:
-    """See `EventSource`: events of a directory of Parquet tables, a table at once."""
+    """See `EventSource`: events of a directory of Parquet tables, one table at a time."""
 
     def __init__(self, directory: GrowingDirectory) -> None:
         """Follow `directory`."""
         self._directory = directory
-        self._told: list[str] = []
+        self._names: list[str] = []
 
     def new(self) -> list[Event]:
-        """See `EventSource.new`; a table without a row is passed over."""
-        self._told = []
+        """See `EventSource.new`; empty tables are skipped."""
+        self._names = []
         for name, table in self._directory.new():
-            self._told.append(name)
+            self._names.append(name)
             if events := events_of(table, self._directory.directory / name):
                 return events
         return []
 
     def done(self) -> None:
         """See `EventSource.done`."""
-        self._directory.done(self._told)
+        self._directory.done(self._names)
 
 
 def events_of(table: pa.Table, file: Path) -> list[Event]:
     """Return the rows of a table of events (docs/reference/interaction-log.md).
 
     Raises:
-        UserError: a column is missing or of the wrong type, or a row lacks what every event has.
+        UserError: a column is missing or of the wrong type, or a row lacks a required value.
     """
     lacking = [name for name in REQUIRED["events"] if name not in table.column_names]
     if lacking:
@@ -60,7 +60,7 @@ def events_of(table: pa.Table, file: Path) -> list[Event]:
         raise UserError(f"`{file}`: {error}") from error
     empty = [name for name in REQUIRED["events"][1:4] if "" in text[name]] + (["timestamp"] if 0 in times else [])
     if empty:
-        raise UserError(f"`{file}`: every event must have `{empty[0]}`. Received: null or blank. Mend the rows.")
+        raise UserError(f"`{file}`: every event must have `{empty[0]}`. Received: null or blank. Correct the rows.")
     rows = [dict(zip(text, row, strict=True)) for row in zip(*text.values(), strict=True)]
     return [Event(**row, timestamp=time, value=value) for row, time, value in zip(rows, times, values, strict=True)]
 

@@ -22,12 +22,12 @@ from unified_ranker.events.event_lines import history_of
 
 _PREFIX = "unified_ranker:"
 _TIMEOUT = 0.25
-"""Seconds that a call may take: an answer without a history is better than one past its deadline."""
+"""Longest time of a call in seconds: an answer without a history is better than one after the deadline."""
 _DOWN_SECONDS = 1.0
-"""After a failure, for which Redis is not asked again: each request would else wait for it in vain."""
+"""Seconds after a failure in which Redis is not called, so that requests do not wait for it in vain."""
 _IMPORTED_AT_ONCE = 1_000
 
-# One script, so that an event is in the history and in the stream, or in neither.
+# One script, so that an event is in both the history and the stream, or in neither.
 _APPEND = """
 local new = 0
 for i = 1, #ARGV, 5 do
@@ -41,7 +41,7 @@ end
 return new
 """
 
-# A log has fewer fields than the same event had when it was told: they are one where their lines are.
+# An imported log has fewer fields than the events that clients reported, so events are compared by their lines.
 _IMPORT = """
 local new = 0
 for i = 1, #ARGV, 4 do

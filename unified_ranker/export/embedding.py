@@ -1,4 +1,4 @@
-"""Embeds the catalogue through the exported model."""
+"""Embedding of the catalogue by the exported model."""
 
 from collections.abc import Iterator
 
@@ -17,10 +17,10 @@ from unified_ranker.towers.tensorflow import tf
 def embed_catalogue(served: Served, prepared: Prepared, config: Config) -> np.ndarray:
     """Embed all items through the exported `embed_items` signature, `[items, dim + quality]`.
 
-    The vectors of a release thus come from the very graph that it serves.
+    The vectors of a release thus come from the same graph that it serves.
 
     Raises:
-        UserError: when a vector is not finite or zero; no such release is written.
+        UserError: a vector is zero or not finite.
     """
     embed = served["embed_items"]
     batches = item_batches(prepared.items, config)
@@ -31,7 +31,7 @@ def embed_catalogue(served: Served, prepared: Prepared, config: Config) -> np.nd
         examples = ", ".join(prepared.item_ids[broken][:3])
         raise UserError(
             f"item vectors must be finite and not zero. Received: {int(broken.sum())} that are not, e.g. {examples}. "
-            "Train again, with a lower `training.learning_rate`, and look at the training curves."
+            "Train again, with a lower `training.learning_rate`, and check the training curves."
         )
     return vectors
 
@@ -40,7 +40,7 @@ def item_batches(items: pd.DataFrame, config: Config) -> Iterator[dict[str, tf.T
     """Yield rows of a prepared table of items as inputs of `embed_items`, in batches."""
     fields = read_features(items, config.towers.item.features)
     ids, created = items["item_id"].to_numpy(object), seconds(items["created_at"])
-    # 0 says absent, so the one moment that is 0 seconds moves by one.
+    # 0 stands for absent, so a creation time of 0 seconds becomes 1.
     known = np.where(created == 0, 1, created)
     created = np.where(created == NEVER, 0, known)
     size = config.export.embeddings.batch_size

@@ -1,4 +1,4 @@
-"""Recall of an approximate index over a release's vectors against exact search, asked by recorded requests."""
+"""Recall of an approximate index against exact search, on recorded requests."""
 
 import tempfile
 from pathlib import Path
@@ -24,17 +24,16 @@ def measure_index(
 ) -> IndexRecall | None:
     """Compare the release's index over `vectors` `[items, dim + quality]` with exact search.
 
-    A release that is searched exactly is measured with the index that export would build, so that its report says what
-    ScaNN would cost it.
+    For a release with exact search, a ScaNN index is built for the measurement, so that the report shows its recall.
 
     Args:
         served: the exported model, whose `encode` makes the queries.
-        requests: recorded ones, of which at most `_QUERIES` are asked.
-        prepared: the log that they are from.
+        requests: recorded ones, of which at most `_QUERIES` are used.
+        prepared: the log of the requests.
         vectors: of the release.
         config: the declarations.
         own: directory of the release's own index.
-        at: how many answers of each are compared.
+        at: number of nearest items that are compared.
 
     Returns:
         None where there are no requests, or the release is exact and has too few items for ScaNN to be built.
@@ -51,7 +50,7 @@ def measure_index(
             described = build_index(Path(folder), prepared.item_ids, vectors, ScannIndex(type="scann"))
         found, scores = load_index(own if used else Path(folder), vectors).search(queries, at)
     nearest, _ = ExactSearch(vectors).search(queries, at)
-    # A place without a score holds no answer: the searched leaves had too few.
+    # Places without a score hold no item: the searched leaves had too few.
     answers = [row[np.isfinite(score)] for row, score in zip(found, scores, strict=True)]
     shares = [len(np.intersect1d(a, n)) / len(n) for a, n in zip(answers, nearest, strict=True)]
     return IndexRecall(

@@ -1,4 +1,4 @@
-"""Offers of the catalogue inside the served graph: where its items may be shown."""
+"""Offers of the catalogue inside the served graph: the countries in which items may be shown."""
 
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.offers import Offers, offered
@@ -7,10 +7,10 @@ from unified_ranker.towers.tensorflow import tf
 
 
 class OfferTable(tf.Module):
-    """Availability and countries of the release's items, `[items]`; a catalogue that is open to all takes no space."""
+    """Availability and countries of the release's items, `[items]`; it is empty where no item is restricted."""
 
     def __init__(self, offers: Offers) -> None:
-        """Store what restricts items."""
+        """Store the restrictions of items."""
         super().__init__(name="offers")
         self.available = tf.constant(True)
         if not offers.available.all():

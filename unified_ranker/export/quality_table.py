@@ -15,11 +15,12 @@ from unified_ranker.towers.tensorflow import tf
 class QualityTable(tf.Module):
     """Quality of the release's items, with freshness as of the request.
 
-    Item vectors hold one factor of freshness, query vectors the other (`core.freshness`), from the end of the log on.
+    Item vectors hold one factor of freshness, query vectors the other (`core.freshness`); the origin is the end of the
+    log.
     """
 
     def __init__(self, config: Config, catalogue: Catalogue) -> None:
-        """Store the table, with one row more for items that the catalogue lacks."""
+        """Store the table, with one more row for unknown items."""
         super().__init__(name="quality")
         self.origin = catalogue.log_end
         features = config.towers.item.quality.values()
@@ -43,12 +44,12 @@ class QualityTable(tf.Module):
         )
 
     def decay(self, time: tf.Tensor) -> tf.Tensor:
-        """Return the query vector's factors `[batch, features]`: 1, but for freshness."""
+        """Return the query vector's factors `[batch, features]`, which are 1 for all features but freshness."""
         ones = tf.ones_like(time, tf.float32)
         return _stack([query_factor(time, self.origin, s, TENSORS) if s else ones for s in self.scales], time)
 
     def _with(self, table: tf.Tensor, fresh: Callable[[float], tf.Tensor]) -> tf.Tensor:
-        """Return the `table` `[…, features]` with `fresh` of its scale in the place of every freshness."""
+        """Return the `table` `[…, features]` with every freshness replaced by `fresh` of its scale."""
         columns = [fresh(scale) if scale else table[..., place] for place, scale in enumerate(self.scales)]
         return tf.stack(columns, -1) if columns else table
 

@@ -1,4 +1,4 @@
-"""The vectors of queries in the served graph."""
+"""Vectors of queries in the served graph."""
 
 from unified_ranker.export.request_graph import LookedUp
 from unified_ranker.model.ranker import UnifiedRanker
@@ -6,13 +6,13 @@ from unified_ranker.towers.tensorflow import tf
 
 
 class QueryText(tf.Module):
-    """Embeds the query of a request: as text where it was typed, by look-up where it is a title of the catalogue."""
+    """Embeds the query of a request: a typed query by the text encoder, an imputed title by look-up."""
 
     def __init__(self, model: UnifiedRanker) -> None:
         """Build over a trained model."""
         super().__init__(name="query_text")
         self.resources = list(model.text.resources)
-        # Behind a function, which TensorFlow does not track: the weights belong to the served model.
+        # Behind a function, which TensorFlow does not track, because the weights belong to the served model.
         self._text = lambda: model.text
         self.titles: tf.Variable | None = None
         if model.text.costly:
@@ -24,13 +24,13 @@ class QueryText(tf.Module):
 
         Args:
             asked: the requests.
-            vectors_of_typed: those of the queries as they came, `[batch, dim]`, where the caller has them.
+            vectors_of_typed: vectors of the typed queries, `[batch, dim]`, if the caller has them.
         """
         if self.titles is None:
             return self._text()(asked.query)
         source, typed = asked.request.source, asked.given.query
         last = tf.shape(self.titles, tf.int64)[0] - 1
-        # Without a query of its own, a request has that of its source item, or none at all.
+        # Without a typed query, a request has the title of its source item, or none.
         vectors = tf.gather(self.titles, tf.where((source < 0) | (asked.query == ""), last, source))
         some = typed != ""
         if vectors_of_typed is not None:
@@ -38,5 +38,5 @@ class QueryText(tf.Module):
         return tf.tensor_scatter_nd_update(vectors, tf.where(some), self._text()(tf.boolean_mask(typed, some)))
 
     def embed(self, query: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Answer `embed_queries`."""
+        """Compute the signature `embed_queries`."""
         return {"query_embedding": self._text()(query)}

@@ -1,4 +1,4 @@
-"""Raw requests to what the model takes, inside the served graph: look-up, imputation, history cut."""
+"""Inputs of the model from raw requests, inside the served graph: look-up, imputation, cut of the history."""
 
 from dataclasses import dataclass
 
@@ -16,14 +16,14 @@ from unified_ranker.towers.tensorflow import tf
 
 @dataclass(frozen=True)
 class GivenFields:
-    """Fields of requests as they came, before imputation, for those who must know what was given.
+    """Fields of requests as given, before imputation.
 
     Attributes:
-        query: text, `[batch]`; "" where none was typed.
+        query: text, `[batch]`; "" where there is none.
         source_item: index of the source item, `[batch]`; -1 for none.
         query_item: index of the query item, `[batch]`; -1 for none.
         country: text, `[batch]`; "" where unknown.
-        history: whole histories, columns `[batch, events]`, in which a place without an item is blank.
+        history: whole histories, columns `[batch, events]`, in which places without an item are blank.
         history_items: indices of their items, `[batch, events]`; -1 for none, or one that the catalogue lacks.
     """
 
@@ -37,14 +37,14 @@ class GivenFields:
 
 @dataclass(frozen=True)
 class LookedUp:
-    """Requests as the model takes them.
+    """Requests as inputs of the model.
 
     Attributes:
-        given: the fields as they came.
+        given: the fields as given.
         windows: the last events before each, `[batch, events]`.
         request: `[batch]`.
         query: text, imputed where it is missing, `[batch]`.
-        signals: what the signals read.
+        signals: inputs of the signals.
     """
 
     given: GivenFields
@@ -58,8 +58,8 @@ class RequestGraph(tf.Module):
     """Looks requests up against the release's catalogue.
 
     Events at or after the request's time are cut, then all but the last `history_length`; a signal
-    may read further back. A request without a time is made now. An event on an item that the catalogue lacks keeps its
-    place, with an empty vector. A value that is not finite is taken for absent.
+    may read further back. A request without a time gets the present one. An event on an unknown item keeps its place,
+    with an empty vector. A value that is not finite counts as absent.
     """
 
     def __init__(self, model: UnifiedRanker) -> None:
@@ -71,14 +71,14 @@ class RequestGraph(tf.Module):
         self.unknown_user = len(catalogue.user_ids)
         self.length, self.read = model.config.towers.user.history_length, model.config.towers.ranker.events_read
         self.imputer = imputer_of(model)
-        # A variable: a constant of the graph is held several times over by a process that serves it.
+        # A variable, because a serving process holds several copies of a graph's constants.
         self.titles = tf.Variable(self.imputer.titles, trainable=False)
         self.imputer.titles = self.titles
         self.tables = [
             self.items, self.users, model.categories.lookup, model.context_tower.tasks.lookup,
             model.user_tower.tasks.lookup, model.user_tower.event_types.lookup,
         ]  # fmt: skip
-        # Called through closures: the layers' variables belong to the served model, which tracks them itself.
+        # Called through closures, because the served model tracks the layers' variables itself.
         self._event_types = model.user_tower.event_types.index
         self._history_tasks = model.user_tower.tasks.index
         self._tasks = model.context_tower.tasks.index
@@ -126,7 +126,7 @@ class RequestGraph(tf.Module):
         )
 
     def _recent(self, given: GivenFields, order: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
-        """Return the last items `[batch, n]`, newest first, -1 where there are fewer, of as many as signals read."""
+        """Return the last items that signals read, `[batch, n]`, newest first; -1 where there are fewer."""
         column = tf.range(1, self.read + 1, dtype=tf.int64)[None]
         there = column <= found[:, None]
         place = tf.where(there, found[:, None] - column, tf.shape(order, tf.int64)[1] - 1)
@@ -156,10 +156,10 @@ class RequestGraph(tf.Module):
 def _in_order(history: History, time: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the places `[batch, events + 1]` of events strictly before `time`, oldest first, and their number.
 
-    The last place is behind all events, for what is blank.
+    The last place is after all events, for blanks.
     """
     before = (history.item_id != "") & (history.timestamp < time[:, None])
-    # Events that are kept come first, in their order; a stable sort keeps the rest behind them.
+    # Events that are kept come first, in their order, because the sort is stable.
     order = tf.argsort(tf.cast(~before, tf.int32), axis=1, stable=True)
     behind = tf.fill([tf.shape(order)[0], 1], tf.shape(order)[1])
     return tf.concat([order, behind], 1), tf.reduce_sum(tf.cast(before, tf.int64), 1)

@@ -1,4 +1,4 @@
-"""Writes the SavedModel that TF Serving loads, and the requests that warm it up."""
+"""SavedModel for TF Serving, and its warm-up requests."""
 
 import itertools
 import logging
@@ -20,9 +20,9 @@ from unified_ranker.towers.tensorflow import tf
 
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 Served = Mapping[str, Callable[..., dict[str, tf.Tensor]]]
-"""What a SavedModel answers to: signatures by their names."""
+"""Signatures of a SavedModel by their names."""
 WARMED = ("encode", "rank_encoded", "rank")
-"""Signatures that are warmed up; `encode` and `rank_encoded` are what the ranking service calls."""
+"""Signatures that are warmed up; the ranking service calls `encode` and `rank_encoded`."""
 
 
 def save_model(model: UnifiedRanker, vectors: np.ndarray, directory: Path) -> None:
@@ -39,7 +39,7 @@ def save_model(model: UnifiedRanker, vectors: np.ndarray, directory: Path) -> No
 
 
 def load_served(directory: Path) -> Served:
-    """Load the SavedModel in `directory` from the disk, as TF Serving will: seconds, so once for all who call it."""
+    """Load the SavedModel in `directory` as TF Serving does; it takes seconds, so callers share the result."""
     served: Served = tf.saved_model.load(str(directory)).signatures
     return served
 

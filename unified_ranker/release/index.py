@@ -1,4 +1,4 @@
-"""The retrieval index of a release: written over its vectors, with a description, and opened again."""
+"""Retrieval index of a release: its files and their description."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ class IndexDescription(BaseModel):
 
     Attributes:
         type: kind of the index.
-        items: how many it holds.
+        items: number of items.
         width: of the vectors.
     """
 
@@ -36,7 +36,7 @@ class IndexDescription(BaseModel):
 
     @classmethod
     def read(cls, directory: Path) -> "IndexDescription":
-        """Read the description that `build_index` left in a directory."""
+        """Read the description that `build_index` wrote into a directory."""
         return cls.model_validate_json((directory / INDEX_DESCRIPTION).read_text(encoding="utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""The item vectors of a release, and what is shown of items beside them."""
+"""Item vectors of a release, and its catalogue: titles, creation times and offers of the items."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ from unified_ranker.prepare.prepared import Prepared
 VECTORS_FILE = "vectors.parquet"
 CATALOGUE = "catalogue.parquet"
 AT_ONCE = 5_000
-"""Rows that are turned into Python objects at once: some milliseconds."""
+"""Rows that are converted into Python objects at once, which takes some milliseconds."""
 
 
 def write_items(directory: Path, item_ids: np.ndarray, vectors: np.ndarray) -> None:
@@ -32,7 +32,7 @@ def read_items(directory: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def text_objects(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Return a column as Python text, a part at a time: a million at once would hold all other threads up."""
+    """Return a column as Python text, in parts: a million rows at once would block all other threads."""
     out, end = np.empty(len(column), object), 0
     for part in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
         for start in range(0, len(part), AT_ONCE):
@@ -43,9 +43,9 @@ def text_objects(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 
 def write_catalogue(directory: Path, prepared: Prepared) -> None:
-    """Write what answers show and filter by, in the order of the vectors.
+    """Write the columns that answers show and filter by, in the order of the vectors.
 
-    That is `item_id`, `title`, `created_at`, and `countries` and `available` where the items table has them.
+    They are `item_id`, `title`, `created_at`, and `countries` and `available` where the items table has them.
     """
     names = ["item_id", "title", "created_at", *(n for n in ("countries", "available") if n in prepared.items.columns)]
     prepared.items[names].to_parquet(directory / CATALOGUE, index=False)

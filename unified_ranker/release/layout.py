@@ -1,4 +1,4 @@
-"""Layout of releases: immutable, numbered directories, and where their parts lie."""
+"""Layout of releases: immutable, numbered directories and the paths of their parts."""
 
 import contextlib
 import os
@@ -56,7 +56,7 @@ class Layout:
 
 
 def release_numbers(releases: Path) -> list[int]:
-    """Return the numbers of the whole releases in a directory, ascending."""
+    """Return the numbers of the finished releases in a directory, ascending."""
     return sorted(int(p.name) for p in releases.glob("*") if p.name.isdigit() and (p / MANIFEST).is_file())
 
 
@@ -67,9 +67,9 @@ def next_version(releases: Path) -> int:
 
 @contextlib.contextmanager
 def new_release(releases: Path) -> Iterator[tuple[Layout, int]]:
-    """Offer a directory to write a release into; on success it appears in `releases` under the next version, whole.
+    """Yield a draft directory for a release, which is renamed to the next version when the block ends without error.
 
-    Anything that goes wrong removes it; what a killed run left is removed by the next. `latest` points at the newest
+    After an error the draft is removed; the next run removes the draft of a killed one. `latest` points at the newest
     release.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Manifest of a release: what the release is made of and by, typed, and written last.
+"""Manifest of a release: its parts, its origin and its metrics. It is written last.
 
-A manifest is read back by every later version of the engine. A field that comes new has a default for the releases of
-before; a change that they cannot be read with takes another number of `MANIFEST_FORMAT`.
+Every later version of the engine reads a manifest. A new field needs a default for earlier releases; any change after
+which they could not be read needs a new `MANIFEST_FORMAT`.
 """
 
 import json
@@ -28,7 +28,7 @@ class _Part(BaseModel):
 
 
 class PartVersions(_Part):
-    """Release numbers of the parts; in a release that is whole all are its own."""
+    """Release numbers of the parts, which all equal the release's own."""
 
     model: int
     vectors: int
@@ -36,7 +36,7 @@ class PartVersions(_Part):
 
 
 class DataWindow(_Part):
-    """Times in seconds since 1970: the log's first event, the end (exclusive) of what was fitted, the last event."""
+    """Times in seconds since 1970: the log's first event, the end (exclusive) of the fit window, the last event."""
 
     start: int
     fit_end: int
@@ -51,7 +51,7 @@ class ReleaseData(_Part):
 
 
 class Parent(_Part):
-    """Release that this one has replaced: its number, and the SHA-256 of its manifest."""
+    """Release that this one replaced: its number, and the SHA-256 of its manifest."""
 
     version: int
     manifest_sha256: str
@@ -66,22 +66,22 @@ class Manifest(_Part):
         model_name: by which the model is served.
         version: number of the release.
         versions: of its parts.
-        build_key: what the release depends on; the same key is the same release.
-        declarations: the configuration as it was written, for its hash; `config` is the one to work with.
+        build_key: digest of all that the release depends on; releases with the same key are the same.
+        declarations: the configuration as it was written, for its hash; use `config` to read it.
         config_hash: of `declarations`.
         tasks_trained: surfaces that the model was trained for.
-        data: the log that it was made from.
+        data: the log that the release was made from.
         rows: of the prepared tables, by name.
         vector_width: of query and item vectors.
         quality: features of the quality vector, in order.
         heads: of the ranker.
         signatures: of the model.
-        warmup_requests: how many the model brings.
+        warmup_requests: number of recorded requests in the model.
         index: the retrieval index.
         metrics: value by task, scorer and metric.
         parent: the release before; None for a first one.
         git_commit: of the engine; None where it was no checkout.
-        libraries: versions of Python and of what the engine builds upon.
+        libraries: versions of Python and of the engine's libraries.
         files: SHA-256 of every other file of the release, by its path.
     """
 
@@ -112,7 +112,7 @@ class Manifest(_Part):
 
     @cached_property
     def config(self) -> Config:
-        """The declarations that the release was made by.
+        """The declarations that the release was made with.
 
         Raises:
             UserError: they are no configuration of this version of the engine.
@@ -133,7 +133,7 @@ class Manifest(_Part):
 
 
 def write_manifest(layout: Layout, manifest: Manifest) -> None:
-    """Complete a manifest by commit, versions of libraries and the SHA-256 of every file, and write it."""
+    """Write a manifest, with the commit, the versions of libraries and the SHA-256 of every file added."""
     files = {
         str(file.relative_to(layout.root)): sha256(file)
         for file in sorted(layout.root.rglob("*"))
@@ -179,7 +179,7 @@ def _no_release(release: Path) -> UserError:
     inside = _releases_in(release)
     if inside:
         return UserError(
-            f"`{release}` holds releases and is none itself: it has no {MANIFEST}. "
+            f"`{release}` is a directory of releases, and no release: it has no {MANIFEST}. "
             f"Name one of them: {', '.join(inside)}."
         )
     near = _releases_in(release.parent)

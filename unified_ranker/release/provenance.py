@@ -24,7 +24,7 @@ def library_versions() -> dict[str, str]:
 def git_commit() -> str | None:
     """Return the commit of the engine's checkout, with "-dirty" for local changes; None outside a checkout."""
     try:
-        # An engine that is installed below another repository's checkout is no file of it.
+        # The engine may be installed inside the checkout of another repository, whose commit is not the engine's.
         _git("ls-files", "--error-unmatch", Path(__file__).name)
         head, status = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
     except (OSError, subprocess.CalledProcessError):

@@ -1,5 +1,6 @@
-"""Names that the model and its callers share; apart, so that a caller needs no TensorFlow."""
+"""Names that the served model and its callers share; in a file of their own, so that a caller needs no TensorFlow."""
 
 EMBED, ENCODE = "embed_queries", "encode_embedded"
-"""Signatures for a caller that keeps the vectors of queries: `query` `[batch]` to `query_embedding` `[batch, dim]`, and
-`encode` with these beside the request. Only models whose text encoder is costly have them."""
+"""Signatures for a caller that caches the vectors of queries. The first turns `query` `[batch]` into `query_embedding`
+`[batch, dim]`, the second is `encode` with `query_embedding` as an input. Only models with a costly text encoder have
+them."""

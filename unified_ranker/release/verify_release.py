@@ -44,7 +44,7 @@ def verify_release(release: Path) -> list[str]:
 def _links(release: Path) -> Iterator[ReleaseLink]:
     layout = Layout(release)
     yield "manifest", lambda: _manifest(read_manifest(release))
-    # The link before has read it, or the walk has ended there.
+    # Readable, because the link before has read it.
     manifest = read_manifest(release)
     yield "configuration", lambda: _configuration(manifest)
     yield "files", lambda: _files(layout, manifest)

@@ -1,4 +1,4 @@
-"""Vectors of users, items and queries for teams that have no TensorFlow: NumPy and the backend's library suffice."""
+"""Store of vectors of users, items and queries. Readers need NumPy and the backend's library, and no TensorFlow."""
 
 from unified_ranker.store.embedding_store import EmbeddingStore, Version
 from unified_ranker.store.guards import Limits

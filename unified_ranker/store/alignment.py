@@ -1,8 +1,8 @@
-"""A stable space: the orthogonal transform that maps a version's vectors onto those of a reference (Procrustes).
+"""Alignment of versions: the orthogonal transform that maps a version's vectors onto a reference's (Procrustes).
 
-Training again turns the whole space: dot products within a version mean the same, those across versions nothing,
-and whatever a consumer has learnt on the old vectors breaks. An orthogonal transform changes no dot product within a
-version.
+Each training rotates the vector space: dot products within a version stay comparable, dot products across versions
+are meaningless, and models that consumers trained on the old vectors break. The transform maps a new version into the
+space of the old one, and as it is orthogonal, it changes no dot product within the version.
 
 Reference: Schönemann, A generalized solution of the orthogonal Procrustes problem, Psychometrika 31 (1966).
 """
@@ -22,12 +22,12 @@ Matrix = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class VectorSpace:
-    """Whose space a version is in.
+    """Vector space of a version.
 
     Attributes:
-        reference: the version that it was mapped onto; its own number where it begins a space.
-        transform: float64 `[width, width]`, orthogonal: stored = made @ transform.
-        report: what `vector_drift` found; {} where it begins a space.
+        reference: the version whose space it is mapped into; its own number for the first version of a space.
+        transform: float64 `[width, width]`, orthogonal: stored vectors = the towers' vectors @ transform.
+        report: result of `vector_drift`; {} for the first version of a space.
     """
 
     reference: int
@@ -35,7 +35,7 @@ class VectorSpace:
     report: dict[str, Any]
 
     def apply(self, vectors: Floats) -> Floats:
-        """Map vectors `[n, width]` as the towers make them; where a space begins, they stay what they are."""
+        """Map the towers' vectors `[n, width]` into the space; the first version of a space is not changed."""
         if np.array_equal(self.transform, np.eye(len(self.transform))):
             return vectors
         return (vectors.astype(np.float64) @ self.transform).astype(np.float32)
@@ -56,19 +56,19 @@ def procrustes(made: npt.NDArray, reference: npt.NDArray) -> Matrix:
     """Return the orthogonal R `[width, width]` that minimises ‖made @ R - reference‖, both `[n, width]`.
 
     Raises:
-        UserError: fewer shared items than the width: the transform would be a guess.
+        UserError: there are fewer shared items than dimensions, too few to determine the transform.
     """
     if len(made) < made.shape[1]:
         raise UserError(
-            f"mapping into the space of the reference needs {made.shape[1]} shared items or more. "
-            f"Received: {len(made)}. Begin a space of its own with `--reference new`, and tell its consumers."
+            f"mapping into the space of the reference needs at least {made.shape[1]} shared items. "
+            f"Received: {len(made)}. Start a new space with `--reference new`, and tell the consumers."
         )
     left, _, right = np.linalg.svd(made.astype(np.float64).T @ reference.astype(np.float64))
     return left @ right
 
 
 def vector_drift(made: npt.NDArray, mapped: npt.NDArray, reference: npt.NDArray) -> dict[str, float]:
-    """Return how far shared items `[n, width]` are from where they were, before and after: mean cosine and distance."""
+    """Return mean cosine and distance of shared items `[n, width]` to the reference, before and after the mapping."""
     return {
         "items": len(made),
         "cosine_before": _cosine(made, reference),

@@ -1,6 +1,6 @@
-"""Contract of a backend of the store: bytes under (version, kind, id), a pointer that is switched at once, two locks.
+"""Contract of a backend of the store: records by (version, kind, id), an atomic pointer, and two locks.
 
-Rules are not here: `EmbeddingStore`, `Draft` and the guards hold them for all backends.
+The rules for all backends are in `EmbeddingStore`, `Draft` and the guards.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,35 +12,35 @@ from unified_ranker.core.registry import Registry
 Document = dict[str, Any]
 Records = tuple[list[str], list[bytes]]
 WriterRole = Literal["writer", "refresher"]
-"""Who may write: one process that makes versions, and one that brings single entries up to date."""
+"""Role of a writing process: one writes versions, one refreshes single entries."""
 WRITERS: Mapping[WriterRole, str] = {"writer": "writing a version", "refresher": "refreshing entries"}
-"""What the holder of a role does, for whoever is refused."""
+"""Activity of each role, for the error that a second process gets."""
 
 
 class StoreBackend(Protocol):
-    """Keeps versions. Reading is safe from many processes and threads; writing is for whoever holds a lock."""
+    """Stores versions. Reading is safe from many processes and threads; writing needs a lock."""
 
     place: str
 
     def state(self) -> Document | None:
-        """Return the document that says which version is published; None for a new store.
+        """Return the document that names the published version; None for a new store.
 
         Raises:
             UserError: it cannot be read.
         """
 
     def switch(self, state: Document) -> None:
-        """Replace that document at once; on return it outlives the death of any process. The writer's lock is held.
+        """Replace that document atomically and durably. The caller holds the writer's lock.
 
         Raises:
             UserError: it cannot be written, or the lock was lost.
         """
 
     def lock(self, role: WriterRole) -> AbstractContextManager[None]:
-        """Be the only one of a role; the lock ends with the process, however that dies.
+        """Hold the lock of a role for the time of a block; it ends with the process, even if that is killed.
 
         Raises:
-            UserError: another has it. At once; nobody waits.
+            UserError: at once, without waiting: another process has it.
         """
 
     def versions(self) -> list[int]:
@@ -50,10 +50,10 @@ class StoreBackend(Protocol):
         """Return a sealed version's manifest; None where there is no such version."""
 
     def begin(self, version: int) -> None:
-        """Make room for a version, without what a killed run left of it.
+        """Begin a version, and remove what a killed run left of it.
 
         Raises:
-            UserError: the backend is not fit to hold one.
+            UserError: the backend cannot hold a version.
         """
 
     def put(self, version: int, kind: str, ids: Sequence[str], records: Sequence[bytes]) -> list[str]:
@@ -64,20 +64,20 @@ class StoreBackend(Protocol):
         """
 
     def seal(self, version: int, manifest: Document) -> None:
-        """Make sure that all entries are there, on disk as far as the backend goes, and write the manifest last.
+        """Check that all entries are stored, flush them as far as the backend can, and write the manifest last.
 
         Raises:
             UserError: entries are missing, or it cannot be written.
         """
 
     def note(self, version: int, manifest: Document) -> None:
-        """Replace the manifest of a sealed version, at once."""
+        """Replace the manifest of a sealed version atomically."""
 
     def drop(self, version: int) -> None:
-        """Remove a version, whole or not; readers that have it pinned hear of it at their next call."""
+        """Remove a version, finished or not; readers that pinned it get an error at their next call."""
 
     def clear(self) -> None:
-        """Remove what killed writers left that is no version. The writer's lock is held."""
+        """Remove unfinished versions of killed writers. The caller holds the writer's lock."""
 
     def get(self, kind: str, ids: Sequence[str], version: int | None) -> tuple[int, list[bytes | None]]:
         """Return records by id, all of one version: the published one for None. Records are None where not found.
@@ -93,24 +93,24 @@ class StoreBackend(Protocol):
         """Return how many entries of a kind a version has."""
 
     def update(self, version: int, kind: str, ids: Sequence[str], records: Sequence[bytes], position: str) -> None:
-        """Replace or add entries of a sealed version, and note how far its refresher has come, all at once.
+        """Replace or add entries of a sealed version, and store its refresher's position, atomically.
 
         Raises:
             UserError: they cannot be written.
         """
 
     def changes(self, version: int, kind: str, since: int) -> tuple[int, list[str]]:
-        """Return the ids that `update` touched after `since` (0 = all), and the position to ask from next."""
+        """Return the ids that `update` changed after `since` (0 = all), and the value of `since` for the next call."""
 
     def position(self, version: int) -> str:
-        """Return how far the refresher has come; "" at the start."""
+        """Return the refresher's position; "" at the start."""
 
     def check(self, version: int) -> list[str]:
-        """Return what is wrong with how a version is kept: parts missing, sizes that differ; [] for nothing."""
+        """Return the faults of a stored version: missing parts, wrong sizes; [] for none."""
 
     def close(self) -> None:
-        """Free what is open."""
+        """Close what is open."""
 
 
 STORE_BACKENDS: Registry[Callable[[str], StoreBackend]] = Registry("store of vectors")
-"""Openers of a backend at a place, by the place's scheme; they raise `UserError` where there can be none."""
+"""Openers of a backend at a place, by the place's scheme; they raise `UserError` where it cannot be opened."""

@@ -1,4 +1,4 @@
-"""The offline copy: a Delta Lake table that holds the newest version, and earlier ones by time travel."""
+"""Offline copy: a Delta Lake table with the newest version, and earlier ones by time travel."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,7 +28,7 @@ def offline_schema() -> pa.Schema:
 
 
 class DeltaCopy:
-    """Copies of whole versions; a reader sees a commit whole or not at all.
+    """Delta Lake table of copied versions; each copy is one atomic commit.
 
     Args:
         directory: of the Delta Lake table.
@@ -46,10 +46,10 @@ class DeltaCopy:
         self.directory, self._delta = directory, deltalake
 
     def write(self, version: int, batches: Iterable[pa.RecordBatch], notes: dict[str, str]) -> None:
-        """Put a version in the place of the one before, in one commit; rows pass by and are not held.
+        """Replace the table by a version, in one commit; batches are streamed.
 
         Raises:
-            UserError: it cannot be written; the table is as it was.
+            UserError: it cannot be written; the table is unchanged.
         """
         from deltalake.exceptions import DeltaError
 
@@ -63,12 +63,12 @@ class DeltaCopy:
             )  # fmt: skip
         except (DeltaError, OSError) as error:
             raise UserError(
-                f"version {version} cannot be copied into `{self.directory}`: {error}. The copy is as it was. "
+                f"version {version} cannot be copied into `{self.directory}`: {error}. The copy is unchanged. "
                 "Make room, and run the same command again."
             ) from error
 
     def versions(self) -> dict[int, int]:
-        """Return the Delta versions by the store's; of one that was copied twice, the later."""
+        """Return Delta Lake's version numbers by the store's; for a version that was copied twice, the later number."""
         if not self._delta.DeltaTable.is_deltatable(str(self.directory)):
             return {}
         history: list[dict[str, Any]] = self._delta.DeltaTable(str(self.directory)).history()

@@ -1,4 +1,4 @@
-"""A version that is being written: beside the published one, seen by nobody until it is sealed and published."""
+"""Draft: a version that is being written, which readers do not see until it is sealed and published."""
 
 import time
 from collections import Counter
@@ -18,13 +18,13 @@ from unified_ranker.store.tally import Tally
 
 
 class Draft:
-    """Takes entries and counts what is wrong with them.
+    """Adds entries to a version and counts faulty ones.
 
     Args:
         backend: has begun the version.
         version: its number.
         widths: of the vectors of each kind that the version is to have.
-        limits: for the checks of what comes in.
+        limits: for the checks of the entries.
     """
 
     def __init__(self, backend: StoreBackend, version: int, widths: Mapping[str, int], limits: Limits) -> None:
@@ -44,15 +44,15 @@ class Draft:
         release: int,
         cold: npt.NDArray[np.bool_] | None = None,
     ) -> None:
-        """Add entries; an id that is there already keeps its first vector, and is counted.
+        """Add entries; a repeated id keeps its first vector, and is counted.
 
         Args:
-            kind: one of those that the draft was begun for.
+            kind: one of the kinds in `widths`.
             ids: `[n]`.
             vectors: `[n, width]`.
-            time: seconds that the vectors are of, `[n]` or one for all.
+            time: seconds, as of which the vectors are, `[n]` or one for all.
             release: number of the release whose towers made them.
-            cold: `[n]`, which are known by their own fields alone; None: none.
+            cold: `[n]`, marks entries without history; None: none.
 
         Raises:
             UserError: the kind is unknown, an id cannot be held, or the backend cannot write.
@@ -63,7 +63,9 @@ class Draft:
         require_ids(names)
         vectors = np.asarray(vectors, np.float32)
         if vectors.ndim != 2 or len(vectors) != len(names):
-            raise UserError(f"`vectors` must be [{len(names)}, width], a row an id. Received: {list(vectors.shape)}.")
+            raise UserError(
+                f"`vectors` must be [{len(names)}, width], one row for each id. Received: {list(vectors.shape)}."
+            )
         if vectors.shape[1] != tally.width:
             tally.wrong_width.add(names)
             return
@@ -72,7 +74,7 @@ class Draft:
         again = self._backend.put(self.version, kind, names, pack(vectors, times, release, flags))
         tally.again.add(again)
         if again:
-            # The digest is of what is kept: of an id that comes twice, the first.
+            # The digest covers stored entries: of a repeated id, the first.
             left, keep = Counter(again), []
             for name in reversed(names):
                 keep.append(left[name] == 0)
@@ -84,10 +86,10 @@ class Draft:
         self._stored[kind] += len(names)
 
     def seal(self, notes: Mapping[str, Any]) -> dict[str, Any]:
-        """End the writing; returns the manifest, `notes` included, with what the checks of the entries found.
+        """End the writing; returns the manifest, with `notes` and the findings of the checks of entries.
 
         Raises:
-            UserError: the backend lacks entries that it was given, or cannot write.
+            UserError: the backend has lost entries, or cannot write.
         """
         checks = [c for tally in self._tallies.values() for c in tally.checks(self._limits.duplicate_vectors)]
         manifest: dict[str, Any] = {

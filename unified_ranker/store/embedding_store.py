@@ -1,4 +1,4 @@
-"""The store: vectors by id, in versions of which one is published."""
+"""Store of vectors by id, in versions of which one is published."""
 
 import contextlib
 import threading
@@ -22,7 +22,7 @@ from unified_ranker.store.tally import VectorCheck
 
 @dataclass(frozen=True)
 class Version:
-    """Entry of `versions`: a version's manifest and its state."""
+    """Version in a list: its manifest and its state."""
 
     number: int
     manifest: dict[str, Any]
@@ -35,8 +35,8 @@ class EmbeddingStore:
     """Vectors by kind and id. Reading is safe from several threads; each process opens a store of its own.
 
     Args:
-        backend: where they are.
-        version: the one to read, pinned; None follows the published one, from each call to the next.
+        backend: holds the vectors.
+        version: number of the one to read; None: at each call, the version that is then published.
     """
 
     def __init__(self, backend: StoreBackend, version: int | None = None) -> None:
@@ -51,7 +51,7 @@ class EmbeddingStore:
         """Return one entry; None for an id that the store does not know.
 
         Raises:
-            UserError: the kind is unknown, nothing is published, or the version is not whole.
+            UserError: the kind is unknown, nothing is published, or the version is incomplete.
         """
         batch = self.get_many(kind, [id])
         if not batch.found[0]:
@@ -60,7 +60,7 @@ class EmbeddingStore:
         return Entry(kind, id, batch.vectors[0], time, release, batch.version, bool(batch.cold[0]))
 
     def get_many(self, kind: str, ids: Sequence[str]) -> EntryBatch:
-        """Return entries in the order of `ids`, all of one version; `found` says which are there.
+        """Return entries in the order of `ids`, all of one version; `found` marks those that exist.
 
         Raises:
             UserError: see `get`.
@@ -73,14 +73,14 @@ class EmbeddingStore:
     def neighbours(self, kind: str, of: str | npt.NDArray, k: int = 10, of_kind: str | None = None) -> list[Neighbour]:
         """Return the `k` entries of `kind` with the highest dot product, best first.
 
-        All vectors of the kind are read at the first call and kept: 260 MB for a million of 64. Unit vectors make the
-        dot product their cosine; users and queries are in the space of the items.
+        The first call reads all vectors of the kind into memory: 260 MB for a million of width 64. The dot product is
+        the cosine, because vectors have length 1; users, queries and items are in one space.
 
         Args:
-            kind: where to look.
-            of: an id, which is then left out of its own answer, or a vector `[width]`.
-            k: how many.
-            of_kind: what kind the id is of; `kind` without.
+            kind: of the neighbours.
+            of: an id, which is left out of the result, or a vector `[width]`.
+            k: number of neighbours.
+            of_kind: kind of the id; None: `kind`.
 
         Raises:
             UserError: the id is unknown, or the vector has another width; see also `get`.
@@ -89,9 +89,7 @@ class EmbeddingStore:
         if isinstance(of, str):
             entry = self.get(own, of)
             if entry is None:
-                raise UserError(
-                    f"`{self.backend.place}` has no {own} `{of}`. Check the id; new ones come by `refresh`."
-                )
+                raise UserError(f"`{self.backend.place}` has no {own} `{of}`. Check the id; `refresh` adds new ones.")
             vector, version = entry.vector, entry.version
         else:
             vector, version = np.asarray(of, np.float32), self.version
@@ -107,7 +105,7 @@ class EmbeddingStore:
 
     @property
     def version(self) -> int:
-        """The version that is read now: the pinned or the published one.
+        """The version that is read: the pinned or the published one.
 
         Raises:
             UserError: nothing is published.
@@ -121,7 +119,7 @@ class EmbeddingStore:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """Manifest of the version that is read now."""
+        """Manifest of the version that is read."""
         return require_version(self.backend, self.version)
 
     def versions(self) -> list[Version]:
@@ -129,7 +127,7 @@ class EmbeddingStore:
         state, out = self._state(), []
         for number in self.backend.versions():
             manifest = self.backend.manifest(number)
-            if manifest is not None:  # dropped in this moment
+            if manifest is not None:  # None if it was dropped just now
                 flags = (number == state.published, number in state.previous, number == state.reference)
                 out.append(Version(number, manifest, *flags))
         return out
@@ -138,10 +136,10 @@ class EmbeddingStore:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Be the only writer of versions; what killed ones left is cleared away.
+        """Hold the writer's lock for the time of a block, and remove what killed writers left.
 
         Raises:
-            UserError: another process is.
+            UserError: another process is writing.
         """
         with self.backend.lock("writer"):
             self._state()
@@ -152,7 +150,7 @@ class EmbeddingStore:
         """Begin the next version, beside the published one, inside of `writing`.
 
         Raises:
-            UserError: the backend cannot take one.
+            UserError: the backend cannot hold a version.
         """
         state = self._state()
         number = max([state.next, *(version + 1 for version in self.backend.versions())])
@@ -167,7 +165,7 @@ class EmbeddingStore:
         return publish(self.backend, version, limits, force, keep)
 
     def rollback(self) -> int:
-        """Publish the version before, inside of `writing`; see `publishing.rollback`."""
+        """Publish the previous version again, inside of `writing`; see `publishing.rollback`."""
         return rollback(self.backend)
 
     def put_many(
@@ -179,18 +177,18 @@ class EmbeddingStore:
         cold: npt.NDArray[np.bool_] | None = None,
         position: str = "",
     ) -> None:
-        """Replace or add entries of the version that is read now, as its refresher (`backend.lock("refresher")`).
+        """Replace or add entries of the version that is read; the caller holds `backend.lock("refresher")`.
 
         Args:
             kind: of the entries.
             ids: `[n]`, each once.
             vectors: float32 `[n, width]`, in the version's space.
-            time: seconds that they are of, `[n]` or one for all.
+            time: seconds, as of which the vectors are, `[n]` or one for all.
             cold: `[n]`; None: none.
-            position: how far the refresher has come, kept with the entries.
+            position: of the refresher, stored with the entries.
 
         Raises:
-            UserError: a vector is not finite, zero or of another width; none of them is then written.
+            UserError: a vector is not finite, zero or of another width; then none of them is written.
         """
         manifest, names = self.manifest, list(ids)
         require_ids(names)
@@ -200,7 +198,7 @@ class EmbeddingStore:
         if not good:
             raise UserError(
                 f"entries must have vectors [{len(names)}, {width}], finite and not zero. Received: "
-                f"{list(vectors.shape)} for {names[:3]}. Nothing of them was written; verify the release."
+                f"{list(vectors.shape)} for {names[:3]}. None was written. Verify the release."
             )
         flags = np.zeros(len(names), bool) if cold is None else cold
         times = np.broadcast_to(np.asarray(time, np.int64), len(names))

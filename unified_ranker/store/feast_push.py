@@ -1,7 +1,8 @@
-"""Vectors into Feast's online store, for teams that serve all of their features from there.
+"""Copy of vectors into Feast's online store, for teams that serve all of their features from there.
 
-Feast needs pandas 2, this project pandas 3: they cannot share an environment. Into Feast's goes this package's wheel
-without its dependencies, and the packages of serving_config/requirements/vectors.txt (docs/guide/install.md).
+Feast needs pandas 2 and this project pandas 3, so they cannot share an environment. Install this package's wheel
+into Feast's environment without its dependencies, and the packages of serving_config/requirements/vectors.txt
+(docs/guide/install.md).
 """
 
 from datetime import UTC, datetime
@@ -15,16 +16,16 @@ _AT_ONCE = 5_000
 
 
 def push(store: EmbeddingStore, kind: str, features: Any, view: str, entity: str = "id", vector: str = "vector") -> int:
-    """Write all entries of a kind into the online store behind a feature view; returns how many.
+    """Write all entries of a kind into the online store of a feature view; returns their number.
 
     Args:
-        store: to read; pinned for the time of the call to the version that is read now.
+        store: to read; the whole call reads one version.
         kind: of the entries.
         features: a `feast.FeatureStore`.
         view: name of a feature view with the columns `entity` (the join key, text), `vector` (`Array(Float32)`),
             `release` and `version` (`Int64`), and `event_timestamp`.
         entity: name of the join key.
-        vector: name of the feature that takes the vector.
+        vector: name of the feature that holds the vector.
 
     Raises:
         UserError: pandas is not installed, or the store cannot be read.

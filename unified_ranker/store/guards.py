@@ -1,4 +1,4 @@
-"""Guards of publishing: limits on how far a new version may have moved from the published one."""
+"""Guards of publishing: checks of a new version by itself, and of its changes from the published one."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from unified_ranker.store.tally import EXAMPLES, Seen, VectorCheck
 NAMES = (
     "width", "finite", "zero", "duplicate_ids", "duplicate_vectors", "missing", "lost", "norms", "neighbours",
 )  # fmt: skip
-"""All checks; those up to `missing` look at a version alone, the others at it beside the published one."""
+"""All checks; those up to `missing` are of a version alone, the others compare it with the published one."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Shares, from 0 to 1, above which a check stops the publishing.
+    """Limits as shares from 0 to 1, above which a check stops the publishing.
 
     Attributes:
-        duplicate_vectors: of entries whose vector another entry has too; those without history do not count.
-        lost: of ids that the published version has and the new one lacks.
-        norm_change: by which a vector's length may change.
-        norms: of entries whose length changed more than that.
-        neighbours: of the ten nearest that may be others than before, in the mean.
+        duplicate_vectors: share of entries with the same vector as another; entries without history do not count.
+        lost: share of the published ids that the new version lacks.
+        norm_change: relative change of a vector's length.
+        norms: share of entries whose length changed by more than that.
+        neighbours: mean share of the ten nearest entries that are others than before.
     """
 
     duplicate_vectors: float = 0.1
@@ -37,7 +37,7 @@ class Limits:
 def check_missing(
     backend: StoreBackend, version: int, kind: str, expected: Iterable[Sequence[str]], width: int
 ) -> VectorCheck:
-    """Look for ids that a version must have, which come in parts."""
+    """Check that a version has all ids, which come in parts."""
     lacking, total = Seen(), 0
     for ids in expected:
         there = read_many(backend, version, kind, ids, width).found
@@ -70,7 +70,7 @@ def check_movement(backend: StoreBackend, version: int, published: int, limits: 
 
 def _lost(kind: str, ids: list[str], found: np.ndarray, limits: Limits) -> VectorCheck:
     gone = np.array(ids, object)[~found]
-    rule = f"at most {limits.lost:.1%} of the published ids are gone"
+    rule = f"at most {limits.lost:.1%} of the published ids are missing"
     passed = len(gone) <= limits.lost * len(ids)
     return VectorCheck("lost", kind, passed, len(gone), len(ids), rule, tuple(gone[:EXAMPLES]))
 

@@ -1,8 +1,7 @@
-"""The embedded backend: a directory, one LMDB environment a version, any number of reader processes.
+"""Embedded backend: a directory with one LMDB environment for each version, for any number of reader processes.
 
-`<place>/<version>/` holds `data.mdb` and, written last, `manifest.json`; `state.json` says which version is
-published and is replaced by a rename. A version is written as `.draft-<version>` and renamed, too: it is there whole or
-not at all.
+`<place>/<version>/` holds `data.mdb` and, written last, `manifest.json`. `state.json` names the published version and
+is replaced by a rename. A version is written as `.draft-<version>` and then renamed, so readers never see a part.
 """
 
 import contextlib
@@ -110,7 +109,7 @@ class LmdbBackend:
         for place in (self._draft(version), self.root / str(version)):
             self._give_up(place)
             if place.exists():
-                # Renamed first: whoever looks meanwhile sees a whole version, or none.
+                # Renamed first, so that readers see a complete version or none.
                 gone = self.root / f".dropped-{version}"
                 shutil.rmtree(gone, ignore_errors=True)
                 place.rename(gone)
@@ -214,7 +213,7 @@ class LmdbBackend:
             release(place)
 
     def _current(self) -> int:
-        """Return the published version; one look at the file's stamp tells whether that has changed."""
+        """Return the published version; the file is read again only when its stamp has changed."""
         try:
             status = (self.root / _STATE_FILE).stat()
             stamp = (status.st_mtime_ns, status.st_ino)
@@ -230,7 +229,7 @@ class LmdbBackend:
         return self._published
 
     def _whole(self, version: int) -> Opened:
-        """Return a version's environment, after a check that it is all there: a cut file would end the process."""
+        """Return a version's environment, after a check of its size: a truncated file would crash the process."""
         place = self.root / str(version)
         opened = self._open.get(place)
         if not (place / _MANIFEST_FILE).exists():
@@ -239,7 +238,7 @@ class LmdbBackend:
             cut = f"Its directory has no `{_MANIFEST_FILE}`: the copy is incomplete. Copy it again, or use" if (
                 place.is_dir()
             ) else "Use"  # fmt: skip
-            raise UserError(f"`{self.place}` has no version {version}. {cut} one of those that are whole: {there}.")
+            raise UserError(f"`{self.place}` has no version {version}. {cut} one of the complete versions: {there}.")
         if opened is None:
             manifest = _read(place / _MANIFEST_FILE)
             require_format(manifest, f"`{place}`")
@@ -261,8 +260,8 @@ class LmdbBackend:
             yield
         except (lmdb.Error, OSError) as error:
             raise UserError(
-                f"version {version} cannot be written into `{self.place}`: {error}. What is published is as it was. "
-                "Make room (or mend the disk), and run the same command again."
+                f"version {version} cannot be written into `{self.place}`: {error}. The published "
+                "version is unchanged. Make room (or repair the disk), and run the same command again."
             ) from error
 
     def _replace(self, file: Path, document: Document) -> None:
@@ -270,7 +269,7 @@ class LmdbBackend:
             write_whole(file, json.dumps(document), durable=True)
         except OSError as error:
             raise UserError(
-                f"`{file}` cannot be written: {error}. What is published is as it was. Make room, and run again."
+                f"`{file}` cannot be written: {error}. The published version is unchanged. Make room, and run again."
             ) from error
 
 
@@ -279,6 +278,6 @@ def _read(file: Path) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(
-            f"`{file}` must be JSON. Received: {error}: it was copied in part, or damaged. Copy it again, or roll back."
+            f"`{file}` must be JSON. Received: {error}: the copy is incomplete or damaged. Copy it again, or roll back."
         ) from error
     return document

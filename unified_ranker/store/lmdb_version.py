@@ -1,7 +1,7 @@
-"""One version as an LMDB environment; a process opens it once, however many readers it has.
+"""LMDB environment of a version, which all readers of a process share.
 
-LMDB must not be opened twice by one process, and not be carried through a fork: environments are kept by process id
-and path, and counted.
+A process must not open an LMDB environment twice, nor use one that was opened before a fork. Environments are
+therefore kept by process id and path, with a count of their uses.
 """
 
 import os
@@ -23,7 +23,7 @@ _CHANGES, _META = b"changes", b"meta"
 
 @dataclass
 class Opened:
-    """An environment and its tables: one a kind, `changes` by their number, and `meta`."""
+    """Open environment and its tables: one for each kind, `changes` by their number, and `meta`."""
 
     env: Any
     kinds: dict[str, Any]
@@ -37,11 +37,11 @@ _guard = threading.Lock()
 
 
 def acquire(directory: Path, durable: bool = True) -> Opened:
-    """Open the environment in `directory`, or share the one that is open; `release` it again.
+    """Open the environment in `directory`, or share the open one; every call needs a `release`.
 
     Args:
         directory: of one version.
-        durable: whether each commit waits for the disk; a draft does so once, at its end.
+        durable: whether each commit waits for the disk; a draft waits once, at its end.
 
     Raises:
         lmdb.Error: it cannot be opened.
@@ -70,7 +70,7 @@ def acquire(directory: Path, durable: bool = True) -> Opened:
 
 
 def release(directory: Path) -> None:
-    """Give up one use of an environment; the last one closes it."""
+    """End one use of an environment; the last one closes it."""
     key = (os.getpid(), str(directory))
     with _guard:
         shared = _opened.get(key)

@@ -1,4 +1,4 @@
-"""All vectors of one kind in memory, for neighbours: exact, and brought up to date by what was refreshed since."""
+"""Matrix of all vectors of one kind in memory, for exact search of neighbours."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ _AT_ONCE = 20_000
 
 @dataclass(frozen=True)
 class Neighbour:
-    """One answer: an id, and its dot product with what was asked for."""
+    """Neighbour: an id, and its dot product with the query."""
 
     id: str
     score: float
@@ -23,9 +23,9 @@ class VectorMatrix:
     """The vectors of a version's kind, `[n, width]`."""
 
     def __init__(self, backend: StoreBackend, version: int, kind: str, width: int) -> None:
-        """Read them all, once."""
+        """Read all vectors."""
         self.version, self.kind, self._backend, self._width = version, kind, backend, width
-        # Before the scan: what is refreshed meanwhile is read again.
+        # Before the scan, so that entries which are refreshed during the scan are read again.
         self._position, _ = backend.changes(version, kind, 0)
         count = backend.count(version, kind)
         self._vectors = np.zeros((count, width), np.float32)
@@ -35,7 +35,7 @@ class VectorMatrix:
         self._rows = {name: row for row, name in enumerate(self._ids)}
 
     def refresh(self) -> None:
-        """Take in what was put since."""
+        """Read the entries that were refreshed since the last call."""
         self._position, changed = self._backend.changes(self.version, self.kind, self._position)
         names = list(dict.fromkeys(changed))
         if not names:

@@ -1,4 +1,4 @@
-"""Opens a store by its place; our backends are registered here, so that each loads its library alone."""
+"""Opener of a store by its place. Built-in backends import their libraries when they are used."""
 
 from pathlib import Path
 
@@ -13,21 +13,21 @@ def open_store(place: str | Path, version: int | None = None) -> EmbeddingStore:
     Args:
         place: a directory, or `redis://host:port/database` (`?prefix=…` for another prefix of its keys), or an address
             whose scheme another package registered.
-        version: one to stay with; None follows whichever is published, from each call to the next.
+        version: number of the one to read; None: at each call, the version that is then published.
 
     Raises:
         UserError: the scheme is not known, the backend's library is not installed, or the version is not there.
     """
     store = EmbeddingStore(STORE_BACKENDS[scheme_of(str(place))](str(place)), version)
     if version is not None:
-        # At once, and not at the first read: a version that is not whole is no version.
+        # Checked now and not at the first read, so that an incomplete version is refused at once.
         store.get_many(next(iter(store.manifest["kinds"])), [])
     return store
 
 
 @STORE_BACKENDS.register(DIRECTORY)
 def _in_directory(place: str) -> StoreBackend:
-    """LMDB in a directory, one environment a version."""
+    """Open LMDB in a directory."""
     from unified_ranker.store.lmdb_backend import LmdbBackend
 
     return LmdbBackend(Path(place))
@@ -37,7 +37,7 @@ def _in_directory(place: str) -> StoreBackend:
 @STORE_BACKENDS.register("rediss")
 @STORE_BACKENDS.register("redis")
 def _in_redis(place: str) -> StoreBackend:
-    """Redis, where several machines share the store."""
+    """Open Redis, for a store that several machines share."""
     from unified_ranker.store.redis_backend import RedisBackend
 
     return RedisBackend(place)

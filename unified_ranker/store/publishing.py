@@ -1,4 +1,4 @@
-"""From a sealed version to the published one, past the guards, by one switch; and back."""
+"""Publishing of a sealed version, after the checks of the guards, and rollback to the previous one."""
 
 import time
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from unified_ranker.store.state import StoreState, require_format
 from unified_ranker.store.tally import VectorCheck
 
 KEEP = 3
-"""Earlier versions that stay, to roll back to."""
+"""Number of earlier versions that are kept for rollback."""
 
 
 class GuardError(UserError):
-    """A check stopped the publishing.
+    """Error: a check stopped the publishing.
 
     Attributes:
         checks: all findings.
@@ -39,12 +39,12 @@ def publish(
     Args:
         backend: of the store.
         version: sealed.
-        limits: of the checks; None: those that the version was written under.
-        force: names of checks that may fail; which of them did is kept in the version's manifest.
-        keep: how many earlier versions stay; None: as the version says.
+        limits: of the checks; None: those that the version was written with.
+        force: names of checks that may fail; those that failed are noted in the version's manifest.
+        keep: number of earlier versions to keep; None: as in the version's manifest.
 
     Raises:
-        GuardError: a check fails that is not forced. What is published is as it was.
+        GuardError: a check fails that is not forced. The published version is unchanged.
         UserError: there is no such version, or a forced check is unknown.
     """
     for name in force:
@@ -66,7 +66,7 @@ def publish(
         still = f"version {state.published} stays published" if state.published else "nothing is published yet"
         raise GuardError(
             f"version {version} of `{backend.place}` is not published, and {still}; {len(open_ones)} checks fail:\n"
-            f"{listed}\nMend the cause and export again; or, if it is meant to be so: "
+            f"{listed}\nRemove the cause and export again; or, if the change is intended: "
             f"unified-ranker store publish {backend.place} {version} {names}",
             checks,
         )
@@ -91,7 +91,7 @@ def rollback(backend: StoreBackend) -> int:
     version, *earlier = state.previous
     manifest = require_version(backend, version)
     if wrong := backend.check(version):
-        raise UserError(f"version {version} cannot be gone back to: {' '.join(wrong)}")
+        raise UserError(f"version {version} cannot be rolled back to: {' '.join(wrong)}")
     reference = manifest["space"]["reference"]
     backend.switch(replace(state, published=version, previous=tuple(earlier), reference=reference).document())
     return version

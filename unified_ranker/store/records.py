@@ -1,4 +1,4 @@
-"""An entry of the store as bytes: when it is of, which release made it, and its vector."""
+"""Record of an entry as bytes: its time, the release that made it, and its vector."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,28 +10,28 @@ from unified_ranker.core.errors import UserError
 
 KINDS = ("item", "user", "query")
 COLD = 1
-"""Flag of an entry about which nothing was known but its own fields: a user without history, say."""
+"""Flag of an entry without history, such as a new user, whose vector comes from its own fields alone."""
 MOST_ID_BYTES = 480
-"""LMDB's keys end at 511 bytes."""
+"""Longest id, so that keys stay within LMDB's 511 bytes."""
 
 
 def record_type(width: int) -> np.dtype:
-    """Return the layout of a record with a vector of `width`; 16 bytes go before it."""
+    """Return the layout of a record with a vector of `width`; 16 bytes precede the vector."""
     return np.dtype([("time", "<i8"), ("release", "<u4"), ("flags", "<u4"), ("vector", "<f4", (width,))])
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One vector and what is known of it.
+    """One vector and its attributes.
 
     Attributes:
         kind: one of `KINDS`.
         id: of the user, the item or the query.
-        vector: float32 `[width]`, not to be written to.
-        time: what moment the vector is of, in seconds since 1970.
+        vector: float32 `[width]`, read-only.
+        time: seconds since 1970, as of which the vector is.
         release: number of the release whose towers made it.
         version: of the store that holds it.
-        cold: nothing was known but the entry's own fields.
+        cold: whether the entry has no history.
     """
 
     kind: str
@@ -50,11 +50,11 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class EntryBatch:
-    """Entries of one kind and version, in the order in which they were asked for.
+    """Entries of one kind and version, in the order of the requested ids.
 
     Attributes:
         ids: `[n]`.
-        vectors: float32 `[n, width]`; rows that were not found are NaN, so that nobody takes them for vectors.
+        vectors: float32 `[n, width]`; NaN in rows that were not found.
         found: bool `[n]`.
         time: seconds, `[n]`; 0 where not found.
         release: `[n]`; 0 where not found.
@@ -71,7 +71,7 @@ class EntryBatch:
     version: int
 
     def __len__(self) -> int:
-        """Return how many were asked for."""
+        """Return the number of requested ids."""
         return len(self.ids)
 
 
@@ -94,7 +94,7 @@ def unpack(records: Sequence[bytes], width: int) -> np.ndarray:
         sizes = sorted({len(record) for record in records})
         raise UserError(
             f"entries of the store must have {layout.itemsize} bytes, for vectors of width {width}. Received: {sizes}. "
-            "The version is damaged: `unified-ranker store verify` says how; publish or roll back to another."
+            "The version is damaged: `unified-ranker store verify` shows where. Publish or roll back to another."
         )
     return np.frombuffer(whole, layout)
 
@@ -122,7 +122,7 @@ def to_batch(ids: Sequence[str], records: Sequence[bytes | None], width: int, ve
 
 
 def require_ids(ids: Sequence[str]) -> None:
-    """Refuse ids that no store can hold.
+    """Check that a store can hold ids.
 
     Raises:
         UserError: one is empty or too long.

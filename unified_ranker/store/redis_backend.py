@@ -1,4 +1,4 @@
-"""The shared backend: Redis, keys that carry their version, and a pointer that is switched after loading.
+"""Shared backend: Redis, with the version in each key, and a pointer that is switched after loading.
 
 Keys, after the prefix: `state`, the pointer; `<lock>`; of version 3 `v3:item:<id>`, a record; `v3:ids:item`, a list of
 JSON arrays of ids; `v3:manifest` and `v3:sealed`, written last; `v3:changes:item` and `v3:position` of the refresher.
@@ -26,7 +26,7 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[2], ARGV[2])
 return 1
 """
-# All at once, and only into a version that is still kept.
+# Atomic, and only for a version that still exists.
 _UPDATE = """
 local v, kind, position, new = ARGV[1], ARGV[2], ARGV[3], {}
 if redis.call('EXISTS', v .. 'sealed') == 0 then return 0 end
@@ -61,7 +61,7 @@ class RedisBackend:
         self.place = url
         self._url, self.prefix = cut_prefix(url, _PREFIX)
         self._faults = redis.RedisError
-        # What was sent is never sent again by itself: an entry that is put twice is a fault that the store looks for.
+        # No automatic retries: a write that is repeated would count as a duplicate id.
         self._settings: dict[str, Any] = {
             "socket_timeout": _SECONDS, "socket_connect_timeout": 5.0, "retry": Retry(NoBackoff(), 0),
         }  # fmt: skip
@@ -88,8 +88,8 @@ class RedisBackend:
             done = self._redis.eval(_SWITCH, 2, *keys, self._held.get("writer", ""), json.dumps(state))
         if not done:
             raise UserError(
-                f"the right to write `{self.place}` was lost: Redis or the connection to it went away, and what is "
-                "published is as it was. Run the same command again."
+                f"the right to write `{self.place}` was lost: Redis stopped, or the connection to it ended. The "
+                "published version is unchanged. Run the same command again."
             )
 
     @contextlib.contextmanager
@@ -151,10 +151,10 @@ class RedisBackend:
             run = self._redis.info("server")["run_id"]
             lacking = self._lacking(version, manifest)
             if run != self._run or lacking:
-                why = "Redis was started anew meanwhile" if run != self._run else "Redis has dropped what it was given"
+                why = "Redis was restarted meanwhile" if run != self._run else "Redis has lost entries"
                 raise UserError(
-                    f"version {version} must be whole before it is published. Received: {why}; "
-                    f"{', '.join(lacking) or 'a part of it may be gone'}. What is published is as it was. "
+                    f"version {version} must be complete before it is published. Received: {why}; "
+                    f"{', '.join(lacking) or 'a part of it may be lost'}. The published version is unchanged. "
                     "Run the same command again."
                 )
             pipe = self._redis.pipeline(transaction=True)
@@ -172,7 +172,7 @@ class RedisBackend:
     def drop(self, version: int) -> None:
         """See `StoreBackend.drop`."""
         with self._asking():
-            # Into the drafts first: a drop that is cut off is then finished by the next writer.
+            # Marked as a draft first, so that the next writer finishes a removal that is interrupted.
             pipe = self._redis.pipeline(transaction=True)
             pipe.sadd(self._key("drafts"), version)
             pipe.srem(self._key("versions"), version)
@@ -194,7 +194,7 @@ class RedisBackend:
             self.drop(number)
 
     def get(self, kind: str, ids: Sequence[str], version: int | None) -> tuple[int, list[bytes | None]]:
-        """See `StoreBackend.get`: pointer, mark and records come in one answer, so that they belong together."""
+        """See `StoreBackend.get`: pointer, seal and records are read in one transaction, so they belong together."""
         while True:
             chosen = version or self._published
             begin = self._key(chosen, kind, "")
@@ -210,7 +210,7 @@ class RedisBackend:
             if sealed is None:
                 there = ", ".join(map(str, self.versions())) or "none"
                 raise UserError(
-                    f"`{self.place}` has no version {chosen}: it is not kept, or Redis has lost it. There: {there}."
+                    f"`{self.place}` has no version {chosen}: it was removed, or Redis has lost it. There: {there}."
                 )
             return chosen, records
 
@@ -233,7 +233,7 @@ class RedisBackend:
                 return
 
     def count(self, version: int, kind: str) -> int:
-        """See `StoreBackend.count`; it asks for every entry, because an evicted one leaves no trace."""
+        """See `StoreBackend.count`; it looks for every entry, because an evicted one leaves no trace."""
         begin, listed, total = self._key(version, kind, ""), self._key(version, "ids", kind), 0
         with self._asking():
             for at in range(self._redis.llen(listed)):
@@ -268,7 +268,7 @@ class RedisBackend:
         require_format(manifest, f"version {version} of `{self.place}`")
         with self._asking():
             lacking = self._lacking(version, manifest)
-        return [f"version {version} must be whole. Received: {one}." for one in lacking]
+        return [f"version {version} must be complete. Received: {one}." for one in lacking]
 
     def close(self) -> None:
         """See `StoreBackend.close`."""
@@ -293,6 +293,6 @@ class RedisBackend:
             yield
         except self._faults as error:
             raise UserError(
-                f"Redis at `{self.place}` does not do as asked: {error}. What is published is as it was. Give it "
+                f"Redis at `{self.place}` failed: {error}. The published version is unchanged. Give Redis "
                 "memory, or start it, and run the same command again."
             ) from error

@@ -1,7 +1,7 @@
-"""One process of a role at a time in Redis, by a lock that ends with the holder's connection.
+"""Lock of a role in Redis, which ends with the holder's connection.
 
-The lock names the connection and the server's run. A holder that is killed loses its connection at once, so that the
-next writer need not wait for anything to expire, and a holder that merely is slow never loses it.
+The lock names the connection and the run of the server. A holder that is killed loses its connection at once, so the
+next writer does not wait for an expiry, and a slow holder never loses the lock.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from typing import Any
 from unified_ranker.core.locks import taken
 from unified_ranker.store.base import WRITERS, WriterRole
 
-# Take over what a dead holder left, unless another was quicker.
+# Take over the lock of a dead holder, unless another process was faster.
 _TAKE = """
 local held = redis.call('GET', KEYS[1])
 if (held or '') ~= ARGV[1] then return 0 end
@@ -25,7 +25,7 @@ _FREE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', 
 
 @contextlib.contextmanager
 def hold(client: Any, key: str, role: WriterRole, place: str) -> Iterator[str]:
-    """Hold the lock `key` on a connection of its own; yields what it holds, for whoever must check that it still does.
+    """Hold the lock `key` on a connection of its own; yields its value, by which the holder can check the lock.
 
     Args:
         client: opens the connection; `redis.Redis` with `single_connection_client`.
@@ -49,12 +49,12 @@ def hold(client: Any, key: str, role: WriterRole, place: str) -> Iterator[str]:
         yield mine
     finally:
         with contextlib.suppress(client_faults()):
-            # A server that is gone frees nothing; a lock of its earlier run keeps nobody out.
+            # A stopped server frees nothing, but a lock of its earlier run is not valid any more.
             client.eval(_FREE, 1, key, mine)
 
 
 def client_faults() -> type[Exception]:
-    """Return what Redis' client raises when the server does not do as asked."""
+    """Return the base of the exceptions of Redis' client."""
     import redis
 
     return redis.RedisError

@@ -1,7 +1,7 @@
-"""A sample of ids that is the same in every version, and how far neighbourhoods among it agree.
+"""Sample of ids that is the same in every version, and the overlap of neighbourhoods within it.
 
-Whether an id is in the sample depends on the id alone, so that two versions share it, and nothing is held but the
-sample, however many entries there are.
+The id alone decides whether it is in the sample, so two versions have the same sample, and memory holds nothing but
+the sample.
 """
 
 import zlib
@@ -35,7 +35,7 @@ def sample_ids(backend: StoreBackend, version: int, kind: str, most: int = _MOST
 
 
 def read_many(backend: StoreBackend, version: int, kind: str, ids: Sequence[str], width: int) -> EntryBatch:
-    """Return entries of one version, however many."""
+    """Return any number of entries of one version."""
     records: list[bytes | None] = []
     for at in range(0, len(ids), _AT_ONCE):
         records += backend.get(kind, ids[at : at + _AT_ONCE], version)[1]
@@ -52,8 +52,8 @@ def shared(one: EntryBatch, other: EntryBatch) -> npt.NDArray[np.bool_]:
 def neighbour_overlap(one: npt.NDArray, other: npt.NDArray) -> npt.NDArray[np.float64]:
     """Return the share of each query's ten nearest that two sets of vectors of the same ids `[n, width]` share.
 
-    The queries `[min(n, 500)]` are spread evenly over the rows; nearest is by dot product, among the rows alone. Widths
-    may differ.
+    The queries `[min(n, 500)]` are evenly spaced rows; nearest is by dot product, among the rows alone. Widths may
+    differ.
     """
     rows = len(one)
     if rows < 2:

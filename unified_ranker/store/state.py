@@ -6,17 +6,17 @@ from typing import Any
 from unified_ranker.core.errors import UserError
 
 STORE_FORMAT = 1
-"""Of everything that the store keeps. A store of a newer format is refused, never guessed at."""
+"""Format of a store's data. A store of another format is refused."""
 
 
 @dataclass(frozen=True)
 class StoreState:
-    """The pointer.
+    """Pointer to the published version, with the versions before it.
 
     Attributes:
         published: the version that readers follow; 0: none yet.
-        previous: those published before, the newest first, which rollback goes back to.
-        next: the number of the next version; numbers are never used again.
+        previous: earlier published versions, the newest first, for rollback.
+        next: the number of the next version; numbers are never reused.
         reference: the version whose space all later ones are mapped into; 0: none yet.
         format: see `STORE_FORMAT`.
     """
@@ -44,22 +44,22 @@ class StoreState:
         return {**asdict(self), "previous": list(self.previous)}
 
     def publish(self, version: int, reference: int, keep: int) -> "StoreState":
-        """Return the state after a switch to `version`; `keep` earlier ones stay for rollback."""
+        """Return the state after a switch to `version`; `keep` earlier ones are kept for rollback."""
         earlier = [self.published, *self.previous] if self.published else []
         previous = tuple(v for v in dict.fromkeys(earlier) if v != version)[:keep]
         return replace(self, published=version, previous=previous, reference=reference)
 
     @property
     def kept(self) -> set[int]:
-        """Return the versions that must not be dropped; the reference is among them, for later versions need it."""
+        """Return the versions that must not be dropped, such as the reference, which later ones are mapped onto."""
         return {self.published, *self.previous, self.reference} - {0}
 
 
 def require_format(document: dict[str, Any], what: str) -> None:
-    """Refuse what another version of the engine wrote.
+    """Check that a document has the format of this version of the engine.
 
     Raises:
-        UserError: naming both formats.
+        UserError: it has not; the message names both formats.
     """
     found = document.get("format")
     if found != STORE_FORMAT:

@@ -1,4 +1,4 @@
-"""Tally of faulty vectors, counted in one pass in constant memory."""
+"""Tally of faulty vectors, in one pass and in constant memory."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,15 +15,15 @@ _DIGEST = 2**64
 
 @dataclass(frozen=True)
 class VectorCheck:
-    """One guard's finding.
+    """Finding of a guard.
 
     Attributes:
-        name: which guard; what `--force` names.
+        name: of the guard, as `--force` takes it.
         kind: of the entries.
-        passed: whether publishing may go on.
-        count: entries concerned.
-        of: entries looked at.
-        rule: what must hold.
+        passed: whether the rule holds.
+        count: number of entries that break it.
+        of: number of entries that were checked.
+        rule: the rule.
         examples: ids.
     """
 
@@ -65,14 +65,14 @@ class Seen:
 
 
 class Tally:
-    """Counts the entries of one kind as they come."""
+    """Counts of the entries of one kind."""
 
     def __init__(self, kind: str, width: int) -> None:
         """Expect vectors of `width`."""
         self.kind, self.width, self.given = kind, width, 0
         self.wrong_width, self.not_finite, self.zero, self.again = Seen(), Seen(), Seen(), Seen()
         self._digest = 0
-        # Of equal vectors either all are in the sample or none, so that their share of it is their share of the whole.
+        # Equal vectors are all in the sample or none of them, so their share of the sample estimates that of the whole.
         self._thin, self._hashes, self._names = 1, np.zeros(0, np.uint64), np.zeros(0, object)
         self._warm = 0
         self._mix = np.random.default_rng(20_240_101).integers(1, 2**63, width, np.uint64) * np.uint64(2) + np.uint64(1)
@@ -104,7 +104,7 @@ class Tally:
 
     @property
     def digest(self) -> str:
-        """A sum over all vectors, whatever their order, as hex digits; it finds damage, not forgery."""
+        """Digest of all vectors in any order, as hex digits; it finds damage, but not forgery."""
         return f"{self._digest:016x}"
 
     def checks(self, most_duplicates: float) -> list[VectorCheck]:
@@ -115,7 +115,7 @@ class Tally:
             ("width", self.wrong_width, width),
             ("finite", self.not_finite, "no vector holds NaN or infinity"),
             ("zero", self.zero, "no vector is zero"),
-            ("duplicate_ids", self.again, "an id has one vector"),
+            ("duplicate_ids", self.again, "no id has two vectors"),
         ]
         out = [
             VectorCheck(name, self.kind, seen.count == 0, seen.count, total, rule, tuple(seen.examples))

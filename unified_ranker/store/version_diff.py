@@ -13,13 +13,13 @@ from unified_ranker.store.sample import read_many
 from unified_ranker.store.tally import EXAMPLES, Seen
 
 _TOLERANCE = 1e-4
-"""Distance below which two vectors of unit length count as one: what float32 leaves of the same computation."""
+"""Distance below which two unit vectors count as equal: rounding of the same computation in float32."""
 _AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Differences of one kind.
+    """Differences between the entries of one kind on two sides.
 
     Attributes:
         kind: of the entries.
@@ -66,7 +66,7 @@ class Difference:
 
 
 class VersionDiff:
-    """Takes pairs of vectors as they come, and counts."""
+    """Comparison of two sides, fed with pairs of vectors."""
 
     def __init__(self, kind: str, tolerance: float = _TOLERANCE) -> None:
         """Compare entries of one kind; vectors nearer than `tolerance` (Euclidean) are the same."""
@@ -76,7 +76,7 @@ class VersionDiff:
         self._furthest: list[tuple[float, str]] = []
 
     def add(self, ids: Sequence[str], one: npt.NDArray, other: npt.NDArray, found: npt.NDArray[np.bool_]) -> None:
-        """Take entries of the first side `[n, width]`, and of the second where `found` `[n]`."""
+        """Add entries of the first side `[n, width]`, and those of the second where `found` `[n]`."""
         names = np.array(ids, object)
         self._missing.add(names[~found].tolist())
         apart = np.linalg.norm(one[found].astype(np.float64) - other[found], axis=1)
@@ -89,11 +89,11 @@ class VersionDiff:
         self._furthest = sorted([*self._furthest, *told], reverse=True)[:EXAMPLES]
 
     def add_extra(self, ids: Sequence[str]) -> None:
-        """Take ids that only the second side has."""
+        """Add ids that only the second side has."""
         self._extra.add(list(ids))
 
     def result(self) -> Difference:
-        """Return what was found."""
+        """Return the differences."""
         return Difference(
             kind=self._kind,
             both=self._both,
@@ -112,7 +112,7 @@ def diff(backend: StoreBackend, one: int, other: int, tolerance: float = _TOLERA
     """Compare two sealed versions, kind by kind; memory does not grow with them.
 
     Raises:
-        UserError: one of them is not there, or not whole.
+        UserError: one of them is missing or incomplete.
     """
     kinds = [require_version(backend, version)["kinds"] for version in (one, other)]
     out = []

@@ -1,4 +1,4 @@
-"""Kinds of index over a release's item vectors, one file a kind."""
+"""Kinds of index over a release's item vectors, one file for each kind."""
 
 from unified_ranker.release.indexes import auto, exact, scann
 

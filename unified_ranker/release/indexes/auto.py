@@ -21,7 +21,7 @@ class AutoIndex(IndexKind):
     """Items from which on ScaNN is used."""
 
     def chosen_for(self, items: int) -> IndexKind:
-        """See `IndexKind.chosen_for`; ScaNN cannot be trained on very few."""
+        """See `IndexKind.chosen_for`; ScaNN cannot be trained on very few items."""
         enough = items >= max(self.scann_from, SCANN_LEAST)
         return ScannIndex(type="scann") if enough else ExactIndex(type="exact")
 
@@ -31,5 +31,5 @@ class AutoIndex(IndexKind):
 
     @classmethod
     def load(cls, directory: Path, vectors: np.ndarray, settings: Mapping[str, Any]) -> Index:
-        """Raise: an index is of the kind that was chosen."""
-        raise TypeError(f"`{directory}` holds an exact index or one of ScaNN, and says which.")
+        """Raise an error, because a stored index is `exact` or `scann`."""
+        raise TypeError(f"`{directory}` must be loaded as `exact` or `scann`, the type in its index.json.")

@@ -1,4 +1,4 @@
-"""Contract of an index: it finds the items whose vectors have the highest dot product with a query's."""
+"""Contract of an index: a search for the items whose vectors have the highest dot product with a query's."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class Index(ABC):
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return item positions and scores, both `[batch, min(k, items)]`, best first, for queries `[batch, width]`.
 
-        An approximate index that finds fewer fills a row up with scores of NaN.
+        An approximate index that finds fewer pads a row with scores of NaN.
         """
 
 
 class IndexKind(Declaration, ABC):
-    """Declaration of an index in export/embeddings.yaml, which writes it and opens it again.
+    """Declaration of an index in export/embeddings.yaml, which builds and loads it.
 
-    A subclass declares `type: Literal["name"]` and settings. Its module must be importable without the library that
-    searches: a release with another index is opened where there is none.
+    A subclass declares `type: Literal["name"]` and settings. Its module must be importable without the search
+    library, because releases with other indexes are opened where the library is not installed.
     """
 
     type: str
 
     def chosen_for(self, items: int) -> IndexKind:
-        """Return the declaration of what is built over so many items; itself, unless it is a choice of others."""
+        """Return the declaration of the index that is built over `items` items: itself, unless it chooses another."""
         del items
         return self
 
@@ -43,17 +43,17 @@ class IndexKind(Declaration, ABC):
         """Write the index of `vectors` `[items, width]`, float32, into `directory`, which is renamed afterwards.
 
         Returns:
-            What a reader of the release's manifest should know of it, and what `load` needs; not `type`, `items` and
-            `width`, which are known of every index. The files index.json and ids.json are written by others.
+            Settings for the manifest and for `load`, without `type`, `items` and `width`, which every index has. The
+            caller writes the files index.json and ids.json.
 
         Raises:
-            UserError: there can be no such index over these vectors.
+            UserError: this kind of index cannot be built over these vectors.
         """
 
     @classmethod
     @abstractmethod
     def load(cls, directory: Path, vectors: np.ndarray, settings: Mapping[str, Any]) -> Index:
-        """Open what `build` wrote over the same `vectors` and returned as `settings`."""
+        """Open the index that `build` wrote over the same `vectors`, with the `settings` that it returned."""
 
 
 INDEXES: Kinds[IndexKind] = Kinds("index")

@@ -11,12 +11,12 @@ from unified_ranker.release.indexes.base import INDEXES, Index, IndexKind
 
 @INDEXES.declare
 class ExactIndex(IndexKind):
-    """Exact search: right below about 20,000 items."""
+    """Exact search, for catalogues below about 20,000 items."""
 
     type: Literal["exact"]
 
     def build(self, directory: Path, vectors: np.ndarray) -> dict[str, int | float | str]:
-        """See `IndexKind.build`: the vectors of the release are all that it needs."""
+        """See `IndexKind.build`; it writes nothing, because it searches the vectors of the release."""
         del directory, vectors
         return {}
 
@@ -28,14 +28,14 @@ class ExactIndex(IndexKind):
 
 
 class ExactSearch(Index):
-    """Scores every item: right by construction, and the oracle for the approximate ones."""
+    """Exact search, which scores every item; approximate indexes are measured against it."""
 
     def __init__(self, vectors: np.ndarray) -> None:
         """Search `vectors` `[items, width]`."""
         self.vectors = np.ascontiguousarray(vectors, np.float32)
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """See `Index.search`; among the answers, ties go to the lower position."""
+        """See `Index.search`; of equal scores, the lower position comes first."""
         scores = queries.astype(np.float32) @ self.vectors.T
         k = min(k, scores.shape[1])
         chosen = np.argpartition(-scores, k - 1, axis=1)[:, :k]

@@ -23,11 +23,11 @@ class ScannIndex(IndexKind):
 
     type: Literal["scann"]
     leaves: int | None = Field(None, ge=1)
-    """Partitions; null: by the size of the catalogue."""
+    """Number of partitions; null: by the size of the catalogue."""
     leaves_to_search: int | None = Field(None, ge=1)
-    """Partitions that a query searches; null: by the size of the catalogue."""
+    """Number of partitions that a query searches; null: by the size of the catalogue."""
     reorder: int = Field(550, ge=1)
-    """Best items that are scored exactly."""
+    """Number of best items that are scored exactly."""
 
     def build(self, directory: Path, vectors: np.ndarray) -> dict[str, int | float | str]:
         """See `IndexKind.build`: about √items leaves, a tenth of them searched, and 550 items scored exactly.
@@ -43,10 +43,10 @@ class ScannIndex(IndexKind):
         with np.errstate(over="ignore"):
             broken = ~np.isfinite(np.square(vectors, dtype=np.float32).sum(1))
         if broken.any():
-            # ScaNN's k-means would end the process.
+            # On such vectors ScaNN's k-means would crash the process.
             raise UserError(
                 f"item vectors must have finite squared lengths in float32. Received: {int(broken.sum()):,} of "
-                f"{len(vectors):,} that have not, first at row {int(broken.argmax())}. Look at the quality features."
+                f"{len(vectors):,} without, first at row {int(broken.argmax())}. Check the quality features."
             )
         leaves = self.leaves or max(int(np.sqrt(len(vectors))), 1)
         searched = self.leaves_to_search or max(leaves // 10, min(leaves, 100))
@@ -57,7 +57,7 @@ class ScannIndex(IndexKind):
             .score_ah(2, anisotropic_quantization_threshold=0.2)
             .build()
         )
-        # Relative: the release is written beside its place and renamed.
+        # Relative paths, because the release is written as a draft and then renamed.
         searcher.serialize(str(directory), relative_path=True)
         return {"leaves": leaves, "leaves_to_search": searched, "reorder": self.reorder}
 
@@ -68,11 +68,11 @@ class ScannIndex(IndexKind):
 
 
 class ScannSearch(Index):
-    """ScaNN in process: partitions, scores residuals by anisotropic hashing (arXiv 1908.10396); the best again exactly.
+    """ScaNN in process: partitions, anisotropic hashing of residuals (arXiv 1908.10396), and exact scores of the best.
 
-    ScaNN would do the last step itself, over a copy of the vectors that it keeps. The service has them anyway: without
-    the copy a million items take 280 MB less, and are loaded in a quarter of the time, for which ScaNN holds the
-    interpreter, and with it all requests.
+    The exact scores are computed here and not by ScaNN, which would keep a copy of the vectors for them. Without the
+    copy a million items take 280 MB less and load in a quarter of the time, in which ScaNN blocks the interpreter and
+    so all requests.
     """
 
     def __init__(self, searcher: Any, vectors: np.ndarray, reorder: int) -> None:
@@ -80,9 +80,9 @@ class ScannSearch(Index):
         self.searcher, self.vectors, self.reorder = searcher, vectors, reorder
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """See `Index.search`; where the searched leaves hold too few, the rest of a row has the score NaN."""
+        """See `Index.search`; where the searched leaves hold too few, a row is padded with scores of NaN."""
         k, queries = min(k, len(self.vectors)), queries.astype(np.float32)
-        # Twice as many as are wanted keep the recall of the last ones.
+        # At least twice as many as are asked for, to keep the recall of the last ones.
         more = min(max(2 * k, self.reorder), len(self.vectors))
         found, guessed = self.searcher.search_batched(queries, final_num_neighbors=more)
         found = np.asarray(found, np.int64)
@@ -95,8 +95,8 @@ class ScannSearch(Index):
 def _scann() -> Any:
     """Return ScaNN's searchers, without TensorFlow, which only ScaNN's graph ops need.
 
-    `import scann` takes TensorFlow along where it finds it: 600 MB and three seconds in a process that has no other use
-    for it. So it is kept from finding it, where it is not loaded already.
+    `import scann` imports TensorFlow if it is installed: 600 MB and three seconds in a process that does not use it.
+    So TensorFlow is hidden during the import, unless it is loaded already.
     """
     if "scann" in sys.modules or "tensorflow" in sys.modules:
         return importlib.import_module(_SEARCHERS)
