@@ -114,5 +114,5 @@ def test_a_bad_set_is_blamed_and_changes_nothing_else(project, text, said):
 def test_of_several_the_one_that_set_the_place_is_blamed(project):
     with pytest.raises(UserError, match=r"`--set project\.training`: must hold keys and values"):
         load_config(project(), ["project.training.epochs=3", "project.training=1"])
-    with pytest.raises(UserError, match=r"^`project\.yaml`: `evaluation.part: validation` measures"):
+    with pytest.raises(UserError, match=r"^`project\.yaml`: `evaluation.part: validation` needs"):
         load_config(project(), ["project.training.epochs=3", "project.evaluation.part=validation"])
