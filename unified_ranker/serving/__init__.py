@@ -1,1 +1,1 @@
-"""The ranking service: answers, HTTP, backends of the model and the clients of TF Serving."""
+"""Ranking service: answers, HTTP API, model backends, and clients of TF Serving."""

@@ -53,12 +53,12 @@ def check_movement(backend: StoreBackend, version: int, published: int, limits: 
     if new is None or old is None or version == published:
         return []
     out: list[VectorCheck] = []
-    for kind, told in old["kinds"].items():
-        if told["count"] == 0:
+    for kind, noted in old["kinds"].items():
+        if noted["count"] == 0:
             continue
         ids = sample_ids(backend, published, kind)
-        width = new["kinds"].get(kind, {}).get("width", told["width"])
-        before = read_many(backend, published, kind, ids, told["width"])
+        width = new["kinds"].get(kind, {}).get("width", noted["width"])
+        before = read_many(backend, published, kind, ids, noted["width"])
         after = read_many(backend, version, kind, ids, width)
         out.append(_lost(kind, ids, after.found, limits))
         both = shared(before, after)

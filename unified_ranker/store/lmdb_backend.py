@@ -165,8 +165,8 @@ class LmdbBackend:
                 number = _NUMBER.unpack(cursor.key())[0] + 1 if cursor.last() else 1
             for place, (name, record) in enumerate(zip(ids, records, strict=True)):
                 transaction.put(name.encode(), record, db=opened.kinds[kind])
-                told = f"{kind}\0{name}".encode()
-                transaction.put(_NUMBER.pack(number + place), told, db=opened.changes, append=True)
+                noted = f"{kind}\0{name}".encode()
+                transaction.put(_NUMBER.pack(number + place), noted, db=opened.changes, append=True)
             transaction.put(_POSITION, position.encode(), db=opened.meta)
 
     def changes(self, version: int, kind: str, since: int) -> tuple[int, list[str]]:
@@ -174,9 +174,9 @@ class LmdbBackend:
         opened, last, found = self._whole(version), since, []
         with opened.env.begin(db=opened.changes) as transaction, transaction.cursor() as cursor:
             if cursor.set_range(_NUMBER.pack(since + 1)):
-                for key, told in cursor:
+                for key, noted in cursor:
                     last = _NUMBER.unpack(key)[0]
-                    of_kind, name = told.decode().split("\0", 1)
+                    of_kind, name = noted.decode().split("\0", 1)
                     if of_kind == kind:
                         found.append(name)
         return last, found
@@ -195,9 +195,9 @@ class LmdbBackend:
             return [str(error)]
         counts = {kind: self.count(version, kind) for kind in manifest["kinds"]}
         return [
-            f"version {version} must have {told['count']:,} entries of kind `{kind}`. Received: {counts[kind]:,}."
-            for kind, told in manifest["kinds"].items()
-            if counts[kind] < told["count"]
+            f"version {version} must have {noted['count']:,} entries of kind `{kind}`. Received: {counts[kind]:,}."
+            for kind, noted in manifest["kinds"].items()
+            if counts[kind] < noted["count"]
         ]
 
     def close(self) -> None:

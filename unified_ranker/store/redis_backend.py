@@ -277,9 +277,9 @@ class RedisBackend:
     def _lacking(self, version: int, manifest: Document) -> list[str]:
         counts = {kind: self.count(version, kind) for kind in manifest["kinds"]}
         return [
-            f"{counts[kind]:,} of {told['count']:,} entries of kind `{kind}`"
-            for kind, told in manifest["kinds"].items()
-            if counts[kind] < told["count"]
+            f"{counts[kind]:,} of {noted['count']:,} entries of kind `{kind}`"
+            for kind, noted in manifest["kinds"].items()
+            if counts[kind] < noted["count"]
         ]
 
     def _key(self, *parts: object) -> str:

@@ -1,1 +1,1 @@
-"""From a release to the store that other teams read: all vectors at a time, then what changes, as it does."""
+"""Vectors of a release in the store that other teams read: full exports, and refreshes of single entries."""

@@ -1,4 +1,4 @@
-"""Consistency of the store: every vector is made anew, as of the moment that its entry names, and compared."""
+"""Consistency of the store: every vector is computed again, as of its entry's time, and compared."""
 
 from collections.abc import Container, Iterator, Sequence
 from itertools import islice
@@ -19,7 +19,7 @@ from unified_ranker.vectors.embedder import Embedder
 from unified_ranker.vectors.refresher import Sources
 
 _TOLERANCE = 1e-3
-"""Distance of unit vectors that batches of another shape may cause."""
+"""Largest distance of unit vectors that comes from rounding in batches of another shape."""
 _AT_ONCE = 5_000
 _ALL = 2**31
 
@@ -27,16 +27,15 @@ _ALL = 2**31
 def check_consistency(
     release: EmbeddedRelease, prepared: Path, store: EmbeddingStore, sources: Sources
 ) -> list[Difference]:
-    """Compare the published version with what the release's towers make of the log and of what came since.
+    """Compare the published version with vectors that the release's towers compute from the log and later events.
 
-    Missing entries are those that should be there, extra ones should not, differing ones are further apart than
-    `_TOLERANCE`: an event was missed, or is not yet taken in.
+    Entries can be missing, extra, or differ by more than `_TOLERANCE`, when an event was lost or is not yet processed.
 
     Args:
-        release: that the published version was made by.
+        release: of the published version.
         prepared: directory of its prepared data.
         store: that holds the version.
-        sources: of what came since.
+        sources: of events and items since the release.
 
     Raises:
         UserError: the published version is of another release.
@@ -46,7 +45,7 @@ def check_consistency(
     if number != release.manifest.version:
         raise UserError(
             f"the published version is of release {number}. Received: release {release.manifest.version}. Name "
-            "the release that it is of."
+            "the release of the version."
         )
     if sources.feed is not None:
         sources.feed.poll()
@@ -77,7 +76,7 @@ def _users(prepared: Path, store: EmbeddingStore, sources: Sources, embedder: Em
         there = read_many(store.backend, manifest["version"], "user", part, manifest["kinds"]["user"]["width"])
         histories = [sources.histories.before(user, 0) for user in part]
         last = np.array([history.timestamp.max(initial=0) for history in histories])
-        # As of its entry; but where events came since, of which it should know, as of the last of them.
+        # As of the entry's time, or of the user's last event since, which the entry should include.
         of = np.where(there.found, there.time, manifest["as_of"])
         times = np.where(last >= of, last + 1, of).tolist()
         comparison.add(part, embedder.users(part, histories, times), there.vectors, there.found)

@@ -1,4 +1,4 @@
-"""Release whose towers make the vectors, with what an export reads beside it and where it works."""
+"""Release whose towers make the vectors, and the other inputs of an export."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,12 @@ from unified_ranker.store.delta import DeltaCopy
 
 @dataclass(frozen=True)
 class EmbeddedRelease:
-    """A release, and by which declarations its vectors are published.
+    """Release, with the declarations for publishing its vectors.
 
     Attributes:
-        directory: of the release, resolved: `latest` is what it means now.
+        directory: of the release, resolved, because `latest` may change.
         manifest: of the release.
-        config: the declarations that the release was made by, but for `export.embeddings`, which are the present ones.
+        config: the release's declarations, with the project's present `export.embeddings`.
     """
 
     directory: Path
@@ -26,7 +26,7 @@ class EmbeddedRelease:
     config: Config
 
     def origin(self) -> dict[str, Any]:
-        """Return what a version of the store keeps of the release, so that the chain can be walked back."""
+        """Return the facts of the release that a version of the store holds, for `store verify`."""
         return {
             "version": self.manifest.version,
             "project": self.manifest.project,
@@ -40,7 +40,7 @@ class EmbeddedRelease:
 
 @dataclass(frozen=True)
 class PreparedFiles:
-    """Directory of prepared data, and the key of what they depend on."""
+    """Directory of prepared data, and their key."""
 
     directory: Path
     key: str
@@ -51,10 +51,10 @@ class ExportInput:
     """Input of an export, and its working directory.
 
     Attributes:
-        release: whose towers embed.
-        prepared: the data that they embed.
-        work: directory for what an interrupted export continues from.
-        copy: the offline copy, if there is to be one.
+        release: with the towers.
+        prepared: the data to embed.
+        work: directory of the shards, from which an interrupted export continues.
+        copy: the offline copy; None: none.
     """
 
     release: EmbeddedRelease

@@ -1,4 +1,4 @@
-"""Embeds a few users or items at a time, in the space of the store: what `refresh` puts beside the export's vectors."""
+"""Embedder of a few users or items at a time, in the space of the store, for `refresh`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,16 +16,16 @@ from unified_ranker.vectors.saved_towers import load_towers
 
 
 class Embedder:
-    """The towers of a release, and the map into a version's space."""
+    """Towers of a release, and the map into the space of a version."""
 
     def __init__(self, release: EmbeddedRelease, space: VectorSpace) -> None:
-        """Load the towers, once in a process."""
+        """Load the towers, which a process shares."""
         self.config, self._space = release.config, space
         self._towers = load_towers(release.directory)
         self._task = user_task(self.config)
 
     def users(self, ids: Sequence[str], histories: Sequence[History], times: Sequence[int]) -> Floats:
-        """Return vectors `[n, width]` of users from what they did strictly before a time each, in seconds."""
+        """Return vectors `[n, width]` of users from their events strictly before `times`, in seconds."""
         parts, size = [], self.config.export.embeddings.users.batch_size
         asked = [
             Request(user, self._task, timestamp=int(time), history=history)
@@ -46,7 +46,7 @@ class Embedder:
 
         `created_at` is in seconds since 1970, or a time.
         """
-        rows = pd.DataFrame([{**told, "item_id": name} for name, told in fields.items()])
+        rows = pd.DataFrame([{**own, "item_id": name} for name, own in fields.items()])
         out = pd.DataFrame({"item_id": rows["item_id"].astype(object)})
         created = [_time(value) for value in rows.get("created_at", [None] * len(rows))]
         out["created_at"] = pd.to_datetime(pd.Series(created, dtype="datetime64[us, UTC]"))

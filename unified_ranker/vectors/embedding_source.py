@@ -1,4 +1,4 @@
-"""Source of an export: the rows of a project's prepared data, cut into shards without reading them."""
+"""Source of an export: rows of a project's prepared data, which are cut into shards without reading them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _IDS_AT_ONCE = 10_000
 
 @dataclass(frozen=True)
 class HistoryFile:
-    """One file of histories: rows by (user, time), from `first` to `last` user."""
+    """File of histories: rows by (user, time), from the `first` to the `last` user."""
 
     file: Path
     first: int
@@ -26,17 +26,17 @@ class HistoryFile:
 
 @dataclass(frozen=True)
 class EmbeddingSource:
-    """Rows to embed, and by what.
+    """Rows to embed, and the release that embeds them.
 
     Attributes:
-        release: whose towers embed them.
+        release: with the towers.
         prepared: directory of the prepared data.
         config: the release's declarations.
-        as_of: moment that users are embedded at, seconds; what they did from then on does not count.
-        items: rows of `items.arrow`.
-        users: rows of `users.arrow`.
+        as_of: time as of which users are embedded, seconds; later events do not count.
+        items: number of rows of `items.arrow`.
+        users: number of rows of `users.arrow`.
         histories: files of histories.
-        queries: texts to embed as queries, none twice.
+        queries: distinct texts to embed as queries.
     """
 
     release: Path
@@ -59,7 +59,7 @@ class EmbeddingSource:
 
 
 def open_source(release: Path, prepared: Path, config: Config, as_of: int) -> EmbeddingSource:
-    """Look at prepared data, whose large tables stay on disk."""
+    """Open prepared data; large tables stay on disk."""
     histories = []
     for file in sorted((prepared / "histories").glob("*.arrow")):
         users = read_parts(file)["user"]
@@ -108,10 +108,10 @@ def _frequent(prepared: Path, task: str, most: int) -> tuple[str, ...]:
     for file in sorted((prepared / "examples").glob("*.arrow")):
         table = read_parts(file).select(["task", "query"])
         chosen = table.filter(pa.array(table["task"].to_numpy() == number))
-        told = chosen["query"].cast(pa.string()).drop_null().combine_chunks().value_counts()
-        for row in told.to_pylist():
+        counts = chosen["query"].cast(pa.string()).drop_null().combine_chunks().value_counts()
+        for row in counts.to_pylist():
             if row["values"]:
                 counts[row["values"]] = counts.get(row["values"], 0) + row["counts"]
     texts = np.array(sorted(counts, key=lambda text: (-counts[text], text)), object)
-    # Longer ones are no keys of a store.
+    # Longer queries cannot be keys of a store.
     return tuple(text for text in texts if len(text.encode()) <= 480)[:most]

@@ -1,4 +1,4 @@
-"""The stages of the export: each a pure function from rows of the prepared data to an Arrow table of vectors."""
+"""Stages of the export: pure functions from rows of the prepared data to Arrow tables of vectors."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ from unified_ranker.vectors.saved_towers import load_towers
 
 VECTORS_STAGE = "vectors"
 _BATCHES = 4
-"""Batches whose fields are made in one go: enough to be quick, few enough to overlap."""
+"""Batches whose fields are made together: enough to be fast, few enough to overlap with the embedding."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class EmbedItems:
 
 @dataclass(frozen=True)
 class EmbedUsers:
-    """Embeds a range of users from what they did before `source.as_of`."""
+    """Embeds a range of users from their events before `source.as_of`."""
 
     source: EmbeddingSource
 
@@ -58,7 +58,7 @@ class EmbedUsers:
         ids = read_parts(source.prepared / "users.arrow")["user_id"].slice(start, end - start).to_numpy().astype(object)
         histories = UserHistories(source, start, end)
         out = np.zeros((len(ids), source.config.towers.item.dim), np.float32)
-        # Those with histories of about one length together: a batch is as wide as its longest.
+        # In order of the length of their histories, because a batch is as wide as its longest history.
         parts = np.array_split(np.argsort(histories.length, kind="stable"), self._batches(len(ids)))
         made = overlapped(towers.requests, (histories.requests(ids, rows) for rows in parts))
         for rows, vectors in zip(parts, made, strict=True):
@@ -71,7 +71,7 @@ class EmbedUsers:
 
 @dataclass(frozen=True)
 class EmbedQueries:
-    """Embeds the queries of the log, as asked by nobody in particular."""
+    """Embeds the queries of the log, for an unknown user."""
 
     source: EmbeddingSource
 
@@ -86,10 +86,10 @@ class EmbedQueries:
 
 
 class UserHistories:
-    """Histories of a range of users before a moment, read from the files that hold them.
+    """Histories of a range of users before a moment, read from files.
 
     Attributes:
-        length: events of each user before the moment, `[users]`.
+        length: number of events of each user before the moment, `[users]`.
     """
 
     def __init__(self, source: EmbeddingSource, start: int, end: int) -> None:
@@ -120,14 +120,14 @@ class UserHistories:
         self._end, self.length = bounds[1:], np.diff(bounds)
 
     def requests(self, ids: np.ndarray, rows: Ints) -> Arrays:
-        """Return requests of the users at `rows`, as the model takes them: nothing asked, as of the moment."""
+        """Return requests of the users at `rows` as inputs of the model, without a query, as of the moment."""
         source = self._source
         windows = last_events(self._end[rows], self.length[rows], source.config.towers.user.history_length)
         given = {"user_id": ids[rows], "task": user_task(source.config), "timestamp": source.as_of}
         return model_inputs(len(rows), given, windows, self._events.take(windows.rows))
 
     def _items(self, item: np.ndarray) -> np.ndarray:
-        """Return the ids of items; of those that are looked at alone, as a catalogue may be large."""
+        """Return the ids of items; only those are read, because a catalogue may be large."""
         column = read_parts(self._source.prepared / "items.arrow")["item_id"]
         known, place = np.unique(item, return_inverse=True)
         names = column.take(pa.array(np.maximum(known, 0))).to_numpy().astype(object)
@@ -135,9 +135,9 @@ class UserHistories:
 
 
 def overlapped(embed: Callable[[Any], np.ndarray], batches: Iterable[Any]) -> list[np.ndarray]:
-    """Embed batches in order, two at a time, while the next is made: TensorFlow leaves Python free meanwhile.
+    """Embed batches in order, two at a time, while Python makes the next one.
 
-    Many ops of the towers, those on text above all, use one core alone.
+    Two at a time, because many ops of the towers, above all those on text, use only one core.
     """
     with ThreadPoolExecutor(max_workers=2) as pool:
         return list(pool.map(embed, batches))

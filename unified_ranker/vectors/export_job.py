@@ -1,4 +1,4 @@
-"""The job of embedding everything: one stage a kind, each cut into shards that any engine can make in any order."""
+"""Job that embeds everything: one stage for each kind, in shards that any engine can make in any order."""
 
 import json
 
@@ -9,14 +9,14 @@ from unified_ranker.vectors.embedding_source import ITEM_ROWS, USER_ROWS, Embedd
 from unified_ranker.vectors.embedding_stages import EmbedItems, EmbedQueries, EmbedUsers
 
 STAGES_BY_KIND = {"item": "items", "user": "users", "query": "queries"}
-"""Stages by the kind of their entries."""
+"""Names of the stages by the kind of their entries."""
 
 
 def embedding_job(source: EmbeddingSource, data_key: str) -> Job:
     """Return the job; kinds without rows have no stage.
 
     Args:
-        source: what is embedded, and by what.
+        source: the rows to embed, and the release.
         data_key: names the prepared data.
     """
     stages = (
@@ -28,8 +28,8 @@ def embedding_job(source: EmbeddingSource, data_key: str) -> Job:
 
 
 def _key(source: EmbeddingSource, data_key: str) -> str:
-    """Hash what the vectors depend on: the same key, the same bytes."""
+    """Return the digest of all that the vectors depend on: the same key gives the same bytes."""
     tasks = [user_task(source.config), query_task(source.config) if source.queries else ""]
     sizes = [ITEM_ROWS, USER_ROWS, source.items, source.users, source.config.export.embeddings.queries.most]
-    told = [sha256(source.release / MANIFEST), data_key, source.as_of, tasks, sizes]
-    return short_digest(json.dumps(told))
+    depends_on = [sha256(source.release / MANIFEST), data_key, source.as_of, tasks, sizes]
+    return short_digest(json.dumps(depends_on))

@@ -1,4 +1,4 @@
-"""Keeps the published vectors fresh: follows events and items, embeds whom they touch, and puts that into the store."""
+"""Refresher of the published vectors: embeds the users of new events and new items, and writes them to the store."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -20,9 +20,9 @@ from unified_ranker.vectors.embedded_release import EmbeddedRelease
 from unified_ranker.vectors.embedder import Embedder
 
 MOST_EVENTS = 2000
-"""Events of one step: so many users at most are embedded before the store hears of them."""
+"""Most events of one step, and so most users that are embedded before they are written to the store."""
 LATE = DAY
-"""How late an event may be (seconds) and still be followed, where a full export came in between."""
+"""Longest delay (seconds) of an event that is still processed after a full export with a later time."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Refreshed:
     """Result of one step.
 
     Attributes:
-        version: of the store that it went into.
-        events: how many were told.
-        users: whose vectors were put.
-        items: likewise.
-        delay: seconds from the oldest of the events to its user's vector in the store; 0 without an event.
+        version: of the store that was refreshed.
+        events: number of new events.
+        users: number of refreshed users.
+        items: number of refreshed items.
+        delay: seconds from the oldest event to its user's vector in the store; 0 without an event.
     """
 
     version: int
@@ -54,9 +54,9 @@ class Sources:
     """Sources that a refresher follows.
 
     Attributes:
-        histories: the events, and what users did before them.
-        feed: brings events there first, where they come as files.
-        items: a directory of new items; those of `histories.items()` count in any case.
+        histories: the log of events, and the histories of users.
+        feed: copies events from files into `histories` first; None: none.
+        items: a directory of new items, besides those of `histories.items()`; None: none.
     """
 
     histories: HistoryStore
@@ -65,7 +65,7 @@ class Sources:
     given: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def new_items(self) -> dict[str, dict[str, Any]]:
-        """Return the fields of all items that came since the release, by id; those taken out again are not there."""
+        """Return the fields of all items that were added since the release and not removed, by id."""
         if self.items is not None:
             for name, table in self.items.new():
                 self.given.update(items_of(table, self.items.directory / name))
@@ -75,14 +75,14 @@ class Sources:
 
 
 class Refresher:
-    """Takes the published version, and whatever follows it, along with what happens.
+    """Keeps the published version up to date with new events and items, also after another version is published.
 
     Args:
-        release: that the published version was made by; others are looked for beside it.
-        store: to put vectors into; the refresher's lock is held.
-        sources: what is followed.
+        release: of the published version; other releases are looked for beside it.
+        store: to write vectors to; the caller holds the refresher's lock.
+        sources: of events and items.
         reopen: opens another release of the same project.
-        clock: what time it is, in seconds since 1970.
+        clock: returns the present, in seconds since 1970.
     """
 
     def __init__(
@@ -100,30 +100,30 @@ class Refresher:
         self._items: dict[str, dict[str, Any]] = {}
 
     def step(self) -> Refreshed:
-        """Take in what is new: some of the events, and all of the items.
+        """Process a batch of new events, and all new items.
 
         Raises:
-            UserError: nothing is published, its release is not there, or a source cannot be read.
+            UserError: nothing is published, its release is missing, or a source cannot be read.
             StoreError: the store of histories does not answer.
         """
         if self._sources.feed is not None:
             self._sources.feed.poll()
         embedder = self._follow()
         items = self._put_items(embedder)
-        told = self._sources.histories.since(self._position, MOST_EVENTS)
-        if not told:
+        new = self._sources.histories.since(self._position, MOST_EVENTS)
+        if not new:
             return Refreshed(self._version, 0, 0, items, 0.0)
-        position = told[-1][0]
-        # What is older the full export has seen.
-        recent = [event for _, event in told if event.timestamp >= self._since]
+        position = new[-1][0]
+        # The full export includes older events.
+        recent = [event for _, event in new if event.timestamp >= self._since]
         users = list(dict.fromkeys(event.user_id for event in recent if event.user_id))
         self._put_users(embedder, users, position)
         self._position = position
         delay = self._clock() - min((event.timestamp for event in recent), default=self._clock())
-        return Refreshed(self._version, len(told), len(users), items, delay)
+        return Refreshed(self._version, len(new), len(users), items, delay)
 
     def _follow(self) -> Embedder:
-        """Return the towers and the space of the version that is published now."""
+        """Return the embedder of the version that is published now."""
         version = self._store.version
         if version == self._version and self._embedder is not None:
             return self._embedder
@@ -145,7 +145,7 @@ class Refresher:
     def _put_users(self, embedder: Embedder, users: Sequence[str], position: str) -> None:
         now = int(self._clock())
         histories = [self._sources.histories.before(user, 0) for user in users]
-        # An event of this very second counts, too.
+        # One second later, so that an event of the present second counts.
         times = [max(now, int(history.timestamp.max(initial=0)) + 1) for history in histories]
         cold = np.array([len(history) == 0 for history in histories], bool)
         vectors = embedder.users(users, histories, times)

@@ -1,4 +1,4 @@
-"""The towers of a release as plain functions: fields in, embeddings out."""
+"""Towers of a release as functions from fields to embeddings."""
 
 import functools
 import gc
@@ -17,14 +17,14 @@ from unified_ranker.towers.tensorflow import text_ops, tf
 class SavedTowers:
     """Item tower and query side of a SavedModel, cut down to their embeddings.
 
-    The quality part of the vectors is left out: it is no part of the space, and old by tomorrow.
+    The quality part of the vectors is left out: it is not part of the space, and changes from day to day.
     """
 
     def __init__(self, saved_model: Path, dim: int, with_text_ops: bool = False) -> None:
-        """Load the model, whose embeddings are of `dim`; `with_text_ops` says that it holds ops of TensorFlow Text."""
+        """Load the model with embeddings of width `dim`; `with_text_ops`: it holds ops of TensorFlow Text."""
         if with_text_ops:
             text_ops()
-        # Kept: the functions hold no reference to the variables.
+        # Kept, because the functions hold no reference to the variables.
         self._loaded = tf.saved_model.load(str(saved_model))
         self._items = self._cut("embed_items", "item_vector", dim)
         self._requests = self._cut("encode", "query_vector", dim)
@@ -38,7 +38,7 @@ class SavedTowers:
         return self._requests({name: tf.constant(column) for name, column in fields.items()}).numpy()
 
     def _cut(self, signature: str, output: str, dim: int) -> Any:
-        """Wrap a signature, so that TensorFlow leaves out whatever goes into its other outputs alone."""
+        """Wrap a signature, so that TensorFlow prunes the parts of the graph that only other outputs need."""
         call = self._loaded.signatures[signature]
         inputs = call.structured_input_signature[1]
 
@@ -51,9 +51,9 @@ class SavedTowers:
 
 @functools.lru_cache(maxsize=2)
 def load_towers(release: Path) -> SavedTowers:
-    """Load the towers of a release, once in a process; the two used last stay."""
+    """Load the towers of a release; a process keeps the two that it used last."""
     manifest = read_manifest(release)
     towers = SavedTowers(Layout(release).saved_model(), manifest.config.towers.item.dim, manifest.has_text_ops)
-    # TensorFlow's graph is some hundred thousand Python objects, which every collection of rows' garbage would walk.
+    # A TensorFlow graph has some hundred thousand Python objects, which each garbage collection would walk through.
     gc.freeze()
     return towers

@@ -1,4 +1,4 @@
-"""Mapping of a new version into the space of the published one, and how far its items are from their places there."""
+"""Mapping of a new version into the space of an earlier one, and the drift of its items there."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,7 +14,7 @@ from unified_ranker.store.state import StoreState
 from unified_ranker.vectors.embedding_stages import vector_matrix
 
 _MOST = 100_000
-"""Shared items that the transform is fitted to; a space of 64 dimensions needs far fewer."""
+"""Most shared items that the transform is fitted on; a space of 64 dimensions needs far fewer."""
 _OVERLAP = 20_000
 
 
@@ -24,29 +24,29 @@ def choose_space(
     """Return the space of a new version, fitted on a sample of the items that it shares with the reference.
 
     Args:
-        store: where the reference is.
-        version: number of the new one.
+        store: with the reference.
+        version: number of the new version.
         items: tables of all item vectors, as the towers make them.
-        count: how many there are.
+        count: number of the items.
         width: of the vectors.
-        reference: a version's number, `new` to begin a space, or None for the store's own reference.
+        reference: number of a version, `new` for a new space, or None for the store's reference.
 
     Raises:
-        UserError: the reference is not there, has another width, or shares too few items.
+        UserError: the reference is missing, has another width, or shares too few items.
     """
     state = StoreState.of(store.backend.state(), store.backend.place)
     chosen = _number(reference, state.reference)
     if chosen == 0:
         return VectorSpace(version, np.eye(width), {})
-    told = store.backend.manifest(chosen)
-    if told is None:
+    manifest = store.backend.manifest(chosen)
+    if manifest is None:
         known = store.backend.versions()
         raise UserError(f"`--reference` must be a version of the store, or `new`. Received: {chosen}. There: {known}.")
-    wide = told["kinds"]["item"]["width"]
+    wide = manifest["kinds"]["item"]["width"]
     if wide != width:
         raise UserError(
             f"vectors must have the width of the reference, version {chosen}. Received: {width} instead of {wide}. "
-            "Begin a space of its own with `--reference new`, and tell its consumers."
+            "Start a new space with `--reference new`, and tell the consumers."
         )
     ids, made = _sample(items, thinning(count, _MOST))
     there = read_many(store.backend, chosen, "item", ids, width)
@@ -61,14 +61,14 @@ def choose_space(
     }
     if state.published and state.published != chosen:
         report["published"] = _since(store, state.published, ids, mapped)
-    # Of the reference's reference: a chain of maps into one space has one name.
-    return VectorSpace(told["space"]["reference"], transform, report)
+    # The reference may itself be mapped; all versions in a space are named by the first version of the space.
+    return VectorSpace(manifest["space"]["reference"], transform, report)
 
 
 def _since(store: EmbeddingStore, published: int, ids: list[str], mapped: np.ndarray) -> dict[str, float]:
-    """Return how far the items are from those of the published version, which is in the same space."""
-    told = store.backend.manifest(published)
-    if told is None or told["kinds"]["item"]["width"] != mapped.shape[1]:
+    """Return the drift of the items from those of the published version, which is in the same space."""
+    manifest = store.backend.manifest(published)
+    if manifest is None or manifest["kinds"]["item"]["width"] != mapped.shape[1]:
         return {}
     before = read_many(store.backend, published, "item", ids, mapped.shape[1])
     both = shared(before, before)

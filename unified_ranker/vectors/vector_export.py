@@ -1,7 +1,7 @@
-"""The export: towers over everything, into a version beside the published one, past the guards, and the offline copy.
+"""Export of vectors: embeds everything, writes a new version of the store, and publishes it if the guards pass.
 
-Each step can be cut off: shards that are embedded stay, what a killed run left in the store is cleared by the next, a
-version that a guard stopped waits to be forced, and a copy that was not made is made by running again.
+Every step can be interrupted and run again: embedded shards are kept, the next run removes the remains of a killed
+one, a version that a guard stopped can still be published by force, and a missing offline copy is made.
 """
 
 import shutil
@@ -49,7 +49,7 @@ class Exported:
 
     Attributes:
         version: of the store.
-        skipped: nothing had to be done: the same release, data and moment are published.
+        skipped: nothing was done, because the same release, data and time are published already.
         manifest: of that version.
         offline: directory of the offline copy, None where there is none.
     """
@@ -64,8 +64,8 @@ def export_embeddings(given: ExportInput, store: EmbeddingStore, options: Export
     """Embed all items, users and frequent queries, and publish them as the next version of the store.
 
     Raises:
-        GuardError: a check stopped the publishing; the version waits, sealed.
-        UserError: by a fault of the input or the machine. What is published is as it was.
+        GuardError: a check stopped the publishing; the sealed version is kept.
+        UserError: by a fault of the input or the machine. The published version is unchanged.
     """
     release, copy = given.release, given.copy
     source = open_source(release.directory, given.prepared.directory, release.config, options.as_of)
@@ -88,11 +88,11 @@ def export_embeddings(given: ExportInput, store: EmbeddingStore, options: Export
 
 def offline_batches(store: EmbeddingStore, version: int) -> Iterator[pa.RecordBatch]:
     """Yield all entries of a version as rows of the offline copy."""
-    for kind, told in require_version(store.backend, version)["kinds"].items():
+    for kind, noted in require_version(store.backend, version)["kinds"].items():
         for ids, records in store.backend.scan(version, kind, _AT_ONCE):
-            rows = unpack(records, told["width"])
+            rows = unpack(records, noted["width"])
             flat = pa.array(np.ascontiguousarray(rows["vector"]).reshape(-1))
-            offsets = pa.array(np.arange(0, len(flat) + 1, told["width"], dtype=np.int32))
+            offsets = pa.array(np.arange(0, len(flat) + 1, noted["width"], dtype=np.int32))
             columns = [
                 pa.array([kind] * len(ids)),
                 pa.array(ids, pa.string()),
@@ -106,10 +106,10 @@ def offline_batches(store: EmbeddingStore, version: int) -> Iterator[pa.RecordBa
 
 
 def _finished(store: EmbeddingStore, key: str) -> tuple[int | None, bool]:
-    """Return the version that holds what the job would make, and whether it is the published one."""
-    for told in reversed(store.versions()):
-        if told.manifest.get("key") == key and (told.published or told.manifest["published_at"] is None):
-            return told.number, told.published
+    """Return the version that already holds the job's output, if any, and whether it is the published one."""
+    for noted in reversed(store.versions()):
+        if noted.manifest.get("key") == key and (noted.published or noted.manifest["published_at"] is None):
+            return noted.number, noted.published
     return None, False
 
 
@@ -159,10 +159,10 @@ def _tables(job: Job, shards: DiskShards, kind: str) -> Iterator[pa.Table]:
 
 def _notes(release: EmbeddedRelease, source: EmbeddingSource, job: Job, space: VectorSpace) -> dict[str, Any]:
     keep = release.config.export.embeddings.store.keep
-    told = {"release": release.origin(), "as_of": source.as_of, "key": job.key, "keep": keep}
-    return {**told, "space": space.document()}
+    noted = {"release": release.origin(), "as_of": source.as_of, "key": job.key, "keep": keep}
+    return {**noted, "space": space.document()}
 
 
 def kinds_in_words(manifest: dict[str, Any]) -> Sequence[str]:
     """Return the kinds of entries that a version has, with their counts and widths, as text."""
-    return [f"{told['count']:,} {kind} x {told['width']}" for kind, told in manifest["kinds"].items()]
+    return [f"{noted['count']:,} {kind} x {noted['width']}" for kind, noted in manifest["kinds"].items()]

@@ -1,4 +1,4 @@
-"""Walks the chain from a vector to what it was made of, and names the first broken link.
+"""Verification of the chain from a vector to its release and data; an error names the first broken link.
 
 The links are: pointer, version, data, vectors, entry, release, configuration, data window, commit.
 """
@@ -24,18 +24,18 @@ _AT_ONCE = 10_000
 
 
 class BrokenChainError(UserError):
-    """The first link that does not hold."""
+    """Error: the first link of the chain that does not hold."""
 
 
 def verify_store(
     store: EmbeddingStore, entry: tuple[str, str] | None = None, releases: Path | None = None
 ) -> list[str]:
-    """Check the version that is read; returns one line for each link that holds, in order.
+    """Check the version that the store reads; returns one line for each link that holds, in order.
 
     Args:
         store: opened.
-        entry: kind and id of a vector to begin with.
-        releases: where the releases are, where they have moved since the export.
+        entry: kind and id of a vector to check.
+        releases: directory of the releases, if they were moved after the export.
 
     Raises:
         BrokenChainError: naming the first link that does not hold, and why.
@@ -66,7 +66,7 @@ def _links(store: EmbeddingStore, entry: tuple[str, str] | None, releases: Path 
 
 
 def _version(manifest: dict[str, Any]) -> str:
-    kinds = ", ".join(f"{told['count']:,} {kind} x {told['width']}" for kind, told in manifest["kinds"].items())
+    kinds = ", ".join(f"{noted['count']:,} {kind} x {noted['width']}" for kind, noted in manifest["kinds"].items())
     forced = sorted({check["name"] for check in manifest["forced"]})
     space = manifest["space"]["reference"]
     return f"{manifest['version']}: {kinds}; as of {_time(manifest['as_of'])}; in the space of version {space}" + (
@@ -81,9 +81,9 @@ def _data(store: EmbeddingStore, manifest: dict[str, Any]) -> str:
 
 
 def _vectors(store: EmbeddingStore, manifest: dict[str, Any]) -> str:
-    """Look at every vector; where none was refreshed, their sum must be that of the export."""
-    backend, version, told, refreshed = store.backend, manifest["version"], manifest["kinds"], 0
-    for kind, expected in told.items():
+    """Check every vector; where none was refreshed, their digest must be that of the export."""
+    backend, version, noted, refreshed = store.backend, manifest["version"], manifest["kinds"], 0
+    for kind, expected in noted.items():
         tally, numbers = Tally(kind, expected["width"]), set()
         for ids, records in backend.scan(version, kind, _AT_ONCE):
             rows = unpack(records, expected["width"])
@@ -102,7 +102,7 @@ def _vectors(store: EmbeddingStore, manifest: dict[str, Any]) -> str:
         refreshed += len(set(changed))
         if not changed and tally.digest != expected["digest"]:
             raise UserError(
-                f"the {kind} vectors are not those that were written: their sum is {tally.digest}, not "
+                f"the {kind} vectors are not those that were written: their digest is {tally.digest}, not "
                 f"{expected['digest']}. Roll back, or export again."
             )
     return "as they were written" if not refreshed else f"finite, {refreshed:,} of them refreshed since the export"
@@ -115,23 +115,23 @@ def _entry(store: EmbeddingStore, manifest: dict[str, Any], kind: str, name: str
     return f"{kind} {name}: width {found.width}, of {_time(found.time)}, by release {found.release}"
 
 
-def _release(told: dict[str, Any], releases: Path | None) -> str:
-    _read_release(told, releases)
-    return f"{told['project']} {told['version']}, manifest unchanged"
+def _release(noted: dict[str, Any], releases: Path | None) -> str:
+    _read_release(noted, releases)
+    return f"{noted['project']} {noted['version']}, manifest unchanged"
 
 
-def _read_release(told: dict[str, Any], releases: Path | None) -> Manifest:
-    folder = releases / str(told["version"]) if releases is not None else Path(told["path"])
+def _read_release(noted: dict[str, Any], releases: Path | None) -> Manifest:
+    folder = releases / str(noted["version"]) if releases is not None else Path(noted["path"])
     file = folder / MANIFEST
     if not file.is_file():
-        raise UserError(f"release {told['version']} must lie at `{folder}`. Name where it is with --releases DIR.")
-    _same("SHA-256 of its manifest", sha256(file), told["manifest_sha256"])
+        raise UserError(f"release {noted['version']} must lie at `{folder}`. Name where it is with --releases DIR.")
+    _same("SHA-256 of its manifest", sha256(file), noted["manifest_sha256"])
     return read_manifest(folder)
 
 
-def _window(release: Manifest, told: dict[str, Any]) -> str:
+def _window(release: Manifest, noted: dict[str, Any]) -> str:
     data = release.data
-    _same("data", None if data is None else data.model_dump(), told["data"])
+    _same("data", None if data is None else data.model_dump(), noted["data"])
     if data is None:
         return "none is noted in the release"
     return f"{_time(data.window.start)} to {_time(data.window.end)}, checksum {data.checksum[:16]}"

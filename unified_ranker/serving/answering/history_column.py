@@ -1,4 +1,4 @@
-"""Histories in a column of a table of requests, strictly read."""
+"""Reader of histories in a column of a table of requests."""
 
 from itertools import pairwise
 
@@ -27,7 +27,7 @@ def histories_of(column: pa.ChunkedArray) -> list[History]:
     if not (is_list(column.type) and pa.types.is_struct(column.type.value_type)):
         raise UserError(
             f"`history` holds lists of structs of {listed(HISTORY_FIELDS)}. Received: a column of type {column.type}. "
-            "Write such lists to Parquet (a CSV has none), or leave the column out: the project's log has histories."
+            "Write such lists to Parquet (CSV has no lists), or leave the column out: the project's log is then used."
         )
     lists = column.cast(pa.large_list(column.type.value_type)).combine_chunks()
     events, row = pc.list_flatten(lists), pc.list_parent_indices(lists).to_numpy()

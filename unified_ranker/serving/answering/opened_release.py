@@ -1,4 +1,4 @@
-"""A release as an answer needs it: its declarations and its items, with the changes since."""
+"""Opened release: declarations and items in memory, with the changes since the release was written."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -27,16 +27,16 @@ class OpenedRelease:
     """The parts of a release beside its model, in memory.
 
     Attributes:
-        manifest: what it was made of, and the digest of every file.
-        config: the declarations that it was made by.
+        manifest: of the release.
+        config: the release's declarations.
         item_ids: `[items]`.
         vectors: `[items, width]`.
         titles: `[items]`, "" where absent.
         created_at: seconds, `[items]`; `NEVER` where absent.
-        offers: where its items may be shown.
-        clock: what time it is, in seconds since 1970.
-        foreign: items that the release's model does not know, because they came while serving, `[items]`; None: none.
-        live: changes since.
+        offers: availability and countries of the items.
+        clock: returns the present, in seconds since 1970.
+        foreign: mask of items added since, which the release's model does not know, `[items]`; None: none.
+        live: changes since the release was written.
     """
 
     manifest: Manifest
@@ -49,7 +49,7 @@ class OpenedRelease:
     clock: Callable[[], float] = time.time
     foreign: npt.NDArray[np.bool_] | None = None
     live: Overlay | None = None
-    # Worked out once, and shared by what `with_changes` returns.
+    # Computed once, and shared with the results of `with_changes`.
     memo: dict[str, Any] = field(default_factory=dict, repr=False, init=False)
 
     @classmethod
@@ -57,7 +57,7 @@ class OpenedRelease:
         """Read a release's directory.
 
         Raises:
-            UserError: it is no release, or its vectors and its catalogue list different items.
+            UserError: it is no release, or its vectors and its catalogue have different items.
         """
         manifest = read_manifest(release)
         layout = Layout(release)
@@ -78,12 +78,12 @@ class OpenedRelease:
             created_at=seconds(catalogue["created_at"]),
             offers=offers_of(catalogue),
         )
-        # What the files took while they were read would stay with Arrow: several times the vectors.
+        # Arrow would keep the memory that reading took: several times that of the vectors.
         pa.default_memory_pool().release_unused()
         return opened
 
     def with_changes(self, changes: Changes) -> "OpenedRelease":
-        """Return the release with changes since it was written; nothing of it is copied."""
+        """Return the release with other changes; its arrays are shared and not copied."""
         live = overlay_of(changes, self.place, self.vectors.shape[1]) if changes else None
         changed = replace(self, live=live)
         changed.memo.update(self.memo)
@@ -96,19 +96,19 @@ class OpenedRelease:
 
     @property
     def count(self) -> int:
-        """Number of items, live ones included."""
+        """Number of items, including live ones."""
         return len(self.item_ids) + (len(self.live) - len(self.live.removed) if self.live is not None else 0)
 
     @property
     def place(self) -> Mapping[str, int]:
-        """Positions by item id, without changes since."""
+        """Positions of the release's own items by id."""
         if "place" not in self.memo:
             place: dict[str, int] = {}
             for start in range(0, len(self.item_ids), AT_ONCE):
                 place.update(
                     zip(self.item_ids[start : start + AT_ONCE], range(start, len(self.item_ids)), strict=False)
                 )
-                time.sleep(0)  # lets requests through while a large release is opened beside the one that answers
+                time.sleep(0)  # lets other threads answer requests while a large release is opened
             self.memo["place"] = place
         return self.memo["place"]
 
@@ -118,11 +118,11 @@ class OpenedRelease:
         return len(self.item_ids) + (len(self.live) if self.live is not None else 0)
 
     def positions(self, item_ids: Iterable[str]) -> Ints:
-        """Return the positions of items as they are now `[n]`; -1 for an id that the catalogue does not have."""
+        """Return the present positions of items `[n]`; -1 for an id that is not in the catalogue."""
         return np.array([self._position(item_id) for item_id in item_ids], np.int64)
 
     def ids_at(self, positions: Ints) -> Strings:
-        """Return the ids of items at `positions` `[n]`, those that came since included."""
+        """Return the ids of items at `positions` `[n]`, including live ones."""
         return self._at(positions, self.item_ids, self.live.item_ids if self.live is not None else None)
 
     def titles_at(self, positions: Ints) -> Strings:
@@ -130,7 +130,7 @@ class OpenedRelease:
         return self._at(positions, self.titles, self.live.titles if self.live is not None else None)
 
     def foreign_at(self, positions: Ints) -> npt.NDArray[np.bool_]:
-        """Return which items at `positions` `[n]` the model does not know, or knows otherwise."""
+        """Mark the items at `positions` `[n]` that the model does not know, or knows with other fields."""
         late = positions >= len(self.item_ids)
         if self.foreign is not None:
             late = late | self.foreign[np.where(late, 0, positions)]
@@ -145,24 +145,24 @@ class OpenedRelease:
         return out
 
     def knows(self, item_id: str) -> bool:
-        """Tell whether an item is in the catalogue as it is now."""
+        """Tell whether an item is in the present catalogue."""
         return self._position(item_id) != MISSING
 
     def require_task(self, task: str) -> None:
-        """Refuse a task that the release does not declare.
+        """Check that the release declares a task.
 
         Raises:
-            UserError: naming the known ones.
+            UserError: it does not; the message names the known ones.
         """
         if task not in self.config.tasks:
             raise unknown_name("task", task, self.config.tasks)
 
     def limit(self, request: Request) -> int:
-        """Return how many items a request asks for; a limit of 0 means the task's own."""
+        """Return the number of items of a request's answer; a limit of 0 means the task's own."""
         return request.limit or self.config.tasks[request.task].serving.limit
 
     def candidates(self, request: Request) -> int:
-        """Return how many items retrieval owes the ranker for a request, if so many may answer it."""
+        """Return the number of candidates that retrieval should find for a request."""
         return max(self.config.tasks[request.task].serving.candidates, self.limit(request))
 
     def created_after(self, moment: int) -> int:

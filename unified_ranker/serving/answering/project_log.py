@@ -1,4 +1,4 @@
-"""Event log of the project that a release belongs to: where its users' histories come from."""
+"""Event log of a release's project, the source of its users' histories."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +10,12 @@ from unified_ranker.release.manifest import read_manifest
 
 
 def project_log(release: Path, project: Path | None, remark: Callable[[str], None]) -> LogHistory | None:
-    """Open the event log of `project`, or of the release's own; None where the release has left its project.
+    """Open the event log of `project`, or of the release's own; None where the release's project is not found.
 
     Args:
         release: its directory.
         project: the project's; None: the one in whose `releases_dir` the release lies.
-        remark: is told when there is no log, or another one than the release was made from.
+        remark: is called with a line if there is no log, or if its data differ from the release's.
 
     Raises:
         UserError: `project` is another project than the release's, or its data cannot be read.

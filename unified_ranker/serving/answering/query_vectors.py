@@ -1,4 +1,4 @@
-"""The vectors of queries that were asked before, where the text encoder is costly."""
+"""Cache of query vectors, for models with a costly text encoder."""
 
 import threading
 from collections import OrderedDict
@@ -10,11 +10,11 @@ from unified_ranker.release.query_names import EMBED, ENCODE
 from unified_ranker.serving.answering.recommending import Predict
 
 CAPACITY = 50_000
-"""Queries that are kept: at 128 floats each, 26 MB."""
+"""Most queries in the cache: with 128 floats each, 26 MB."""
 
 
 class QueryVectorCache:
-    """Keeps the vectors of the queries used last. Belongs to one release; safe to use from several threads."""
+    """Cache of the vectors of recent queries, for one release. Safe to use from several threads."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         """Keep up to `capacity` queries."""
@@ -23,7 +23,7 @@ class QueryVectorCache:
         self._lock = threading.Lock()
 
     def around(self, predict: Predict) -> Predict:
-        """Return `predict` with `encode` asked for queries by their kept vectors; new ones are embedded first."""
+        """Return `predict` with a cache: `encode` gets the vectors of queries, and only new queries are embedded."""
 
         def call(signature: str, inputs: Arrays) -> Arrays:
             if signature != "encode":
@@ -35,7 +35,7 @@ class QueryVectorCache:
                 vectors = predict(EMBED, {"query": np.array(new, object)})["query_embedding"]
                 found |= self._keep(dict(zip(new, vectors, strict=True)))
             if not found:
-                # No request has a query of its own: nothing that is costly.
+                # No request has a query, so there is nothing to embed.
                 return predict(signature, inputs)
             blank = np.zeros_like(next(iter(found.values())))
             rows = np.stack([found.get(query, blank) for query in typed])

@@ -41,7 +41,7 @@ class Recommender:
         [(item.title, item.score) for item in answer.items]
 
     Attributes:
-        directory: the release's; where `latest` was given, the release that it meant then.
+        directory: of the release; `latest` is resolved when it is opened.
         manifest: of the release.
     """
 
@@ -60,7 +60,7 @@ class Recommender:
             release: its directory.
             project: the project whose log holds the histories. None: the one that the release belongs to.
             predict: runs a signature of the model. None: the model is loaded into this process.
-            remark: is told what is no mistake, such as a release that has left its project.
+            remark: is called with remarks, such as that the release's project is not found.
             progress: is called with the progress of tables. None: a bar at a terminal or in a notebook.
 
         Raises:
@@ -68,7 +68,7 @@ class Recommender:
         """
         given = Path(release)
         self.manifest = read_manifest(given)
-        # A release that comes while this one answers does not mix with it.
+        # Resolved, so that a newer release does not mix with this one.
         self.directory = given.resolve()
         self._project = None if project is None else Path(project)
         self._given_predict, self._remark, self._progress = predict, remark, progress
@@ -90,7 +90,7 @@ class Recommender:
 
     @cached_property
     def log(self) -> LogHistory | None:
-        """The project's event log; None where the release has left its project.
+        """The project's event log; None where the release's project is not found.
 
         Raises:
             UserError: the project is not the release's, or its data cannot be read.
@@ -132,10 +132,10 @@ class Recommender:
             source_item_id: the item that the user looks at.
             query_item_id: an item that must not be its own answer.
             country: two capital letters (ISO 3166 alpha-2); "" where it is unknown.
-            history: what the user did, with `item_id`, `timestamp` and optionally `event_type`, `task`, `value`.
-                None: what the project's log holds of the user.
-            timestamp: time of the request, as in a table: only what the user did before it counts. None: now.
-            limit: how many items; 0: as many as the task declares.
+            history: events of the user, with `item_id`, `timestamp` and optionally `event_type`, `task`, `value`.
+                None: the history in the project's log.
+            timestamp: time of the request, as in a table: only earlier events count. None: now.
+            limit: number of items; 0: as the task declares.
 
         Raises:
             UserError: an unknown task, or a field of the wrong form.
@@ -201,8 +201,8 @@ class Recommender:
         """Answer requests in their order. A limit of 0 means the task's own.
 
         Raises:
-            UserError: when a request's task is not one of the release.
-            ModelOutputError: when the model's numbers are no answer.
+            UserError: the release has no such task.
+            ModelOutputError: the model's outputs are invalid.
         """
         for request in requests:
             self.release.require_task(request.task)
@@ -212,8 +212,8 @@ class Recommender:
 
 
 def load_predict(release: Path) -> Predict:
-    """Load the model of a release into this process and return what runs its signatures."""
-    # Not before: TensorFlow takes seconds to import.
+    """Load the model of a release into this process, and return the function that runs its signatures."""
+    # Imported here, because TensorFlow takes seconds to import.
     from unified_ranker.serving.backends.in_process_model import InProcessModel
 
     return InProcessModel.of_release(release).predict

@@ -23,7 +23,7 @@ Retrieve = Callable[[np.ndarray, Sequence[Request]], list[Ints]]
 
 
 class ModelOutputError(UserError):
-    """The model of a release gave numbers that are no answer."""
+    """Error: the model of a release gave invalid outputs, such as NaN."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Answer:
     """The answer to one request.
 
     Attributes:
-        imputed_query: the query that it was answered for, given or filled in by the task's rule; "" for none.
-        items: the best first.
+        imputed_query: the query that was used, given or imputed; "" for none.
+        items: best first.
     """
 
     imputed_query: str
@@ -110,7 +110,7 @@ def encode_batch(release: OpenedRelease, requests: Sequence[Request], predict: P
 
 
 def imputed_query(encoded: Arrays, row: int) -> str:
-    """Return the query that a request was answered for; "" for none."""
+    """Return the query of a request after imputation; "" for none."""
     text = encoded["imputed_query"][row]
     return text.decode() if isinstance(text, bytes) else str(text)
 
@@ -118,7 +118,7 @@ def imputed_query(encoded: Arrays, row: int) -> str:
 def proposed(encoded: Arrays, row: int) -> list[str]:
     """Return the ids that the model's signals propose for a request, each once.
 
-    The model of a release from before there were signals proposes nothing.
+    The models of early releases have no signals and propose nothing.
     """
     if "proposed_ids" not in encoded:
         return []
@@ -127,9 +127,9 @@ def proposed(encoded: Arrays, row: int) -> list[str]:
 
 
 def rank(release: OpenedRelease, candidates: list[Ints], encoded: Arrays, predict: Predict) -> Arrays:
-    """Score candidates, in rows padded behind by ""; nothing is asked of the model where no row has any.
+    """Score candidates, in rows padded by ""; without any candidate the model is not called.
 
-    Where one of them came while serving, the model, which does not know it, is sent its vector.
+    For candidates that were added since the release, which the model does not know, the vectors are sent, too.
     """
     width = max(len(positions) for positions in candidates)
     if width == 0:
@@ -172,7 +172,7 @@ def best_items(release: OpenedRelease, positions: Ints, ranked: Arrays, limit: i
             title=str(title),
             score=float(score[column]),
             retrieval_score=float(retrieval[column]),
-            # Sorted, because a SavedModel gives its outputs in another order each time that it is loaded.
+            # Sorted, because the order of a SavedModel's outputs changes each time that it is loaded.
             heads={name: float(outputs[name][column]) for name in sorted(outputs)},
             quality=features,
         )
@@ -194,5 +194,5 @@ def _require_finite(name: str, values: np.ndarray) -> None:
     if broken.any():
         raise ModelOutputError(
             f"the model's output `{name}` must be finite. Received: {int(broken.sum())} of {values.size} "
-            "numbers that are not. Verify the release, or serve the one before it."
+            "numbers that are not. Verify the release, or serve the previous one."
         )

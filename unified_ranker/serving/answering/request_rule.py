@@ -1,4 +1,4 @@
-"""Candidate rule of one request over a release as it is now, live changes included."""
+"""Candidate rule of one request over an opened release, including live changes."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from unified_ranker.serving.answering.opened_release import OpenedRelease
 
 NONE = np.zeros(0, np.int64)
 Rows = Ints | slice
-"""Rows of items, or all of them: a slice copies nothing."""
+"""Rows of items; a slice for all of them, because it copies nothing."""
 
 
 class RequestRule:
@@ -20,14 +20,14 @@ class RequestRule:
 
     Attributes:
         request: the request.
-        wanted: how many items retrieval owes the ranker, if so many may answer.
-        excluded: how many of the release's items the request itself excludes at most: those created later, its source
-            and query item, and what its user engaged with; with those that were replaced or taken out.
-        withheld: how many of them may not be shown in its country.
+        wanted: number of candidates that retrieval should find.
+        excluded: upper bound of the release's items that the request excludes: those created later, its source and
+            query item, and engaged items; and those that were replaced or removed.
+        withheld: number of the release's items that are not offered in its country.
     """
 
     def __init__(self, release: OpenedRelease, request: Request) -> None:
-        """Work out what the request excludes; a request without a time is made now."""
+        """Find the items that the request excludes; a request without a time gets the present one."""
         self.request, self.wanted = request, release.candidates(request)
         self._release = release
         self._moment = request.timestamp if request.timestamp > 0 else int(release.clock())
@@ -55,7 +55,7 @@ class RequestRule:
         return self._of_release(slice(None))
 
     def of_live(self) -> Mask:
-        """Return which of the items that came since may answer, `[live]`."""
+        """Return which live items may answer, `[live]`."""
         return self._of_live(slice(None))
 
     def with_proposals(self, found: Ints, proposed: Sequence[str]) -> Ints:
@@ -111,7 +111,7 @@ def _numbers(rows: Rows, count: int) -> Ints:
 
 
 def _marked(positions: Ints, count: int) -> Mask:
-    """Return a mask `[count]` of `positions`; memory that is never read costs nothing."""
+    """Return a mask `[count]` of `positions`; allocated as zeros, so that untouched pages cost nothing."""
     out = np.zeros(count, bool)
     out[positions] = True
     return out

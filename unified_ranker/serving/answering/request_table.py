@@ -1,4 +1,4 @@
-"""Requests in a table, and answers in another: bulk scoring."""
+"""Bulk scoring: a table of requests in, a table of answers out."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -31,7 +31,7 @@ ANSWERS = pa.schema([("row", pa.int64()), ("rank", pa.int32()), ("item_id", pa.s
 
 
 class TableError(UserError):
-    """A table of requests has a mistake."""
+    """Error in a table of requests."""
 
 
 def read_requests(
@@ -60,8 +60,8 @@ def requests_of(
 ) -> list[Request]:
     """Return the requests of a table (docs/reference/interaction-log.md).
 
-    Where the table has no column `history`, a row's history is what the log holds strictly before the row's
-    `timestamp`. A row without a time is a request of now.
+    Where the table has no column `history`, a row's history is that of the log strictly before the row's `timestamp`.
+    A row without a time gets the present one.
 
     Args:
         table: `[requests, columns]`.
@@ -70,8 +70,8 @@ def requests_of(
         limit: for rows without a `limit` of their own; 0 = as the task declares.
 
     Raises:
-        TableError: a column is missing, unknown or of the wrong type, a row has no task or an unknown one, or a time or
-            a number that no request can have.
+        TableError: a column is missing, unknown or of the wrong type, a row has no task or an unknown one, or a
+            time or number is invalid.
     """
     try:
         check_names(table.column_names, _COLUMNS, _REQUIRED, "a request")
@@ -124,18 +124,18 @@ def _limits(table: pa.Table, default: int) -> list[int]:
     given = converted("limit", table["limit"], to_integers)
     bad = (given < 0).fillna(False).to_numpy(bool)
     rule = "`limit` is 0 (as the task declares) or more"
-    refuse(bad, given.tolist(), rule, "negative numbers", "correct it, or write null for what `--limit` says")
+    refuse(bad, given.tolist(), rule, "negative numbers", "correct it, or write null for the value of `--limit`")
     return [int(n) for n in given.fillna(default)]
 
 
 def answer_file(answers: Iterable[Answer], requests: int, output: Path) -> int:
     """Write the answers to all requests into a file; returns the number of rows.
 
-    The file is CSV where `output` ends in `.csv`, else Parquet. It appears whole or not at all.
+    The file is CSV where `output` ends in `.csv`, else Parquet. It is written completely or not at all.
 
     Args:
         answers: in the order of the requests.
-        requests: how many there are.
+        requests: their number.
         output: the file.
 
     Raises:
@@ -154,7 +154,7 @@ def answer_file(answers: Iterable[Answer], requests: int, output: Path) -> int:
 
 
 def answer_tables(answers: Iterable[Answer], requests: int) -> Iterator[pa.Table]:
-    """Yield the answers to all requests as tables of the form `ANSWERS`, at least one; the listener hears of them."""
+    """Yield the answers to all requests as tables of the form `ANSWERS`, at least one, and report progress."""
     part: dict[str, list] = {name: [] for name in ANSWERS.names}
     with Progress("recommend", requests, "requests") as progress:
         for number, answer in enumerate(answers):

@@ -1,4 +1,4 @@
-"""Model backends: what runs the model of a release for the service, over gRPC, over REST or in its own process."""
+"""Model backends, which run the model of a release: over gRPC, over REST, or in the service's own process."""
 
 from unified_ranker.serving.backends import open_backend
 

@@ -1,4 +1,4 @@
-"""Contract of the model backend: what runs the model of a release for the ranking service."""
+"""Contract of the model backend, which runs the model of a release for the ranking service."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from unified_ranker.core.arrays import Arrays
 from unified_ranker.core.registry import Registry
 
 STATE_AVAILABLE = "AVAILABLE"
-"""State of a version that answers."""
+"""State of a version that can answer."""
 
 
 class ModelBackendError(RuntimeError):
-    """A call to the model failed, or was not answered in time.
+    """Error: a call to the model failed, or was not answered in time.
 
     Attributes:
-        reason: gRPC's name of the kind of failure, such as "DEADLINE_EXCEEDED".
+        reason: gRPC's status name, such as "DEADLINE_EXCEEDED".
     """
 
     def __init__(self, message: str, reason: str) -> None:
@@ -28,7 +28,7 @@ class ModelBackendError(RuntimeError):
 
 @dataclass(frozen=True)
 class VersionStatus:
-    """The state of a version: START, LOADING, AVAILABLE, UNLOADING or END, and why it failed, if it did."""
+    """The state of a version: START, LOADING, AVAILABLE, UNLOADING or END, and its error, if it failed."""
 
     version: int
     state: str
@@ -36,17 +36,17 @@ class VersionStatus:
 
 
 class ModelBackend(Protocol):
-    """Runs one version of a model. Safe to use from several threads; what it begins of its own, it ends."""
+    """Runs one version of a model. Safe to use from several threads; processes that it starts, it also stops."""
 
     @property
     def place(self) -> str:
         """Place of the model in messages, such as "the model server at `127.0.0.1:8500`"."""
 
     def start(self) -> None:
-        """Wait until what the backend itself has begun is there, such as a process of its own.
+        """Wait until the backend is ready to be called, such as a process that it started.
 
         Raises:
-            UserError: it could not begin.
+            UserError: it could not start.
         """
 
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray], timeout: float | None = None) -> Arrays:
@@ -55,10 +55,10 @@ class ModelBackend(Protocol):
         Args:
             signature: its name.
             inputs: one array per input, of the type that the signature wants; strings as `str` or `bytes`.
-            timeout: seconds that the call may take; None: the backend's own patience.
+            timeout: seconds that the call may take; None: the backend's own limit.
 
         Returns:
-            One array per output, of the caller's own; string outputs are object arrays of `bytes`.
+            One array per output, which the caller may change; string outputs are object arrays of `bytes`.
 
         Raises:
             ModelBackendError: the model has no such signature or inputs, failed, or did not answer in time.
@@ -69,18 +69,18 @@ class ModelBackend(Protocol):
         """Return the state of the version.
 
         Raises:
-            ModelBackendError: it is not known, or there was no answer within `timeout` seconds.
+            ModelBackendError: the version is not known, or there was no answer within `timeout` seconds.
         """
 
     def wait_until_available(self, timeout: float) -> int:
         """Wait until the version is AVAILABLE, at most `timeout` seconds, and return its number.
 
         Raises:
-            ModelBackendError: it is not, with what was last seen.
+            ModelBackendError: it is not; the message has the last seen state.
         """
 
     def close(self) -> None:
-        """End the backend and what it began; once more does nothing."""
+        """Stop the backend and the processes that it started; a second call does nothing."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class ServedModel:
 
     Attributes:
         release: directory of the release that the model belongs to.
-        name: by which a model server knows it.
+        name: of the model on a model server.
         version: number of the release.
     """
 

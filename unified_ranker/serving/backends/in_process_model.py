@@ -18,7 +18,7 @@ _REASONS = {code.value[0]: code.name for code in grpc.StatusCode}
 class InProcessModel:
     """Runs a SavedModel in this process; see `ModelBackend`.
 
-    A call that has begun runs to its end: its `timeout` is looked at before.
+    `timeout` is checked before a call; a call that has begun runs to its end.
 
     Args:
         saved_model: its directory.
@@ -82,7 +82,7 @@ class InProcessModel:
         return self.version
 
     def close(self) -> None:
-        """Do nothing: the model goes when nobody holds it."""
+        """Do nothing: the memory is freed with the object."""
 
     def _error(self, reason: str, what: str, signature: str) -> ModelBackendError:
         return ModelBackendError(
@@ -91,7 +91,7 @@ class InProcessModel:
 
 
 class _NoTensorError(TypeError):
-    """An array that TensorFlow has no type for."""
+    """Error: TensorFlow has no type for an array."""
 
 
 def _tensor(name: str, signature: str, array: np.ndarray) -> tf.Tensor:

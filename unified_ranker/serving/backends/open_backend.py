@@ -1,4 +1,4 @@
-"""Opens model backends by their address; ours are registered here, so that each loads its libraries alone."""
+"""Opener of model backends by their address. Built-in ones import their libraries when they are used."""
 
 import re
 
@@ -22,7 +22,7 @@ def open_backend(address: str, model: ServedModel) -> ModelBackend:
 
 
 def require_address(address: str) -> None:
-    """Check the form of a model's address; nothing is called.
+    """Check the form of a model's address, without a call.
 
     Raises:
         UserError: it is neither `host:port`, one or several, nor `http://host:port`, nor of a registered scheme.

@@ -1,4 +1,4 @@
-"""A TF Serving client over gRPC, for `tensorflow/serving` and the embedded model server alike, without TensorFlow."""
+"""Client of TF Serving over gRPC without TensorFlow, for `tensorflow/serving` and the embedded model server."""
 
 import itertools
 import time
@@ -17,20 +17,20 @@ from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.client.tensors import TensorSpec, fill_tensor, read_tensor
 
 DEFAULT_TIMEOUT = 5.0
-"""Seconds."""
+"""Timeout of a call in seconds."""
 
 _POLL_SECONDS = 0.05
 _OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
-    ("grpc.enable_http_proxy", 0),  # a model server is a neighbour, never behind the proxy of the environment
+    ("grpc.enable_http_proxy", 0),  # a model server is near, never behind the proxy of the environment
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.use_local_subchannel_pool", 1),  # else all channels to an address would share one connection
+    ("grpc.use_local_subchannel_pool", 1),  # otherwise all channels to an address share one connection
 ]
 _RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
-"""The server has not begun: it is not there, or its queue is full. Anything else would be paid for twice."""
+"""Codes of calls that the server has not begun, because it is down or its queue is full: only these are retried."""
 _METHODS = {
     "Predict": ("PredictionService", wire.PredictRequest, wire.PredictResponse),
     "GetModelMetadata": ("PredictionService", wire.GetModelMetadataRequest, wire.GetModelMetadataResponse),
@@ -58,9 +58,8 @@ class ModelMetadata:
 class ModelClient:
     """Calls one model of a TF Serving server. Safe to use from several threads; it connects when first used.
 
-    Reading calls, which all of them are, may be repeated: where a server is not there or refuses for want of room, the
-    call is tried once more on the next connection, and so on the next replica, if time is left. A call that may have
-    begun (DEADLINE_EXCEEDED, INTERNAL …) is never repeated.
+    Where a server is down or its queue is full, the call is tried once more on the next connection, and so on the next
+    replica, if time is left. A call that may have begun (DEADLINE_EXCEEDED, INTERNAL …) is never repeated.
 
     Args:
         address: `host:port` of the gRPC API; several replicas are separated by commas.
@@ -68,7 +67,7 @@ class ModelClient:
         version: the version to call; None: the newest that is available.
         timeout: seconds per call, unless the call says otherwise.
         label: the version label to call, such as `canary`, in place of a version.
-        connections: to each address, used by turns.
+        connections: number of connections to each address, used in turn.
 
     Raises:
         UserError: both a version and a label are given.
@@ -119,7 +118,7 @@ class ModelClient:
             timeout: seconds; None: the client's.
 
         Returns:
-            One array per output, of the caller's own; string outputs are object arrays of `bytes`.
+            One array per output, which the caller may change; string outputs are object arrays of `bytes`.
 
         Raises:
             ModelServerError: the server refused or did not answer in time.
@@ -168,7 +167,7 @@ class ModelClient:
             timeout: seconds.
 
         Raises:
-            ModelServerError: DEADLINE_EXCEEDED, with what was last seen; or what waiting will not mend, as it came.
+            ModelServerError: DEADLINE_EXCEEDED, with the last seen state; or an error that waiting cannot resolve.
         """
         deadline = time.monotonic() + timeout
         seen = "no answer"

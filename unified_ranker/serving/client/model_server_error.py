@@ -10,7 +10,7 @@ class ModelServerError(ModelBackendError):
 
     Attributes:
         code: the gRPC status code; over REST, the one that TF Serving gives that HTTP status for.
-        details: what the server (or gRPC) said.
+        details: message of the server or of gRPC.
         address: `host:port` that was called.
         model: the model's name, with its version or label if one was asked for.
         signature: the signature that was called; None for status and metadata.

@@ -1,4 +1,4 @@
-"""A TF Serving client over REST, for where gRPC does not pass. It is slower: every number is written as text.
+"""Client of TF Serving over REST, for networks without gRPC. It is slower, because every number is sent as text.
 
 Reference: TF Serving, g3doc/api_rest.md.
 """
@@ -32,7 +32,7 @@ _POLL_SECONDS = 0.05
 
 
 class RestModelClient:
-    """Calls one model of a TF Serving server; see `ModelClient`, which it stands in for.
+    """Calls one model of a TF Serving server; it has the interface of `ModelClient`.
 
     Args:
         url: `http://host:port` of the REST API.
@@ -40,10 +40,10 @@ class RestModelClient:
         version: the version to call; None: the newest that is available.
         timeout: seconds per call, unless the call says otherwise.
         label: the version label to call, in place of a version.
-        connections: that are kept open.
+        connections: number of connections that are kept open.
 
     Raises:
-        UserError: the URL is none, or both a version and a label are given.
+        UserError: the URL is invalid, or both a version and a label are given.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class RestModelClient:
         """Wait until the model is AVAILABLE, at most `timeout` seconds, and return the version that is.
 
         Raises:
-            ModelServerError: DEADLINE_EXCEEDED, with what was last seen.
+            ModelServerError: DEADLINE_EXCEEDED, with the last seen state.
         """
         deadline, seen = time.monotonic() + timeout, "no answer"
         while time.monotonic() < deadline:

@@ -16,7 +16,7 @@ class LabelSplit:
 
     Attributes:
         shares: label to share; they sum to 1.
-        salt: another salt deals the users anew; a later experiment should not reuse the groups of an earlier one.
+        salt: changes the groups; a later experiment should not reuse the groups of an earlier one.
     """
 
     shares: Mapping[str, float]
@@ -35,7 +35,7 @@ class LabelSplit:
             )
 
     def label_of(self, user: str) -> str:
-        """Return the label of a user (or of whatever else stays the same, such as a request id where there is none)."""
+        """Return the label of a user (or of another stable id, such as a request id for an anonymous user)."""
         digest = hashlib.blake2b(f"{self.salt}\0{user}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
         place, reached = int.from_bytes(digest, "big") / _SPACE, 0.0
         for label, share in self.shares.items():

@@ -1,4 +1,4 @@
-"""NumPy arrays to TF Serving's tensors and back, without TensorFlow and with no work per element for numbers."""
+"""Conversion between NumPy arrays and TF Serving's tensors, without TensorFlow and without loops over numbers."""
 
 import functools
 import math
@@ -47,7 +47,7 @@ def fill_tensor(tensor: Any, array: np.ndarray) -> None:
     """Write an array into an empty `wire.Tensor`: numbers as raw bytes, strings (`str` or `bytes`) as UTF-8.
 
     Raises:
-        TypeError: TensorFlow has no type for the array's, or an object array holds what is no string.
+        TypeError: TensorFlow has no such type, or an object array holds other values than strings.
     """
     for size in array.shape:
         tensor.tensor_shape.dim.add(size=size)
@@ -62,7 +62,7 @@ def fill_tensor(tensor: Any, array: np.ndarray) -> None:
 
 
 def read_tensor(tensor: Any) -> np.ndarray:
-    """Return a `wire.Tensor` as an array of the caller's own; strings as an object array of `bytes`.
+    """Return a `wire.Tensor` as an array that the caller may change; strings as an object array of `bytes`.
 
     Raises:
         ValueError: its type has no array form, or its values do not fill its shape.

@@ -1,7 +1,7 @@
-"""TF Serving's messages, made here from their field numbers, so that a client needs no TensorFlow.
+"""Messages of TF Serving, defined here by their field numbers, so that a client needs no TensorFlow.
 
 The generated modules of tensorflow-serving-api import all of TensorFlow: 600 MB and three seconds for a process that
-only speaks to a model server. What goes over the wire is the same; a test holds them against the generated ones.
+only calls a model server. The bytes are the same; a test compares them with the generated messages.
 
 Reference: tensorflow_serving/apis/{model,predict,get_model_status,get_model_metadata}.proto,
 tensorflow/core/framework/{tensor,tensor_shape}.proto, tensorflow/core/protobuf/meta_graph.proto.
@@ -86,7 +86,7 @@ def _declare() -> descriptor_pb2.FileDescriptorProto:
 
 
 def _classes() -> dict[str, Any]:
-    # A pool of its own: the process may load the generated messages too.
+    # A pool of its own, because the process may load the generated messages, too.
     pool = descriptor_pool.DescriptorPool()
     pool.Add(descriptor_pb2.FileDescriptorProto.FromString(any_pb2.DESCRIPTOR.serialized_pb))
     pool.Add(_declare())

@@ -1,7 +1,7 @@
 """Admission: bounds on requests in work, waiting requests and their wait; the rest are refused at once.
 
 A queue without bounds turns a minute of too many requests into many minutes of late answers (papers.md section 12 has
-TensorFlow Serving's advice, which is the same). What is refused costs next to nothing, and the client tries elsewhere.
+TensorFlow Serving's advice, which is the same). A refusal costs almost nothing, and the client can try another replica.
 """
 
 import asyncio
@@ -13,17 +13,17 @@ from unified_ranker.serving.service.service_metrics import Metrics
 
 
 class OverloadedError(RuntimeError):
-    """There is no room for the request."""
+    """Error: there is no place for the request."""
 
 
 class Admission:
-    """Places for requests. For one event loop.
+    """Places for requests, for use in one event loop.
 
     Args:
         places: requests that are answered at once.
         queue: requests that may wait for a place.
-        patience: seconds for which one may wait.
-        metrics: counts what waits, runs and is refused.
+        patience: seconds that a request may wait.
+        metrics: counts waiting, running and refused requests.
     """
 
     def __init__(self, places: int, queue: int, patience: float, metrics: Metrics) -> None:
@@ -62,7 +62,7 @@ class Admission:
             self._metrics.refused.labels("waited_too_long").inc()
             raise OverloadedError("no place came free in time") from error
         except asyncio.CancelledError:
-            # The client has gone; a place that was given to it just now goes on to the next.
+            # The client has gone; a place that it just got is passed to the next request.
             if turn.done() and not turn.cancelled():
                 self._leave()
             raise

@@ -35,10 +35,11 @@ class Capacity:
     """Capacity: requests in work, and places in the queue.
 
     Attributes:
-        places: requests that are answered at once. A place a core where the model server shares the machine: more only
-            take turns (p99 at 40 requests/s 36 ms with 2 places, 64 ms with 4); four, where they wait for another's.
+        places: requests that are answered at once. One for each core where the model server shares the machine, because
+            more only take turns (p99 at 40 requests/s: 36 ms with 2 places, 64 ms with 4); four with a model server
+            on another machine.
         queue: requests that may wait for a place.
-        patience: seconds for which one may wait.
+        patience: seconds that a request may wait.
     """
 
     places: int = os.cpu_count() or 2
@@ -52,12 +53,12 @@ class RankingBackend:
 
     Attributes:
         service: answers requests.
-        store: keeps events.
+        store: stores events.
         live: changes the catalogue.
         releases: changes the release.
-        tokens: who may ask; None: everyone.
+        tokens: that clients must send; None: anyone may call.
         hosts: names under which the service may be called; none: any.
-        capacity: how much is taken on at once.
+        capacity: limits of running and waiting requests.
     """
 
     service: RankingService
@@ -76,7 +77,7 @@ def create_app(given: RankingBackend | RankingService) -> FastAPI:
         title="unified_ranker",
         version=__version__,
         description="Ranked items for every surface: search, more-like-this, home feed.",
-        # FastAPI's own pages load their scripts from elsewhere.
+        # Not FastAPI's own pages, which load scripts from other hosts.
         docs_url=None,
         redoc_url=None,
     )
@@ -129,15 +130,15 @@ def _add_recommend(app: FastAPI, backend: RankingBackend) -> None:
         async with admission.place():
             loop = asyncio.get_running_loop()
             made = await loop.run_in_executor(threads, answer, body, request_id_of(request), arrived)
-        # Not through FastAPI's own serialisation, which would check the answer once more.
+        # Not serialised by FastAPI, which would validate the answer again.
         return Response(made, media_type="application/json")
 
 
 def _add_probes(app: FastAPI, service: RankingService) -> None:
-    # Threads of its own: a probe does not queue behind requests that wait for the model server.
+    # Threads for probes alone, which must not queue behind requests that wait for the model server.
     threads = ThreadPoolExecutor(2, thread_name_prefix="probe")
 
-    async def aside(work: Callable[[], Any]) -> Any:
+    async def in_probe_thread(work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(threads, work)
 
     @app.get("/healthz")
@@ -148,12 +149,12 @@ def _add_probes(app: FastAPI, service: RankingService) -> None:
     @app.get("/readyz", responses=described(503), response_model=Readiness)
     async def readyz(request: Request) -> Readiness | Response:
         """Tell whether the model server has the release's version AVAILABLE."""
-        state = await aside(service.model_state)
+        state = await in_probe_thread(service.model_state)
         if state != STATE_AVAILABLE:
             return unavailable(request, f"the model server has version {service.release.version} in state {state}")
         return Readiness(release=service.release.version)
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
-        """Return the measurements in Prometheus' form."""
-        return Response(await aside(service.metrics.text), media_type=CONTENT_TYPE)
+        """Return the metrics in Prometheus' format."""
+        return Response(await in_probe_thread(service.metrics.text), media_type=CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""The bodies of the HTTP API: what a request may hold, and what an answer holds."""
+"""Bodies of the requests and answers of the HTTP API."""
 
 import math
 from dataclasses import asdict
@@ -35,7 +35,7 @@ def to_seconds(value: Any) -> int:
             moment = datetime.fromisoformat(value)
         except ValueError as error:
             raise _not_a_time("Input should be a time in ISO 8601, such as 2026-01-31T12:00:00Z") from error
-        # Whole seconds by integers: `timestamp()` rounds the last microseconds of a far second up to the next.
+        # By integers, because `timestamp()` rounds the last microseconds of a far second up to the next.
         value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
         value = value // timedelta(seconds=1)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
@@ -53,7 +53,7 @@ def _not_a_time(message: str) -> PydanticCustomError:
     return PydanticCustomError("time", "{message}", {"message": message})
 
 
-# Pydantic refuses half of a surrogate pair, which has no UTF-8, where a text has a limit; so every text has one.
+# Every text has a length limit, because only then pydantic refuses half of a surrogate pair, which has no UTF-8.
 Name = Annotated[str, Field(max_length=_MAX_ID)]
 ItemId = Annotated[str, Field(min_length=1, max_length=_MAX_ID)]
 Query = Annotated[str, Field(max_length=_MAX_QUERY)]
@@ -74,7 +74,7 @@ Timestamp = Annotated[
 
 
 class _Body(BaseModel):
-    """Base of what clients send: unknown fields refused, and no type taken for another."""
+    """Base of the bodies of requests: unknown fields and other types are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -109,7 +109,7 @@ class RecommendRequest(_Body):
         list[HistoryEvent] | None,
         Field(
             max_length=MAX_HISTORY,
-            description="What the user did, in any order. null: what the service knows of the user; []: nothing.",
+            description="Events of the user, in any order. null: those that the service has stored; []: none.",
         ),
     ] = None
     limit: Annotated[int | None, Field(ge=1, le=MAX_LIMIT, description="How many items; null: the task's own.")] = None
@@ -161,7 +161,7 @@ class RecommendResponse(BaseModel):
 
     @classmethod
     def of(cls, request_id: str, task: str, made: Recommendation) -> "RecommendResponse":
-        """Word what the service made."""
+        """Return the body of an answer of the service."""
         return cls(
             request_id=request_id,
             release=made.release,
@@ -190,7 +190,7 @@ class ReportedEvent(_Body):
     position: Annotated[int | None, Field(ge=0, le=1_000_000, description="Where in that answer, from 0.")] = None
 
     def to_event(self, now: int) -> Event:
-        """Return the event as it is kept."""
+        """Return the event in the form of the store."""
         return Event(
             user_id=self.user_id or "",
             item_id=self.item_id,
@@ -207,7 +207,7 @@ class ReportedEvent(_Body):
 
 
 class EventsRequest(_Body):
-    """Events to keep. An event that is told twice, field by field the same, is kept once: trying again is safe."""
+    """Events to store. An event that is sent twice, equal in every field, is stored once, so retries are safe."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -225,10 +225,10 @@ class EventsRequest(_Body):
 
 
 class EventsResponse(BaseModel):
-    """The events are kept, and count from the next request on."""
+    """Answer when the events are stored, and count from the next request on."""
 
-    accepted: Annotated[int, Field(description="Events that were given.")]
-    new: Annotated[int, Field(description="Those of them that were not known already.")]
+    accepted: Annotated[int, Field(description="Number of events in the request.")]
+    new: Annotated[int, Field(description="Number of them that were not stored before.")]
 
 
 class ItemRequest(BaseModel):
@@ -242,10 +242,10 @@ class ItemRequest(BaseModel):
         list[Annotated[str, Field(pattern="^[A-Z]{2}$")]] | None,
         Field(max_length=300, description="Where it is offered; null or none: everywhere."),
     ] = None
-    available: Annotated[bool | None, Field(description="false: it is shown nowhere.")] = None
+    available: Annotated[bool | None, Field(description="false: it is not shown.")] = None
 
     def fields(self) -> dict[str, Any]:
-        """Return what was given.
+        """Return the given fields.
 
         Raises:
             UserError: a further field is too long.
@@ -269,11 +269,11 @@ class ItemResponse(BaseModel):
     item_id: str
     title: str
     release: int
-    live: Annotated[bool, Field(description="Whether it was put in since the release was written.")]
+    live: Annotated[bool, Field(description="Whether it was added or changed since the release was written.")]
 
 
 class ItemChanged(BaseModel):
-    """The change is in the index, and counts from the next request on."""
+    """Answer when the change is in the index, and counts from the next request on."""
 
     item_id: str
     change: str
@@ -288,13 +288,13 @@ class ReloadRequest(_Body):
 
 
 class RollbackRequest(_Body):
-    """Request to go back to the release before."""
+    """Request to return to the previous release."""
 
     label: Literal["stable", "canary"] = "stable"
 
 
 class SwapResponse(BaseModel):
-    """Answer to a reload or rollback: the release that answers now."""
+    """Answer to a reload or rollback: the release that is now in service."""
 
     label: str
     release: int | None
@@ -330,13 +330,13 @@ class UsersResponse(BaseModel):
 
 
 class HealthResponse(BaseModel):
-    """The process is alive."""
+    """Answer while the process is alive."""
 
     status: str = "ok"
 
 
 class Readiness(BaseModel):
-    """The release is answered from, and the model server has its version AVAILABLE."""
+    """Answer when the model server has the release's version AVAILABLE."""
 
     status: str = "ready"
     release: int

@@ -1,4 +1,4 @@
-"""Page at /docs: the operations of an OpenAPI document, in HTML that loads nothing from anywhere."""
+"""Page at /docs: the operations of an OpenAPI document, in HTML without external parts."""
 
 import json
 from collections.abc import Iterator

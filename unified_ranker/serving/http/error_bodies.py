@@ -1,4 +1,4 @@
-"""The errors of the HTTP API: one form of body for all of them."""
+"""Errors of the HTTP API, which all have one form of body."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ from unified_ranker.serving.service.ranking_service import UnavailableError
 from unified_ranker.serving.service.releases import BusyError
 
 RETRY_SECONDS = 1
-"""After which a client that got a 503 may try again."""
+"""Seconds after which a client that got a 503 may try again."""
 
 _MAX_DETAILS = 10
 _MAX_ECHO = 80
@@ -31,7 +31,7 @@ _MAX_MESSAGE = 500
 logger = logging.getLogger(__name__)
 
 _FORMS: dict[str, type[BaseModel]] = {"history": HistoryEvent, "events": ReportedEvent}
-"""What the entries of a body's list are."""
+"""Models of the entries of a body's lists."""
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -89,13 +89,13 @@ def add_error_handlers(app: FastAPI) -> None:
     async def fail(request: Request, error: Exception) -> Response:
         logger.error("request %s failed", request_id_of(request), exc_info=error)
         response = error_response(request, 500, f"a fault of the service: {type(error).__name__}. Its log says more.")
-        # Starlette answers these outside of all middleware, which else adds the header.
+        # Starlette sends these errors outside of the middleware, which adds the header otherwise.
         response.headers[REQUEST_ID] = request_id_of(request)
         return response
 
 
 def error_response(request: Request, status: int, message: str, details: Sequence[FieldError] = ()) -> Response:
-    """Return an error's response. It is plain ASCII, so that it can repeat whatever was received."""
+    """Return an error's response, in plain ASCII, so that it can repeat any received text."""
     body = ErrorResponse(error=message, request_id=request_id_of(request), details=list(details))
     return Response(json.dumps(body.model_dump()), status_code=status, media_type="application/json")
 

@@ -1,4 +1,4 @@
-"""An HTTP application on a socket, in the main thread, until a signal ends it."""
+"""HTTP server that runs an application in the main thread until a signal."""
 
 import contextlib
 import signal
@@ -9,11 +9,11 @@ import uvicorn
 from fastapi import FastAPI
 
 _DRAIN_SECONDS = 10
-"""How long running requests may take once a signal has come; longer than the deadline of one."""
+"""Seconds that running requests may take after a signal; longer than a request's deadline."""
 
 
 class _Server(uvicorn.Server):
-    """Says when it accepts connections, and returns after a signal."""
+    """Server that calls back when it accepts connections, and returns after a signal."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], object]) -> None:
         super().__init__(config)
@@ -26,8 +26,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # Uvicorn's own raises the signal again at the end, which would kill the process before it stops the model
-        # server.
+        # Uvicorn raises the signal again at the end, which would kill the process before it stops the model server.
         previous = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield

@@ -1,4 +1,4 @@
-"""Logs as JSON, one object a line, for whoever gathers them."""
+"""Logs as JSON, one object on each line, for log collectors."""
 
 import logging
 import sys

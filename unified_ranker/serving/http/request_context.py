@@ -16,7 +16,7 @@ from unified_ranker.serving.service.service_metrics import Metrics
 
 REQUEST_ID = "X-Request-Id"
 MAX_BODY = 1024 * 1024
-"""Bytes: 1,000 events of a history with long ids."""
+"""Most bytes of a body: enough for 1,000 events with long ids."""
 
 _GOOD_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -25,9 +25,9 @@ class RequestContext:
     """ASGI middleware: the request's id, its body's limit, its token, and the count of responses.
 
     Args:
-        app: the application around which it is.
+        app: the application that it wraps.
         metrics: counts the responses.
-        tokens: who may ask; None: everyone.
+        tokens: that clients must send; None: anyone may call.
         hosts: names under which the service may be called; none: any.
     """
 
@@ -60,7 +60,7 @@ class RequestContext:
             message = await receive()
             read += len(message.get("body", b""))
             if read > MAX_BODY:
-                # The rest is not read, so the connection cannot be used again.
+                # The rest of the body is not read, so the connection must be closed.
                 raise HTTPException(413, f"a body may have {MAX_BODY} bytes", {"Connection": "close"})
             return message
 
@@ -68,7 +68,7 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
                 if self._metrics is not None:
-                    # The route's own form, such as /v1/items/{item_id}: what clients write would fill the memory.
+                    # The route's template, such as /v1/items/{item_id}: a metric for every path would fill the memory.
                     route = getattr(scope.get("route"), "path", "other")
                     self._metrics.http.labels(route, str(message["status"])).inc()
             await send(message)

@@ -1,4 +1,4 @@
-"""The operations beside recommending: events, items, releases."""
+"""Operations of the HTTP API on events, items and releases."""
 
 import asyncio
 import time
@@ -34,13 +34,13 @@ from unified_ranker.serving.service.releases import Releases, Swap
 _EVENT_PLACES, _EVENT_QUEUE, _PATIENCE = 64, 256, 1.0
 _ERRORS = (401, 403, 422, 503)
 _COMMON_COUNTRIES = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "BR", "IN", "JP", "CA", "AU", "MX")
-"""What the page offers where no item names countries: the model still reads the country of a request."""
+"""Countries that the page offers where no item names any, because the model reads the country of a request."""
 
 ItemPath = Annotated[ItemId, Path(description="The item's id.")]
 OperationResult = TypeVar("OperationResult")
 
 
-class _Aside:
+class _OwnThreads:
     """Runs work in threads of its own."""
 
     def __init__(self, threads: int, name: str) -> None:
@@ -51,13 +51,13 @@ class _Aside:
 
 
 def add_events(app: FastAPI, service: RankingService, store: HistoryStore) -> None:
-    """Add what concerns events and users."""
-    aside, metrics = _Aside(_EVENT_PLACES, "events"), service.metrics
+    """Add the operations on events and users."""
+    aside, metrics = _OwnThreads(_EVENT_PLACES, "events"), service.metrics
     admission = Admission(_EVENT_PLACES, _EVENT_QUEUE, _PATIENCE, metrics)
 
     @app.post("/v1/events", responses=described(400, 413, *_ERRORS))
     async def events(body: EventsRequest) -> EventsResponse:
-        """Keep what users did. It counts from the next request on, and outlives the service."""
+        """Store events of users durably. They count from the next request on."""
         now = int(time.time())
         told = [event.to_event(now) for event in body.events]
         async with admission.place():
@@ -79,8 +79,8 @@ def add_events(app: FastAPI, service: RankingService, store: HistoryStore) -> No
 
 
 def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
-    """Add what concerns the catalogue."""
-    aside, metrics = _Aside(2, "items"), service.metrics
+    """Add the operations on the catalogue."""
+    aside, metrics = _OwnThreads(2, "items"), service.metrics
 
     @app.get("/v1/items/{item_id}", responses=described(404, *_ERRORS), response_model=ItemResponse)
     async def item(item_id: ItemPath, request: Request) -> ItemResponse | Response:
@@ -98,7 +98,7 @@ def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
 
     @app.put("/v1/items/{item_id}", responses=described(400, 413, *_ERRORS))
     async def put(item_id: ItemPath, body: ItemRequest) -> ItemChanged:
-        """Put an item in, in the place of one with its id; the release's model embeds it."""
+        """Add or replace an item; the release's model embeds it."""
         try:
             await aside(live.put, item_id, body.fields())
         except (ModelBackendError, ModelOutputError, StoreError):
@@ -109,7 +109,7 @@ def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
 
     @app.delete("/v1/items/{item_id}", responses=described(404, *_ERRORS), response_model=ItemChanged)
     async def delete(item_id: ItemPath, request: Request) -> ItemChanged | Response:
-        """Take an item out."""
+        """Remove an item."""
         if not await aside(live.remove, item_id):
             return error_response(request, 404, "the catalogue has no such item")
         metrics.item_changes.labels("delete", "done").inc()
@@ -117,12 +117,12 @@ def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
 
 
 def add_admin(app: FastAPI, service: RankingService, releases: Releases) -> None:
-    """Add what concerns releases."""
-    aside = _Aside(2, "releases")
+    """Add the operations on releases."""
+    aside = _OwnThreads(2, "releases")
 
     @app.get("/v1/release", responses=described(401, 403))
     async def release() -> ReleaseResponse:
-        """Return what the service answers from."""
+        """Return the releases in service."""
         opened = service.release
         return ReleaseResponse(
             release=opened.version,
@@ -141,12 +141,12 @@ def add_admin(app: FastAPI, service: RankingService, releases: Releases) -> None
 
     @app.post("/v1/admin/reload", responses=described(400, 409, *_ERRORS))
     async def reload(body: ReloadRequest) -> SwapResponse:
-        """Answer from another release: it is loaded, verified and warmed beside the one that answers, then swapped."""
+        """Change to another release: it is loaded, verified and warmed up beside the one in service, then swapped."""
         return _response(await aside(releases.load, body.release, body.label, body.share))
 
     @app.post("/v1/admin/rollback", responses=described(400, 409, *_ERRORS))
     async def rollback(body: RollbackRequest) -> SwapResponse:
-        """Answer from the release before; a canary ends."""
+        """Return to the previous release, or end a canary."""
         return _response(await aside(releases.roll_back, body.label))
 
 

@@ -1,4 +1,4 @@
-"""The program that `unified-ranker serve` runs: a ranking service, its model server, its store, its HTTP API."""
+"""Program of `unified-ranker serve`: a ranking service with its model backend, event store and HTTP API."""
 
 import contextlib
 import json
@@ -40,13 +40,13 @@ class ServeOptions:
 
     Attributes:
         host: address to listen on; other than loopback only with `tokens`.
-        port: 0 takes a free one.
-        project: whose event log is taken over; None: the one in which the release lies.
-        store: where events are kept: a directory, or `redis://…`; None: `.serving` beside the releases.
-        tokens: a file of tokens.
+        port: to listen on; 0: any free one.
+        project: whose event log is imported; None: the release's own.
+        store: of events: a directory, or `redis://…`; None: `.serving` beside the releases.
+        tokens: file of access tokens.
         deadline: seconds that a request may take.
-        capacity: how much is taken on at once.
-        health: when the index is well.
+        capacity: limits of running and waiting requests.
+        health: limits of a healthy index.
         canary: number of a second release, for `canary_share` of the users.
         canary_share: share of the users that it gets.
     """
@@ -70,27 +70,27 @@ def run_service(
 
     Args:
         release: its directory, or a link to it.
-        options: how.
-        open_model: opens a backend of the model of this release, and of those that take its place.
-        announce: called with lines for people, the last of them when requests are answered.
+        options: of `serve`.
+        open_model: opens a backend of the model of this release, and of later ones.
+        announce: called with lines for the user, the last one when the service is ready.
 
     Raises:
-        UserError: the service cannot start, or the parts of it do not belong together.
+        UserError: the service cannot start, or its parts do not belong together.
     """
     tokens = _check(options)
     say = announce or logger.info
-    # Threads that compute hold the interpreter for 5 ms at a time, unless told otherwise: a quarter of a deadline.
+    # By default a computing thread keeps the interpreter for 5 ms at a time, a large part of a request's time.
     sys.setswitchinterval(_SWITCH_SECONDS)
     use_few_heaps()
     start_tracing()
-    release = release.resolve()  # one and the same throughout, should `latest` move
+    release = release.resolve()  # resolved once, because `latest` may change
     manifest = read_manifest(release)
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(listen(options.host, options.port, "--port"))
         model = open_model(ServedModel(release, manifest.model_name, manifest.version))
         stack.callback(model.close)
         say(f"release {manifest.version}: waiting for {model.place} …")
-        # It may be starting while the release is verified and opened here.
+        # The model server may start while the release is verified and opened.
         opened = open_release(release)
         store = _open_store(release, options)
         stack.callback(store.close)
@@ -107,7 +107,7 @@ def run_service(
         hosts = () if tokens is not None else LOOPBACK_NAMES
         backend = RankingBackend(service, store, live, releases, tokens, hosts, options.capacity)
         ready = _ready(f"http://{address(options.host, listener.getsockname()[1])}", opened)
-        # This frame lives as long as the service, and would keep the first release past the day it is replaced.
+        # This frame lives as long as the service, and its reference would keep the first release in memory.
         del opened
         serve_until_stopped(create_app(backend), listener, lambda: say(ready))
     logger.info("stopped")
@@ -120,7 +120,7 @@ def _check(options: ServeOptions) -> AccessTokens | None:
             require_loopback(options.host)
         except UserError as error:
             raise UserError(
-                f"`--host` must be a loopback address where there are no tokens: anyone could read, and change what is "
+                f"`--host` must be a loopback address without tokens: otherwise anyone could read and change what is "
                 f"served. Received: `{options.host}`. Use 127.0.0.1, or make tokens with `unified-ranker token` and "
                 "name their file with `--tokens`."
             ) from error

@@ -22,7 +22,7 @@ _BEARER = re.compile(r"Bearer +([A-Za-z0-9._~+/=-]{16,256})", re.IGNORECASE)
 
 
 def role_needed(method: str, path: str) -> str | None:
-    """Return the role that a request needs; None where everyone may ask. What is not listed needs the highest."""
+    """Return the role that a request needs; None where anyone may call. Other paths need the highest role."""
     if method in ("GET", "HEAD") and _OPEN.fullmatch(path):
         return None
     if (method, path) == ("POST", "/v1/events"):
@@ -38,7 +38,7 @@ def role_needed(method: str, path: str) -> str | None:
 
 @dataclass(frozen=True)
 class AccessToken:
-    """One token, by its SHA-256: the file with the tokens is no secret that opens anything."""
+    """One token, as its SHA-256, so that the file of tokens holds no secrets."""
 
     name: str
     sha256: str
@@ -46,7 +46,7 @@ class AccessToken:
 
 
 class AccessTokens:
-    """The tokens that a service takes.
+    """Tokens that a service accepts.
 
     Args:
         tokens: each of them.
@@ -76,7 +76,7 @@ class AccessTokens:
         if match is None:
             return None
         digest, found = sha256_of(match[1]), None
-        for token in self._tokens:  # all of them: the time taken tells nothing
+        for token in self._tokens:  # all of them, so that the time reveals nothing
             if hmac.compare_digest(token.sha256, digest):
                 found = token.roles
         return found
@@ -93,7 +93,7 @@ def sha256_of(token: str) -> str:
 
 
 def new_token(name: str, roles: Sequence[str]) -> tuple[str, AccessToken]:
-    """Make a token: what its holder keeps, and what the service does.
+    """Make a token; returns its text for the holder, and its record for the service.
 
     Raises:
         UserError: a role is unknown.
@@ -106,7 +106,7 @@ def new_token(name: str, roles: Sequence[str]) -> tuple[str, AccessToken]:
 
 
 def host_allowed(header: str, names: Sequence[str]) -> bool:
-    """Tell whether a `Host` header is one of the names: a page from elsewhere, sent here by its DNS, has its own."""
+    """Tell whether a `Host` header is one of the names: a page that attacks by DNS rebinding sends another."""
     try:
         return (urlsplit(f"//{header}").hostname or "") in names
     except ValueError:

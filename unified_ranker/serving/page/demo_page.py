@@ -1,4 +1,4 @@
-"""The page at `/`: a window on the service for people. It loads nothing from anywhere but this service."""
+"""Demo page at `/`. It loads nothing from other hosts."""
 
 from functools import cache
 from importlib import resources

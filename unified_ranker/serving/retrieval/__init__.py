@@ -1,1 +1,1 @@
-"""The candidates of a request: an index, live changes to it, filters, and its health."""
+"""Retrieval of candidates: search, live changes beside the index, its recall and its rebuilding."""

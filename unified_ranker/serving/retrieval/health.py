@@ -1,4 +1,4 @@
-"""Recall of an index against exact search, measured on queries that were really asked."""
+"""Recall of an index against exact search, measured on recent queries."""
 
 import time
 from collections.abc import Sequence
@@ -9,20 +9,20 @@ from unified_ranker.release.indexes.base import Index
 from unified_ranker.release.indexes.exact import ExactSearch
 
 _ROWS, _PAUSE = 8_192, 0.005
-"""Rows at once, about a millisecond of work, and seconds between them for the requests that are answered meanwhile."""
+"""Rows that are searched at once, about a millisecond of work, and the pause after them in seconds, for requests."""
 
 
 def recall_of(index: Index, vectors: np.ndarray, queries: Sequence[np.ndarray], k: int = 100) -> float | None:
     """Return the share of the exact `k` best that `index` finds among its own `k` best; None without a query.
 
-    The exact search goes over the vectors `[items, width]` a part at a time and yields between them, because requests
-    are answered meanwhile.
+    The exact search goes over the vectors `[items, width]` in parts with pauses, because requests are answered
+    meanwhile.
 
     Args:
         index: over `vectors`.
         vectors: `[items, width]`.
-        queries: query vectors `[1, width]`, the ones of recent requests.
-        k: answers to a query.
+        queries: query vectors `[1, width]` of recent requests.
+        k: number of nearest items.
     """
     if not len(queries):
         return None

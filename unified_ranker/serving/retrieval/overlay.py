@@ -1,7 +1,7 @@
-"""Changes to a catalogue that is being served: items put in or taken out since its release was written.
+"""Overlay: items that were added, replaced or removed since the release was written.
 
-An index is never changed while it is searched. Changes lie in a small overlay beside it, searched exactly, and a reader
-holds one overlay for the whole of a request; the next request sees the next one. A rebuild works them into the index.
+An index is never changed while it is searched. Changes are in a small overlay beside it, which is searched exactly. A
+request uses one overlay from begin to end, and the next request the next one. A rebuild moves changes into the index.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,10 +18,10 @@ from unified_ranker.core.times import NEVER
 
 @dataclass(frozen=True, eq=False)
 class LiveItem:
-    """An item that was put in while serving.
+    """Item that was added or replaced while serving.
 
     Attributes:
-        item_id: its id; an item of the release that has it is replaced.
+        item_id: its id; it replaces the release's item of the same id.
         vector: `[width]`.
         title: "" where absent.
         created_at: seconds; `NEVER` where absent.
@@ -38,7 +38,7 @@ class LiveItem:
 
 
 Changes = Mapping[str, LiveItem | None]
-"""Changes by item id: an item put in, or None for one taken out."""
+"""Changes by item id: an added item, or None for a removed one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +46,12 @@ class Overlay:
     """Changes as arrays. Its items have the positions after the release's.
 
     Attributes:
-        changes: what it is made of.
-        removed: positions of the release's items that are replaced or taken out, ascending.
+        changes: the changes.
+        removed: positions of the release's items that are replaced or removed, ascending.
         item_ids: `[live]`.
         titles: `[live]`.
         created_at: seconds, `[live]`.
-        offers: where its items may be shown.
+        offers: availability and countries of its items.
         vectors: `[live, width]`.
         place: row by id.
     """
@@ -87,7 +87,7 @@ def overlay_of(changes: Changes, place: Mapping[str, int], width: int) -> Overla
 
 
 def without(changes: Changes, done: Changes) -> dict[str, LiveItem | None]:
-    """Return the changes that are not those `done`: newer ones of the same items, and those of other items."""
+    """Return the changes without those in `done`: newer changes of the same items stay."""
     return {item_id: item for item_id, item in changes.items() if item_id not in done or done[item_id] is not item}
 
 

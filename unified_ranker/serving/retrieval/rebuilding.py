@@ -1,4 +1,4 @@
-"""A new index over a catalogue with its live changes worked in, built beside the service by a process of low priority.
+"""Rebuilding of an index with the live changes, in a process of low priority beside the service.
 
     python -m unified_ranker.serving.retrieval.rebuilding DIRECTORY
 
@@ -26,11 +26,11 @@ _VECTORS, _DECLARED, _INDEX = "vectors.npy", "declared.json", "index"
 
 
 class RebuildError(RuntimeError):
-    """No new index could be built; the old one goes on."""
+    """Error: the index could not be rebuilt; the old one stays in use."""
 
 
 def rebuild(release: OpenedRelease) -> tuple[OpenedRelease, Index]:
-    """Return the release with its live changes worked in, and an index over it.
+    """Return the release with its live changes as ordinary items, and an index over it.
 
     Raises:
         RebuildError: the process that builds it failed.
@@ -70,7 +70,7 @@ def bake(release: OpenedRelease) -> OpenedRelease:
 
 
 def _main(folder: str) -> None:
-    """Build the index that a directory asks for."""
+    """Build the index that a directory declares."""
     os.nice(19)
     root = Path(folder)
     vectors = np.load(root / _VECTORS)

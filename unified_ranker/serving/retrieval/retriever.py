@@ -1,4 +1,4 @@
-"""The candidates of a request: the items whose vectors score highest among those that may answer it."""
+"""Retriever: the allowed items whose vectors have the highest dot product with a request's."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,15 @@ from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.request_rule import RequestRule
 
 _LEAST_SHARE = 0.05
-"""Share of the catalogue that must be allowed for an index to be asked; below, exact search does less work."""
+"""Least share of allowed items for a search by the index; below it, exact search does less work."""
 
 
 class Retriever:
     """Finds candidates over a release's vectors, exactly or through an index.
 
-    An index knows no filters, so it is asked for as many items more as may not answer. Where it then still gives too
-    few (an approximate one looks at a part of the catalogue only), that request is searched exactly instead. Items that
-    came since the release was written are searched exactly beside it.
+    An index has no filters, so it is asked for more items, by the number that may not answer. Where it still finds too
+    few, because an approximate index searches a part of the catalogue, the request is searched exactly. Live items are
+    always searched exactly.
 
     Args:
         release: whose items are searched.
@@ -33,7 +33,7 @@ class Retriever:
     def __call__(self, queries: np.ndarray, requests: Sequence[Request]) -> list[Ints]:
         """Return each request's candidates as positions of items, best first.
 
-        They are as many as `OpenedRelease.candidates` says, or every item that may answer where those are fewer.
+        Their number is `OpenedRelease.candidates`, or that of the allowed items where those are fewer.
 
         Args:
             queries: query vectors `[batch, width]`.
@@ -60,13 +60,13 @@ class Retriever:
         items, wanted = len(self._release.item_ids), rule.wanted
         least = items - rule.excluded - rule.withheld
         share = least / items if rule.withheld else 1.0
-        # A tenth more than the share says: the items that may not be shown are not spread evenly.
+        # A tenth more than in proportion, because withheld items are not evenly distributed.
         shown = int(wanted / max(share, _LEAST_SHARE) * 1.1) if rule.withheld else wanted
         asked = shown + rule.excluded
-        # Past half of the catalogue, exact search does less work than an index does.
+        # For more than half of the catalogue, exact search does less work than an index.
         if self._index is not None and least >= wanted and 2 * asked <= items and share >= _LEAST_SHARE:
             positions, scores = self._index.search(query, asked)
-            # ScaNN fills up with NaN where it finds fewer.
+            # ScaNN pads with NaN where it finds fewer.
             good = np.isfinite(scores[0])
             good[good] = rule.allowed(positions[0][good].astype(np.int64))
             found = positions[0][good][:wanted]

@@ -1,4 +1,4 @@
-"""A circuit breaker: when the model server fails again and again, requests stop waiting for it."""
+"""Circuit breaker: after repeated failures of the model server, requests do not wait for it."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ class Breaker:
     Args:
         failures: in a row, that open it.
         seconds: for which it stays open.
-        clock: seconds that only grow.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, failures: int = 5, seconds: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -21,23 +21,23 @@ class Breaker:
         self._lock = threading.Lock()
 
     def allows(self) -> bool:
-        """Tell whether a call may be made; whoever is told so reports its outcome."""
+        """Tell whether a call may be made; its caller must report the outcome."""
         if self._failures < self._most:
             return True
         with self._lock:
             if self._clock() < self._open_until:
                 return False
-            self._open_until = self._clock() + self._seconds  # the others wait for this one's outcome
+            self._open_until = self._clock() + self._seconds  # other calls are refused until this one has its result
             return True
 
     def succeeded(self) -> None:
-        """Report a call that went well."""
+        """Report a successful call."""
         if self._failures:
             with self._lock:
                 self._failures = 0
 
     def failed(self) -> None:
-        """Report a call that did not."""
+        """Report a failed call."""
         with self._lock:
             self._failures += 1
             if self._failures >= self._most:

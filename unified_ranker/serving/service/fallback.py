@@ -1,4 +1,4 @@
-"""Answers for when the model cannot give one: what was answered before, and what it answers to a user unknown to it."""
+"""Fallback answers for failures of the model: earlier answers, and the answer to an unknown user."""
 
 import threading
 from collections import OrderedDict
@@ -9,14 +9,14 @@ from unified_ranker.serving.answering.recommending import Answered
 from unified_ranker.serving.answering.request_rule import RequestRule
 
 ANSWERS_KEPT = 50
-"""Items of an answer that are kept."""
+"""Number of items of an answer that are stored."""
 _ANSWERS = 20_000
 
 Items = tuple[Answered, ...]
 
 
 class Fallbacks:
-    """Remembers the last full answer to each question that does not depend on the user, and to none at all."""
+    """Store of the last full answers by query or source item, and of the answers to unknown users."""
 
     def __init__(self) -> None:
         self._answers: OrderedDict[tuple[str, str, str, str], Items] = OrderedDict()
@@ -24,7 +24,7 @@ class Fallbacks:
         self._lock = threading.Lock()
 
     def remember(self, request: Request, items: Items) -> None:
-        """Keep a full answer to a question: a query or a source item. Other answers belong to their user alone."""
+        """Store a full answer by its query or source item; answers without either depend on the user."""
         if not items or not (request.query or request.source_item_id):
             return
         with self._lock:
@@ -34,17 +34,17 @@ class Fallbacks:
                 self._answers.popitem(last=False)
 
     def remember_popular(self, task: str, country: str, items: Items) -> None:
-        """Keep what the model answers to a user that it knows nothing of."""
+        """Store the model's answer to an unknown user."""
         with self._lock:
             self._popular[task, country] = items
 
     def answer(self, request: Request, release: OpenedRelease) -> tuple[str, Items] | None:
-        """Return a rung's name and its items, less what may not answer this request; None where nothing is kept."""
+        """Return a rung's name and its items that may answer this request; None where nothing is stored."""
         with self._lock:
             tried = (
                 ("cached", self._answers.get(_question(request))),
                 ("popular", self._popular.get((request.task, request.country))),
-                # A country that no item names has the answer of none.
+                # A country that no item names has the same answer as an unknown country.
                 ("popular", self._popular.get((request.task, ""))),
             )
         rule = RequestRule(release, request)

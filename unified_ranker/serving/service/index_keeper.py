@@ -1,4 +1,4 @@
-"""Watches the index while it serves: recall against exact search, changes that wait; and has it built again."""
+"""Supervision of the index in service: its recall and the number of live changes decide when it is rebuilt."""
 
 import logging
 import threading
@@ -18,9 +18,9 @@ class IndexHealth:
     """Limits of a healthy index.
 
     Attributes:
-        seconds: between two looks.
-        least_recall: recall@100 below which it is built again.
-        most_live: changes beside it, as a share of its items, above which it is built again; at least 1,000.
+        seconds: between two measurements.
+        least_recall: recall@100 below which the index is rebuilt.
+        most_live: live changes, as a share of its items, above which the index is rebuilt; at least 1,000.
     """
 
     seconds: float = 60.0
@@ -29,11 +29,11 @@ class IndexHealth:
 
 
 class IndexKeeper:
-    """A thread that looks after the indices of a service's engines.
+    """Thread that measures and rebuilds the indices of a service's releases.
 
     Args:
-        service: whose.
-        health: when they are well.
+        service: whose indices are measured.
+        health: limits of a healthy index.
     """
 
     def __init__(self, service: RankingService, health: IndexHealth | None = None) -> None:
@@ -49,11 +49,11 @@ class IndexKeeper:
         return self
 
     def stop(self) -> None:
-        """End the thread; a rebuild that runs is left to its own end."""
+        """Stop the thread; a running rebuild is not interrupted."""
         self._end.set()
 
     def look(self) -> None:
-        """Measure every index once, and build again those that are not well."""
+        """Measure every index once, and rebuild those that exceed the limits."""
         for engine in list(self._service.engines.values()):
             parts, label, metrics = engine.parts, engine.label, self._service.metrics
             recall = recall_of(parts.index, parts.release.vectors, list(engine.queries)[-16:])
@@ -64,7 +64,7 @@ class IndexKeeper:
                 metrics.recall.labels(label).set(recall)
             crowded = live > max(self._health.most_live * len(parts.release.item_ids), 1000)
             poor = recall is not None and recall < self._health.least_recall
-            # An index that is poor for these queries, though nothing has changed since it was built, would be so again.
+            # A rebuild without changes since the last one would give the same recall.
             key = (parts.release.version, live)
             if crowded or (poor and key not in self._tried):
                 self._tried[key] = recall or 0.0
@@ -72,7 +72,7 @@ class IndexKeeper:
                 self.rebuild(engine)
 
     def rebuild(self, engine: ServedRelease) -> bool:
-        """Build an engine's index again with its changes worked in, and swap it; tells whether that went well."""
+        """Rebuild an engine's index with its changes, and swap it; tells whether it succeeded."""
         old = engine.release
         try:
             baked, index = rebuild(old)
@@ -80,7 +80,7 @@ class IndexKeeper:
             self._service.metrics.rebuilds.labels("failed").inc()
             logger.error("%s", error)
             return False
-        _ = baked.place  # worked out before requests need it
+        _ = baked.place  # computed before requests need it
         with engine.changing:
             now = engine.release
             newer = (

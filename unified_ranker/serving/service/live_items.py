@@ -1,4 +1,4 @@
-"""Items put in and taken out while serving: embedded by the release's own model, searchable at the next request."""
+"""Live items: added and removed while serving, embedded by the release's model, found from the next request on."""
 
 import logging
 import threading
@@ -20,7 +20,7 @@ from unified_ranker.serving.service.served_release import ServedRelease, parts_o
 COMMON = ("title", "created_at", "countries", "available")
 """Fields of every item; the others are the columns that `towers/item.yaml` names."""
 _MOST = 50_000
-"""Changes that may wait beside the index."""
+"""Most live changes beside the index."""
 _TIMEOUT = 10.0
 _BATCH = 256
 
@@ -29,11 +29,11 @@ logger = logging.getLogger(__name__)
 
 
 class LiveItems:
-    """Keeps the changes to the catalogue, in the store and in every engine.
+    """Stores changes to the catalogue, and applies them to every engine.
 
     Args:
-        service: whose engines they go into.
-        store: keeps them; None: they end with the process.
+        service: whose engines get the changes.
+        store: stores them; None: they are lost when the process ends.
     """
 
     def __init__(self, service: RankingService, store: HistoryStore | None = None) -> None:
@@ -45,12 +45,12 @@ class LiveItems:
             self.install(engine)
 
     def put(self, item_id: str, fields: Fields) -> None:
-        """Put an item in, in the place of one with its id.
+        """Add an item, or replace the one with its id.
 
         Raises:
             UserError: a field is unknown or of the wrong type, or there is no room for more changes.
             ModelBackendError, ModelOutputError: it cannot be embedded.
-            StoreError: it cannot be kept.
+            StoreError: it cannot be stored.
         """
         with self._lock:
             if item_id not in self._fields and len(self._fields) >= _MOST:
@@ -67,10 +67,10 @@ class LiveItems:
                 self._change(engine, item_id, embedded[label])
 
     def remove(self, item_id: str) -> bool:
-        """Take an item out; tells whether it was there.
+        """Remove an item; tells whether it existed.
 
         Raises:
-            StoreError: it cannot be kept.
+            StoreError: it cannot be stored.
         """
         with self._lock:
             there = any(engine.release.knows(item_id) for engine in self._service.engines.values())
@@ -83,7 +83,7 @@ class LiveItems:
             return there
 
     def install(self, engine: ServedRelease) -> None:
-        """Bring all changes into an engine that has none yet, embedded by its own model.
+        """Apply all changes to a new engine, embedded by its own model.
 
         Raises:
             ModelBackendError, ModelOutputError: they cannot be embedded.
@@ -138,7 +138,7 @@ def embed(engine: ServedRelease, items: Mapping[str, Fields]) -> dict[str, LiveI
 
 
 def _faults(config: Config, fields: Fields) -> str:
-    """Return what is wrong with an item's fields; "" for nothing."""
+    """Return the error in an item's fields; "" for none."""
     features = {feature.column: feature for feature in config.towers.item.features}
     for name, value in fields.items():
         if name in COMMON or value is None:

@@ -19,7 +19,7 @@ from unified_ranker.serving.service.ranking_service import DEADLINE, RankingServ
 from unified_ranker.serving.service.service_metrics import Metrics
 
 MODEL_SERVER_SECONDS = 30.0
-"""How long a model server may take to have the release's version AVAILABLE."""
+"""Seconds to wait for a model server to have the release's version AVAILABLE."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +37,13 @@ def open_release(release: Path) -> OpenedRelease:
 
 
 def import_project(store: HistoryStore, release: Path, named: Path | None) -> int:
-    """Take the event log of a release's project, as `unified-ranker prepare` left it, over into a store, once.
+    """Import the prepared event log of a release's project into a store, once.
 
     Args:
-        store: where the histories go.
+        store: of the histories.
         release: its directory.
-        named: the project; None: the one in whose `releases_dir` the release lies. Where that is none, or has no
-            prepared data, nothing is taken over, and a warning says so.
+        named: the project; None: the one in whose `releases_dir` the release lies. Where there is none, or it
+            has no prepared data, nothing is imported, and a warning is logged.
 
     Returns:
         How many events were new.
@@ -67,13 +67,15 @@ def import_project(store: HistoryStore, release: Path, named: Path | None) -> in
             "Run `unified-ranker prepare` there, or leave the option out."
         )
     logger.warning(
-        "`%s` %s: users have no history but what the service is told of. Name a project with --project.", root, lack
+        "`%s` %s: users have only the events that are reported to the service. Name a project with --project.",
+        root,
+        lack,
     )
     return 0
 
 
 def store_place(release: Path, store: str | None) -> str:
-    """Return where the store of a release's service lies: as told, else beside the releases."""
+    """Return the place of a service's event store: the given one, or else a directory beside the releases."""
     return store or str(release.resolve().parent / ".serving")
 
 
@@ -86,14 +88,14 @@ def open_service(
     deadline: float = DEADLINE,
     metrics: Metrics | None = None,
 ) -> RankingService:
-    """Open the index, and make sure that it is the model of this release that answers.
+    """Open the index and a service over it, after a check that the served model is this release's.
 
     Args:
         release: its directory.
         opened: the same, opened.
         model: runs the release's model.
         histories: see `RankingService`.
-        wait: seconds for it to have that version AVAILABLE.
+        wait: seconds to wait until the model is AVAILABLE.
         deadline: see `RankingService`.
         metrics: see `RankingService`.
 

@@ -14,14 +14,14 @@ from unified_ranker.serving.backends.base import ModelBackend, ModelBackendError
 _SECONDS = 30.0
 _COMPARED_ITEMS = 64
 _TOLERANCE = 1e-3
-"""Between a score of the model and one of the stored vectors: float32 rounds differently in the two."""
+"""Largest rounding difference in float32 between a score of the model and one of the stored vectors."""
 
 
 def require_pair(opened: OpenedRelease, model: ModelBackend, release: Path, timeout: float = _SECONDS) -> None:
-    """Refuse a model that is not the release's.
+    """Check that a served model is the release's.
 
     Raises:
-        UserError: it scores items otherwise than the stored vectors, or does not answer.
+        UserError: its scores differ from those of the stored vectors, or it does not answer.
     """
     try:
         difference = _difference(opened, model, timeout)
@@ -40,8 +40,8 @@ def require_pair(opened: OpenedRelease, model: ModelBackend, release: Path, time
 def _difference(opened: OpenedRelease, model: ModelBackend, timeout: float) -> str:
     """Return how the served model and the release's vectors differ; "" when they are a pair.
 
-    Their versions do not tell, because these count from 1 in every project. But the model scores candidates by the
-    item vectors inside it, so its retrieval scores are those of the stored vectors only where the two are the same.
+    Version numbers are no proof, because they count from 1 in every project. But the model contains the item vectors,
+    so its retrieval scores equal those of the stored vectors only if it belongs to them.
     """
     request = Request(user_id="", task=next(iter(opened.config.tasks)))
     encoded = model.predict("encode", to_arrays([request], opened.config.towers.events_read), timeout)
@@ -60,7 +60,7 @@ def _difference(opened: OpenedRelease, model: ModelBackend, timeout: float) -> s
     if apart.any() or not np.isfinite(served).all():
         worst = int(np.argmax(np.abs(served - stored)))
         return (
-            f"it scores {int(apart.sum())} of {len(places)} items otherwise than the stored vectors, e.g. "
+            f"it scores {int(apart.sum())} of {len(places)} items differently from the stored vectors, e.g. "
             f"`{opened.item_ids[places[worst]]}` {served[0, worst]:.4f} against {stored[0, worst]:.4f}"
         )
     return ""

@@ -1,8 +1,8 @@
-"""The ranking service without HTTP: one request in, ranked items out, and what is done when a part fails.
+"""Ranking service without HTTP: it answers a request, by the degradation ladder where a part fails.
 
 The ladder (docs/guide/serving.md), best rung first: full (None) · `no_history`: ranked, but the store of histories did
-not answer · `two_tower`: in the order of retrieval · `cached`: the last answer to the same question · `popular`: what
-the model answers to an unknown user, for the task and country · 503.
+not answer · `two_tower`: in the order of retrieval · `cached`: the last answer to the same query or source item ·
+`popular`: the model's answer to an unknown user, for the task and country · 503.
 """
 
 import logging
@@ -38,30 +38,30 @@ from unified_ranker.serving.service.service_metrics import Metrics
 from unified_ranker.serving.service.telemetry import span
 
 DEADLINE = 1.0
-"""Seconds that a request may take, the time in the queue included."""
+"""Seconds that a request may take, including its time in the queue."""
 _PROBE_SECONDS = 1.0
 _SKEW_SECONDS = 60
-"""By which a client's clock may be ahead."""
+"""Seconds by which a client's clock may be ahead."""
 _ENCODE_SHARE, _RANK_SHARE = 0.6, 0.9
-"""Shares of the time that is left which a call to the model may take: the next rung needs the rest."""
+"""Shares of the remaining time that a call to the model may take; the next rung needs the rest."""
 
 logger = logging.getLogger(__name__)
 
 
 class UnavailableError(RuntimeError):
-    """No rung of the ladder has an answer."""
+    """Error: no rung of the ladder has an answer."""
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """An answer and how it came about.
+    """Answer of the service, with its release, its rung and its times.
 
     Attributes:
         release: number of the release that answered.
-        answer: the items, and the query that the request was answered for.
+        answer: the items, and the imputed query.
         degraded: the rung of the degradation ladder that answered; None for the full path.
-        timings_ms: milliseconds by stage: `encode` and `rank` with the way to the model server and back,
-            `retrieve`, and `total`, which holds them all.
+        timings_ms: milliseconds by stage: `encode` and `rank` with the round trip to the model server,
+            `retrieve`, and `total`.
         label: the label that the user belongs to.
         known_user: whether the user has a history.
     """
@@ -78,12 +78,12 @@ class RankingService:
     """Answers requests: encode once, retrieve from the index, rank. Safe to use from several threads.
 
     Args:
-        release: what it answers from.
+        release: that it answers from.
         index: over the release's vectors.
         model: serves the release's model.
-        histories: of the users; None: users have the history that their request brings, or none.
+        histories: of the users; None: only the history in a request counts.
         deadline: seconds that a request may take.
-        metrics: where it counts; None: in measurements of its own.
+        metrics: to count in; None: new ones.
     """
 
     def __init__(
@@ -114,12 +114,12 @@ class RankingService:
         Args:
             request: a limit of 0 means the task's own.
             look_up_history: whether to take the user's history from the service's store, not from the request.
-            arrived: when the request came, by `time.monotonic`; None: now. The deadline counts from there.
-            request_id: places users without an id in a label.
+            arrived: time of arrival by `time.monotonic`, from which the deadline counts; None: now.
+            request_id: decides the label of anonymous users.
 
         Raises:
             UserError: the release has no such task.
-            UnavailableError: nothing can be answered.
+            UnavailableError: no rung has an answer.
         """
         watch, until = _Stopwatch(), (time.monotonic() if arrived is None else arrived) + self.deadline
         with self.engine_for(request.user_id or request_id).in_use() as engine:
@@ -145,7 +145,7 @@ class RankingService:
         return made
 
     def rehearse(self, engine: ServedRelease, request: Request) -> str | None:
-        """Answer a recorded request from an engine that is not in service yet, uncounted; returns the rung."""
+        """Answer a recorded request from an engine that is not in service yet, without metrics; returns the rung."""
         watch, until = _Stopwatch(), time.monotonic() + 10 * self.deadline
         return self._climb_down(engine, engine.parts, request, watch, until)[0]
 
@@ -156,7 +156,7 @@ class RankingService:
         return self.engines.get(self.split.label_of(user), self.engines[STABLE])
 
     def model_state(self) -> str:
-        """Return how far the model server has come with the release's version, for example AVAILABLE.
+        """Return the state of the release's version on the model server, for example AVAILABLE.
 
         Raises:
             ModelBackendError: it does not answer within 1 s, or does not know the version.
@@ -187,14 +187,14 @@ class RankingService:
     def _encode(
         self, engine: ServedRelease, parts: Parts, request: Request, watch: "_Stopwatch", until: float
     ) -> Arrays | str:
-        """Return the encoding, or why there is none."""
+        """Return the encoding, or the reason for which there is none."""
 
         def predict(signature: str, inputs: Arrays) -> Arrays:
             return engine.model.predict(signature, inputs, timeout=_part_of(until, _ENCODE_SHARE))
 
         if not engine.breaker.allows():
             self.metrics.error("encode", "breaker_open")
-            return "the model server has given no answer for a while"
+            return "the model server has failed repeatedly"
         try:
             with watch.stage("encode"):
                 asked = engine.query_vectors.around(predict) if engine.query_vectors else predict
@@ -215,7 +215,7 @@ class RankingService:
         try:
             return parts.retriever.scored(query, rule)
         except (RuntimeError, ValueError, IndexError) as error:
-            # An index that is broken in memory raises whatever it does; exact search needs none.
+            # A broken index may raise any exception; exact search needs no index.
             self.metrics.error("retrieve", type(error).__name__)
             logger.exception("the index of release %d failed; exact search answers", parts.release.version)
             return parts.exact.scored(query, rule)
@@ -281,7 +281,7 @@ class RankingService:
 
 
 def fill_popular(service: RankingService, engine: ServedRelease, countries: Sequence[str] = ()) -> None:
-    """Work out what each task answers to an unknown user, by country: the rung before the last."""
+    """Compute each task's answer to an unknown user, by country, for the rung `popular`."""
     for task in engine.release.config.tasks:
         for country in ("", *countries):
             request = Request(user_id="", task=task, country=country, limit=ANSWERS_KEPT)
@@ -303,10 +303,10 @@ def _as_retrieved(
 
 
 def _moment(request: Request, release: OpenedRelease) -> int:
-    """Return the time of a request: just after the latest event, where that is of this very second.
+    """Return the time of a request: one second after the latest event, if that is of the present second.
 
-    The model reads what happened strictly before a request, to the second; a user who has just clicked would else be
-    answered as if nothing had been told.
+    The model reads events strictly before a request, in whole seconds, and would otherwise miss an event that was
+    reported just before the request.
     """
     if request.timestamp or not len(request.history):
         return request.timestamp
@@ -319,7 +319,7 @@ def _part_of(until: float, share: float) -> float:
 
 
 class _Stopwatch:
-    """Milliseconds by stage, from when it was made."""
+    """Stopwatch of milliseconds by stage; it starts when it is made."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Releases of a service: a new one is loaded beside the one that answers, and takes its place whole."""
+"""Releases of a service: a new one is loaded beside the one in service, and then replaces it at once."""
 
 import logging
 import subprocess
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class BusyError(RuntimeError):
-    """Another release is being loaded."""
+    """Error: another release is being loaded."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Swap:
 
     Attributes:
         label: of the engine that changed.
-        release: the number that answers now; None: none does, under this label.
-        previous: the number before; None: none.
-        seconds: that it took, requests being answered all the while.
+        release: number of the release now in service; None: none under this label.
+        previous: number of the release before; None: none.
+        seconds: duration of the change, in which requests were answered.
     """
 
     label: str
@@ -51,13 +51,13 @@ class Swap:
 
 
 class Releases:
-    """Loads, swaps and takes back releases of one directory.
+    """Loads, swaps and rolls back releases of one directory.
 
     Args:
         service: whose engines change.
-        root: holds the releases by their numbers; requests name numbers, never paths.
+        root: directory of the releases, which requests name by number and never by path.
         open_model: opens a backend of a release's model.
-        live: changes since a release was written, to be brought into it.
+        live: changes to the catalogue, which are applied to a new release.
     """
 
     def __init__(self, service: RankingService, root: Path, open_model: OpenModel, live: LiveItems) -> None:
@@ -73,30 +73,30 @@ class Releases:
         return release_numbers(self._root)
 
     def load(self, version: int | None = None, label: str = STABLE, share: float = 0.0) -> Swap:
-        """Answer from another release; None: the newest.
+        """Change to another release; None: the newest.
 
         Args:
             version: its number.
             label: `stable`, or `canary` for a share of the users.
-            share: of the users, that the canary gets.
+            share: of the users that the canary answers.
 
         Raises:
-            UserError: it is no release, or refused; the service goes on as it was.
+            UserError: it is no release, or refused; the service is unchanged.
             BusyError: another is being loaded.
         """
         return self._exclusively(lambda: self._load(self._chosen(version), label, share))
 
     def roll_back(self, label: str = STABLE) -> Swap:
-        """Answer from the release before; a canary ends.
+        """Return to the previous release, or end a canary.
 
         Raises:
-            UserError: there is none before, or it is refused.
+            UserError: there is no previous release, or it is refused.
             BusyError: another is being loaded.
         """
         return self._exclusively(lambda: self._end_canary() if label == CANARY else self._back())
 
     def close(self) -> None:
-        """End the models of all releases that answer."""
+        """Close the models of all releases in service."""
         for model in list(self._models.values()):
             model.close()
         self._models.clear()
@@ -153,7 +153,7 @@ class Releases:
         return Swap(label, version, previous.release.version if previous else None, took)
 
     def _prepared(self, directory: Path, release: OpenedRelease, model: ModelBackend, label: str) -> ServedRelease:
-        """Return an engine that has answered recorded requests: what is slow the first time is slow here."""
+        """Return an engine that has answered recorded requests, so that first calls, which are slow, are done."""
         require_pair(release, model, directory)
         engine = ServedRelease(release, load_index(Layout(directory).index, release.vectors), model, label)
         _ = release.place
@@ -166,15 +166,17 @@ class Releases:
                     if rung is not None:
                         raise UserError(
                             f"release {release.version} must answer the last minutes' requests in full. "
-                            f"Received: `{rung}` for one of task `{request.task}`. The release before goes on."
+                            f"Received: `{rung}` for one of task `{request.task}`. The release in service stays."
                         )
         except (ModelBackendError, ModelOutputError) as error:
-            raise UserError(f"release {release.version} cannot answer: {error}. The release before goes on.") from error
+            raise UserError(
+                f"release {release.version} cannot answer: {error}. The release in service stays."
+            ) from error
         return engine
 
     def _back(self) -> Swap:
         if not self._before[STABLE]:
-            raise UserError("there is no release before this one to go back to: the service has swapped none.")
+            raise UserError("there is no previous release: the service has not changed releases.")
         version = self._before[STABLE][-1]
         swap = self._load(version, STABLE, 0.0)
         self._before[STABLE] = self._before[STABLE][:-2]
@@ -183,21 +185,21 @@ class Releases:
     def _end_canary(self) -> Swap:
         started, engine = time.monotonic(), self._service.engines.get(CANARY)
         if engine is None:
-            raise UserError("there is no canary to take back.")
+            raise UserError("there is no canary to end.")
         self._service.split = None
         self._service.engines = {STABLE: self._service.engines[STABLE]}
         self._retire(engine)
         return Swap(CANARY, None, engine.release.version, time.monotonic() - started)
 
     def _retire(self, engine: ServedRelease) -> None:
-        """End an engine once the last request that uses it has its answer."""
+        """Close an engine when no request uses it any more."""
         threading.Thread(target=self._end, args=([engine],), name="retire-release", daemon=True).start()
 
     def _end(self, last: list[ServedRelease]) -> None:
         engine = last.pop()
         engine.wait_until_idle(_DRAIN_SECONDS)
         self._models.pop(id(engine), engine.model).close()
-        # The last to refer to hundreds of megabytes of vectors and names.
+        # The last reference to hundreds of megabytes of vectors and names.
         del engine
         give_back()
 

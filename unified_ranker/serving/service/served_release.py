@@ -1,4 +1,4 @@
-"""A release that answers: its parts, which change together, and who is using them."""
+"""Release in service: its parts, which change together, and the count of requests that use them."""
 
 import threading
 from collections import deque
@@ -33,7 +33,7 @@ class Parts:
 
 
 def parts_of(release: OpenedRelease, index: Index) -> Parts:
-    """Put a release and its index together."""
+    """Return the parts of a release and its index."""
     return Parts(release, index, Retriever(release, index), Retriever(release))
 
 
@@ -41,7 +41,7 @@ class ServedRelease:
     """Answers from one release until it is closed.
 
     Args:
-        release: what it answers from.
+        release: that it answers from.
         index: over the release's vectors.
         model: serves the release's model.
         label: `stable` or `canary`.
@@ -52,7 +52,7 @@ class ServedRelease:
         self.model = model
         self.label = label
         self.breaker = Breaker()
-        # Where the text encoder is costly, queries that come again are not encoded again.
+        # Where the text encoder is costly, the vectors of queries are cached.
         self.query_vectors = QueryVectorCache() if EMBED in release.manifest.signatures else None
         self.fallbacks = Fallbacks()
         self.queries: deque[np.ndarray] = deque(maxlen=_QUERIES_KEPT)
@@ -63,12 +63,12 @@ class ServedRelease:
 
     @property
     def release(self) -> OpenedRelease:
-        """The release as it is now, with what changed since it was written."""
+        """The release with its live changes."""
         return self.parts.release
 
     @contextmanager
     def in_use(self) -> Iterator["ServedRelease"]:
-        """Keep the engine from being closed."""
+        """Keep the engine open for the time of a block."""
         with self._idle:
             self._users += 1
         try:

@@ -1,4 +1,4 @@
-"""Metrics of the service, for Prometheus. Every name of an alert rule or a board is one of these."""
+"""Metrics of the service, for Prometheus. Alert rules and dashboards use these names."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,7 +14,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
 class Metrics:
-    """The measurements of one service, in a registry of their own."""
+    """Metrics of one service, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -24,7 +24,7 @@ class Metrics:
         make = self._make
         self._stages = make(Histogram, "stage_seconds", "Time of a stage", ("task", "stage"), buckets=_SECONDS)
         self._answers = make(Counter, "answers", "Answers by rung of the ladder", ("task", "rung", "release", "label"))
-        self._errors = make(Counter, "errors", "What went wrong, by stage and reason", ("stage", "reason"))
+        self._errors = make(Counter, "errors", "Errors by stage and reason", ("stage", "reason"))
         self._empty = make(Counter, "empty_answers", "Answers without an item", ("task",))
         self._users = make(Counter, "users", "Requests by whether their user has a history", ("task", "known"))
         self._sources = make(Counter, "source_items", "Source items by whether the catalogue has them", ("known",))
@@ -35,14 +35,14 @@ class Metrics:
         self.refused = make(Counter, "refused", "Requests past capacity", ("reason",))
         self.waiting = make(Gauge, "queue_requests", "Requests that wait for a place")
         self.running = make(Gauge, "running_requests", "Requests being answered")
-        self.events = make(Counter, "events", "Events by what became of them", ("outcome",))
-        self.item_changes = make(Counter, "item_changes", "Items put in or taken out", ("change", "outcome"))
+        self.events = make(Counter, "events", "Events by outcome", ("outcome",))
+        self.item_changes = make(Counter, "item_changes", "Items added or removed", ("change", "outcome"))
         self.reloads = make(Counter, "reloads", "Releases loaded, by outcome", ("outcome",))
         self.reload_seconds = make(Gauge, "reload_seconds", "Time that the last reload took")
         self.release = make(Gauge, "release", "Number of the release that answers", ("label",))
         self.recall = make(Gauge, "index_recall", "Recall@100 of the index against exact search", ("label",))
         self.index_items = make(Gauge, "index_items", "Items that are searched", ("label",))
-        self.live_items = make(Gauge, "index_live_items", "Changes that wait beside the index", ("label",))
+        self.live_items = make(Gauge, "index_live_items", "Live changes beside the index", ("label",))
         self.rebuilds = make(Counter, "index_rebuilds", "Rebuilds of the index", ("outcome",))
         self.http = make(Counter, "http_responses", "Responses", ("path", "status"))
 
@@ -77,11 +77,11 @@ class Metrics:
         self._child(self._errors, stage, reason).inc()
 
     def text(self) -> bytes:
-        """Return all of it in Prometheus' text form."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
     def _child(self, family, *labels: str):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        # `labels()` takes a lock and builds a key each time; the hot path asks for the same few.
+        # Cached, because `labels()` takes a lock and builds a key, and the hot path uses the same few labels.
         key = (family, *labels)
         if key not in self._children:
             self._children[key] = family.labels(*labels)

@@ -16,7 +16,7 @@ _state: dict[str, Any] = {"tracer": None}
 
 
 def start_tracing() -> bool:
-    """Send spans to the collector that the environment names; tells whether it names one.
+    """Send spans to the collector that the environment names; tells whether there is one.
 
     Raises:
         UserError: it names one, and OpenTelemetry is not installed.
