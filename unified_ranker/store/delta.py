@@ -54,12 +54,12 @@ class DeltaCopy:
         from deltalake.exceptions import DeltaError
 
         reader = pa.RecordBatchReader.from_batches(offline_schema(), batches)
-        told = self._delta.CommitProperties(custom_metadata={VERSION_KEY: str(version), **notes})
+        properties = self._delta.CommitProperties(custom_metadata={VERSION_KEY: str(version), **notes})
         try:
             self.directory.parent.mkdir(parents=True, exist_ok=True)
             self._delta.write_deltalake(
                 str(self.directory), reader, mode="overwrite", schema_mode="overwrite", partition_by=["kind"],
-                commit_properties=told,
+                commit_properties=properties,
             )  # fmt: skip
         except (DeltaError, OSError) as error:
             raise UserError(

@@ -231,5 +231,5 @@ class EmbeddingStore:
         known = self._widths.get(version)
         if known is None:
             kinds = require_version(self.backend, version)["kinds"]
-            known = self._widths[version] = {kind: told["width"] for kind, told in kinds.items()}
+            known = self._widths[version] = {kind: noted["width"] for kind, noted in kinds.items()}
         return known

@@ -85,8 +85,8 @@ class VersionDiff:
         self._differing += int((apart > self._tolerance).sum())
         self._total += float(apart.sum())
         furthest = np.argsort(-apart)[:EXAMPLES]
-        told = zip(apart[furthest].tolist(), names[found][furthest], strict=True)
-        self._furthest = sorted([*self._furthest, *told], reverse=True)[:EXAMPLES]
+        examples = zip(apart[furthest].tolist(), names[found][furthest], strict=True)
+        self._furthest = sorted([*self._furthest, *examples], reverse=True)[:EXAMPLES]
 
     def add_extra(self, ids: Sequence[str]) -> None:
         """Add ids that only the second side has."""
@@ -118,7 +118,7 @@ def diff(backend: StoreBackend, one: int, other: int, tolerance: float = _TOLERA
     out = []
     for kind in dict.fromkeys([*kinds[0], *kinds[1]]):
         comparison = VersionDiff(kind, tolerance)
-        widths = [told[kind]["width"] if kind in told else None for told in kinds]
+        widths = [own[kind]["width"] if kind in own else None for own in kinds]
         for version, width, against in ((one, widths[0], other), (other, widths[1], one)):
             if width is None:
                 continue

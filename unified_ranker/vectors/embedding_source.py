@@ -108,8 +108,8 @@ def _frequent(prepared: Path, task: str, most: int) -> tuple[str, ...]:
     for file in sorted((prepared / "examples").glob("*.arrow")):
         table = read_parts(file).select(["task", "query"])
         chosen = table.filter(pa.array(table["task"].to_numpy() == number))
-        counts = chosen["query"].cast(pa.string()).drop_null().combine_chunks().value_counts()
-        for row in counts.to_pylist():
+        found = chosen["query"].cast(pa.string()).drop_null().combine_chunks().value_counts()
+        for row in found.to_pylist():
             if row["values"]:
                 counts[row["values"]] = counts.get(row["values"], 0) + row["counts"]
     texts = np.array(sorted(counts, key=lambda text: (-counts[text], text)), object)

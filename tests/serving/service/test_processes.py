@@ -215,7 +215,7 @@ def test_reload_and_rollback_while_requests_are_answered(releases, tmp_path):
 
             refused = http.post("/v1/admin/reload", json={"release": 3})
             assert refused.status_code == 422
-            assert "otherwise than the stored vectors" in refused.json()["error"]
+            assert "differently from the stored vectors" in refused.json()["error"]
             assert shown(http)["release"] == 2, "the one before goes on"
 
             url = str(http.base_url)

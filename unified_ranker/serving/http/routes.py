@@ -59,16 +59,16 @@ def add_events(app: FastAPI, service: RankingService, store: HistoryStore) -> No
     async def events(body: EventsRequest) -> EventsResponse:
         """Store events of users durably. They count from the next request on."""
         now = int(time.time())
-        told = [event.to_event(now) for event in body.events]
+        reported = [event.to_event(now) for event in body.events]
         async with admission.place():
             try:
-                new = await aside(store.append, told)
+                new = await aside(store.append, reported)
             except StoreError:
-                metrics.events.labels("refused").inc(len(told))
+                metrics.events.labels("refused").inc(len(reported))
                 raise
         metrics.events.labels("new").inc(new)
-        metrics.events.labels("known").inc(len(told) - new)
-        return EventsResponse(accepted=len(told), new=new)
+        metrics.events.labels("known").inc(len(reported) - new)
+        return EventsResponse(accepted=len(reported), new=new)
 
     @app.get("/v1/users", responses=described(*_ERRORS))
     async def users(
