@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 SOURCE ?=
 RELEASE := releases/latest
 
-.PHONY: help quickstart test test-slow lint format types docs wheel check-installs check-python clean
+.PHONY: help quickstart test test-slow mutate lint format types docs wheel check-installs check-python clean
 
 help:
 	@echo "make quickstart   MovieLens 100K: from nothing to ranked results on three surfaces"
 	@echo "make test         lint, types and the test suite"
 	@echo "make test-slow    tests that train for minutes on a real log, where there is one"
+	@echo "make mutate       bugs put into the rules one by one, and those that no test finds"
 	@echo "make check-installs  the distributions, and both small installs in empty environments"
 	@echo "make format       format the code"
 	@echo "make docs         the documentation as a site, into build/site"
@@ -35,6 +36,13 @@ test: $(VENV)/.installed-test lint types
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
+
+# In a copy, mutants/, from nothing: what an earlier run found holds for its own tests only.
+mutate: $(VENV)/.installed-test
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[mutate]"
+	rm -rf mutants
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
 
 check-installs: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m installs

@@ -36,6 +36,22 @@ def test_a_file_appears_when_it_is_complete(tmp_path, durable):
     assert file.read_bytes() == "ñ".encode()
 
 
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_durable_file_is_on_the_disk_before_it_has_its_name_and_its_name_before_it_is_done(
+    tmp_path, monkeypatch, durable
+):
+    real, seen = os.fsync, []
+
+    def fsync(handle):
+        seen.append((os.readlink(f"/proc/self/fd/{handle}"), entries(tmp_path) == ["file"]))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_whole(tmp_path / "file", "text", durable=True) if durable else write_whole(tmp_path / "file", "text")
+    assert [placed for _, placed in seen] == ([False, True] if durable else [])
+    assert [path for path, placed in seen if placed] == ([str(tmp_path)] if durable else [])
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_leaves_the_file_that_was_there(tmp_path, fault):
     def fail():

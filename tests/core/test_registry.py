@@ -2,6 +2,7 @@
 
 import sys
 from importlib import metadata
+from types import SimpleNamespace
 
 import pytest
 
@@ -54,6 +55,35 @@ def test_a_name_is_taken_once_but_may_be_defined_again(birds):
     assert birds["crow"].says == "kraa"
 
 
+def test_another_of_the_name_is_refused_by_where_both_were_defined(birds):
+    class Crow:
+        pass
+
+    class Raven:
+        pass
+
+    birds.add("crow", Crow)
+    with pytest.raises(ValueError, match=rf"`crow` is registered already, as {__name__}\..*\.Crow\. .*\.Raven\."):
+        birds.add("crow", Raven)
+    # Objects have a module and no name of their own: two of one class are two.
+    birds.add("jay", Crow())
+    with pytest.raises(ValueError, match="registered already"):
+        birds.add("jay", Crow())
+
+
+def test_what_has_a_name_by_itself_is_declared_by_it():
+    named = Registry("bird", name_of=lambda bird: bird.called)
+
+    @named.declare
+    class Crow:
+        called = "crow"
+
+    assert named["crow"] is Crow
+    assert Crow.called == "crow"
+    with pytest.raises(TypeError, match=r"a bird has no name of its own\. Use `register\(name\)`\."):
+        Registry("bird").declare(Crow)
+
+
 def test_what_is_removed_is_unknown(birds):
     birds.remove("owl")
     assert list(birds) == ["wren"]
@@ -86,8 +116,12 @@ def test_a_module_in_the_current_directory_is_imported_once(module):
 
 
 def test_a_module_that_is_not_there_is_named_and_so_is_what_it_lacks(module):
-    with pytest.raises(UserError, match=r"`no_such_birds`: there is no module `no_such_birds`. Install it"):
+    with pytest.raises(UserError) as caught:
         load_extensions(["no_such_birds"])
+    assert str(caught.value) == (
+        "must be modules that can be imported. Received: `no_such_birds`: there is no module `no_such_birds`. "
+        "Install it, or put its directory on PYTHONPATH."
+    )
     module("needy_birds", "import no_such_feathers\n")
     with pytest.raises(UserError, match="`needy_birds`: there is no module `no_such_feathers`"):
         load_extensions(["needy_birds"])
@@ -103,3 +137,14 @@ def test_installed_packages_are_asked_for_a_name_that_is_not_known(module, monke
     assert birds["owl"] == "hoots"
     assert "far_birds" not in sys.modules
     assert birds["kiwi"] == "walks"
+
+
+def test_a_module_of_an_installed_package_is_loaded_once(monkeypatch, birds):
+    loads = []
+    entry = SimpleNamespace(value="far_birds", load=lambda: loads.append("far_birds"))
+    monkeypatch.setattr(registry, "_loaded_entry_points", set())
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [entry])
+    for name in ("emu", "rhea"):
+        with pytest.raises(UserError):
+            birds[name]
+    assert loads == ["far_birds"]

@@ -4,7 +4,17 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_ranker.core.request import EVENT_FIELDS, NO_HISTORY, REQUEST_FIELDS, History, Request, to_arrays
+from unified_ranker.core.request import (
+    EVENT_FIELDS,
+    NO_HISTORY,
+    REQUEST_FIELDS,
+    History,
+    Request,
+    model_inputs,
+    state_arrays,
+    to_arrays,
+)
+from unified_ranker.core.windows import last_events
 
 EVENTS = [
     {"item_id": "b", "event_type": "click", "task": "feed", "timestamp": 20, "value": 4.5},
@@ -61,6 +71,28 @@ def test_what_is_sent_is_the_suffix_of_what_came_before(times, now, length):
     sent = to_arrays([Request("u", "t", timestamp=now, history=History.of(events))], length)["history_timestamp"][0]
     expected = sorted(t for t in times if t < now or now == 0)[-length:]
     assert sent.tolist() == expected
+
+
+def test_histories_have_the_same_types_whatever_they_hold():
+    kinds = {"item_id": object, "event_type": object, "task": object, "timestamp": np.int64, "value": np.float32}
+    for history in (History.of([]), NO_HISTORY, History.of(EVENTS), History.joined([]), History.of(EVENTS).before(11)):
+        assert {name: getattr(history, name).dtype for name in kinds} == kinds
+
+
+def test_no_requests_are_a_batch_too():
+    arrays = to_arrays([], 3)
+    assert {column.shape[0] for column in arrays.values()} == {0}
+
+
+def test_what_is_not_given_of_a_request_is_blank():
+    arrays = model_inputs(2, {"task": "feed"}, last_events(np.zeros(2, int), np.zeros(2, int)), NO_HISTORY)
+    assert arrays["task"].tolist() == ["feed", "feed"]
+    assert arrays["query"].tolist() == ["", ""]
+    assert arrays["timestamp"].tolist() == [0, 0]
+
+
+def test_a_state_is_handed_on_by_its_prefix():
+    assert state_arrays({"state_user": 1, "query_vector": 2, "my_state_": 3}) == {"state_user": 1}
 
 
 def test_absent_fields_are_blank_and_every_input_has_its_type():

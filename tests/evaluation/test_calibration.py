@@ -21,7 +21,8 @@ def test_the_error_is_the_mean_gap_over_bins_of_equal_mass():
     expected = np.where(event, 1 - probability, probability).mean()
     assert found.error == pytest.approx(expected)
     assert [b.pairs for b in found.bins] == [2] * BINS
-    assert (found.pairs, found.happened) == (30, pytest.approx(event.mean()))
+    assert (found.head, found.pairs) == ("click", 30)
+    assert (found.happened, found.predicted) == pytest.approx((event.mean(), probability.mean()))
     assert found.bins[0].happened == 0
     assert found.bins[-1].happened == 1
 
@@ -54,6 +55,43 @@ def test_a_head_that_is_wrong_keeps_its_order_and_is_flat():
     chances = sigmoid(np.exp(scale) * np.array([-2.0, 0.0, 2.0]) + shift)
     assert (np.diff(chances) > 0).all()
     np.testing.assert_allclose(chances, event.mean(), rtol=0.05)
+
+
+def test_pairs_of_one_probability_keep_their_order():
+    """Else the error would depend on how a machine sorts."""
+    found = reliability_of("click", np.full(600, 0.5), np.arange(600) >= 280)
+    assert [b.happened for b in found.bins] == [0.0] * 7 + [1.0] * 8
+
+
+@pytest.mark.parametrize(("happened", "others"), [(0, 9), (1, 3), (3, 1), (5, 2), (9, 0)])
+def test_without_a_signal_the_chance_is_that_of_the_smoothed_labels(happened, others):
+    """Platt (1999), section 2.2: one pseudo-count each."""
+    event = np.arange(happened + others) < happened
+    target = (happened * (happened + 1) / (happened + 2) + others / (others + 2)) / len(event)
+    _, shift = fit_platt(np.zeros(len(event), np.float32), event)
+    assert sigmoid(shift) == pytest.approx(target, rel=1e-4)
+
+
+def test_no_other_numbers_fit_better():
+    logits = RNG.normal(40, 30, 400)
+    event = RNG.random(400) < sigmoid(0.05 * logits - 3)
+    many = event.sum()
+    target = np.where(event, (many + 1) / (many + 2), 1 / (400 - many + 2))
+
+    def loss(scale, shift):
+        z = np.exp(scale) * logits + shift
+        return (np.logaddexp(0, z) - target * z).mean()
+
+    scale, shift = fit_platt(logits, event)
+    for moved in ((1e-2, 0), (-1e-2, 0), (0, 1e-2), (0, -1e-2)):
+        assert loss(scale + moved[0], shift + moved[1]) > loss(scale, shift)
+
+
+def test_a_head_is_made_neither_infinitely_steep_nor_infinitely_flat():
+    event = np.arange(100) % 2 == 1
+    steep, flat = (fit_platt(sign * np.where(event, 1e-3, -1e-3), event)[0] for sign in (1, -1))
+    assert steep == pytest.approx(7)
+    assert -7 <= flat <= 0
 
 
 def test_an_event_that_never_happened_is_improbable_and_finite():

@@ -67,7 +67,8 @@ def test_nan_scores_are_an_error_even_outside_the_candidates():
 
 
 def test_shapes_must_fit():
-    with pytest.raises(ValueError, match=r"\(2, 3\), \(2, 4\), \(2,\)"):
+    rule = r"^`scores` and `allowed` must be \[batch, items\] and `target` \[batch\]\. "
+    with pytest.raises(ValueError, match=rule + r"Received: \(2, 3\), \(2, 4\), \(2,\)\."):
         rank_of_target(np.zeros((2, 3)), np.array([0, 0]), np.ones((2, 4), bool))
 
 
@@ -149,5 +150,5 @@ def test_interval_takes_the_outer_two_and_a_half_percent():
 
 
 def test_nothing_to_resample_is_an_error():
-    with pytest.raises(ValueError, match="at least one request"):
+    with pytest.raises(ValueError, match=r"^`values` must hold at least one request\. Received: none\.$"):
         bootstrap(np.zeros((0, 2)), 100, 0)

@@ -129,6 +129,41 @@ def read_whole(place):
         return batch.version
 
 
+def test_what_is_acknowledged_is_on_the_disk(tmp_path, monkeypatch):
+    """Only LMDB's flags tell in a test: the page cache outlives a killed process and no power cut.
+
+    A draft waits for the disk once, at its end: until then nobody reads it.
+    """
+    with open_store(tmp_path) as store:
+        first = export(store, unit(20))
+        store.put_many("item", ["later"], unit(1), 9)
+        with store.writing():
+            draft = store.begin({"item": WIDTH})
+            opened = {place.name: one.env.flags()["sync"] for place, one in store.backend._open.items()}
+            assert (opened.pop(str(first)), list(opened.values())) == (True, [False])
+            synced = []
+            [drafted] = [one for place, one in store.backend._open.items() if place.name != str(first)]
+            monkeypatch.setattr(drafted, "env", Recorded(drafted.env, synced))
+            draft.put_many("item", names(20), unit(20), 1000, 7)
+            assert synced == []
+            draft.seal(notes(draft.version))
+            assert synced == [True]
+
+
+class Recorded:
+    """An environment of LMDB that notes how it was asked to wait for the disk."""
+
+    def __init__(self, env, synced):
+        self._env, self._synced = env, synced
+
+    def sync(self, force=False):
+        self._synced.append(force)
+        return self._env.sync(force)
+
+    def __getattr__(self, name):
+        return getattr(self._env, name)
+
+
 def test_a_writer_killed_at_random_points_loses_nothing(tmp_path):
     rng, spawn, kills, last = random.Random(5), multiprocessing.get_context("spawn"), 0, 0
     for _ in range(8):
