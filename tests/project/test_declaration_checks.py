@@ -244,13 +244,13 @@ FAULTS = {
         {"search": {"positives": [{"event_type": "click"}, {"event_type": "klick", "head": "k"}]}},
         {},
         True,
-        ["`tasks/search.yaml`, `positives[1]`", "no event feeds the head `k`", "Did you mean `click`?"],
+        ["`tasks/search.yaml`, `positives[1]`", "the head `k` has no events", "Did you mean `click`?"],
     ),
     "one positive of two that is always taken": (
         {"home": {"positives": [{"event_type": "rating"}, {"event_type": "rating", "min_value": 4, "head": "k"}]}},
         {},
         True,
-        ["`positives[1]`", "value ≥ 4", "a positive of an earlier entry", "no event feeds the head `k`"],
+        ["`positives[1]`", "value ≥ 4", "a positive of an earlier entry", "the head `k` has no events"],
     ),
     "engagement that histories forget": (
         {"home": {"exclude_engaged": True}, "user": {"profile": [], "history_events": ["click"]}},
@@ -430,7 +430,7 @@ def test_a_tower_without_a_file_is_told():
     check = the_broken(Config.model_validate({**config.model_dump(exclude_unset=True), "towers": towers}), make_log())
     assert check.severity == "warning"
     assert "`towers/item.yaml`" in check.line()
-    assert "defaults are in use: items have no feature, so they are their ids alone" in check.line()
+    assert "defaults are in use: items have no features, so only their ids tell them apart" in check.line()
 
 
 def test_a_stray_text_in_a_column_of_numbers_is_named_with_its_item():

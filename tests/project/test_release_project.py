@@ -45,7 +45,7 @@ def test_a_release_that_has_left_its_project_has_none_until_it_is_named(released
     project, release = released()
     moved = shutil.copytree(release, tmp_path / "elsewhere" / "releases" / "1")
     assert find_project(moved, None) is None
-    with pytest.raises(UserError, match=r"`.*elsewhere` is no project: it holds no project.yaml"):
+    with pytest.raises(UserError, match=r"`.*elsewhere` must be the release's project.*no project.yaml there"):
         open_project(moved, None)
     assert find_project(moved, project).project == project
 

@@ -1,4 +1,4 @@
-"""The constants that a model is built on: its items, its users, and what the fit window knows of them."""
+"""Catalogue of a model: its items and users, with their data as of the fit window."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ class Catalogue:
         item_ids: `[items]`.
         titles: `[items]`, "" where absent.
         created_at: seconds, `[items]`; `NEVER` where absent.
-        offers: where the items may be shown.
+        offers: availability and countries of the items.
         item_fields: raw item features by column, `[items]` or `[items, width]`.
         trained_ids: whether the fit window has an event of the item, `[items]`.
         chosen: how often each item was a positive of each trained task in the fit window, `[tasks, items]`.
-        times: when the fit window's positives happened, seconds `[positives]`.
+        times: of the fit window's positives, seconds `[positives]`.
         quality: quality features as of `as_of`, `[items, features]`.
         quality_unseen: quality features of an item unknown to the log, `[features]`.
         as_of: end of the fit window, seconds.
@@ -54,7 +54,7 @@ class Catalogue:
 
     @property
     def known(self) -> np.ndarray:
-        """The items that existed before the end of the fit window, `[known]`: what may be learnt from."""
+        """The items that existed before the end of the fit window, `[known]`."""
         return np.flatnonzero(self.created_at < self.as_of)
 
     @property

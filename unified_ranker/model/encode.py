@@ -32,7 +32,7 @@ class EncodingTowers(Protocol):
     user_tower: UserEncoder
     context_tower: ContextEncoder
     profiles: FeatureParts
-    """Features of users, a row each and one behind for nobody known."""
+    """Features of users, one row for each and a last one for unknown users."""
 
 
 def encode(
@@ -50,7 +50,7 @@ def encode(
         windows: the last events before each request, `[batch, events]`.
         request: `[batch]`.
         query: vectors of the queries, `[batch, dim]`; zero without one.
-        signals: what the signals read of the requests.
+        signals: inputs of the signals.
         items: vectors of the whole catalogue.
     """
     windows, request = visible(towers, windows, request)
@@ -77,7 +77,7 @@ def encode_queries(
         request: `[batch]`.
         query: vectors of the queries, `[batch, dim]`.
         items: the items of histories and sources, at least.
-        row: the window of each request, `[batch]`; without, each has the one of its place.
+        row: the window of each request, `[batch]`; None: the window at the same place.
         training: whether dropout is on.
     """
 
@@ -107,13 +107,13 @@ def encode_queries(
 def with_history(
     query: EncodedQuery, history: tf.Tensor, position: tf.Tensor, signals: SignalRequest, items: ItemVectors
 ) -> EncodedState:
-    """Add what ranking needs besides.
+    """Add the history and the inputs of signals, which ranking needs.
 
     Args:
         query: encoded requests `[batch]`.
         history: items of each request's window, `[batch, events]`; -1 for an unknown one or a blank place.
         position: how many of them lie before the request, `[batch]`.
-        signals: what the signals read.
+        signals: inputs of the signals.
         items: those of the histories, at least.
     """
     before = tf.range(tf.shape(history)[1], dtype=tf.int64)[None] < position[:, None]
@@ -123,7 +123,7 @@ def with_history(
 def visible(
     towers: EncodingTowers, windows: HistoryWindows, request: RequestIndices
 ) -> tuple[HistoryWindows, RequestIndices]:
-    """Blank who asks, where towers/user.yaml says that the model is not personal."""
+    """Blank the user and the history, if towers/user.yaml declares that the model is not personal."""
     if towers.config.towers.user.personal:
         return windows, request
     nobody = tf.fill(tf.shape(windows.user), tf.constant(len(towers.catalogue.user_ids), tf.int64))
@@ -133,12 +133,12 @@ def visible(
 
 
 def served_states(state: EncodedState) -> dict[str, Any]:
-    """Return the states under the names by which `encode` hands them to `rank_encoded`."""
+    """Return the states by the names of the outputs of `encode` that `rank_encoded` takes."""
     return {_served_name(name): column for name, column in state.by_name().items()}
 
 
 def states_of(served: Mapping[str, Any]) -> EncodedState:
-    """Return the states that `served` has among other inputs; the inverse of `served_states`."""
+    """Return the states in the inputs `served`; the inverse of `served_states`."""
     return EncodedState.of_names({name: served[_served_name(name)] for name in EncodedState.names()})
 
 

@@ -1,4 +1,4 @@
-"""Looked-up requests and training batches: what the model takes in place of names and texts."""
+"""Looked-up requests and training batches: the numeric inputs of the model."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class TrainingExamples(Columns):
     """Examples after look-up, `[examples]`.
 
     Attributes:
-        request: what was asked.
+        request: the request.
         query: number of the query's text among those of the training slice.
-        labels: what came of it.
+        labels: of the example.
     """
 
     request: RequestIndices

@@ -1,7 +1,6 @@
-"""Prepared data as the numbers that the model takes: names looked up, missing fields imputed, queries tokenised.
+"""Look-up of prepared data as inputs of the model: indices of names, imputed fields, tokens of queries.
 
-Imputation and text go through the very functions that the served graph calls, so that training cannot skew from
-serving.
+Imputation and tokenisation use the functions of the served graph, so that training and serving cannot differ.
 """
 
 from collections.abc import Callable
@@ -41,7 +40,7 @@ def look_up_events(prepared: Prepared, model: UnifiedRanker) -> HistoryEvents:
 def impute_examples(prepared: Prepared, examples: Examples, model: UnifiedRanker) -> RequestFields:
     """Return the fields of examples as the model sees them, missing ones filled by the rules of their task."""
     last = prepared.histories.last_before(examples.user, examples.history_length)
-    # The item behind the last answers for row -1.
+    # One item more, which row -1 selects.
     items = np.append(prepared.histories.item, MISSING)
     fields = RequestFields(
         task=tf.constant(examples.task, tf.string),

@@ -32,7 +32,7 @@ class UnifiedRanker(tfrs.Model):
 
     Item vectors come from the item tower, also inside histories and as source items; the user tower turns a history
     into a state, the context tower turns state and request into the query embedding. Retrieval is their dot product;
-    the ranking head scores candidates that retrieval would hand it.
+    the ranking head scores the candidates of retrieval.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class UnifiedRanker(tfrs.Model):
 
     @property
     def items(self) -> EncodedItems:
-        """The catalogue's fields after look-up, made at the first use: texts read by what the encoder is by then."""
+        """The catalogue's fields after look-up, computed at first use, when the text encoder has been prepared."""
         with tf.init_scope():
             return self._items()
 
@@ -128,21 +128,21 @@ class UnifiedRanker(tfrs.Model):
             state: the requests, encoded.
             items: vectors of the candidates `[batch, candidates, dim]`.
             quality: their quality as of the request `[batch, candidates, features]`.
-            signals: what links them to the request beyond vectors `[batch, candidates, channels]`.
+            signals: features of the signals `[batch, candidates, channels]`.
             training: whether dropout is on.
         """
         weights = tf.gather(self.quality_weights, state.task)
         retrieval = tf.einsum("bd,bnd->bn", state.embedding, items) + tf.einsum("bq,bnq->bn", weights, quality)
-        # Whoever hides the task from the context tower hides it from the head, too.
+        # If towers/context.yaml hides the task, it is hidden from the head, too.
         seen = state if "task" in self.context_tower.fields else replace(state, task=tf.zeros_like(state.task))
         logits = self.head(seen, items, quality, signals, retrieval, training=training)
         score = log_mixture(logits, tf.gather(self.score_weights, state.task)[:, None])
         return score, logits, retrieval
 
     def proposals(self, state: EncodedState) -> tf.Tensor:
-        """Return what the signals propose to the requests' tasks when served, `[batch, n]`; -1 where there are fewer.
+        """Return the proposals of the tasks' `serving.sources`, `[batch, n]`; -1 where there are fewer.
 
-        Training takes what all signals propose: `serving.sources` can be changed without training.
+        Training uses the proposals of all signals, so that `serving.sources` can be changed without training.
         """
         if self._sources is None:
             return self.signals.proposals(state.signals)
@@ -233,7 +233,7 @@ class UnifiedRanker(tfrs.Model):
         flat = tf.concat([tf.reshape(part, [-1]) for part in needed], 0)
         ids = tf.sort(tf.unique(tf.boolean_mask(flat, flat >= 0))[0])
         moments = self._moments(positives, times, ids)
-        # As if all but the uniform ones were positives: histories are made of what was chosen, too.
+        # Counts all items but the uniformly drawn ones as positives, since items of histories are chosen items, too.
         asked = tf.math.count_nonzero(flat >= 0) - self.retrieval.uniform
         included = chance_among(tf.gather(self.share, ids), len(self.catalogue.item_ids), asked, self.retrieval.uniform)
         return ItemVectors(

@@ -1,4 +1,4 @@
-"""Trains and measures the runs of a comparison, each in a process of its own; what is done already is kept."""
+"""Runs of a comparison: each is trained and measured in a process of its own, and finished ones are reused."""
 
 import json
 import multiprocessing
@@ -26,7 +26,7 @@ from unified_ranker.core.progress import Listener, listener, listening, silent
 from unified_ranker.evaluation.comparison.plan import PlannedRun
 from unified_ranker.evaluation.comparison.run_result import RunResult
 from unified_ranker.evaluation.results import Contender, Diagnosis
-from unified_ranker.project.lever_checks import require_levers
+from unified_ranker.project.data_needs import require_enough_data
 from unified_ranker.project.prepare_stage import prepared_data
 from unified_ranker.project.run_stage import peak_memory_mib
 from unified_ranker.project.stage_cache import fill, fresh, stamp_of
@@ -58,37 +58,37 @@ def run_all(
         project: the project's directory.
         overrides: declarations of all runs, as `path=value`.
         runs: what to train.
-        announce: is told of each run, whether it was kept, and the seconds it took.
-        jobs: how many run at once, each with its part of the processors; their progress is told of one alone.
+        announce: is called with each run, whether it was reused, and its seconds.
+        jobs: number of runs at a time, which share the processors; progress is shown only if it is 1.
 
     Raises:
-        UserError: a lever asks more than the log has, and nothing was trained; a run failed, and those that ended
-            before stay; or another comparison has the work directory.
+        UserError: before training, a setting needs more data than the log has; a run failed, and finished runs are
+            kept; or another comparison has the work directory.
     """
     workspace = Workspace(project, load_config(project, list(overrides)))
     prepared = prepared_data(StageContext(workspace))
     for run in runs:
-        # Of all runs before the first is trained.
+        # All runs are checked before the first is trained.
         try:
-            require_levers(prepared, load_config(project, [*overrides, *run.settings]), run.tasks)
+            require_enough_data(prepared, load_config(project, [*overrides, *run.settings]), run.tasks)
         except UserError as error:
-            raise UserError(f"what the {run.kind} `{run.name}` declares must suit the log: {error}") from error
+            raise UserError(f"the declarations of the {run.kind} `{run.name}` do not suit the log: {error}") from error
     threads = max((os.cpu_count() or 1) // jobs, 1) if jobs > 1 else 0
-    # The threads below begin with a silent listener.
-    told = listener() if jobs == 1 else silent
+    # Other threads have a silent listener by default.
+    shown_by_run = listener() if jobs == 1 else silent
 
     def one(run: PlannedRun) -> RunResult:
         started = time.perf_counter()
-        with listening(told):
+        with listening(shown_by_run):
             result, kept = run_one(project, overrides, run, threads)
         announce(run, kept, time.perf_counter() - started)
         return result
 
     place = workspace.stage(COMPARISON_FOLDER)
-    # A second comparison would write the same checkpoints.
+    # Locked, because a second comparison would write the same checkpoints.
     with lock(place, ".lock", "comparing", "project.work_dir"):
         clear_drafts(place)
-        # Threads that wait for the processes of the runs.
+        # The threads only wait for the processes of the runs.
         pool = ThreadPoolExecutor(jobs)
         try:
             return list(pool.map(one, [BASELINE_RESULTS, *runs]))
@@ -97,10 +97,10 @@ def run_all(
 
 
 def run_one(project: Path, overrides: Sequence[str], run: PlannedRun, threads: int = 0) -> tuple[RunResult, bool]:
-    """Return the result of a run, and whether it was there and up to date; the data must be prepared.
+    """Return the result of a run, and whether it was reused; the data must be prepared.
 
-    The listener of this context hears of its progress, in the process of the run.
-    `threads` is how many threads an operation of TensorFlow may take, 0 for as many as there are processors.
+    This context's listener is called in the process of the run. `threads` is the number of threads of an operation of
+    TensorFlow; 0: one for each processor.
 
     Raises:
         UserError: it failed.
@@ -109,7 +109,7 @@ def run_one(project: Path, overrides: Sequence[str], run: PlannedRun, threads: i
     directory, key = place_of(project, overrides, run)
     kept = fresh(directory, key)
     if not kept:
-        # A process for each: its memory is its own, and TensorFlow starts anew.
+        # A process for each run, so that memory is freed and TensorFlow starts anew.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context, initializer=_end_with_parent) as pool:
             pool.submit(_heard_by, listener(), project, list(overrides), run, threads).result()
@@ -117,7 +117,7 @@ def run_one(project: Path, overrides: Sequence[str], run: PlannedRun, threads: i
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that started it does, however that dies: two would write the same checkpoints."""
+    """End this process when its parent ends, even by a kill: an orphan would write the checkpoints of a later run."""
     parent = multiprocessing.parent_process()
     if parent is None:
         raise RuntimeError("`_end_with_parent` must run in a process that multiprocessing started. Received: another.")
@@ -130,12 +130,12 @@ def _end_with_parent() -> None:
 
 
 def place_of(project: Path, overrides: Sequence[str], run: PlannedRun) -> tuple[Path, str]:
-    """Return a run's directory, and the key of what it depends on."""
+    """Return a run's directory, and its key: a digest of all that it depends on."""
     return _place_of(_context(project, overrides, run), run)
 
 
 def _place_of(context: StageContext, run: PlannedRun) -> tuple[Path, str]:
-    # The baselines learn from the examples alone, and do not change with how a model is trained.
+    # Baselines depend on the examples alone, and not on the settings of training.
     depends = context.keys.evaluate
     if run == BASELINE_RESULTS:
         parts = ("project.evaluation", "project.split", "project.seed", "tasks")
@@ -150,14 +150,14 @@ def _heard_by(to: Listener, project: Path, overrides: Sequence[str], run: Planne
 
 
 def make(project: Path, overrides: Sequence[str], run: PlannedRun, threads: int = 0) -> None:
-    """Train and measure one run, and write what it found; an interrupted training goes on from its last epoch."""
+    """Train and measure one run, and write its results; an interrupted training continues from its last epoch."""
     from unified_ranker.project.evaluate_stage import measure_contenders
 
     context = _context(project, overrides, run)
     directory, key = _place_of(context, run)
     config, prepared, tasks = context.config, prepared_data(context), list(run.tasks or context.config.tasks)
     checkpoints = directory.with_name(f"{directory.name}-checkpoints")
-    # Of a trial only the ranks are asked for, and calibration moves none.
+    # A trial needs only ranks, which calibration does not change.
     whole = run.kind != "trial"
     ranks: dict[str, np.ndarray] = {}
 
@@ -202,7 +202,7 @@ def _take_threads(threads: int) -> None:
 
 
 def read(directory: Path, run: PlannedRun) -> RunResult:
-    """Read what `make` wrote."""
+    """Read the result that `make` wrote."""
     notes: dict[str, Any] = stamp_of(directory)
     ranks: dict[str, dict[str, np.ndarray]] = {}
     with np.load(directory / RANKS) as stored:

@@ -1,6 +1,6 @@
-"""Check a project's declarations against its log: what they name is there, and is of the kind that they need.
+"""Checks of a project's declarations against its log: named columns and events exist and have the right type.
 
-`load_config` has checked the declarations by themselves; here every column, event type and rule meets the
+`load_config` has checked the declarations by themselves; here columns, event types and rules are compared with the
 data. Each check names the file and the path in it, what was found, what is allowed, and the nearest match.
 """
 
@@ -24,8 +24,8 @@ from unified_ranker.evaluation.baselines.base import BASELINES
 from unified_ranker.log.check import Check
 from unified_ranker.log.column_types import MAX_EXAMPLES
 from unified_ranker.log.schema import COLUMNS, InteractionLog
+from unified_ranker.project.data_needs import data_need_checks
 from unified_ranker.project.init.inspect_columns import describe, present
-from unified_ranker.project.lever_checks import lever_checks
 from unified_ranker.project.task_checks import counted, task_checks
 from unified_ranker.towers.feature_group import fitting_types
 from unified_ranker.towers.feature_types.base import ITEM_FEATURES, USER_FEATURES, FeatureType
@@ -36,17 +36,17 @@ __all__ = ["check_declarations"]
 def check_declarations(config: Config, log: InteractionLog, sampled: bool = False) -> list[Check]:
     """Check that the log provides what the declarations name.
 
-    The content of the log is for `data.checks`. Its rule "every declared task has events" is repeated here
-    with the event types and values that a task counts, so call it without `tasks` when calling both.
+    `log.log_checks` checks the content of the log. Its rule "every declared task has events" is repeated here with the
+    event types and values that a task counts, so call it without `tasks` when calling both.
 
     Args:
         config: the declarations, as `load_config` returns them.
         log: the log in canonical form; it may have faults of content.
-        sampled: whether it holds a sample of the events, which says nothing of how many there are.
+        sampled: whether it holds a sample of the events, so that counts are not checked.
 
     Returns:
         The checks in a fixed order: files of towers/, item features, text encoder, quality, profile, context,
-        baselines, tasks, levers.
+        baselines, tasks, data needs.
     """
     towers = config.towers
     return [
@@ -58,13 +58,16 @@ def check_declarations(config: Config, log: InteractionLog, sampled: bool = Fals
         *_context(config, log),
         *_baselines(config),
         *task_checks(config, log, sampled),
-        *lever_checks(config, log, sampled),
+        *data_need_checks(config, log, sampled),
     ]
 
 
 def _files(towers: Towers) -> Iterator[Check]:
-    """Warn about towers that no file declares: their defaults name no column."""
-    consequences = {"item": "items have no feature, so they are their ids alone", "user": "users have no profile"}
+    """Warn about towers without a file, because their defaults read no column."""
+    consequences = {
+        "item": "items have no features, so only their ids tell them apart",
+        "user": "users have no profile",
+    }
     for name in Towers.model_fields:
         if name not in towers.model_fields_set:
             follows = f": {consequences[name]}" if name in consequences else ""
@@ -90,7 +93,7 @@ def _features(
     for number, feature in enumerate(features):
         column, kind = feature.column, feature.type
         rule = f"`{file}`, `{field}[{number}].column`: `{column}` is a {kind} column of {name}"
-        # The columns of the contract are always there in a canonical log, and empty when the source had none.
+        # A canonical log always has the contract's columns; they are empty where the source has none.
         absent = column not in table.columns or (column in COLUMNS[name] and column not in types)
         if absent:
             known = [c for c, of in types.items() if kind in of] or [c for c, of in types.items() if of]
@@ -106,7 +109,7 @@ def _features(
 
 
 def _text(config: Config) -> Iterator[Check]:
-    """Check that what a taught text encoder needs is installed, before an hour is spent on the rest."""
+    """Check that the packages of the text encoder are installed, before an hour is spent on training."""
     text = config.towers.item.text
     if text.extra is not None:
         missing = missing_modules(text.extra)
@@ -117,7 +120,7 @@ def _text(config: Config) -> Iterator[Check]:
 
 
 def _wrong_type(rule: str, column: pd.Series, kind: str, types: Mapping[str, Sequence[str]]) -> Check:
-    """Return the check of a column that does not hold what the feature takes, with what would."""
+    """Return the failed check of a column of the wrong type, with feature types and columns that would fit."""
     other = sorted(types[str(column.name)])
     fitting = [name for name, of in types.items() if kind in of]
     remedies = [f"declare `type: {' or '.join(other)}`"] if other else []
@@ -133,7 +136,7 @@ def _wrong_type(rule: str, column: pd.Series, kind: str, types: Mapping[str, Seq
 
 
 def _strays(rule: str, feature: FeatureType, table: pd.DataFrame, name: str) -> Check | None:
-    """Return the check of a column that would fit but for a few values; None where it is none."""
+    """Return the failed check of a column of which only a few values do not fit; None for other columns."""
     values = table[feature.column].dropna()
     stray = feature.strays(table[feature.column])
     count = len(stray)
@@ -151,7 +154,7 @@ def _strays(rule: str, feature: FeatureType, table: pd.DataFrame, name: str) -> 
 
 
 def _quality(path: str, feature: QualityFeature, log: InteractionLog) -> Iterator[Check]:
-    """Check that the log has what a quality feature is made from."""
+    """Check that the log has the data of a quality feature."""
     at, events = f"`towers/item.yaml`, `{path}", log.events
     if isinstance(feature, PopularityFeature) and feature.event_types is not None:
         found = events["event_type"].value_counts()
@@ -188,7 +191,7 @@ def _quality(path: str, feature: QualityFeature, log: InteractionLog) -> Iterato
 
 
 def _context(config: Config, log: InteractionLog) -> Iterator[Check]:
-    """Warn about fields of the request that are declared, not left to the default, and always empty."""
+    """Warn about fields of the request that a file declares and that are always empty."""
     context, events, tasks = config.towers.context, log.events, config.tasks.values()
     if "fields" not in context.model_fields_set:
         return
@@ -204,7 +207,7 @@ def _context(config: Config, log: InteractionLog) -> Iterator[Check]:
             f"`towers/context.yaml`, `fields[{number}]`: requests have a {field.replace('_', ' ')}",
             passed=bool(filled[field]),
             found="none in the log",
-            what_to_do=f"remove `{field}`, or add it to the data; it is always empty as it is",
+            what_to_do=f"remove `{field}`, or add it to the data, where it is always empty",
             severity="warning",
         )
 

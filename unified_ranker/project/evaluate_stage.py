@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EVALUATION = "evaluation.json"
 Keep = Callable[[str, Sequence[Contender]], None]
-"""Is given a task's contenders, with the rank of every request's target."""
+"""Called with a task's contenders, which hold the rank of every request's target."""
 
 
 def evaluate_stage(context: StageContext) -> StageResult:
@@ -58,8 +58,8 @@ def measure_contenders(
         tasks: to measure.
         trained: the model; None: baselines alone.
         baselines: fitted.
-        diagnosed: whether to find what lies behind the model's ranks.
-        keep: is given the rank of every request's target.
+        diagnosed: whether to measure recall of retrieval and calibration, too.
+        keep: is called with the rank of every request's target.
     """
     from unified_ranker.evaluation.candidates import CandidateRules
     from unified_ranker.evaluation.diagnosis import diagnose_part

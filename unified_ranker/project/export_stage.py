@@ -41,7 +41,7 @@ def export_stage(context: StageContext) -> StageResult:
     started, releases = time.perf_counter(), context.workspace.releases
     current = newest_of(releases, context.keys.export)
     if current is not None and "export" not in context.force:
-        # Where a build was stopped between writing the release and pointing at it.
+        # In case a build was stopped between writing the release and pointing at it.
         point_latest(releases, int(current.name))
         done = StageResult("export", True, 0.0, current, f"release {current.name} is up to date")
         return keep_result(context, done)
@@ -54,8 +54,8 @@ def export_stage(context: StageContext) -> StageResult:
 def newest_of(releases: Path, key: str) -> Path | None:
     """Return the newest release if it has the key.
 
-    An older one does not count: going back to earlier declarations is a new release, whose parent is the one it
-    replaces, so that `latest` is always what was built last.
+    Older releases do not count: a return to earlier declarations makes a new release, whose parent is the one that it
+    replaces. So `latest` is always the one that was built last.
     """
     newest = releases / str(next_version(releases) - 1)
     return newest if newest.is_dir() and read_manifest(newest).build_key == key else None
@@ -75,7 +75,7 @@ def _write_release(context: StageContext) -> Path:
         save_model(trained.model, trained.model.item_vectors().numpy(), saved)
         progress.advance(note="model")
         requests = known_requests(prepared.between(None, trained.fit_end))
-        # What follows asks the files, not the model in memory: a release is measured as it will be served.
+        # From here on the saved files are used and not the model in memory, so that the release is measured as served.
         served = load_served(saved)
         warmup = write_warmup(saved, served, prepared, requests, config, MODEL_NAME)
         progress.advance(note="warm-up requests")

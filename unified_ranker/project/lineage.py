@@ -15,7 +15,7 @@ FILE = "lineage.json"
 KEPT_USERS = Path("training") / "users.parquet"
 STARTS_OVER = "none"
 Ancestor = Literal["since", "start"]
-"""`since`: ids keep the places that they have in a release. `start`: training goes on from one."""
+"""`since`: the release whose indices ids keep. `start`: the release that training continues from."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class Lineage:
     work: Path
 
     def read(self, kind: Ancestor) -> Path | None:
-        """Return the release that is gone on from, if any."""
+        """Return the release to continue from, if any."""
         noted = self._noted().get(kind)
         return Path(noted) if noted else None
 
     def key(self, kind: Ancestor) -> tuple[str, ...]:
-        """Return what tells the release from others: nothing without one.
+        """Return the release's part of a stage's key; empty without one.
 
         Raises:
-            UserError: the release is gone.
+            UserError: the release does not exist any more.
         """
         release = self.read(kind)
         if release is None:
@@ -45,14 +45,14 @@ class Lineage:
         """Note a release, or `none` to start over; None leaves everything as it is.
 
         Raises:
-            UserError: there is no such release, or training cannot go on from it.
+            UserError: there is no such release, or training cannot continue from it.
         """
         if release is None:
             return
         noted = self._noted()
         noted.pop(kind, None)
         if release != STARTS_OVER:
-            # `latest` moves on: what is noted is the release that it means now.
+            # Resolved, because `latest` will point at another release later.
             path = Path(release).resolve()
             read_manifest(path)
             if not (path / KEPT_USERS).is_file():

@@ -1,4 +1,4 @@
-"""One build of a project at a time, and a tidy work directory for it."""
+"""Lock of a project's work directory for one run at a time."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from unified_ranker.project.stage_context import STAGES, StageContext
 
 @contextlib.contextmanager
 def one_build(context: StageContext, *, releases: bool = False) -> Iterator[None]:
-    """Keep other runs out of the work directory, and clear away what killed ones left; within itself it does nothing.
+    """Lock the work directory for the time of a block, and remove what killed runs left; a nested call does nothing.
 
-    Every stage that writes asks for it; a command asks first, to be refused before it has done anything.
+    Every stage that writes calls it. A command calls it first, so that it is refused before it has done anything.
 
     Args:
         context: of the run.
-        releases: whether a release is to be written, so that its directory must take it.
+        releases: whether a release will be written, so that its directory is checked.
 
     Raises:
         UserError: another run has the work directory, or a directory cannot be written.

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 def validate(context: StageContext) -> "list[Check]":
-    """Check data and declarations together; a log too large for memory by the stages that read it."""
+    """Check data and declarations together; a log too large for memory is checked by the stages that read it."""
     if _large(context):
         return _preparation(context).checks()
     tables = context.workspace.read_tables()

@@ -35,7 +35,7 @@ class Project:
     """Project in a directory, with its stages; each is skipped while its output is up to date.
 
     Declarations and data are read anew for each stage, so that a changed file counts from the next call on.
-    TensorFlow is loaded by `train` and what comes after it.
+    TensorFlow is loaded by `train` and later stages.
 
     Example:
         project = Project("shop", {"project.training.epochs": 1})
@@ -85,8 +85,8 @@ class Project:
     ) -> "Project":
         """Write a project for tables in memory, as `unified-ranker init` does for files, and open it.
 
-        The tables are written to `data/` in the directory, as Parquet. The declarations have comments that say why each
-        choice was made. When something is wrong, nothing stays behind.
+        The tables are written to `data/` in the directory, as Parquet. The declarations have comments with the reason
+        for each value. After an error nothing is left behind.
 
         Example:
             project = Project.from_tables(events, items, users, directory="market")
@@ -95,8 +95,8 @@ class Project:
         Args:
             events: `[events, columns]`: `user_id`, `item_id`, `task`, `event_type`, `timestamp`, and more
                 (docs/reference/interaction-log.md); pandas or Arrow.
-            items: `[items, columns]`: `item_id` and what describes an item.
-            users: `[users, columns]`: `user_id` and what describes a user; None takes the users from the events.
+            items: `[items, columns]`: `item_id` and features.
+            users: `[users, columns]`: `user_id` and features; None takes the users from the events.
             directory: where to; it must hold no project.
             overrides: as for `Project`.
             tasks: as for `Project`.
@@ -237,7 +237,7 @@ def _override_texts(overrides: Mapping[str, object] | Sequence[str]) -> list[str
 
 @contextlib.contextmanager
 def _all_or_nothing(directory: Path) -> Iterator[None]:
-    """Remove what came into a directory when the block fails."""
+    """Remove what a failing block wrote into a directory."""
     before = set(directory.iterdir())
     try:
         yield

@@ -1,4 +1,4 @@
-"""Carries the job of preparing by the chosen engine, from a project's files to its prepared data."""
+"""Preparation of a project's log by the chosen engine, from its files to the prepared data."""
 
 import json
 import shutil
@@ -38,18 +38,18 @@ PUBLISHED = {HISTORIES: ("histories",), ORDER: ("events", "examples")}
 
 
 class Preparation:
-    """The job of preparing a project, with its shards on disk: what is finished is never made again."""
+    """Job that prepares a project, with its shards on disk; finished shards are reused."""
 
     def __init__(
         self, workspace: Workspace, key: str, choice: EngineChoice, known: tuple[Path, Path] | None = None
     ) -> None:
-        """Plan the job; `known` are the files with the ids (items, users) that keep their places."""
+        """Plan the job; `known` are the files with the ids (items, users) that keep their indices."""
         self.workspace, self.config, self._choice = workspace, workspace.config, choice
         source = _source(workspace, choice.split_rows)
         if known is not None:
             source = replace(source, known_items=known[0], known_users=known[1])
         self.source = source
-        # What a shard holds depends on how the log is cut, but what is published does not.
+        # The cut of the log changes the shards, but not the published data.
         self.job = prepare_job(source, self.config, f"{key} {choice.split_rows}")
         folder = workspace.work / "shards"
         self.shards = DiskShards(folder / self.job.key)
@@ -59,7 +59,7 @@ class Preparation:
         self.finished = self.shards.resume(self.job)
 
     def run(self, until: str = FINISH) -> None:
-        """Make the shards of all stages up to one that are not there yet.
+        """Make the missing shards of all stages up to `until`.
 
         Raises:
             UserError: by a fault of the input or the machine; finished shards stay for the next run.
@@ -84,7 +84,7 @@ class Preparation:
         return tolerate([*checks, *check_declarations(self.config, log, sampled=True)], self.config)
 
     def publish(self, draft: Path) -> dict[str, int]:
-        """Move what the stages made into `draft`, with the manifest; returns rows by table.
+        """Move the tables into `draft`, with the manifest; returns rows by table.
 
         Tables are moved, not copied, so a second run would make their shards again; the rest goes with the shards.
         """
@@ -120,11 +120,11 @@ class Preparation:
         return {name: rows[name] for name in ("events", "items", "users", "examples")}
 
     def clear(self) -> None:
-        """Remove the shards, when what they were for is in place."""
+        """Remove the shards, once the prepared data is in place."""
         shutil.rmtree(self.shards.root, ignore_errors=True)
 
     def report_failure(self, file: Path) -> None:
-        """Leave the quarantined rows where a user can look at them, if the log was read so far."""
+        """Write the quarantined rows to a file for the user, if the log was read so far."""
         if all(self.shards.has(SCAN, shard) for shard in range(len(self.source.events))):
             write_quarantine(self.shards, file)
 
@@ -132,13 +132,13 @@ class Preparation:
 def prepare_project(
     preparation: Preparation, draft: Path, note: Callable[[str], None] = lambda text: None
 ) -> dict[str, int]:
-    """Run the job and publish what it made into `draft`; returns rows by table.
+    """Run the job and publish the tables into `draft`; returns rows by table.
 
     Raises:
         UserError: by a fault of the input or the machine; finished shards stay for the next run.
     """
     if preparation.finished:
-        note(f"{preparation.finished} shards of an interrupted run are used again")
+        note(f"{preparation.finished} shards of an interrupted run are reused")
     aside = preparation.workspace.work / QUARANTINE_FILE
     aside.unlink(missing_ok=True)
     try:
@@ -152,7 +152,7 @@ def prepare_project(
 
 
 def is_large(config: Config, workspace: Workspace) -> bool:
-    """Tell whether a log is too large to be checked in memory, as far as its footers tell.
+    """Tell whether a log is too large to be checked in memory, by the footers of its files.
 
     Raises:
         UserError: a file is not there or damaged.

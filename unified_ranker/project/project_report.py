@@ -1,4 +1,4 @@
-"""Report of a project: its data, its evaluation, and what its stages took."""
+"""Report of a project: its data, its evaluation, and the cost of its stages."""
 
 import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from unified_ranker.project.train_stage import trained_model
 from unified_ranker.release.provenance import git_commit, library_versions
 
 MEASURED = ("prepare", "train", "evaluate")
-"""Stages whose time and memory the report tells."""
+"""Stages whose time and memory the report shows."""
 
 
 def write_project_report(context: StageContext, directory: Path, release: str, index: IndexRecall | None) -> None:

@@ -1,4 +1,4 @@
-"""Project of a release: the one way from a release to its log and to what it declares of the store now."""
+"""Project of a release, with its log and its present declarations of the store."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +32,8 @@ def find_project(release: Path, named: Path | None) -> Workspace | None:
         named: the project's directory as a user has named it; None: the one in whose `releases_dir` the release lies.
 
     Returns:
-        The project, with the declarations by which its data are found: its own where it was named, since its tables may
-        have moved, else the release's, since `--set` may have named others. None where the release has left its
-        project.
+        The project, with the declarations that its data are read by: its own where it was named, since its tables may
+        have moved, else the release's, since `--set` may have named other tables. None where no project is found.
 
     Raises:
         UserError: there is no release, or what was named is no project, or another one.
@@ -49,7 +48,7 @@ def find_project(release: Path, named: Path | None) -> Workspace | None:
 
 
 def prepared_files(workspace: Workspace) -> PreparedFiles | None:
-    """Return the prepared data of a project as they lie there; None where there are none."""
+    """Return the prepared data of a project as they are; None where there are none."""
     directory = workspace.stage("prepare")
     return PreparedFiles(directory, str(stamp_of(directory)["key"])) if is_finished(directory) else None
 
@@ -59,7 +58,7 @@ class ReleaseProject:
     """A release with its project.
 
     Attributes:
-        embedded: the release, with what the project declares of the store now.
+        embedded: the release, with the project's present declarations of the store.
         workspace: the project.
     """
 
@@ -75,14 +74,14 @@ class ReleaseProject:
 
     def prepared(self) -> PreparedFiles:
         """Return the prepared data, made now where they are not up to date."""
-        # Here, because preparing takes libraries that a service, which comes this way to its project, goes without.
+        # Imported here, because a service uses this module without the libraries of preparation.
         from unified_ranker.project.prepare_stage import prepare_stage
 
         prepare_stage(StageContext(self.workspace))
         return self.as_prepared()
 
     def as_prepared(self) -> PreparedFiles:
-        """Return the prepared data as they lie there.
+        """Return the prepared data as they are.
 
         Raises:
             UserError: there are none.
@@ -96,7 +95,7 @@ class ReleaseProject:
         return files
 
     def export_input(self) -> ExportInput:
-        """Return what an export of the vectors reads; the data are prepared now where they are not up to date.
+        """Return the input of an export of vectors; the data are prepared now where they are not up to date.
 
         Raises:
             UserError: a library for the offline copy is not installed, or the data cannot be prepared.
@@ -123,8 +122,8 @@ def open_project(release: Path, named: Path | None) -> ReleaseProject:
     if workspace is None:
         root = place_of_project(release, manifest.config)
         raise UserError(
-            f"`{root}` is no project: it holds no {DECLARATIONS}, and what users did is there. Name the release's own "
-            "with --project."
+            f"`{root}` must be the release's project, which holds the events. Received: no {DECLARATIONS} there. "
+            "Name the project with --project."
         )
     present = load_config(workspace.project)
     _require_same(manifest, present, workspace.project)
@@ -137,5 +136,5 @@ def _require_same(manifest: Manifest, config: Config, project: Path) -> None:
     if config.project.name != manifest.project:
         raise UserError(
             f"`--project` must be the project of the release, `{manifest.project}`. Received: `{project}`, which is "
-            f"`{config.project.name}`: its users and items are others. Name the right one, or leave the option out."
+            f"`{config.project.name}`: it has other users and items. Name the right one, or leave the option out."
         )

@@ -1,4 +1,4 @@
-"""Runs a stage, unless its output is up to date."""
+"""Run of a stage, which is skipped if its output is up to date."""
 
 import logging
 import resource
@@ -14,7 +14,7 @@ from unified_ranker.project.stage_context import StageContext, StageResult
 logger = logging.getLogger(__name__)
 
 Make = Callable[[Path, dict[str, Any]], str]
-"""Fills a draft of the output, notes what is worth it, and returns a line of summary."""
+"""Fills a draft of the output, adds notes for its stamp, and returns a line of summary."""
 
 
 def run_stage(context: StageContext, name: str, key: str, make: Make) -> StageResult:
@@ -23,7 +23,7 @@ def run_stage(context: StageContext, name: str, key: str, make: Make) -> StageRe
     Args:
         context: of the run.
         name: of the stage, and of the directory that it fills.
-        key: what the output depends on.
+        key: digest of all that the output depends on.
         make: fills the output.
     """
     for earlier in context.memory.results:

@@ -1,4 +1,4 @@
-"""Cache of a stage's output: a directory with a stamp, which is used again while what it depends on is the same."""
+"""Cache of a stage's output: a directory with a stamp, which is reused while its key is the same."""
 
 import contextlib
 import json
@@ -22,16 +22,16 @@ def is_finished(directory: Path) -> bool:
 
 
 def stamp_of(directory: Path) -> dict[str, Any]:
-    """Return what a stage wrote down when it finished: `key`, and its notes."""
+    """Return the stamp of a finished stage: `key`, and its notes."""
     stamp: dict[str, Any] = json.loads((directory / STAMP).read_text(encoding="utf-8"))
     return stamp
 
 
 @contextlib.contextmanager
 def fill(directory: Path, key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Offer a draft of `directory` and a dict for its stamp; on success the draft takes its place, whole.
+    """Yield a draft of `directory` and a dict for its stamp; without an error the draft then replaces the directory.
 
-    Anything that goes wrong leaves the old contents untouched.
+    After an error the old contents are unchanged.
     """
     with whole_directory(directory, replace=True) as draft:
         notes: dict[str, Any] = {}

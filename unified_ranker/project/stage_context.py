@@ -65,7 +65,7 @@ class StageContext:
         workspace: the project.
         tasks: train and evaluate these only, in the order of their declaration; all when empty (see `choose_tasks`).
         force: stages to run again although they are up to date.
-        engine: what carries the preparation.
+        engine: that runs the preparation.
         memory: what the stages of this run have made.
     """
 
@@ -82,7 +82,7 @@ class StageContext:
 
     @property
     def lineage(self) -> Lineage:
-        """The releases that this project goes on from."""
+        """The releases that this project continues from."""
         return Lineage(self.workspace.work)
 
     @cached_property

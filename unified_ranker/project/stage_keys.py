@@ -1,7 +1,7 @@
-"""Keys of a project's stages: each hashes what its stage depends on.
+"""Keys of a project's stages: digests of all that a stage depends on.
 
-That is its part of the declarations and the key of the stage before. The data checksum begins the chain, so a changed
-row or a changed setting makes again exactly what it reaches.
+That is its part of the declarations and the key of the stage before; the first key includes the checksum of the data.
+So a changed row or setting makes exactly those stages run again that depend on it.
 """
 
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ OUTPUT_FORMAT = "4"
 """Raised when the format of a stage's output changes, so that older outputs are made again."""
 TRAINED_BY = ("project.seed", "project.split", "project.training", "towers")
 NOT_TRAINED_BY_TASK = frozenset({"description", "derived", "exclude_engaged", "score", "serving"})
-"""Of each task's file: what the model does not see while it is trained."""
+"""Fields of each task's file that training does not depend on."""
 
 
 @dataclass(frozen=True)
 class StageKeys:
-    """Keys of the stages, each worked out when it is first asked for.
+    """Keys of the stages, each computed on first use.
 
     Attributes:
         workspace: the project.

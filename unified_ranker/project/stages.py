@@ -24,8 +24,8 @@ def build(
 
     Args:
         context: of the run.
-        checked: is given the checks of data and declarations, and raises where they do not suffice.
-        ended: is given the result of each stage as it ends.
+        checked: is called with the checks of data and declarations, and raises if one failed.
+        ended: is called with the result of each stage when it ends.
 
     Returns:
         The results, in order; the output of the last one is the release.
@@ -35,7 +35,7 @@ def build(
     """
     with one_build(context, releases=True):
         checked(validate(context))
-        # Here, because they take libraries along that the checks of a wrong declaration have no use for.
+        # Imported here, so that an error in the declarations is reported before large libraries are loaded.
         from unified_ranker.project.evaluate_stage import evaluate_stage
         from unified_ranker.project.export_stage import export_stage
 

@@ -1,4 +1,4 @@
-"""Check the files of tasks/ against the log: tasks have positives, and their rules something to work on."""
+"""Checks of the files of tasks/ against the log: tasks have positives, and data for their rules."""
 
 from collections.abc import Iterator
 
@@ -17,14 +17,14 @@ from unified_ranker.prepare.prepared import split_times
 
 MAX_LISTED = 10
 LEAST_LEARNABLE = 0.05
-"""Share of a task's positives whose item must exist at their time. Below, nothing sound can be learnt or measured: what
-is left is noise beside a `created_at` that means something else, such as the time of an import."""
+"""Least share of a task's positives whose item exists at their time. Below it, `created_at` probably means something
+else, such as the time of an import, and nothing sound can be learnt or measured."""
 
 
 def task_checks(config: Config, log: InteractionLog, sampled: bool = False) -> Iterator[Check]:
     """Yield the checks of every task, of tasks that nobody declares, and of the split.
 
-    A head that no event feeds is refused, unless the events are a sample that may lack a rare one.
+    A head without events is refused, unless the events are a sample, which may lack rare ones.
     """
     fed = None if sampled else frozenset(match_positives(log, config.tasks)[1].tolist())
     found = log.events["task"].value_counts()
@@ -56,7 +56,8 @@ def counted(counts: "pd.Series[int]") -> str:
 def _positives(name: str, task: Task, of_task: pd.DataFrame, fed: frozenset[str] | None) -> Iterator[Check]:
     """Check that the task has positives, and warn about each of `positives` that matches nothing.
 
-    Where no other entry of any task feeds its head (see `fed`) that is an error: the head would be served untaught.
+    Where no other entry of any task has events for its head (see `fed`), that is an error: the head would be served
+    untrained.
     """
     counts, free = [], np.ones(len(of_task), bool)
     for positive in task.positives:
@@ -78,7 +79,7 @@ def _positives(name: str, task: Task, of_task: pd.DataFrame, fed: frozenset[str]
             earlier = "every one is a positive of an earlier entry" if matched else "none"
             hint = nearest(positive.event_type, types) if positive.event_type not in types else ""
             alone = fed is not None and positive.head_name not in fed
-            learns = f"no event feeds the head `{positive.head_name}`" if alone else "it adds nothing to its head"
+            learns = f"the head `{positive.head_name}` has no events" if alone else "it adds no events to its head"
             yield Check(
                 f"`tasks/{name}.yaml`, `positives[{number}]`: there are events with {_wanted(positive)}",
                 passed=False,
@@ -103,8 +104,8 @@ def _events(of_task: pd.DataFrame) -> str:
     return ", ".join(out[:MAX_LISTED]) or "none"
 
 
-def _exclusion(name: str, task: Task, of_task: pd.DataFrame, remembered: tuple[str, ...] | None) -> Iterator[Check]:
-    """Check that histories hold what the task excludes by: a served request knows no other past."""
+def _exclusion(name: str, task: Task, of_task: pd.DataFrame, in_histories: tuple[str, ...] | None) -> Iterator[Check]:
+    """Check that histories hold the events by which the task excludes items, because serving knows no others."""
     if not task.exclude_engaged:
         return
     for number, kind in enumerate(task.positives):
@@ -118,8 +119,8 @@ def _exclusion(name: str, task: Task, of_task: pd.DataFrame, remembered: tuple[s
                 "would leave their items out when served, not when measured",
                 severity="warning",
             )
-    if remembered is not None:
-        forgotten = sorted({p.event_type for p in task.positives} - set(remembered))
+    if in_histories is not None:
+        forgotten = sorted({p.event_type for p in task.positives} - set(in_histories))
         yield Check(
             f"`tasks/{name}.yaml`, `exclude_engaged`: histories hold the task's positives",
             passed=not forgotten,
@@ -154,7 +155,7 @@ def _imputation(name: str, task: Task, of_task: pd.DataFrame, log: InteractionLo
             found="every event of the task is anonymous",
             what_to_do="set it to `none`",
         )
-    # `user` is the default, and harmless where nobody has a country; only who asks for it is told.
+    # `user` is the default, and harmless where no user has a country, so only a declared one is reported.
     if rules.country == "user" and "country" in rules.model_fields_set:
         yield Check(
             f"{at}country`: users have a country",
@@ -208,7 +209,7 @@ def _split(config: Config, log: InteractionLog) -> Iterator[Check]:
             passed=before > 0 and after > 0,
             found=f"{before:,} of {len(own):,} in the fit window (`{fit_on}`), {after:,} in the test slice",
             what_to_do="move `split` in project.yaml, or wait for more events of the task; "
-            "a task without the first is not learnt, one without the second is not measured",
+            "a task without positives to train on is not learnt, one without positives to test on is not measured",
             severity="warning",
         )
 

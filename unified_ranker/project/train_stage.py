@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified_ranker.config import Config
-from unified_ranker.project.lever_checks import require_levers
+from unified_ranker.project.data_needs import require_enough_data
 from unified_ranker.project.prepare_stage import prepared_data
 from unified_ranker.project.run_stage import run_stage
 from unified_ranker.project.stage_context import StageContext, StageResult
@@ -62,14 +62,14 @@ def train_model(
         config: the declarations.
         tasks: to train for; all when empty.
         checkpoints: where the epochs are kept.
-        start: a release to go on from, if any.
+        start: a release to continue from, if any.
         calibrated: whether its probabilities are calibrated; ranks do not need it.
 
     Raises:
-        UserError: the declarations ask more than the log has.
+        UserError: the log has too little data for the declarations.
     """
-    require_levers(prepared, config, tasks)
-    # Behind what may refuse: TensorFlow takes seconds to import.
+    require_enough_data(prepared, config, tasks)
+    # Imported after the checks, because TensorFlow takes seconds to import.
     from unified_ranker.evaluation.calibrate import calibrate
     from unified_ranker.training.continuing import read_start
     from unified_ranker.training.training_job import train

@@ -1,4 +1,4 @@
-"""The search: what was tried is in a database, so that a killed one goes on where it was."""
+"""Search of settings, with its trials in a database, so that a killed search can continue."""
 
 import json
 import time
@@ -21,20 +21,20 @@ from unified_ranker.evaluation.tuning.search_space import SearchSpace, Value, as
 from unified_ranker.project.comparison_runs import run_one
 
 STARTING = 8
-"""Trials at random before Optuna's TPE begins to model them."""
+"""Random trials before Optuna's TPE begins."""
 
 
 @dataclass(frozen=True)
 class Tried:
-    """A trial that ended.
+    """Finished trial.
 
     Attributes:
         number: of the trial, from 0.
         settings: by path.
-        value: mean over the tasks of NDCG@10 over that of the declared settings; None where the trial failed.
+        value: mean over tasks of the ratio of NDCG@10 to that of the declared settings; None where the trial failed.
         ndcg: NDCG@10 by task.
-        seconds: it took.
-        failure: why it failed; "".
+        seconds: its duration.
+        failure: reason of a failure; "" for none.
     """
 
     number: int
@@ -46,15 +46,15 @@ class Tried:
 
 
 class Search:
-    """A study of one space over one project, in a database that outlives the process.
+    """Study of one search space over one project, stored in a database.
 
     Args:
         project: its directory.
-        overrides: declarations of all trials, those of the validation slice among them.
-        space: what is searched.
-        declared: the values that the first trial has, to which all others are compared.
+        overrides: declarations of all trials, including those of the validation slice.
+        space: the search space.
+        declared: settings of the first trial, with which all others are compared.
         database: an SQLite file, made where it is absent.
-        key: what the trials depend on; another key is another study.
+        key: digest of all that the trials depend on; each key has a study of its own.
         seed: of the search.
     """
 
@@ -75,12 +75,12 @@ class Search:
         storage = f"sqlite:///{database}"
         self._study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
         for trial in self._study.get_trials(states=(TrialState.RUNNING,)):
-            # What a killed run was at: its training goes on from its last epoch. It may have drawn a part of it only.
+            # The trial of a killed run is repeated, and its training continues. It may lack some of its settings.
             self._study.tell(trial.number, state=TrialState.FAIL)
             if set(trial.params) == set(space):
                 self._study.enqueue_trial(trial.params)
         if not self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.WAITING)):
-            # Nothing to compare with yet.
+            # There is no first trial to compare with yet.
             self._study.enqueue_trial(dict(declared))
         self._study.sampler = optuna.samplers.TPESampler(
             n_startup_trials=STARTING, seed=seed + len(self._study.get_trials(deepcopy=False))
@@ -88,13 +88,13 @@ class Search:
 
     @property
     def tried(self) -> list[Tried]:
-        """The trials that ended, in their order; those that were killed are not among them."""
+        """The finished trials, in order."""
         ended = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
         return [_tried(trial) for trial in ended if "seconds" in trial.user_attrs]
 
     @property
     def best(self) -> Tried:
-        """The best trial; the declared settings while nothing is better."""
+        """The best trial: that of the declared settings until another is better."""
         return max((t for t in self.tried if t.value is not None), key=lambda t: (t.value or 0.0, -t.number))
 
     def run(
@@ -104,15 +104,15 @@ class Search:
         begin: Callable[[int, dict[str, Value]], None],
         end: Callable[[Tried], None],
     ) -> None:
-        """Try settings until the time is over, counted over all runs of the study; the declared ones in any case.
+        """Run trials within a time limit over all runs of the study; the declared settings are always tried.
 
-        No trial begins that would end after the time, were it as long as the longest before it.
+        No trial begins that would exceed the limit if it took as long as the longest one before.
 
         Args:
             minutes: of all trials together.
-            most: trials at the most; None for no bound.
-            begin: is told number and settings of a trial.
-            end: is told what became of it.
+            most: greatest number of trials; None: no limit.
+            begin: is called with number and settings of a trial.
+            end: is called with the finished trial.
 
         Raises:
             UserError: the declared settings cannot be trained.
@@ -148,7 +148,7 @@ class Search:
         found = ndcg_of(result)
         base = found if first else next(t.ndcg for t in self.tried if t.value is not None)
         trial.set_user_attr("ndcg", found)
-        # The starting of its process counts, and so does what a run that was killed had finished of it.
+        # Includes the start of its process, and the time of earlier, killed runs of the trial.
         spent = max(time.perf_counter() - started, result.train_seconds + result.evaluate_seconds)
         trial.set_user_attr("seconds", spent)
         self._study.tell(trial, relative(found, base))
@@ -156,7 +156,7 @@ class Search:
 
 
 def trial_run(settings: Mapping[str, Value], seed: int) -> PlannedRun:
-    """Return the run of some settings: the same settings have the same directory, so what was trained is kept."""
+    """Return the run of some settings. Equal settings have the same directory, so that trained models are reused."""
     overrides = tuple(assignments(settings))
     digest = short_digest(*overrides)
     return PlannedRun(f"trial {digest}", "trial", seed, (), overrides)
@@ -170,7 +170,7 @@ def ndcg_of(result: RunResult) -> dict[str, float]:
 
 
 def relative(found: Mapping[str, float], base: Mapping[str, float]) -> float:
-    """Return the mean over tasks of `found` / `base`, so that no task weighs more for being easier.
+    """Return the mean over tasks of `found` / `base`, so that an easier task does not have more weight.
 
     Raises:
         UserError: no task has a base above zero.

@@ -29,7 +29,7 @@ class Workspace:
 
     @property
     def work(self) -> Path:
-        """The directory of everything that can be made again."""
+        """The directory of outputs that can be made again."""
         return self.project / self.config.project.work_dir.expanduser()
 
     @property

@@ -17,22 +17,23 @@ _TABULATED = 1 << 24
 
 
 class CandidateScores(tf.keras.layers.Layer):
-    """Two-tower scores with the declared quality weights, as of each example: what decides who is a candidate.
+    """Two-tower scores with the declared quality weights, as of each example, by which training candidates are drawn.
 
-    Candidates that the head learns from are drawn by them. By the vectors alone a feed of news would learn from stale
-    items, which it is never served, and to tell new from old, which retrieval has done already.
+    The quality is included because the head must be trained on the candidates of serving. Drawn by the vectors alone,
+    the candidates of a news feed would be old items, and the head would learn to prefer new ones, which retrieval does
+    already.
 
     Freshness is exact. Counts are as of the latest of `_MOMENTS` moments before the example: that is enough to draw by,
     and the head is given the exact counts of the drawn items.
     """
 
     def __init__(self, config: Config, items: int, times: np.ndarray, quality: QualityLookup) -> None:
-        """Tabulate the counts that some task weighs.
+        """Tabulate the counts of features that a task has a weight for.
 
         Args:
             config: the declarations.
-            items: how many there are in the catalogue.
-            times: when the positives to learn from happened, seconds; the moments part them into equal numbers.
+            items: number of items in the catalogue.
+            times: of the training positives, seconds; the moments divide them into equal numbers.
             quality: looks features up as of any time.
         """
         super().__init__(name="candidate_scores")
@@ -65,7 +66,7 @@ class CandidateScores(tf.keras.layers.Layer):
                 items.created[None], query.timestamp[:, None], scale, TENSORS
             )
         if self.counted:
-            # An example before the first moment takes that one: it is only drawn by.
+            # An example before the first moment uses the first one, which is exact enough to draw by.
             moment = tf.maximum(tf.searchsorted(self.moments, query.timestamp, side="right") - 1, 0)
             table = self.table if items.ids is None else tf.gather(self.table, items.ids, axis=1)
             for place, feature in enumerate(self.counted):

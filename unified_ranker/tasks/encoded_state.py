@@ -1,4 +1,4 @@
-"""Encoded requests: what heads and objectives know of a request, and what training tells them besides."""
+"""Encoded requests, the input of heads and objectives, and the labels of training."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class EncodedState(EncodedQuery):
     Attributes:
         history: vectors of the items of the last events, `[batch, events, dim]`.
         history_mask: which of them hold a known item, `[batch, events]`.
-        signals: what the signals read.
+        signals: inputs of the signals.
     """
 
     history: tf.Tensor
@@ -65,7 +65,7 @@ class Labels(Columns):
     Attributes:
         item: index of the positive.
         head: position of the head that it trains.
-        weight: how much it counts.
+        weight: of the example.
         value: of its event; NaN where absent.
         targets: the user's next positives, its own first, `[examples, k]`; -1 where there are fewer.
         decay: weights of `targets`, `[examples, k]`.

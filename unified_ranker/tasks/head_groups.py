@@ -26,7 +26,7 @@ def heads_of_task(config: Config, task: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class HeadGroup:
-    """Heads of one declaration, of which an example teaches one at the most.
+    """Heads of one declaration, of which an example trains at most one.
 
     Attributes:
         kind: the declaration.

@@ -1,4 +1,4 @@
-"""The multi-task ranking head: candidates of a request to one logit per kind of event."""
+"""Multi-task ranking head: one logit for each candidate of a request and each head."""
 
 from collections.abc import Sequence
 
@@ -16,12 +16,12 @@ class MultiTaskHead(tf.keras.layers.Layer):
     4.1, one extraction layer); a shared bottom has none.
 
     Each logit is the retrieval score, scaled per task and head, plus a linear part of quality and signals for each
-    task, plus what the crosses add. Both additions begin at zero: the ranker starts as good as retrieval and learns
-    only to improve on it; a task with few examples learns its linear part first.
+    task, plus what the crosses add. Both additions begin at zero, so that the ranker starts with the ranking
+    of retrieval; a task with few examples learns its linear part first.
 
-    Taught by few examples, both additions are too sure of themselves: once trained, each counts as much as the strength
-    of the request's task says. And crosses learn few examples by heart, a request's context being as good as its name:
-    a task can do without.
+    Trained on few examples, both additions are over-confident. Outside of training they are therefore multiplied by the
+    ranking strength of the request's task. Crosses overfit few examples, because a request's context identifies it, so
+    a task can leave them out.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class MultiTaskHead(tf.keras.layers.Layer):
         self.config, tasks, heads = config, len(strengths), len(ranks)
         ranking = np.array(ranks, bool)[None]
         self.strength = tf.constant(np.where(ranking, np.array([1.0, *strengths])[:, None], 1.0), tf.float32)
-        # None where nobody does without, or there are none: the graph is then the plain one.
+        # None if every task uses crosses, or the model has none: the graph then needs no mask.
         plain = all(with_crosses) or not config.cross_layers
         self.with_crosses = None if plain else tf.constant([1.0, *with_crosses], tf.float32)
         self.crosses = [tfrs.layers.dcn.Cross(projection_dim=dim) for _ in range(config.cross_layers)]
@@ -80,9 +80,9 @@ class MultiTaskHead(tf.keras.layers.Layer):
             state: the requests.
             items: candidate vectors `[batch, candidates, dim]`.
             quality: quality features as of the request `[batch, candidates, features]`.
-            signals: links to the request beyond vectors `[batch, candidates, channels]`.
+            signals: features of the signals `[batch, candidates, channels]`.
             retrieval: two-tower scores `[batch, candidates]`.
-            training: whether dropout is on, and the strength of every task 1.
+            training: whether dropout is on; the strength of every task is then 1.
         """
         count = tf.shape(items)[1]
         attended, closest = self._attend(items, state.history, state.history_mask)
@@ -115,18 +115,18 @@ class MultiTaskHead(tf.keras.layers.Layer):
         return added + retrieval[..., None] * scale[:, None]
 
     def _add_own_experts(self, tasks: int) -> None:
-        """Make the experts that belong to one task each; those of the unknown task begin at zero, and add nothing."""
+        """Make the experts of each task; those of the unknown task are zero and add nothing."""
         width, out = 2 * self.config.hidden, self.config.own_experts * self.config.hidden
-        # One initializer each: asked again, it would give every task the same experts.
+        # A new initializer for each task, because one initializer would return the same weights again.
         drawn = [tf.keras.initializers.GlorotUniform()([width, out]) for _ in range(tasks)]
         kernels = tf.stack([tf.zeros([width, out]), *drawn])
         self.own_kernel = self.add_weight("own_kernel", kernels.shape, initializer=lambda *_, **__: kernels)
         self.own_bias = self.add_weight("own_bias", (tasks + 1, 1, out), initializer="zeros")
 
     def _mix(self, shared: tf.Tensor, task: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        """Return the logits of the experts as the task of each request weighs them, `[batch, candidates, heads]`.
+        """Return the logits of the experts, weighted by the gates of each request's task, `[batch, candidates, heads]`.
 
-        The heads are linear and the gates sum to 1, so that weighing an expert's few logits is weighing its outputs.
+        The heads are linear and the gates sum to 1, so the logits of experts are mixed in place of their wide outputs.
         """
         experts = self.experts(shared)
         experts = tf.reshape(experts, [tf.shape(shared)[0], count, self.config.experts, self.config.hidden])
@@ -138,13 +138,13 @@ class MultiTaskHead(tf.keras.layers.Layer):
         return tf.reduce_sum(self.heads(experts) * gate[:, None, :, None], 2)
 
     def _attend(self, items: tf.Tensor, history: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return a history as each candidate sees it `[batch, candidates, dim]`, its closest likeness, at least 0."""
-        # One product for both: small matrices cost by their number.
+        """Return candidates' attention over the history `[batch, candidates, dim]`, and the largest cosine, at least 0."""
+        # One product for both, because many small matrix products are slow.
         both = tf.matmul(tf.concat([items, self.attention(items)], 1), history, transpose_b=True)
-        likeness, scores = tf.split(both, 2, 1)
+        cosines, scores = tf.split(both, 2, 1)
         present = tf.cast(mask, tf.float32)[:, None]
         # A request with no history attends to nothing: its weights are zero, not uniform.
         weights = tf.nn.softmax(scores + (present - 1.0) * 1e9) * present
-        # At least 0, so that it does not depend on whether, and how far, a history is padded.
-        closest = tf.nn.relu(tf.reduce_max(likeness * present, 2))
+        # At least 0, so that padding does not change it.
+        closest = tf.nn.relu(tf.reduce_max(cosines * present, 2))
         return tf.matmul(weights, history), closest

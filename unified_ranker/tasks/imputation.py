@@ -1,4 +1,4 @@
-"""Filling the missing fields of a request, one rule per task, in the graph: the same in training and serving.
+"""Imputation of missing fields of a request in the graph, by rules of its task, the same in training and serving.
 
 UniCoRn (arXiv 2408.10394, section 2): a missing query becomes the display name of the source item, a missing source
 item stays an explicit null, so that the surfaces share their parameters.
@@ -33,7 +33,7 @@ class Imputer(tf.Module):
         """Build from the tasks, item titles `[items]`, and users' countries `[users]` ("" = unknown)."""
         super().__init__(name="imputer")
         self.tasks = tasks
-        # The last row answers for index -1, so that a gather never leaves the table.
+        # The last row is for index -1, so that a gather never leaves the table.
         self.titles = tf.constant(np.append(titles, "").astype(object), tf.string)
         self.countries = tf.constant(np.append(user_countries, "").astype(object), tf.string)
 

@@ -15,7 +15,7 @@ class ItemVectors:
         ids: their indices `[n]`, ascending, or None for the whole catalogue.
         vectors: `[n, dim]`.
         created: creation times in seconds `[n]`; the least int64 where absent.
-        included: the chance of each to be in a batch such as this one, `[n]`; None for the whole catalogue.
+        included: probability of each item to be in a batch, `[n]`; None for the whole catalogue.
     """
 
     ids: tf.Tensor | None
@@ -31,7 +31,7 @@ class ItemVectors:
         return tf.where(indices < 0, indices, rows)
 
     def created_at(self, indices: tf.Tensor) -> tf.Tensor:
-        """Return the creation times of item `indices` (any shape); of no meaning for -1."""
+        """Return the creation times of item `indices` (any shape); undefined for -1."""
         return tf.gather(self.created, tf.maximum(self.place(indices), 0))
 
     def at(self, indices: tf.Tensor) -> tf.Tensor:

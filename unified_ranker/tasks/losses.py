@@ -1,4 +1,4 @@
-"""Losses of retrieval and ranking. All return one loss an example, `[examples]`."""
+"""Losses of retrieval and ranking. All return one loss for each example, `[examples]`."""
 
 import numpy as np
 
@@ -9,15 +9,15 @@ from unified_ranker.towers.tensorflow import tf
 def softmax_over_items(
     queries: tf.Tensor, vectors: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, existed: tf.Tensor
 ) -> tf.Tensor:
-    """Cross-entropy over the catalogue as it was, with several weighted targets a row.
+    """Cross-entropy over the items that existed, with several weighted targets for each row.
 
     Args:
         queries: `[examples, dim]`, divided by the temperature.
         vectors: of all items, `[items, dim]`.
         targets: item indices `[examples, k]`; -1 = none.
         weights: `[examples, k]`; each row is normalised to sum 1. The first target of a row must be given.
-        existed: which items were candidates, `[examples, items]`. The first target always is one: where a log dates
-            an item after its own event, the event is believed.
+        existed: which items were candidates, `[examples, items]`. The first target always is one, even
+            where a log dates the item after the event.
 
     Reference: next-k with time decay, Netflix foundation model (2025), multi-token prediction.
     """
@@ -28,8 +28,8 @@ def softmax_over_items(
     own = tf.stack([tf.range(tf.size(first, tf.int64)), first], 1)
     existed = tf.tensor_scatter_nd_update(existed, own, tf.ones_like(first, tf.bool))
     logits = tf.where(existed, tf.matmul(queries, vectors, transpose_b=True), NOT_A_CANDIDATE)
-    # One fused operation for the first target; the others by their own vectors: picked out of the logits, the gradient
-    # of each would be as wide as the catalogue.
+    # One fused operation for the first target. The others use their own vectors, because gathering them from the logits
+    # would make gradients as wide as the catalogue.
     chosen = tf.einsum("nd,nkd->nk", queries, tf.gather(vectors, places))
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=first, logits=logits)
     return loss + chosen[:, 0] - tf.reduce_sum(present * chosen, 1)

@@ -1,4 +1,4 @@
-"""The ranking objective: heads learn from the positive among candidates that retrieval would hand them."""
+"""Ranking objective: heads learn to rank the positive among candidates like those of serving."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -19,7 +19,7 @@ QualityLookup = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Linked(Protocol):
-    """Links between requests and candidates beyond their vectors."""
+    """Part of the model that computes the features of signals."""
 
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
         """Return the signals `[rows, candidates, channels]` as of `time` `[rows]`."""
@@ -42,11 +42,11 @@ class CandidateScorer(Protocol):
 class RankingObjective(tf.keras.layers.Layer):
     """Losses of the heads over candidates, among them the item that was chosen.
 
-    A third of the candidates are drawn in proportion to what retrieval makes of them and up to a third from what the
-    signals propose, so that the head trains on what it is served; the rest uniformly, so that it keeps its place in the
-    tail. Each logit is corrected by the log of how often its item is drawn, and where a batch holds a part of the
-    catalogue, of how often it holds the item: else the head would learn to distrust what retrieval and signals find,
-    and what is popular (log-Q, Yi et al., RecSys 2019).
+    A third of the candidates is drawn by their retrieval scores and up to a third from the proposals of the signals, so
+    that the head is trained on the candidates of serving; the rest is drawn uniformly, for the tail of the catalogue.
+    Each logit is corrected by the log of the probability that its item is drawn, and, where a batch holds a part of the
+    catalogue, that it holds the item. Otherwise the head would learn to rank candidates of retrieval and signals, and
+    popular items, too low (log-Q, Yi et al., RecSys 2019).
     """
 
     def __init__(self, config: Config, quality: QualityLookup) -> None:
@@ -69,7 +69,7 @@ class RankingObjective(tf.keras.layers.Layer):
         return tf.math.top_k(keys, tf.minimum(self.examples, tf.shape(task)[0])).indices
 
     def draw_proposals(self, proposals: tf.Tensor) -> tf.Tensor:
-        """Draw from what the signals propose `[rows, n]` at most a third of the candidates, `[rows, m]`; -1 = none."""
+        """Draw at most a third of the candidates from the signals' proposals `[rows, n]`: `[rows, m]`; -1 = none."""
         count = min(self.proposed, proposals.shape[1])
         keys = tf.where(proposals >= 0, tf.random.uniform(tf.shape(proposals)), -1.0)
         return tf.gather(proposals, tf.math.top_k(keys, count).indices, batch_dims=1)
@@ -89,10 +89,10 @@ class RankingObjective(tf.keras.layers.Layer):
 
         Args:
             state: the chosen examples, encoded.
-            labels: what came of them.
-            scores: retrieval's view of the batch's items, `[rows, n]`; no gradient flows through the choice.
+            labels: of the examples.
+            scores: retrieval scores of the batch's items, `[rows, n]`; no gradient flows through the choice.
             proposed: item indices drawn from the signals' proposals `[rows, m]`; -1 = none.
-            proposals: what they were drawn from `[rows, n]`; -1 = none.
+            proposals: all proposals of the signals `[rows, n]`; -1 = none.
             items: the batch's items, the proposed among them.
             model: scores candidates.
             training: whether dropout is on.

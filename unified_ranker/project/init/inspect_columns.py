@@ -1,7 +1,6 @@
-"""Looks at the columns of a table and says which feature each could be, and why.
+"""Inspection of the columns of a table: the feature that each could be, with the reason.
 
-The rules are simple on purpose, and every verdict comes with the counts that it rests on, so that a person
-can overrule it.
+The rules are simple on purpose, and every finding has its counts, so that a person can overrule it.
 """
 
 from collections import Counter
@@ -16,9 +15,9 @@ from unified_ranker.towers.feature_types.base import ITEM_FEATURES
 from unified_ranker.towers.feature_types.number import NumberFeature
 
 FEW = 50
-"""Distinct values up to which a category is small enough for each value to be learnt however rare."""
+"""Distinct values up to which a category is small, so that even rare values are learnt."""
 RARE = 5
-"""Rows that a value of a larger category needs: below, its vector would be noise."""
+"""Least rows of a value of a larger category, because the vector of a rarer one would be noise."""
 LEAST_REPEAT = 2.0
 """Rows a distinct value must have on average in a small category; below, the column is more like an id."""
 LEAST_COVERED = 0.2
@@ -78,7 +77,7 @@ def describe(column: pd.Series) -> str:
 
 
 def inspect_column(column: pd.Series) -> Finding:
-    """Say what a column of a canonical log is good for; the caller sorts out keys and creation times."""
+    """Return the finding about a column of a canonical log; keys and creation times are left to the caller."""
     name, there = str(column.name), present(column)
     values = column[there]
     if values.empty:

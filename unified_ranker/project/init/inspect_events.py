@@ -1,4 +1,4 @@
-"""Looks at the events of a log: which surfaces there are, what counts as engagement, and how users behave."""
+"""Inspection of the events of a log: its surfaces, the events that count as engagement, and the behaviour of users."""
 
 import re
 from collections.abc import Iterable
@@ -85,8 +85,8 @@ class EventFindings:
 
     Attributes:
         surfaces: the tasks to declare, by name.
-        signals: event types that are signals of an item's quality and nothing more, with their counts.
-        left_out: tasks that hold nothing but signals.
+        signals: event types that only show an item's quality, with their counts.
+        left_out: tasks that have only such events.
         events: events with a task and an event type.
         positives: events that count as engagement.
         first, last: times of the first and the last event.
@@ -138,7 +138,7 @@ def inspect_events(log: InteractionLog) -> EventFindings:
     kinds = {str(t): _event_kinds(g) for t, g in events.groupby("task", sort=True)}
     left_out = [t for t, k in kinds.items() if all(kind.role == "signal" for kind in k)]
     if len(left_out) == len(kinds):
-        # Nothing but anonymous events without a query or a source: then these are what there is to learn.
+        # If all events are anonymous and without query or source, they are the positives.
         kinds = {t: tuple(replace(k, role="positive") for k in of) for t, of in kinds.items()}
         left_out = []
     positive = _positive_rows(events, kinds)
@@ -210,8 +210,8 @@ def _event_kinds(of_task: pd.DataFrame) -> tuple[EventKind, ...]:
 def rating_top(values: "pd.Series[float]") -> float | None:
     """Return the top of the rating scale that `values` `[events]` are on; None when they are no ratings.
 
-    Ratings are whole or half steps from 0.5 to 5 or 10, and people give high ones often. A quantity on the
-    same steps is mostly 1.
+    Ratings are whole or half steps from 0.5 to 5 or 10, and high ones are frequent. A quantity on the same steps is
+    mostly 1.
     """
     there = values.to_numpy(np.float64)
     there = there[np.isfinite(there)]

@@ -1,4 +1,4 @@
-"""Everything that was seen of a log, in one place: what a new project is decided by."""
+"""Facts of a log, from which `init` decides a new project."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from unified_ranker.log.schema import COLUMNS, InteractionLog
 from unified_ranker.project.init.inspect_columns import Finding, inspect_column, present
 from unified_ranker.project.init.inspect_events import EventFindings, inspect_events
 
-# Keys, and the time that freshness reads.
+# Keys, and the creation time, which freshness reads.
 NO_FEATURES = frozenset({"item_id", "user_id", "created_at"})
 FRESH_SHARE = 0.05
 """Share of the log's length below which the median age of items at their events makes a log of new items."""
@@ -20,9 +20,9 @@ class Facts:
         name: the project's name.
         data: the tables' paths, as project.yaml has them.
         items: items in the catalogue.
-        events: what the events say.
-        item_columns: what each item column is good for.
-        user_columns: what each user column is good for.
+        events: findings about the events.
+        item_columns: findings about the item columns.
+        user_columns: findings about the user columns.
         event_countries: share of events with a country.
         user_countries: share of users with a country.
         countries: distinct countries in events and users.
@@ -40,7 +40,7 @@ class Facts:
 
     @property
     def titles(self) -> bool:
-        """Tells whether items have titles worth reading."""
+        """Tells whether items have usable titles."""
         return any(c.column == "title" and c.type == "text" for c in self.item_columns)
 
     @property
@@ -51,7 +51,7 @@ class Facts:
 
 
 def look_at(log: InteractionLog, name: str, data: dict[str, str]) -> Facts:
-    """Collect what the declarations are decided by.
+    """Collect the facts of a log.
 
     Raises:
         UserError: there is nothing in the log to learn from.
@@ -72,7 +72,7 @@ def look_at(log: InteractionLog, name: str, data: dict[str, str]) -> Facts:
 
 
 def _findings(log: InteractionLog, name: str) -> tuple[Finding, ...]:
-    """Return what each column is good for, in the table's order.
+    """Return the finding about each column, in the table's order.
 
     Of the contract's columns, those that the source did not have are in the log all the same, and empty.
     """

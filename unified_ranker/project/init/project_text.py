@@ -1,10 +1,10 @@
-"""Writes project.yaml and export/ for a log that has been looked at."""
+"""Texts of project.yaml and export/ for an inspected log."""
 
 from unified_ranker.project.init.inspect_facts import Facts
 from unified_ranker.project.init.yaml_page import YamlPage
 
 WORK = 1_000_000
-"""Labelled events that a training job should see in all, over its epochs."""
+"""Labelled events that a training job should see over all epochs."""
 EPOCHS = (3, 20)
 BATCHES_AN_EPOCH = 50
 _BATCH = (32, 2048)
@@ -17,7 +17,7 @@ def project_page(facts: Facts) -> str:
     page.note(
         f"Written by `unified-ranker init` from the data: {found.events:,} events by {found.users:,} users "
         f"on a catalogue of {facts.items:,} items, from {found.first:%Y-%m-%d} to {found.last:%Y-%m-%d} "
-        f"({found.days:,.0f} days). Comments say why each choice was made; overrule them freely."
+        f"({found.days:,.0f} days). Comments give the reason for each value; change what you know better."
     )
     page.note("Next, with --project and this directory: unified-ranker validate, then unified-ranker build.")
     page.put("name", facts.name)
@@ -25,20 +25,20 @@ def project_page(facts: Facts) -> str:
     page.put("description", f"{facts.items:,} items, {found.users:,} users; {tasks}")
     page.note("Relative paths start at this directory. Elsewhere for one run: --set project.data.events=PATH")
     if "users" not in facts.data:
-        page.note("There is no users table: users are the ids in the events, without a profile.")
+        page.note("There is no users table, so users have no profile beside the ids in the events.")
     page.begin("data")
     for key, value in {"type": "tables", **facts.data}.items():
         page.entry(key, value)
     if found.left_out:
         left = ", ".join(f"`{t}`" for t in found.left_out)
-        page.note(f"Not declared in tasks/: {left}. All its events are anonymous signals of an item's quality.")
+        page.note(f"Not declared in tasks/: {left}. All its events are anonymous and only show an item's quality.")
     page.put("seed", 7)
-    page.note("By time: the first 80 % of the labelled events, then 10 % to choose by, then 10 % to measure.")
+    page.note("Split by time: the first 80 % of the labelled events train, 10 % validate, the last 10 % test.")
     page.put("split", {"train": 0.8, "validation": 0.1, "fit_on": "train_and_validation"})
     epochs, batch = epochs_for(found.positives), batch_for(found.positives)
     page.note(
         f"{found.positives:,} labelled events: {epochs} passes over them, at about {batch:,} in a batch. "
-        "A start, to be tuned."
+        "These are first values; tune them."
     )
     page.put(
         "training",
@@ -50,9 +50,9 @@ def project_page(facts: Facts) -> str:
 def serving_page() -> str:
     """Return the text of export/serving.yaml."""
     page = YamlPage()
-    page.note("The served model. Requests of the log are recorded with it: the server warms up on real ones.")
+    page.note("The served model. Requests of the log are stored with it, and the server warms up on them.")
     page.put("warmup_requests", 64)
-    page.note("Batch sizes that are warmed up: one user alone, a few, and a full batch of the server.")
+    page.note("Batch sizes that are warmed up: a single request, a few, and a full batch of the server.")
     page.put("warmup_batch_sizes", [1, 8, 32])
     return page.text()
 
@@ -62,8 +62,12 @@ def embeddings_page(facts: Facts) -> str:
     page = YamlPage()
     page.note("Item vectors and the index over them.")
     page.put("batch_size", 1024)
-    kind = "exact search is fast enough" if facts.items < INDEX_FROM else "ScaNN finds the best without scoring all"
-    page.note(f"{facts.items:,} items: {kind}. The choice is made anew at each export.")
+    kind = (
+        "exact search is fast enough"
+        if facts.items < INDEX_FROM
+        else "ScaNN finds the nearest items without scoring all"
+    )
+    page.note(f"{facts.items:,} items: {kind}. `auto` chooses again at each export.")
     page.put("index", {"type": "auto", "scann_from": INDEX_FROM})
     return page.text()
 

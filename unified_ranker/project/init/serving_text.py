@@ -6,13 +6,13 @@ from unified_ranker.core.errors import UserError
 
 SERVING_DIRECTORY = "serving_config"
 SOURCE = Path(__file__).parent / SERVING_DIRECTORY
-"""In the repository a link to serving_config/ at its root, in a wheel the files themselves."""
+"""Directory of the files: in the repository a link to serving_config/, in a wheel a copy of it."""
 
 PATTERNS = (
     "*.config", "batching.txt", "docker-compose.yaml", "service.Dockerfile*", "requirements/*.txt", "k8s/*.yaml",
     "prometheus/*.yaml", "grafana/**/*.yaml", "grafana/**/*.json",
 )  # fmt: skip
-"""What is given away. An operator's own files may lie beside them: tokens, a metrics token, models."""
+"""Files that are copied. An operator's own files may be beside them, such as tokens and models."""
 
 _COMPOSE = "docker-compose.yaml"
 _COMPOSE_NAME = "\nname: unified-ranker\n"
@@ -22,7 +22,7 @@ def serving_texts(name: str) -> dict[str, str]:
     """Return the files of serving_config/ by their paths in a project.
 
     Args:
-        name: the project's. Compose names volumes after it: two projects on one machine would else share a Redis.
+        name: the project's. Compose names volumes after it, so that two projects on one machine do not share a Redis.
 
     Raises:
         UserError: the installation lacks the files.

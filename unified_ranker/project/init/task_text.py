@@ -1,4 +1,4 @@
-"""Writes the files of tasks/ for a log that `inspection_events` has looked at."""
+"""Texts of the files of tasks/ for an inspected log."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from unified_ranker.project.init.yaml_page import YamlPage
 from unified_ranker.tasks.objectives.all_items import ALL_ITEMS_BELOW
 
 LIKE = "like"
-"""The head of every event that is a rating high enough."""
+"""Name of the head of high ratings."""
 """Items up to which a softmax over all of them is cheap."""
 UNIFORM_NEGATIVES = 1024
 LARGE_CATALOGUE = 20_000
@@ -44,14 +44,14 @@ def task_page(surface: Surface, facts: Facts, heads: dict[str, str]) -> str:
     _engagement(page, surface)
     _imputation(page, surface, facts)
     _negatives(page, facts.items)
-    page.note("The task's share of the joint loss; raise it to teach a rare surface more than its events do.")
+    page.note("Weight of the task in the joint loss; raise it for a surface with few events.")
     page.put("weight", 1.0)
     if facts.fresh and surface.kind == "feed":
         age = surface.median_age
         old = "" if age is None else f" Half of the items engaged with here are younger than {_days(age)}."
-        page.note(f"Newness decides much here, so retrieval looks among new items first.{old}")
+        page.note(f"Users of this surface choose new items, so retrieval prefers them.{old}")
         page.put("quality_weights", {"freshness": FRESH_WEIGHT})
-    page.note("How the heads add up to the order that is served.")
+    page.note("Weight of each head in the score that orders an answer.")
     page.put("score", dict.fromkeys(all_heads([surface], heads), 1.0))
     _serving(page, facts.items)
     return page.text()
@@ -60,7 +60,7 @@ def task_page(surface: Surface, facts: Facts, heads: dict[str, str]) -> str:
 def head_names(surfaces: Iterable[Surface]) -> dict[str, str]:
     """Return the head of each event type that is a positive without being a rating.
 
-    The event type itself where it can name an output of the served model, else what is left of it.
+    The event type itself if it can name an output of the served model, else a shortened form of it.
     """
     types = sorted(
         {k.event_type for s in surfaces for k in s.with_role("positive") if k.rating_top is None},
@@ -88,7 +88,7 @@ def _can_be_head(name: str) -> bool:
 
 
 def slug(name: str) -> str:
-    """Return what is left of a name in lower case letters, digits and _; it begins with a letter."""
+    """Return a name reduced to lower case letters, digits and _; it begins with a letter."""
     left = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
     return left if _can_be_head(left) else f"event_{left}".rstrip("_")
 
@@ -108,20 +108,19 @@ def _shares(surface: Surface) -> str:
 
 
 def _positives(page: YamlPage, surface: Surface, heads: dict[str, str]) -> None:
-    """Write what counts as engagement, and why the rest does not."""
+    """Write the positives, with the reason for which other events are none."""
     for kind in surface.with_role("signal"):
         page.note(
-            f"Not a positive: `{kind.event_type}` ({kind.events:,} events) never names a user, a query or a "
-            "source item, so there is no request to learn from. It is a quality feature of towers/item.yaml "
-            "instead."
+            f"Not a positive: `{kind.event_type}` ({kind.events:,} events) never has a user, a query or a "
+            "source item, so there is no request to learn from. It is a quality feature in towers/item.yaml."
         )
     for kind in surface.with_role("no engagement"):
         page.note(
-            f"Not a positive: `{kind.event_type}` ({kind.events:,} events), by its name, is an item shown or "
-            "refused. It stays part of histories. Add it here if it is engagement after all."
+            f"Not a positive: `{kind.event_type}` ({kind.events:,} events), by its name, means that an item was "
+            "shown or refused. Histories contain it. Add it here if it is engagement."
         )
     if surface.kind == "feed" and not any(k.users for k in surface.kinds):
-        page.note("No event of this task names a user: what is learnt is what all users together do.")
+        page.note("No event of this task has a user, so the model learns from anonymous requests alone.")
     page.begin("positives")
     for kind in surface.with_role("positive"):
         entry: dict[str, object] = {"event_type": kind.event_type}
@@ -131,7 +130,7 @@ def _positives(page: YamlPage, surface: Surface, heads: dict[str, str]) -> None:
             page.note(f"{who}; {scale}.", 2)
             entry["min_value"] = int(kind.least)
         else:
-            graded = "; its `value` is a strength and no rating, so every event counts" if kind.valued else ""
+            graded = "; its `value` is no rating, so every event counts" if kind.valued else ""
             page.note(f"{who}{graded}.", 2)
         if _head(kind, heads) != kind.event_type:
             entry["head"] = _head(kind, heads)
@@ -142,9 +141,9 @@ def _engagement(page: YamlPage, surface: Surface) -> None:
     share = percent(surface.repeat_share)
     repeats = f"{share} of users' positives here are with an item that they had engaged with before"
     if surface.kind == "feed":
-        page.note(f"{repeats}; a feed is judged by what it finds anew, so only the first counts.")
+        page.note(f"{repeats}; a feed should show new items, so only the first engagement counts.")
     else:
-        page.note(f"{repeats}; a request may well ask for an item again, so every one counts.")
+        page.note(f"{repeats}; a request may ask for an item again, so every engagement counts.")
     page.put("first_engagement_only", surface.kind == "feed")
     page.put("exclude_engaged", surface.kind == "feed")
 
@@ -155,15 +154,15 @@ def _imputation(page: YamlPage, surface: Surface, facts: Facts) -> None:
     if from_title:
         page.note("No query is typed: the source item's title stands in for one (UniCoRn, arXiv 2408.10394).")
     elif surface.kind == "more_like_this":
-        page.note("Items have no titles, so none can stand in for the query.")
+        page.note("Items have no titles, so none can replace a missing query.")
     elif surface.kind == "search":
-        page.note("The query is what the user typed; nothing else can stand in for it.")
+        page.note("The user types the query; nothing can replace it.")
     else:
         page.note("There is neither a query nor a source item to make one from.")
     if user_countries:
-        page.note(f"{percent(user_countries)} of users have a country, which stands in where the event has none.")
+        page.note(f"{percent(user_countries)} of users have a country, which is used where the event has none.")
     else:
-        page.note("No user has a country, so none can stand in where the event has none.")
+        page.note("No user has a country to use where the event has none.")
     page.put(
         "imputation",
         {
@@ -190,10 +189,10 @@ def _serving(page: YamlPage, items: int) -> None:
     wanted = CANDIDATES_LARGE if items > LARGE_CATALOGUE else CANDIDATES
     candidates = min(wanted, items)
     which = "all items" if candidates == items else f"the best {candidates:,} of {items:,} items"
-    page.note(f"Retrieval hands {which} to the ranker; an answer has `limit` items unless the request says so.")
+    page.note(f"Retrieval passes {which} to the ranker; an answer has `limit` items unless the request has a limit.")
     page.put("serving", {"candidates": candidates, "limit": min(10, candidates)})
 
 
 def _days(days: float) -> str:
-    """Return a number of days as people say it."""
+    """Return a number of days in words."""
     return f"{days * 24:.0f} hours" if days < 2 else f"{days:.0f} days"

@@ -1,4 +1,4 @@
-"""Writes the files of towers/ for a log that has been looked at."""
+"""Texts of the files of towers/ for an inspected log."""
 
 from collections.abc import Iterable
 
@@ -13,18 +13,18 @@ HISTORY_LENGTHS = (20, 32, 50, 64, 100)
 FRESHNESS_DAYS = (0.25, 0.5, 1, 2, 3, 7, 14, 30, 60, 90, 180, 365)
 TREND_DAYS = (1, 2, 3, 7, 14, 30)
 TREND_SHARE = 8
-"""The trend window is one in so many of the log's days, up to the longest of `TREND_DAYS`."""
+"""Divisor of the log's days that gives the trend window, up to the longest of `TREND_DAYS`."""
 MAX_SIGNALS = 4
-"""Event types that get a quality feature each; more of them share one."""
+"""Most event types that get a quality feature each; more of them share one."""
 NEXT_K = 4
 OFTEN_AGAIN = 0.1
-"""Share of positives with an item that the user had had, from which the ranker is told of it."""
+"""Share of repeated positives (the user engaged with the item before) from which the signal `repeats` is declared."""
 
 
 def user_page(facts: Facts) -> str:
     """Return the text of towers/user.yaml."""
     found, page = facts.events, YamlPage()
-    page.note("The user foundation tower: a causal transformer over what the user did on any surface.")
+    page.note("The user foundation tower: a causal transformer over the user's events on all surfaces.")
     length = history_length(found.earlier)
     page.note(
         f"A user has {found.per_user[0]:,.0f} events in the median and {found.per_user[1]:,.0f} at the 90th "
@@ -37,12 +37,12 @@ def user_page(facts: Facts) -> str:
     queries = sum(s.query_share * s.events for s in found.surfaces) / max(sum(s.events for s in found.surfaces), 1)
     if queries < 0.5:
         page.note(
-            f"Most of the events answer no query, so what the user does next on the surface is learnt too: "
-            f"the next {NEXT_K} positives, the nearest most."
+            f"Most of the events have no query, so the model learns the user's next {NEXT_K} positives on the surface, "
+            f"with falling weights."
         )
         page.put("objective", {"k": NEXT_K, "decay": 2.0})
     else:
-        page.note("Most of the events answer a query, and the next one answers another: only the next is learnt.")
+        page.note("Most of the events have a query, and later ones have another query: only the next one is learnt.")
         page.put("objective", {"k": 1})
     return page.text()
 
@@ -50,7 +50,7 @@ def user_page(facts: Facts) -> str:
 def context_page(facts: Facts) -> str:
     """Return the text of towers/context.yaml."""
     surfaces, page = facts.events.surfaces, YamlPage()
-    page.note("The context tower: what is known about the request itself. Only fields that the log fills are read.")
+    page.note("The context tower: the request itself. Only fields that have values in the log are read.")
     titled = facts.titles and any(s.kind == "more_like_this" for s in surfaces)
     several = len(surfaces) > 1
     queries = [s.task for s in surfaces if s.query_share > 0]
@@ -75,7 +75,7 @@ def context_page(facts: Facts) -> str:
             f"users have one, {facts.countries:,} different ones."
         )
     else:
-        page.note(f"No country: the log knows {facts.countries:,}, and one alone tells no requests apart.")
+        page.note(f"No country: the log has {facts.countries:,}, too few to distinguish requests.")
     if not several:
         page.note("No task and no previous_task: there is one surface only.")
     page.put("fields", [name for name, there in fields.items() if there])
@@ -89,9 +89,9 @@ def context_page(facts: Facts) -> str:
 def item_page(facts: Facts) -> str:
     """Return the text of towers/item.yaml."""
     page = YamlPage()
-    page.note("The item tower: an item is its id plus what is known of it, which carries items nobody touched yet.")
+    page.note("The item tower: an item's vector is made of its id and its features; a new item has its features alone.")
     page.put("dim", 64)
-    page.note("Ids are masked in training as often as unseen items are served, which is estimated from the log.")
+    page.note("Share of ids that are masked in training: that of new items in serving, estimated from the log.")
     page.put("id_mask_rate", "auto")
     _features(page, "features", facts.item_columns, "items", inputs=True)
     page.note("One encoder for titles and queries, in every tower.")
@@ -115,29 +115,29 @@ def ranker_page(facts: Facts, heads: int) -> str:
 
 
 def _signals(page: YamlPage, facts: Facts) -> None:
-    """Write what links a request to a candidate beyond their vectors, by what requests have."""
+    """Write the signals that the log has data for."""
     surfaces = facts.events.surfaces
     asked = [s.task for s in surfaces if s.query_share > 0 or (s.kind == "more_like_this" and facts.titles)]
     sources = [s.task for s in surfaces if s.source_share > 0]
-    page.note("What links a request to a candidate beyond their vectors; each also proposes candidates.")
+    page.note("Signals: features of a request and a candidate beside their vectors; each also proposes candidates.")
     page.begin("signals")
     if facts.titles and asked:
         page.note(f"BM25 of the query, or of the source's title, over titles: {', '.join(asked)}.", 2)
         page.item({"type": "lexical"})
     if sources:
-        page.note(f"What was chosen from the source item before: {', '.join(sources)}.", 2)
+        page.note(f"Items that were chosen from the source item before: {', '.join(sources)}.", 2)
         page.item({"type": "source_pairs"})
-    page.note("What followed the user's last items before.", 2)
+    page.note("Items that followed the user's last items before.", 2)
     page.item({"type": "successions"})
     again = [s for s in surfaces if s.kind != "feed" and s.repeat_share >= OFTEN_AGAIN]
     if again:
         shares = ", ".join(f"{s.task} ({percent(s.repeat_share)})" for s in again)
-        page.note(f"What the user had before, and what stood beside the source item then; had again: {shares}.", 2)
+        page.note(f"The user's earlier items, and those next to the source item; repeated: {shares}.", 2)
         page.item({"type": "repeats"})
 
 
 def history_length(earlier: float) -> int:
-    """Return the least length that holds what half of the positives have before them, or the longest."""
+    """Return the least length that holds the whole history of half of the positives, or the longest length."""
     return next((n for n in HISTORY_LENGTHS if n >= earlier), HISTORY_LENGTHS[-1])
 
 
@@ -181,7 +181,7 @@ def _features(page: YamlPage, key: str, columns: Iterable[Finding], table: str, 
 def _quality(page: YamlPage, facts: Facts) -> None:
     """Write the quality vector, as of the event."""
     found = facts.events
-    page.note("The quality vector, appended to the item vector; the tasks weigh it (quality_weights).")
+    page.note("The quality vector, appended to the item vector; tasks give it weights (quality_weights).")
     page.begin("quality")
     page.note("Positives of all tasks before the moment of the request.", 2)
     page.entry("popularity", {"type": "popularity"})
@@ -192,14 +192,14 @@ def _quality(page: YamlPage, facts: Facts) -> None:
         page.note(f"The same in the last {window} of the log's {found.days:,.0f} days.", 2)
         page.entry("trend", {"type": "popularity", "window_days": window})
     for name, event_types, why in signal_features(found.signals):
-        page.note(f"{why}; a signal of quality, though there is no user to learn from.", 2)
+        page.note(f"{why}; they show quality, though they have no user to learn from.", 2)
         page.entry(name, {"type": "popularity", "event_types": event_types})
     if found.rating_types:
         page.note(f"The mean rating, by the values of {', '.join(f'`{t}`' for t in found.rating_types)}.", 2)
         page.entry("rating", {"type": "mean_value", "prior": 10})
     elif found.valued_types:
         types = ", ".join(f"`{t}`" for t in found.valued_types)
-        page.note(f"No mean of values: those of {types} are strengths of an event, not opinions of an item.", 2)
+        page.note(f"No mean of values: those of {types} are strengths of events and no ratings of items.", 2)
     if found.age_days is not None:
         scale = freshness_scale(found.age_days)
         page.note(

@@ -1,4 +1,4 @@
-"""`unified-ranker init`: writes a complete project for a log by looking at it."""
+"""Writer of a complete project for a log, for `unified-ranker init`."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from unified_ranker.project.init.task_text import all_heads, head_names, task_pa
 from unified_ranker.project.init.tower_text import context_page, item_page, ranker_page, user_page
 
 PARTS = ("towers", "tasks", "export", SERVING_DIRECTORY, "project.yaml")
-"""What a project consists of; project.yaml comes last, because it is what makes a directory a project."""
+"""Parts of a project; project.yaml is written last, because its presence makes a directory a project."""
 
 
 def init_project(
@@ -33,14 +33,14 @@ def init_project(
         events: the events table: Parquet, CSV, or a directory of Parquet files.
         items: the items table, likewise.
         users: the users table, likewise; None takes the users from the events.
-        announce: is told of each column that is left out, and why.
+        announce: is called with a line for each column that is left out.
 
     Returns:
         The files written.
 
     Raises:
         UserError: `directory` holds a project, the tables cannot be read, or there is nothing in them to
-            learn from. Nothing is left behind then.
+            learn from. Then nothing is written.
     """
     directory = Path(directory)
     require_free(directory)
@@ -56,10 +56,10 @@ def project_texts(
     """Return the files of a project over `log` by their paths in it.
 
     Args:
-        log: the log to look at.
+        log: the log to inspect.
         name: the project's name.
         data: the paths of the tables, as project.yaml is to have them.
-        announce: is told of each column that is left out, and why.
+        announce: is called with a line for each column that is left out.
 
     Raises:
         UserError: there is nothing in the log to learn from.

@@ -1,4 +1,4 @@
-"""Writes YAML for people: comments that wrap, and values quoted only where YAML needs it."""
+"""Writer of commented YAML: comments are wrapped, and values are quoted only where necessary."""
 
 import textwrap
 from typing import Any
@@ -9,13 +9,13 @@ _WIDTH = 110
 
 
 class YamlPage:
-    """A YAML file in the making, line by line."""
+    """YAML file that is built line by line."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
 
     def note(self, text: str, indent: int = 0) -> None:
-        """Add a comment above the next line; names from the data are made harmless."""
+        """Add a comment above the next line; line breaks and control characters in it are replaced."""
         # A line break from the data would end the comment, and YAML refuses control characters even there.
         shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split()))
         start = " " * indent + "# "

@@ -52,7 +52,7 @@ class _OwnThreads:
 
 def add_events(app: FastAPI, service: RankingService, store: HistoryStore) -> None:
     """Add the operations on events and users."""
-    aside, metrics = _OwnThreads(_EVENT_PLACES, "events"), service.metrics
+    in_own_thread, metrics = _OwnThreads(_EVENT_PLACES, "events"), service.metrics
     admission = Admission(_EVENT_PLACES, _EVENT_QUEUE, _PATIENCE, metrics)
 
     @app.post("/v1/events", responses=described(400, 413, *_ERRORS))
@@ -62,7 +62,7 @@ def add_events(app: FastAPI, service: RankingService, store: HistoryStore) -> No
         reported = [event.to_event(now) for event in body.events]
         async with admission.place():
             try:
-                new = await aside(store.append, reported)
+                new = await in_own_thread(store.append, reported)
             except StoreError:
                 metrics.events.labels("refused").inc(len(reported))
                 raise
@@ -75,12 +75,12 @@ def add_events(app: FastAPI, service: RankingService, store: HistoryStore) -> No
         prefix: Annotated[str, Query(max_length=256)] = "", limit: Annotated[int, Query(ge=1, le=100)] = 20
     ) -> UsersResponse:
         """Return users that have a history."""
-        return UsersResponse(users=await aside(store.users, prefix.encode("utf-8", "replace").decode(), limit))
+        return UsersResponse(users=await in_own_thread(store.users, prefix.encode("utf-8", "replace").decode(), limit))
 
 
 def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
     """Add the operations on the catalogue."""
-    aside, metrics = _OwnThreads(2, "items"), service.metrics
+    in_own_thread, metrics = _OwnThreads(2, "items"), service.metrics
 
     @app.get("/v1/items/{item_id}", responses=described(404, *_ERRORS), response_model=ItemResponse)
     async def item(item_id: ItemPath, request: Request) -> ItemResponse | Response:
@@ -100,7 +100,7 @@ def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
     async def put(item_id: ItemPath, body: ItemRequest) -> ItemChanged:
         """Add or replace an item; the release's model embeds it."""
         try:
-            await aside(live.put, item_id, body.fields())
+            await in_own_thread(live.put, item_id, body.fields())
         except (ModelBackendError, ModelOutputError, StoreError):
             metrics.item_changes.labels("put", "failed").inc()
             raise
@@ -110,7 +110,7 @@ def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
     @app.delete("/v1/items/{item_id}", responses=described(404, *_ERRORS), response_model=ItemChanged)
     async def delete(item_id: ItemPath, request: Request) -> ItemChanged | Response:
         """Remove an item."""
-        if not await aside(live.remove, item_id):
+        if not await in_own_thread(live.remove, item_id):
             return error_response(request, 404, "the catalogue has no such item")
         metrics.item_changes.labels("delete", "done").inc()
         return ItemChanged(item_id=item_id, change="deleted")
@@ -118,7 +118,7 @@ def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
 
 def add_admin(app: FastAPI, service: RankingService, releases: Releases) -> None:
     """Add the operations on releases."""
-    aside = _OwnThreads(2, "releases")
+    in_own_thread = _OwnThreads(2, "releases")
 
     @app.get("/v1/release", responses=described(401, 403))
     async def release() -> ReleaseResponse:
@@ -136,18 +136,18 @@ def add_admin(app: FastAPI, service: RankingService, releases: Releases) -> None
             },
             countries=list(opened.offers.countries or _COMMON_COUNTRIES),
             labels={label: engine.release.version for label, engine in service.engines.items()},
-            releases=await aside(releases.listed),
+            releases=await in_own_thread(releases.listed),
         )
 
     @app.post("/v1/admin/reload", responses=described(400, 409, *_ERRORS))
     async def reload(body: ReloadRequest) -> SwapResponse:
         """Change to another release: it is loaded, verified and warmed up beside the one in service, then swapped."""
-        return _response(await aside(releases.load, body.release, body.label, body.share))
+        return _response(await in_own_thread(releases.load, body.release, body.label, body.share))
 
     @app.post("/v1/admin/rollback", responses=described(400, 409, *_ERRORS))
     async def rollback(body: RollbackRequest) -> SwapResponse:
         """Return to the previous release, or end a canary."""
-        return _response(await aside(releases.roll_back, body.label))
+        return _response(await in_own_thread(releases.roll_back, body.label))
 
 
 def _response(swap: Swap) -> SwapResponse:

@@ -1,4 +1,4 @@
-"""Kinds of ranking heads: what a head learns, what it puts out, and how a report words it; one file a kind."""
+"""Kinds of ranking heads: loss, output, calibration and line in a report, with a file for each kind."""
 
 from unified_ranker.tasks.head_kinds import event_head
 

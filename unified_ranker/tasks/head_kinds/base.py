@@ -58,7 +58,7 @@ class HeadPairs:
 
 @dataclass(frozen=True)
 class Bin:
-    """Some of the pairs in order of what was predicted: how many, its mean, and the mean of what happened."""
+    """Bin of pairs with similar predictions: their number, the mean prediction, and the mean observed value."""
 
     pairs: int
     predicted: float
@@ -67,15 +67,15 @@ class Bin:
 
 @dataclass(frozen=True)
 class HeadReport:
-    """Predictions of one head, compared with what happened.
+    """Predictions of one head, compared with observed values.
 
     Attributes:
         head: its name.
         pairs: (request, candidate) pairs that were compared.
-        happened: mean of what happened: of an event, its share of the pairs.
-        predicted: mean of what was predicted.
+        happened: mean observed value; for an event, its share of the pairs.
+        predicted: mean prediction.
         error: calibration error: the mean of |predicted - happened| over the bins, weighted by their pairs.
-        bins: of equal mass, from the least predicted on.
+        bins: of equal size, in order of the prediction.
         kind: `type` of the head.
         line: a sentence that reports add; "" for none. Tables of reports show heads of kind `event` alone, so other
             kinds put their numbers here.
@@ -92,7 +92,7 @@ class HeadReport:
 
 
 class HeadKind(Declaration, ABC):
-    """Declaration of a head in towers/ranker.yaml: what it learns, puts out and reports.
+    """Declaration of a head in towers/ranker.yaml: its loss, its output and its report.
 
     A subclass declares `type: Literal["name"]` and settings. Its module must be importable without TensorFlow and SciPy
     (see `towers.tensorflow`).
@@ -123,7 +123,7 @@ class HeadKind(Declaration, ABC):
 
     @abstractmethod
     def output(self, logits: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
-        """Return what the served model puts out for logits, in their shape, by the two numbers of calibration.
+        """Return the outputs of the served model for logits, in their shape, by the two numbers of calibration.
 
         Both numbers begin at 0; the loss may train them, and `calibrate` sets them. Stock TensorFlow operations only.
         """
@@ -134,7 +134,7 @@ class HeadKind(Declaration, ABC):
 
     @abstractmethod
     def report(self, name: str, output: np.ndarray, pairs: HeadPairs) -> HeadReport:
-        """Compare outputs `[pairs]` with what happened, for the head called `name`; there is at least one pair."""
+        """Compare outputs `[pairs]` with observed values, for the head called `name`; there is at least one pair."""
 
 
 HEAD_KINDS: Kinds[HeadKind] = Kinds("head kind")

@@ -1,7 +1,7 @@
-"""Reliability of a head: its predictions against what happened, over bins of equal mass. Pure NumPy.
+"""Reliability of a head: its predictions against observed values, over bins of equal size. Pure NumPy.
 
-A head's output is calibrated when, among all (request, candidate) pairs for which it is about p, the mean of what
-happened is p: of an event, its share of the pairs.
+A head is calibrated when, over all (request, candidate) pairs with an output of about p, the mean observed value is p;
+for an event that is its share of the pairs.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ BINS = 15
 
 
 def reliability_of(head: str, predicted: Floats, happened: Floats | Mask) -> HeadReport:
-    """Compare predictions `[pairs]`, such as probabilities, with what happened `[pairs]`; at least one pair."""
+    """Compare predictions `[pairs]`, such as probabilities, with observed values `[pairs]`; at least one pair."""
     order = np.argsort(predicted, kind="stable")
     parts = [part for part in np.array_split(order, BINS) if len(part)]
     bins = tuple(Bin(len(p), float(predicted[p].mean()), float(happened[p].mean())) for p in parts)

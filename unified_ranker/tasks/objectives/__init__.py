@@ -1,4 +1,4 @@
-"""Retrieval objectives: what the query embedding learns to find an item among; one file a kind."""
+"""Retrieval objectives: losses of the query embedding against negatives, with a file for each kind."""
 
 from unified_ranker.tasks.objectives import all_items, sampled
 

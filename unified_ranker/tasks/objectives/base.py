@@ -1,7 +1,7 @@
 """Contract of a retrieval objective: the loss by which the query embedding finds the next items of an example.
 
-The kinds of heads say what the ranking head learns (`tasks.head_kinds.base`). The loss of a model is the sum of both,
-weighted by task.
+The ranking head has losses of its own (`tasks.head_kinds.base`). The loss of a model is the sum of both, weighted by
+task.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class RetrievalBatch:
 
     Attributes:
         query: the examples, encoded.
-        labels: what came of them.
+        labels: of the examples.
         decay: weights of `labels.targets`, `[examples, k]`; 0 for later targets that did not exist yet at the time.
         items: the items of the batch.
         drawn: items drawn uniformly from the catalogue, `[n]`, at least as many as the objective asks for.

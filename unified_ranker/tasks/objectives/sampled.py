@@ -21,7 +21,7 @@ class SampledItems(ObjectiveKind):
     uniform: int = Field(1024, ge=0)
     """Items drawn from the whole catalogue for a batch, besides the positives of the batch."""
     hard: int | None = Field(None, ge=1)
-    """Hardest of the negatives that count; null: all."""
+    """Number of negatives, the hardest ones, that the loss counts; null: all."""
     hard_after: float = Field(0.0, ge=0, lt=1)
     """Share of the training after which `hard` begins."""
     hard_ramp: float = Field(0.0, ge=0, le=1)
@@ -70,7 +70,7 @@ class SampledLoss(RetrievalLoss):
         self.config = config
         self.share = tf.constant(share, tf.float32)
         self.task = _task(temperature, config.hard)
-        # TFRS takes `len` of a shape, which only AutoGraph can trace; the model's own code is traced without it.
+        # Traced with AutoGraph, because TFRS takes `len` of a shape; the model's own code is traced without it.
         self.loss = tf.function(self.task.call, reduce_retracing=True)
         if config.ramps:
             self.easy_task = _task(temperature, None)

@@ -1,4 +1,4 @@
-"""Check that the log has enough for the levers that are declared: each refusal names the limit."""
+"""Checks that the log has enough data for the declared settings; each refusal names the limit."""
 
 from collections.abc import Collection, Iterator
 
@@ -15,12 +15,12 @@ from unified_ranker.prepare.prepared import Prepared, fit_end_of, split_times
 from unified_ranker.tasks.objectives.sampled import SampledItems
 
 LEAST_FOR_HARD = 500
-"""Positives in the fit window from which on a task can take hard negatives. With fewer, what a half-taught model puts
-beside the one positive is mostly what the same users would have chosen, too."""
+"""Least positives of a task in the fit window for hard negatives. With fewer, the hardest negatives of a half-trained
+model are mostly items that the same users would have chosen, too."""
 
 
-def lever_checks(config: Config, log: InteractionLog, sampled: bool) -> Iterator[Check]:
-    """Yield the checks of levers; a log that is `sampled` says nothing of how many there are."""
+def data_need_checks(config: Config, log: InteractionLog, sampled: bool) -> Iterator[Check]:
+    """Yield the checks; counts are not checked in a `sampled` log."""
     yield from _age_gate(config, log.items)
     yield from _needs(config, log)
     if sampled:
@@ -38,14 +38,14 @@ def lever_checks(config: Config, log: InteractionLog, sampled: bool) -> Iterator
     yield from _next_k(config, fit)
 
 
-def require_levers(prepared: Prepared, config: Config, tasks: Collection[str] = ()) -> None:
-    """Refuse levers that the prepared log has too little for: those of `tasks`, of all where empty.
+def require_enough_data(prepared: Prepared, config: Config, tasks: Collection[str] = ()) -> None:
+    """Check that the prepared log has enough data for the settings of `tasks`; of all where empty.
 
-    `lever_checks` says so of a log's files. Here a lever is met that was declared once they were prepared, or whose log
-    is so large that only a sample of it was checked.
+    `data_needs` checks the files of a log. This check covers settings that were declared after the log was prepared,
+    and logs so large that only a sample was checked before.
 
     Raises:
-        UserError: one line for each.
+        UserError: a line for each setting that the log has too little data for.
     """
     require(_age_gate(config, prepared.items))
     if _hard_negatives(config, tasks):
@@ -54,7 +54,7 @@ def require_levers(prepared: Prepared, config: Config, tasks: Collection[str] = 
 
 
 def _hard_negatives(config: Config, tasks: Collection[str]) -> dict[str, tuple[int, int]]:
-    """Return how many negatives are kept, and how many drawn, by the tasks that keep the hardest alone."""
+    """Return the number of kept and of drawn negatives, by the tasks that keep only the hardest ones."""
     found = {name: task.negatives for name, task in config.tasks.items() if not tasks or name in tasks}
     return {
         name: (kind.hard, kind.uniform)
@@ -85,18 +85,18 @@ def _hard(config: Config, positives: dict[str, int], tasks: Collection[str] = ()
 
 
 def _next_k(config: Config, fit: pd.DataFrame) -> Iterator[Check]:
-    """Warn where nobody has as many positives as the objective looks ahead; it learns from those that are there."""
+    """Warn if no user has as many positives as the objective's `k`."""
     k = config.towers.user.objective.k
     if k == 1:
         return
-    # What a user chooses for the next query or source item answers another request: only the others look ahead.
+    # Positives with a query or a source item are left out, because the next ones belong to other requests.
     ahead = fit[fit["user_id"].notna() & fit["query"].isna() & fit["source_item_id"].isna()]
     longest = int(ahead.groupby(["user_id", "task"], observed=True).size().max()) if len(ahead) else 0
     yield Check(
         "`towers/user.yaml`, `objective.k`: some user has so many positives of one task without query and source item",
         passed=longest >= k,
         found=f"{longest:,} at the most in the fit window, and `k` is {k}",
-        what_to_do=f"set `k` to {max(longest, 1)} or less: what lies further ahead is never there",
+        what_to_do=f"set `k` to {max(longest, 1)} or less",
         severity="warning",
     )
 
@@ -112,12 +112,12 @@ def _age_gate(config: Config, items: pd.DataFrame) -> Iterator[Check]:
 
 
 def _needs(config: Config, log: InteractionLog) -> Iterator[Check]:
-    """Warn about declared signals and heads that have nothing to be made from."""
+    """Warn about declared signals and heads that the log has no data for."""
     signals = [(f"signals[{n}]", signal.type, signal) for n, signal in enumerate(config.towers.ranker.signals)]
     for at, word, signal in signals:
-        yield from _need(at, word, signal.need(config, log), "signal, which says nothing and proposes nothing as it is")
+        yield from _need(at, word, signal.need(config, log), "signal, which has no effect without it")
     for name, kind in config.towers.ranker.heads.items():
-        yield from _need(f"heads.{name}", name, kind.need(name, config, log), "head, which learns nothing as it is")
+        yield from _need(f"heads.{name}", name, kind.need(name, config, log), "head, which learns nothing without it")
 
 
 def _need(at: str, word: str, need: Need | None, useless: str) -> Iterator[Check]:
