@@ -238,7 +238,7 @@ FAULTS = {
         {"search": {"positives": [{"event_type": "click"}, {"event_type": "klick", "head": "click"}]}},
         {},
         False,
-        ["`positives[1]`", "none among `click` (20)", "adds nothing to its head", "Did you mean `click`?"],
+        ["`positives[1]`", "none among `click` (20)", "adds no events to its head", "Did you mean `click`?"],
     ),
     "head that no event feeds": (
         {"search": {"positives": [{"event_type": "click"}, {"event_type": "klick", "head": "k"}]}},

@@ -138,7 +138,7 @@ class MultiTaskHead(tf.keras.layers.Layer):
         return tf.reduce_sum(self.heads(experts) * gate[:, None, :, None], 2)
 
     def _attend(self, items: tf.Tensor, history: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return candidates' attention over the history `[batch, candidates, dim]`, and the largest cosine, at least 0."""
+        """Return candidates' attention over the history `[batch, candidates, dim]`, and its largest cosine or 0."""
         # One product for both, because many small matrix products are slow.
         both = tf.matmul(tf.concat([items, self.attention(items)], 1), history, transpose_b=True)
         cosines, scores = tf.split(both, 2, 1)
