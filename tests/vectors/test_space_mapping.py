@@ -79,7 +79,7 @@ def test_a_new_space_and_what_cannot_be_mapped(store):
     export(store, unit(ITEMS))
     anew = choose_space(store, 2, tables(unit(20)), 20, WIDTH, "new")
     assert (anew.reference, anew.report) == (2, {})
-    with pytest.raises(UserError, match=r"needs 8 shared items or more. Received: 0.*--reference new"):
+    with pytest.raises(UserError, match=r"needs at least 8 shared items. Received: 0.*--reference new"):
         choose_space(store, 2, tables(unit(20), [f"x{n}" for n in range(20)]), 20, WIDTH, None)
     with pytest.raises(UserError, match=r"width of the reference, version 1. Received: 9 instead of 8"):
         choose_space(store, 2, tables(unit(20, 9)), 20, 9, None)

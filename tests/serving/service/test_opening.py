@@ -101,7 +101,7 @@ def test_other_model_of_the_same_version_is_refused(served, tmp_path):
     other = write_release(tmp_path / "releases", vectors)
     with (
         ModelClient(served, MODEL_NAME, 1) as client,
-        pytest.raises(UserError, match=rf"scores 1 of {ITEMS} items otherwise .* `i11`"),
+        pytest.raises(UserError, match=rf"scores 1 of {ITEMS} items differently .* `i11`"),
     ):
         open_service(other, open_release(other), client, None)
 
