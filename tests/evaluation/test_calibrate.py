@@ -101,7 +101,7 @@ def test_in_the_fit_window_no_request_sees_its_own_outcome(world):
     requests = late(prepared, trained, "more_like_this")
     as_served, as_of = (
         np.concatenate(
-            [p.logits[p.event] for p in ranked_candidates(encoder, rules, requests, "more_like_this", as_of)]
+            [p.ranked.logits[p.event] for p in ranked_candidates(encoder, rules, requests, "more_like_this", as_of)]
         )
         for as_of in (False, True)
     )

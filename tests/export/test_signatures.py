@@ -156,7 +156,7 @@ def test_served_two_tower_scores_are_those_of_the_trained_model(world, examples,
 def test_served_ranker_scores_are_those_of_the_trained_model(world, examples, encoder, ranked):
     model = tiny_world.trained().model
     vectors, begin = model.item_vectors()[None], 0
-    told = np.zeros(model.signals.channels, bool)
+    told = np.zeros(len(model.signals.learnt), bool)
     for chunk in encoder.chunks(examples):
         rows = slice(begin, begin := begin + len(chunk.scores))
         items = tf.tile(vectors, [len(chunk.scores), 1, 1])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tiny_world
 from encoded_toy import encoded_state
+from signal_toy import signal_request
 
 from unified_ranker.core.request import state_arrays
 from unified_ranker.evaluation.scoring import RequestEncoder
@@ -15,7 +16,6 @@ from unified_ranker.export.savedmodel import load_served, save_model
 from unified_ranker.model.encode import states_of
 from unified_ranker.model_server.stock_ops import foreign_ops, ops_of
 from unified_ranker.prepare.request_arrays import request_arrays
-from unified_ranker.signals.base import SignalRequest
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.training_job import train
 
@@ -103,10 +103,11 @@ def test_each_task_has_its_own_sources(examples, encoded):
 
 
 def test_sources_do_not_change_what_is_learnt(trained):
-    signals = SignalRequest(
-        words=tf.constant(trained.model.query_words[:4]),
-        source_item=tf.constant([1, 2, 3, 4], tf.int64),
-        recent=tf.constant([[0, 1], [1, 2], [2, 3], [3, 4]], tf.int64),
+    signals = signal_request(
+        4,
+        words=trained.model.query_words[:4],
+        source_item=[1, 2, 3, 4],
+        recent=[[0, 1], [1, 2], [2, 3], [3, 4]],
     )
     state = encoded_state(4, task=tf.constant([1, 2, 3, 0], tf.int64), signals=signals)
     everything, kept = trained.model.signals.proposals(signals).numpy(), trained.model.proposals(state).numpy()

@@ -129,7 +129,7 @@ def test_the_head_does_without_crosses_where_the_task_says_so():
     config = tiny_world.config(search={"ranking_crosses": False})
     model, _, _ = build_model(tiny_world.prepared(), config, tiny_world.trained().fit_end)
     rng = np.random.default_rng(6)
-    asked, candidates = state(model), [rng.normal(size=(3, 6, n)) for n in (8, 4, model.signals.channels)]
+    asked, candidates = state(model), [rng.normal(size=(3, 6, n)) for n in (8, 4, len(model.signals.learnt))]
     candidates = [tf.constant(array, tf.float32) for array in candidates]
     model.rank(asked, *candidates)
     for weight in model.head.heads.trainable_weights:  # zero before training: the crosses would tell nobody anything
@@ -172,7 +172,7 @@ def test_retrieval_is_one_dot_product_and_the_score_a_mixture_of_heads(model):
     asked = state(model)
     rng = np.random.default_rng(2)
     items, quality = rng.normal(size=(3, 6, 8)).astype(np.float32), rng.random((3, 6, 4)).astype(np.float32)
-    signals = rng.random((3, 6, model.signals.channels)).astype(np.float32)
+    signals = rng.random((3, 6, len(model.signals.learnt))).astype(np.float32)
     score, logits, retrieval = (x.numpy() for x in model.rank(asked, *map(tf.constant, (items, quality, signals))))
     # As tiny_world declares them: popularity, trend, rating, freshness.
     weights = np.array([[0, 0, 0, 0], [0, 0, 0, 0.05], [0.1, 0, 0, 0.05]])

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from signal_toy import signal_request
 
-from unified_ranker.signals.base import SignalRequest
 from unified_ranker.signals.pair_counts import PairsAsOf
 from unified_ranker.signals.source_pairs import SourceSignal
 from unified_ranker.signals.successions import SuccessionSignal
@@ -12,11 +12,7 @@ from unified_ranker.towers.tensorflow import tf
 ITEMS, END = 12, 100
 RNG = np.random.default_rng(3)
 LOG = RNG.integers(0, ITEMS, 200), RNG.integers(0, ITEMS, 200), RNG.integers(0, END, 200)
-REQUESTS = SignalRequest(
-    words=tf.zeros([3, 1], tf.int64),
-    source_item=tf.constant([2, -1, 7], tf.int64),
-    recent=tf.constant([[1, 4, 1], [5, -1, -1], [-1, -1, -1]], tf.int64),
-)
+REQUESTS = signal_request(3, source_item=[2, -1, 7], recent=[[1, 4, 1], [5, -1, -1], [-1, -1, -1]])
 CANDIDATES = tf.constant(np.append(np.tile(np.arange(ITEMS), (3, 1)), np.full((3, 1), -1), 1))
 
 
@@ -76,11 +72,7 @@ def test_proposals_are_the_strongest_partners():
 
 @pytest.mark.parametrize("build", [source, succession])
 def test_requests_from_nowhere_have_no_signal_and_no_proposals(build):
-    nowhere = SignalRequest(
-        words=tf.zeros([3, 1], tf.int64),
-        source_item=tf.fill([3], np.int64(-1)),
-        recent=tf.fill([3, 3], np.int64(-1)),
-    )
+    nowhere = signal_request(3, recent=np.full((3, 3), -1))
     signal = build()
     found = signal.features(nowhere, CANDIDATES, None).numpy()
     np.testing.assert_array_equal(found, np.zeros((3, ITEMS + 1, 3)))

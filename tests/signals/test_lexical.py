@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from signal_toy import signal_request
 
-from unified_ranker.signals.base import SignalRequest
 from unified_ranker.signals.bm25 import title_scores
 from unified_ranker.signals.lexical import LEXICAL_SCALE, Lexical, LexicalSignal
 from unified_ranker.towers.tensorflow import tf
@@ -29,8 +29,7 @@ def signal():
 
 def request(signal, queries=QUERIES):
     words = signal.read_text(tf.constant(queries))
-    nothing = tf.fill([len(queries)], np.int64(-1))
-    return SignalRequest(words, nothing, nothing[:, None])
+    return signal_request(len(queries), words=words)
 
 
 def expected_scores():

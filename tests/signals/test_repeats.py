@@ -3,9 +3,9 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from signal_toy import signal_request
 
 from unified_ranker.prepare.examples import Histories
-from unified_ranker.signals.base import SignalRequest
 from unified_ranker.signals.past import PastItems
 from unified_ranker.signals.repeats import Repeats, RepeatSignal, occurrences
 from unified_ranker.towers.tensorflow import tf
@@ -16,11 +16,7 @@ RECENT = [[4, 2, 0, 5, 5, 5, -1, 2, 4, 3], [1, 1, 1, -1, -1, -1, -1, -1, -1, -1]
 
 
 def asked(source, recent=RECENT):
-    return SignalRequest(
-        words=tf.zeros([len(source), 1], tf.int64),
-        source_item=tf.constant(source, tf.int64),
-        recent=tf.constant(recent, tf.int64),
-    )
+    return signal_request(len(source), source_item=source, recent=recent)
 
 
 def signal(**changes):

@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from signal_toy import signal_request
 
 from unified_ranker.signals import walks
-from unified_ranker.signals.base import SignalRequest
 from unified_ranker.signals.pair_counts import PairsAsOf
 from unified_ranker.signals.source_walks import WALK_SCALE, WalkSignal
 from unified_ranker.signals.walks import WalksAsOf
@@ -17,9 +17,7 @@ RNG = np.random.default_rng(5)
 # Time rises along the log, and nothing leads to or from item 11 before the end.
 LOG = RNG.integers(0, ITEMS - 1, 90), RNG.integers(0, ITEMS - 1, 90), np.sort(RNG.integers(0, END, 90))
 SOURCES = np.array([2, -1, 7, 11])
-REQUESTS = SignalRequest(
-    words=tf.zeros([4, 1], tf.int64), source_item=tf.constant(SOURCES), recent=tf.fill([4, 1], np.int64(-1))
-)
+REQUESTS = signal_request(4, source_item=SOURCES)
 CANDIDATES = np.append(np.tile(np.arange(ITEMS), (4, 1)), np.full((4, 1), -1), 1)
 
 

@@ -3,15 +3,15 @@
 from typing import Any
 
 import numpy as np
+from signal_toy import signal_request
 
-from unified_ranker.signals.base import SignalRequest
 from unified_ranker.tasks.encoded_state import EncodedState, Labels
 from unified_ranker.towers.tensorflow import tf
 
 
 def encoded_state(rows: int, dim: int = 8, **columns: Any) -> EncodedState:
     """Return requests of task 1 at time 0 without a history; `columns` replace the zeros."""
-    nobody = SignalRequest(*(tf.fill(shape, np.int64(-1)) for shape in ([rows, 1], [rows], [rows, 1])))
+    nobody = signal_request(rows, task=np.ones(rows))
     blank = {
         "embedding": tf.zeros([rows, dim]),
         "source": tf.zeros([rows, dim]),

@@ -79,6 +79,9 @@ class TrainingSettings(Declaration):
     older_windows: float = Field(1.0, ge=0, le=1)
     """Share of a user's windows that an epoch reads besides the last one, which it always reads. Below 1 the model
     learns more from recent events (sliding windows: arXiv 2409.14517, section 3)."""
+    blend: bool = True
+    """Whether signals, retrieval, quality and ranking head are blended by weights that are fitted on the last part of
+    the fit window. That takes a second training, on the part before."""
     threads: int = Field(0, ge=0)
     """Processor threads for TensorFlow; 0: all."""
     seed: int | None = Field(None, ge=0)

@@ -48,7 +48,7 @@ def diagnose(encoder: RequestEncoder, rules: CandidateRules, requests: Examples,
         for name, scores in {"declared": part.chunk.scores, "none": part.chunk.cosines}.items():
             ranks[name].append(rank_of_target(scores, part.requests.item, part.allowed))
         tasks = tf.fill([len(part.requests)], tf.constant(number, tf.int64))
-        given = model.head_outputs(tf.constant(part.logits), tasks).numpy()
+        given = model.head_outputs(tf.constant(part.ranked.logits), tasks).numpy()
         for head in of_task:
             outputs[head].append(given[..., config.heads.index(head)].reshape(-1))
             pairs[head].append(part.pairs(config.heads.index(head)))

@@ -50,7 +50,7 @@ def fit_strength(encoder: RequestEncoder, rules: CandidateRules, requests: Examp
         begun = part.retrieval[..., None] * scale
         found = np.any(part.event, axis=2)
         for strength, kept in gains.items():
-            logits = begun + strength * (part.logits - begun)
+            logits = begun + strength * (part.ranked.logits - begun)
             # As in `log_mixture`: a head of weight 0 takes no part.
             scores = logsumexp(logits[..., weights > 0], axis=2, b=weights[weights > 0])
             ranks = rank_of_target(scores, found.argmax(1), np.ones_like(found))

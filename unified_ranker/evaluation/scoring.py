@@ -12,7 +12,7 @@ from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.model.encode import encode
 from unified_ranker.model.inputs import RequestIndices
 from unified_ranker.model.lookups import look_up_events, look_up_requests
-from unified_ranker.model.ranker import UnifiedRanker
+from unified_ranker.model.ranker import TRENDING, UnifiedRanker
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.quality import QualityAsOf
@@ -93,7 +93,7 @@ class RequestEncoder:
                 HistoryWindows(user, self._events.in_windows(past)),
                 replace(request, position=past.length),
                 vectors[number],
-                SignalRequest(words[number], request.source, recent),
+                SignalRequest(words[number], request.source, recent, request.task, request.timestamp),
             )
             yield self._encode(*tf.nest.map_structure(tf.constant, arguments))
 
@@ -146,11 +146,31 @@ class JointScorer:
         scores = chunk.scores.copy()
         for task in np.unique(tasks):
             rows = np.flatnonzero(tasks == task)
-            chosen, ranked, _ = self._encoder.shortlists.rank(chunk, rows, task, allowed)
-            # Ranked items are above all others, in their own order.
+            ranked = self._encoder.shortlists.rank(chunk, rows, task, allowed)
+            # Ranked items stand above all others, in their own order.
             floor = scores[rows].max(axis=1, keepdims=True) + 1.0
-            scores[rows[:, None], chosen] = ranked - ranked.min(axis=1, keepdims=True) + floor
+            above = ranked.scores - ranked.scores.min(axis=1, keepdims=True) + floor
+            kept = np.take_along_axis(scores[rows], ranked.items, 1)
+            scores[rows[:, None], ranked.items] = np.where(ranked.present, above, kept)
         return scores
+
+
+class RankedShortlist(NamedTuple):
+    """Candidates of some requests of one task, ranked.
+
+    Attributes:
+        items: their indices, `[n, candidates]`.
+        scores: as served, `[n, candidates]`; in the fit window itself those of the head alone.
+        logits: of the heads, `[n, candidates, heads]`.
+        present: which of them may answer, `[n, candidates]`: where few may, others fill the places up.
+        channels: what the blend read of them, `[n, candidates, channels]`; of no width in the fit window itself.
+    """
+
+    items: np.ndarray
+    scores: np.ndarray
+    logits: np.ndarray
+    present: np.ndarray
+    channels: np.ndarray
 
 
 class Shortlists:
@@ -161,22 +181,28 @@ class Shortlists:
         self._model = model = encoder.model
         self._quality = encoder.quality
 
-        def rank(
-            state: EncodedState, chosen: tf.Tensor, quality: tf.Tensor, *time: tf.Tensor
+        def as_served(
+            state: EncodedState, chosen: tf.Tensor, quality: tf.Tensor, present: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            found = model.scored(state, chosen, tf.gather(encoder.vectors, chosen), quality, present)
+            return found.score, found.logits, found.channels
+
+        def as_of(
+            state: EncodedState, chosen: tf.Tensor, quality: tf.Tensor, time: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor]:
-            signals = model.signals.features(state.signals, chosen, *time)
+            signals = model.signals.features(state.signals, chosen, time)
             return model.rank(state, tf.gather(encoder.vectors, chosen), quality, signals)[:2]
 
         towers, indices = model.config.towers, tf.TensorSpec([None, None], tf.int64)
         signature = [EncodedState.spec(towers.item.dim), indices, tf.TensorSpec([None, None, len(towers.item.quality)])]
-        moment = tf.TensorSpec([None], tf.int64)
-        # Traced once for any number of requests and candidates, with and without `time`.
-        self._as_served = tf.function(rank, input_signature=signature, autograph=False)
-        self._as_of = tf.function(rank, input_signature=[*signature, moment], autograph=False)
+        # Traced once for any number of requests and candidates, with and without a moment.
+        present, moment = tf.TensorSpec([None, None], tf.bool), tf.TensorSpec([None], tf.int64)
+        self._as_served = tf.function(as_served, input_signature=[*signature, present], autograph=False)
+        self._as_of = tf.function(as_of, input_signature=[*signature, moment], autograph=False)
 
     def rank(
         self, chunk: EncodedChunk, rows: np.ndarray, task: str, allowed: np.ndarray, time: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ) -> RankedShortlist:
         """Choose and rank the candidates of requests of one task.
 
         Args:
@@ -184,29 +210,32 @@ class Shortlists:
             rows: which of them, `[n]`, all of `task`.
             task: its name; sets how many candidates there are.
             allowed: which items may answer, `[chunk, items]`.
-            time: seconds `[chunk]`; signals are then as of each request, for requests within the fit window. None: as
-                in serving.
-
-        Returns:
-            Item indices `[n, candidates]`, their scores, and logits `[n, candidates, heads]`.
+            time: seconds `[chunk]`, for signals as of the request where it lies in the fit window itself; without, as
+                they are served.
         """
         state = chunk.state.at(rows)
         candidates = np.where(allowed[rows], chunk.scores[rows], -np.inf)
-        proposals = self._model.proposals(state)
-        moment = () if time is None else (tf.constant(time[rows]),)
-        if moment:
-            # Proposals come from tables of the whole fit window; those without a feature as of the request are dropped.
-            seen = self._model.signals.features(state.signals, tf.maximum(proposals, 0), *moment)
-            proposals = tf.where(tf.reduce_any(seen != 0, -1), proposals, -1)
-        put_first(candidates, proposals.numpy())
+        put_first(candidates, self._proposals(state, None if time is None else time[rows], chunk.time[rows]))
         count = min(self._model.config.tasks[task].serving.candidates, candidates.shape[1])
         chosen = np.argpartition(-candidates, count - 1, axis=1)[:, :count]
-        # Quality of the candidates alone: that of the whole catalogue costs more than the ranking.
+        present = np.isfinite(np.take_along_axis(candidates, chosen, 1))
+        # Of the candidates alone: of the whole catalogue it costs more than ranking them.
         quality = self._quality.gather(chosen.reshape(-1), np.repeat(chunk.time[rows], count))
         quality = quality.reshape(*chosen.shape, len(self._quality.features))
-        ranked = self._as_of if moment else self._as_served
-        score, logits = ranked(state, tf.constant(chosen), tf.constant(quality), *moment)
-        return chosen, score.numpy(), logits.numpy()
+        inputs = state, tf.constant(chosen), tf.constant(quality)
+        if time is not None:
+            scores, logits = (found.numpy() for found in self._as_of(*inputs, tf.constant(time[rows])))
+            return RankedShortlist(chosen, scores, logits, present, np.zeros((*chosen.shape, 0), np.float32))
+        scores, logits, channels = (found.numpy() for found in self._as_served(*inputs, tf.constant(present)))
+        return RankedShortlist(chosen, scores, logits, present, channels)
+
+    def _proposals(self, state: EncodedState, time: np.ndarray | None, served: np.ndarray) -> np.ndarray:
+        if time is None:
+            return self._model.proposals(state, tf.constant(self._quality.trending(served, TRENDING))).numpy()
+        proposals = self._model.signals.proposals(state.signals)
+        # The tables know the whole window: what they propose counts where something was to be seen by then.
+        seen = self._model.signals.features(state.signals, tf.maximum(proposals, 0), tf.constant(time))
+        return tf.where(tf.reduce_any(seen != 0, -1), proposals, -1).numpy()
 
 
 def put_first(scores: np.ndarray, proposals: np.ndarray) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.protocol import batches
-from unified_ranker.evaluation.scoring import CHUNK, EncodedChunk, RequestEncoder
+from unified_ranker.evaluation.scoring import CHUNK, EncodedChunk, RankedShortlist, RequestEncoder
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.tasks.head_groups import head_kinds
 from unified_ranker.tasks.head_kinds.base import HeadPairs
@@ -22,7 +22,7 @@ class RankedCandidates:
         chunk: their encodings.
         allowed: which items may answer, `[n, items]`.
         retrieval: two-tower scores of the candidates, `[n, candidates]`.
-        logits: of the heads, `[n, candidates, heads]`.
+        ranked: the candidates, with logits of the heads.
         event: whether the request ended with the candidate in the event that teaches the head,
             `[n, candidates, heads]`.
     """
@@ -31,14 +31,14 @@ class RankedCandidates:
     chunk: EncodedChunk
     allowed: np.ndarray
     retrieval: np.ndarray
-    logits: np.ndarray
+    ranked: RankedShortlist
     event: np.ndarray
 
     def pairs(self, head: int) -> HeadPairs:
         """Return the pairs of requests and candidates as the head at that position sees them."""
         event = self.event[..., head]
         value = np.where(event, self.requests.value[:, None], np.nan).astype(np.float32)
-        return HeadPairs(self.logits[..., head].reshape(-1), event.reshape(-1), value.reshape(-1))
+        return HeadPairs(self.ranked.logits[..., head].reshape(-1), event.reshape(-1), value.reshape(-1))
 
 
 def join_pairs(parts: Sequence[HeadPairs]) -> HeadPairs:
@@ -58,9 +58,8 @@ def ranked_candidates(
         for start, chunk in zip(range(0, len(batch), CHUNK), encoder.chunks(batch), strict=True):
             part = np.arange(start, min(start + CHUNK, len(batch)))
             own, may = batch.take(part), allowed[part]
-            chosen, _, logits = encoder.shortlists.rank(
-                chunk, np.arange(len(part)), task, may, own.timestamp if as_of else None
-            )
-            same = (chosen == own.item[:, None])[..., None]
-            retrieval = np.take_along_axis(chunk.scores, chosen, 1)
-            yield RankedCandidates(own, chunk, may, retrieval, logits, same & (own.head[:, None, None] == heads))
+            moment = own.timestamp if as_of else None
+            ranked = encoder.shortlists.rank(chunk, np.arange(len(part)), task, may, moment)
+            same = (ranked.items == own.item[:, None])[..., None] & ranked.present[..., None]
+            retrieval = np.take_along_axis(chunk.scores, ranked.items, 1)
+            yield RankedCandidates(own, chunk, may, retrieval, ranked, same & (own.head[:, None, None] == heads))

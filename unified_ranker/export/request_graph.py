@@ -111,7 +111,13 @@ class RequestGraph(tf.Module):
             position=length,
         )
         known = tf.where(user < 0, tf.constant(self.unknown_user, tf.int64), user)
-        signals = SignalRequest(self._words(filled.query), filled.source_item, self._recent(given, order, found))
+        signals = SignalRequest(
+            words=self._words(filled.query),
+            source_item=filled.source_item,
+            recent=self._recent(given, order, found),
+            task=request.task,
+            timestamp=time,
+        )
         return LookedUp(given, HistoryWindows(known, events), request, filled.query, signals)
 
     def _given(self, fields: dict[str, tf.Tensor]) -> GivenFields:

@@ -10,7 +10,7 @@ from unified_ranker.export.quality_table import QualityTable
 from unified_ranker.export.query_text import QueryText
 from unified_ranker.export.request_graph import LookedUp, RequestGraph
 from unified_ranker.model.encode import encode, served_states, states_of
-from unified_ranker.model.ranker import UnifiedRanker
+from unified_ranker.model.ranker import Scored, UnifiedRanker
 from unified_ranker.tasks.encoded_state import EncodedState
 from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.towers.tensorflow import tf
@@ -66,13 +66,13 @@ class SignatureGraph(tf.Module):
 
     def rank_encoded(self, **inputs: tf.Tensor) -> Tensors:
         """Score `candidate_ids` `[batch, n]` for encoded requests; unknown candidates get the empty vector."""
-        return self._rank(states_of(inputs), self.requests.items.lookup(inputs["candidate_ids"]))
+        return self._rank(states_of(inputs), inputs["candidate_ids"])
 
     def rank(self, **inputs: tf.Tensor) -> Tensors:
         """Encode and score in one call."""
         candidates = inputs.pop("candidate_ids")
         _, state = self._encode(inputs)
-        return self._rank(state, self.requests.items.lookup(candidates))
+        return self._rank(state, candidates)
 
     def rank_live(self, **inputs: tf.Tensor) -> Tensors:
         """Score candidates of which some came since the release was written, for encoded requests.
@@ -83,7 +83,7 @@ class SignatureGraph(tf.Module):
         place, sent = inputs["live_place"], inputs["live_vectors"]
         # A row of zeros behind, so that there is one to gather where none were sent.
         own = tf.gather(tf.pad(sent, [[0, 0], [0, 1], [0, 0]]), tf.maximum(place, 0), batch_dims=1)
-        return self._rank(states_of(inputs), self.requests.items.lookup(inputs["candidate_ids"]), (place >= 0, own))
+        return self._rank(states_of(inputs), inputs["candidate_ids"], (place >= 0, own))
 
     def recommend(self, **inputs: tf.Tensor) -> Tensors:
         """Answer from the whole catalogue: `item_ids` and `scores` `[batch, limit]`, "" and -inf behind the end.
@@ -103,8 +103,8 @@ class SignatureGraph(tf.Module):
         scores += PROPOSED * marked(self._model().proposals(state), tf.shape(scores))
         retrieved, chosen = tf.math.top_k(scores, tf.minimum(_highest(candidates), count))
         own = tf.range(tf.shape(chosen)[1])[None] < candidates[:, None]
-        ranked = self._rank(state, tf.cast(chosen, tf.int64))["score"]
-        ranked = tf.where(own & (retrieved > -np.inf), ranked, -np.inf)
+        present = own & (retrieved > -np.inf)
+        ranked = tf.where(present, self._scored(state, tf.cast(chosen, tf.int64), present).score, -np.inf)
         best, place = tf.math.top_k(ranked, tf.minimum(_highest(limit), count))
         ids = tf.gather(self.item_ids, tf.gather(chosen, place, batch_dims=1))
         answered = (best > -np.inf) & (tf.range(tf.shape(best)[1])[None] < limit[:, None])
@@ -135,9 +135,20 @@ class SignatureGraph(tf.Module):
         return tf.concat([self.vectors[:-1], self.quality.stored(known, self.quality.created[:-1])], 1)
 
     def _rank(
-        self, state: EncodedState, indices: tf.Tensor, live: tuple[tf.Tensor, tf.Tensor] | None = None
+        self, state: EncodedState, candidates: tf.Tensor, live: tuple[tf.Tensor, tf.Tensor] | None = None
     ) -> Tensors:
-        model = self._model()
+        found = self._scored(state, self.requests.items.lookup(candidates), candidates != "", live)
+        chances = self._model().head_outputs(found.logits, state.task)
+        heads = {name: chances[..., number] for number, name in enumerate(self.heads)}
+        return {"score": found.score, "retrieval_score": found.retrieval, **heads}
+
+    def _scored(
+        self,
+        state: EncodedState,
+        indices: tf.Tensor,
+        present: tf.Tensor,
+        live: tuple[tf.Tensor, tf.Tensor] | None = None,
+    ) -> Scored:
         rows = tf.where(indices < 0, tf.shape(self.vectors, tf.int64)[0] - 1, indices)
         quality = self.quality.at(indices, state.timestamp)
         vectors = tf.gather(self.vectors, rows)
@@ -148,11 +159,7 @@ class SignatureGraph(tf.Module):
             # Stored quality times its decay is the quality as of the request (docs/decisions/0003-freshness.md).
             now = own[..., dim:] * self.quality.decay(state.timestamp)[:, None]
             quality = tf.where(chosen[..., None], now, quality)
-        signals = model.signals.features(state.signals, indices)
-        score, logits, retrieval = model.rank(state, vectors, quality, signals)
-        chances = model.head_outputs(logits, state.task)
-        heads = {name: chances[..., number] for number, name in enumerate(self.heads)}
-        return {"score": score, "retrieval_score": retrieval, **heads}
+        return self._model().scored(state, indices, vectors, quality, present)
 
 
 def _highest(numbers: tf.Tensor) -> tf.Tensor:

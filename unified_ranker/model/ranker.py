@@ -2,15 +2,20 @@
 
 import functools
 from dataclasses import replace
+from typing import NamedTuple
 
-from unified_ranker.config import Config
+from unified_ranker.config import Config, PopularityFeature
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.model.catalogue import Catalogue
 from unified_ranker.model.encode import encode_queries, visible, with_history
 from unified_ranker.model.inputs import TrainingBatch, TrainingExamples
 from unified_ranker.model.task_tables import quality_weights, score_weights, sources
+from unified_ranker.prepare.quality import most_popular
 from unified_ranker.prepare.vocabulary import Vocabulary
 from unified_ranker.signals.base import SignalRequest
+from unified_ranker.signals.proposals import merged
 from unified_ranker.signals.signals import Signals
+from unified_ranker.tasks.blend import Blend
 from unified_ranker.tasks.candidate_scores import CandidateScores
 from unified_ranker.tasks.encoded_state import EncodedState
 from unified_ranker.tasks.head_groups import HeadGroups, RankedBatch, head_kinds
@@ -25,6 +30,27 @@ from unified_ranker.towers.context import ContextEncoder
 from unified_ranker.towers.item import EncodedItems, ItemEncoder
 from unified_ranker.towers.tensorflow import tf, tfrs
 from unified_ranker.towers.user import UserEncoder
+
+PROPOSED_SHARE = 0.8
+"""Share of a task's candidates that signals may propose; the rest are those that retrieval puts first."""
+TRENDING = 100
+"""Most popular items that are proposed, of each popularity in the quality vector."""
+
+
+class Scored(NamedTuple):
+    """Candidates of some requests with their scores.
+
+    Attributes:
+        score: by the blend, `[batch, candidates]`.
+        logits: of the heads, `[batch, candidates, heads]`.
+        retrieval: two-tower scores, `[batch, candidates]`.
+        channels: what the blend read, `[batch, candidates, channels]`.
+    """
+
+    score: tf.Tensor
+    logits: tf.Tensor
+    retrieval: tf.Tensor
+    channels: tf.Tensor
 
 
 class UnifiedRanker(tfrs.Model):
@@ -50,7 +76,7 @@ class UnifiedRanker(tfrs.Model):
         )
         self.user_tower = UserEncoder(config.towers.user, vocabulary, dim, self.categories)
         self.context_tower = ContextEncoder(config.towers.context, vocabulary, dim, self.categories)
-        direct = len(config.towers.item.quality) + signals.channels
+        direct = len(config.towers.item.quality) + len(signals.learnt)
         self.head = MultiTaskHead(
             config.towers.ranker,
             [task.ranking_strength for task in config.tasks.values()],
@@ -71,6 +97,10 @@ class UnifiedRanker(tfrs.Model):
         )
         self.created = tf.constant(catalogue.created_at)
         self.whole_catalogue = any(task.negatives.whole_catalogue for task in config.tasks.values())
+        self.blend = Blend(
+            ("score", "retrieval", *config.heads, *config.towers.item.quality, *signals.learnt, *signals.counted),
+            len(config.tasks),
+        )
         self.retrieval = RetrievalObjective(config, catalogue.chosen)
         self.ranking = RankingObjective(config, quality)
         self.candidate_scores = CandidateScores(config, len(catalogue.item_ids), catalogue.times, quality)
@@ -80,6 +110,10 @@ class UnifiedRanker(tfrs.Model):
         self.query_words = signals.words(tf.constant([""]))
         allowed = sources(config)
         self._sources = None if allowed.all() else tf.constant(allowed)
+        counted = [n for n, f in enumerate(config.towers.item.quality.values()) if isinstance(f, PopularityFeature)]
+        self.trending = tf.constant(most_popular(catalogue.quality[None][..., counted], TRENDING)[0])
+        candidates = [task.serving.candidates for task in config.tasks.values()]
+        self._most_proposed = tf.constant([int(PROPOSED_SHARE * n) for n in (max(candidates), *candidates)])
         self.quality_weights = tf.constant(quality_weights(config))
         self.score_weights = tf.constant(score_weights(config))
         self.retrieval_share = tf.constant([0.0, *(t.weight for t in config.tasks.values())], tf.float32)
@@ -139,14 +173,43 @@ class UnifiedRanker(tfrs.Model):
         score = log_mixture(logits, tf.gather(self.score_weights, state.task)[:, None])
         return score, logits, retrieval
 
-    def proposals(self, state: EncodedState) -> tf.Tensor:
-        """Return the proposals of the tasks' `serving.sources`, `[batch, n]`; -1 where there are fewer.
+    def scored(
+        self,
+        state: EncodedState,
+        indices: tf.Tensor,
+        items: tf.Tensor,
+        quality: tf.Tensor,
+        present: tf.Tensor,
+    ) -> Scored:
+        """Score the candidates of served requests by everything that is known of them.
 
-        Training uses the proposals of all signals, so that `serving.sources` can be changed without training.
+        Args:
+            state: the requests, encoded.
+            indices: item indices of the candidates `[batch, candidates]`; -1 for an unknown item.
+            items: their vectors `[batch, candidates, dim]`.
+            quality: their quality as of the request `[batch, candidates, features]`.
+            present: which places hold a candidate, `[batch, candidates]`.
         """
-        if self._sources is None:
-            return self.signals.proposals(state.signals)
-        return self.signals.proposals(state.signals, tf.gather(self._sources, state.task))
+        signals = self.signals.features(state.signals, indices)
+        score, logits, retrieval = self.rank(state, items, quality, signals)
+        counted = self.signals.counts(state.signals, indices)
+        channels = tf.concat([score[..., None], retrieval[..., None], logits, quality, signals, counted], -1)
+        return Scored(self.blend(channels, present, state.task), logits, retrieval, channels)
+
+    def proposals(self, state: EncodedState, trending: tf.Tensor | None = None) -> tf.Tensor:
+        """Return what signals propose to the requests' tasks when served, `[batch, n]`, each once; -1 behind them.
+
+        Every signal is heard in turn, its best first, and retrieval keeps a fifth of the candidates. `trending`
+        `[batch, lists, n]` are the most popular items of late as of each request; without, as of the end of the fit
+        window.
+        """
+        parts = self.signals.proposals_by_signal(state.signals)
+        if self._sources is not None:
+            heard = tf.gather(self._sources, state.task)
+            parts = [tf.where(heard[:, n : n + 1], part, MISSING) for n, part in enumerate(parts)]
+        if trending is None:
+            trending = tf.repeat(self.trending[None], tf.shape(state.task)[0], 0)
+        return merged([*parts, *tf.unstack(trending, axis=1)], tf.gather(self._most_proposed, state.task))
 
     def head_outputs(self, logits: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
         """Turn head logits `[batch, candidates, heads]` into outputs: calibrated probabilities of events."""
@@ -212,6 +275,8 @@ class UnifiedRanker(tfrs.Model):
             words=tf.gather(self.query_words, examples.query),
             source_item=examples.request.source,
             recent=self.signals.recent(user, examples.request.timestamp),
+            task=examples.request.task,
+            timestamp=examples.request.timestamp,
         )
 
     def _query_vectors(self, query: tf.Tensor) -> tf.Tensor:

@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 
 from unified_ranker.config import MeanValueFeature, PopularityFeature, QualityFeature
-from unified_ranker.core.arrays import Floats, Ints
+from unified_ranker.core.arrays import MISSING, Floats, Ints
 from unified_ranker.core.freshness import freshness
 from unified_ranker.core.times import DAY
 from unified_ranker.prepare.examples import EventColumns, TimeIndex
+
+_HOUR = 3600
+"""Seconds of an hour."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,17 @@ class QualityAsOf:
                 out += weight[:, None] * self._of_all(name, times).astype(np.float32)
         return out
 
+    def trending(self, times: Ints, most: int) -> Ints:
+        """Return the items with most popularity, for each such feature, `[n, features, most]`; -1 behind them.
+
+        As of the last full hour before each of `times` `[n]` (seconds).
+        """
+        hours, place = np.unique(times // _HOUR * _HOUR, return_inverse=True)
+        counted = [name for name, f in self.features.items() if isinstance(f, PopularityFeature)]
+        if not counted:
+            return np.zeros((len(times), 0, most), np.int64)
+        return most_popular(np.stack([self._of_all(name, hours) for name in counted], -1), most)[place]
+
     def unseen(self) -> Floats:
         """Return the features of an item without events, `[features]`.
 
@@ -170,6 +184,14 @@ class QualityAsOf:
             total, count = sums
             return (total + feature.prior * self._scale[name]) / (count + feature.prior)
         return np.asarray(freshness(self.created_at[item], time, feature.scale))
+
+
+def most_popular(counts: Floats, most: int) -> Ints:
+    """Return the items with the highest of `counts` `[n, items, lists]`, `[n, lists, most]`; -1 where all else is 0."""
+    moved = np.moveaxis(counts, 2, 1)
+    best = np.argsort(-moved, axis=2, kind="stable")[:, :, :most]
+    best = np.where(np.take_along_axis(moved, best, 2) > 0, best, MISSING)
+    return np.pad(best, [(0, 0), (0, 0), (0, most - best.shape[2])], constant_values=MISSING).astype(np.int64)
 
 
 def quality_streams(features: dict[str, QualityFeature], events: EventColumns) -> dict[str, Stream]:

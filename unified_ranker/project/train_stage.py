@@ -2,10 +2,12 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified_ranker.config import Config
+from unified_ranker.project.blend_fitting import fit_blend_by_holdout
 from unified_ranker.project.data_needs import require_enough_data
 from unified_ranker.project.prepare_stage import prepared_data
 from unified_ranker.project.run_stage import run_stage
@@ -13,6 +15,7 @@ from unified_ranker.project.stage_context import StageContext, StageResult
 
 if TYPE_CHECKING:
     from unified_ranker.prepare.prepared import Prepared
+    from unified_ranker.tasks.blend import FittedBlend
     from unified_ranker.training.trained import TrainedModel
 
 
@@ -55,7 +58,9 @@ def train_model(
     *,
     calibrated: bool = True,
 ) -> "TrainedModel":
-    """Train a model from the last epoch of an interrupted training on, and calibrate it.
+    """Train a model from the last epoch of an interrupted training on, with its blend, and calibrate it.
+
+    A model that goes on from a release keeps the release's blend.
 
     Args:
         prepared: the data.
@@ -75,7 +80,13 @@ def train_model(
     from unified_ranker.training.training_job import train
 
     begin = None if start is None else read_start(start)
+    blends: tuple[FittedBlend, ...] = ()
+    if config.project.training.blend and start is None:
+        blends = fit_blend_by_holdout(prepared, config, tasks, checkpoints / "holdout")
     trained = train(prepared, config, checkpoints, tuple(tasks), start=begin)
+    numbers = {name: number for number, name in enumerate(config.tasks, start=1)}
+    trained.model.blend.take({numbers[blend.task]: blend for blend in blends})
+    trained = replace(trained, blends=blends)
     if calibrated:
         calibrate(trained, prepared, tuple(tasks))
     return trained

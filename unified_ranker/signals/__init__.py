@@ -1,5 +1,29 @@
 """Signals: features of a request and a candidate beside their vectors. Each signal has a file of its own."""
 
-from unified_ranker.signals import lexical, repeats, source_pairs, source_walks, successions
+from unified_ranker.signals import (
+    ease,
+    item_neighbours,
+    lexical,
+    newest,
+    popular,
+    query_memory,
+    repeats,
+    source_pairs,
+    source_walks,
+    successions,
+    transitions,
+)
 
-__all__ = ["lexical", "repeats", "source_pairs", "source_walks", "successions"]
+__all__ = [
+    "ease",
+    "item_neighbours",
+    "lexical",
+    "newest",
+    "popular",
+    "query_memory",
+    "repeats",
+    "source_pairs",
+    "source_walks",
+    "successions",
+    "transitions",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -31,17 +31,21 @@ class SignalRequest(Columns):
             has the columns of its own `read_text`.
         source_item: source item indices after imputation, `[batch]`; -1 without one.
         recent: the user's last items, newest first, `[batch, recent]`; -1 where there are fewer.
+        task: index of the task, `[batch]`; 0 for an unknown one.
+        timestamp: seconds, `[batch]`.
     """
 
     words: tf.Tensor
     source_item: tf.Tensor
     recent: tf.Tensor
+    task: tf.Tensor
+    timestamp: tf.Tensor
 
     @classmethod
     def spec(cls) -> SignalRequest:
         """Return the tensor specs of a batch of any size."""
-        indices = tf.TensorSpec([None, None], tf.int64)
-        return cls(words=indices, source_item=tf.TensorSpec([None], tf.int64), recent=indices)
+        indices, number = tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([None], tf.int64)
+        return cls(words=indices, source_item=number, recent=indices, task=number, timestamp=number)
 
     def without_user(self) -> SignalRequest:
         """Return the requests with the user's history removed."""
@@ -52,12 +56,15 @@ class Signal(ABC):
     """Features of a request and a candidate, computed in the graph.
 
     Attributes:
-        channels: number of features of a pair.
+        channels: names of the features of a pair.
         text_width: number of columns of `SignalRequest.words` that it uses; 0: none.
+        learnt: whether the ranking head learns from it. Where it does not, its weight comes from the blend alone, which
+            is fitted on a later slice, and the signal needs no counts as of each training example.
     """
 
-    channels: int
+    channels: tuple[str, ...]
     text_width: int = 0
+    learnt: ClassVar[bool] = True
 
     @property
     def variables(self) -> Sequence[tf.Variable]:
@@ -72,8 +79,9 @@ class Signal(ABC):
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
         """Return `[batch, candidates, channels]`, float32, for item indices `[batch, candidates]` (-1 = unknown item).
 
-        With `time` `[batch]` (seconds), for training, the features are as of that time, so that no example sees itself.
-        Without it they are as of the end of the fit window, and computed by stock TensorFlow operations alone. An
+        With `time` `[batch]` (seconds), for training, the features are as of that time, so that no example sees itself;
+        a signal that is not learnt is never asked so. Without it they are as of the end of the fit window, and
+        computed by stock TensorFlow operations alone. An
         unknown item has zeros.
         """
 
@@ -92,10 +100,12 @@ class SignalInputs:
     Attributes:
         prepared: the prepared log.
         end: the end of the fit window, seconds; a served graph has no later data.
+        tasks: the declared ones, in the order of `SignalRequest.task`, which counts from 1.
     """
 
     prepared: Prepared
     end: int
+    tasks: tuple[str, ...] = ()
     _made: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False)
 
     def once(self, make: Callable[[SignalInputs], V]) -> V:

@@ -50,7 +50,7 @@ class LexicalSignal(TableSignal):
     TensorFlow ops only.
     """
 
-    channels = 3
+    channels = ("bm25", "share of the query", "share of the title")
 
     def __init__(self, config: Lexical, titles: np.ndarray, known: np.ndarray) -> None:
         """Index `titles` `[items]`; `known` `[items]` marks those from which document frequencies are computed."""

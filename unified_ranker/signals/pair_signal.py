@@ -23,7 +23,7 @@ class PairSignal(PartnerSignal):
     other direction.
     """
 
-    channels = 3
+    channels = ("count", "share", "count, reversed")
 
     def __init__(self, pairs: PairsAsOf, end: int, neighbours: int, proposed: int) -> None:
         """Tabulate `pairs` before `end` (seconds); `proposed` of the strongest partners become candidates."""
@@ -31,7 +31,7 @@ class PairSignal(PartnerSignal):
 
         table = pair_table(pairs, end, neighbours)
         super().__init__(table.starts, table.partners, np.stack([table.forward, table.backward], -1), proposed)
-        self._pairs = pairs
+        self._seen = pairs
         self.total = self.table("total", table.total)
 
     def as_of(self, origins: np.ndarray, candidates: np.ndarray, time: np.ndarray) -> np.ndarray:
@@ -40,8 +40,8 @@ class PairSignal(PartnerSignal):
         first = np.broadcast_to(origins[:, None, :], shape).reshape(-1)
         second = np.broadcast_to(candidates[:, :, None], shape).reshape(-1)
         when = np.broadcast_to(time[:, None, None], shape).reshape(-1)
-        ahead, behind = self._pairs.count(first, second, when), self._pairs.count(second, first, when)
-        totals = self._pairs.total(origins.reshape(-1), np.repeat(time, origins.shape[1])).reshape(origins.shape)
+        ahead, behind = self._seen.count(first, second, when), self._seen.count(second, first, when)
+        totals = self._seen.total(origins.reshape(-1), np.repeat(time, origins.shape[1])).reshape(origins.shape)
         ahead, behind = ahead.reshape(shape), behind.reshape(shape)
         share = (ahead / (totals[:, None, :] + PRIOR)).sum(2)
         counts = np.stack([np.log1p(ahead.sum(2)), share, np.log1p(behind.sum(2))], -1)
@@ -49,7 +49,7 @@ class PairSignal(PartnerSignal):
 
     def summands(self, counts: tf.Tensor, origins: tf.Tensor) -> tf.Tensor:
         """See `PartnerSignal.summands`: count, share, count in the other direction."""
-        share = counts[..., :1] / (tf.gather(self.total, self._rows(origins))[..., None, None] + PRIOR)
+        share = counts[..., :1] / (tf.gather(self.total, self.pairs.rows(origins))[..., None, None] + PRIOR)
         return tf.concat([counts[..., :1], share, counts[..., 1:]], -1)
 
     def channels_of(self, sums: tf.Tensor) -> tf.Tensor:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.signals.base import SignalRequest
+from unified_ranker.signals.partner_table import PartnerTable, sums_of
 from unified_ranker.signals.tables import TableSignal
 from unified_ranker.towers.tensorflow import tf
 
@@ -30,12 +32,12 @@ class PartnerSignal(TableSignal, ABC):
         """
         super().__init__()
         self._proposed = proposed
-        self._widest = max(int(np.diff(starts).max()), 1)
-        # One blank pair more, because nothing can be gathered from an empty table.
-        self.starts = self.table("starts", starts)
-        self.partners = self.table("partners", np.append(partners, MISSING).astype(np.int32))
-        nothing = np.zeros((1, counts.shape[1]), np.float32)
-        self.counts = self.table("counts", np.concatenate([counts.astype(np.float32), nothing]))
+        self.pairs = PartnerTable(starts, partners, counts)
+
+    @property
+    def variables(self) -> Sequence[tf.Variable]:
+        """See `Signal.variables`."""
+        return [*self.pairs.variables, *super().variables]
 
     @abstractmethod
     def origins(self, request: SignalRequest) -> tf.Tensor:
@@ -58,35 +60,17 @@ class PartnerSignal(TableSignal, ABC):
         origins = self.origins(request)
         if time is not None:
             flat = tf.numpy_function(self.as_of, [origins, candidates, time], tf.float32)
-            return tf.ensure_shape(flat, [None, None, self.channels])
-        partners, place = self._partners(origins, self._widest)
+            return tf.ensure_shape(flat, [None, None, len(self.channels)])
+        partners, counts = self.pairs.of(origins, self.pairs.widest)
         batch, width = tf.shape(partners)[0], tf.shape(partners)[1] * tf.shape(partners)[2]
-        values = self.summands(tf.gather(self.counts, place), origins)
+        values = self.summands(counts, origins)
         values = tf.reshape(values, [batch, width, values.shape[-1]])
-        asked, partners = tf.cast(candidates, tf.int32), tf.reshape(partners, [batch, width])
-        same = (asked[:, :, None] == partners[:, None, :]) & (asked[:, :, None] >= 0)
-        return self.channels_of(tf.matmul(tf.cast(same, tf.float32), values))
+        return self.channels_of(sums_of(candidates, tf.reshape(partners, [batch, width]), values))
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """See `Signal.proposals`: the strongest partners of each origin, in equal numbers."""
         origins = self.origins(request)
-        each = min(self._proposed // max(origins.shape[1], 1), self._widest)
-        partners, _ = self._partners(origins, each)
+        each = min(self._proposed // max(origins.shape[1], 1), self.pairs.widest)
+        partners, _ = self.pairs.of(origins, each)
         partners = tf.pad(partners, [[0, 0], [0, 0], [0, each - tf.shape(partners)[2]]], constant_values=MISSING)
         return tf.reshape(tf.cast(partners, tf.int64), [tf.shape(origins)[0], origins.shape[1] * each])
-
-    def _rows(self, origins: tf.Tensor) -> tf.Tensor:
-        return tf.where(origins < 0, tf.shape(self.starts, tf.int64)[0] - 2, origins)
-
-    def _partners(self, origins: tf.Tensor, most: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the first partners of `origins` `[batch, origins, n]` and their places in the table; -1 where fewer.
-
-        `n` is the length of the longest row in the batch, and at most `most`.
-        """
-        rows = self._rows(origins)
-        begin = tf.gather(self.starts, rows)
-        length = tf.minimum(tf.gather(self.starts, rows + 1) - begin, most)
-        column = tf.range(tf.reduce_max(tf.concat([tf.reshape(length, [-1]), [0]], 0)))
-        there = column < length[..., None]
-        place = tf.where(there, begin[..., None] + column, tf.shape(self.partners, tf.int64)[0] - 1)
-        return tf.gather(self.partners, place), place

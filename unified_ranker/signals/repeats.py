@@ -52,7 +52,7 @@ class RepeatSignal(Signal):
     The events of a request are those before its time, in training and in serving.
     """
 
-    channels = 3
+    channels = ("had", "beside the source", "share beside the source")
 
     def __init__(self, config: Repeats) -> None:
         """Build for the declared numbers of events."""

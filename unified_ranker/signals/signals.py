@@ -19,16 +19,27 @@ class Signals(tf.keras.layers.Layer):
     Args:
         config: the declarations.
         prepared: the log that they are made from.
-        end: the end of the fit window (seconds), after which serving has no data.
+        end: the end of the fit window (seconds): what serving knows.
+
+    Attributes:
+        learnt: names of the channels that the ranking head learns from.
+        counted: names of the channels that the blend alone reads.
     """
 
     def __init__(self, config: Config, prepared: Prepared, end: int) -> None:
         super().__init__(name="signals")
-        inputs = SignalInputs(prepared, end)
-        self.parts: list[Signal] = [declared.build(inputs) for declared in config.towers.ranker.signals]
-        # Keras tracks variables that are assigned to attributes; the signals themselves are no layers.
+        inputs = SignalInputs(prepared, end, tuple(config.tasks))
+        declared = config.towers.ranker.signals
+        self.parts: list[Signal] = [signal.build(inputs) for signal in declared]
+        # Keras tracks what is assigned here: the parts are no layers.
         self.tables = [variable for part in self.parts for variable in part.variables]
-        self.channels = sum(part.channels for part in self.parts)
+        names = [
+            [f"{kind.type}: {name}" for name in part.channels] for kind, part in zip(declared, self.parts, strict=True)
+        ]
+        self.learnt, self.counted = (
+            tuple(name for own, part in zip(names, self.parts, strict=True) if part.learnt == learnt for name in own)
+            for learnt in (True, False)
+        )
         self.past = PastItems(prepared.histories, config.towers.ranker.events_read)
 
     def words(self, text: tf.Tensor) -> tf.Tensor:
@@ -42,27 +53,34 @@ class Signals(tf.keras.layers.Layer):
         return tf.ensure_shape(found, [None, self.past.count])
 
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None = None) -> tf.Tensor:
-        """Return `[batch, candidates, channels]`, see `Signal.features`."""
-        if not self.parts:
-            return tf.zeros([tf.shape(candidates)[0], tf.shape(candidates)[1], 0])
-        found = zip(self.parts, self._own(request), strict=True)
-        return tf.concat([part.features(own, candidates, time) for part, own in found], -1)
+        """Return what the head learns from, `[batch, candidates, learnt]`, see `Signal.features`."""
+        return self._side_by_side(request, candidates, time, learnt=True)
 
-    def proposals(self, request: SignalRequest, allowed: tf.Tensor | None = None) -> tf.Tensor:
-        """Return the proposals of the signals, `[batch, n]`; -1 where there are fewer. An item may occur twice.
+    def counts(self, request: SignalRequest, candidates: tf.Tensor) -> tf.Tensor:
+        """Return what the blend alone reads, `[batch, candidates, counted]`, as of the end of the fit window."""
+        return self._side_by_side(request, candidates, None, learnt=False)
 
-        `allowed` `[batch, signals]` marks the signals that propose for a request; None: all.
+    def proposals(self, request: SignalRequest) -> tf.Tensor:
+        """Return the items that the learnt signals would have ranked, `[batch, n]`, some twice; -1 behind them.
+
+        The others have counts of the whole fit window, in which a training example would find itself.
         """
-        if not self.parts:
-            return tf.zeros([tf.shape(request.source_item)[0], 0], tf.int64)
-        proposed = [part.proposals(own) for part, own in zip(self.parts, self._own(request), strict=True)]
-        if allowed is not None:
-            proposed = [tf.where(allowed[:, n : n + 1], part, -1) for n, part in enumerate(proposed)]
-        return tf.concat(proposed, 1)
+        proposed = [part.proposals(own) for part, own in self._own(request) if part.learnt]
+        return tf.concat(proposed, 1) if proposed else tf.zeros([tf.shape(request.source_item)[0], 0], tf.int64)
 
-    def _own(self, request: SignalRequest) -> Iterator[SignalRequest]:
-        """Yield the request for each signal, with the columns of its own `read_text`."""
+    def proposals_by_signal(self, request: SignalRequest) -> list[tf.Tensor]:
+        """Return what each signal proposes when served, the best first, `[batch, n]` each; -1 where there are fewer."""
+        return [part.proposals(own) for part, own in self._own(request)]
+
+    def _side_by_side(
+        self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None, learnt: bool
+    ) -> tf.Tensor:
+        found = [part.features(own, candidates, time) for part, own in self._own(request) if part.learnt == learnt]
+        return tf.concat(found, -1) if found else tf.zeros([tf.shape(candidates)[0], tf.shape(candidates)[1], 0])
+
+    def _own(self, request: SignalRequest) -> Iterator[tuple[Signal, SignalRequest]]:
+        """Yield each signal with the request for it, which has the columns of its own `read_text`."""
         begin = 0
         for part in self.parts:
-            yield replace(request, words=request.words[:, begin : begin + part.text_width])
+            yield part, replace(request, words=request.words[:, begin : begin + part.text_width])
             begin += part.text_width

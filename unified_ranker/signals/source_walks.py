@@ -50,7 +50,7 @@ class WalkSignal(PartnerSignal):
     channels: log1p of `WALK_SCALE` times the share, and the share.
     """
 
-    channels = 2
+    channels = ("log share", "share")
 
     def __init__(self, pairs: PairsAsOf, end: int, neighbours: int, proposed: int) -> None:
         """Tabulate the walks over `pairs` before `end` (seconds), the `neighbours` likeliest of each item."""

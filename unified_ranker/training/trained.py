@@ -5,14 +5,25 @@ from dataclasses import dataclass
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.quality import QualityAsOf
 from unified_ranker.prepare.vocabulary import Vocabulary
+from unified_ranker.tasks.blend import FittedBlend
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model with what it was built from; `curves` holds one value an epoch for each logged loss."""
+    """A model with what it was built from.
+
+    Attributes:
+        model: the model.
+        vocabulary: its names.
+        quality: quality of the items as of any moment.
+        fit_end: the end of its fit window, seconds.
+        curves: one value an epoch for each logged loss.
+        blends: what was fitted of the blend, for each task that has one.
+    """
 
     model: UnifiedRanker
     vocabulary: Vocabulary
     quality: QualityAsOf
     fit_end: int
     curves: dict[str, list[float]]
+    blends: tuple[FittedBlend, ...] = ()

@@ -8,6 +8,7 @@ import numpy as np
 from unified_ranker.config import Config
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.vocabulary import Vocabulary
+from unified_ranker.tasks.blend import FittedBlend
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.callbacks import restore_part
 from unified_ranker.training.trained import TrainedModel
@@ -23,6 +24,7 @@ def save_trained(trained: TrainedModel, directory: Path) -> None:
     description = {
         "fit_end": trained.fit_end,
         "curves": trained.curves,
+        "blends": [blend.to_json() for blend in trained.blends],
         "vocabulary": trained.vocabulary.to_json(),
     }
     (directory / TRAINING_DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
@@ -40,4 +42,5 @@ def load_trained(directory: Path, prepared: Prepared, config: Config) -> Trained
     restored.assert_existing_objects_matched()
     # The optimizer's variables stay behind: what is loaded is not trained further.
     restored.expect_partial()
-    return TrainedModel(model, vocabulary, quality, fit_end, description["curves"])
+    blends = tuple(FittedBlend.of_json(blend) for blend in description["blends"])
+    return TrainedModel(model, vocabulary, quality, fit_end, description["curves"], blends)

@@ -65,15 +65,17 @@ def train(
     tasks: tuple[str, ...] = (),
     callbacks: tuple[tf.keras.callbacks.Callback, ...] = (),
     start: Start | None = None,
+    end: int | None = None,
 ) -> TrainedModel:
     """Train the joint model, or only `tasks` of it, in one `fit`; continues from the last whole epoch in `checkpoints`.
 
-    With `start`, a release's training goes on: on what is new since, gently, from the release's weights.
+    With `start`, a release's training goes on: on what is new since, gently, from the release's weights. The fit window
+    ends at `end` (seconds); without, as `split.fit_on` says.
 
     Raises:
         UserError: when no example lies in the fit window, or the loss stops being a number.
     """
-    fit_end = fit_end_of(prepared, config)
+    fit_end = fit_end_of(prepared, config) if end is None else end
     examples = prepared.between(None, fit_end)
     everything = len(examples)
     if tasks:

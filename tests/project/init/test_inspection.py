@@ -14,7 +14,7 @@ from unified_ranker.log.schema import normalise
 from unified_ranker.project.init.inspect_columns import inspect_column, percent
 from unified_ranker.project.init.inspect_events import rating_top
 from unified_ranker.project.init.project_text import batch_for, epochs_for
-from unified_ranker.project.init.tower_text import freshness_scale, history_length, trend_window
+from unified_ranker.project.init.tower_text import freshness_scale, history_length, trend_windows
 from unified_ranker.project.init.yaml_page import YamlPage, flow
 
 COLUMNS = {
@@ -88,7 +88,13 @@ def test_ratings_are_told_from_other_values(values, top):
 def test_lengths_scales_and_windows_follow_the_counts():
     assert [history_length(n) for n in (0, 20, 21, 60, 100, 5000)] == [20, 20, 32, 64, 100, 100]
     assert [freshness_scale(d) for d in (0, 0.4, 2, 5, 168, 9000)] == [0.25, 0.5, 2, 7, 180, 365]
-    assert [trend_window(d) for d in (1, 8, 60, 214, 373, 2000)] == [None, 1, 7, 14, 30, 30]
+    assert [list(trend_windows(d)) for d in (0.2, 1, 9, 60, 373)] == [
+        [],
+        ["last_hour"],
+        ["last_hour", "last_day"],
+        ["last_hour", "last_day", "last_week"],
+        ["last_hour", "last_day", "last_week", "last_month"],
+    ]
     assert [epochs_for(n) for n in (10, 136_129, 754_211)] == [20, 7, 3]
     assert [batch_for(n) for n in (10, 3_300, 10_000, 500_000)] == [32, 64, 128, 2048]
 

@@ -5,9 +5,7 @@ data of its own still has neighbours. A user without earlier positives gets the 
 """
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
-from scipy.linalg import lapack
 
 from unified_ranker.core.arrays import MISSING, Floats
 from unified_ranker.evaluation.baselines.base import BASELINES, Baseline, TaskFacts
@@ -15,6 +13,7 @@ from unified_ranker.evaluation.baselines.counting import positives_per_item
 from unified_ranker.evaluation.engagements import Engagements, ones
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.signals.history_pairs import ease_weights
 
 
 class _FromHistory(Baseline):
@@ -107,29 +106,3 @@ class Ease(_FromHistory):
         scores = np.zeros(history.shape, np.float32)
         scores[:, self._covered] = history[:, self._covered] @ self._weights
         return scores
-
-
-def ease_weights(gram: npt.NDArray[np.float32], regularisation: float) -> Floats:
-    """Solve EASE for `gram` = XᵀX `[items, items]` (overwritten), and return its weights `[items, items]`.
-
-    B = -P / diag(P), by columns, with P the inverse of XᵀX + λI and the diagonal set to zero.
-
-    Raises:
-        np.linalg.LinAlgError: XᵀX + λI is not positive definite, which λ > 0 rules out for a real XᵀX.
-    """
-    if not len(gram):
-        return gram
-    diagonal = np.diag_indices_from(gram)
-    gram[diagonal] += regularisation
-    # The inverse of a symmetric positive definite matrix costs half the operations of a general one.
-    factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1)
-    inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1)
-    if failed or failed_too:
-        raise np.linalg.LinAlgError(
-            f"XᵀX + {regularisation} I is not positive definite (LAPACK {failed}, {failed_too})."
-        )
-    # LAPACK leaves the upper triangle zero.
-    weights = inverse + np.tril(inverse, -1).T
-    weights = -weights / np.diag(weights)
-    weights[diagonal] = 0.0
-    return weights

@@ -11,9 +11,10 @@ from unified_ranker.project.init.yaml_page import YamlPage
 
 HISTORY_LENGTHS = (20, 32, 50, 64, 100)
 FRESHNESS_DAYS = (0.25, 0.5, 1, 2, 3, 7, 14, 30, 60, 90, 180, 365)
-TREND_DAYS = (1, 2, 3, 7, 14, 30)
+TREND_DAYS = {"last_hour": 0.042, "last_day": 1, "last_week": 7, "last_month": 30}
+"""Windows in which popularity is counted: on fast logs the shortest say most, on slow ones the longest."""
 TREND_SHARE = 8
-"""Divisor of the log's days that gives the trend window, up to the longest of `TREND_DAYS`."""
+"""The longest window is at most one in so many of the log's days."""
 MAX_SIGNALS = 4
 """Most event types that get a quality feature each; more of them share one."""
 NEXT_K = 4
@@ -129,11 +130,30 @@ def _signals(page: YamlPage, facts: Facts) -> None:
         page.item({"type": "source_pairs"})
     page.note("Items that followed the user's last items before.", 2)
     page.item({"type": "successions"})
+    _counted_signals(page, facts)
     again = [s for s in surfaces if s.kind != "feed" and s.repeat_share >= OFTEN_AGAIN]
     if again:
         shares = ", ".join(f"{s.task} ({percent(s.repeat_share)})" for s in again)
         page.note(f"The user's earlier items, and those next to the source item; repeated: {shares}.", 2)
         page.item({"type": "repeats"})
+
+
+def _counted_signals(page: YamlPage, facts: Facts) -> None:
+    """Write the signals that are the methods of the report's baselines, so that the model has what they have."""
+    page.note("Most positives on the surface: for users of whom nothing is known.", 2)
+    page.item({"type": "popular"})
+    if facts.events.age_days is not None:
+        page.note("The newest items.", 2)
+        page.item({"type": "newest"})
+    if facts.events.users:
+        page.note(
+            "What the same users had as the user's whole history (item-kNN), the newest alone, and the source.", 2
+        )
+        page.item({"type": "neighbours"})
+        page.note("The same as EASE has it, a linear model that explains popularity away.", 2)
+        page.item({"type": "ease"})
+        page.note("What came within five events after the user's items, and after the source item.", 2)
+        page.item({"type": "transitions"})
 
 
 def history_length(earlier: float) -> int:
@@ -146,9 +166,9 @@ def freshness_scale(age_days: float) -> float:
     return next((float(d) for d in FRESHNESS_DAYS if d >= age_days), float(FRESHNESS_DAYS[-1]))
 
 
-def trend_window(days: float) -> int | None:
-    """Return the window of the trend in days for a log of `days`; None when the log is too short for one."""
-    return next((d for d in reversed(TREND_DAYS) if d * TREND_SHARE <= days), None)
+def trend_windows(days: float) -> dict[str, float]:
+    """Return the windows of popularity in days, by name, that suit a log of `days`."""
+    return {name: window for name, window in TREND_DAYS.items() if window * TREND_SHARE <= days}
 
 
 def _features(page: YamlPage, key: str, columns: Iterable[Finding], table: str, *, inputs: bool) -> None:
@@ -185,12 +205,13 @@ def _quality(page: YamlPage, facts: Facts) -> None:
     page.begin("quality")
     page.note("Positives of all tasks before the moment of the request.", 2)
     page.entry("popularity", {"type": "popularity"})
-    window = trend_window(found.days)
-    if window is None:
+    windows = trend_windows(found.days)
+    if not windows:
         page.note(f"No trend: the log is only {found.days:.1f} days long.", 2)
     else:
-        page.note(f"The same in the last {window} of the log's {found.days:,.0f} days.", 2)
-        page.entry("trend", {"type": "popularity", "window_days": window})
+        page.note(f"The same of late; the log has {found.days:,.0f} days.", 2)
+    for name, window in windows.items():
+        page.entry(name, {"type": "popularity", "window_days": window})
     for name, event_types, why in signal_features(found.signals):
         page.note(f"{why}; they show quality, though they have no user to learn from.", 2)
         page.entry(name, {"type": "popularity", "event_types": event_types})

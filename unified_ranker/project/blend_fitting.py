@@ -1,0 +1,62 @@
+"""The blend of a training job: fitted on the last part of the fit window, by a model of the part before."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unified_ranker.config import Config
+
+if TYPE_CHECKING:
+    from unified_ranker.prepare.prepared import Prepared
+    from unified_ranker.tasks.blend import FittedBlend
+
+_LEAST_SHARE = 0.05
+"""Least share of the fit window's examples that the blend is fitted on, where less is declared for validation."""
+
+
+def fit_blend_by_holdout(
+    prepared: "Prepared", config: Config, tasks: Sequence[str], checkpoints: Path
+) -> "tuple[FittedBlend, ...]":
+    """Train on the fit window but for its last part, and fit the blend of each task on that part.
+
+    The weights hold for a model that is trained on the whole window by the same settings: it relates to signals and
+    baselines as this one does, and has seen a little more.
+
+    Args:
+        prepared: the data.
+        config: the declarations.
+        tasks: to train for; all when empty.
+        checkpoints: where the epochs are kept; gone when the fit is done.
+    """
+    from unified_ranker.evaluation.blend_fit import fit_blends
+    from unified_ranker.evaluation.candidates import CandidateRules
+    from unified_ranker.evaluation.scoring import RequestEncoder
+    from unified_ranker.prepare.prepared import fit_end_of
+    from unified_ranker.training.training_job import train
+
+    begin, end = blend_start(prepared, config), fit_end_of(prepared, config)
+    earlier = train(prepared, config, checkpoints, tuple(tasks), end=begin)
+    encoder = RequestEncoder(earlier.model, prepared, earlier.quality)
+    rules, later = CandidateRules(prepared, config), prepared.between(begin, end)
+    found = fit_blends(encoder, rules, later, list(tasks or config.tasks))
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return tuple(found)
+
+
+def blend_start(prepared: "Prepared", config: Config) -> int:
+    """Return where the part begins that the blend is fitted on, in seconds.
+
+    It is the validation slice where the model learns from that, too; else the last part of the train slice, of the same
+    share.
+    """
+    split = config.project.split
+    if split.fit_on == "train_and_validation" and split.validation >= _LEAST_SHARE * (split.train + split.validation):
+        return prepared.split.train_end
+    share = max(split.validation / (split.train + split.validation), _LEAST_SHARE)
+    from unified_ranker.prepare.prepared import fit_end_of
+
+    times = prepared.between(None, fit_end_of(prepared, config)).timestamp
+    return int(np.quantile(times, 1 - share, method="lower")) if len(times) else fit_end_of(prepared, config)

@@ -1,0 +1,116 @@
+"""Weights of pairs of items, by who had both and in which order: what `HistorySums` sums."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.linalg import lapack
+
+from unified_ranker.core.arrays import MISSING, Floats
+from unified_ranker.prepare.examples import Examples, Histories
+
+_LATEST = 500
+"""Last items of a user that make neighbours: the pairs of a user grow with the square of their number."""
+_ROWS = 1024
+"""Items whose neighbours are found at once."""
+_PRIOR = 3.0
+"""Transitions that are added to an item's total, so that one out of one is no certainty."""
+
+
+def items_of_users(histories: Histories, end: int, items: int) -> sparse.csr_array:
+    """Return which of their last `_LATEST` items users had before `end` (seconds), 0/1 `[users, items]`."""
+    users = len(histories.offsets) - 1
+    user = np.repeat(np.arange(users), np.diff(histories.offsets))
+    before = np.flatnonzero((histories.timestamp < end) & (histories.item != MISSING))
+    # How many of the user's events follow, before the end: histories are in order of time.
+    last = np.searchsorted(user[before], user[before], side="right")
+    kept = before[last - np.arange(len(before)) <= _LATEST]
+    found = sparse.coo_array((np.ones(len(kept), np.float32), (user[kept], histories.item[kept])), (users, items))
+    found = found.tocsr()
+    found.data[:] = 1.0
+    return found
+
+
+def cosines(engaged: sparse.csr_array, most: int) -> sparse.csr_array:
+    """Return the `most` highest cosines of each item with others, `[items, items]`, by the users of both."""
+    norm = np.sqrt(np.maximum(engaged.sum(axis=0), 1.0)).astype(np.float32)
+    scaled = (engaged @ sparse.diags_array(1 / norm)).tocsr()
+    users = scaled.T.tocsr()
+    parts = []
+    for begin in range(0, users.shape[0], _ROWS):
+        part = (users[begin : begin + _ROWS] @ scaled).tocsr()
+        own = np.repeat(np.arange(part.shape[0]), np.diff(part.indptr)) + begin == part.indices
+        # An item is no neighbour of itself.
+        part.data[own] = 0.0
+        part.eliminate_zeros()
+        starts, partners, weights = strongest_of(part, most)
+        parts.append(sparse.csr_array((weights, partners, starts[:-1]), shape=part.shape))
+    return sparse.vstack(parts, format="csr") if parts else sparse.csr_array((0, 0), dtype=np.float32)
+
+
+def transition_shares(histories: Histories, end: int, items: int, reach: int) -> sparse.csr_array:
+    """Return the shares of what followed each item before `end` (seconds), `[items, items]`."""
+    user = np.repeat(np.arange(len(histories.offsets) - 1), np.diff(histories.offsets))
+    before = np.flatnonzero((histories.timestamp < end) & (histories.item != MISSING))
+    user, item = user[before], histories.item[before]
+    counts = sparse.csr_array((items, items), dtype=np.float32)
+    for distance in range(1, reach + 1):
+        follows = (user[distance:] == user[:-distance]) & (item[distance:] != item[:-distance])
+        first, second = item[:-distance][follows], item[distance:][follows]
+        weight = np.full(len(first), 1 / distance, np.float32)
+        counts = counts + sparse.coo_array((weight, (first, second)), (items, items)).tocsr()
+    totals = np.asarray(counts.sum(axis=1)).ravel()
+    return (sparse.diags_array((1 / (totals + _PRIOR)).astype(np.float32)) @ counts).tocsr()
+
+
+def ease_pairs(past: Examples, users: int, items: int, regularisation: float, most_items: int) -> sparse.csr_array:
+    """Return EASE's weights of the positives `past` for the `most_items` items with most of them, `[items, items]`."""
+    past = past.take((past.item != MISSING) & (past.user != MISSING))
+    engaged = sparse.coo_array((np.ones(len(past), np.float32), (past.user, past.item)), (users, items)).tocsr()
+    engaged.data[:] = 1.0
+    counts = np.asarray(engaged.sum(axis=0)).ravel()
+    covered = np.sort(np.argsort(-counts, kind="stable")[: min(most_items, np.count_nonzero(counts))])
+    within = engaged[:, covered]
+    weights = sparse.coo_array(
+        ease_weights((within.T @ within).toarray().astype(np.float32, order="F"), regularisation)
+    )
+    return sparse.coo_array((weights.data, (covered[weights.row], covered[weights.col])), (items, items)).tocsr()
+
+
+def ease_weights(gram: npt.NDArray[np.float32], regularisation: float) -> Floats:
+    """Solve EASE for `gram` = XᵀX `[items, items]` (overwritten), and return its weights `[items, items]`.
+
+    B = -P / diag(P), by columns, with P the inverse of XᵀX + λI and the diagonal set to zero.
+
+    Raises:
+        np.linalg.LinAlgError: XᵀX + λI is not positive definite, which λ > 0 rules out for a real XᵀX.
+    """
+    if not len(gram):
+        return gram
+    diagonal = np.diag_indices_from(gram)
+    gram[diagonal] += regularisation
+    # The inverse of a symmetric positive definite matrix costs half the operations of a general one.
+    factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1)
+    inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1)
+    if failed or failed_too:
+        raise np.linalg.LinAlgError(
+            f"XᵀX + {regularisation} I is not positive definite (LAPACK {failed}, {failed_too})."
+        )
+    # LAPACK leaves the upper triangle zero.
+    weights = inverse + np.tril(inverse, -1).T
+    weights = -weights / np.diag(weights)
+    weights[diagonal] = 0.0
+    return weights
+
+
+def strongest_of(pairs: sparse.csr_array, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the `most` largest entries of each row of `pairs` `[items, items]`, as `PartnerTable` takes them.
+
+    The largest by size, whatever their sign; starts `[items + 2]`, partners and weights `[pairs]`.
+    """
+    rows = np.repeat(np.arange(pairs.shape[0]), np.diff(pairs.indptr))
+    order = np.lexsort((pairs.indices, -np.abs(pairs.data), rows))
+    rank = np.arange(len(rows)) - pairs.indptr[rows]
+    kept = order[rank < most]
+    counts = np.minimum(np.diff(pairs.indptr), most)
+    starts = np.concatenate([[0], np.cumsum(counts), [counts.sum()]]).astype(np.int64)
+    return starts, pairs.indices[kept], pairs.data[kept].astype(np.float32)

@@ -1,0 +1,87 @@
+"""Base of the signals that sum what is known of pairs of items over a user's whole history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from unified_ranker.core.arrays import MISSING
+from unified_ranker.signals.base import Signal, SignalRequest
+from unified_ranker.signals.partner_table import PartnerTable, strongest, sums_of
+from unified_ranker.towers.tensorflow import tf
+
+_FADES = (1.0, 0.95, 0.7)
+"""Weights of an item of the history are these to the power of its distance from the end: the whole history alike, the
+last twenty, the last three. Which of them counts, the blend finds."""
+_PROPOSING = 20
+"""Last items of a history whose partners are proposed; the partners of all of them count as features."""
+
+
+class HistorySums(Signal):
+    """Sums of pairs' weights over the user's items, each item once, and the pair with the source item.
+
+    One channel for each of `_FADES`, and one of the source item. Counted at the end of the fit window alone: the head
+    does not learn from it, since the sums of a training example would have to leave the example out.
+    """
+
+    channels = ("whole history", "last twenty", "last three", "source item")
+    learnt = False
+
+    def __init__(
+        self, starts: np.ndarray, partners: np.ndarray, weights: np.ndarray, window: int, proposed: int
+    ) -> None:
+        """Keep the table.
+
+        Args:
+            starts: where the partners of each item of a history begin, `[items + 2]`; the last row is empty.
+            partners: item indices `[pairs]`.
+            weights: of each pair, `[pairs]`.
+            window: last events of a user that are read.
+            proposed: candidates that it proposes.
+        """
+        self.pairs = PartnerTable(starts, partners, weights[:, None])
+        self._items, self._window, self._proposed = len(starts) - 2, window, proposed
+
+    @property
+    def variables(self) -> Sequence[tf.Variable]:
+        """See `Signal.variables`."""
+        return self.pairs.variables
+
+    def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
+        """See `Signal.features`."""
+        del time
+        origins, weights = self._origins(request, self._window)
+        partners, values = self.pairs.of(origins, self.pairs.widest)
+        shape = tf.shape(partners)
+        values = values * weights[:, :, None, :]
+        flat = tf.reshape(partners, [shape[0], shape[1] * shape[2]])
+        return sums_of(candidates, flat, tf.reshape(values, [shape[0], shape[1] * shape[2], len(self.channels)]))
+
+    def proposals(self, request: SignalRequest) -> tf.Tensor:
+        """See `Signal.proposals`: the highest sums over the last items, the source item among them."""
+        origins, weights = self._origins(request, _PROPOSING)
+        partners, values = self.pairs.of(origins, self.pairs.widest)
+        shape = tf.shape(partners)
+        values = values[..., 0] * tf.reduce_max(weights[:, :, 1:], -1)[:, :, None]
+        flat = [shape[0], shape[1] * shape[2]]
+        found = strongest(tf.reshape(partners, flat), tf.reshape(values, flat), self._items, self._proposed)
+        return tf.ensure_shape(found, [None, self._proposed])
+
+    def _origins(self, request: SignalRequest, most: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the items `[batch, n]` that a request comes from, each once, and their weights `[batch, n, channels]`.
+
+        The source item is the first, with the weight 1 in its own channel alone.
+        """
+        recent = request.recent[:, :most]
+        # Of an item's several places the newest counts: a stable sort keeps it first of them.
+        order = tf.argsort(recent, axis=1, stable=True)
+        ordered = tf.gather(recent, order, batch_dims=1)
+        again = tf.pad(ordered[:, 1:] == ordered[:, :-1], [[0, 0], [1, 0]])
+        ordered = tf.where(again, tf.constant(MISSING, tf.int64), ordered)
+        distance = tf.cast(order, tf.float32)
+        fading = [tf.pow(tf.constant(fade), distance) for fade in _FADES]
+        weights = tf.stack([*fading, tf.zeros_like(distance)], -1)
+        own = tf.constant([[[*[0.0] * len(_FADES), 1.0]]]) * tf.ones_like(weights[:, :1])
+        own = tf.broadcast_to(own, [tf.shape(recent)[0], 1, len(self.channels)])
+        return tf.concat([request.source_item[:, None], ordered], 1), tf.concat([own, weights], 1)
