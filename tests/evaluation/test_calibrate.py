@@ -91,7 +91,8 @@ def test_calibration_takes_signals_as_of_each_request(world):
     found = calibrated(trained, prepared, "more_like_this")
     for head in ("click", "buy"):
         at = heads.index(head)
-        logits, event = (np.concatenate([getattr(p, n)[..., at].ravel() for p in parts]) for n in ("logits", "event"))
+        logits = np.concatenate([part.ranked.logits[..., at].ravel() for part in parts])
+        event = np.concatenate([part.event[..., at].ravel() for part in parts])
         np.testing.assert_allclose(found[at], fit_platt(logits, event), rtol=1e-3, atol=1e-3)
 
 

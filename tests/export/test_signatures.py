@@ -177,10 +177,8 @@ def test_the_joint_scorer_puts_the_ranked_candidates_first(world, config, exampl
     rules = CandidateRules(world, config)
     scores, towers = JointScorer(encoder, rules).score(examples), TwoTowerScorer(encoder).score(examples)
     mask, first_stage = rules.allowed(examples), towers.copy()
-    signals = tiny_world.trained().model.signals
-    put_first(
-        first_stage, np.concatenate([signals.proposals(chunk.state.signals) for chunk in encoder.chunks(examples)])
-    )
+    model = tiny_world.trained().model
+    put_first(first_stage, np.concatenate([model.proposals(chunk.state) for chunk in encoder.chunks(examples)]))
     assert not np.array_equal(first_stage, towers)
     for row, allowed in enumerate(mask):
         retrieved = np.argsort(-np.where(allowed, first_stage[row], -np.inf), kind="stable")[:12]

@@ -1,6 +1,7 @@
 """All levers at once, trained and served: the served graph is the trained one, of stock ops, and keeps its settings."""
 
 import tempfile
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def encoded(saved, examples):
 
 def test_the_job_learns_and_its_ramp_is_at_its_end(trained):
     assert trained.curves["loss"][-1] < trained.curves["loss"][0]
-    assert trained.model.retrieval.samplers[0].progress().numpy() == 1.0
+    assert trained.model.retrieval.objectives[-1].progress().numpy() == 1.0
     assert np.abs(trained.model.item_tower.age_gate.numpy() - 2.0).max() > 0.01
     assert np.abs(trained.model.head.own_bias.numpy()[1:]).max() > 0
 
@@ -92,14 +93,30 @@ def test_served_items_are_those_of_the_trained_model(trained, saved):
     np.testing.assert_allclose(vectors[:, :8], trained.model.item_vectors(), atol=1e-5)
 
 
-def test_each_task_has_its_own_sources(examples, encoded):
-    """3 by titles, 2 by source items, 2 by successions; a task may be proposed to by some, none or all of them."""
-    proposed = encoded["proposed_ids"] != b""
-    given = {task: proposed[examples.task == task] for task in CONFIG.tasks}
-    assert given["search"][:, :3].any()
-    assert not given["search"][:, 3:].any()
-    assert not given["more_like_this"].any()
-    assert given["home_feed"][:, 5:].any()
+def test_each_task_has_its_own_sources(trained, examples, encoded):
+    """The popular are proposed to every task; signals beside them to some, none or all of the tasks."""
+    signals, words = (
+        trained.model.signals,
+        {name: encoded[f"state_{name}"] for name in ("words", "source_item", "recent")},
+    )
+    asked = signal_request(len(examples), **words)
+    lists = {
+        kind.type: part.numpy()
+        for kind, part in zip(CONFIG.towers.ranker.signals, signals.proposals_by_signal(asked), strict=True)
+    }
+    popular = trained.model.trending.numpy()[0]
+    names = [*tiny_world.prepared().item_ids, ""]
+    numbers = {name.encode(): number for number, name in enumerate(names)}
+    met = set()
+    for row, proposed in enumerate(encoded["proposed_ids"]):
+        task = examples.task[row]
+        declared = CONFIG.tasks[task].serving.sources
+        heard = [own[row] for kind, own in lists.items() if declared is None or kind in declared]
+        most = int(0.8 * CONFIG.tasks[task].serving.candidates)
+        turns = [n for turn in zip_longest(*heard, popular, fillvalue=-1) for n in turn if n >= 0]
+        assert [numbers[name] for name in proposed if name] == list(dict.fromkeys(turns))[:most]
+        met.add((task, len(heard), any((own >= 0).any() for own in heard)))
+    assert {("search", 1, True), ("more_like_this", 0, False), ("home_feed", 5, True)} <= met
 
 
 def test_sources_do_not_change_what_is_learnt(trained):
@@ -110,10 +127,12 @@ def test_sources_do_not_change_what_is_learnt(trained):
         recent=[[0, 1], [1, 2], [2, 3], [3, 4]],
     )
     state = encoded_state(4, task=tf.constant([1, 2, 3, 0], tf.int64), signals=signals)
-    everything, kept = trained.model.signals.proposals(signals).numpy(), trained.model.proposals(state).numpy()
-    np.testing.assert_array_equal(kept[[2, 3]], everything[[2, 3]])
-    assert (kept[1] == -1).all()
-    assert (everything[1] >= 0).any()
+    learnt, served = trained.model.signals.proposals(signals).numpy(), trained.model.proposals(state).numpy()
+    popular = set(trained.model.trending.numpy()[0])
+    assert set(served[1]) <= popular | {-1}
+    assert (learnt[1] >= 0).any()
+    for row in (2, 3):
+        assert set(learnt[row]) <= set(served[row]) | {-1}
 
 
 def test_the_graph_is_of_stock_ops(saved):

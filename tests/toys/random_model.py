@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from release_toy import make_release
 
-from unified_ranker.config import Config, FreshnessFeature
+from unified_ranker.config import Config, FreshnessFeature, PopularityFeature
 from unified_ranker.core.request import Arrays
 from unified_ranker.export.embedding import embed_catalogue
 from unified_ranker.export.signature_graph import SignatureGraph
@@ -18,7 +18,7 @@ from unified_ranker.export.signatures import signatures_of
 from unified_ranker.log.schema import normalise
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.prepared import Prepared, fit_end_of, prepare
-from unified_ranker.prepare.quality import QualityAsOf
+from unified_ranker.prepare.quality import QualityAsOf, most_popular
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.training_job import build_model, make_batches, make_weights
 
@@ -56,6 +56,11 @@ class AsReleased:
 
     def weighed(self, times: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return np.einsum("nq,niq->ni", weights, self.matrix(times))
+
+    def trending(self, times: np.ndarray, most: int) -> np.ndarray:
+        counted = [isinstance(feature, PopularityFeature) for feature in self.features.values()]
+        found = most_popular(self._quality.matrix(np.array([self._end]))[..., counted], most)
+        return np.repeat(found, len(times), 0)
 
     def gather(self, item: np.ndarray, time: np.ndarray) -> np.ndarray:
         moments, row = np.unique(time, return_inverse=True)

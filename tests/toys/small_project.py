@@ -120,6 +120,8 @@ def declarations() -> dict[str, Tree]:
             },
             "training": {
                 "epochs": 1,
+                # It would take a second training.
+                "blend": False,
                 "batch_examples": 128,
                 "learning_rate": 0.02,
                 "ranking_examples": 32,

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 _REQUESTS = 1500
 """Requests of a task that the blend is fitted on, at most."""
-_LEAST_REQUESTS = 30
+LEAST_REQUESTS = 30
 """Requests with their target among the candidates below which nothing is fitted."""
 _PENALTY = 0.002
 _PENALTY_OF_FEW = 10.0
@@ -34,7 +34,7 @@ _AT = 10
 
 
 @dataclass(frozen=True)
-class _Candidates:
+class FitRequests:
     """Requests with candidates, of which one was the target.
 
     Attributes:
@@ -58,20 +58,20 @@ def fit_blend(encoder: RequestEncoder, rules: CandidateRules, requests: Examples
     """
     blend = encoder.model.blend
     chosen = sample(requests, task, encoder.model.config, _REQUESTS)
-    given, found = _candidates(encoder, rules, chosen, task), 0
+    given = _candidates(encoder, rules, chosen, task)
     if given is None:
         return None
-    found = len(given.target)
-    factors = _least_loss(given)
-    alone = np.array([_ndcg(given, one) for one in np.eye(len(blend.channels), dtype=np.float32)])
-    share = found / len(chosen)
-    ndcg = {name: float(value * share) for name, value in zip(blend.channels, alone, strict=True)}
-    own = share * float(_ndcg(given, factors))
+    factors, share = fit_factors(given), len(given.target) / len(chosen)
+    alone = zip(blend.channels, _alone(given), strict=True)
+    ndcg = {name: float(value * share) for name, value in alone}
+    return FittedBlend(task, len(chosen), share, factors, {BLEND: share * ndcg_of(given, factors), **ndcg})
+
+
+def fit_factors(given: FitRequests) -> Floats:
+    """Return the factors of the channels, `[channels]`: none negative, and no channel alone has a higher NDCG@10."""
+    factors, alone = _least_loss(given), _alone(given)
     best = int(np.argmax(alone))
-    if own < share * alone[best]:
-        factors = _led_by(given, factors, best)
-        own = share * float(_ndcg(given, factors))
-    return FittedBlend(task, len(chosen), share, factors, {BLEND: own, **ndcg})
+    return factors if ndcg_of(given, factors) >= alone[best] else _led_by(given, factors, best)
 
 
 def fit_blends(
@@ -92,9 +92,9 @@ def fit_blends(
     return fitted
 
 
-def _candidates(encoder: RequestEncoder, rules: CandidateRules, requests: Examples, task: str) -> _Candidates | None:
+def _candidates(encoder: RequestEncoder, rules: CandidateRules, requests: Examples, task: str) -> FitRequests | None:
     config = encoder.model.config
-    values = config.tasks[task].score or {}
+    values = dict(zip(config.heads, encoder.model.score_weights.numpy()[[*config.tasks].index(task) + 1], strict=True))
     # Traced once for all parts.
     spread = tf.function(
         standardised,
@@ -110,15 +110,15 @@ def _candidates(encoder: RequestEncoder, rules: CandidateRules, requests: Exampl
         rows = np.flatnonzero(same.any(1))
         present = part.ranked.present[rows]
         numbers = spread(tf.constant(part.ranked.channels[rows]), tf.constant(present)).numpy()
-        weight = np.array([values.get(head, 1.0) for head in part.requests.head[rows]], np.float32)
+        weight = np.maximum([values[head] for head in part.requests.head[rows]], 0).astype(np.float32)
         parts.append((numbers, present, same[rows].argmax(1), weight))
-    if sum(len(part[2]) for part in parts) < _LEAST_REQUESTS:
+    # A head that is worth nothing to the task teaches nothing.
+    if sum(np.count_nonzero(part[3]) for part in parts) < LEAST_REQUESTS:
         return None
-    numbers, present, target, weight = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return _Candidates(numbers, present, target, np.maximum(weight, 0))
+    return FitRequests(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _least_loss(given: _Candidates) -> Floats:
+def _least_loss(given: FitRequests) -> Floats:
     """Return the factors of least softmax cross-entropy with the penalty, `[channels]`, none of them negative.
 
     More of a channel never counts against a candidate: that keeps what chance finds in forty channels out (free factors
@@ -146,20 +146,25 @@ def _least_loss(given: _Candidates) -> Floats:
     return found.x.astype(np.float32)
 
 
-def _led_by(given: _Candidates, factors: Floats, best: int) -> Floats:
+def _led_by(given: FitRequests, factors: Floats, best: int) -> Floats:
     """Return the factors with as much more of the best channel as makes them at least as good as it alone."""
     alone = np.zeros_like(factors)
     alone[best] = 1.0
-    goal, more = _ndcg(given, alone), max(float(np.abs(factors).max()), 1.0)
+    goal, more = ndcg_of(given, alone), max(float(np.abs(factors).max()), 1.0)
     for doubled in range(8):
         led = factors + np.float32(more * 2**doubled) * alone
-        if _ndcg(given, led) >= goal:
+        if ndcg_of(given, led) >= goal:
             return led
     return alone
 
 
-def _ndcg(given: _Candidates, factors: Floats) -> float:
-    """Return NDCG@10 of the numbers by `factors` `[n]`, ties by their mean rank."""
+def _alone(given: FitRequests) -> Floats:
+    """Return NDCG@10 of each channel by itself, `[channels]`."""
+    return np.array([ndcg_of(given, one) for one in np.eye(given.numbers.shape[2], dtype=np.float32)])
+
+
+def ndcg_of(given: FitRequests, factors: Floats) -> float:
+    """Return NDCG@10 of the sums by `factors` `[channels]`, ties by their mean rank."""
     scores = np.where(given.present, given.numbers @ factors, -np.inf)
     own = scores[np.arange(len(scores)), given.target][:, None]
     rank = 1 + (scores > own).sum(1) + ((scores == own).sum(1) - 1) / 2

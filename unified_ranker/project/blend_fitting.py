@@ -1,5 +1,6 @@
 """The blend of a training job: fitted on the last part of the fit window, by a model of the part before."""
 
+import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from unified_ranker.config import Config
 if TYPE_CHECKING:
     from unified_ranker.prepare.prepared import Prepared
     from unified_ranker.tasks.blend import FittedBlend
+
+logger = logging.getLogger(__name__)
 
 _LEAST_SHARE = 0.05
 """Least share of the fit window's examples that the blend is fitted on, where less is declared for validation."""
@@ -31,17 +34,26 @@ def fit_blend_by_holdout(
         tasks: to train for; all when empty.
         checkpoints: where the epochs are kept; gone when the fit is done.
     """
-    from unified_ranker.evaluation.blend_fit import fit_blends
+    from unified_ranker.evaluation.blend_fit import LEAST_REQUESTS, fit_blends
     from unified_ranker.evaluation.candidates import CandidateRules
     from unified_ranker.evaluation.scoring import RequestEncoder
     from unified_ranker.prepare.prepared import fit_end_of
     from unified_ranker.training.training_job import train
 
     begin, end = blend_start(prepared, config), fit_end_of(prepared, config)
+    names = list(tasks or config.tasks)
+    before, later = prepared.between(None, begin), prepared.between(begin, end)
+    most = max(np.count_nonzero(later.task == task) for task in names)
+    if most < LEAST_REQUESTS or not np.isin(before.task, names).any():
+        logger.warning(
+            "No blend is fitted: no task has %d positives in the last part of the fit window. The ranking head decides "
+            "alone; bring a longer log.",
+            LEAST_REQUESTS,
+        )
+        return ()
     earlier = train(prepared, config, checkpoints, tuple(tasks), end=begin)
     encoder = RequestEncoder(earlier.model, prepared, earlier.quality)
-    rules, later = CandidateRules(prepared, config), prepared.between(begin, end)
-    found = fit_blends(encoder, rules, later, list(tasks or config.tasks))
+    found = fit_blends(encoder, CandidateRules(prepared, config), later, names)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return tuple(found)
 

@@ -65,10 +65,13 @@ def sums_of(candidates: tf.Tensor, partners: tf.Tensor, values: tf.Tensor) -> tf
     Returns:
         `[batch, n, k]`.
     """
+    # One of each behind, so that neither is empty, which a binary search refuses.
+    candidates = tf.pad(candidates, [[0, 0], [0, 1]], constant_values=MISSING)
+    partners = tf.pad(tf.cast(partners, candidates.dtype), [[0, 0], [0, 1]], constant_values=MISSING)
+    values = tf.pad(values, [[0, 0], [0, 1], [0, 0]])
     batch, count = tf.shape(candidates)[0], tf.shape(candidates)[1]
     ordered = tf.sort(candidates, axis=1)
-    partners = tf.cast(partners, candidates.dtype)
-    place = tf.minimum(tf.searchsorted(ordered, partners), tf.maximum(count - 1, 0))
+    place = tf.minimum(tf.searchsorted(ordered, partners), count - 1)
     found = (tf.gather(ordered, place, batch_dims=1) == partners) & (partners >= 0)
     # A place behind the candidates takes what is none of them.
     place = tf.where(found, place, count) + tf.range(batch)[:, None] * (count + 1)
@@ -76,7 +79,7 @@ def sums_of(candidates: tf.Tensor, partners: tf.Tensor, values: tf.Tensor) -> tf
     sums = tf.math.unsorted_segment_sum(tf.reshape(values, [-1, width]), tf.reshape(place, [-1]), batch * (count + 1))
     sums = tf.reshape(sums, [batch, count + 1, width])
     own = tf.gather(sums, tf.searchsorted(ordered, candidates), batch_dims=1)
-    return tf.where((candidates >= 0)[..., None], own, 0.0)
+    return tf.where((candidates >= 0)[..., None], own, 0.0)[:, :-1]
 
 
 def strongest(partners: tf.Tensor, values: tf.Tensor, items: int, count: int) -> tf.Tensor:

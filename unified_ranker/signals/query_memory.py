@@ -120,7 +120,7 @@ class QueryMemorySignal(Signal):
         again = (padded[:, :, None] == padded[:, None, :]) & (order[:, None] > order[None])
         once = tf.where(tf.reduce_any(again, 2), tf.constant(MISSING, tf.int64), padded)
         joined = tf.strings.reduce_join(tf.strings.as_string(padded), axis=1, separator=" ")
-        # Of another range than words: a query of one word is not the word.
-        whole = tf.strings.to_hash_bucket_fast(joined, 2**62 - 1) ^ (1 << 61)
+        # Above all hashes of words: a query of one word is not the word.
+        whole = tf.strings.to_hash_bucket_fast(joined, 2**62 - 1) + 2**62
         whole = tf.where(padded[:, 0] == MISSING, tf.constant(MISSING, tf.int64), whole)
         return tf.concat([whole[:, None], once], 1)

@@ -17,7 +17,9 @@ def test_a_log_of_bare_events(tmp_path):
     assert config.project.data.users is None
     assert config.towers.item.features == ()
     assert config.towers.user.profile == ()
-    assert set(config.towers.item.quality) == {"popularity", "trend", "upvote_popularity"}
+    assert set(config.towers.item.quality) == {
+        "popularity", "last_hour", "last_day", "last_week", "upvote_popularity"
+    }  # fmt: skip
     assert {t.imputation.query for t in config.tasks.values()} == {"none"}
     assert "No column of items" in comment_above(directory, "towers/item.yaml", "features")
 

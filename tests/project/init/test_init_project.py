@@ -27,6 +27,8 @@ from unified_ranker.towers.feature_types.category import CategoryFeature
 from unified_ranker.towers.feature_types.number import NumberFeature
 from unified_ranker.towers.feature_types.text import TextFeature
 
+COUNTED = ["popular", "newest", "neighbours", "ease", "transitions"]
+"""Signals that are the methods of the report's baselines."""
 OPERATORS = ("tokens.yaml", "metrics-token")
 """Files that an operator puts beside the serving files."""
 
@@ -151,8 +153,10 @@ def test_a_title_stands_in_for_a_query_only_where_there_is_a_source_item(shop_pr
 def test_quality_counts_and_ages(shop_project):
     config, directory = shop_project
     quality = config.towers.item.quality
-    assert list(quality) == ["popularity", "trend", "upvote_popularity", "rating", "freshness"]
-    assert quality["trend"].window_days == 14
+    of_late = ["last_hour", "last_day", "last_week"]
+    assert list(quality) == ["popularity", *of_late, "upvote_popularity", "rating", "freshness"]
+    # A month would be more than an eighth of the log's 200 days.
+    assert [24 * quality[name].window_days for name in of_late] == pytest.approx([1, 24, 7 * 24], rel=0.01)
     # Items are created 8 to 10 days before a log of 200 days: about 109 days old at the median event.
     assert quality["freshness"].scale_days == 180
     assert "days old in the median" in comment_above(directory, "towers/item.yaml", "freshness")
@@ -161,7 +165,8 @@ def test_quality_counts_and_ages(shop_project):
 
 def test_signals_are_those_that_requests_have(shop_project):
     config, directory = shop_project
-    assert [s.type for s in config.towers.ranker.signals] == ["lexical", "source_pairs", "successions", "repeats"]
+    learnt = ["lexical", "source_pairs", "successions"]
+    assert [s.type for s in config.towers.ranker.signals] == [*learnt, *COUNTED, "repeats"]
     assert "titles: more_like_this, search" in comment_above(directory, "towers/ranker.yaml", "type: lexical")
 
 
@@ -179,7 +184,15 @@ def test_where_people_come_back_for_the_same_the_ranker_is_told(shop_project, tm
 def test_a_feed_alone_has_no_words_and_no_source(tmp_path):
     events, items, _ = shop()
     config, _ = new_project(tmp_path, events[events["task"] == "home_feed"], items)
-    assert [s.type for s in config.towers.ranker.signals] == ["successions"]
+    assert [s.type for s in config.towers.ranker.signals] == ["successions", *COUNTED]
+
+
+def test_what_a_log_lacks_is_no_signal(tmp_path):
+    """Nobody has neighbours where all is anonymous, and nothing is new where nothing has a date."""
+    events, items, _ = shop()
+    searches = events[events["task"] == "search"].assign(user_id=None)
+    config, _ = new_project(tmp_path, searches, items.drop(columns="created_at"))
+    assert {"popular"} == set(COUNTED) & {s.type for s in config.towers.ranker.signals}
 
 
 def test_young_items_are_looked_for_first(tmp_path):
