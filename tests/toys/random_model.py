@@ -54,7 +54,7 @@ class AsReleased:
         counts[..., self._fresh] = self._quality.matrix(times)[..., self._fresh]
         return counts
 
-    def weighed(self, times: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def weighted_sum(self, times: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return np.einsum("nq,niq->ni", weights, self.matrix(times))
 
     def trending(self, times: np.ndarray, most: int) -> np.ndarray:

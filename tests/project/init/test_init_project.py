@@ -125,7 +125,7 @@ def test_events_without_any_user_are_a_signal_of_quality_and_no_positive(shop_pr
     feature = config.towers.item.quality["upvote_popularity"]
     assert feature == PopularityFeature(type="popularity", event_types=("upvote",))
     assert "upvote" not in str(config.tasks)
-    assert "`upvote` (80 events) never names a user" in comment_above(directory, "tasks/home_feed.yaml", "positives")
+    assert "`upvote` (80 events) never has a user" in comment_above(directory, "tasks/home_feed.yaml", "positives")
     assert "80 anonymous `upvote`" in comment_above(directory, "towers/item.yaml", "upvote_popularity")
 
 
@@ -172,7 +172,7 @@ def test_signals_are_those_that_requests_have(shop_project):
 
 def test_where_people_come_back_for_the_same_the_ranker_is_told(shop_project, tmp_path):
     _, directory = shop_project
-    assert "had again: more_like_this (50 %), search (33 %)" in comment_above(
+    assert "repeated: more_like_this (50 %), search (33 %)" in comment_above(
         directory, "towers/ranker.yaml", "type: repeats"
     )
     events, items, users = shop()
