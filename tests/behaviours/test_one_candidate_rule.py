@@ -2,12 +2,12 @@
 
 The served graph (`recommend`), evaluation (`CandidateRules` and the order of `JointScorer`), the `Recommender` of this
 process and the ranking service are given the same requests over every toy log, and the rule in plain Python says which
-items may answer. The model's weights are random: no score can be right by chance.
+items may answer. The model's weights are random, and so are those of its blend: no score can be right by chance.
 """
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -28,12 +28,15 @@ from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder
 from unified_ranker.prepare.examples import Examples, seconds
 from unified_ranker.prepare.log_history import LogHistory
+from unified_ranker.prepare.prepared import fit_end_of
+from unified_ranker.prepare.request_arrays import request_arrays
 from unified_ranker.release.indexes.exact import ExactSearch
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommender import Recommender
 from unified_ranker.serving.answering.recommending import Answer, proposed
 from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.service.ranking_service import RankingService, UnavailableError, fill_popular
+from unified_ranker.tasks.blend import FittedBlend
 
 pytestmark = pytest.mark.xdist_group("tiny_model")
 REQUESTS = 60
@@ -51,7 +54,11 @@ def with_offers(items: pd.DataFrame) -> pd.DataFrame:
     return items.assign(countries=offered, available=[n % 7 != 4 for n in range(len(items))])
 
 
-def declared(tree: Mapping[str, Any]) -> Config:
+COUNTED = ("popular", "newest", "neighbours", "ease", "transitions", "query_memory")
+"""Signals that the blend alone reads."""
+
+
+def declared(tree: Mapping[str, Any], counted: Sequence[str] = ()) -> Config:
     """A project's declarations: few candidates, so that retrieval chooses, and a model that is quick to build."""
     serving = {"candidates": CANDIDATES, "limit": LIMIT}
     signals = [
@@ -59,6 +66,7 @@ def declared(tree: Mapping[str, Any]) -> Config:
         {"type": "source_pairs", "candidates": 1},
         {"type": "successions", "window": 2, "candidates": 2},
         {"type": "repeats", "candidates": 2},
+        *({"type": kind, "candidates": 2} for kind in counted),
     ]
     return Config.model_validate(
         {
@@ -69,9 +77,9 @@ def declared(tree: Mapping[str, Any]) -> Config:
     )
 
 
-def tiny() -> tuple[dict[str, pd.DataFrame], Config]:
+def tiny(counted: Sequence[str] = ()) -> tuple[dict[str, pd.DataFrame], Config]:
     tables = {"events": tiny_world.events_table(), "items": tiny_world.items_table(), "users": tiny_world.users_table()}
-    return tables, declared(tiny_world.config().to_json())
+    return tables, declared(tiny_world.config().to_json(), counted)
 
 
 def small() -> tuple[dict[str, pd.DataFrame], Config]:
@@ -105,13 +113,26 @@ def shop() -> tuple[dict[str, pd.DataFrame], Config]:
     )
 
 
-LOGS = {"tiny world": tiny, "small project": small, "toy shop": shop}
+BLENDED = "blended tiny world"
+LOGS = {"tiny world": tiny, "small project": small, "toy shop": shop, BLENDED: lambda: tiny(COUNTED)}
 
 
 @functools.cache
 def built(name: str) -> Project:
     tables, config = (LOGS[name])()
-    return project_of(name, {**tables, "items": with_offers(tables["items"])}, config)
+    project = project_of(name, {**tables, "items": with_offers(tables["items"])}, config)
+    if name == BLENDED:
+        blend_at_random(project)
+    return project
+
+
+def blend_at_random(project: Project) -> None:
+    """Fit the blend of all tasks but search by chance."""
+    blend, rng = project.model.blend, np.random.default_rng(17)
+    for number, task in enumerate(project.config.tasks, start=1):
+        factors = rng.random(len(blend.channels)).astype(np.float32)
+        if task != "search":
+            blend.take({number: FittedBlend(task, 100, 1.0, factors, {})})
 
 
 @pytest.fixture(scope="module", params=[*LOGS, "random log"])
@@ -275,9 +296,10 @@ def test_all_give_the_same_scores(everything):
             np.testing.assert_allclose(scores, [graph[row][item] for item, _ in answer], atol=TOLERANCE, rtol=TOLERANCE)
 
 
-def test_the_best_of_each_are_the_same(project, examples, requests, everything):
+def test_the_best_of_each_are_the_same(project, examples, requests):
     """By their scores: items of the same content may stand for each other."""
-    scores_of = [dict(answer) for answer in everything["graph"]]
+    # As many as there are candidates, so that those are the same: a blended score depends on them.
+    scores_of = [dict(answer) for answer in of_graph(project, requests, CANDIDATES)]
     answers = {name: answer(project, requests, LIMIT) for name, answer in SERVED.items()}
     rules = CandidateRules(project.prepared, project.config)
     encoder = RequestEncoder(project.model, project.prepared, project.quality)
@@ -295,6 +317,38 @@ def test_the_best_of_each_are_the_same(project, examples, requests, everything):
             known = [scores_of[row][item] for item, _ in given[row]]
             np.testing.assert_allclose(own, right, atol=TOLERANCE, rtol=TOLERANCE, err_msg=name)
             np.testing.assert_allclose(own, known, atol=TOLERANCE, rtol=TOLERANCE, err_msg=name)
+
+
+def test_graph_rank_and_evaluation_blend_the_same_candidates_to_the_same_scores():
+    """Also the candidates: what signals propose beside retrieval, among those that may answer."""
+    project = built(BLENDED)
+    rows = project.prepared.between(fit_end_of(project.prepared, project.config), None).take(np.arange(90))
+    rules = CandidateRules(project.prepared, project.config)
+    encoder = RequestEncoder(project.model, project.prepared, project.quality)
+    arrays = request_arrays(rows, project.prepared, 1000)
+    limit = np.full(len(rows), CANDIDATES, np.int32)
+    answered = project.predict("recommend", {**arrays, "limit": limit})
+    alike, begin = 0, 0
+    for chunk in encoder.chunks(rows):
+        part = slice(begin, begin := begin + len(chunk.time))
+        own, allowed = rows.take(np.arange(len(rows))[part]), rules.allowed(rows.take(np.arange(len(rows))[part]))
+        for task in np.unique(own.task):
+            of_task = np.flatnonzero(own.task == task)
+            ranked = encoder.shortlists.rank(chunk, of_task, task, allowed)
+            ids = np.where(ranked.present, project.prepared.item_ids[ranked.items], "").astype(object)
+            place = np.arange(len(rows))[part][of_task]
+            inputs = {name: column[place] for name, column in arrays.items()}
+            found = project.predict("rank", {**inputs, "candidate_ids": ids})
+            np.testing.assert_allclose(
+                found["score"][ranked.present], ranked.scores[ranked.present], atol=TOLERANCE, rtol=TOLERANCE
+            )
+            for row, names, scores, there in zip(place, ids, ranked.scores, ranked.present, strict=True):
+                given = answered["item_ids"][row].astype(str)
+                right = np.sort(scores[there])[::-1]
+                np.testing.assert_allclose(answered["scores"][row][given != ""], right, atol=TOLERANCE, rtol=TOLERANCE)
+                alike += set(given) - {""} == set(names) - {""}
+    # Items of the same content may stand for each other.
+    assert alike > 0.9 * len(rows)
 
 
 # --- the rungs of the ladder --------------------------------------------------------------------------------------

@@ -218,3 +218,65 @@ def test_no_features_make_vectors_of_width_zero(toy_prepared):
     assert quality.gather(np.array([0, 1]), np.array([5, 5])).shape == (2, 0)
     assert quality.matrix(np.array([5, 6, 7])).shape == (3, len(toy_prepared.items), 0)
     assert quality.unseen().shape == (0,)
+
+
+# --- what is popular of late ------------------------------------------------------------------------------------
+
+
+HOUR = 3600
+TREND = {
+    "all": PopularityFeature(type="popularity"),
+    "rating": MeanValueFeature(type="mean_value"),
+    "late": PopularityFeature(type="popularity", window_days=0.25),
+}
+
+
+def trending_of(events, moments, most, features=TREND):
+    """Trending items of a log of (seconds, item) positives."""
+    events = sorted(events)
+    count = len(events)
+    columns = EventColumns(
+        item=np.array([item for _, item in events], np.int64),
+        event_type=np.full(count, "like", object),
+        timestamp=np.array([time for time, _ in events], np.int64),
+        value=np.full(count, np.nan, np.float32),
+        positive=np.ones(count, bool),
+    )
+    quality = QualityAsOf(features, columns, np.full(ITEMS, NEVER), reference=max(moments))
+    return quality.trending(np.array(moments, np.int64), most)
+
+
+TIMES = st.integers(0, 20 * HOUR)
+
+
+@given(
+    st.lists(st.tuples(TIMES, st.integers(0, ITEMS - 1)), max_size=20),
+    st.lists(TIMES, min_size=1, max_size=5),
+    st.integers(1, 6),
+)
+def test_trending_items_have_the_highest_counts_of_the_last_full_hour(events, moments, most):
+    found = trending_of(events, moments, most)
+    assert found.shape == (len(moments), 2, most)
+    for row, moment in enumerate(moments):
+        end = moment // HOUR * HOUR
+        for column, window in enumerate((10**9, 6 * HOUR)):
+            counts = np.bincount([i for t, i in events if end - window <= t < end], minlength=ITEMS)
+            own = found[row, column][found[row, column] >= 0]
+            assert counts[own].tolist() == np.sort(counts[counts > 0])[::-1][:most].tolist()
+            assert len(set(own.tolist())) == len(own)
+            assert (found[row, column][len(own) :] == -1).all()
+
+
+def test_no_request_sees_its_own_hour_or_what_follows():
+    """Item 1 is taken by storm from 10:00 on; whoever asks at 10:59 does not see that, at 11:00 all do."""
+    before = [(9 * HOUR + n, 0) for n in range(3)]
+    storm = [(10 * HOUR + n, 1) for n in range(50)]
+    moments = [10 * HOUR, 11 * HOUR - 1, 11 * HOUR]
+    found = trending_of(before + storm, moments, 2)
+    np.testing.assert_array_equal(found[:2], trending_of(before, moments, 2)[:2])
+    assert found[:, 0, 0].tolist() == [0, 0, 1]
+
+
+def test_a_log_without_popularity_features_has_no_trend():
+    only = {"rating": TREND["rating"]}
+    assert trending_of([(5, 1)], [HOUR, 2 * HOUR], 3, only).shape == (2, 0, 3)
