@@ -10,7 +10,8 @@ from unified_ranker.export.quality_table import QualityTable
 from unified_ranker.export.query_text import QueryText
 from unified_ranker.export.request_graph import LookedUp, RequestGraph
 from unified_ranker.model.encode import encode, served_states, states_of
-from unified_ranker.model.ranker import Scored, UnifiedRanker
+from unified_ranker.model.ranker import UnifiedRanker
+from unified_ranker.model.scored import Scored
 from unified_ranker.tasks.encoded_state import EncodedState
 from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.towers.tensorflow import tf

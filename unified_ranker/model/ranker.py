@@ -1,14 +1,16 @@
 """The model: three towers and a multi-task head, trained by one joint objective."""
 
 import functools
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any
 
 from unified_ranker.config import Config, PopularityFeature
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.model.catalogue import Catalogue
 from unified_ranker.model.encode import encode_queries, visible, with_history
-from unified_ranker.model.inputs import TrainingBatch, TrainingExamples
+from unified_ranker.model.inputs import RequestIndices, TrainingBatch, TrainingExamples
+from unified_ranker.model.scored import RankedExamples, Scored
 from unified_ranker.model.task_tables import quality_weights, score_weights, sources
 from unified_ranker.prepare.quality import most_popular
 from unified_ranker.prepare.vocabulary import Vocabulary
@@ -27,6 +29,7 @@ from unified_ranker.tasks.ranking import QualityLookup, RankingObjective
 from unified_ranker.tasks.retrieval import RetrievalObjective, share_of
 from unified_ranker.towers.category_table import CategoryTable
 from unified_ranker.towers.context import ContextEncoder
+from unified_ranker.towers.history import HistoryWindows
 from unified_ranker.towers.item import EncodedItems, ItemEncoder
 from unified_ranker.towers.tensorflow import tf, tfrs
 from unified_ranker.towers.user import UserEncoder
@@ -35,22 +38,6 @@ PROPOSED_SHARE = 0.8
 """Share of a task's candidates that signals may propose; the rest are those that retrieval puts first."""
 TRENDING = 100
 """Most popular items that are proposed, of each popularity in the quality vector."""
-
-
-class Scored(NamedTuple):
-    """Candidates of some requests with their scores.
-
-    Attributes:
-        score: by the blend, `[batch, candidates]`.
-        logits: of the heads, `[batch, candidates, heads]`.
-        retrieval: two-tower scores, `[batch, candidates]`.
-        channels: what the blend read, `[batch, candidates, channels]`.
-    """
-
-    score: tf.Tensor
-    logits: tf.Tensor
-    retrieval: tf.Tensor
-    channels: tf.Tensor
 
 
 class UnifiedRanker(tfrs.Model):
@@ -66,6 +53,7 @@ class UnifiedRanker(tfrs.Model):
     ) -> None:
         """Build the towers over the catalogue; `quality` and `signals` answer for candidates while training."""
         super().__init__()
+        self._joint = True
         self.config, self.catalogue, self.signals = config, catalogue, signals
         dim, training = config.towers.item.dim, config.project.training
         self.text = config.towers.item.text.build(dim, catalogue.known_titles)
@@ -221,25 +209,48 @@ class UnifiedRanker(tfrs.Model):
 
     # --- training -------------------------------------------------------------------------------------------------
 
+    train_function: Any
+
+    def make_train_function(self, force: bool = False) -> Callable[[Iterator[Any]], dict[str, tf.Tensor]]:
+        """Return the function of a step: the joint loss in every `ranking_every`-th, else the loss of retrieval."""
+        if self.train_function is not None and not force:
+            return self.train_function
+        functions = {}
+        for joint in (True, False):
+            self.train_function = None
+            functions[joint] = super().make_train_function(force=True)
+        every, kept = self.config.project.training.ranking_every, {}
+
+        def step(batches: Iterator[Any]) -> dict[str, tf.Tensor]:
+            # Read when the function is traced, at its first call.
+            self._joint = int(self.optimizer.iterations.numpy()) % every == 0
+            logs = functions[self._joint](batches)
+            if self._joint:
+                kept["loss"] = logs["loss"]
+            # The loss of retrieval alone is another number: the joint one of the last step that had it is shown.
+            return {**logs, **kept}
+
+        self.train_function = step
+        return step
+
     def train_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Take one step. Gradients of several replicas are added up, so each takes its share of the loss.
 
         Keras adds up what they return, too: each returns its share of the losses, which metrics know of all.
         """
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if replicas == 1:
-            return super().train_step(inputs)
         with tf.GradientTape() as tape:
-            loss = self.compute_loss(inputs, training=True)
-            share = loss / replicas
+            share = self.compute_loss(inputs, training=True) / replicas
         gradients = tape.gradient(share, self.trainable_variables)
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        # A step of retrieval alone leaves the ranking head as it is.
+        pairs = zip(gradients, self.trainable_variables, strict=True)
+        self.optimizer.apply_gradients([(gradient, variable) for gradient, variable in pairs if gradient is not None])
         return {**{metric.name: metric.result() / replicas for metric in self.metrics}, "loss": share}
 
     # Nothing below branches on a tensor, and to have AutoGraph look takes as long as the tracing itself.
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = True) -> tf.Tensor:
-        """Return the joint loss of a batch, a scalar, and update the losses by task.
+        """Return the joint loss of a batch, a scalar, and update the losses by task; of retrieval alone in its steps.
 
         Args:
             inputs: columns of a `TrainingBatch` by name, as `tf.data` has them.
@@ -249,26 +260,35 @@ class UnifiedRanker(tfrs.Model):
         windows, request = visible(self, batch.windows, batch.examples.request)
         labels = batch.examples.labels
         drawn = self.retrieval.draw()
-        chosen = self.ranking.choose(request.task)
-        user = tf.gather(windows.user, tf.gather(batch.row, chosen))
-        signals = self._signal_request(user, batch.examples.at(chosen))
-        proposals = self.signals.proposals(signals)
-        proposed = self.ranking.draw_proposals(proposals)
-        needed = [windows.events.item, labels.item, request.source, labels.targets, drawn, proposed]
+        needed = [windows.events.item, labels.item, request.source, labels.targets, drawn]
+        ranked = self._ranked_examples(batch, windows, request) if self._joint else None
+        if ranked is not None:
+            needed.append(ranked.proposed)
         items = self._batch_items(needed, labels.item, request.timestamp, training)
         texts = self._query_vectors(batch.examples.query)
         query = encode_queries(self, windows, request, texts, items, batch.row, training)
         losses = self.retrieval(query, labels, items, drawn)
-        weights = labels.weight * tf.gather(self.retrieval_share, request.task)
         self._record("retrieval", losses, request.task)
+        loss = _mean(losses, labels.weight * tf.gather(self.retrieval_share, request.task))
+        if ranked is None:
+            return loss
+        chosen = ranked.chosen
         history = tf.gather(windows.events.item, tf.gather(batch.row, chosen))
-        state = with_history(query.at(chosen), history, tf.gather(request.position, chosen), signals, items)
+        state = with_history(query.at(chosen), history, tf.gather(request.position, chosen), ranked.signals, items)
         own = labels.at(chosen)
         scores = self.candidate_scores(state, items, tf.gather(self.quality_weights, state.task))
-        ranking = self.ranking(state, own, scores, proposed, proposals, items, self, training)
+        ranking = self.ranking(state, own, scores, ranked.proposed, ranked.proposals, items, self, training)
         self._record("ranking", ranking, state.task)
-        share = own.weight * tf.gather(self.ranking_share, state.task)
-        return _mean(losses, weights) + _mean(ranking, share)
+        return loss + _mean(ranking, own.weight * tf.gather(self.ranking_share, state.task))
+
+    def _ranked_examples(
+        self, batch: TrainingBatch, windows: HistoryWindows, request: RequestIndices
+    ) -> RankedExamples:
+        chosen = self.ranking.choose(request.task)
+        user = tf.gather(windows.user, tf.gather(batch.row, chosen))
+        signals = self._signal_request(user, batch.examples.at(chosen))
+        proposals = self.signals.proposals(signals)
+        return RankedExamples(chosen, signals, proposals, self.ranking.draw_proposals(proposals))
 
     def _signal_request(self, user: tf.Tensor, examples: TrainingExamples) -> SignalRequest:
         return SignalRequest(

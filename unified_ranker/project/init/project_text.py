@@ -3,7 +3,9 @@
 from unified_ranker.project.init.inspect_facts import Facts
 from unified_ranker.project.init.yaml_page import YamlPage
 
-WORK = 1_000_000
+RANKING_EVERY = 4
+"""Batches of which one teaches the ranking head."""
+WORK = 1_500_000
 """Labelled events that a training job should see over all epochs."""
 EPOCHS = (3, 20)
 BATCHES_AN_EPOCH = 50
@@ -42,7 +44,13 @@ def project_page(facts: Facts) -> str:
     )
     page.put(
         "training",
-        {"epochs": epochs, "batch_examples": batch, "learning_rate": 0.003, "temperature": 0.07},
+        {
+            "epochs": epochs,
+            "batch_examples": batch,
+            "learning_rate": 0.003,
+            "temperature": 0.07,
+            "ranking_every": RANKING_EVERY,
+        },
     )
     return page.text()
 
