@@ -75,8 +75,8 @@ class TrainingSettings(Declaration):
     ranking_candidates: int = Field(24, ge=2)
     """Candidates that the head ranks for each of its examples."""
     ranking_every: int = Field(1, ge=1)
-    """The ranking head learns from every n-th batch; the others teach retrieval alone, in two thirds of the time. 4 gave
-    better vectors and a better ranking than 1 on a log of sequences (beauty), in less time."""
+    """The ranking head learns from every n-th batch; the others teach retrieval alone, in two thirds of the time. On
+    sequences (beauty) 4 gave better vectors and a better ranking than 1, in less time."""
     ranking_balance: float = Field(0.5, ge=0, le=1)
     """Balance of tasks among the head's examples: 0 draws in proportion to the log, 1 equally many of each task."""
     older_windows: float = Field(1.0, ge=0, le=1)
