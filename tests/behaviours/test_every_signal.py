@@ -60,6 +60,7 @@ def requests(signal, rows=5):
         words=words,
         source_item=rng.integers(0, 9, rows),
         recent=rng.integers(0, 18, (rows, RECENT)),
+        recent_time=end() - np.sort(rng.integers(1, 90 * 86_400, (rows, RECENT))),
         task=rng.integers(1, 3, rows),
         timestamp=np.full(rows, end()),
     )
@@ -192,8 +193,8 @@ def test_its_graph_is_saved_with_its_tables_in_stock_operations(kind, tmp_path):
     signal = built(kind)
     asked = requests(signal)
 
-    def call(words, source_item, recent, task, timestamp, items):
-        request = SignalRequest(words, source_item, recent, task, timestamp)
+    def call(words, source_item, recent, recent_time, task, timestamp, items):
+        request = SignalRequest(words, source_item, recent, recent_time, task, timestamp)
         return {"features": signal.features(request, items, None), "proposals": signal.proposals(request)}
 
     served = tf.Module()
@@ -201,7 +202,7 @@ def test_its_graph_is_saved_with_its_tables_in_stock_operations(kind, tmp_path):
     indices = tf.TensorSpec([None, None], tf.int64)
     number = tf.TensorSpec([None], tf.int64)
     words = tf.TensorSpec([None, asked.words.shape[1]], tf.int64)
-    spec = [words, number, indices, number, number, indices]
+    spec = [words, number, indices, indices, number, number, indices]
     graph = tf.function(call, input_signature=spec, autograph=False)
     tf.saved_model.save(served, str(tmp_path), signatures=graph)
     loaded = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]

@@ -59,7 +59,7 @@ def test_histories_and_past_items_have_the_same_window_and_nobody_an_empty_one(t
     windows = histories.windows(np.where(strangers, MISSING, user), counted, most)
     expected = [before(times, *pair)[-most:] for pair in asked]
     assert windows.rows.tolist() == [row for rows in expected for row in rows]
-    past = PastItems(histories, most).before(user, moment)
+    past, _ = PastItems(histories, most).before(user, moment)
     assert past.tolist() == [rows[::-1] + [MISSING] * (most - len(rows)) for rows in expected]
 
 

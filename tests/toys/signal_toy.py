@@ -6,7 +6,7 @@ from unified_ranker.signals.base import SignalRequest
 from unified_ranker.towers.tensorflow import tf
 
 
-def signal_request(rows, words=None, source_item=None, recent=None, task=None, timestamp=None):
+def signal_request(rows, words=None, source_item=None, recent=None, recent_time=None, task=None, timestamp=None):
     """Return `rows` requests of an unknown task at time 0, of nobody known, unless columns are given."""
     nothing = np.full((rows, 1), -1)
 
@@ -17,6 +17,7 @@ def signal_request(rows, words=None, source_item=None, recent=None, task=None, t
         words=column(words, nothing),
         source_item=column(source_item, nothing[:, 0]),
         recent=column(recent, nothing),
+        recent_time=column(recent_time, np.zeros_like(nothing if recent is None else recent)),
         task=column(task, np.zeros(rows)),
         timestamp=column(timestamp, np.zeros(rows)),
     )

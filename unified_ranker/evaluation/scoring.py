@@ -93,7 +93,7 @@ class RequestEncoder:
                 HistoryWindows(user, self._events.in_windows(past)),
                 replace(request, position=past.length),
                 vectors[number],
-                SignalRequest(words[number], request.source, recent, request.task, request.timestamp),
+                SignalRequest(words[number], request.source, *recent, request.task, request.timestamp),
             )
             yield self._encode(*tf.nest.map_structure(tf.constant, arguments))
 

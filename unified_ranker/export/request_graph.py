@@ -111,10 +111,12 @@ class RequestGraph(tf.Module):
             position=length,
         )
         known = tf.where(user < 0, tf.constant(self.unknown_user, tf.int64), user)
+        recent, recent_time = self._recent(given, order, found)
         signals = SignalRequest(
             words=self._words(filled.query),
             source_item=filled.source_item,
-            recent=self._recent(given, order, found),
+            recent=recent,
+            recent_time=recent_time,
             task=request.task,
             timestamp=time,
         )
@@ -131,12 +133,16 @@ class RequestGraph(tf.Module):
             history_items=self.items.lookup(history.item_id),
         )
 
-    def _recent(self, given: GivenFields, order: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
-        """Return the last items that signals read, `[batch, n]`, newest first; -1 where there are fewer."""
+    def _recent(self, given: GivenFields, order: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return items and times of the last events that signals read, `[batch, n]` each, newest first.
+
+        Items are -1 and times 0 where there are fewer.
+        """
         column = tf.range(1, self.read + 1, dtype=tf.int64)[None]
         there = column <= found[:, None]
         place = tf.where(there, found[:, None] - column, tf.shape(order, tf.int64)[1] - 1)
-        return _pick(given.history_items, tf.gather(order, place, batch_dims=1), there, MISSING)
+        rows = tf.gather(order, place, batch_dims=1)
+        return _pick(given.history_items, rows, there, MISSING), _pick(given.history.timestamp, rows, there, 0)
 
     def _window(
         self, given: GivenFields, order: tf.Tensor, found: tf.Tensor

@@ -291,10 +291,12 @@ class UnifiedRanker(tfrs.Model):
         return RankedExamples(chosen, signals, proposals, self.ranking.draw_proposals(proposals))
 
     def _signal_request(self, user: tf.Tensor, examples: TrainingExamples) -> SignalRequest:
+        recent, recent_time = self.signals.recent(user, examples.request.timestamp)
         return SignalRequest(
             words=tf.gather(self.query_words, examples.query),
             source_item=examples.request.source,
-            recent=self.signals.recent(user, examples.request.timestamp),
+            recent=recent,
+            recent_time=recent_time,
             task=examples.request.task,
             timestamp=examples.request.timestamp,
         )

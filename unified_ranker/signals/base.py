@@ -31,6 +31,7 @@ class SignalRequest(Columns):
             has the columns of its own `read_text`.
         source_item: source item indices after imputation, `[batch]`; -1 without one.
         recent: the user's last items, newest first, `[batch, recent]`; -1 where there are fewer.
+        recent_time: seconds of these events, `[batch, recent]`; 0 where there are fewer.
         task: index of the task, `[batch]`; 0 for an unknown one.
         timestamp: seconds, `[batch]`.
     """
@@ -38,6 +39,7 @@ class SignalRequest(Columns):
     words: tf.Tensor
     source_item: tf.Tensor
     recent: tf.Tensor
+    recent_time: tf.Tensor
     task: tf.Tensor
     timestamp: tf.Tensor
 
@@ -45,11 +47,14 @@ class SignalRequest(Columns):
     def spec(cls) -> SignalRequest:
         """Return the tensor specs of a batch of any size."""
         indices, number = tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([None], tf.int64)
-        return cls(words=indices, source_item=number, recent=indices, task=number, timestamp=number)
+        return cls(
+            words=indices, source_item=number, recent=indices, recent_time=indices, task=number, timestamp=number
+        )
 
     def without_user(self) -> SignalRequest:
         """Return the requests with the user's history removed."""
-        return replace(self, recent=tf.fill(tf.shape(self.recent), np.int64(MISSING)))
+        nothing = tf.fill(tf.shape(self.recent), np.int64(MISSING))
+        return replace(self, recent=nothing, recent_time=tf.zeros_like(nothing))
 
 
 class Signal(ABC):

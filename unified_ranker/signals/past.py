@@ -12,18 +12,18 @@ class PastItems:
 
     def __init__(self, histories: Histories, count: int) -> None:
         """Index `histories`."""
-        self.count, self._item = count, histories.item
+        self.count, self._item, self._time = count, histories.item, histories.timestamp
         self._users = len(histories.offsets) - 1
         self._index = TimeIndex(histories.offsets, histories.timestamp)
 
-    def before(self, user: Ints, time: Ints) -> Ints:
-        """Return the items before `time` `[n]` (seconds), newest first, `[n, count]`; -1 where there are fewer.
+    def before(self, user: Ints, time: Ints) -> tuple[Ints, Ints]:
+        """Return items and times of the events before `time` `[n]` (seconds), newest first, `[n, count]` each.
 
-        An unknown `user` `[n]` has none.
+        Items are -1 and times 0 where there are fewer. An unknown `user` `[n]` has none.
         """
         known = (user >= 0) & (user < self._users)
         whose = np.where(known, user, 0)
         end = self._index.end(whose, time)
         number = np.where(known, end - self._index.offsets[whose], 0)
         windows = last_events(end, number, self.count, width=self.count, newest_first=True)
-        return windows.pad(self._item[windows.rows], MISSING)
+        return windows.pad(self._item[windows.rows], MISSING), windows.pad(self._time[windows.rows], 0)

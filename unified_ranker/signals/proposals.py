@@ -1,5 +1,7 @@
 """Proposals of several sources as one list of candidates."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from unified_ranker.core.arrays import MISSING

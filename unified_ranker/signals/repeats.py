@@ -1,4 +1,4 @@
-"""Signal `repeats`: the user's own earlier items, and those that came next to the source item."""
+"""Signal `repeats`: the user's own earlier items, and those that stood beside the source item then."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals import needs
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
+from unified_ranker.signals.partner_table import strongest, sums_of
+from unified_ranker.signals.proposals import merged
 from unified_ranker.towers.tensorflow import tf
+
+HOUR = 3600.0
 
 
 @SIGNALS.declare
 class Repeats(SignalKind):
-    """Counts of the candidate among the user's last events, and among those next to the source item."""
+    """Counts and recency of the candidate among the user's last events, and counts next to the source item."""
 
     type: Literal["repeats"]
     window: int = Field(1000, ge=1)
     """Last events of the user that are read."""
     reach: int = Field(3, ge=1)
     """Number of events before and after each occurrence of the source item that count as next to it."""
-    candidates: int = Field(20, ge=0)
+    candidates: int = Field(100, ge=0)
     """Candidates that it proposes."""
 
     @property
@@ -39,60 +43,85 @@ class Repeats(SignalKind):
 
     def build(self, inputs: SignalInputs) -> Signal:
         """See `SignalKind.build`."""
-        del inputs
-        return RepeatSignal(self)
+        return RepeatSignal(self, len(inputs.prepared.items))
 
 
 class RepeatSignal(Signal):
     """Counts over the user's own events, further back than the user tower reads.
 
     Where users buy the same items again, their own counts beat models of other users (TIFU-KNN: Hu et al., SIGIR 2020;
-    Ariannezhad et al., SIGIR 2022, on repetition in baskets). Three channels: log1p of the candidate's events, log1p of
-    its events next to the source item, and the share of these among all events next to it. Stock TensorFlow ops only.
-    The events of a request are those before its time, in training and in serving.
+    Ariannezhad et al., SIGIR 2022, on repetition in baskets). The channels:
+
+    - had: log1p of the candidate's events.
+    - had of late: log1p of the sum of 1 / sqrt(1 + hours) over its events, by their age. Frequency and recency in one
+      number that has no scale of its own (base-level activation with its usual decay: Anderson and Schooler 1991).
+    - last had: 1 / (1 + place), where the place counts the user's events after the candidate's last one. Events of one
+      second have one place: the items of a basket are alike.
+    - beside the source: log1p of its events next to the source item.
+    - share beside the source: the share of these among all events next to it.
+
+    Stock TensorFlow ops only. The events of a request are those before its time, in training and in serving.
     """
 
-    channels = ("had", "beside the source", "share beside the source")
+    channels = ("had", "had of late", "last had", "beside the source", "share beside the source")
 
-    def __init__(self, config: Repeats) -> None:
-        """Build for the declared numbers of events."""
-        self.config = config
+    def __init__(self, config: Repeats, items: int) -> None:
+        """Build for the declared numbers of events and a catalogue of `items`."""
+        self.config, self._items = config, items
 
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
         """See `Signal.features`; the events of a request are those before it."""
         del time
-        events = request.recent[:, : self.config.window]
-        beside = self.beside(request)
-        had, near = occurrences(events, candidates), occurrences(beside, candidates)
-        total = tf.reduce_sum(tf.cast(beside >= 0, tf.float32), 1, keepdims=True)
-        return tf.stack([tf.math.log1p(had), tf.math.log1p(near), tf.math.divide_no_nan(near, total)], -1)
+        events, near = self._events(request), self._beside(request)
+        ones = tf.ones_like(near)
+        values = tf.stack([ones, self._of_late(request), self._last(request), near], -1)
+        had, late, last, beside = tf.unstack(sums_of(candidates, events, values), axis=-1)
+        share = tf.math.divide_no_nan(beside, tf.reduce_sum(near, 1, keepdims=True))
+        return tf.stack([tf.math.log1p(had), tf.math.log1p(late), last, tf.math.log1p(beside), share], -1)
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:
-        """See `Signal.proposals`: the items next to the source item, the newest first."""
-        beside = self.beside(request)
-        # Padded by as many blanks as there are proposals, so that there are enough to choose from.
-        count = self.config.candidates
-        beside = tf.pad(beside, [[0, 0], [0, count]], constant_values=MISSING)
-        order = tf.argsort(tf.cast(beside < 0, tf.int32), axis=1, stable=True)[:, :count]
-        return tf.ensure_shape(tf.gather(beside, order, batch_dims=1), [None, count])
+        """See `Signal.proposals`: items next to the source item, the newest items and the most frequent ones, in turns.
 
-    def beside(self, request: SignalRequest) -> tf.Tensor:
-        """Return the user's events within `reach` of one of the source item `[batch, events]`; -1 elsewhere."""
-        events = request.recent[:, : self.config.window]
+        Those next to the source item are ordered by time, the frequent ones by the channel "had of late".
+        """
+        count, blank = self.config.candidates, tf.constant(MISSING, tf.int64)
+        # Padded by as many blanks as there are proposals, so that there are enough to choose from.
+        events = tf.pad(self._events(request), [[0, 0], [0, count]], constant_values=MISSING)
+        near = tf.pad(self._beside(request), [[0, 0], [0, count]])
+        order = tf.argsort(tf.cast(near == 0, tf.int32), axis=1, stable=True)[:, :count]
+        beside = tf.gather(tf.where(near > 0, events, blank), order, batch_dims=1)
+        newest = events[:, :count]
+        frequent = strongest(self._events(request), self._of_late(request), self._items, count)
+        lists = [tf.ensure_shape(found, [None, count]) for found in (beside, newest, frequent)]
+        most = tf.fill([tf.shape(events)[0]], count)
+        return tf.ensure_shape(merged(lists, most)[:, :count], [None, count])
+
+    def _events(self, request: SignalRequest) -> tf.Tensor:
+        """Return the items of the events that are read, `[batch, events]`, newest first."""
+        return request.recent[:, : self.config.window]
+
+    def _of_late(self, request: SignalRequest) -> tf.Tensor:
+        """Return 1 / sqrt(1 + hours) of each event's age, `[batch, events]`."""
+        age = tf.maximum(request.timestamp[:, None] - request.recent_time[:, : self.config.window], 0)
+        return tf.math.rsqrt(1.0 + tf.cast(age, tf.float32) / HOUR)
+
+    def _last(self, request: SignalRequest) -> tf.Tensor:
+        """Return 1 / (1 + later events of the user) of each item's last event, `[batch, events]`; 0 of the others."""
+        events, times = self._events(request), request.recent_time[:, : self.config.window]
+        later = tf.searchsorted(-times, -times, side="left")
+        # A stable sort keeps the newest of an item's events first of them.
+        order = tf.argsort(events, axis=1, stable=True)
+        ordered = tf.gather(events, order, batch_dims=1)
+        again = tf.pad(ordered[:, 1:] == ordered[:, :-1], [[0, 0], [1, 0]])
+        newest = ~tf.gather(again, tf.argsort(order, axis=1), batch_dims=1)
+        return tf.where(newest, 1.0 / (1.0 + tf.cast(later, tf.float32)), 0.0)
+
+    def _beside(self, request: SignalRequest) -> tf.Tensor:
+        """Mark the events within `reach` of one of the source item by 1, `[batch, events]`; others have 0."""
+        events = self._events(request)
         source = request.source_item[:, None]
         here = (events == source) & (source >= 0)
         reach, width = self.config.reach, tf.shape(events)[1]
         padded = tf.pad(here, [[0, 0], [reach, reach]])
         near = tf.reduce_any(tf.stack([padded[:, n : n + width] for n in range(2 * reach + 1)], -1), -1)
-        return tf.where(near & ~here, events, tf.constant(MISSING, tf.int64))
-
-
-def occurrences(items: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
-    """Count `candidates` `[batch, n]` in `items` `[batch, m]`, float32; 0 for -1.
-
-    By binary search in the sorted items, because comparing all pairs would cost n · m.
-    """
-    ordered = tf.sort(items, axis=1)
-    ends = tf.searchsorted(ordered, candidates, side="right", out_type=tf.int32)
-    begins = tf.searchsorted(ordered, candidates, side="left", out_type=tf.int32)
-    return tf.where(candidates < 0, 0.0, tf.cast(ends - begins, tf.float32))
+        return tf.cast(near & ~here & (events >= 0), tf.float32)

@@ -47,10 +47,14 @@ class Signals(tf.keras.layers.Layer):
         read = [part.read_text(text) for part in self.parts if part.text_width]
         return tf.concat(read, 1) if read else tf.fill([tf.shape(text)[0], 1], np.int64(MISSING))
 
-    def recent(self, user: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
-        """Return the last items of users `[n]` strictly before `time` `[n]` (seconds), as `SignalRequest` has them."""
-        found = tf.numpy_function(self.past.before, [user, time], tf.int64)
-        return tf.ensure_shape(found, [None, self.past.count])
+    def recent(self, user: tf.Tensor, time: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the last items of users `[n]` strictly before `time` `[n]` (seconds), and the times of their events.
+
+        They are `recent` and `recent_time` of `SignalRequest`.
+        """
+        items, times = tf.numpy_function(self.past.before, [user, time], [tf.int64, tf.int64])
+        shape = [None, self.past.count]
+        return tf.ensure_shape(items, shape), tf.ensure_shape(times, shape)
 
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None = None) -> tf.Tensor:
         """Return what the head learns from, `[batch, candidates, learnt]`, see `Signal.features`."""
