@@ -107,11 +107,22 @@ def test_scores_of_a_request_do_not_depend_on_the_batch(kind):
 def test_it_scores_its_own_task_and_suits_one_that_has_everything(kind):
     assert kind("search").tasks == ("search",)
     assert BASELINES[kind.name] is kind
-    assert kind.suits(TaskFacts(queries=True, sources=True, neither=True, titles=True, creation_times=True))
+    assert kind.suits(TaskFacts(queries=True, sources=True, neither=True, titles=True, creation_times=True, again=True))
 
 
 def test_the_facts_are_those_of_the_fit_window():
     events = [event("u", "i0", 7), event("u", "i1", 30, query="word1"), event("u", "i2", 31, query="word2")]
     prepared, _ = world(events, ITEMS, {"home_feed": TASKS["home_feed"]})
-    assert task_facts(prepared, "home_feed", at(20)) == TaskFacts(False, False, True, True, True)
+    assert task_facts(prepared, "home_feed", at(20)) == TaskFacts(False, False, True, True, True, False)
     assert task_facts(prepared, "home_feed", at(40)).queries
+
+
+def test_a_task_offers_again_where_its_positives_come_again_at_a_later_time():
+    events = [event("u", "i0", 7), event("u", "i0", 7), event(None, "i0", 8), event(None, "i0", 9), event("v", "i0", 9)]
+    for more, first_only, again in (
+        ([], False, False),
+        ([event("u", "i0", 10)], False, True),
+        ([event("u", "i0", 10)], True, False),
+    ):
+        prepared, _ = world(events + more, ITEMS, {"home_feed": task(first_engagement_only=first_only)})
+        assert task_facts(prepared, "home_feed", at(20)).again == again

@@ -6,6 +6,7 @@ import pytest
 from evaluation_toy import ask, at, by_id, event, item, task, world
 
 from unified_ranker.evaluation.baselines.co_occurrence import CoOccurrence, CoOccurrenceWalk
+from unified_ranker.evaluation.baselines.had_before import HadNewest, HadOften
 from unified_ranker.evaluation.baselines.neighbours import Ease, ItemKnn, ease_weights
 from unified_ranker.evaluation.baselines.popularity import NewestFirst, PopularityBaseline
 from unified_ranker.evaluation.baselines.query_words import normalise_query, words
@@ -317,3 +318,44 @@ def test_co_occurrence_of_an_unknown_source_is_popularity(kind, fields):
     prepared, _ = world(events, [item(i) for i in "abcdef"], TASKS)
 
     assert ranked(scores(fitted(kind("home_feed"), prepared, 9), prepared, 9, **fields))[:2] == ["b", "d"]
+
+
+# --- what the user had before ---
+
+
+def visits():
+    """User u had a three times, then b and c in one basket, b twice in all; others like z most, then y."""
+    rows = [event("u", i, hour) for i, hour in (("a", 1), ("a", 2), ("b", 3), ("a", 4), ("b", 9), ("c", 9), ("y", 30))]
+    rows += [event(f"v{n}", "z", 5) for n in range(5)] + [event(f"v{n}", "y", 6) for n in range(2)]
+    return world(rows, [item(i) for i in "abcdyz"], {"home_feed": task()})[0]
+
+
+@pytest.mark.parametrize(("kind", "order"), [(HadNewest, "bcazyd"), (HadOften, "abczyd")])
+def test_what_the_user_had_comes_first_and_popularity_orders_the_rest(kind, order):
+    baseline = fitted(kind("home_feed"), visits(), 10)
+    assert "".join(ranked(scores(baseline, visits(), 20, user="u"))) == order
+
+
+@pytest.mark.parametrize("kind", [HadNewest, HadOften])
+def test_what_was_had_after_the_fit_and_before_the_request_counts(kind):
+    baseline = fitted(kind("home_feed"), visits(), 10)
+    assert ranked(scores(baseline, visits(), 31, user="u")).index("y") < 4
+    assert scores(baseline, visits(), 30, user="u") == scores(baseline, visits(), 20, user="u")
+
+
+@pytest.mark.parametrize("kind", [HadNewest, HadOften])
+def test_whoever_had_nothing_gets_what_is_popular(kind):
+    baseline = fitted(kind("home_feed"), visits(), 10)
+    popular = ranked(scores(fitted(PopularityBaseline("home_feed"), visits(), 10), visits(), 20))
+    for fields in ({}, {"user": "nobody"}):
+        assert ranked(scores(baseline, visits(), 20, **fields)) == popular
+
+
+def test_a_basket_has_no_order_but_that_of_popularity():
+    """Popularity is u's own purchases and those of others: c has one more than b."""
+    rows = [event("u", "b", 5), event("u", "c", 5), event("v", "c", 6)]
+    for given in (rows, [rows[1], rows[0], rows[2]]):
+        prepared, _ = world(given, [item(i) for i in "abc"], {"home_feed": task()})
+        for kind in (HadNewest, HadOften):
+            baseline = fitted(kind("home_feed"), prepared, 10)
+            assert ranked(scores(baseline, prepared, 20, user="u")) == ["c", "b", "a"]

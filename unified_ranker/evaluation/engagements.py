@@ -27,17 +27,17 @@ class Engagements:
         self._item, self._time = examples.item[order], examples.timestamp[order]
         self._starts = np.searchsorted(examples.user[order], np.arange(users + 1))
 
-    def before(self, user: int, timestamp: int) -> Ints:
-        """Return the items of `user`'s positives strictly before `timestamp` (seconds), ascending."""
+    def before(self, user: int, timestamp: int) -> tuple[Ints, Ints]:
+        """Return items and times of `user`'s positives strictly before `timestamp` (seconds), the oldest first."""
         if user == MISSING:
-            return np.zeros(0, np.int64)
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
         start, stop = int(self._starts[user]), int(self._starts[user + 1])
         end = start + int(np.searchsorted(self._time[start:stop], timestamp, side="left"))
-        return np.unique(self._item[start:end])
+        return self._item[start:end], self._time[start:end]
 
     def pairs(self, user: Ints, timestamp: Ints) -> tuple[Ints, Ints]:
         """Return distinct (request, item) index pairs for the requests `user` `[n]`, `timestamp` `[n]`."""
-        found = [self.before(u, t) for u, t in zip(user.tolist(), timestamp.tolist(), strict=True)]
+        found = [np.unique(self.before(u, t)[0]) for u, t in zip(user.tolist(), timestamp.tolist(), strict=True)]
         rows = np.repeat(np.arange(len(found)), [len(f) for f in found])
         return rows, np.concatenate(found) if found else np.zeros(0, np.int64)
 

@@ -7,6 +7,7 @@ from unified_ranker.evaluation.baselines import neighbours
 from unified_ranker.evaluation.baselines import title_search
 from unified_ranker.evaluation.baselines import same_query
 from unified_ranker.evaluation.baselines import co_occurrence
+from unified_ranker.evaluation.baselines import had_before
 # isort: on
 
-__all__ = ["co_occurrence", "neighbours", "popularity", "same_query", "title_search"]
+__all__ = ["co_occurrence", "had_before", "neighbours", "popularity", "same_query", "title_search"]

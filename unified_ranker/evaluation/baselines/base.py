@@ -22,6 +22,7 @@ class TaskFacts:
         neither: whether requests have neither, likewise.
         titles: whether any item has a title.
         creation_times: whether any item has a creation time.
+        again: whether a user's positives are often with an item that the same user had engaged with before.
     """
 
     queries: bool
@@ -29,6 +30,7 @@ class TaskFacts:
     neither: bool
     titles: bool
     creation_times: bool
+    again: bool
 
 
 class Baseline(ABC):

@@ -5,9 +5,11 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
-from unified_ranker.core.arrays import MISSING
+from unified_ranker.core.arrays import MISSING, Mask
 from unified_ranker.evaluation.baselines.base import BASELINES, Baseline, TaskFacts
+from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,7 @@ def task_facts(prepared: Prepared, task: str, fit_end: int) -> TaskFacts:
         neither=_used(~query & ~source),
         titles=bool(prepared.items["title"].notna().any()),
         creation_times=bool(prepared.items["created_at"].notna().any()),
+        again=_used(_again(past)),
     )
 
 
@@ -62,6 +65,17 @@ def fit_baselines(
             logger.info("fitted %s for %s in %.1f s", baseline.name, task, time.perf_counter() - started)
             fitted.append(baseline)
     return fitted
+
+
+def _again(past: Examples) -> Mask:
+    """Mark the positives with an item that their user had engaged with strictly before, `[positives]`.
+
+    There are none where `first_engagement_only` has left them out: such a task is not measured on them.
+    """
+    known = pd.DataFrame({"user": past.user, "item": past.item, "time": past.timestamp})
+    first = known.groupby(["user", "item"])["time"].transform("min").to_numpy()
+    again: Mask = (past.user != MISSING) & (past.timestamp > first)
+    return again
 
 
 def _used(rows: np.ndarray) -> bool:
