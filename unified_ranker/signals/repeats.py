@@ -1,4 +1,4 @@
-"""Signal `repeats`: the user's own earlier items, and those that stood beside the source item then."""
+"""Signal `repeats`: the user's own earlier items, and those that came next to the source item."""
 
 from __future__ import annotations
 

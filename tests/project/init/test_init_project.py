@@ -135,12 +135,20 @@ def test_impressions_are_no_engagement(shop_project):
     assert "`impression` (500 events)" in comment_above(directory, "tasks/home_feed.yaml", "positives")
 
 
-def test_a_feed_excludes_what_was_engaged_with_and_other_surfaces_do_not(shop_project):
+def test_a_feed_offers_again_where_people_come_back_for_what_they_had(shop_project, tmp_path):
+    """Ratings of 30 users and 60 items in turn: of 120 from 4 up 24 are of a new pair, 12 of a new user."""
     config, directory = shop_project
     flags = {n: (t.first_engagement_only, t.exclude_engaged) for n, t in config.tasks.items()}
+    assert flags == dict.fromkeys(("home_feed", "more_like_this", "search"), (False, False))
+    why = comment_above(directory, "tasks/home_feed.yaml", "first_engagement_only")
+    assert "89 % of the positives of returning users" in why
+    events, items, users = shop()
+    once = events.drop_duplicates(["task", "user_id", "item_id"])
+    config, directory = new_project(tmp_path, once, items, users)
+    flags = {n: (t.first_engagement_only, t.exclude_engaged) for n, t in config.tasks.items()}
     assert flags == {"home_feed": (True, True), "more_like_this": (False, False), "search": (False, False)}
-    # 30 users and 60 items in turn: of 120 ratings from 4 up, 60 pairs and each a second time.
-    assert "% of users' positives here" in comment_above(directory, "tasks/home_feed.yaml", "first_engagement_only")
+    why = comment_above(directory, "tasks/home_feed.yaml", "first_engagement_only")
+    assert "Below 25 % a feed should show new items" in why
 
 
 def test_a_title_stands_in_for_a_query_only_where_there_is_a_source_item(shop_project):
@@ -172,7 +180,7 @@ def test_signals_are_those_that_requests_have(shop_project):
 
 def test_where_people_come_back_for_the_same_the_ranker_is_told(shop_project, tmp_path):
     _, directory = shop_project
-    assert "repeated: more_like_this (50 %), search (33 %)" in comment_above(
+    assert "repeated: home_feed (80 %), more_like_this (50 %), search (33 %)" in comment_above(
         directory, "towers/ranker.yaml", "type: repeats"
     )
     events, items, users = shop()

@@ -12,7 +12,7 @@ from toy_shop import START, rows
 
 from unified_ranker.log.schema import normalise
 from unified_ranker.project.init.inspect_columns import inspect_column, percent
-from unified_ranker.project.init.inspect_events import rating_top
+from unified_ranker.project.init.inspect_events import inspect_events, rating_top
 from unified_ranker.project.init.project_text import batch_for, epochs_for
 from unified_ranker.project.init.tower_text import freshness_scale, history_length, trend_windows
 from unified_ranker.project.init.yaml_page import YamlPage, flow
@@ -83,6 +83,40 @@ def test_numbers_with_a_long_tail_are_taken_by_their_logarithm(values, log):
 )
 def test_ratings_are_told_from_other_values(values, top):
     assert rating_top(pd.Series(values, dtype="float32")) == top
+
+
+def feed(*visits):
+    """Inspect a feed whose visits are (user, hour, items), an event a minute."""
+    events = [
+        {"user_id": user, "item_id": item, "timestamp": START + timedelta(hours=hour, minutes=minute)}
+        for user, hour, items in visits
+        for minute, item in enumerate(items)
+    ]
+    items = pa.table({"item_id": sorted({event["item_id"] for event in events})})
+    log = normalise(pd.DataFrame(events).assign(task="feed", event_type="click"), items)
+    (surface,) = inspect_events(log).surfaces
+    return surface
+
+
+def test_a_feed_offers_again_what_users_had_a_day_before():
+    once, again = ("u", 0, "abcd"), ("u", 24, "abxy")
+    assert feed(once, again).again_share == 0.5
+    assert feed(once, again).offers_again
+    # An hour later is the same visit, and so is the same item several times within one.
+    assert feed(once, ("u", 1, "abcd")).again_share == 0
+    several = feed(("u", 0, "aaaa"), ("u", 1, "aaaa"), ("u", 30, "bbbb"))
+    assert (several.repeat_share, several.again_share, several.offers_again) == (10 / 12, 0, False)
+
+
+def test_users_who_come_once_and_strangers_do_not_decide_whether_a_feed_offers_again():
+    visits = [("u", 0, "abcd"), ("u", 48, "abxy")]
+    crowd = [(f"v{n}", 9, "abcd") for n in range(20)] + [(None, hour, "abcd") for hour in (0, 40, 80)]
+    assert feed(*visits, *crowd).again_share == feed(*visits).again_share == 0.5
+
+
+def test_a_feed_offers_again_from_a_quarter_on():
+    assert feed(("u", 0, "abcd"), ("u", 24, "awxy")).offers_again
+    assert not feed(("u", 0, "abcd"), ("u", 24, "avwxy")).offers_again
 
 
 def test_lengths_scales_and_windows_follow_the_counts():

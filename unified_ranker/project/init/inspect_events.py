@@ -21,6 +21,14 @@ LIKED_SHARE = 0.2
 """Share of values at four fifths of the top from which a 1 to 5 or 1 to 10 scale is a rating, not a count."""
 VALUED_SHARE = 0.9
 """Share of events with a value from which the values are a scale of the event type."""
+VISITS_APART = DAY
+"""Least seconds after a user's first engagement with an item for another one to belong to a later visit.
+
+Repeats within a day depend on what the log calls an event: a view, a like and a comment of one visit, or a discussion of
+some hours (docs/records/offered-again.md).
+"""
+OFFERED_AGAIN = 0.25
+"""Least `again_share` of a feed that offers users their earlier items again; measured in docs/records/offered-again.md."""
 NO_ENGAGEMENT = frozenset(
     {
         *("impression", "impressions", "exposure", "exposures", "shown", "display", "displayed"),
@@ -59,6 +67,7 @@ class Surface:
         query_share: share of events with a query.
         source_share: share of events with a source item.
         repeat_share: share of users' positives with an item that they had engaged with on this task before.
+        again_share: share of returning users' positives with an item that they had engaged with on an earlier visit.
         derived: whether every event was made by a rule.
         kinds: its event types, most frequent first.
         median_age: median age of items at its positives in days; None where no creation time is known.
@@ -70,9 +79,15 @@ class Surface:
     query_share: float
     source_share: float
     repeat_share: float
+    again_share: float
     derived: bool
     kinds: tuple[EventKind, ...]
     median_age: float | None
+
+    @property
+    def offers_again(self) -> bool:
+        """Tells whether earlier items of the user may be answers: on all surfaces but feeds with few repeats."""
+        return self.kind != "feed" or self.again_share >= OFFERED_AGAIN
 
     def with_role(self, role: EventRole) -> tuple[EventKind, ...]:
         """Return the event types of one role."""
@@ -255,10 +270,26 @@ def _surface(
         query_share=queries,
         source_share=sources,
         repeat_share=float(known.duplicated(["user_id", "item_id"]).mean()) if len(known) else 0.0,
+        again_share=_again_share(known),
         derived=bool(of_task["derived"].all()),
         kinds=kinds,
         median_age=float(age.median()) if age.notna().any() else None,
     )
+
+
+def _again_share(positives: pd.DataFrame) -> float:
+    """Return the share of positives with an item of an earlier visit, among the positives of returning users.
+
+    Positives of a user's first visit do not count, because they cannot be repeats.
+    """
+    time, user = positives["timestamp"], positives["user_id"]
+
+    def since(first: "pd.Series[pd.Timestamp]") -> "pd.Series[float]":
+        return (time - first).dt.total_seconds()
+
+    back = since(time.groupby(user).transform("min")) >= VISITS_APART
+    again = since(time.groupby([user, positives["item_id"]]).transform("min")) >= VISITS_APART
+    return float(again[back].mean()) if back.any() else 0.0
 
 
 def _ages(events: pd.DataFrame, items: pd.DataFrame) -> "pd.Series[float]":

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from unified_ranker.config import RESERVED_OUTPUTS
 from unified_ranker.config.yaml_files import LOWER_NAME
 from unified_ranker.project.init.inspect_columns import percent
-from unified_ranker.project.init.inspect_events import EventKind, Surface
+from unified_ranker.project.init.inspect_events import OFFERED_AGAIN, EventKind, Surface
 from unified_ranker.project.init.inspect_facts import Facts
 from unified_ranker.project.init.yaml_page import YamlPage
 from unified_ranker.tasks.objectives.all_items import ALL_ITEMS_BELOW
@@ -138,14 +138,28 @@ def _positives(page: YamlPage, surface: Surface, heads: dict[str, str]) -> None:
 
 
 def _engagement(page: YamlPage, surface: Surface) -> None:
-    share = percent(surface.repeat_share)
-    repeats = f"{share} of users' positives here are with an item that they had engaged with before"
-    if surface.kind == "feed":
-        page.note(f"{repeats}; a feed should show new items, so only the first engagement counts.")
+    if surface.kind != "feed":
+        page.note(
+            f"{percent(surface.repeat_share)} of users' positives here are with an item that they had engaged with "
+            "before; a request may ask for an item again, so every engagement counts."
+        )
     else:
-        page.note(f"{repeats}; a request may ask for an item again, so every engagement counts.")
-    page.put("first_engagement_only", surface.kind == "feed")
-    page.put("exclude_engaged", surface.kind == "feed")
+        page.note(
+            f"{percent(surface.again_share)} of the positives of returning users are with an item that they had engaged "
+            "with a day or more before."
+        )
+        if surface.offers_again:
+            page.note(
+                f"From {percent(OFFERED_AGAIN)} up users come back for the same items: the feed offers them again, and "
+                "every engagement counts."
+            )
+        else:
+            page.note(
+                f"Below {percent(OFFERED_AGAIN)} a feed should show new items: earlier ones are not offered again, and "
+                "only the first engagement counts."
+            )
+    page.put("first_engagement_only", not surface.offers_again)
+    page.put("exclude_engaged", not surface.offers_again)
 
 
 def _imputation(page: YamlPage, surface: Surface, facts: Facts) -> None:

@@ -131,10 +131,14 @@ def _signals(page: YamlPage, facts: Facts) -> None:
     page.note("Items that followed the user's last items before.", 2)
     page.item({"type": "successions"})
     _counted_signals(page, facts)
-    again = [s for s in surfaces if s.kind != "feed" and s.repeat_share >= OFTEN_AGAIN]
+    again = [s for s in surfaces if (s.offers_again if s.kind == "feed" else s.repeat_share >= OFTEN_AGAIN)]
     if again:
         shares = ", ".join(f"{s.task} ({percent(s.repeat_share)})" for s in again)
-        page.note(f"The user's earlier items, and those next to the source item; repeated: {shares}.", 2)
+        page.note(
+            "The user's earlier items, how often and how lately, and those next to the source item; repeated: "
+            f"{shares}.",
+            2,
+        )
         page.item({"type": "repeats"})
 
 
