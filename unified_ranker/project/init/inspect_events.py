@@ -24,11 +24,11 @@ VALUED_SHARE = 0.9
 VISITS_APART = DAY
 """Least seconds after a user's first engagement with an item for another one to belong to a later visit.
 
-Repeats within a day depend on what the log calls an event: a view, a like and a comment of one visit, or a discussion of
-some hours (docs/records/offered-again.md).
+Repeats within a day depend on what the log calls an event: a view, a like and a comment of one visit, or a discussion
+of some hours (docs/records/offered-again.md).
 """
 OFFERED_AGAIN = 0.25
-"""Least `again_share` of a feed that offers users their earlier items again; measured in docs/records/offered-again.md."""
+"""Least `again_share` of a feed that offers users their earlier items again (docs/records/offered-again.md)."""
 NO_ENGAGEMENT = frozenset(
     {
         *("impression", "impressions", "exposure", "exposures", "shown", "display", "displayed"),

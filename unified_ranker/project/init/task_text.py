@@ -145,8 +145,8 @@ def _engagement(page: YamlPage, surface: Surface) -> None:
         )
     else:
         page.note(
-            f"{percent(surface.again_share)} of the positives of returning users are with an item that they had engaged "
-            "with a day or more before."
+            f"{percent(surface.again_share)} of the positives of returning users are with an item that they had "
+            "engaged with a day or more before."
         )
         if surface.offers_again:
             page.note(
