@@ -4,6 +4,8 @@ import numpy as np
 
 from unified_ranker.core.arrays import Ints
 
+HOUR = 3_600
+"""Seconds of an hour."""
 DAY = 86_400
 """Seconds of a day."""
 NEVER = int(np.iinfo(np.int64).min)

@@ -12,11 +12,8 @@ import pandas as pd
 from unified_ranker.config import MeanValueFeature, PopularityFeature, QualityFeature
 from unified_ranker.core.arrays import MISSING, Floats, Ints
 from unified_ranker.core.freshness import freshness
-from unified_ranker.core.times import DAY
+from unified_ranker.core.times import DAY, HOUR
 from unified_ranker.prepare.examples import EventColumns, TimeIndex
-
-_HOUR = 3600
-"""Seconds of an hour."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +153,7 @@ class QualityAsOf:
 
         As of the last full hour before each of `times` `[n]` (seconds).
         """
-        hours, place = np.unique(times // _HOUR * _HOUR, return_inverse=True)
+        hours, place = np.unique(times // HOUR * HOUR, return_inverse=True)
         counted = [name for name, f in self.features.items() if isinstance(f, PopularityFeature)]
         if not counted:
             return np.zeros((len(times), 0, most), np.int64)

@@ -9,14 +9,12 @@ from pydantic import Field
 
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING
-from unified_ranker.core.times import NEVER
+from unified_ranker.core.times import HOUR, NEVER
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
 from unified_ranker.signals.tables import TableSignal
 from unified_ranker.towers.tensorflow import tf
-
-_HOUR = 3600.0
 
 
 @SIGNALS.declare
@@ -65,7 +63,7 @@ class NewestSignal(TableSignal):
         created = tf.maximum(tf.gather(self.created, rows), self.oldest)
         age = tf.maximum(request.timestamp[:, None] - created, 0)
         age = tf.where(candidates < 0, tf.zeros_like(age), age)
-        return -tf.math.log1p(tf.cast(age, tf.float32) / _HOUR)[..., None]
+        return -tf.math.log1p(tf.cast(age, tf.float32) / HOUR)[..., None]
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """See `Signal.proposals`: the last that were created before the request."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING
+from unified_ranker.core.times import HOUR
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals import needs
@@ -15,8 +16,6 @@ from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKin
 from unified_ranker.signals.partner_table import strongest, sums_of
 from unified_ranker.signals.proposals import merged
 from unified_ranker.towers.tensorflow import tf
-
-HOUR = 3600.0
 
 
 @SIGNALS.declare

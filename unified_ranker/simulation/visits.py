@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unified_ranker.core.arrays import Floats, Ints
-from unified_ranker.core.times import DAY
+from unified_ranker.core.times import DAY, HOUR
 from unified_ranker.simulation.choices import Shelves
 from unified_ranker.simulation.intent import SEARCH_FOCUS, Wanted, at_home, beside, draw_queries
 from unified_ranker.simulation.spec import TASKS
@@ -13,7 +13,6 @@ from unified_ranker.simulation.world import World
 
 ANONYMOUS_SHARE = 0.03
 ANONYMOUS_BUDGET = 3.5
-HOUR = 3_600
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class _HadBefore(Baseline):
 
 @BASELINES.declare
 class HadNewest(_HadBefore):
-    """What the user had, by its last time; of the items of one basket those first that the user had more often."""
+    """The user's earlier items by their last time, the newest first; within one basket the most frequent first."""
 
     name = "had before, newest first"
 
@@ -65,7 +65,7 @@ class HadNewest(_HadBefore):
 
 @BASELINES.declare
 class HadOften(_HadBefore):
-    """What the user had, by how often; of equals the newest first."""
+    """The user's earlier items by how often the user had them; the newest first among equal counts."""
 
     name = "had before, most often"
 
