@@ -44,7 +44,7 @@ class SameCategory(SignalKind):
 class SameCategorySignal(TableSignal):
     """One channel; nothing that it reads changes with time, but the user's own events."""
 
-    channels = 1
+    channels = ("same category",)
 
     def __init__(self, config: SameCategory, items: pd.DataFrame) -> None:
         """Keep the category of each item, and the first items of each category."""
