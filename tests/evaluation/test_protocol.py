@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 from evaluation_toy import START, at, event, item, task, world
 
+from unified_ranker.config import Positive, Task
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.progress import listening
 from unified_ranker.evaluation import protocol
 from unified_ranker.evaluation.baselines.popularity import PopularityBaseline
 from unified_ranker.evaluation.metrics import METRICS
 from unified_ranker.evaluation.protocol import evaluate, fit_end
-from unified_ranker.evaluation.results import Evaluation
+from unified_ranker.evaluation.results import JOINT, Evaluation
 from unified_ranker.evaluation.slices import cut
 
 TASKS = {"home_feed": task(), "search": task(derived=True)}
@@ -268,6 +269,54 @@ def test_unseen_items_of_anonymous_views_are_warm():
 
     assert {s.name: s.requests for s in slices if s.dimension == "item"} == {"cold": 0, "warm": 11}
     assert next(s for s in slices if s.name == "cold" and s.dimension == "item").rows == ()
+
+
+def test_the_top_tens_of_model_and_best_baseline_are_summed_up_and_shown():
+    """The model recommends to each what they take, the baseline the same ten to everybody."""
+    names = [f"i{n:02}" for n in range(40)]
+    rows = [event(f"u{n % 7}", names[n], n) for n in range(40)]
+    prepared, config = world(
+        rows, [item(name, f"Title {name}") for name in names], {"home_feed": task()}, split=(5, 10),
+        bootstrap_samples=100,
+    )  # fmt: skip
+    baseline = PopularityBaseline("home_feed")
+    baseline.fit(prepared, at(10))
+    retrieval = Scorer("two towers", lambda r: equal(r, 40))
+    evaluation = evaluate([Scorer(JOINT, lambda r: perfect(r, 40)), retrieval, baseline], prepared, config)
+    found_task = found(evaluation)
+    spread = {one.scorer: one for one in found_task.concentrations}
+
+    assert list(spread) == [JOINT, "popularity"]
+    assert spread["popularity"].coverage == 10 / 40
+    assert spread[JOINT].coverage >= 30 / 40
+    assert spread[JOINT].gini < spread["popularity"].gini
+    assert len(found_task.shown) == 5
+    for one in found_task.shown:
+        assert (one.recommended[0].title, one.recommended[0].taken) == (one.taken, True)
+        assert one.rank == 1
+    (lift,) = [c.ratio for c in found_task.comparisons if (c.model, c.metric) == (JOINT, "mrr")]
+    means = [metrics(evaluation, name)["mrr"] for name in (JOINT, "popularity")]
+    assert lift.value == pytest.approx(means[0] / means[1])
+    assert (lift.low, lift.high) == pytest.approx((lift.value, lift.value)), "every request gives the same ratio"
+
+
+def test_slices_by_event_are_those_of_the_heads_where_there_are_two():
+    both = Task(positives=(Positive(event_type="like"), Positive(event_type="buy")))
+    rows = [event(f"u{n % 7}", f"i{n % 20:02}", n, event_type=("like", "buy")[n % 3 == 0]) for n in range(40)]
+    prepared, config = world(rows, ITEMS, {"home_feed": both}, split=(20, 30), bootstrap_samples=100)
+    targets = perfect
+
+    def only_likes(requests):
+        return np.where((requests.head == "like")[:, None], targets(requests), -targets(requests))
+
+    evaluation = evaluate([Scorer("s", only_likes)], prepared, config)
+    sizes = {s.name: s.requests for s in found(evaluation).slices if s.dimension == "event"}
+
+    assert sizes == {"buy": 4, "like": 6}
+    assert metrics(evaluation, "s", dimension="event", name="like")["ndcg@10"] == 1
+    assert metrics(evaluation, "s", dimension="event", name="buy")["ndcg@10"] == 0
+    one_kind = evaluate([Scorer("s", perfect)], *two_tasks())
+    assert not [s for s in found(one_kind).slices if s.dimension == "event"]
 
 
 def test_evaluation_goes_to_json_and_back():

@@ -7,6 +7,7 @@ from release_toy import edit_manifest, make_release, toy_manifest
 
 from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
+from unified_ranker.evaluation.blend_weights import ChannelWeight, TaskBlend
 from unified_ranker.release.index import IndexDescription
 from unified_ranker.release.layout import MANIFEST, Layout
 from unified_ranker.release.manifest import (
@@ -28,6 +29,7 @@ def test_what_is_written_is_what_is_read(tmp_path, toy_config):
         index=IndexDescription(type="scann", items=15, width=12, leaves=3, leaves_to_search=2, reorder=9),
         metrics={"search": {"joint model": {"mrr": 0.25}}},
         signatures=("encode",),
+        blends=(TaskBlend("search", 900, 0.75, 0.25, (ChannelWeight("score", 2.0, 0.1), ChannelWeight("like", 0.0))),),
         parent=Parent(version=3, manifest_sha256="d"),
     )
     write_manifest(Layout(tmp_path), written)
@@ -37,6 +39,15 @@ def test_what_is_written_is_what_is_read(tmp_path, toy_config):
     assert read.config == toy_config
     tree = json.loads((tmp_path / MANIFEST).read_text())
     assert tree["config"] == toy_config.to_json(), "the full configuration, as declared"
+
+
+def test_a_manifest_from_before_there_was_a_blend_has_none(tmp_path, toy_prepared, toy_config):
+    release = make_release(tmp_path, toy_prepared, toy_config)
+    file = release / MANIFEST
+    tree = json.loads(file.read_text())
+    del tree["blends"]
+    file.write_text(json.dumps(tree))
+    assert read_manifest(release).blends == ()
 
 
 def test_the_manifest_lists_every_file(tmp_path, toy_config):

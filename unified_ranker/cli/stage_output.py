@@ -1,14 +1,16 @@
 """Output of the stages: their results, the quality of the log, the metrics of the evaluation."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unified_ranker.cli.console import print_json, print_table, say
+from unified_ranker.cli.console import Tone, print_json, print_table, say, warn
 
 if TYPE_CHECKING:
-    from unified_ranker.evaluation.results import Evaluation, TaskEvaluation
+    from unified_ranker.evaluation.results import Evaluation
+    from unified_ranker.evaluation.verdict import TaskVerdict
     from unified_ranker.project.stage_context import StageResult
 
 
@@ -29,6 +31,7 @@ def result_document(result: "StageResult") -> dict[str, Any]:
 def print_evaluation(evaluation: "Evaluation", as_json: bool) -> None:
     """Print a table for each task, scorers by metric with half the 95 % interval behind ±, then the verdicts."""
     from unified_ranker.evaluation.metrics import METRICS
+    from unified_ranker.evaluation.verdict import verdicts_of
     from unified_ranker.project.evaluate_stage import metrics_of
 
     if as_json:
@@ -48,28 +51,17 @@ def print_evaluation(evaluation: "Evaluation", as_json: bool) -> None:
         ]
         title = f"{task.task} ({task.requests:,} of {task.available:,} test requests{derived})"
         print_table(title, ["scorer", *METRICS], rows)
-    for task in evaluation.tasks:
-        _say_verdict(task)
+    say_verdicts(verdicts_of(evaluation))
 
 
-def _say_verdict(task: "TaskEvaluation") -> None:
-    """Print how the joint model compares with the best baseline of a task, where both were measured."""
-    from unified_ranker.evaluation.comparison.comparison_summary import JOINT
-    from unified_ranker.evaluation.metrics import DECISIVE_METRIC
-
-    found = [c for c in task.comparisons if (c.model, c.metric) == (JOINT, DECISIVE_METRIC)]
-    if task.overall is None or not found:
-        return
-    means = {row.scorer: row.metrics[DECISIVE_METRIC].value for row in task.overall.rows}
-    joint, best, versus = means[JOINT], means[found[0].baseline], found[0]
-    verb = "is below" if versus.below else "beats" if versus.difference.value else "equals"
-    say(
-        f"{task.task}: the joint model {verb} the best baseline, {versus.baseline}: "
-        f"{DECISIVE_METRIC.upper()} {joint:.3f} against {best:.3f}"
-        + (f" ({joint / best:.2f} times as high)" if best else "")
-        + ("" if versus.certain else "; the difference may be chance"),
-        "bad" if versus.below else "good",
-    )
+def say_verdicts(verdicts: "Sequence[TaskVerdict]") -> None:
+    """Print one line for each task, and a warning where the model is below the best simple method of any."""
+    for found in verdicts:
+        tone: Tone = "good" if not found.below else "bad" if found.certain else "warning"
+        say(found.line, tone)
+    below = [found.task for found in verdicts if found.below]
+    if below:
+        warn(f"below the best simple method: {', '.join(below)}. `build --require-baseline` refuses to release that.")
 
 
 def print_quality(directory: Path) -> None:

@@ -1,13 +1,14 @@
-"""Diagnosis of a model on one task: recall of retrieval alone, and calibration of the served heads."""
+"""Diagnosis of a model on one task: recall of retrieval and of the candidates, and calibration of the served heads."""
 
 import numpy as np
 
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import rank_of_target
 from unified_ranker.evaluation.protocol import sample, window
-from unified_ranker.evaluation.results import Diagnosis, Part, RetrievalRecall
+from unified_ranker.evaluation.results import Diagnosis, Part, RankedCandidateFacts, RetrievalRecall
 from unified_ranker.evaluation.scoring import RequestEncoder
 from unified_ranker.evaluation.shortlists import join_pairs, ranked_candidates
+from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.tasks.head_groups import head_kinds, heads_of_task
@@ -44,9 +45,12 @@ def diagnose(encoder: RequestEncoder, rules: CandidateRules, requests: Examples,
     of_task, kinds = heads_of_task(config, task), head_kinds(config)
     outputs: dict[str, list[np.ndarray]] = {head: [] for head in of_task}
     pairs: dict[str, list[HeadPairs]] = {head: [] for head in of_task}
+    found = 0
     for part in ranked_candidates(encoder, rules, requests, task):
         for name, scores in {"declared": part.chunk.scores, "none": part.chunk.cosines}.items():
             ranks[name].append(rank_of_target(scores, part.requests.item, part.allowed))
+        among = (part.ranked.items == part.requests.item[:, None]) & part.ranked.present
+        found += int(among.any(1).sum())
         tasks = tf.fill([len(part.requests)], tf.constant(number, tf.int64))
         given = model.head_outputs(tf.constant(part.ranked.logits), tasks).numpy()
         for head in of_task:
@@ -65,4 +69,19 @@ def diagnose(encoder: RequestEncoder, rules: CandidateRules, requests: Examples,
         calibration=tuple(
             kinds[head].report(head, np.concatenate(outputs[head]), join_pairs(pairs[head])) for head in of_task
         ),
+        candidates=_candidate_facts(model, task, found / len(requests)),
+    )
+
+
+def _candidate_facts(model: UnifiedRanker, task: str, found: float) -> RankedCandidateFacts:
+    config = model.config
+    declared, number = config.tasks[task].serving, list(config.tasks).index(task) + 1
+    kinds = tuple(signal.type for signal in config.towers.ranker.signals)
+    fitted, wanted = float(model.blend.fitted.numpy()[number]) > 0, config.project.training.blend
+    return RankedCandidateFacts(
+        most=declared.candidates,
+        found=found,
+        signals=kinds,
+        sources=kinds if declared.sources is None else declared.sources,
+        blend="fitted" if fitted else "too few" if wanted else "off",
     )

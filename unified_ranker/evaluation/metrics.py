@@ -100,6 +100,30 @@ def bootstrap(values: Values, samples: int, seed: int | Sequence[int]) -> Values
     return means / count
 
 
+def ratio_interval(values: Values, resampled: Values, own: int, other: int) -> Interval | None:
+    """Return the mean of column `own` over that of column `other`, with the percentiles of the resampled ratios.
+
+    Resamples in which the other is zero are left out.
+
+    Args:
+        values: `[requests, columns]`.
+        resampled: their means, `[samples, columns]`.
+        own: column above.
+        other: column below.
+
+    Returns:
+        The ratio; None where the other's mean is zero.
+    """
+    below = float(values[:, other].mean())
+    if not below:
+        return None
+    something = resampled[:, other] > 0
+    tail = 100 * (1 - CONFIDENCE) / 2
+    ratios = resampled[something, own] / resampled[something, other]
+    low, high = np.percentile(ratios, [tail, 100 - tail])
+    return Interval(float(values[:, own].mean()) / below, float(low), float(high))
+
+
 def interval(values: npt.NDArray[np.floating], resampled: npt.NDArray[np.floating]) -> Interval:
     """Return the mean of `values` `[requests]` with the percentiles of its `resampled` means `[samples]`."""
     tail = 100 * (1 - CONFIDENCE) / 2

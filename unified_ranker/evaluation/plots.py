@@ -6,7 +6,7 @@ printed pages. matplotlib is imported inside the functions, so that an evaluatio
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Placeholder colours, which nothing else in a figure has.
-_INK, _GRID, _MODEL, _BASELINE = "#010203", "#040506", "#070809", "#0a0b0c"
+_INK, _GRID, _MODEL, _BASELINE, _WORSE = "#010203", "#040506", "#070809", "#0a0b0c", "#0a0b0d"
 _SERIES = ("#0d0e01", "#0d0e02", "#0d0e03", "#0d0e04", "#0d0e05", "#0d0e06")
 _VARIABLES = {
     _INK: "var(--ink)",
     _GRID: "var(--line)",
     _MODEL: "var(--model)",
     _BASELINE: "var(--baseline)",
+    _WORSE: "var(--bad)",
     **{colour: f"var(--series-{n})" for n, colour in enumerate(_SERIES, 1)},
 }
 _DASHES = ("-", "--", ":", "-.")
@@ -66,16 +67,13 @@ def bars(title: str, names: Sequence[str], kinds: Sequence[ScorerKind], values: 
     from matplotlib.ticker import MaxNLocator
 
     with rc_context(_SETTINGS):
-        labels = [n if len(n) <= _LONGEST else n[: _LONGEST - 1] + "…" for n in names]
+        labels = [_label(name) for name in names]
         left = 0.15 + _LETTER * max(map(len, labels))
         figure, axes = _figure(0.65 + 0.3 * len(names), left=left, bottom=0.3)
         places = range(len(names))
         means = [v.value for v in values]
-        errors = [[v.value - v.low for v in values], [v.high - v.value for v in values]]
         axes.barh(places, means, height=0.62, color=[_MODEL if k == "model" else _BASELINE for k in kinds])
-        # The mean of a small slice can lie outside its percentiles, and matplotlib refuses negative lengths.
-        errors = [[max(e, 0.0) for e in side] for side in errors]
-        axes.errorbar(means, places, xerr=errors, fmt="none", ecolor=_INK, elinewidth=1.1, capsize=2.5)
+        _whiskers(axes, means, values)
         axes.set_yticks(places, labels)
         axes.invert_yaxis()
         axes.set_xlim(left=0)
@@ -85,6 +83,30 @@ def bars(title: str, names: Sequence[str], kinds: Sequence[ScorerKind], values: 
         axes.grid(axis="x", linewidth=0.6)
         axes.set_axisbelow(True)
         spoken = ", ".join(f"{n} {v:.3f}" for n, v in zip(names, means, strict=True))
+        return _svg(figure, key, f"{title}: {spoken}")
+
+
+def lifts(title: str, ratios: Mapping[str, Interval], key: str) -> Markup:
+    """Draw how many times as good something is by task, with its interval, as bars from 1 on. Returns `<svg>`."""
+    from matplotlib import rc_context
+    from matplotlib.ticker import MaxNLocator
+
+    with rc_context(_SETTINGS):
+        labels = [_label(name) for name in ratios]
+        figure, axes = _figure(0.65 + 0.3 * len(labels), left=0.15 + _LETTER * max(map(len, labels)), bottom=0.3)
+        places, means = range(len(labels)), [found.value for found in ratios.values()]
+        colours = [_MODEL if mean >= 1 else _WORSE for mean in means]
+        axes.barh(places, [mean - 1 for mean in means], left=1, height=0.62, color=colours)
+        _whiskers(axes, means, list(ratios.values()))
+        axes.axvline(1, color=_INK, linewidth=1.1)
+        axes.set_yticks(places, labels)
+        axes.invert_yaxis()
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.set_title(title, loc="left", fontweight="bold")
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", linewidth=0.6)
+        axes.set_axisbelow(True)
+        spoken = ", ".join(f"{name} {mean:.2f} times" for name, mean in zip(ratios, means, strict=True))
         return _svg(figure, key, f"{title}: {spoken}")
 
 
@@ -141,6 +163,17 @@ def reliability(
             axis.set_major_locator(MaxNLocator(4))
         axes.grid(linewidth=0.6)
         return _svg(figure, key, f"{title}: {words[1]} by {words[0]}")
+
+
+def _label(name: str) -> str:
+    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
+
+
+def _whiskers(axes: Any, means: Sequence[float], values: Sequence[Interval]) -> None:
+    """Draw the intervals of horizontal bars."""
+    # The mean of a small slice can lie outside its percentiles, and matplotlib refuses negative lengths.
+    low, high = [max(v.value - v.low, 0.0) for v in values], [max(v.high - v.value, 0.0) for v in values]
+    axes.errorbar(means, range(len(means)), xerr=[low, high], fmt="none", ecolor=_INK, elinewidth=1.1, capsize=2.5)
 
 
 def _figure(height: float, left: float, bottom: float) -> tuple["Figure", Any]:

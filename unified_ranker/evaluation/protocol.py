@@ -21,6 +21,7 @@ from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import Ranks, rank_of_target
 from unified_ranker.evaluation.results import Contender, Evaluation, Part, TaskEvaluation
 from unified_ranker.evaluation.task_summary import summarise_task
+from unified_ranker.evaluation.top_items import TOP, top_items
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 
@@ -122,8 +123,9 @@ def evaluate(
 def _rank(
     requests: Examples, scorers: Sequence[Scorer], items: int, rules: CandidateRules, progress: Progress
 ) -> tuple[list[Contender], dict[str, int]]:
-    """Return every scorer with its ranks, and the number of targets that were no candidates, by reason."""
+    """Return every scorer with its ranks and top tens, and the number of targets that were no candidates, by reason."""
     ranks: list[Ranks] = [np.empty(len(requests)) for _ in scorers]
+    top = [np.empty((len(requests), TOP), np.int64) for _ in scorers]
     seconds = [0.0] * len(scorers)
     unreachable: Counter[str] = Counter()
     for rows in batches(len(requests), items):
@@ -138,6 +140,7 @@ def _rank(
                 ranks[number][rows] = rank_of_target(scores, batch.item, allowed)
             except ValueError as error:
                 raise ValueError(f"scorer `{scorer.name}`, task `{batch.task[0]}`: {error}") from error
+            top[number][rows] = top_items(scores, allowed)
             progress.advance(len(batch))
     if unreachable:
         logger.warning("%s: targets that were no candidates count as misses: %s", requests.task[0], dict(unreachable))
@@ -147,6 +150,7 @@ def _rank(
             kind="baseline" if isinstance(scorer, Baseline) else "model",
             note=getattr(scorer, "note", ""),
             ranks=ranks[number],
+            top=top[number],
             seconds=seconds[number],
         )
         for number, scorer in enumerate(scorers)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from unified_ranker.evaluation.blend_weights import TaskBlend
 from unified_ranker.evaluation.results import Evaluation
 
 
@@ -83,6 +84,7 @@ class Report:
         stages: the stages of the build in order.
         notes: remarks, such as a task with little data.
         index: the approximate index against exact search, or None where it was not measured.
+        blends: what decides, by task; none for a task without a fit.
         git_commit: the commit of the code, or None.
         versions: library versions by name.
     """
@@ -99,6 +101,7 @@ class Report:
     stages: list[StageCost] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     index: IndexRecall | None = None
+    blends: tuple[TaskBlend, ...] = ()
     git_commit: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
+from unified_ranker.evaluation.blend_weights import TaskBlend
 from unified_ranker.evaluation.html_pages import render
-from unified_ranker.evaluation.metrics import METRICS
+from unified_ranker.evaluation.metrics import DECISIVE_METRIC, METRICS
 from unified_ranker.evaluation.page_views import (
     METRIC_HEADS,
     METRIC_TITLES,
@@ -16,10 +17,11 @@ from unified_ranker.evaluation.page_views import (
     depth_heads,
     depths_of,
 )
-from unified_ranker.evaluation.plots import bars, reliability
+from unified_ranker.evaluation.plots import bars, lifts, reliability
 from unified_ranker.evaluation.report import IndexRecall, Report
-from unified_ranker.evaluation.results import PairedComparison, RetrievalRecall, Row, Slice, TaskEvaluation
+from unified_ranker.evaluation.results import JOINT, PairedComparison, RetrievalRecall, Row, Slice, TaskEvaluation
 from unified_ranker.evaluation.slices import COLD_USER_EVENTS
+from unified_ranker.evaluation.verdict import verdicts_of
 from unified_ranker.tasks.head_kinds.reliability import BINS
 
 _DIMENSIONS = {
@@ -27,6 +29,7 @@ _DIMENSIONS = {
     "country": ("By country", "the request's country, or the user's where the task imputes it"),
     "user": ("By user", f"cold: fewer than {COLD_USER_EVENTS} events before the request"),
     "item": ("By item", "cold: the target had no event before the request"),
+    "event": ("By event", "event that the request ended in, by the head that it teaches"),
 }
 """Title and remark of each way to slice the requests, in the order of the page."""
 
@@ -50,6 +53,7 @@ class TaskView:
         scorers: names, models first.
         below: scorer and metric of every model that is below the best baseline.
         dimensions: slices, where there are requests.
+        blend: what decides the order; None without a fit.
         bars: a picture of each metric.
         reliability: a picture of each head.
     """
@@ -59,6 +63,7 @@ class TaskView:
     scorers: list[str]
     below: set[tuple[str, str]]
     dimensions: list[Breakdown]
+    blend: TaskBlend | None
     bars: list[Markup]
     reliability: list[Markup]
 
@@ -67,13 +72,16 @@ def render_report(report: Report) -> str:
     """Return the report as an HTML document."""
     tasks = report.evaluation.tasks
     compared = [task for task in tasks if task.comparisons]
+    blends = {blend.task: blend for blend in report.blends}
     return render(
         PACKAGE,
         "report.html",
         title=f"{report.project} {report.release}: report",
         report=report,
         header=_header(report),
-        views=[_view(task, f"task-{number}") for number, task in enumerate(tasks)],
+        views=[_view(task, blends.get(task.task), f"task-{number}") for number, task in enumerate(tasks)],
+        verdicts=verdicts_of(report.evaluation),
+        lift=_lift(tasks),
         compared=compared,
         below=any(c.below for task in compared for c in task.comparisons),
         derived=[task.task for task in tasks if task.derived],
@@ -89,6 +97,7 @@ def render_report(report: Report) -> str:
         weights=_weights,
         depths_of=depths_of,
         depth_heads=depth_heads,
+        day=_day,
     )
 
 
@@ -110,7 +119,7 @@ def _header(report: Report) -> list[tuple[str, str]]:
     ]
 
 
-def _view(task: TaskEvaluation, anchor: str) -> TaskView:
+def _view(task: TaskEvaluation, blend: TaskBlend | None, anchor: str) -> TaskView:
     rows = _ordered(task.overall.rows) if task.overall else []
     names, kinds = [row.scorer for row in rows], [row.kind for row in rows]
     slices = {name: [part for part in task.slices if part.dimension == name] for name in _DIMENSIONS}
@@ -121,6 +130,7 @@ def _view(task: TaskEvaluation, anchor: str) -> TaskView:
         scorers=names,
         below={(c.model, c.metric) for c in task.comparisons if c.below},
         dimensions=[Breakdown(*_DIMENSIONS[name], parts) for name, parts in slices.items() if parts],
+        blend=blend,
         bars=[
             bars(METRIC_TITLES[metric], names, kinds, [row.metrics[metric] for row in rows], f"{anchor}-{number}")
             for number, metric in enumerate(METRICS)
@@ -138,6 +148,17 @@ def _view(task: TaskEvaluation, anchor: str) -> TaskView:
             if head.bins
         ],
     )
+
+
+def _lift(tasks: Sequence[TaskEvaluation]) -> Markup | None:
+    """Draw the joint model over the best baseline of each task; None where no task has both."""
+    found = {
+        task.task: c.ratio
+        for task in tasks
+        for c in task.comparisons
+        if (c.model, c.metric) == (JOINT, DECISIVE_METRIC) and c.ratio is not None
+    }
+    return lifts("NDCG@10 over the best baseline", found, "lift") if found else None
 
 
 def _ordered(rows: Sequence[Row]) -> list[Row]:

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter
 
+from unified_ranker.core.arrays import Ints
 from unified_ranker.evaluation.metrics import Interval, Ranks
+from unified_ranker.evaluation.shown_requests import ShownRequest
+from unified_ranker.evaluation.slices import Dimension
+from unified_ranker.evaluation.top_items import Concentration
 from unified_ranker.tasks.head_kinds.base import HeadReport
 
 if TYPE_CHECKING:
@@ -14,16 +18,28 @@ if TYPE_CHECKING:
 
 Part = Literal["validation", "test"]
 ScorerKind = Literal["model", "baseline"]
+JOINT = "joint model"
+"""Name of the scorer that answers as the service does."""
 
 
 @dataclass(frozen=True, eq=False)
 class Contender:
-    """A scorer, the `ranks` `[requests]` that it gave the targets of a task, and the `seconds` it took."""
+    """A scorer on one task.
+
+    Attributes:
+        name: its name.
+        kind: model or baseline.
+        note: what to know about its numbers.
+        ranks: of the targets, `[requests]`.
+        top: the items that it puts first, `[requests, top_items.TOP]`.
+        seconds: that it took.
+    """
 
     name: str
     kind: ScorerKind
     note: str
     ranks: Ranks
+    top: Ints
     seconds: float
 
 
@@ -41,13 +57,14 @@ class Slice:
     """Slice of a task's requests, with the metrics of every scorer; no rows for an empty slice.
 
     Attributes:
-        dimension: property that the requests share: `all`, `country`, `user`, `item` or `activity`.
-        name: value of the property: `all`, a country or `unknown` or `other`, `cold` or `warm`, a band of events.
+        dimension: property that the requests share: `all`, `country`, `user`, `item`, `activity` or `event`.
+        name: value of the property: `all`, a country or `unknown` or `other`, `cold` or `warm`, a band of events, the
+            head that the target teaches.
         requests: how many there are.
         rows: one per scorer, in the order in which they were given.
     """
 
-    dimension: Literal["all", "country", "user", "item", "activity"]
+    dimension: Dimension
     name: str
     requests: int
     rows: tuple[Row, ...]
@@ -55,12 +72,16 @@ class Slice:
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """A model against the best baseline on one metric: `difference` is model minus baseline, paired."""
+    """A model against the best baseline on one metric, paired by request.
+
+    `difference` is model minus baseline; `ratio` is model over baseline, None where the baseline finds nothing.
+    """
 
     model: str
     metric: str
     baseline: str
     difference: Interval
+    ratio: Interval | None = None
 
     @property
     def below(self) -> bool:
@@ -86,6 +107,25 @@ class RetrievalRecall:
 
 
 @dataclass(frozen=True)
+class RankedCandidateFacts:
+    """Facts of what the ranking head was given and decided by.
+
+    Attributes:
+        most: candidates of a request, `serving.candidates`.
+        found: share of the requests whose target is among them.
+        signals: kinds of the signals that the model has.
+        sources: those of them that propose candidates to the task.
+        blend: whether the order is by a fitted blend: `fitted`; `too few` requests to fit one; or `off` by declaration.
+    """
+
+    most: int
+    found: float
+    signals: tuple[str, ...]
+    sources: tuple[str, ...]
+    blend: Literal["fitted", "too few", "off"]
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """Diagnosis of a model on one task.
 
@@ -93,11 +133,13 @@ class Diagnosis:
         requests: number of requests.
         retrieval: the two towers alone, by quality weights.
         calibration: one entry for each head.
+        candidates: what the head was given.
     """
 
     requests: int
     retrieval: tuple[RetrievalRecall, ...]
     calibration: tuple[HeadReport, ...]
+    candidates: RankedCandidateFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +158,8 @@ class TaskEvaluation:
         seconds: time spent in each scorer.
         remark: reason for which there are no numbers; "" where there are.
         diagnosis: recall of retrieval and calibration of the model; None without a model or a request.
+        concentrations: spread of the top tens over the catalogue, of the joint model and of the best baseline.
+        shown: some of the requests with what the joint model recommends; none without it.
     """
 
     task: str
@@ -129,6 +173,8 @@ class TaskEvaluation:
     seconds: dict[str, float]
     remark: str
     diagnosis: Diagnosis | None = None
+    concentrations: tuple[Concentration, ...] = ()
+    shown: tuple[ShownRequest, ...] = ()
 
     @property
     def overall(self) -> Slice | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from unified_ranker.core.arrays import MISSING, Ints
 from unified_ranker.evaluation.candidates import CandidateRules
+from unified_ranker.evaluation.results import JOINT
 from unified_ranker.model.encode import encode
 from unified_ranker.model.inputs import RequestIndices
 from unified_ranker.model.lookups import look_up_events, look_up_requests
@@ -127,7 +128,7 @@ class JointScorer:
     retrieval score. All other items follow in the order of retrieval.
     """
 
-    name = "joint model"
+    name = JOINT
 
     def __init__(self, encoder: RequestEncoder, rules: CandidateRules) -> None:
         """Score what `encoder` encodes; `rules` give the candidates of each request."""

@@ -1,4 +1,4 @@
-"""Slices of the requests of an evaluation: by country, cold and warm users and items, and activity of the user."""
+"""Slices of the requests of an evaluation: by country, cold and warm users and items, activity, and kind of event."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -17,7 +17,7 @@ TOP_COUNTRIES = 10
 ACTIVITY = {"0": (0, 1), "1-4": (1, 5), "5-19": (5, 20), "20-99": (20, 100), "100+": (100, np.iinfo(np.int64).max)}
 """Bands of events of the user before the request, each from (inclusive) to (exclusive)."""
 
-Dimension = Literal["all", "country", "user", "item", "activity"]
+Dimension = Literal["all", "country", "user", "item", "activity", "event"]
 Cut = tuple[Dimension, str, npt.NDArray[np.bool_]]
 
 
@@ -25,7 +25,8 @@ def cut(requests: Examples, prepared: Prepared, config: Config) -> Iterator[Cut]
     """Yield (dimension, name, mask `[requests]`) of every slice, all requests first.
 
     Countries come in order of their number of requests, then `other` and `unknown` where there are such requests.
-    Cold, warm and the bands of activity are always there, even without a request.
+    Cold, warm and the bands of activity are always there, even without a request. Heads that the targets teach come by
+    name, where there are at least two.
     """
     yield "all", "all", np.ones(len(requests), bool)
     countries = request_countries(requests, prepared, config)
@@ -46,6 +47,10 @@ def cut(requests: Examples, prepared: Prepared, config: Config) -> Iterator[Cut]
     yield "item", "warm", ~cold_item
     for name, (least, end) in ACTIVITY.items():
         yield "activity", name, (requests.history_length >= least) & (requests.history_length < end)
+    heads = sorted({str(head) for head in requests.head})
+    if len(heads) > 1:
+        for head in heads:
+            yield "event", head, requests.head == head
 
 
 def request_countries(requests: Examples, prepared: Prepared, config: Config) -> Strings:

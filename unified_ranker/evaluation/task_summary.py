@@ -6,9 +6,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from unified_ranker.config import Config
-from unified_ranker.evaluation.metrics import METRICS, Interval, Values, bootstrap, interval, metric_values
-from unified_ranker.evaluation.results import Contender, PairedComparison, Row, Slice, TaskEvaluation
+from unified_ranker.evaluation.metrics import (
+    DECISIVE_METRIC,
+    METRICS,
+    Interval,
+    Values,
+    bootstrap,
+    interval,
+    metric_values,
+    ratio_interval,
+)
+from unified_ranker.evaluation.results import JOINT, Contender, PairedComparison, Row, Slice, TaskEvaluation
+from unified_ranker.evaluation.shown_requests import show_requests
 from unified_ranker.evaluation.slices import cut
+from unified_ranker.evaluation.top_items import concentration
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 
@@ -28,7 +39,7 @@ def summarise_task(
         task: its name.
         requests: the sampled requests.
         available: how many there were to sample from.
-        contenders: scorers with their ranks `[requests]`.
+        contenders: scorers with the ranks and top tens of the requests.
         unreachable: number of targets that were no candidates, by reason.
         prepared: the prepared log.
         config: the project; sets seed and bootstrap samples.
@@ -42,6 +53,8 @@ def summarise_task(
             slices.append(Slice(dimension, name, int(mask.sum()), table.rows()))
             if dimension == "all":
                 comparisons = table.comparisons()
+    best = {c.baseline for c in comparisons if c.metric == DECISIVE_METRIC}
+    joint = next((c for c in contenders if c.name == JOINT), None)
     return TaskEvaluation(
         task=task,
         derived=config.tasks[task].derived,
@@ -53,6 +66,12 @@ def summarise_task(
         notes={c.name: c.note for c in contenders if c.note},
         seconds={c.name: c.seconds for c in contenders},
         remark=_remark(requests, contenders),
+        concentrations=tuple(
+            concentration(c.name, c.top, len(prepared.items)) for c in contenders if c is joint or c.name in best
+        ),
+        shown=()
+        if joint is None
+        else show_requests(task, requests, joint.ranks, joint.top, prepared, config.project.seed),
     )
 
 
@@ -90,7 +109,9 @@ class _Table:
             best = max(mean, key=mean.__getitem__)
             for model in models:
                 names = self._contenders[model].name, metric, self._contenders[best].name
-                out.append(PairedComparison(*names, self._interval(model, metric, against=best)))
+                columns = self._column(model, metric), self._column(best, metric)
+                ratio = ratio_interval(self._values, self._resampled, *columns)
+                out.append(PairedComparison(*names, self._interval(model, metric, against=best), ratio))
         return out
 
     def _interval(self, at: int, metric: str, against: int | None = None) -> Interval:

@@ -1,4 +1,4 @@
-"""The blend of a training job: fitted on the last part of the fit window, by a model of the part before."""
+"""The blend of a training job: fitted on the last part of the fit window, by a model of the part before, and told."""
 
 import logging
 import shutil
@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unified_ranker.config import Config
+from unified_ranker.evaluation.blend_weights import ChannelWeight, TaskBlend
 
 if TYPE_CHECKING:
     from unified_ranker.prepare.prepared import Prepared
     from unified_ranker.tasks.blend import FittedBlend
+    from unified_ranker.training.trained import TrainedModel
 
 logger = logging.getLogger(__name__)
 
@@ -72,3 +74,27 @@ def blend_start(prepared: "Prepared", config: Config) -> int:
 
     times = prepared.between(None, fit_end_of(prepared, config)).timestamp
     return int(np.quantile(times, 1 - share, method="lower")) if len(times) else fit_end_of(prepared, config)
+
+
+def blend_weights(trained: "TrainedModel") -> tuple[TaskBlend, ...]:
+    """Return what the served model blends, in the order of the tasks; none for a task without a fit.
+
+    A model that went on from a release has its blend, but not what was measured when it was fitted.
+    """
+    from unified_ranker.tasks.blend import BLEND
+
+    blend, fits = trained.model.blend, {found.task: found for found in trained.blends}
+    factors, fitted, told = blend.factors.numpy(), blend.fitted.numpy(), []
+    for number, task in enumerate(trained.model.config.tasks, start=1):
+        if not fitted[number]:
+            continue
+        fit = fits.get(task)
+        ndcg = {} if fit is None else fit.ndcg
+        channels = [
+            ChannelWeight(name, float(weight), ndcg.get(name))
+            for name, weight in zip(blend.channels, factors[number], strict=True)
+        ]
+        channels.sort(key=lambda one: (one.weight, one.ndcg or 0.0), reverse=True)
+        requests, found = (0, 0.0) if fit is None else (fit.requests, fit.found)
+        told.append(TaskBlend(task, requests, found, ndcg.get(BLEND), tuple(channels)))
+    return tuple(told)

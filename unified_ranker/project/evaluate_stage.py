@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified_ranker.config import Config
-from unified_ranker.evaluation.results import Contender, Evaluation
+from unified_ranker.evaluation.results import JOINT, Contender, Evaluation
 from unified_ranker.project.prepare_stage import prepared_data
 from unified_ranker.project.run_stage import run_stage
 from unified_ranker.project.stage_context import StageContext, StageResult
@@ -96,7 +96,7 @@ def metrics_of(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float]]]
 def _headline(evaluation: Evaluation) -> list[str]:
     lines = []
     for task, scorers in metrics_of(evaluation).items():
-        model = scorers.get("joint model")
+        model = scorers.get(JOINT)
         if model:
             lines.append(f"{task} NDCG@10 {model['ndcg@10']:.3f}")
     return lines or ["no requests in the test slice"]

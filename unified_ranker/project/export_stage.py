@@ -10,6 +10,7 @@ from unified_ranker.export.index_recall import measure_index
 from unified_ranker.export.savedmodel import known_requests, load_served, save_model, write_warmup
 from unified_ranker.export.signatures import SIGNATURES
 from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.project.blend_fitting import blend_weights
 from unified_ranker.project.evaluate_stage import evaluate_stage, metrics_of, read_evaluation
 from unified_ranker.project.one_build import one_build
 from unified_ranker.project.prepare_stage import prepared_data
@@ -110,6 +111,7 @@ def _write_release(context: StageContext) -> Path:
                 warmup_requests=warmup,
                 index=index,
                 metrics=metrics_of(read_evaluation(context)),
+                blends=blend_weights(trained),
                 parent=_parent(workspace.releases),
             ),
         )

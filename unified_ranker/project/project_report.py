@@ -6,6 +6,7 @@ from pathlib import Path
 from unified_ranker.config import Config, MovieLensSource
 from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, StageCost
 from unified_ranker.evaluation.report_files import write_report
+from unified_ranker.project.blend_fitting import blend_weights
 from unified_ranker.project.evaluate_stage import read_evaluation
 from unified_ranker.project.prepare_stage import prepared_data
 from unified_ranker.project.stage_cache import stamp_of
@@ -43,6 +44,7 @@ def write_project_report(context: StageContext, directory: Path, release: str, i
         curves={name: list(values) for name, values in trained.curves.items() if "/" in name or name == "loss"},
         stages=[StageCost(name, stamp["seconds"], stamp["peak_memory_mib"]) for name, stamp in stamps.items()],
         index=index,
+        blends=blend_weights(trained),
         git_commit=git_commit(),
         versions=library_versions(),
     )

@@ -13,10 +13,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from unified_ranker.core.digests import short_digest
 from unified_ranker.core.errors import UserError
-from unified_ranker.evaluation.comparison.comparison_summary import JOINT
 from unified_ranker.evaluation.comparison.plan import PlannedRun
 from unified_ranker.evaluation.comparison.run_result import RunResult
 from unified_ranker.evaluation.metrics import DECISIVE_METRIC, METRICS, metric_values
+from unified_ranker.evaluation.results import JOINT
 from unified_ranker.evaluation.tuning.search_space import SearchSpace, Value, assignments, to_json
 from unified_ranker.project.comparison_runs import run_one
 

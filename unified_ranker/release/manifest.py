@@ -16,6 +16,7 @@ from unified_ranker.config.wording import SettingOrigin, word_errors
 from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.files import write_whole
+from unified_ranker.evaluation.blend_weights import TaskBlend
 from unified_ranker.release.index import IndexDescription
 from unified_ranker.release.layout import MANIFEST, Layout
 from unified_ranker.release.provenance import git_commit, library_versions
@@ -79,6 +80,7 @@ class Manifest(_Part):
         warmup_requests: number of recorded requests in the model.
         index: the retrieval index.
         metrics: value by task, scorer and metric.
+        blends: what decides the order of each task's answers, and how much; none for a task without a fitted blend.
         parent: the release before; None for a first one.
         git_commit: of the engine; None where it was no checkout.
         libraries: versions of Python and of the engine's libraries.
@@ -105,6 +107,7 @@ class Manifest(_Part):
     warmup_requests: int = 0
     index: IndexDescription | None = None
     metrics: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict)
+    blends: tuple[TaskBlend, ...] = ()
     parent: Parent | None
     git_commit: str | None = None
     libraries: dict[str, str] = Field(default_factory=dict)

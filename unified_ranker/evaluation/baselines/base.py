@@ -43,9 +43,11 @@ class Baseline(ABC):
         name: what the report calls it, unique among the baselines of a task.
         task: the task whose requests it scores.
         note: remark for the reader of its numbers, such as a restriction; "" for none.
+        signal: kind of the signal that gives a model what this baseline knows; "" for none.
     """
 
     name: ClassVar[str]
+    signal: ClassVar[str] = ""
 
     def __init__(self, task: str) -> None:
         self.task = task

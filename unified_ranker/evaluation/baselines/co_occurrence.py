@@ -23,6 +23,7 @@ class CoOccurrence(Baseline):
     """
 
     name = "co-occurrence"
+    signal = "source_pairs"
 
     @classmethod
     def suits(cls, facts: TaskFacts) -> bool:
@@ -48,6 +49,7 @@ class CoOccurrenceWalk(Baseline):
     """
 
     name = "co-occurrence, two steps"
+    signal = "source_walks"
 
     @classmethod
     def suits(cls, facts: TaskFacts) -> bool:

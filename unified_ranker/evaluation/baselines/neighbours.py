@@ -55,6 +55,7 @@ class ItemKnn(_FromHistory):
     """
 
     name = "item-kNN"
+    signal = "neighbours"
 
     def _learn(self, engaged: sparse.csr_array) -> None:
         norm = np.sqrt(np.maximum(engaged.sum(axis=0), 1.0)).astype(np.float32)
@@ -86,6 +87,7 @@ class Ease(_FromHistory):
     """
 
     name = "EASE"
+    signal = "ease"
 
     def __init__(self, task: str, regularisation: float = 500.0, most_items: int = 8000) -> None:
         super().__init__(task)

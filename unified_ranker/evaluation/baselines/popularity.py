@@ -14,6 +14,7 @@ class PopularityBaseline(Baseline):
     """Items by their number of positives of the task before the end of the fit window."""
 
     name = "popularity"
+    signal = "popular"
 
     def _fit(self, prepared: Prepared, past: Examples, fit_end: int) -> None:
         self._counts = positives_per_item(past, self.task, len(prepared.items)).astype(np.float32)
@@ -27,6 +28,7 @@ class NewestFirst(Baseline):
     """Items by creation time, the latest first; items without one come last."""
 
     name = "newest first"
+    signal = "newest"
 
     @classmethod
     def suits(cls, facts: TaskFacts) -> bool:

@@ -16,6 +16,7 @@ class SameQuery(Baseline):
     """Counts of how often the item was chosen for the same normalised query; popularity decides between equals."""
 
     name = "same query"
+    signal = "query_memory"
 
     @classmethod
     def suits(cls, facts: TaskFacts) -> bool:

@@ -25,6 +25,7 @@ class Bm25(Baseline):
     """
 
     name = "BM25"
+    signal = "lexical"
 
     @classmethod
     def suits(cls, facts: TaskFacts) -> bool:

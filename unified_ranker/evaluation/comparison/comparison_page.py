@@ -30,6 +30,7 @@ _DIMENSIONS = {
     "user": "Cold users (fewer than 5 events) and warm ones",
     "item": "Cold targets (no event before the request) and warm ones",
     "country": "By country",
+    "event": "By event that the request ended in",
 }
 
 

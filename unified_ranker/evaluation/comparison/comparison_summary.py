@@ -7,11 +7,18 @@ import numpy as np
 
 from unified_ranker.evaluation.comparison.run_result import RunResult
 from unified_ranker.evaluation.comparison.transfer import Transfer
-from unified_ranker.evaluation.metrics import DECISIVE_METRIC, METRICS, Interval, bootstrap, interval, metric_values
-from unified_ranker.evaluation.results import Diagnosis
+from unified_ranker.evaluation.metrics import (
+    DECISIVE_METRIC,
+    METRICS,
+    Interval,
+    bootstrap,
+    interval,
+    metric_values,
+    ratio_interval,
+)
+from unified_ranker.evaluation.results import JOINT, Diagnosis
 from unified_ranker.evaluation.slices import Cut
 
-JOINT = "joint model"
 ENOUGH = 0.99
 """The joint model must reach this share of a specialist's NDCG@10."""
 
@@ -140,8 +147,8 @@ def compare_task(
         place = 2 * at * len(METRICS)
         decisive = place + column
         metrics = {m: interval(values[:, place + i], means[:, place + i]) for i, m in enumerate(METRICS)}
-        ratio = _ratio(values, means, decisive, decisive + len(METRICS))
-        over[name, kind] = _ratio(values, means, decisive + len(METRICS), decisive)
+        ratio = ratio_interval(values, means, decisive, decisive + len(METRICS))
+        over[name, kind] = ratio_interval(values, means, decisive + len(METRICS), decisive)
         single = [float(v[:, column].mean()) for v in own.values()]
         lines.append(Line(name, kind, len(own), metrics, (min(single), max(single)), ratio))
     gain = {name: np.mean([v[:, column] for v in own.values()], 0) for (name, _), own in ranks.items()}
@@ -180,13 +187,3 @@ def _verdict(lines: Sequence[Line], over: dict[tuple[str, str], Interval | None]
         "" if best is None else best.name,
         None if best is None else over[best.name, best.kind],
     )
-
-
-def _ratio(values: np.ndarray, means: np.ndarray, own: int, other: int) -> Interval | None:
-    """Return the ratio of two columns' means; its interval is of the resamples whose other mean is above zero."""
-    below = float(values[:, other].mean())
-    if not below:
-        return None
-    something = means[:, other] > 0
-    low, high = np.percentile(means[something, own] / means[something, other], [2.5, 97.5])
-    return Interval(float(values[:, own].mean()) / below, float(low), float(high))
