@@ -26,6 +26,13 @@ ForceCheckOption = Annotated[
     list[str] | None,
     typer.Option("--force", help="Name of a check that may fail; the manifest records it. May be repeated."),
 ]
+RequireBaselineOption = Annotated[
+    bool,
+    typer.Option(
+        "--require-baseline",
+        help="Release nothing, and end with an error, if a task is below its best baseline on NDCG@10, even by chance.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 EngineOption = Annotated[
     str,

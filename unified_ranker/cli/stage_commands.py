@@ -18,6 +18,7 @@ from unified_ranker.cli.options import (
     JsonOption,
     ProjectOption,
     ReleaseArgument,
+    RequireBaselineOption,
     SetOption,
     SinceOption,
     SourceOption,
@@ -190,14 +191,20 @@ def build_command(
     tasks: TasksOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
+    require_baseline: RequireBaselineOption = False,
 ) -> None:
     """Run every stage in order, skip what is up to date, and end with a verified release.
 
+    The last lines compare each task with the best simple method. Where the model loses, they name what failed first and
+    the command that mends it.
+
     Example: `unified-ranker build --project examples/travel`
+
+    Example: `unified-ranker build --require-baseline`
     """
     from unified_ranker.project.stage_context import STAGES
 
-    _build(open_stages(project, overrides, source, tasks, STAGES if force else ()), as_json)
+    _build(open_stages(project, overrides, source, tasks, STAGES if force else ()), as_json, require_baseline)
 
 
 def open_stages(
@@ -239,7 +246,7 @@ def _summary(checks: Sequence["Check"]) -> str:
     return f"{len(checks)} checks, {failed} failed, {warnings} {'warning' if warnings == 1 else 'warnings'}"
 
 
-def _build(context: "StageContext", as_json: bool) -> None:
+def _build(context: "StageContext", as_json: bool, require_baseline: bool) -> None:
     from unified_ranker.cli.stage_output import print_evaluation, print_result, result_document
     from unified_ranker.config import MovieLensSource
     from unified_ranker.project.stages import build
@@ -264,7 +271,7 @@ def _build(context: "StageContext", as_json: bool) -> None:
         from unified_ranker.log.movielens import TERMS
 
         say(f"{TERMS}\n")
-    results = build(context, checked, ended)
+    results = build(context, checked, ended, require_baseline=require_baseline)
     if as_json:
         print_json([result_document(each) for each in results])
         return

@@ -205,18 +205,22 @@ class Project:
         with self._running(("export",) if force else ()) as context:
             return export_stage(context).output
 
-    def build(self, *, force: bool = False) -> Path:
+    def build(self, *, force: bool = False, require_baseline: bool = False) -> Path:
         """Run all stages, verify the release, and return its directory.
 
         Example:
             recommender = Recommender(Project("shop").build())
 
+        Args:
+            force: whether to run stages although they are up to date.
+            require_baseline: whether a task below its best baseline is an error; then no release is written.
+
         Raises:
             UserError: a check of data or declarations fails, another run has the project, or a directory cannot be
-                written.
+                written; or a task is below its best baseline and `require_baseline` is set.
         """
         with self._running(STAGES if force else ()) as context:
-            return build(context, require)[-1].output
+            return build(context, require, require_baseline=require_baseline)[-1].output
 
     @contextlib.contextmanager
     def _running(self, force: Collection[str] = ()) -> Iterator[StageContext]:

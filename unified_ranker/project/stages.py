@@ -19,6 +19,8 @@ def build(
     context: StageContext,
     checked: "Callable[[list[Check]], None]" = lambda checks: None,
     ended: Callable[[StageResult], None] = lambda result: None,
+    *,
+    require_baseline: bool = False,
 ) -> list[StageResult]:
     """Run every stage in order, skip what is up to date, and end with a verified release.
 
@@ -26,21 +28,26 @@ def build(
         context: of the run.
         checked: is called with the checks of data and declarations, and raises if one failed.
         ended: is called with the result of each stage when it ends.
+        require_baseline: whether the model must not be below the best baseline of any task to be released.
 
     Returns:
         The results, in order; the output of the last one is the release.
 
     Raises:
-        UserError: by a fault of the data, the declarations or the machine.
+        UserError: by a fault of the data, the declarations or the machine, or by `require_baseline`.
     """
     with one_build(context, releases=True):
         checked(validate(context))
         # Imported here, so that an error in the declarations is reported before large libraries are loaded.
-        from unified_ranker.project.evaluate_stage import evaluate_stage
+        from unified_ranker.evaluation.verdict import require_baselines
+        from unified_ranker.project.evaluate_stage import evaluate_stage, read_evaluation
         from unified_ranker.project.export_stage import export_stage
 
-        for stage in (prepare_stage, train_stage, evaluate_stage, export_stage):
+        for stage in (prepare_stage, train_stage, evaluate_stage):
             ended(stage(context))
+        if require_baseline:
+            require_baselines(read_evaluation(context))
+        ended(export_stage(context))
         ended(verify(context, context.memory.results[-1].output))
     return context.memory.results
 
