@@ -1,8 +1,8 @@
 """Quality out of the box: `init` and `build` on each log of a directory, nothing set, against the best baseline.
 
-Run: `python benchmarks/out_of_box.py ../shared/data [--only deskdrop --only grocery]`; about ten minutes a log. A log is
-a directory with `events.parquet`, `items.parquet` and perhaps `users.parquet`. MovieLens' project is not among them: its
-settings are tuned.
+Run: `python benchmarks/out_of_box.py ../shared/data [--only deskdrop --only grocery]`; about ten minutes a log. A log
+is a directory with `events.parquet`, `items.parquet` and perhaps `users.parquet`. The MovieLens project is not among
+them: its settings are tuned.
 
 For every task: NDCG@10 and Recall@100 of the joint model and of the best baseline on the test slice, and their ratios.
 """

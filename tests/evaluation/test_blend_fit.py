@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import tiny_world
 
-from unified_ranker.evaluation.blend_fit import LEAST_REQUESTS, FitRequests, fit_blend, fit_blends, fit_factors, ndcg_of
+from unified_ranker.evaluation.blend_fit import (
+    LEAST_REQUESTS,
+    FitRequests,
+    fit_blend,
+    fit_blends,
+    fit_factors,
+    mean_ndcg,
+)
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import METRICS, metric_values, rank_of_target
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder
@@ -28,7 +35,7 @@ def planted(requests=400, candidates=30, channels=6, seed=4, **told):
 
 
 def alone(given):
-    return np.array([ndcg_of(given, one) for one in np.eye(given.numbers.shape[2], dtype=np.float32)])
+    return np.array([mean_ndcg(given, one) for one in np.eye(given.numbers.shape[2], dtype=np.float32)])
 
 
 # --- planted candidates -------------------------------------------------------------------------------------------
@@ -44,7 +51,7 @@ def test_what_tells_the_target_is_found_by_how_much_it_tells():
 def test_two_that_tell_are_better_together_and_on_other_requests_too():
     factors = fit_factors(planted(_1=1.0, _3=1.0))
     later = planted(seed=5, _1=1.0, _3=1.0)
-    assert ndcg_of(later, factors) > 1.2 * alone(later).max()
+    assert mean_ndcg(later, factors) > 1.2 * alone(later).max()
 
 
 def test_no_weight_is_negative():
@@ -66,7 +73,7 @@ def test_places_of_no_candidate_take_no_part():
     present = np.pad(given.present, [(0, 0), (0, 5)])
     padded = FitRequests(wider, present, given.target, given.weight)
     np.testing.assert_allclose(fit_factors(padded), fit_factors(given), atol=1e-4)
-    assert ndcg_of(padded, fit_factors(given)) == pytest.approx(ndcg_of(given, fit_factors(given)))
+    assert mean_ndcg(padded, fit_factors(given)) == pytest.approx(mean_ndcg(given, fit_factors(given)))
 
 
 def test_requests_count_by_their_weight():
@@ -104,16 +111,16 @@ def test_the_blend_is_never_worse_on_its_slice_than_a_channel_alone(monkeypatch)
     from unified_ranker.evaluation import blend_fit
 
     given = misled()
-    assert ndcg_of(given, blend_fit._least_loss(given)) < 0.9 * alone(given).max(), "by the least loss alone it is"
+    assert mean_ndcg(given, blend_fit._least_loss(given)) < 0.9 * alone(given).max(), "by the least loss alone it is"
     factors = fit_factors(given)
-    assert ndcg_of(given, factors) >= alone(given).max()
+    assert mean_ndcg(given, factors) >= alone(given).max()
     assert (factors >= 0).all()
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_nor_where_nothing_tells(seed):
     given = planted(60, seed=seed)
-    assert ndcg_of(given, fit_factors(given)) >= alone(given).max() - 1e-9
+    assert mean_ndcg(given, fit_factors(given)) >= alone(given).max() - 1e-9
 
 
 def test_ties_stand_at_their_mean_rank():
@@ -122,7 +129,7 @@ def test_ties_stand_at_their_mean_rank():
         given = FitRequests(
             np.zeros((4, count, 1), np.float32), np.ones((4, count), bool), np.zeros(4, int), np.ones(4, np.float32)
         )
-        assert ndcg_of(given, np.ones(1, np.float32)) == pytest.approx(expected)
+        assert mean_ndcg(given, np.ones(1, np.float32)) == pytest.approx(expected)
 
 
 # --- what a model ranks -------------------------------------------------------------------------------------------

@@ -64,14 +64,14 @@ def fit_blend(encoder: RequestEncoder, rules: CandidateRules, requests: Examples
     factors, share = fit_factors(given), len(given.target) / len(chosen)
     alone = zip(blend.channels, _alone(given), strict=True)
     ndcg = {name: float(value * share) for name, value in alone}
-    return FittedBlend(task, len(chosen), share, factors, {BLEND: share * ndcg_of(given, factors), **ndcg})
+    return FittedBlend(task, len(chosen), share, factors, {BLEND: share * mean_ndcg(given, factors), **ndcg})
 
 
 def fit_factors(given: FitRequests) -> Floats:
     """Return the factors of the channels, `[channels]`: none negative, and no channel alone has a higher NDCG@10."""
     factors, alone = _least_loss(given), _alone(given)
     best = int(np.argmax(alone))
-    return factors if ndcg_of(given, factors) >= alone[best] else _led_by(given, factors, best)
+    return factors if mean_ndcg(given, factors) >= alone[best] else _led_by(given, factors, best)
 
 
 def fit_blends(
@@ -150,20 +150,20 @@ def _led_by(given: FitRequests, factors: Floats, best: int) -> Floats:
     """Return the factors with as much more of the best channel as makes them at least as good as it alone."""
     alone = np.zeros_like(factors)
     alone[best] = 1.0
-    goal, more = ndcg_of(given, alone), max(float(np.abs(factors).max()), 1.0)
+    goal, more = mean_ndcg(given, alone), max(float(np.abs(factors).max()), 1.0)
     for doubled in range(8):
         led = factors + np.float32(more * 2**doubled) * alone
-        if ndcg_of(given, led) >= goal:
+        if mean_ndcg(given, led) >= goal:
             return led
     return alone
 
 
 def _alone(given: FitRequests) -> Floats:
     """Return NDCG@10 of each channel by itself, `[channels]`."""
-    return np.array([ndcg_of(given, one) for one in np.eye(given.numbers.shape[2], dtype=np.float32)])
+    return np.array([mean_ndcg(given, one) for one in np.eye(given.numbers.shape[2], dtype=np.float32)])
 
 
-def ndcg_of(given: FitRequests, factors: Floats) -> float:
+def mean_ndcg(given: FitRequests, factors: Floats) -> float:
     """Return NDCG@10 of the sums by `factors` `[channels]`, ties by their mean rank."""
     scores = np.where(given.present, given.numbers @ factors, -np.inf)
     own = scores[np.arange(len(scores)), given.target][:, None]
