@@ -322,7 +322,7 @@ def test_the_best_of_each_are_the_same(project, examples, requests):
 def test_graph_rank_and_evaluation_blend_the_same_candidates_to_the_same_scores():
     """Also the candidates: what signals propose beside retrieval, among those that may answer."""
     project = built(BLENDED)
-    rows = project.prepared.between(fit_end_of(project.prepared, project.config), None).take(np.arange(90))
+    rows = project.prepared.between(fit_end_of(project.prepared, project.config), None).take(np.arange(60))
     rules = CandidateRules(project.prepared, project.config)
     encoder = RequestEncoder(project.model, project.prepared, project.quality)
     arrays = request_arrays(rows, project.prepared, 1000)

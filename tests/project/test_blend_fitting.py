@@ -52,6 +52,13 @@ def test_a_validation_slice_of_nearly_nothing_is_too_little():
     assert len(world.between(begin, end)) / len(whole) == pytest.approx(0.05, abs=2 / len(whole) + 0.005)
 
 
+def halved():
+    """The world with a validation slice of half the fit window, so that every task has requests to be fitted on."""
+    world = tiny_world.prepared()
+    middle = int(np.quantile(world.between(None, world.split.validation_end).timestamp, 0.5))
+    return dataclasses.replace(world, split=dataclasses.replace(world.split, train_end=middle))
+
+
 # --- the holdout ------------------------------------------------------------------------------------------------
 
 
@@ -62,13 +69,13 @@ def job(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         train = training_job.train
         patch.setattr(training_job, "train", lambda *rest, **more: made.append(train(*rest, **more)) or made[-1])
-        trained = train_model(tiny_world.prepared(), config(), (), directory, calibrated=False)
+        trained = train_model(halved(), config(), (), directory, calibrated=False)
     return trained, made, directory
 
 
 def test_two_models_are_trained_and_the_second_is_of_the_whole_window(job):
     trained, made, directory = job
-    world = tiny_world.prepared()
+    world = halved()
     assert [model.fit_end for model in made] == [blend_start(world, config()), fit_end_of(world, config())]
     assert trained.model is made[1].model
     assert not (directory / "holdout").exists()
@@ -77,7 +84,7 @@ def test_two_models_are_trained_and_the_second_is_of_the_whole_window(job):
 def test_nothing_of_the_slice_reaches_the_model_of_the_holdout(job):
     """Its weights and tables are those of a log that ends where the slice begins."""
     _, made, directory = job
-    world, begin = tiny_world.prepared(), made[0].fit_end
+    world, begin = halved(), made[0].fit_end
     later = world.examples.timestamp >= begin
     other = np.where(later, (world.examples.item + 1) % 18, world.examples.item)
     events = dataclasses.replace(
