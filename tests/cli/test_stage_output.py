@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from unified_ranker.cli.stage_output import print_evaluation
 from unified_ranker.evaluation.metrics import METRICS, Interval
 from unified_ranker.evaluation.results import Evaluation, PairedComparison, Row, Slice, TaskEvaluation
@@ -37,10 +39,13 @@ def test_it_ends_with_the_verdict_in_words(capsys):
     assert said.err == ""
 
 
-def test_a_loss_is_also_a_warning_and_no_part_of_the_answer(capsys):
-    print_evaluation(evaluation(0.1, 0.2), as_json=False)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_loss_is_also_a_warning_and_no_part_of_the_answer(capsys, as_json):
+    print_evaluation(evaluation(0.1, 0.2), as_json=as_json)
     said = capsys.readouterr()
-    assert said.out.splitlines()[-1].startswith("search: 50 % below the best simple method (EASE), NDCG@10 0.100 ")
+    last = said.out.splitlines()[-1]
+    if not as_json:
+        assert last.startswith("search: 50 % below the best simple method (EASE), NDCG@10 0.100 ")
     assert said.err.splitlines() == [
         "note: below the best simple method: search. `build --require-baseline` refuses to release that."
     ]

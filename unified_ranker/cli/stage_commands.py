@@ -247,7 +247,7 @@ def _summary(checks: Sequence["Check"]) -> str:
 
 
 def _build(context: "StageContext", as_json: bool, require_baseline: bool) -> None:
-    from unified_ranker.cli.stage_output import print_evaluation, print_result, result_document
+    from unified_ranker.cli.stage_output import print_evaluation, print_result, result_document, warn_of_losses
     from unified_ranker.config import MovieLensSource
     from unified_ranker.project.stages import build
 
@@ -272,11 +272,12 @@ def _build(context: "StageContext", as_json: bool, require_baseline: bool) -> No
 
         say(f"{TERMS}\n")
     results = build(context, checked, ended, require_baseline=require_baseline)
-    if as_json:
-        print_json([result_document(each) for each in results])
-        return
     from unified_ranker.project.evaluate_stage import read_evaluation
 
+    if as_json:
+        print_json([result_document(each) for each in results])
+        warn_of_losses(read_evaluation(context))
+        return
     release = results[-1].output
     print_evaluation(read_evaluation(context), as_json)
     say(f"\nrelease: {release}\nreport:  {release / 'report.html'}")

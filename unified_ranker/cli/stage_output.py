@@ -1,7 +1,6 @@
 """Output of the stages: their results, the quality of the log, the metrics of the evaluation."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,6 @@ from unified_ranker.cli.console import Tone, print_json, print_table, say, warn
 
 if TYPE_CHECKING:
     from unified_ranker.evaluation.results import Evaluation
-    from unified_ranker.evaluation.verdict import TaskVerdict
     from unified_ranker.project.stage_context import StageResult
 
 
@@ -36,6 +34,7 @@ def print_evaluation(evaluation: "Evaluation", as_json: bool) -> None:
 
     if as_json:
         print_json(metrics_of(evaluation))
+        warn_of_losses(evaluation)
         return
     for task in evaluation.tasks:
         if task.overall is None:
@@ -51,15 +50,17 @@ def print_evaluation(evaluation: "Evaluation", as_json: bool) -> None:
         ]
         title = f"{task.task} ({task.requests:,} of {task.available:,} test requests{derived})"
         print_table(title, ["scorer", *METRICS], rows)
-    say_verdicts(verdicts_of(evaluation))
-
-
-def say_verdicts(verdicts: "Sequence[TaskVerdict]") -> None:
-    """Print one line for each task, and a warning where the model is below the best simple method of any."""
-    for found in verdicts:
+    for found in verdicts_of(evaluation):
         tone: Tone = "good" if not found.below else "bad" if found.certain else "warning"
         say(found.line, tone)
-    below = [found.task for found in verdicts if found.below]
+    warn_of_losses(evaluation)
+
+
+def warn_of_losses(evaluation: "Evaluation") -> None:
+    """Warn where the model is below the best simple method of a task."""
+    from unified_ranker.evaluation.verdict import verdicts_of
+
+    below = [found.task for found in verdicts_of(evaluation) if found.below]
     if below:
         warn(f"below the best simple method: {', '.join(below)}. `build --require-baseline` refuses to release that.")
 
