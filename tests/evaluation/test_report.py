@@ -1,95 +1,23 @@
 """The report's page and its JSON: complete, self-contained, and nothing from outside taken as markup."""
 
-import dataclasses
 import json
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 
 import pytest
+from report_toy import EVIL, Page, empty, evaluated, rendered, report
 
-from unified_ranker.evaluation.blend_weights import ChannelWeight, TaskBlend
-from unified_ranker.evaluation.metrics import METRICS, Interval
+from unified_ranker.evaluation.metrics import METRICS
 from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, StageCost
 from unified_ranker.evaluation.report_files import write_report
 from unified_ranker.evaluation.results import (
     Diagnosis,
-    Evaluation,
-    PairedComparison,
     RetrievalRecall,
-    Row,
     Slice,
     TaskEvaluation,
 )
-from unified_ranker.evaluation.shown_requests import ShownItem, ShownRequest
-from unified_ranker.evaluation.top_items import Concentration
 from unified_ranker.tasks.head_kinds.base import Bin, HeadReport
-
-EVIL = "<script>alert('x')</script> & \"$\\frac{a}{b}$\" <!-- "
-VOID = {"meta", "br", "wbr", "path", "use"}
-
-
-class Page(HTMLParser):
-    """What a browser would see: elements, attributes and text. Elements must close in order."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.attributes, self.texts, self.open = [], [], [], []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append(tag)
-        self.attributes += [(tag, name, value) for name, value in attrs]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append(tag)
-        self.attributes += [(tag, name, value) for name, value in attrs]
-
-    def handle_endtag(self, tag):
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.texts).split())
-
-
-def row(name, kind, value):
-    return Row(name, kind, {m: Interval(value, value - 0.01, value + 0.01) for m in METRICS})
-
-
-def evaluated(name="home_feed", model=0.2, baseline=0.1, derived=False, scorer="two-tower", country="GB"):
-    rows = (row(scorer, "model", model), row("EASE", "baseline", baseline))
-    difference = Interval(model - baseline, model - baseline - 0.02, model - baseline + 0.02)
-    return TaskEvaluation(
-        task=name,
-        derived=derived,
-        available=500,
-        requests=100,
-        unreachable={},
-        slices=(
-            Slice("all", "all", 100, rows),
-            Slice("country", country, 60, rows),
-            Slice("country", "unknown", 40, rows),
-            Slice("user", "cold", 10, rows),
-            Slice("user", "warm", 90, rows),
-            Slice("item", "cold", 0, ()),
-            Slice("item", "warm", 100, rows),
-            Slice("activity", "5-19", 70, rows),
-        ),
-        comparisons=tuple(PairedComparison(scorer, m, "EASE", difference) for m in METRICS),
-        notes={},
-        seconds={scorer: 1.0, "EASE": 0.1},
-        remark="",
-    )
 
 
 def diagnosed(head="like"):
@@ -123,35 +51,6 @@ def test_what_lies_behind_the_ranks_is_there(tmp_path):
     assert Report.from_json(json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))) == made
 
 
-def empty(name):
-    return TaskEvaluation(name, False, 0, 0, {}, (), (), {}, {}, "no requests in the slice")
-
-
-def report(*tasks, **more):
-    settings = {
-        "project": "toy",
-        "description": "a toy",
-        "release": "r1",
-        "created_at": "2026-01-01T00:00:00Z",
-        "config_digest": "0123456789abcdef",
-        "text_encoder": "hashed",
-        "data": DataFacts("a file", {"events": 12345, "items": 20}, 0, 1000, 2000, 3000, 2000),
-        "evaluation": Evaluation("test", 2000, None, 20, 7, 1000, tasks or (evaluated(),)),
-        "curves": {
-            "loss/search": [3.0, 2.0, None],
-            "loss/home_feed": [3.0, 2.5, 2.2],
-            "learning rate": [0.1, 0.2],
-        },
-        "stages": [StageCost("train", 61.5, 1234.0), StageCost("export", 3.0)],
-    }
-    return Report(**settings | more)
-
-
-def rendered(made, directory):
-    write_report(made, directory)
-    return (directory / "report.html").read_text(encoding="utf-8")
-
-
 def test_json_holds_the_report_and_reads_back(tmp_path):
     made = report(evaluated(), empty("search"), notes=["thin"], versions={"numpy": "2"}, git_commit="abc")
     write_report(made, tmp_path / "new" / "folder")
@@ -183,124 +82,6 @@ def test_ids_are_unique_and_every_link_has_its_target(tmp_path):
     assert len(ids) == len(set(ids))
     assert targets
     assert targets <= set(ids)
-
-
-BLEND = TaskBlend(
-    "home_feed",
-    1234,
-    0.875,
-    0.21,
-    (
-        ChannelWeight("ease: score", 2.0, 0.15),
-        ChannelWeight("head", 0.5, 0.125),
-        ChannelWeight("newest: newness", 0.0, 0.0625),
-    ),
-)
-
-
-def test_what_decides_is_a_table_of_bars_largest_first(tmp_path):
-    made = report(evaluated(), blends=(BLEND,))
-    text = rendered(made, tmp_path)
-    shown = Page(text).text
-
-    assert "What decides" in shown
-    assert "1,234 requests" in shown
-    assert "the candidates of 88 % of them" in shown
-    assert "the blend 0.2100" in shown
-    assert "ease: score 2.000 0.1500 head 0.500 0.1250" in shown
-    widths = re.findall(r"width:(\d+)%", text[text.index("What decides") : text.index('id="training"')])
-    assert widths == ["100", "25", "0"]
-    silent = text[text.index("<details><summary>1 channels without weight") :]
-    assert "newest: newness" in silent[: silent.index("</details>")]
-    assert Report.from_json(json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))) == made
-
-
-def test_a_blend_that_was_kept_has_weights_alone(tmp_path):
-    kept = TaskBlend("home_feed", 0, 0.0, None, (ChannelWeight("head", 1.0),))
-    shown = Page(rendered(report(evaluated(), blends=(kept,)), tmp_path)).text
-
-    assert "the blend of the release that training went on from" in shown
-    assert "head 1.000 not measured" in shown
-    assert "What decides" not in rendered(report(evaluated("search"), blends=(BLEND,)), tmp_path)
-
-
-def shown_request(**more):
-    items = (ShownItem("Red Lamp"), ShownItem("Blue Chair", taken=True))
-    settings = {
-        "timestamp": 86400,
-        "events": 9,
-        "last": ("Old Vase", "Older Vase"),
-        "query": "chair",
-        "source": "A Table",
-        "recommended": items,
-        "taken": "Blue Chair",
-        "rank": 2.0,
-        "event": "buy",
-    }
-    return ShownRequest(**settings | more)
-
-
-def test_real_requests_are_shown_with_what_was_taken_marked(tmp_path):
-    task = TaskEvaluation(**vars(evaluated()) | {"shown": (shown_request(), shown_request(rank=None, last=()))})
-    made = report(task)
-    text = rendered(made, tmp_path)
-    shown = Page(text).text
-
-    for words in (
-        "when 1970-01-02",
-        "query chair",
-        "source item A Table",
-        "last items of the user, of 9 events Old Vase; Older Vase",
-        "taken next (buy) Blue Chair rank 2 Red Lamp Blue Chair taken next",
-        "Blue Chair no candidate",
-    ):
-        assert words in shown, words
-    assert re.findall(r'<li class="taken">([^<]*?) <', text) == ["Blue Chair"] * 2
-    assert Report.from_json(json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))) == made
-
-
-def test_titles_are_never_markup(tmp_path):
-    texts = dict.fromkeys(("query", "source", "taken", "event"), EVIL)
-    evil = shown_request(last=(EVIL,), recommended=(ShownItem(EVIL, True),), **texts)
-    blend = TaskBlend("home_feed", 9, 0.5, 0.1, (ChannelWeight(EVIL, 1.0, 0.1),))
-    spread = (Concentration(EVIL, 0.1, 0.2, 0.3),)
-    task = dataclasses.replace(evaluated(), shown=(evil,), concentrations=spread)
-    text = rendered(report(task, blends=(blend,)), tmp_path)
-    page = Page(text)
-
-    assert "script" not in page.elements
-    assert "<!--" not in text
-    assert page.text.count(" ".join(EVIL.split())) == 8
-
-
-def test_coverage_and_concentration_are_there(tmp_path):
-    spread = (Concentration("joint model", 0.5, 0.25, 0.75), Concentration("EASE", 0.125, 0.5, 0.9))
-    shown = Page(rendered(report(TaskEvaluation(**vars(evaluated()) | {"concentrations": spread})), tmp_path)).text
-
-    assert "joint model 50.0 % 25.0 % 0.750 EASE 12.5 % 50.0 % 0.900" in shown
-
-
-def lifted(name, model, baseline):
-    task = evaluated(name, model, baseline, scorer="joint model")
-    ratio = Interval(model / baseline, model / baseline - 0.1, model / baseline + 0.1)
-    compared = tuple(dataclasses.replace(c, ratio=ratio) for c in task.comparisons)
-    return dataclasses.replace(task, comparisons=compared)
-
-
-def test_verdicts_stand_first_in_words_and_as_bars_of_lift(tmp_path):
-    text = rendered(report(lifted("home_feed", 0.05, 0.1), lifted("search", 0.3, 0.2)), tmp_path)
-    alert = text[text.index('<section class="alert bad">') :]
-    alert = alert[: alert.index("</section>")]
-
-    shown = Page(alert + "</section>").text
-    assert "home_feed: 50 % below the best simple method (EASE), NDCG@10 0.050 against 0.100" in shown
-    assert "search: +50 % NDCG@10 over the best simple method (EASE), 0.300 against 0.200" in shown
-    assert alert.count('class="lost"') == 1
-    assert 'aria-label="NDCG@10 over the best baseline: home_feed 0.50 times, search 1.50 times"' in alert
-    assert ("var(--bad)" in alert, "var(--model)" in alert) == (True, True)
-    good = rendered(report(lifted("search", 0.3, 0.2)), tmp_path)
-    good = good[good.index('<section class="alert good">') : good.index('id="task-0"')]
-    assert ("var(--bad)" in good, 'class="lost"' in good) == (False, False)
 
 
 def test_text_from_outside_is_never_markup(tmp_path):
