@@ -192,7 +192,8 @@ def test_where_people_come_back_for_the_same_the_ranker_is_told(shop_project, tm
 def test_a_feed_alone_has_no_words_and_no_source(tmp_path):
     events, items, _ = shop()
     config, _ = new_project(tmp_path, events[events["task"] == "home_feed"], items)
-    assert [s.type for s in config.towers.ranker.signals] == ["successions", *COUNTED]
+    # People come back on this feed, so what they had is a signal, too.
+    assert [s.type for s in config.towers.ranker.signals] == ["successions", *COUNTED, "repeats"]
 
 
 def test_what_a_log_lacks_is_no_signal(tmp_path):
