@@ -73,7 +73,8 @@ def test_a_project_that_does_not_name_the_file_is_told_which_kinds_there_are(tmp
         load_config(tmp_path)
     said = str(caught.value)
     assert "`heads.dwell`: needs `type`, one of `event`" in said
-    assert "`signals[0]`: needs `type`, one of `lexical`" in said
+    assert "`signals[0]`: needs `type`, one of `" in said
+    assert "`lexical`" in said
 
 
 def test_their_settings_are_checked_like_ours(project, tmp_path):
@@ -131,8 +132,8 @@ def test_the_served_model_has_the_head_and_what_the_signal_proposes(built):
     request = Request(user_id="nobody", task="home_feed", timestamp=1_720_000_000, history=History.of([click]))
     encoded = predict("encode", to_arrays([request], 8))
     proposed = [name.decode() for name in encoded["proposed_ids"][0]]
-    assert len(set(proposed)) == 6
-    assert {int(name[1:]) % GENRES for name in proposed} == {6 % GENRES}, "the genre of the last event"
+    of_genre = [name for name in proposed if name and int(name[1:]) % GENRES == 6 % GENRES]
+    assert len(set(of_genre)) >= 6, "those of the last event's genre, beside what is popular"
     ids = np.array([[f"i{n}" for n in range(40)]], object)
     ranked = predict("rank", {**to_arrays([request], 8), "candidate_ids": ids})
     assert ranked["dwell"].shape == (1, 40)

@@ -426,7 +426,7 @@ FAULTS = {
         ["`country` is two capital letters", "in 1 rows, e.g. `us (row 0)`", "GB"],
     ),
     "country of three letters": ({**GOOD, "country": "USA"}, ["`country` is two capital letters", "`USA (row 0)`"]),
-    "text for a history": ({**GOOD, "history": "i1|i2"}, ["`history` holds lists of structs", "a CSV has none"]),
+    "text for a history": ({**GOOD, "history": "i1|i2"}, ["`history` holds lists of structs", "CSV has no lists"]),
     "history of ids": ({**GOOD, "history": ["i1"]}, ["`history` holds lists of structs", "`item_id`"]),
     "history without times": ({**GOOD, "history": [{"item_id": "i1"}]}, ["`timestamp` of `history` is missing"]),
     "history with more": (

@@ -123,7 +123,7 @@ def test_a_lever_that_the_log_has_too_little_for_is_refused_before_anything_is_t
         refused = cli("compare", "--project", project, "--seeds", 1, *arguments)
         assert refused.exit_code == 2
         said = " ".join(refused.output.split())
-        assert "must suit the log: FAIL `tasks/search.yaml`, `negatives.hard`: 500 positives of the task" in said
+        assert "do not suit the log: FAIL `tasks/search.yaml`, `negatives.hard`: 500 positives of the task" in said
         assert " of " not in said.partition("error:")[0], "no run was announced"
 
 

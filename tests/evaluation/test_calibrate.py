@@ -124,7 +124,7 @@ def test_what_lies_behind_the_ranks(world):
     facts = found.candidates
     ranked = rank_of_target(JointScorer(encoder, rules).score(requests), requests.item, rules.allowed(requests))
     # The candidates stand above all other items.
-    assert facts.found == (ranked <= 12).mean() < 1
+    assert facts.found == (ranked <= 12).mean() > 0
     assert (facts.most, facts.blend) == (12, "too few"), "nothing was fitted, and nobody declined it"
     assert facts.signals == facts.sources
     assert {"lexical", "source_pairs", "repeats"} <= set(facts.signals)

@@ -134,7 +134,7 @@ def test_served_names_are_those_of_every_release(by_serving):
     assert sorted(served) == sorted(
         f"state_{name}"
         for name in ("embedding", "source", "context", "task", "timestamp", "history", "history_mask", "words",
-                     "source_item", "recent")
+                     "source_item", "recent", "recent_time")
     )  # fmt: skip
     again = states_of({**served, "candidate_ids": None})
     # `task` and `timestamp` are those of the signals, too.

@@ -97,7 +97,10 @@ def test_each_task_has_its_own_sources(trained, examples, encoded):
     """The popular are proposed to every task; signals beside them to some, none or all of the tasks."""
     signals, words = (
         trained.model.signals,
-        {name: encoded[f"state_{name}"] for name in ("words", "source_item", "recent")},
+        {
+            name: encoded[f"state_{name}"]
+            for name in ("words", "source_item", "recent", "recent_time", "task", "timestamp")
+        },
     )
     asked = signal_request(len(examples), **words)
     lists = {

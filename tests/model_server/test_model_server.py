@@ -318,7 +318,7 @@ def test_subprocess_is_ended_when_waiting_for_it_is_interrupted(base_path, monke
 
 
 def test_main_reports_an_error_in_one_line_of_json(tmp_path, capsys):
-    assert model_server.main([str(tmp_path)]) == model_server.USER_ERROR_EXIT_CODE
+    assert model_server.run_model_server([str(tmp_path)]) == model_server.USER_ERROR_EXIT_CODE
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith('{"error": "`base_path` must')
 

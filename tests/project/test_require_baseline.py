@@ -87,8 +87,11 @@ def test_a_win_passes_the_demand(tmp_path):
     assert sorted(line.split(":")[0] for line in shown.stderr.splitlines()[1:-1]) == sorted(below)
 
 
-def test_report_and_manifest_say_what_decides():
-    release = built_project().release
+def test_report_and_manifest_say_what_decides(tmp_path):
+    project = built_project().copy(tmp_path)
+    built = cli("build", "--project", project, "--set", "project.training.blend=true")
+    assert built.exit_code == 0, built.output
+    release = project / "releases" / "2"
     manifest = json.loads((release / "manifest.json").read_text())
     report = json.loads((release / "report.json").read_text())
     assert manifest["blends"] == report["blends"]

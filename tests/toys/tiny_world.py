@@ -38,7 +38,7 @@ LENGTH, DIM, QUALITY = 8, 8, 4
 FRESHNESS = 3
 STATES = (
     "embedding", "source", "context", "task", "history", "history_mask", "timestamp",
-    "words", "source_item", "recent",
+    "words", "source_item", "recent", "recent_time",
 )  # fmt: skip
 NOW = int(START.timestamp()) + DAYS * DAY
 

@@ -102,8 +102,8 @@ class StopOnNaN(tf.keras.callbacks.Callback):
     def _report(self, step: int, broken: list[str]) -> str:
         batch = next(islice(self.batches.epoch(self.epoch), step, None))
         tasks = sorted({name.split("/", 1)[1] for name in broken if "/" in name})
-        # The names that users know: without those of the groups that the columns are in.
-        named = {name.rpartition("/")[2]: column for name, column in batch.by_name().items()}
+        # The names that users know: without those of the groups that the columns are in. Labels may be absent, as NaN.
+        named = {name.rpartition("/")[2]: column for name, column in batch.by_name().items() if "/labels/" not in name}
         floats = {name: column for name, column in named.items() if column.dtype.kind == "f"}
         bad = [name for name, column in floats.items() if not np.isfinite(column).all()]
         largest = {name: float(np.abs(column).max(initial=0.0)) for name, column in floats.items()}

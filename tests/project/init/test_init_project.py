@@ -28,7 +28,7 @@ from unified_ranker.towers.feature_types.number import NumberFeature
 from unified_ranker.towers.feature_types.text import TextFeature
 
 COUNTED = ["popular", "newest", "neighbours", "ease", "transitions"]
-"""Signals that are the methods of the report's baselines."""
+"""Signals that are the methods of the report's baselines, on any surface; searches have another."""
 OPERATORS = ("tokens.yaml", "metrics-token")
 """Files that an operator puts beside the serving files."""
 
@@ -174,7 +174,13 @@ def test_quality_counts_and_ages(shop_project):
 def test_signals_are_those_that_requests_have(shop_project):
     config, directory = shop_project
     learnt = ["lexical", "source_pairs", "successions"]
-    assert [s.type for s in config.towers.ranker.signals] == [*learnt, *COUNTED, "repeats"]
+    assert [s.type for s in config.towers.ranker.signals] == [
+        *learnt,
+        *COUNTED[:2],
+        "query_memory",
+        *COUNTED[2:],
+        "repeats",
+    ]
     assert "titles: more_like_this, search" in comment_above(directory, "towers/ranker.yaml", "type: lexical")
 
 

@@ -56,6 +56,7 @@ class HadNewest(_HadBefore):
     """The user's earlier items by their last time, the newest first; within one basket the most frequent first."""
 
     name = "had before, newest first"
+    signal = "repeats"
 
     def _order(self, place: Ints, counts: Ints, popularity: Floats) -> Floats:
         # In double precision, then ranks: float32 cannot tell ties of two in a long history.
@@ -68,6 +69,7 @@ class HadOften(_HadBefore):
     """The user's earlier items by how often the user had them; the newest first among equal counts."""
 
     name = "had before, most often"
+    signal = "repeats"
 
     def _order(self, place: Ints, counts: Ints, popularity: Floats) -> Floats:
         most = place.max(initial=0) + 1

@@ -149,6 +149,10 @@ def _counted_signals(page: YamlPage, facts: Facts) -> None:
     if facts.events.age_days is not None:
         page.note("The newest items.", 2)
         page.item({"type": "newest"})
+    queries = [surface.task for surface in facts.events.surfaces if surface.query_share > 0]
+    if queries:
+        page.note(f"What was chosen for the same query, and for its words: {', '.join(queries)}.", 2)
+        page.item({"type": "query_memory"})
     if facts.events.users:
         page.note(
             "What the same users had as the user's whole history (item-kNN), the newest alone, and the source.", 2

@@ -224,7 +224,11 @@ class ModelClient:
         signature: str | None = None,
         wait_for_ready: bool = False,
     ) -> Any:
-        until = time.monotonic() + (self.timeout if timeout is None else timeout)
+        seconds = self.timeout if timeout is None else timeout
+        if seconds <= 0:
+            # gRPC may answer such a call, if the answer is quick.
+            raise self._error(grpc.StatusCode.DEADLINE_EXCEEDED, "no time is left", signature)
+        until = time.monotonic() + seconds
         turn, last = next(self._turn), None
         for attempt in range(min(2, len(self._stubs))):
             place, stubs = self._stubs[(turn + attempt) % len(self._stubs)]
