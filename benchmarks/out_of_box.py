@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from machine import keep, machine, measure, plain
+from machine import RESULTS, keep, machine, measure, plain
 
 from unified_ranker.evaluation.results import Evaluation, TaskEvaluation
 
@@ -23,23 +23,21 @@ MODEL = "joint model"
 
 
 def main() -> None:
-    """Build each log in a scratch directory and keep the table."""
+    """Build each log in a scratch directory and keep the table, beside the logs that it has from before."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("logs", type=Path)
     arguments.add_argument("--only", action="append", default=[])
     arguments.add_argument("--keep", type=Path, help="where the projects stay; a scratch directory without")
     given = arguments.parse_args()
-    before = machine()
-    names = [
-        n
-        for n in sorted(p.parent.name for p in given.logs.glob("*/events.parquet"))
-        if n in given.only or not given.only
-    ]
-    out: dict[str, Any] = {}
+    found = sorted(p.parent.name for p in given.logs.glob("*/events.parquet"))
+    kept = RESULTS / "out_of_box.json"
+    out: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))["logs"] if kept.is_file() else {}
     with tempfile.TemporaryDirectory() as scratch:
-        for name in names:
-            out[name] = built(given.logs / name, (given.keep or Path(scratch)) / name)
-            print(json.dumps(out[name], indent=2), flush=True)
+        for name in [name for name in found if name in given.only or not given.only]:
+            before = machine()
+            # Logs may have been built on several days: each has the commit and the load of its own.
+            made = {key: before[key] for key in ("commit", "date", "load_before")}
+            out[name] = {**made, **built(given.logs / name, (given.keep or Path(scratch)) / name)}
             ratios = [t["ratio"]["ndcg@10"] for log in out.values() for t in log["tasks"].values()]
             mean = math.exp(sum(math.log(max(r, 1e-3)) for r in ratios) / len(ratios))
             keep("out_of_box", {"geometric_mean_ratio": round(mean, 3), "logs": out}, before)

@@ -13,7 +13,7 @@ from unified_ranker.core.times import DAY, NEVER
 from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.examples import EventColumns
 from unified_ranker.prepare.prepared import prepare
-from unified_ranker.prepare.quality import CountsAsOf, QualityAsOf, Stream
+from unified_ranker.prepare.quality import CountsAsOf, QualityAsOf, Stream, most_popular
 
 ITEMS = 4
 EVENTS = st.lists(
@@ -280,3 +280,15 @@ def test_no_request_sees_its_own_hour_or_what_follows():
 def test_a_log_without_popularity_features_has_no_trend():
     only = {"rating": TREND["rating"]}
     assert trending_of([(5, 1)], [HOUR, 2 * HOUR], 3, only).shape == (2, 0, 3)
+
+
+@pytest.mark.parametrize(("items", "most"), [(50, 10), (7, 10), (0, 5)])
+def test_the_most_popular_are_those_of_a_whole_sort(items, most):
+    counts = np.random.default_rng(0).poisson(0.7, (3, items, 2)).astype(np.float32)
+    found = most_popular(counts, most)
+    assert found.shape == (3, 2, most)
+    for row in range(3):
+        for number in range(2):
+            own = counts[row, :, number]
+            best = [item for item in sorted(range(items), key=lambda item: (-own[item], item)) if own[item] > 0]
+            assert [item for item in found[row, number] if item >= 0] == best[:most]
