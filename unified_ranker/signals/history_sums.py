@@ -2,20 +2,61 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import Field
 
+from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING
-from unified_ranker.signals.base import Signal, SignalRequest
+from unified_ranker.log.need import Need
+from unified_ranker.log.schema import InteractionLog
+from unified_ranker.signals import needs
+from unified_ranker.signals.base import Signal, SignalInputs, SignalKind, SignalRequest
 from unified_ranker.signals.partner_table import PartnerTable, strongest, sums_of
 from unified_ranker.towers.tensorflow import tf
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 _FADES = (1.0, 0.95, 0.7)
 """Weights of an item of the history are these to the power of its distance from the end: the whole history alike, the
 last twenty, the last three. Which of them counts, the blend finds."""
 _PROPOSING = 20
 """Last items of a history whose partners are proposed; the partners of all of them count as features."""
+
+
+class HistorySumsKind(SignalKind, ABC):
+    """Declaration of a signal that sums weights of pairs over the user's history."""
+
+    window: int = Field(100, ge=1)
+    """Last events of the user that are read."""
+    neighbours: int = Field(100, ge=1)
+    """Partners that are kept for an item, those with the largest weights."""
+    candidates: int = Field(100, ge=0)
+    """Candidates that it proposes."""
+
+    @property
+    def events_read(self) -> int:
+        """See `SignalKind.events_read`."""
+        return self.window
+
+    def need(self, config: Config, log: InteractionLog) -> Need:
+        """See `SignalKind.need`."""
+        del config
+        return needs.users(log)
+
+    def build(self, inputs: SignalInputs) -> Signal:
+        """See `SignalKind.build`."""
+        from unified_ranker.signals.history_pairs import strongest_of
+
+        return HistorySums(*strongest_of(self.pairs(inputs), self.neighbours), self.window, self.candidates)
+
+    @abstractmethod
+    def pairs(self, inputs: SignalInputs) -> sparse.csr_array:
+        """Return the weight of each candidate (column) for a user of an item (row), `[items, items]`."""
 
 
 class HistorySums(Signal):
