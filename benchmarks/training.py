@@ -4,7 +4,7 @@ Run: `python benchmarks/training.py [--only movielens|travel|retail] [--no-train
 Each project has a result of its own.
 
 `train` is the command of that name, from start to end: reading, text pairs, every epoch, calibration. `steps` times the
-same batches under one lever at a time, after the graph was traced; a ratio is of the median step as declared.
+same batches with one setting changed at a time, after the graph was traced; a ratio is to the median step as declared.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from unified_ranker.project.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 PROJECTS = {"movielens": ROOT, "retail": ROOT / "examples" / "retail", "travel": ROOT / "examples" / "travel"}
-LEVERS = {
+CHEAPER = {
     "half of the ranking examples": "project.training.ranking_examples=128",
     "half of the candidates": "project.training.ranking_candidates=12",
     "no signals": "towers.ranker.signals=[]",
@@ -62,9 +62,9 @@ def trained(project: Path, work: str) -> dict[str, Any]:
 
 
 def steps(project: Path, work: str) -> dict[str, Any]:
-    """Time steps as declared, and under each lever."""
+    """Time steps as declared, and with each cheaper setting."""
     declared = median_step(project, [work])
-    others = {name: round(median_step(project, [work, setting]) / declared, 2) for name, setting in LEVERS.items()}
+    others = {name: round(median_step(project, [work, setting]) / declared, 2) for name, setting in CHEAPER.items()}
     return {"declared_ms": round(1e3 * declared), "ratio": others}
 
 

@@ -115,7 +115,7 @@ def test_bad_arguments(project, arguments, words):
     assert re.search(words, failed.output)
 
 
-def test_a_lever_that_the_log_has_too_little_for_is_refused_before_anything_is_trained(first, project):
+def test_a_setting_that_the_log_has_too_little_for_is_refused_before_anything_is_trained(first, project):
     """The data are prepared: no check of the files will be made."""
     assert first.stdout, "its data are prepared"
     hard = "tasks.search.negatives={type: sampled, hard: 4}"

@@ -351,7 +351,7 @@ def test_an_answer_is_no_longer_than_its_candidates(tmp_path):
     assert "Received: 6 and 5" in line
 
 
-LEVERS = {
+UNFIT = {
     "a ramp without hard negatives": (
         "tasks/search.yaml",
         "positives: [{event_type: click}]\nnegatives: {type: sampled, hard_after: 0.2}\n",
@@ -405,9 +405,9 @@ LEVERS = {
 }
 
 
-@pytest.mark.parametrize("name", LEVERS)
-def test_levers_that_do_not_fit(project, name):
-    file, text, words = LEVERS[name]
+@pytest.mark.parametrize("name", UNFIT)
+def test_settings_that_do_not_fit(project, name):
+    file, text, words = UNFIT[name]
     directory = project()
     (directory / file).write_text(text, encoding="utf-8")
     with pytest.raises(UserError) as failed:

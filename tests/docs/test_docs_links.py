@@ -10,6 +10,9 @@ DOCS = ROOT / "docs"
 PLACES = (ROOT, ROOT / "unified_ranker", DOCS)
 MADE = re.compile(r"(^|/)(releases|vectors|incoming|market|shop|dist|nightly|tuned|comparison|\.unified_ranker)\b")
 """Files that the program or the reader makes."""
+ELSEWHERE = re.compile(r"\b(?:papers|systems|experiments|ecosystem|peers|design|style)\.md\b|\bdesign sections? \d")
+"""Documents that a reader of the repository does not have."""
+WRITTEN = (".py", ".md", ".yaml", ".txt", ".config")
 
 
 def name(page: Path) -> str:
@@ -55,9 +58,10 @@ def test_files_that_a_page_names_are_there(page):
 def test_comments_cite_what_is_in_the_repository():
     """Names of pages in docstrings and comments, such as docs/guide/serving.md; and no document that lies elsewhere."""
     lost = []
-    for file in [*(ROOT / "unified_ranker").rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *DOCS.rglob("*.py")]:
+    folders = [ROOT / folder for folder in ("unified_ranker", "tests", "docs", "examples", "serving_config")]
+    for file in [file for folder in folders for file in folder.rglob("*") if file.suffix in WRITTEN]:
         text = file.read_text(encoding="utf-8")
-        named = set(re.findall(r"\bdocs/[\w/-]+\.(?:md|py)\b", text)) | set(re.findall(r"\bdesign sections? \d", text))
+        named = set(re.findall(r"\bdocs/[\w/-]+\.(?:md|py)\b", text)) | set(ELSEWHERE.findall(text))
         lost += [f"{name(file)}: {cited}" for cited in sorted(named) if not (ROOT / cited).is_file()]
     assert lost == []
 

@@ -1,7 +1,9 @@
 """Admission: bounds on requests in work, waiting requests and their wait; the rest are refused at once.
 
-A queue without bounds turns a minute of too many requests into many minutes of late answers (papers.md section 12 has
-TensorFlow Serving's advice, which is the same). A refusal costs almost nothing, and the client can try another replica.
+A queue without bounds turns a minute of too many requests into many minutes of late answers. A refusal costs almost
+nothing, and the client can try another replica.
+
+Reference: TF Serving, tensorflow_serving/batching/README.md (`max_enqueued_batches`) gives the same advice.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""All levers at once, trained and served: the served graph is the trained one, of stock ops, and keeps its settings."""
+"""All optional settings at once, trained and served: the served graph equals the trained one and has stock ops only."""
 
 import tempfile
 from itertools import zip_longest
@@ -35,7 +35,7 @@ CONFIG = tiny_world.config(
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    return train(tiny_world.prepared(), CONFIG, tmp_path_factory.mktemp("levers"))
+    return train(tiny_world.prepared(), CONFIG, tmp_path_factory.mktemp("settings"))
 
 
 @pytest.fixture(scope="module")
