@@ -9,12 +9,12 @@ that need TensorFlow import it themselves, through `unified_ranker.towers.tensor
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from unified_ranker.core.version import __version__
+
 if TYPE_CHECKING:
     from unified_ranker.project.project import Project
     from unified_ranker.serving.answering.recommender import Recommender
     from unified_ranker.store import open_store
-
-__version__ = "0.1.0"
 
 __all__ = ["Project", "Recommender", "__version__", "open_store"]
 

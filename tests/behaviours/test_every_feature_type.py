@@ -12,7 +12,6 @@ from unified_ranker.towers.feature_types.base import ITEM_FEATURES, USER_FEATURE
 from unified_ranker.towers.feature_types.number import number_channels
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text.hashed import HashedText
-from unified_ranker.towers.text.hashed_encoder import HashedTextEncoder
 
 DIM = 4
 FRUIT = ("apple", "pear", "plum")
@@ -58,7 +57,7 @@ def column(kind):
 @pytest.fixture(scope="module")
 def shared():
     tf.keras.utils.set_random_seed(3)
-    text = HashedTextEncoder(HashedText(buckets=64), DIM, np.array(FRUIT, object))
+    text = HashedText(buckets=64).build(DIM, np.array(FRUIT, object))
     return SharedEncoders(text, CategoryTable([f"c={v}" for v in FRUIT], DIM), {"c": Scale(10.0, 5.0)})
 
 

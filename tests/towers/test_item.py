@@ -12,7 +12,6 @@ from unified_ranker.towers.feature_group import read_features
 from unified_ranker.towers.feature_types.number import number_channels
 from unified_ranker.towers.item import ItemEncoder
 from unified_ranker.towers.tensorflow import tf
-from unified_ranker.towers.text.hashed_encoder import HashedTextEncoder
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
 
 DIM = 8
@@ -49,7 +48,7 @@ def build(mask_rate=0.0, as_of=0, **settings):
         user_numbers={},
         id_mask_rate=mask_rate,
     )
-    text = HashedTextEncoder(config.text, DIM, ITEMS["title"].fillna("").to_numpy(object))
+    text = config.text.build(DIM, ITEMS["title"].fillna("").to_numpy(object))
     return ItemEncoder(config, vocabulary, text, CategoryTable(vocabulary.categories, DIM), TRAINED, as_of)
 
 
@@ -147,7 +146,7 @@ def test_a_logarithm_keeps_an_absent_number_absent(tower):
 def test_an_item_of_nothing_but_its_id():
     vocabulary = Vocabulary([], [], [], {}, {}, 0.0)
     config = ItemTower(dim=DIM)
-    text = HashedTextEncoder(config.text, DIM, np.array(["a"], object))
+    text = config.text.build(DIM, np.array(["a"], object))
     tower = ItemEncoder(config, vocabulary, text, CategoryTable([], DIM), TRAINED)
     v = vectors(tower, ITEMS[:4], np.array([0, 1, 3, -1]))
     np.testing.assert_allclose(np.linalg.norm(v, axis=1), 1, atol=1e-5)

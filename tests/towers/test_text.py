@@ -5,7 +5,7 @@ import pytest
 
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text.hashed import HashedText
-from unified_ranker.towers.text.hashed_encoder import NGRAM_WEIGHT, HashedTextEncoder
+from unified_ranker.towers.text.hashed_encoder import NGRAM_WEIGHT
 
 TITLES = np.array(
     [f"the {w} lamp" for w in ("amber", "birch", "cobalt", "denim", "ember")] + ["the", "lantern"], object
@@ -18,7 +18,7 @@ DIM = 512
 
 def encoder(**settings):
     tf.keras.utils.set_random_seed(1)
-    return HashedTextEncoder(HashedText(**{"buckets": 4096, **settings}), DIM, TITLES)
+    return HashedText(**{"buckets": 4096, **settings}).build(DIM, TITLES)
 
 
 @pytest.fixture(scope="module")

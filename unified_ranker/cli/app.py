@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from unified_ranker import __version__
 from unified_ranker.cli.console import remark, say
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.progress import listening
 from unified_ranker.core.progress_display import ProgressDisplay
+from unified_ranker.core.version import __version__
 
 BUILDING, MEASURING, ANSWERING, PUBLISHING, SIMULATING = (
     "Building a release", "Comparing and tuning", "Answering requests", "Publishing vectors", "Simulating",

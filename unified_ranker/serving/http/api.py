@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
-from unified_ranker import __version__
+from unified_ranker.core.version import __version__
 from unified_ranker.events.base import HistoryStore
 from unified_ranker.serving.backends.base import STATE_AVAILABLE
 from unified_ranker.serving.http.admission import Admission

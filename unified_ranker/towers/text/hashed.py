@@ -26,7 +26,7 @@ class Hashing(TextEncoding):
         """See `TextEncoding.build`."""
         from unified_ranker.towers.text.hashed_encoder import HashedTextEncoder
 
-        return HashedTextEncoder(self, dim, titles)
+        return HashedTextEncoder(dim, titles, self.buckets, self.max_words, self.character_ngram, self.max_ngrams)
 
 
 @TEXT_ENCODERS.declare

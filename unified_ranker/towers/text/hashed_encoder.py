@@ -4,7 +4,6 @@ import numpy as np
 
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text.base import TextEncoder, Tokens
-from unified_ranker.towers.text.hashed import Hashing
 from unified_ranker.towers.text.words import NO_WORD
 
 NGRAM_WEIGHT = 0.3
@@ -24,35 +23,41 @@ class HashedTextEncoder(TextEncoder, tf.keras.layers.Layer):
 
     parts = ("buckets", "kinds")
 
-    def __init__(self, config: Hashing, dim: int, titles: np.ndarray) -> None:
-        """Build for vectors of `dim`; `titles` `[n]` are those whose document frequencies begin the weights."""
+    def __init__(
+        self, dim: int, titles: np.ndarray, buckets: int, max_words: int, character_ngram: int, max_ngrams: int
+    ) -> None:
+        """Build for vectors of `dim`; for the four numbers see `hashed.Hashing`.
+
+        `titles` `[n]` are those whose document frequencies begin the weights.
+        """
         super().__init__(name="text")
-        self.config = config
+        self.buckets, self.max_words = buckets, max_words
+        self.character_ngram, self.max_ngrams = character_ngram, max_ngrams
         self.table = self.add_weight(
-            "table", (config.buckets, dim), initializer=tf.keras.initializers.RandomNormal(stddev=dim**-0.5)
+            "table", (buckets, dim), initializer=tf.keras.initializers.RandomNormal(stddev=dim**-0.5)
         )
-        idf = _log_idf(self.tokenise(tf.constant(titles, tf.string)).parts["buckets"], config.buckets)
-        self.log_weight = self.add_weight("log_weight", (config.buckets,), initializer=tf.constant_initializer(idf))
+        idf = _log_idf(self.tokenise(tf.constant(titles, tf.string)).parts["buckets"], buckets)
+        self.log_weight = self.add_weight("log_weight", (buckets,), initializer=tf.constant_initializer(idf))
 
     def tokenise(self, text: tf.Tensor) -> Tokens:
         """Turn strings `[n]` into their tokens."""
         clean = tf.strings.regex_replace(tf.strings.lower(text, encoding="utf-8"), NO_WORD, " ")
         clean = tf.strings.strip(clean)
-        words = tf.strings.split(clean)[:, : self.config.max_words]
+        words = tf.strings.split(clean)[:, : self.max_words]
         tokens = self._bucket(words)
         kinds = tokens.with_flat_values(tf.ones_like(tokens.flat_values, tf.float32))
-        if self.config.character_ngram and self.config.max_ngrams:
+        if self.character_ngram and self.max_ngrams:
             filled = tf.strings.length(clean) > 0
             padded = tf.strings.join(["^", tf.strings.regex_replace(clean, " ", "^"), "^"])
             letters = tf.strings.unicode_split(tf.where(filled, padded, clean), "UTF-8")
-            grams = self._bucket(tf.strings.ngrams(letters, self.config.character_ngram, separator=""))
-            grams = grams[:, : self.config.max_ngrams]
+            grams = self._bucket(tf.strings.ngrams(letters, self.character_ngram, separator=""))
+            grams = grams[:, : self.max_ngrams]
             weight = grams.with_flat_values(tf.fill(tf.shape(grams.flat_values), NGRAM_WEIGHT))
             tokens, kinds = tf.concat([tokens, grams], 1), tf.concat([kinds, weight], 1)
         return Tokens({"buckets": tokens, "kinds": kinds})
 
     def _bucket(self, strings: tf.RaggedTensor) -> tf.RaggedTensor:
-        return tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, strings, self.config.buckets)
+        return tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, strings, self.buckets)
 
     def embed(self, tokens: Tokens) -> tf.Tensor:
         """Return unit-length vectors `[n, dim]`; zero for texts without a token."""
@@ -62,7 +67,7 @@ class HashedTextEncoder(TextEncoder, tf.keras.layers.Layer):
         rows = tf.searchsorted(splits, tf.range(tf.shape(buckets, splits.dtype)[0]), "right", splits.dtype) - 1
 
         def by_rows() -> tf.Tensor:
-            shape = [ragged.nrows(), self.config.buckets]
+            shape = [ragged.nrows(), self.buckets]
             pairs = tf.SparseTensor(tf.stack([rows, buckets], 1), kinds.flat_values, shape)
             return tf.sparse.sparse_dense_matmul(pairs, self.table * tf.exp(self.log_weight)[:, None])
 
@@ -75,9 +80,9 @@ class HashedTextEncoder(TextEncoder, tf.keras.layers.Layer):
         # and no token has a vector of its own.
         count = buckets.shape[0]
         if count is None:
-            total = tf.cond(tf.size(buckets) > self.config.buckets, by_rows, by_tokens)
+            total = tf.cond(tf.size(buckets) > self.buckets, by_rows, by_tokens)
         else:
-            total = by_rows() if count > self.config.buckets else by_tokens()
+            total = by_rows() if count > self.buckets else by_tokens()
         return total * tf.math.rsqrt(tf.reduce_sum(total**2, 1, keepdims=True) + 1e-6)
 
 

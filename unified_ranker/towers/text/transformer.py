@@ -63,9 +63,11 @@ class TransformerText(TextEncoding):
     def build(self, dim: int, titles: np.ndarray) -> TransformerTextEncoder:
         """See `TextEncoding.build`."""
         del titles
+        from unified_ranker.towers.text.teachers import build_teacher
         from unified_ranker.towers.text.transformer_encoder import TransformerTextEncoder
 
-        return TransformerTextEncoder(self, dim)
+        teacher = build_teacher(self.teacher, self.max_tokens)
+        return TransformerTextEncoder(dim, teacher, self.residual, self.fine_tuning.layers if self.trainable else 0)
 
     def make_ready(self, encoder: TextEncoder, lessons: TextLessons) -> None:
         """See `TextEncoding.make_ready`: fine-tuned where declared; the projection begins with the known titles."""

@@ -6,9 +6,8 @@ import numpy as np
 
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text.base import TextEncoder, Tokens
-from unified_ranker.towers.text.teachers import build_teacher
+from unified_ranker.towers.text.teachers import Teacher
 from unified_ranker.towers.text.teachers.vectors import teacher_vectors
-from unified_ranker.towers.text.transformer import TransformerText
 
 WORD = r"[\p{L}\p{N}]"
 
@@ -27,25 +26,25 @@ class TransformerTextEncoder(TextEncoder, tf.keras.layers.Layer):
     pairs_rate = 1e-3
     costly = True
 
-    def __init__(self, config: TransformerText, dim: int) -> None:
+    def __init__(self, dim: int, teacher: Teacher, residual: int, tuned_layers: int) -> None:
         """Build for vectors of `dim`.
 
-        Raises:
-            UserError: when TensorFlow Text is not installed, or the teacher cannot be fetched.
+        Args:
+            dim: width of the vectors.
+            teacher: the sentence encoder.
+            residual: hidden units of B and A; 0: the projection is linear.
+            tuned_layers: last layers of the teacher that fine-tuning changes; 0: none.
         """
         super().__init__(name="text")
-        self.config = config
-        self.teacher = build_teacher(config.teacher, config.max_tokens)
-        self.resources = (self.teacher.tokenizer,)
-        width = self.teacher.dim
+        self.teacher, self.tuned_layers = teacher, tuned_layers
+        self.resources = (teacher.tokenizer,)
+        width = teacher.dim
         spread = tf.keras.initializers.RandomNormal(stddev=width**-0.5)
         self.projection = self.add_weight("projection", (width, dim), initializer=spread)
         # A teacher's vector has unit length over `width` places: hidden units see numbers around 0.4.
         wide = tf.keras.initializers.RandomNormal(stddev=0.4)
-        self.grow = self.add_weight("grow", (width, config.residual), initializer=wide) if config.residual else None
-        self.shrink = (
-            self.add_weight("shrink", (config.residual, dim), initializer="zeros") if config.residual else None
-        )
+        self.grow = self.add_weight("grow", (width, residual), initializer=wide) if residual else None
+        self.shrink = self.add_weight("shrink", (residual, dim), initializer="zeros") if residual else None
 
     def tokenise(self, text: tf.Tensor) -> Tokens:
         """Turn strings `[n]` into the teacher's vectors."""
@@ -93,11 +92,11 @@ class TransformerTextEncoder(TextEncoder, tf.keras.layers.Layer):
     @property
     def name_on_disk(self) -> str:
         """Tells the teacher's weights apart, also from the same teacher fine-tuned."""
-        name = f"{self.teacher.name_on_disk}-{self.config.max_tokens}"
-        if not self.config.trainable:
+        name = f"{self.teacher.name_on_disk}-{self.teacher.max_tokens}"
+        if not self.tuned_layers:
             return name
         digest = hashlib.sha256()
-        for variable in self.teacher.upper(self.config.fine_tuning.layers):
+        for variable in self.teacher.upper(self.tuned_layers):
             digest.update(variable.numpy().tobytes())
         return f"{name}-{digest.hexdigest()[:16]}"
 

@@ -6,10 +6,18 @@ from unified_ranker.towers.tensorflow import text_ops, tf
 
 
 class Teacher(Protocol):
-    """A pre-trained sentence encoder: strings to unit vectors, by TensorFlow ops alone."""
+    """Pre-trained sentence encoder: strings to unit vectors, by TensorFlow ops alone.
+
+    Attributes:
+        name_on_disk: its name in names of files.
+        dim: width of its vectors.
+        max_tokens: pieces of a text that it reads.
+        tokenizer: what the served graph must keep besides the weights.
+    """
 
     name_on_disk: str
     dim: int
+    max_tokens: int
     tokenizer: object
 
     def tokenise(self, texts: tf.Tensor) -> tf.RaggedTensor:
