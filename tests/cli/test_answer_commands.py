@@ -160,9 +160,9 @@ def test_an_unknown_source_item_is_remarked_beside_the_json(release):
     [
         (["--user", "u1"], "`--task` is required. Known: `home_feed`"),
         (["--user", "u1", "--task", "serch"], "Did you mean `search`?"),
-        (["--output", "x.parquet", "--task", "search"], "`--output` is for the answers to `--requests`"),
+        (["--output", "x.parquet", "--task", "search"], "`--output` must be given with `--requests`"),
         (["--requests", "x.parquet"], "`--requests` needs `--output`"),
-        (["--requests", "x.parquet", "--output", "y.parquet", "--user", "u1"], "Leave `--user`"),
+        (["--requests", "x.parquet", "--output", "y.parquet", "--user", "u1"], "must be given without `--user`"),
         (["--requests", "x.parquet", "--output", "."], "must be a file. Received: the directory"),
         (["--task", "search", "--project", "nowhere"], "nowhere/project.yaml` does not exist"),
     ],

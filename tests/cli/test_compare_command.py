@@ -56,7 +56,7 @@ def test_the_page_needs_nothing_else(first, project):
 
 def test_what_is_done_is_kept(first, project):
     again = cli("compare", "--project", project, "--seeds", 1, "--runs", "joint,alone", *SLOW)
-    assert again.output.count("kept from before") == 5
+    assert again.output.count("kept from an earlier run") == 5
     assert again.exit_code == first.exit_code
 
 
@@ -72,7 +72,7 @@ def test_a_second_comparison_is_refused_and_what_a_killed_one_left_goes(first, p
             r"another process \(pid \d+\) is comparing in `.*comparison`", " ".join(refused.output.split())
         )
         assert left.exists(), "it may be the other's"
-    assert cli(*arguments).output.count("kept from before") == 2
+    assert cli(*arguments).output.count("kept from an earlier run") == 2
     assert not left.exists()
 
 
@@ -82,7 +82,7 @@ def test_a_model_that_cannot_be_trained_stops_the_comparison_and_the_others_stay
     broken = cli(*arguments, "--variant", "mad:project.training.learning_rate=1e30")
     assert broken.exit_code == 2
     assert "the loss is not a number" in broken.output
-    assert cli(*arguments, *SLOW).output.count("kept from before") == 3
+    assert cli(*arguments, *SLOW).output.count("kept from an earlier run") == 3
 
 
 def test_what_a_run_depends_on_makes_it_anew(first, project):
@@ -102,9 +102,12 @@ def test_what_a_run_depends_on_makes_it_anew(first, project):
         (("--variant", "hot"), "NAME:path=value"),
         (
             ("--runs", "joint", "--variant", "hot:project.training.epoch=3"),
-            "the variant `hot` sets.*project.training.epoch`: .*Did you mean `epochs`",
+            "the variant `hot` has a setting that is not allowed.*project.training.epoch`: .*Did you mean `epochs`",
         ),
-        (("--variant", "hot:project.data.events=other.parquet"), "`hot` sets.*`project.data` decides on the requests"),
+        (
+            ("--variant", "hot:project.data.events=other.parquet"),
+            "`hot` has a setting.*`project.data` decides on the requests",
+        ),
         (("--output", "/proc/x"), "`--output` must be a directory that can be written.*with --output PATH"),
         (("--output", __file__), "`--output` must be a directory that can be written.*File exists"),
     ],

@@ -49,12 +49,12 @@ def test_versions_diff_publish_and_rollback(place):
     assert refused.exit_code == 2
     assert "FAIL neighbours (item): at most 0.0%" in refused.stderr, "under the limits that it was written under"
     assert json.loads(cli("store", "publish", place, 2, "--force", "neighbours", "--json").stdout)["published"] == 2
-    assert "forced past neighbours" in cli("store", "versions", place).stdout
+    assert "forced checks: neighbours" in cli("store", "versions", place).stdout
     differing = cli("store", "diff", place, 1, 2)
     assert differing.exit_code == 1
     assert "item: 20 in both, 0 missing, 0 extra, 20 differing" in differing.stdout
     assert "user: 5 in both, 0 missing, 0 extra, 0 differing" in differing.stdout
-    assert cli("store", "rollback", place).stdout == "version 1 is published, in the place of 2\n"
+    assert cli("store", "rollback", place).stdout == "version 1 is published instead of 2\n"
     assert [v["published"] for v in json.loads(cli("store", "versions", place, "--json").stdout)] == [True, False]
 
 

@@ -246,4 +246,4 @@ def test_the_command_follows_until_it_is_told_to_stop_and_only_one_may(project, 
 def test_events_must_be_a_log_or_a_directory(project):
     shown = cli("refresh", project.embedded.directory, "--events", "/nowhere", "--once")
     assert shown.exit_code == 2
-    assert "`--events` must be the service's event log or a directory of Parquet" in shown.stderr
+    assert "`--events` must be the service's event store or a directory of Parquet" in shown.stderr

@@ -248,12 +248,12 @@ def test_the_command_says_what_it_did_and_json_is_json(project):
     shown = cli("export-embeddings", project.embedded.directory, "--engine", "in-process")
     assert shown.exit_code == 0
     assert f"version 1: {ITEMS} item x {DIM}, {USERS} user x {DIM}" in shown.stdout
-    assert "this version begins a vector space" in shown.stdout
+    assert "this version is the reference" in shown.stdout
     told = json.loads(cli("export-embeddings", project.embedded.directory, "--json").stdout)
     assert (told["version"], told["skipped"], told["kinds"]["item"]["count"]) == (1, True, ITEMS)
     later = cli("export-embeddings", project.embedded.directory, "--as-of", "2024-06-01")
     assert "mapped onto version 1" in later.stdout
-    assert "100.0% of the ten nearest are the same" in later.stdout
+    assert "100.0% of the ten nearest items are the same" in later.stdout
     wrong = cli("export-embeddings", project.embedded.directory, "--as-of", "yesterday-ish")
     assert (wrong.exit_code, "`--as-of` must be" in wrong.stderr) == (2, True)
     refused = cli("export-embeddings", project.embedded.directory, "--as-of", "now", "--force", "nieghbours")

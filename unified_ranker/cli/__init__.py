@@ -1,7 +1,7 @@
 """Command line: `unified-ranker …`.
 
-A module has the commands of one group. Its import registers them and loads nothing heavy: what a command needs is
-imported when it runs, so that `--help` answers at once.
+Each module holds the commands of one group and registers them on import. A command imports what it needs when it runs,
+so that `--help` answers at once.
 """
 
 import importlib

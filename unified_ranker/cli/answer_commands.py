@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 @app.command("recommend", rich_help_panel=ANSWERING)
 def recommend_command(
     release: ReleaseArgument,
-    user: Annotated[str, typer.Option(help="Id of the user; an unknown one is welcome.")] = "",
+    user: Annotated[str, typer.Option(help="Id of the user; may be unknown to the model.")] = "",
     task: Annotated[str | None, typer.Option(help="Surface to answer for, such as search.")] = None,
     query: Annotated[str, typer.Option(help="Text that the user typed.")] = "",
     source_item: Annotated[str, typer.Option(help="Id of the item that the user looks at.")] = "",
     country: Annotated[str, typer.Option(help="Country of the user: two capital letters (ISO 3166).")] = "",
     limit: Annotated[int, typer.Option(min=0, help="Number of items; 0 = as the task declares.")] = 0,
-    requests: Annotated[Path | None, typer.Option(help="A table of requests, Parquet or CSV.")] = None,
+    requests: Annotated[Path | None, typer.Option(help="Table of requests, Parquet or CSV.")] = None,
     output: Annotated[Path | None, typer.Option(help="File of the answers to --requests (.parquet or .csv).")] = None,
     project: ProjectOfReleaseOption = None,
     as_json: JsonOption = False,
@@ -43,10 +43,15 @@ def recommend_command(
     fields = {"query": query, "source_item_id": source_item, "country": country}
     if requests is not None:
         if user or task or any(fields.values()):
-            raise UserError("`--requests` brings its own users, tasks and fields. Leave `--user`, `--task` … out.")
+            raise UserError(
+                "`--requests` must be given without `--user`, `--task`, `--query`, `--source-item` and `--country`: "
+                "its table has them. Leave them out."
+            )
         _answer_table(release, requests, output, limit, project, as_json)
     elif output is not None:
-        raise UserError("`--output` is for the answers to `--requests`. Name that table, or leave `--output` out.")
+        raise UserError(
+            "`--output` must be given with `--requests`, whose answers it takes. Add it, or leave `--output` out."
+        )
     else:
         _answer_one(release, user, task, fields, limit, project, as_json)
 
@@ -113,7 +118,9 @@ def _answer_table(
     if output.suffix.lower() not in (".parquet", ".csv"):
         raise UserError(f"`--output` must end in .parquet or .csv. Received: `{output}`. Rename it.")
     if not output.parent.is_dir():
-        raise UserError(f"`--output` must lie in a directory that exists. Received: `{output.parent}`. Make it first.")
+        raise UserError(
+            f"`--output` must lie in a directory that exists. Received: `{output.parent}`. Create it first."
+        )
     started = time.perf_counter()
     recommender = Recommender(release, project, remark=warn)
     rows = read_requests(requests, recommender.tasks, lambda: recommender.log, limit)
@@ -134,7 +141,7 @@ def _warn_of_untrained(manifest: "Manifest", tasks: Iterable[str]) -> None:
 
 
 def _warn_of_lack(request: "Request", task: "Task") -> None:
-    """Warn of a request of a known kind without its subject, where no rule of the task fills it in."""
+    """Warn of a search without query or more-like-this without source item, unless the task fills it in."""
     from_history = task.imputation.source_item != "none" and len(request.history) > 0
     has_source = bool(request.source_item_id) or from_history
     lack = ""

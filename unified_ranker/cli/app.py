@@ -1,4 +1,4 @@
-"""The typer application, and what all of its commands share: errors, the listener of progress, logging."""
+"""Typer application, with what all commands share: error messages, display of progress, logging."""
 
 import contextlib
 import logging
@@ -20,10 +20,10 @@ BUILDING, MEASURING, ANSWERING, PUBLISHING, SIMULATING = (
 
 
 class Commands(TyperGroup):
-    """The commands. A mistake of the user's is one clear message on standard error and exit code 2."""
+    """Group of all commands. A user's mistake gives one message on standard error and exit code 2."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command. Typer ends an interrupted one without a word, so all errors are caught in here."""
+        """Run a command. Errors are caught here and not in `main`: Typer ends an interrupted one without a message."""
         display = ProgressDisplay()
         try:
             with listening(display), contextlib.closing(display):
@@ -42,7 +42,7 @@ class Commands(TyperGroup):
             )
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
-            # On a line of its own, below the ^C of a terminal.
+            # The newline puts the message below the ^C that a terminal prints.
             remark("\ninterrupted; finished stages and releases are intact, the next run continues from there")
             raise typer.Exit(130) from error
 
@@ -61,7 +61,9 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def root_options(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, to standard error.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log progress and decisions to standard error.")
+    ] = False,
 ) -> None:
     """One trained model for search, more-like-this and the home feed."""
     logging.basicConfig(

@@ -25,15 +25,16 @@ def compare_command(
     overrides: SetOption = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of the joint model and of each task alone.")] = 3,
     variant: Annotated[
-        list[str] | None, typer.Option(help="One more model: NAME:path=value[;path=value …]. May be repeated.")
+        list[str] | None,
+        typer.Option(help="Further model to compare, NAME:path=value[;path=value …]. May be repeated."),
     ] = None,
-    runs: Annotated[str, typer.Option(help="Kinds of model: joint, alone, ablation; with commas.")] = ",".join(
+    runs: Annotated[str, typer.Option(help="Kinds of model, separated by commas: joint, alone, ablation.")] = ",".join(
         RUN_KINDS
     ),
     output: Annotated[
         Path | None, typer.Option(help="Directory of the report; by default comparison/ of the project.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Models trained at once, each on its part of the processors.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Models trained at once, each on its share of the processors.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the joint model with specialists, ablations and baselines, and write a report.
@@ -65,7 +66,7 @@ def compare_command(
     def announce(run: "PlannedRun", kept: bool, seconds: float) -> None:
         nonlocal done
         done += 1
-        took = "kept from before" if kept else f"{seconds:.0f} s"
+        took = "kept from an earlier run" if kept else f"{seconds:.0f} s"
         remark(f"{done} of {len(planned) + 1}  {run.name}, seed {run.seed}: {took}")
 
     results = run_all(project, sets, planned, announce, jobs)
@@ -92,7 +93,7 @@ def _kinds(runs: str) -> list[str]:
 
 
 def _require_comparable(project: Path, sets: list[str], config: "Config", planned: list["PlannedRun"]) -> None:
-    """Check the declarations of every run before anything is trained: those of the last one can be wrong, too."""
+    """Check the declarations of every run before the first is trained, so that no training is lost to a mistake."""
     from unified_ranker.config.loading import load_config
     from unified_ranker.evaluation.comparison.plan import require_same_requests
 
@@ -100,7 +101,7 @@ def _require_comparable(project: Path, sets: list[str], config: "Config", planne
         try:
             require_same_requests(config, load_config(project, [*sets, *run.settings]))
         except UserError as error:
-            raise UserError(f"what the {run.kind} `{run.name}` sets must be allowed: {error}") from error
+            raise UserError(f"the {run.kind} `{run.name}` has a setting that is not allowed: {error}") from error
 
 
 def _print_task(task: "TaskComparison", part: str) -> None:

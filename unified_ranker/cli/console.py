@@ -1,7 +1,7 @@
-"""Console: answers on standard output, remarks and errors on standard error, JSON for programs.
+"""Console: results on standard output, notes and errors on standard error, JSON for programs.
 
 Every line of the command line goes through here, so that pipes and `--json` stay clean. Progress has a display of its
-own, whose bar stays below what is printed.
+own, whose bar stays below the printed lines.
 """
 
 import json
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 Tone = Literal["plain", "good", "warning", "bad"]
 _COLOURS = {"plain": "", "good": "green", "warning": "yellow", "bad": "red"}
 _WIDE = 1_000
-"""Columns of a line where the output is no terminal: tables in files are never cut."""
+"""Width of a line, in characters, where the output is no terminal: tables in files are never cut."""
 
 
 def say(text: str = "", tone: Tone = "plain") -> None:
-    """Print a line of the answer; `tone` colours it at a terminal."""
+    """Print a line of the result; `tone` colours it at a terminal."""
     _line(text, tone, error=False)
 
 
 def remark(text: str, tone: Tone = "plain") -> None:
-    """Print a line that is no part of the answer."""
+    """Print a line that is not part of the result, on standard error."""
     _line(text, tone, error=True)
 
 
 def warn(text: str) -> None:
-    """Print a note on something that the user should know, and that does not stop the command."""
+    """Print a note that the user should know and that does not stop the command."""
     remark(f"note: {text}", "warning")
 
 
@@ -42,7 +42,7 @@ def say_check(line: str) -> None:
 
 
 def print_json(document: Any) -> None:
-    """Print a document for programs, on one line; at a terminal on many."""
+    """Print a JSON document: on one line for programs, indented at a terminal."""
     with above_bars():
         print(json.dumps(document, indent=2 if sys.stdout.isatty() else None), flush=True)
 
@@ -53,10 +53,10 @@ def print_table(
     """Print a table below its title.
 
     Args:
-        title: above the table.
-        columns: names; may be "".
-        rows: cells `[rows, columns]`, printed as they are: brackets are no markup.
-        left: columns of text, which begin at the left; by default the first one. Numbers end at the right.
+        title: line above the table.
+        columns: names, which may be empty.
+        rows: cells `[rows, columns]`, printed as they are: brackets are not read as markup.
+        left: columns that are aligned left; by default the first. The others are aligned right.
     """
     from rich.table import Table
     from rich.text import Text
@@ -77,7 +77,7 @@ def _line(text: str, tone: Tone, error: bool) -> None:
 
 
 def _console(error: bool) -> "Console":
-    """Return a console of the stream as it is now: tests and callers exchange it."""
+    """Return a console on the current stream: tests and callers may replace `sys.stdout`."""
     from rich.console import Console
 
     console = Console(soft_wrap=True, highlight=False, emoji=False, stderr=error)

@@ -16,7 +16,7 @@ _CONNECTIONS = 2
 
 
 class EmbeddedModel:
-    """Runs a model in a process of its own, which loads it while the service does other things; see `ModelBackend`.
+    """Model in a process of its own, which loads it while the service does other work; see `ModelBackend`.
 
     Raises:
         UserError: TensorFlow is not installed, or the release holds no model.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 StoreOption = Annotated[
     str | None,
     typer.Option(
-        "--store", help="A directory, or redis://host:port/database; by default as export/embeddings.yaml says."
+        "--store", help="Store of vectors: a directory or redis://…; by default the one in export/embeddings.yaml."
     ),
 ]
 
@@ -41,23 +41,26 @@ def export_embeddings_command(
     project: ProjectOfReleaseOption = None,
     as_of: Annotated[
         str,
-        typer.Option(help="Moment that users are embedded at: `log-end`, `now`, or a time, 2024-05-01T12:00Z."),
+        typer.Option(
+            help="Moment as of which users are embedded: `log-end`, `now` or a time such as 2024-05-01T12:00Z."
+        ),
     ] = "log-end",
     engine: EngineOption = "auto",
     workers: Annotated[
-        int, typer.Option(min=1, help="Worker processes of the engine; TensorFlow alone uses all cores of a machine.")
+        int, typer.Option(min=1, help="Worker processes of the engine; one uses all cores of a machine.")
     ] = 1,
     address: AddressOption = None,
     beam_options: BeamOption = None,
     reference: Annotated[
-        str | None, typer.Option(help="The version whose space is kept, or `new`; by default the store's reference.")
+        str | None,
+        typer.Option(help="Version whose vector space is kept, or `new`; by default the store's reference version."),
     ] = None,
     force: ForceCheckOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Embed all items, users and frequent queries, and publish them in the store that other teams read.
 
-    An interrupted run continues from its finished shards. A check that fails stops the publishing.
+    An interrupted run continues from its finished shards. A version that fails a check is not published.
 
     Example: `unified-ranker export-embeddings releases/latest`
 
@@ -94,7 +97,7 @@ def export_embeddings_command(
     for line in _drift_lines(manifest):
         say(line)
     for check in manifest["forced"]:
-        say(f"forced past {check['name']} ({check['kind']}): {check['count']:,} of {check['of']:,}", "warning")
+        say(f"forced check {check['name']} ({check['kind']}): {check['count']:,} of {check['of']:,}", "warning")
     say(f"store: {place}")
     if done.offline is not None:
         say(f"offline: {done.offline}")
@@ -111,9 +114,9 @@ def refresh_command(
     ],
     store: StoreOption = None,
     project: ProjectOfReleaseOption = None,
-    items: Annotated[Path | None, typer.Option(help="Directory that receives Parquet tables of new items.")] = None,
+    items: Annotated[Path | None, typer.Option(help="Directory in which Parquet tables of new items arrive.")] = None,
     poll_seconds: Annotated[float, typer.Option(min=0.05, help="Seconds between two searches for new events.")] = 0.5,
-    once: Annotated[bool, typer.Option("--once", help="Process the events that are there, then stop.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Process the events that have arrived, then stop.")] = False,
     check: Annotated[
         bool,
         typer.Option(
@@ -141,7 +144,7 @@ def _follow(
     project: "ReleaseProject", place: str, events: str, items: Path | None, poll_seconds: float, once: bool,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Refresh until interrupted; with `once` until nothing is new."""
+    """Refresh until interrupted; with `once`, until there are no new events."""
     import signal
     import threading
 
@@ -149,7 +152,7 @@ def _follow(
     from unified_ranker.vectors.refresher import Refresher
 
     stop = threading.Event()
-    # SIGTERM ends it between two steps.
+    # SIGTERM ends the loop after the running step.
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
         with (
@@ -187,10 +190,13 @@ def _check(project: "ReleaseProject", place: str, events: str, items: Path | Non
 
 @contextlib.contextmanager
 def open_sources(project: "ReleaseProject", events: str, items: Path | None) -> "Iterator[Sources]":
-    """Open the events to follow: an event log as it is; for any other source one of its own, after the project's.
+    """Open the events to follow.
+
+    Those of an event store are read in place. Those of another source are added to a store in the work directory, which
+    begins with the project's log.
 
     Raises:
-        UserError: it is neither.
+        UserError: `events` is neither an event store nor another known source.
     """
     from unified_ranker.core.places import DIRECTORY, scheme_of
     from unified_ranker.events.base import HISTORY_STORES
@@ -210,7 +216,7 @@ def open_sources(project: "ReleaseProject", events: str, items: Path | None) -> 
         return
     if scheme == DIRECTORY and not Path(events).is_dir():
         raise UserError(
-            f"`--events` must be the service's event log or a directory of Parquet. Received: `{events}`. Name what "
+            f"`--events` must be the service's event store or a directory of Parquet. Received: `{events}`. Name what "
             "`unified-ranker serve --store` was given, by default `.serving` beside the releases."
         )
     work = project.workspace.work / "refresh"
@@ -233,19 +239,19 @@ def _print_step(done: "Refreshed", as_json: bool) -> None:
 
 
 def _drift_lines(manifest: dict[str, Any]) -> list[str]:
-    """Return how a version's vectors relate to those of the reference, and of the version published before."""
+    """Return lines on the drift of a version, against the reference and the version published before."""
     report = manifest["space"]["report"]
     if not report:
-        return ["this version begins a vector space; later versions are mapped into it"]
+        return ["this version is the reference: later versions are mapped into its vector space"]
     lines = [
         f"mapped onto version {report['reference']} by {report['items']:,} shared items: mean cosine "
         f"{report['cosine_before']:.3f} before, {report['cosine_after']:.3f} after; "
-        f"{report['neighbour_overlap']:.1%} of the ten nearest are the same"
+        f"{report['neighbour_overlap']:.1%} of the ten nearest items are the same"
     ]
     if before := report.get("published"):
         lines.append(
             f"against version {before['version']}, published before: mean cosine {before['cosine']:.3f}; "
-            f"{before['neighbour_overlap']:.1%} of the ten nearest are the same"
+            f"{before['neighbour_overlap']:.1%} of the ten nearest items are the same"
         )
     return lines
 
@@ -254,14 +260,17 @@ def _moment(as_of: str, project: "ReleaseProject") -> int:
     """Return a moment in seconds: `now`, `log-end` (just after the last event), or a time.
 
     Raises:
-        UserError: it is none of these.
+        UserError: `as_of` is none of these.
     """
     if as_of == "now":
         return int(time.time())
     if as_of == "log-end":
         data = project.embedded.manifest.data
         if data is None:
-            raise UserError(f"`{project.embedded.directory}` notes no data window. Name a moment with --as-of.")
+            raise UserError(
+                f"`{project.embedded.directory}` must record its data window for `--as-of log-end`. It records none. "
+                "Give a time with `--as-of`."
+            )
         return data.window.end + 1
     import pandas as pd
 

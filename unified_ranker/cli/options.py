@@ -11,15 +11,16 @@ ProjectOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", help="Override a declaration: path.in.config=value, or @FILE with one a line. May be repeated."
+        "--set", help="Override a declaration: path.in.config=value, or @FILE with one on each line. May be repeated."
     ),
 ]
 SourceOption = Annotated[
-    Path | None, typer.Option("--source", help="MovieLens only: GroupLens' own ml-100k.zip, or its directory.")
+    Path | None,
+    typer.Option("--source", help="MovieLens only: ml-100k.zip of GroupLens, or the directory unpacked from it."),
 ]
 TasksOption = Annotated[
     list[str] | None,
-    typer.Option("--tasks", help="Train a model of these tasks alone; repeat it, or use commas."),
+    typer.Option("--tasks", help="Tasks to train the model for, separated by commas; may be repeated. By default all."),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Run even if the result is up to date.")]
 ForceCheckOption = Annotated[
@@ -30,7 +31,7 @@ RequireBaselineOption = Annotated[
     bool,
     typer.Option(
         "--require-baseline",
-        help="Release nothing, and end with an error, if a task is below its best baseline on NDCG@10, even by chance.",
+        help="End with an error and no release if a task is below its best baseline on NDCG@10, significantly or not.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -40,31 +41,32 @@ EngineOption = Annotated[
         help="Engine of the stages: auto (Apache Beam, or this process for small logs), beam, dask or in-process."
     ),
 ]
-WorkersOption = Annotated[int, typer.Option(min=0, help="Worker processes of the engine; 0 = one a core.")]
+WorkersOption = Annotated[int, typer.Option(min=0, help="Worker processes of the engine; 0 = one for each core.")]
 AddressOption = Annotated[
     str | None, typer.Option("--engine-address", help="dask only: a running scheduler, tcp://host:8786.")
 ]
 BeamOption = Annotated[
     list[str] | None,
-    typer.Option("--beam-option", help="beam only: one of its pipeline options, --runner=…; may be repeated."),
+    typer.Option("--beam-option", help="beam only: a pipeline option such as --runner=…; may be repeated."),
 ]
 SinceOption = Annotated[
     str | None,
     typer.Option(
         "--since",
-        help="A release whose items and users keep their numbers, so that training can continue from it. It stays in "
-        "force for later stages until `--since none`.",
+        help="Release whose numbering of items and users is kept, so that training can continue from it. Later stages "
+        "use it, too, until `--since none`.",
     ),
 ]
 FromOption = Annotated[
     str | None,
     typer.Option(
         "--from",
-        help="A release to continue from with the new events, instead of starting over (run prepare --since first). It "
-        "stays in force for later stages until `--from none`.",
+        help="Release whose training continues with the new events, instead of starting anew (run prepare --since "
+        "first). Later stages use it, too, until `--from none`.",
     ),
 ]
-ReleaseArgument = Annotated[Path, typer.Argument(help="A release, such as releases/latest.")]
+ReleaseArgument = Annotated[Path, typer.Argument(help="Directory of a release, such as releases/latest.")]
 ProjectOfReleaseOption = Annotated[
-    Path | None, typer.Option("--project", "-p", help="Project of the histories; by default the release's own.")
+    Path | None,
+    typer.Option("--project", "-p", help="Project whose log has the users' histories; by default the release's own."),
 ]

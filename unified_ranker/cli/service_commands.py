@@ -17,7 +17,7 @@ TokenOption = Annotated[
 ]
 LabelOption = Annotated[str, typer.Option(help="Label of the release: stable or canary.")]
 _SECONDS = 600.0
-"""Time for a release to be opened and checked."""
+"""Seconds within which a running service must open and check a release."""
 
 
 @app.command("serve", rich_help_panel=ANSWERING)
@@ -29,21 +29,29 @@ def serve_command(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 = any free one.")] = 8080,
     model_server: Annotated[
         str | None,
-        typer.Option(help="host:port of TF Serving's gRPC, or http://host:port; by default an embedded one."),
+        typer.Option(help="TF Serving: host:port of gRPC or http://host:port; by default an embedded server."),
     ] = None,
     project: ProjectOfReleaseOption = None,
     store: Annotated[
         str | None, typer.Option(help="Store of events: a directory, or redis://host:port/database.")
     ] = None,
-    tokens: Annotated[Path | None, typer.Option(help="A file of tokens; see `unified-ranker token`.")] = None,
-    deadline_ms: Annotated[int, typer.Option(min=10, help="Milliseconds for a request, waiting included.")] = 1000,
+    tokens: Annotated[Path | None, typer.Option(help="File of tokens; see `unified-ranker token`.")] = None,
+    deadline_ms: Annotated[
+        int, typer.Option(min=10, help="Deadline of a request in milliseconds, waiting included.")
+    ] = 1000,
     places: Annotated[
         int | None,
-        typer.Option(min=1, help="Requests answered at once; a core each by default, four with --model-server."),
+        typer.Option(
+            min=1, help="Requests answered at once; by default one per core, four per core with --model-server."
+        ),
     ] = None,
     queue: Annotated[int, typer.Option(min=0, help="Requests that may wait for a place.")] = 32,
-    health_seconds: Annotated[float, typer.Option(min=0.1, help="Seconds between measurements of the index.")] = 60.0,
-    canary: Annotated[int | None, typer.Option(help="Number of a second release, for a share of users.")] = None,
+    health_seconds: Annotated[
+        float, typer.Option(min=0.1, help="Seconds between two measurements of the index.")
+    ] = 60.0,
+    canary: Annotated[
+        int | None, typer.Option(help="Number of a second release, which answers a share of users.")
+    ] = None,
     canary_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of users that --canary answers.")] = 0.05,
     json_logs: Annotated[bool, typer.Option(help="Log each answer to standard error, as JSON.")] = False,
 ) -> None:
@@ -99,14 +107,14 @@ def token_command(
     from unified_ranker.serving.http.security import new_token
 
     secret, made = new_token(name, role)
-    say(f"token, shown this once:  {secret}\nfor the file of --tokens:")
+    say(f"token, shown only once:  {secret}\nfor the file of --tokens:")
     entry = {"name": made.name, "sha256": made.sha256, "roles": list(made.roles)}
     say(yaml.safe_dump([entry], sort_keys=False).rstrip())
 
 
 @app.command("reload", rich_help_panel=ANSWERING)
 def reload_command(
-    release: Annotated[int | None, typer.Argument(help="Number of the release; without: the newest.")] = None,
+    release: Annotated[int | None, typer.Argument(help="Number of the release; by default the newest.")] = None,
     url: UrlOption = "http://127.0.0.1:8080",
     label: LabelOption = "stable",
     share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the users that a canary answers.")] = 0.05,
@@ -133,19 +141,19 @@ def rollback_command(
 def _swap(url: str, operation: str, body: dict[str, object], secret: str | None) -> None:
     done = _post(f"{url.rstrip('/')}/v1/admin/{operation}", body, secret)
     if done["release"] is None:
-        say(f"{done['label']}: ended, after release {done['previous']}")
+        say(f"{done['label']}: ended; release {done['previous']} no longer answers")
         return
     if "seconds" not in done:
-        raise UserError(f"`--url` must be a ranking service. Received: `{url}`, which answers otherwise.")
-    before = f" in the place of {done['previous']}" if done["previous"] else ""
-    say(f"{done['label']}: release {done['release']} answers{before}, after {done['seconds']:.1f} s")
+        raise UserError(f"`--url` must be a ranking service. Received: `{url}`, whose answer has another form.")
+    before = f" instead of release {done['previous']}" if done["previous"] else ""
+    say(f"{done['label']}: release {done['release']} answers{before} ({done['seconds']:.1f} s)")
 
 
 def _post(url: str, body: dict[str, object], token: str | None) -> dict[str, Any]:
     """Post JSON to a service and return its answer.
 
     Raises:
-        UserError: it refuses, with its own words, or is not there.
+        UserError: the service refuses, with its own message, or does not answer.
     """
     import urllib.error
     import urllib.request
@@ -154,7 +162,7 @@ def _post(url: str, body: dict[str, object], token: str | None) -> dict[str, Any
         raise UserError(f"`--url` must begin with http:// or https://. Received: `{url}`.")
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")  # noqa: S310
-    # A service is a neighbour, never behind the proxy of the environment.
+    # No proxy: the environment's is for addresses outside, and the service is on the local network.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=_SECONDS) as response:
@@ -162,7 +170,7 @@ def _post(url: str, body: dict[str, object], token: str | None) -> dict[str, Any
             return answer
     except urllib.error.HTTPError as error:
         said = error.read().decode("utf-8", "replace")
-        raise UserError(f"the service refuses ({error.code}): {_reason(said)}") from error
+        raise UserError(f"the service refused the request ({error.code}): {_reason(said)}") from error
     except (OSError, ValueError) as error:
         raise UserError(f"no service answers at `{url}`: {error}. Start one, or name another with --url.") from error
 

@@ -27,17 +27,17 @@ def simulate_command(
     users: Annotated[int, typer.Option(help="Number of users.")] = 1_000,
     events: Annotated[int, typer.Option(help="Approximate number of events.")] = 100_000,
     days: Annotated[int, typer.Option(help="Length of the log in days.")] = 90,
-    seed: Annotated[int, typer.Option(help="The same seed and sizes give the same bytes.")] = 7,
+    seed: Annotated[int, typer.Option(help="Seed; the same seed and sizes give the same bytes.")] = 7,
     without: Annotated[
         list[str] | None,
         typer.Option(
-            help="Switch something off; repeated, or with commas: impressions, purchases, position_bias, seasonality, "
-            "drift, cold_items, countries, queries, titles, anonymous."
+            help="Effects to switch off, separated by commas; may be repeated: impressions, purchases, position_bias, "
+            "seasonality, drift, cold_items, countries, queries, titles, anonymous."
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Simulate a marketplace whose truth is known, as a log with a project that builds on it.
+    """Simulate a marketplace with known truth, and write its log and a project to build from it.
 
     Example: `unified-ranker simulate market --items 1000000 --users 200000 --events 10000000`
 
@@ -123,8 +123,8 @@ def ceiling_command(
 @app.command("ab-test", rich_help_panel=SIMULATING)
 def ab_test_command(
     project: Annotated[Path, typer.Option("--project", "-p", help="A simulated project.")],
-    a: Annotated[str, typer.Option("--a", help="A release, or `random`, `popular` or `truth`.")],
-    b: Annotated[str, typer.Option("--b", help="Another one, which is compared with A.")],
+    a: Annotated[str, typer.Option("--a", help="Ranker: a release, or `random`, `popular` or `truth`.")],
+    b: Annotated[str, typer.Option("--b", help="Ranker that is compared with A.")],
     requests: Annotated[int, typer.Option(min=10, help="Requests that both answer.")] = 2_000,
     seed: Annotated[int, typer.Option(help="Seed of the requests.")] = 0,
     as_json: JsonOption = False,
@@ -170,7 +170,7 @@ def _ranker(name: str, option: str, world: "World", seed: int) -> "MarketRanker"
 
 
 def _release_ranker(release: Path, world: "World") -> "MarketRanker":
-    """Return the ranking by a release, with the histories of its project's log."""
+    """Return the ranker of a release, with the histories of its project's log."""
     import numpy as np
 
     from unified_ranker.core.request import NO_HISTORY

@@ -91,7 +91,7 @@ def prepare_command(
         print_result(result, as_json)
         if not as_json:
             if result.skipped and (why := choice.why_unused()):
-                say(f"{why}; `--force` prepares them again")
+                say(f"{why}; `--force` prepares the log again")
             print_quality(result.output)
 
 
@@ -169,7 +169,7 @@ def export_command(
 
 @app.command("verify", rich_help_panel=BUILDING)
 def verify_command(release: ReleaseArgument, as_json: JsonOption = False) -> None:
-    """Walk the chain of a release and name the first broken link.
+    """Check the links of a release, from its manifest to its parent, and name the first that is broken.
 
     Example: `unified-ranker verify releases/latest`
     """
@@ -215,7 +215,7 @@ def open_stages(
     force: Collection[str] = (),
     engine: "EngineChoice | None" = None,
 ) -> "StageContext":
-    """Load a project's declarations for a run of its stages, of which those named in `force` run in any case."""
+    """Load a project for a run of its stages; those named in `force` run even if they are up to date."""
     from unified_ranker.config import MovieLensSource
     from unified_ranker.config.loading import load_config
     from unified_ranker.engines.by_name import EngineChoice
@@ -228,7 +228,7 @@ def open_stages(
         data = config.project.data
         if not isinstance(data, MovieLensSource):
             raise UserError(
-                f"`--source` names MovieLens data, and `project.yaml` declares `data.type: {data.type}`. "
+                f"`--source` names MovieLens data, but `project.yaml` declares `data.type: {data.type}`. "
                 "Set project.data.events and project.data.items instead."
             )
         config = load_config(project, [*sets, f"project.data.path={json.dumps(str(source.resolve()))}"])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def print_result(result: "StageResult", as_json: bool) -> None:
-    """Print what a stage did: its name, the time or "up to date", a summary."""
+    """Print the result of a stage: its name, its time or "up to date", a summary."""
     if as_json:
         print_json(result_document(result))
         return
@@ -22,12 +22,12 @@ def print_result(result: "StageResult", as_json: bool) -> None:
 
 
 def result_document(result: "StageResult") -> dict[str, Any]:
-    """Return a stage's result for programs."""
+    """Return the result of a stage as JSON values."""
     return {**asdict(result), "output": str(result.output)}
 
 
 def print_evaluation(evaluation: "Evaluation", as_json: bool) -> None:
-    """Print a table for each task, scorers by metric with half the 95 % interval behind ±, then the verdicts."""
+    """Print a table for each task, scorers by metric with half of the 95 % interval after ±, then the verdicts."""
     from unified_ranker.evaluation.metrics import METRICS
     from unified_ranker.evaluation.verdict import verdicts_of
     from unified_ranker.project.evaluate_stage import metrics_of
@@ -66,7 +66,7 @@ def warn_of_losses(evaluation: "Evaluation") -> None:
 
 
 def print_quality(directory: Path) -> None:
-    """Print what was prepared of the log: counts, the checks that did not pass, and the drift of every column."""
+    """Print the quality of the prepared log: counts, the checks that did not pass, the drift of every column."""
     from unified_ranker.project.project_preparation import DRIFT_PLOT, QUALITY_FILE, QUARANTINE_FILE
 
     file = directory / QUALITY_FILE
@@ -77,7 +77,7 @@ def print_quality(directory: Path) -> None:
     counts = ", ".join(f"{events[name]:,} {name.replace('_', ' ')}" for name in ("read", "kept", "out_of_order"))
     say(f"events: {counts}, {events['repeated']:,} repeated")
     for rule, rows in events["quarantined"].items():
-        say(f"  {rows:,} events quarantined, which break the rule: {rule}", "warning")
+        say(f"  {rows:,} events quarantined: they break the rule: {rule}", "warning")
     for line in quality["checks"]:
         if not line.startswith("PASS"):
             say(f"  {line}", "warning")

@@ -25,7 +25,7 @@ app.add_typer(
     store_app,
     name="store",
     rich_help_panel=PUBLISHING,
-    help="""Read and look after the store of vectors.
+    help="""Read and manage the store of vectors.
 
     Example: `unified-ranker store neighbours vectors item 50`
     """,
@@ -56,7 +56,7 @@ def get_command(
         print_json([_entry_document(name, entry) for name, entry in found.items()])
     else:
         for name, entry in found.items():
-            say(f"{kind} {name}: not there" if entry is None else _entry_line(name, entry))
+            say(f"{kind} {name}: not in the store" if entry is None else _entry_line(name, entry))
     if None in found.values():
         raise typer.Exit(1)
 
@@ -66,12 +66,12 @@ def neighbours_command(
     place: PlaceArgument,
     kind: KindArgument,
     of: Annotated[str, typer.Argument(help="Id of an entry.")],
-    of_kind: Annotated[str | None, typer.Option(help="Kind of the id; by default the same.")] = None,
+    of_kind: Annotated[str | None, typer.Option(help="Kind of that entry; by default the same kind.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Number of entries.")] = 10,
     version: VersionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the entries of a kind with the highest dot product with one, best first.
+    """Print the entries of a kind that have the highest dot product with one entry, best first.
 
     Example: `unified-ranker store neighbours vectors item 10 --of-kind user -k 5`
     """
@@ -88,7 +88,7 @@ def neighbours_command(
 
 @store_app.command("versions")
 def versions_command(place: PlaceArgument, as_json: JsonOption = False) -> None:
-    """List the versions: which one is published, its release, its reference version, and checks that were forced.
+    """List the versions with their state, release, reference version and forced checks.
 
     Example: `unified-ranker store versions vectors`
     """
@@ -133,12 +133,12 @@ def diff_command(
 @store_app.command("verify")
 def verify_store_command(
     place: PlaceArgument,
-    entry: Annotated[str, typer.Option(help="Vector to begin with, kind:id, such as item:50.")] = "",
+    entry: Annotated[str, typer.Option(help="Vector to begin with: kind:id, such as item:50.")] = "",
     releases: Annotated[Path | None, typer.Option(help="Directory of the releases, if they have moved.")] = None,
     version: VersionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Walk the chain from a vector to release, config, data window and commit; name the first broken link.
+    """Check the links from a vector to its release, config, data window and commit; name the first that is broken.
 
     Example: `unified-ranker store verify vectors --entry item:50`
     """
@@ -160,7 +160,7 @@ def verify_store_command(
 @store_app.command("publish")
 def publish_command(
     place: PlaceArgument,
-    version: Annotated[int, typer.Argument(help="A version that a check stopped, or an earlier one.")],
+    version: Annotated[int, typer.Argument(help="Version to publish: one that failed a check, or an earlier one.")],
     force: ForceCheckOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -192,7 +192,7 @@ def rollback_store_command(place: PlaceArgument, as_json: JsonOption = False) ->
     if as_json:
         print_json({"published": now, "before": before})
     else:
-        say(f"version {now} is published, in the place of {before}")
+        say(f"version {now} is published instead of {before}")
 
 
 def _entry_line(name: str, entry: "Entry") -> str:
@@ -225,13 +225,13 @@ def _version_line(version: "Version") -> str:
     forced = sorted({check["name"] for check in manifest["forced"]})
     return (
         f"{version.number:>4}  {marks or '-'}: release {manifest['release']['version']}, as of "
-        f"{_time(manifest['as_of'])}; {kinds}; space of {manifest['space']['reference']}"
-        + (f"; forced past {', '.join(forced)}" if forced else "")
+        f"{_time(manifest['as_of'])}; {kinds}; vector space of version {manifest['space']['reference']}"
+        + (f"; forced checks: {', '.join(forced)}" if forced else "")
     )
 
 
 def _version_document(version: "Version") -> dict[str, Any]:
-    """Return a version's manifest and state; without the matrix of its transform, which is too long to read."""
+    """Return a version's manifest and state, without the matrix of its transform, which is too long to read."""
     space = {name: value for name, value in version.manifest["space"].items() if name != "transform"}
     states = {name: getattr(version, name) for name in ("published", "kept_for_rollback", "reference")}
     return {**version.manifest, "space": space, **states}

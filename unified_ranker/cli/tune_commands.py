@@ -31,7 +31,7 @@ def tune_command(
     project: ProjectOption = Path("."),
     overrides: SetOption = None,
     minutes: Annotated[
-        float, typer.Option(min=0.1, help="Minutes of all trials together, those of earlier runs included.")
+        float, typer.Option(min=0.1, help="Minutes for all trials together, earlier runs included.")
     ] = 60.0,
     trials: Annotated[int | None, typer.Option(min=1, help="Highest number of trials, earlier ones included.")] = None,
     space: Annotated[
@@ -94,7 +94,10 @@ def tune_command(
 
         search.run(minutes, trials, begin, end)
     best, lines = search.best, moved(search.best.settings)
-    header = f"# trial {best.number} of {len(search.tried)}: {best.value:.4f} times the declared settings, validation"
+    header = (
+        f"# trial {best.number} of {len(search.tried)}: {best.value:.4f} times the NDCG@10 of the declared settings, "
+        "on the validation slice"
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     write_whole(target, "\n".join([header, *lines]) + "\n")
     if as_json:
@@ -119,7 +122,7 @@ def _print_trials(tried: "list[Tried]", lines: list[str], target: Path) -> None:
         left=(),
     )  # fmt: skip
     if not lines:
-        say("nothing was better than the declared settings")
+        say("no trial was better than the declared settings")
         return
     for line in lines:
         say(f"--set '{line}'")
@@ -130,11 +133,11 @@ def _print_trials(tried: "list[Tried]", lines: list[str], target: Path) -> None:
 def tune_quality_command(
     project: ProjectOption = Path("."),
     overrides: SetOption = None,
-    trials: Annotated[int, typer.Option(min=1, help="Sets of weights that are tried for each task.")] = 150,
+    trials: Annotated[int, typer.Option(min=1, help="Sets of weights to try for each task.")] = 150,
     requests: Annotated[int, typer.Option(min=1, help="Requests of the validation slice to try them on.")] = 500,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit each task's quality weights and ranking strength on the validation slice, by a model of the train slice.
+    """Fit each task's quality weights and ranking strength on the validation slice, with a model of the train slice.
 
     It prints the lines for tasks/*.yaml; Recall@100 of retrieval with no weights, the declared and the fitted ones;
     and NDCG@10 of the ranking by its strength: how much of what the head adds to retrieval counts.
@@ -150,11 +153,11 @@ def tune_quality_command(
     declared = load_config(project, sets)
     if not declared.towers.item.quality:
         raise UserError(
-            "`towers/item.yaml` must declare `quality` features to weigh. Received none. Add one, such as "
+            "`towers/item.yaml` must declare `quality` features. Received: none. Add one, such as "
             "`popularity: {type: popularity}`."
         )
     strengths = {name: task.ranking_strength for name, task in declared.tasks.items()}
-    # A strength counts once a model is trained: with 1 for all, one model shows what each would do.
+    # A strength is applied after training, so one model with strength 1 shows the effect of every other.
     whole = [f"tasks.{task}.ranking_strength=1.0" for task in strengths]
     config = load_config(project, [*sets, *whole, *_on_validation(declared)])
     found = tune_quality(StageContext(Workspace(project, config)), trials, requests)

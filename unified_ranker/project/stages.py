@@ -53,7 +53,7 @@ def build(
 
 
 def verify(context: StageContext, release: Path) -> StageResult:
-    """Walk the chain of a release.
+    """Check the links of a release.
 
     Raises:
         BrokenLinkError: a link does not hold.

@@ -70,7 +70,7 @@ def _version(manifest: dict[str, Any]) -> str:
     forced = sorted({check["name"] for check in manifest["forced"]})
     space = manifest["space"]["reference"]
     return f"{manifest['version']}: {kinds}; as of {_time(manifest['as_of'])}; in the space of version {space}" + (
-        f"; forced past {', '.join(forced)}" if forced else ""
+        f"; forced checks: {', '.join(forced)}" if forced else ""
     )
 
 

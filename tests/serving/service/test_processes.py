@@ -224,7 +224,7 @@ def test_reload_and_rollback_while_requests_are_answered(releases, tmp_path):
                 [sys.executable, "-c", program, "rollback", "--url", url], capture_output=True, text=True, check=False
             )
             assert back.returncode == 0, back.stderr
-            assert "release 1 answers in the place of 2" in back.stdout
+            assert "release 1 answers instead of release 2" in back.stdout
         finally:
             done.set()
             asking.join()
