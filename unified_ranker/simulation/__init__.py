@@ -1,1 +1,1 @@
-"""A simulated marketplace whose truth is known: logs of any size, the best reachable metrics, and true uplift."""
+"""Simulated marketplace with known truth: logs of any size, the best reachable metrics, and true uplift."""

@@ -1,7 +1,7 @@
-"""A simulated A/B test: the true uplift of one ranker over another, in clicks and purchases a request.
+"""Simulated A/B test: the true uplift of one ranker over another, in clicks and purchases per request.
 
-Each ranker answers the same requests; what users would do with each slate is known exactly, so the uplift is an
-expectation and needs no crowd. What a real experiment of that size would have measured is drawn beside it.
+Each ranker answers the same requests. The chance of each click and purchase is known, so the uplift is computed as an
+expectation, without noise. The counts of one real experiment of that size are drawn beside it.
 """
 
 from collections.abc import Callable
@@ -19,15 +19,15 @@ from unified_ranker.simulation.visits import Requests, Visitors, draw_requests, 
 from unified_ranker.simulation.world import World
 
 MarketRanker = Callable[[Requests], Ints]
-"""Answers requests with item indices `[requests, slate]`, best first; -1 where there are too few."""
+"""Ranker: answers requests with item indices `[requests, slate]`, best first; -1 where there are too few items."""
 RESAMPLES = 1_000
 
 
 @dataclass(frozen=True)
 class Uplift:
-    """Uplift of B over A, for one task or all: means a request, and the 95 % interval of the relative gain.
+    """Uplift of B over A, for one task or all: means per request, and the 95 % interval of the relative gain.
 
-    `a` and `b` are true expectations; `drawn_a` and `drawn_b` are what one experiment on these requests counted.
+    `a` and `b` are true expectations; `drawn_a` and `drawn_b` are the counts of one experiment on these requests.
     """
 
     task: str
@@ -46,14 +46,14 @@ class Uplift:
 
 
 def draw_test(world: World, count: int, seed: int) -> Requests:
-    """Draw the requests of an experiment: the last tenth of the log's time, from another seed than the log's."""
+    """Draw the requests of an experiment: the last tenth of the log's time, with another seed than the log's."""
     rng = np.random.default_rng([world.spec.seed, 77, seed])
     time = draw_times(world, 9, 10, count, rng)
     return draw_requests(world, Shelves(world), Visitors(world), time, rng)
 
 
 def run_ab(world: World, requests: Requests, a: MarketRanker, b: MarketRanker, seed: int = 0) -> list[Uplift]:
-    """Measure B against A in expected clicks (and purchases, which count as another) a request, by task and in all."""
+    """Measure B against A, by task and in total, in expected clicks plus purchases per request."""
     expected = [expected_engagements(world, requests, slate(requests)) for slate in (a, b)]
     rng = np.random.default_rng([world.spec.seed, 78, seed])
     drawn = [rng.poisson(np.clip(e, 0, None)) for e in expected]
@@ -75,7 +75,7 @@ def expected_engagements(world: World, requests: Requests, slate: Ints) -> Float
 
 
 def segments_of(world: World, requests: Requests) -> Floats:
-    """Return the chance that each segment is wanted, given what the requests show, `[n, segments]`."""
+    """Return the chance that each segment is wanted, given the fields of the requests, `[n, segments]`."""
     out = np.zeros((len(requests), world.spec.segments), np.float32)
     for number, name in enumerate(TASKS):
         rows = np.flatnonzero(requests.task == number)
@@ -90,7 +90,7 @@ def segments_of(world: World, requests: Requests) -> Floats:
 
 
 def best_ranker(world: World) -> MarketRanker:
-    """Return the ranker that knows the truth: nothing can be clicked more."""
+    """Return the ranker that knows the truth; no other has more expected engagements."""
 
     def rank(requests: Requests) -> Ints:
         segment, size = segments_of(world, requests), world.spec.slate
@@ -111,7 +111,7 @@ def best_ranker(world: World) -> MarketRanker:
 
 
 def random_ranker(world: World, seed: int) -> MarketRanker:
-    """Return the ranker that draws from what exists."""
+    """Return the ranker that draws existing items at random."""
 
     def rank(requests: Requests) -> Ints:
         rng = np.random.default_rng([seed, 79])
@@ -123,7 +123,7 @@ def random_ranker(world: World, seed: int) -> MarketRanker:
 
 
 def popular_ranker(world: World) -> MarketRanker:
-    """Return the ranker that shows everybody what the log shows most."""
+    """Return the ranker that shows everybody the items of the highest exposure weight."""
     order = np.argsort(-world.items.weight, kind="stable")
 
     def rank(requests: Requests) -> Ints:
@@ -142,7 +142,7 @@ def _compare(task: str, a: Floats, b: Floats, drawn_a: Ints, drawn_b: Ints, rng:
     base = max(float(a.mean()), 1e-12)
     uplift = float(b.mean()) / base - 1.0
     if rows is None:
-        # For many requests the mean of the paired differences is normal to any eye.
+        # The normal approximation is close enough for many requests, and needs no resamples of them.
         half = 1.96 * float((b - a * (1 + uplift)).std()) / np.sqrt(len(a)) / base
         low, high = uplift - half, uplift + half
     else:

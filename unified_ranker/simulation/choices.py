@@ -12,11 +12,11 @@ from unified_ranker.simulation.world import World
 CLICK_BASE, QUALITY_PULL, TASTE_PULL, PRICE_PUSH = -2.2, 0.8, 2.0, 0.5
 BUY_BASE, BUY_QUALITY = -1.8, 0.6
 LOOK_DECAY = 0.7
-"""Position bias: the place after j others is looked at with the chance (1 + j) ** -0.7."""
+"""Position bias: a user looks at the place after j others with the chance (1 + j) ** -0.7."""
 
 
 class Shelves:
-    """The items of each segment by creation, from which slates are drawn by exposure weight as of a time."""
+    """Items of each segment in order of creation, from which slates are drawn by exposure weight as of a time."""
 
     def __init__(self, world: World) -> None:
         """Sort the items of `world` into their segments."""
@@ -29,7 +29,7 @@ class Shelves:
         self._begin = np.searchsorted(items.segment[self.order], np.arange(world.spec.segments + 1))
 
     def bounds(self, segment: Ints, time: Ints) -> tuple[Floats, Floats]:
-        """Return the running weight before the first and behind the last item that exist in segments at times."""
+        """Return the cumulative weight before the first and after the last item that exist in segments at times."""
         end = np.searchsorted(self._keys, segment * self._span + (time - self._low), side="right")
         return self.sums[self._begin[segment]], self.sums[end]
 
@@ -57,13 +57,13 @@ def looks(world: World, places: int) -> Floats:
 
 
 def click_chance(world: World, taste: Floats, budget: Floats, item: Ints | None = None) -> Floats:
-    """Return the chance of a click on what is looked at and is of the wanted segment, `[n, items]`.
+    """Return the chance of a click on items that are looked at and of the wanted segment, `[n, items]`.
 
     Args:
         world: the marketplace.
-        taste: of each request, `[n, DIM]`.
-        budget: log price that is liked best, `[n]`.
-        item: indices, `[n, items]`; None for the whole catalogue.
+        taste: taste vector of each request, `[n, DIM]`.
+        budget: log price that each request likes best, `[n]`.
+        item: indices of items, `[n, items]`; None for the whole catalogue.
     """
     items = world.items
     if item is None:
@@ -76,14 +76,14 @@ def click_chance(world: World, taste: Floats, budget: Floats, item: Ints | None 
 
 
 def buy_chance(world: World, item: Ints) -> Floats:
-    """Return the chance that a click on items leads to a purchase, of the same shape."""
+    """Return the chance that a click on an item leads to a purchase, in the shape of `item`."""
     if not world.spec.switches.purchases:
         return np.zeros(item.shape, np.float32)
     return _sigmoid(BUY_BASE + BUY_QUALITY * world.items.quality[item])
 
 
 def react(world: World, taste: Floats, budget: Floats, slate: Ints, source: Ints, rng: np.random.Generator) -> Answers:
-    """Draw what users do with slates `[n, slate]` whose items are all of the wanted segment.
+    """Draw the clicks and purchases on slates `[n, slate]` whose items are all of the wanted segment.
 
     An item that a slate holds twice is shown once, at its first place; the source item `[n]` (-1 = none) is not.
     """

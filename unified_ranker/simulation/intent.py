@@ -1,6 +1,6 @@
 """Intent of a request: the probability of each segment, given the request's fields and the user's taste.
 
-These are the marketplace's own rules: the simulator draws from them, and the truth is computed by them.
+These rules define the marketplace: the simulator draws from them, and the truth is computed with them.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from unified_ranker.core.arrays import Floats, Ints
 from unified_ranker.simulation.world import OWN_WORD, WORDS_OF_CATEGORY, WORDS_OF_SEGMENT, World
 
 HOME_FOCUS, SEARCH_FOCUS = 6.0, 2.5
-"""How closely a taste is followed: a feed shows one's own styles, a search may be for anything."""
+"""Strength of the user's taste in a request: high for a feed, lower for a search, which may be for anything."""
 STAYS = 0.7
 """Share of "more like this" that stays in the source item's segment; the rest moves to its neighbours."""
 QUERY_WORDS = 2
@@ -19,7 +19,7 @@ QUERY_WORDS = 2
 
 @dataclass(frozen=True)
 class Wanted:
-    """The taste behind requests, `[n, DIM]`, and when they are made, seconds `[n]`."""
+    """Taste behind requests, `[n, DIM]`, and their times, seconds `[n]`."""
 
     taste: Floats
     time: Ints
@@ -48,7 +48,7 @@ def in_search(world: World, wanted: Wanted, words: Ints) -> Floats:
 
 
 def beside(world: World, wanted: Wanted, source: Ints) -> Floats:
-    """Return the probability of each segment beside source items `[n]` (indices), `[n, segments]`."""
+    """Return the probability of each segment given source items `[n]` (indices), `[n, segments]`."""
     segment = world.items.segment[source]
     near = world.segments.neighbours[segment]
     pull = 3.0 * np.einsum("nd,nkd->nk", wanted.taste, world.segments.place[near])

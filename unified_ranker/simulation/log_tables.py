@@ -1,4 +1,4 @@
-"""The three tables of a simulated log, in the form of the interaction log (docs/reference/interaction-log.md)."""
+"""Tables of a simulated log, in the form of the interaction log (docs/reference/interaction-log.md)."""
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,10 @@ TIME = pa.timestamp("s", "UTC")
 
 
 class EventTables:
-    """Writes requests and what came of them as rows of the events table."""
+    """Events table: a row for each impression, click and purchase of the requests."""
 
     def __init__(self, world: World) -> None:
-        """Keep the ids of `world` as Arrow text, which rows are taken from."""
+        """Keep the ids of `world` as Arrow arrays, from which rows are taken."""
         self._world = world
         self._items, self._users = pa.array(world.item_ids), pa.array(world.user_ids)
         self._words, self._countries = pa.array(world.words), pa.array(WORLD_COUNTRIES)
@@ -63,7 +63,7 @@ class EventTables:
 
 
 def item_table(world: World, start: int, stop: int) -> pa.Table:
-    """Return the items at indices `start` to `stop` - 1; what is latent of them is left out."""
+    """Return the items at indices `start` to `stop` - 1, without their latent properties."""
     items, rows = world.items, slice(start, stop)
     words = [pa.array(world.words).take(pa.array(column)) for column in items.words[rows].T]
     category = pa.array(CATEGORIES).take(pa.array(world.segments.category[items.segment[rows]]))

@@ -1,4 +1,4 @@
-"""Writes the declarations that go with a simulated log, so that `unified-ranker build` runs on it as it is."""
+"""Project of a simulated log: its declarations, with which `unified-ranker build` runs unchanged."""
 
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ def declarations(spec: MarketplaceSpec) -> dict[str, dict[str, Any]]:
                 {"type": "categories", "column": "categories"},
                 {"type": "number", "column": "price", "log": True},
             ],
-            # Titles are whole words of a small language: pieces of words say nothing here.
+            # No character n-grams: titles are made of invented words, whose parts carry no meaning.
             "text": {"type": "hashed", "character_ngram": 0, "max_ngrams": 0},
             "quality": {
                 "popularity": {"type": "popularity"},

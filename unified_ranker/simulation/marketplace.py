@@ -1,4 +1,4 @@
-"""Streams a simulated log to Parquet: one slice of time after the other, nothing kept but the truth."""
+"""Streaming of a simulated log to Parquet, slice of time by slice; only the truth stays in memory."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -21,17 +21,17 @@ from unified_ranker.simulation.world import World
 logger = logging.getLogger(__name__)
 
 REQUESTS_AT_ONCE = 8_192
-"""Requests that are drawn together: a row group, and the most that memory holds of the log."""
+"""Requests that are drawn together: one row group, and the most of the log that is in memory."""
 PILOT_REQUESTS = 4_096
 ROWS_OF_FILE = 2_000_000
-"""Events of one file, about."""
+"""Approximate number of events in one file."""
 _ROWS_AT_ONCE = 100_000
 """Items or users that are written together."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """Rows written, by table."""
+    """Result of a simulation: the directory, and the rows of each table."""
 
     directory: Path
     items: int
@@ -43,14 +43,14 @@ class Marketplace:
     """Draws the events of a world in slices of time, each from a seed of its own."""
 
     def __init__(self, world: World) -> None:
-        """Prepare to draw; finds out by a pilot how many events a request makes."""
+        """Prepare to draw. A pilot measures the number of events per request."""
         self.world = world
         self._shelves, self._visitors, self._tables = Shelves(world), Visitors(world), EventTables(world)
         pilot = self._slice(0, 1, PILOT_REQUESTS, 0, seed=5)
         self.requests = max(1, round(world.spec.events * PILOT_REQUESTS / max(len(pilot), 1)))
 
     def slices(self) -> Iterator[pa.Table]:
-        """Yield the events, slice by slice; slices follow one another in time but for the wait before a click."""
+        """Yield the events, slice by slice. Slices are in order of time, but clicks may pass their end."""
         parts = -(-self.requests // REQUESTS_AT_ONCE)
         counts = np.diff(np.linspace(0, self.requests, parts + 1).round().astype(int))
         first = 0
@@ -76,15 +76,15 @@ def simulate(
 
     Args:
         spec: the marketplace. The same spec gives the same bytes.
-        directory: where to; must not exist, or be empty.
-        beside: writes what goes with the log into the same directory.
+        directory: directory to write; must be empty or not exist.
+        beside: writes further files, such as the project, into the same directory.
 
     Raises:
-        UserError: `directory` holds something, or there is no room for it.
+        UserError: `directory` is not empty, or cannot be written.
     """
     directory = Path(directory)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise UserError(f"`{directory}` exists and is not empty. Name another directory; nothing is written over.")
+        raise UserError(f"`{directory}` exists and is not empty. Nothing was overwritten. Name another directory.")
     world = World(spec)
     try:
         with whole_directory(directory) as draft:
@@ -101,7 +101,7 @@ def simulate(
 
 
 def _write(directory: Path, tables: Iterator[pa.Table], written: Callable[[int], None] = lambda rows: None) -> int:
-    """Write tables as the row groups of Parquet files of about `ROWS_OF_FILE` rows; returns the rows."""
+    """Write tables as the row groups of Parquet files of about `ROWS_OF_FILE` rows; returns the number of rows."""
     directory.mkdir()
     writer, number, total, room = None, 0, 0, 0
     try:
@@ -110,7 +110,7 @@ def _write(directory: Path, tables: Iterator[pa.Table], written: Callable[[int],
                 if writer is not None:
                     writer.close()
                 file = directory / f"part-{number:05d}.parquet"
-                # With checksums, so that a damaged page is found, and not read as other numbers.
+                # With checksums, because a damaged page would otherwise be read as other numbers.
                 writer = pq.ParquetWriter(
                     file, table.schema, compression="zstd", compression_level=1, write_page_checksum=True
                 )

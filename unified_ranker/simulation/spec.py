@@ -1,4 +1,4 @@
-"""Specification of a marketplace: its sizes, its seed, and a switch for each thing that makes logs hard."""
+"""Specification of a marketplace: its sizes, its seed, and switches for the effects that make logs hard."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,18 +14,18 @@ TASKS = ("home_feed", "search", "more_like_this")
 
 
 class Switches(Declaration):
-    """Switches of a marketplace, each for one thing that makes logs hard.
+    """Switches of a marketplace, each for one effect that makes logs hard.
 
     Attributes:
-        impressions: the log has what was shown and not clicked.
+        impressions: the log has a row for each item that was shown, clicked or not.
         purchases: clicks may lead to a purchase.
-        position_bias: the lower a place, the less it is looked at.
-        seasonality: hours, weekdays and seasons of a style.
+        position_bias: lower places of a slate are looked at less often.
+        seasonality: activity depends on hour and weekday, demand for a style on the season.
         drift: tastes move over the days of the log.
-        cold_items: three in ten items are created while the log runs; otherwise all are there from the start.
-        countries: tastes, prices and shares differ by country.
-        queries: search requests carry words of what is wanted; otherwise they are blank.
-        titles: titles are made of words that carry the style; otherwise of words drawn at random.
+        cold_items: three in ten items are created during the log; otherwise all exist at its start.
+        countries: tastes differ by country.
+        queries: search requests have words of the wanted style; otherwise their query is empty.
+        titles: titles have words of the item's style; otherwise words drawn at random.
         anonymous: three in a hundred requests have no user.
     """
 
@@ -42,9 +42,9 @@ class Switches(Declaration):
 
 
 class MarketplaceSpec(Declaration):
-    """A marketplace, whole: the same spec gives the same bytes.
+    """Specification of a marketplace; the same one gives the same bytes.
 
-    `events` is what is aimed at; as many requests are made as give that many on average. `start` is a day.
+    `events` is approximate: the number of requests is chosen to give that many on average. `start` is a day.
     """
 
     items: int = Field(2_000, ge=20)
@@ -59,7 +59,7 @@ class MarketplaceSpec(Declaration):
 
     @property
     def segments(self) -> int:
-        """The number of styles that items come in."""
+        """Number of segments (styles) of the items."""
         return max(8, min(self.items // 40, 1000))
 
     def save(self, directory: Path) -> None:
@@ -76,14 +76,14 @@ class MarketplaceSpec(Declaration):
         file = directory / SPEC_FILE
         if not file.is_file():
             raise UserError(
-                f"`{directory}` is no simulated marketplace: it holds no {SPEC_FILE}. "
+                f"`{directory}` is no simulated marketplace: {SPEC_FILE} is missing. "
                 "Name a directory that `unified-ranker simulate` has written."
             )
         return cls.model_validate(json.loads(file.read_text(encoding="utf-8")))
 
 
 def make_spec(sizes: Mapping[str, int], off: Sequence[str]) -> MarketplaceSpec:
-    """Return the marketplace of some sizes, with the switches `off` off.
+    """Return the spec of the given sizes, with the switches named in `off` turned off.
 
     Raises:
         UserError: there is no such switch, or a size is out of range.

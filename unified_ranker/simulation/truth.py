@@ -1,9 +1,9 @@
-"""The best reachable ranking of a simulated log: every item by its true chance to be the one engaged with.
+"""Best reachable ranking of a simulated log: every item by its true chance to be the one engaged with.
 
 A positive of the log is an item that was drawn for the wanted segment, looked at and clicked (or bought). Its chance is
-P(segment | request) · exposure weight within the segment · P(click) · (1 + P(purchase)): what the request shows, the
-user's taste and the marketplace's rules are all known here, so no model can rank better on average. What it cannot know
-is the dice.
+P(segment | request) · exposure weight within the segment · P(click) · (1 + P(purchase)). The request's fields, the
+user's taste and the marketplace's rules are all known here, so no model can rank better on average. Only the random
+draws are unknown.
 """
 
 import numpy as np
@@ -18,13 +18,13 @@ from unified_ranker.simulation.world import WORLD_COUNTRIES, World
 
 
 class Truth:
-    """Scores the whole catalogue of a prepared log by the truth of the marketplace that made it.
+    """Scorer of the whole catalogue of a prepared log, by the truth of the marketplace that made it.
 
-    It is a scorer like the others (`evaluation.protocol.Scorer`): its NDCG is the ceiling of the log.
+    It follows `evaluation.protocol.Scorer`; its NDCG is the ceiling of the log.
     """
 
     name = "truth (best reachable)"
-    note = "knows the simulated marketplace; no model can do better but by luck"
+    note = "knows the simulated marketplace; a model can be better only by chance"
 
     def __init__(self, world: World, prepared: Prepared) -> None:
         """Find the log's items and users in `world`."""
@@ -36,7 +36,7 @@ class Truth:
         self._worth = (1.0 + buy_chance(world, items)).astype(np.float32)
 
     def score(self, requests: Examples) -> Floats:
-        """Return the log of the chance of every item, `[requests, items]`; -inf where there is none."""
+        """Return the log probability of every item, `[requests, items]`; -inf where it is 0."""
         user, time = self._users[requests.user], requests.timestamp
         country = np.array(
             [WORLD_COUNTRIES.index(c) if c in WORLD_COUNTRIES else 0 for c in requests.country.tolist()], np.int64
@@ -51,7 +51,7 @@ class Truth:
             return np.log(out[:, self._items])
 
     def segments(self, requests: Examples, wanted: Wanted) -> Floats:
-        """Return the chance that each segment is wanted, `[requests, segments]`, as the request's task has it."""
+        """Return the chance that each segment is wanted, `[requests, segments]`, by the rule of the request's task."""
         out = np.zeros((len(requests), self._world.spec.segments), np.float32)
         source = np.where(requests.source_item == MISSING, MISSING, self._items[requests.source_item])
         for task in np.unique(requests.task.astype(str)).tolist():
@@ -66,7 +66,7 @@ class Truth:
         return out
 
     def _word_numbers(self, queries: np.ndarray) -> Ints:
-        """Return the words of queries by number, `[n, longest]`, -1 where there is none."""
+        """Return the word numbers of queries, `[n, longest]`; -1 for unknown words and padding."""
         found = [[self._words.get(word, -1) for word in query.split()] for query in queries.tolist()]
         width = max((len(row) for row in found), default=0) or 1
         return np.array([row + [-1] * (width - len(row)) for row in found], np.int64).reshape(len(found), width)

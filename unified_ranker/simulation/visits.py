@@ -1,4 +1,4 @@
-"""Draws requests: who comes when, on which surface, for which segment, with which query or source item."""
+"""Draws of requests: their users, times, surfaces, wanted segments, queries and source items."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ ANONYMOUS_BUDGET = 3.5
 class Requests:
     """Requests in order of time, columns `[n]`; `user` -1 is anonymous, `source` -1 none, `words` `[n, 2]` -1 none.
 
-    `segment` is what the request is after, which no log shows.
+    `segment` is the wanted one, which no log shows.
     """
 
     user: Ints
@@ -38,10 +38,10 @@ class Requests:
 
 
 class Visitors:
-    """Draws users by how often they come, among those that exist at the time."""
+    """Draws of users by their activity, among those that exist at the time."""
 
     def __init__(self, world: World) -> None:
-        """Sum up the activity of users, who are in order of creation."""
+        """Accumulate the activity of users, who are in order of creation."""
         self._created = world.users.created
         self._sums = np.concatenate([[0.0], np.cumsum(world.users.activity.astype(np.float64))])
 

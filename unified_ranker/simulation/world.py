@@ -1,7 +1,7 @@
-"""The truth of a marketplace: styles, words, items and users with everything about them that no log shows.
+"""Truth of a marketplace: styles, words, items and users, with the properties that no log shows.
 
 Every item belongs to a segment, a style among many; segments belong to categories. A segment has a place in taste
-space and words of its own. All of it is drawn from the spec's seed, so the truth of a log can be made again.
+space and words of its own. All of it is drawn from the spec's seed, so the truth of a log can be reproduced.
 """
 
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ CATEGORIES = (
 )  # fmt: skip
 WORLD_COUNTRIES = ("DE", "GB", "US", "FR", "NL", "SE", "ES", "JP")
 NEIGHBOURS = 4
-"""Segments that a segment leads on to, besides itself."""
+"""Number of nearest segments to which "more like this" may lead, besides the source item's own."""
 WORDS_OF_SEGMENT, WORDS_OF_CATEGORY, FILLERS = 6, 12, 200
 OWN_WORD = 0.6
-"""Chance that a query's word is the segment's own, not one that its category shares."""
+"""Chance that a word of a query belongs to the segment alone; the others are shared by its category."""
 COLD_SHARE = 0.3
 HISTORY_DAYS = 365
-"""How long before the log its oldest items and users were created."""
+"""Days before the log in which its oldest items and users were created."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class SimulatedItems:
 class SimulatedUsers:
     """Users by index, in order of creation: `country` (index), `created` (seconds), tastes `[n, DIM]`, and more.
 
-    `drift` is where the taste moves to until the last day; `budget` is the log price that is liked best; `activity`
-    says how often the user comes.
+    `drift` is the change of the taste until the last day; `budget` is the log price that is liked best; `activity` is
+    the user's relative number of requests.
     """
 
     country: Ints
@@ -74,7 +74,7 @@ class Segments:
 
 
 class World:
-    """A marketplace with its truth, made from a spec."""
+    """Marketplace with its truth, made from a spec."""
 
     def __init__(self, spec: MarketplaceSpec) -> None:
         """Draw segments, items and users."""
@@ -93,12 +93,12 @@ class World:
 
     @cached_property
     def item_ids(self) -> Strings:
-        """Ids by index."""
+        """Item ids by index."""
         return np.array([f"i{n:07d}" for n in range(self.spec.items)], object)
 
     @cached_property
     def user_ids(self) -> Strings:
-        """Ids by index."""
+        """User ids by index."""
         return np.array([f"u{n:07d}" for n in range(self.spec.users)], object)
 
     @cached_property
@@ -109,7 +109,7 @@ class World:
 
     @cached_property
     def word_likelihood(self) -> Floats:
-        """The chance of each word in a query for each segment, `[words, segments]`."""
+        """Chance of each word in a query for each segment, `[words, segments]`."""
         table = np.zeros((len(self.words), self.spec.segments), np.float32)
         columns = np.arange(self.spec.segments)[:, None]
         table[self.segments.words[:, :WORDS_OF_SEGMENT], columns] = OWN_WORD / WORDS_OF_SEGMENT
@@ -117,7 +117,7 @@ class World:
         return table
 
     def taste(self, user: Ints, country: Ints, time: Ints) -> Floats:
-        """Return tastes `[n, DIM]` of users (-1 = anonymous: what their country is inclined to) at times (seconds)."""
+        """Return tastes `[n, DIM]` of users (-1 = anonymous: the taste of the country) at times (seconds)."""
         known = user >= 0
         at = np.where(known, user, 0)
         out = self.users.taste[at]
@@ -160,13 +160,13 @@ class World:
         cold = rng.random(count) < COLD_SHARE
         if self.spec.switches.cold_items:
             created = np.where(cold, self.start + rng.integers(0, self.end - self.start, count), created)
-        # Something of every style is there from the first day.
+        # Every style has an item from the first day.
         _, first = np.unique(segment, return_index=True)
         created[first] = self.start - HISTORY_DAYS * DAY
         quality = rng.normal(size=count).astype(np.float32)
         price = 3.0 + 0.5 * rng.normal(size=count) + 0.1 * self.segments.category[segment]
         style = self.segments.place[segment] + 0.15 * rng.normal(size=(count, TASTE_DIM))
-        # What is good is shown more, and luck decides the rest.
+        # Good items are shown more often; the rest of the exposure is chance.
         weight = np.exp(0.7 * quality + 0.9 * rng.normal(size=count))
         return SimulatedItems(
             segment=segment,
@@ -212,9 +212,9 @@ def _unit(vectors: npt.NDArray) -> npt.NDArray:
 
 
 def _spell(count: int) -> list[str]:
-    """Return distinct words that can be spoken: consonant and vowel in turn, as the digits of a number."""
+    """Return distinct pronounceable words of three syllables, which are the digits of a number."""
     consonants, vowels = "bdfghjklmnprstvz", "aeiou"
     syllables = [c + v for c in consonants for v in vowels]
     base = len(syllables)
-    # Steps that share no factor with the number of words of three syllables go through all of them.
+    # The step shares no factor with the number of words, so all words come before one is repeated.
     return ["".join(syllables[(n * 99_991 % base**3) // base**p % base] for p in range(3)) for n in range(count)]
