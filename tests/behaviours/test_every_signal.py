@@ -207,6 +207,6 @@ def test_its_graph_is_saved_with_its_tables_in_stock_operations(kind, tmp_path):
     tf.saved_model.save(served, str(tmp_path), signatures=graph)
     loaded = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]
     found = loaded(**vars(asked), items=candidates())
-    np.testing.assert_allclose(found["features"], signal.features(asked, candidates(), None), atol=1e-6)
+    np.testing.assert_allclose(found["features"], signal.features(asked, candidates(), None), atol=1e-5)
     np.testing.assert_array_equal(found["proposals"], signal.proposals(asked))
     assert foreign_ops(ops_of(tmp_path)) == []

@@ -180,6 +180,7 @@ def test_signals_are_those_that_requests_have(shop_project):
         "query_memory",
         *COUNTED[2:],
         "repeats",
+        "returns",
     ]
     assert "titles: more_like_this, search" in comment_above(directory, "towers/ranker.yaml", "type: lexical")
 
@@ -199,7 +200,7 @@ def test_a_feed_alone_has_no_words_and_no_source(tmp_path):
     events, items, _ = shop()
     config, _ = new_project(tmp_path, events[events["task"] == "home_feed"], items)
     # People come back on this feed, so what they had is a signal, too.
-    assert [s.type for s in config.towers.ranker.signals] == ["successions", *COUNTED, "repeats"]
+    assert [s.type for s in config.towers.ranker.signals] == ["successions", *COUNTED, "repeats", "returns"]
 
 
 def test_what_a_log_lacks_is_no_signal(tmp_path):

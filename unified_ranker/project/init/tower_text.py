@@ -140,6 +140,8 @@ def _signals(page: YamlPage, facts: Facts) -> None:
             2,
         )
         page.item({"type": "repeats"})
+        page.note("The chance of a return, by how often the user had the item, and at which times.", 2)
+        page.item({"type": "returns"})
 
 
 def _counted_signals(page: YamlPage, facts: Facts) -> None:
