@@ -164,8 +164,8 @@ def of_events(recent: tf.Tensor, times: tf.Tensor) -> EventNumbers:
     visit = ~tf.pad(same & (moments[:, 1:] == moments[:, :-1]), [[0, 0], [1, 0]])
     there = recent != MISSING
     step = tf.pad(tf.cast(times[:, 1:] != times[:, :-1], tf.float32), [[0, 0], [1, 0]])
-    of_item = (there & tf.gather(mark, back, batch_dims=1) for mark in (newest, oldest, visit))
-    return EventNumbers(*of_item, later=tf.cumsum(step, axis=1))
+    newest, oldest, visit = (there & tf.gather(mark, back, batch_dims=1) for mark in (newest, oldest, visit))
+    return EventNumbers(newest, oldest, visit, tf.cumsum(step, axis=1))
 
 
 def chance_inputs(recent: tf.Tensor, times: tf.Tensor, now: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
