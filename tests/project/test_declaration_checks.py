@@ -10,9 +10,9 @@ from unified_ranker.config import Config
 from unified_ranker.core.errors import UserError
 from unified_ranker.log.check import Check
 from unified_ranker.log.log_checks import require
+from unified_ranker.log.need import Need
 from unified_ranker.log.schema import normalise
 from unified_ranker.project.declaration_checks import check_declarations
-from unified_ranker.signals import needs
 from unified_ranker.signals.base import SignalKind
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -517,7 +517,7 @@ class Weather(SignalKind):
 
 class Headlines(Weather):
     def need(self, config, log):
-        return needs.titles(log)
+        return Need("items have titles", bool(log.items["title"].notna().any()), "no item has a title")
 
 
 def test_a_signal_is_checked_by_what_its_declaration_needs():

@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING
-from unified_ranker.log.need import Need
-from unified_ranker.log.schema import InteractionLog
-from unified_ranker.signals import needs
-from unified_ranker.signals.base import Signal, SignalInputs, SignalKind, SignalRequest
+from unified_ranker.signals.base import Signal, SignalInputs, SignalRequest
+from unified_ranker.signals.history_kind import HistoryKind
 from unified_ranker.signals.partner_table import PartnerTable, strongest, sums_of
 from unified_ranker.towers.tensorflow import tf
 
@@ -28,7 +25,7 @@ _PROPOSING = 20
 """Last items of a history whose partners are proposed; the partners of all of them count as features."""
 
 
-class HistorySumsKind(SignalKind, ABC):
+class HistorySumsKind(HistoryKind, ABC):
     """Declaration of a signal that sums weights of pairs over the user's history."""
 
     window: int = Field(100, ge=1)
@@ -37,16 +34,6 @@ class HistorySumsKind(SignalKind, ABC):
     """Partners that are kept for an item, those with the largest weights."""
     candidates: int = Field(100, ge=0)
     """Candidates that it proposes."""
-
-    @property
-    def events_read(self) -> int:
-        """See `SignalKind.events_read`."""
-        return self.window
-
-    def need(self, config: Config, log: InteractionLog) -> Need:
-        """See `SignalKind.need`."""
-        del config
-        return needs.users(log)
 
     def build(self, inputs: SignalInputs) -> Signal:
         """See `SignalKind.build`."""

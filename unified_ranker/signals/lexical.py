@@ -10,7 +10,6 @@ from pydantic import Field
 from unified_ranker.config import Config
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
-from unified_ranker.signals import needs
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
 from unified_ranker.signals.tables import TableSignal
 from unified_ranker.signals.word_hashes import split_words
@@ -35,7 +34,7 @@ class Lexical(SignalKind):
     def need(self, config: Config, log: InteractionLog) -> Need:
         """See `SignalKind.need`."""
         del config
-        return needs.titles(log)
+        return Need("items have titles", bool(log.items["title"].notna().any()), "no item has a title")
 
     def build(self, inputs: SignalInputs) -> Signal:
         """See `SignalKind.build`."""

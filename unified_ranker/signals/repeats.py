@@ -6,20 +6,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.times import HOUR
-from unified_ranker.log.need import Need
-from unified_ranker.log.schema import InteractionLog
-from unified_ranker.signals import needs
-from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
+from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalRequest
+from unified_ranker.signals.history_kind import HistoryKind
 from unified_ranker.signals.partner_table import strongest, sums_of
 from unified_ranker.signals.proposals import merged
 from unified_ranker.towers.tensorflow import tf
 
 
 @SIGNALS.declare
-class Repeats(SignalKind):
+class Repeats(HistoryKind):
     """Counts and recency of the candidate among the user's last events, and counts next to the source item."""
 
     type: Literal["repeats"]
@@ -29,16 +26,6 @@ class Repeats(SignalKind):
     """Number of events before and after each occurrence of the source item that count as next to it."""
     candidates: int = Field(100, ge=0)
     """Candidates that it proposes."""
-
-    @property
-    def events_read(self) -> int:
-        """See `SignalKind.events_read`."""
-        return self.window
-
-    def need(self, config: Config, log: InteractionLog) -> Need:
-        """See `SignalKind.need`."""
-        del config
-        return needs.users(log)
 
     def build(self, inputs: SignalInputs) -> Signal:
         """See `SignalKind.build`."""

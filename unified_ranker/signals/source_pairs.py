@@ -9,7 +9,6 @@ from pydantic import Field
 from unified_ranker.config import Config
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
-from unified_ranker.signals import needs
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
 from unified_ranker.signals.pair_signal import PairSignal
 from unified_ranker.towers.tensorflow import tf
@@ -30,11 +29,18 @@ class SourcePairs(SignalKind):
 
     def need(self, config: Config, log: InteractionLog) -> Need:
         """See `SignalKind.need`."""
-        return needs.source_items(config, log)
+        return need_source_items(config, log)
 
     def build(self, inputs: SignalInputs) -> Signal:
         """See `SignalKind.build`."""
         return SourceSignal(inputs.once(chosen_pairs), inputs.end, self.neighbours, self.candidates)
+
+
+def need_source_items(config: Config, log: InteractionLog) -> Need:
+    """Return the requirement that some requests have a source item, given or imputed."""
+    filled = any(task.imputation.source_item != "none" for task in config.tasks.values())
+    there = filled or bool(log.events["source_item_id"].notna().any())
+    return Need("events have a source item", there, "no event has a `source_item_id`, and no task imputes one")
 
 
 def chosen_pairs(inputs: SignalInputs) -> PairsAsOf:

@@ -10,10 +10,9 @@ from pydantic import Field
 from unified_ranker.config import Config
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
-from unified_ranker.signals import needs
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
 from unified_ranker.signals.partners import PartnerSignal
-from unified_ranker.signals.source_pairs import chosen_pairs
+from unified_ranker.signals.source_pairs import chosen_pairs, need_source_items
 from unified_ranker.towers.tensorflow import tf
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class SourceWalks(SignalKind):
 
     def need(self, config: Config, log: InteractionLog) -> Need:
         """See `SignalKind.need`."""
-        return needs.source_items(config, log)
+        return need_source_items(config, log)
 
     def build(self, inputs: SignalInputs) -> Signal:
         """See `SignalKind.build`."""

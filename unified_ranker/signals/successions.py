@@ -6,12 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING
-from unified_ranker.log.need import Need
-from unified_ranker.log.schema import InteractionLog
-from unified_ranker.signals import needs
-from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
+from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalRequest
+from unified_ranker.signals.history_kind import HistoryKind
 from unified_ranker.signals.pair_signal import PairSignal
 from unified_ranker.towers.tensorflow import tf
 
@@ -20,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @SIGNALS.declare
-class Successions(SignalKind):
+class Successions(HistoryKind):
     """Counts of how often a candidate followed each of the user's last items."""
 
     type: Literal["successions"]
@@ -30,16 +27,6 @@ class Successions(SignalKind):
     """Strongest successors that are kept for an item."""
     candidates: int = Field(100, ge=0)
     """Candidates that it proposes."""
-
-    @property
-    def events_read(self) -> int:
-        """See `SignalKind.events_read`."""
-        return self.window
-
-    def need(self, config: Config, log: InteractionLog) -> Need:
-        """See `SignalKind.need`."""
-        del config
-        return needs.users(log)
 
     def build(self, inputs: SignalInputs) -> Signal:
         """See `SignalKind.build`."""
