@@ -8,13 +8,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING, Floats, Ints, Mask
 from unified_ranker.core.times import HOUR
-from unified_ranker.log.need import Need
-from unified_ranker.log.schema import InteractionLog
-from unified_ranker.signals import needs
-from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
+from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalRequest
+from unified_ranker.signals.history_kind import HistoryKind
 from unified_ranker.signals.partner_table import strongest, sums_of
 from unified_ranker.signals.past import PastItems
 from unified_ranker.towers.tensorflow import tf
@@ -40,7 +37,7 @@ INPUTS = _NUMBERS + 1 + len(_RATIO_KNOTS) + len(_AGE_KNOTS)
 
 
 @SIGNALS.declare
-class Returns(SignalKind):
+class Returns(HistoryKind):
     """Chance that the user comes back to the candidate, from the counts and times of the user's events on it."""
 
     type: Literal["returns"]
@@ -48,16 +45,6 @@ class Returns(SignalKind):
     """Last events of the user that are read."""
     candidates: int = Field(100, ge=0)
     """Candidates that it proposes: the user's items with the highest chance."""
-
-    @property
-    def events_read(self) -> int:
-        """See `SignalKind.events_read`."""
-        return self.window
-
-    def need(self, config: Config, log: InteractionLog) -> Need:
-        """See `SignalKind.need`."""
-        del config
-        return needs.users(log)
 
     def build(self, inputs: SignalInputs) -> Signal:
         """See `SignalKind.build`."""
