@@ -101,8 +101,8 @@ def test_what_is_no_batch_or_too_large_is_an_invalid_argument(inputs):
     ("text", "part"),
     [
         ("max_batch_size { value: 32 }\nmax_bach { value: 1 }", "max_bach"),
-        ("max_batch_size { value: 8 }\nallowed_batch_sizes: 4", "the last be max_batch_size"),
-        ("max_batch_size { value: 4 }\nallowed_batch_sizes: 4\nallowed_batch_sizes: 2", "must rise"),
+        ("max_batch_size { value: 8 }\nallowed_batch_sizes: 4", "end with `max_batch_size`"),
+        ("max_batch_size { value: 4 }\nallowed_batch_sizes: 4\nallowed_batch_sizes: 2", "must ascend"),
     ],
 )
 def test_file_of_parameters_is_strictly_read(tmp_path, text, part):

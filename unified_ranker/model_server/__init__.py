@@ -1,1 +1,1 @@
-"""The embedded model server: a stand-in that speaks TF Serving's gRPC and REST API on one machine."""
+"""Embedded model server: a stand-in that speaks TF Serving's gRPC and REST API on one machine."""

@@ -1,4 +1,4 @@
-"""Finding the SavedModel versions under a base path, without TensorFlow."""
+"""SavedModel versions under a base path, found without TensorFlow."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def resolve_base_path(path: Path | str) -> Path:
 def versions(base_path: Path) -> dict[int, Path]:
     """Return the directory of every version under a base path, lowest version first.
 
-    As in TF Serving, a version is a directory whose name is a whole number; anything else is passed over.
+    As in TF Serving, a version is a directory whose name is a whole number; anything else is ignored.
     """
     if not base_path.is_dir():
         return {}

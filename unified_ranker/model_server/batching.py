@@ -1,4 +1,4 @@
-"""Batches of requests that come at the same time, as `--enable_batching` makes them in TF Serving.
+"""Batches of requests that arrive at the same time, as `--enable_batching` makes them in TF Serving.
 
 Reference: TF Serving, tensorflow_serving/batching/README.md and session_bundle_config.proto (BatchingParameters).
 """
@@ -32,7 +32,7 @@ class BatchingParameters:
         batch_timeout_micros: microseconds for which a batch waits for more.
         num_batch_threads: batches that run at once.
         max_enqueued_batches: batches that may wait; more are refused.
-        allowed_batch_sizes: sizes that batches are padded up to; none: as they are.
+        allowed_batch_sizes: sizes to which batches are padded; empty: they are not padded.
         pad_variable_length_inputs: whether inputs of different lengths are padded, by "" and 0, to share a batch.
     """
 
@@ -48,7 +48,7 @@ class BatchingParameters:
         """Read TF Serving's `--batching_parameters_file`.
 
         Raises:
-            UserError: it cannot be read, or a line is not understood, or the sizes do not rise to the largest.
+            UserError: `file` cannot be read, a line is not understood, or the sizes do not ascend to `max_batch_size`.
         """
         try:
             lines = [line.split("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines()]
@@ -68,7 +68,7 @@ class BatchingParameters:
         made = cls(**numbers, allowed_batch_sizes=tuple(sizes), pad_variable_length_inputs=pad)
         if sizes and (sizes != sorted(set(sizes)) or sizes[-1] != made.max_batch_size):
             raise UserError(
-                f"`{file}`: allowed_batch_sizes must rise, and the last be max_batch_size. Received: {sizes} and "
+                f"`{file}`: `allowed_batch_sizes` must ascend and end with `max_batch_size`. Received: {sizes} and "
                 f"{made.max_batch_size}."
             )
         return made
@@ -76,7 +76,7 @@ class BatchingParameters:
 
 @dataclass(eq=False)
 class _Batch:
-    """Requests that run as one, once `until` has passed or it is full."""
+    """Requests that run together once the time `until` has passed or the batch is full."""
 
     until: float
     members: list[tuple[_Tensors, int, "Future[dict[str, np.ndarray]]"]] = field(default_factory=list)
@@ -103,8 +103,8 @@ class Batcher:
         """Run the signature as part of a batch.
 
         Raises:
-            ServingError: UNAVAILABLE when the queue is full, as in TF Serving; INVALID_ARGUMENT for inputs that are no
-                batch or too large for one; else what the signature raises.
+            ServingError: UNAVAILABLE when the queue is full, as in TF Serving; INVALID_ARGUMENT for inputs
+                without a common number of rows or with too many; else what the signature raises.
         """
         rows = {array.shape[0] if array.ndim else -1 for array in inputs.values()}
         if len(rows) != 1 or min(rows) < 1:
@@ -131,7 +131,7 @@ class Batcher:
         return done.result()
 
     def close(self) -> None:
-        """End the threads once what has gathered is done."""
+        """End the threads after the batches that wait."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -156,7 +156,7 @@ class Batcher:
                         "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of "
                         "the input tensors",
                     )
-            # Whatever it is, those who wait must hear of it, and the thread must live on.
+            # Every error must reach the waiting callers, and none may end the thread.
             except Exception as error:  # noqa: BLE001
                 for _, _, done in batch.members:
                     done.set_exception(error)
@@ -184,14 +184,14 @@ class Batcher:
         out = {}
         for name in batch.members[0][0]:
             parts = _same_lengths([inputs[name] for inputs, _, _ in batch.members])
-            # TF Serving fills up with the first row, which every graph can run.
+            # Padded with the first row, as in TF Serving, because every graph can run it.
             parts += [parts[0][:1]] * (target - batch.rows)
             out[name] = np.concatenate(parts)
         return out
 
 
 def _same_lengths(parts: list[np.ndarray]) -> list[np.ndarray]:
-    """Pad arrays behind, in all dimensions but the first, to the longest."""
+    """Pad arrays at the end, in all dimensions but the first, to the longest."""
     longest = np.max([part.shape[1:] for part in parts], axis=0) if parts[0].ndim > 1 else ()
     padded = []
     for part in parts:

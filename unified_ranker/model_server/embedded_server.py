@@ -1,7 +1,7 @@
-"""The embedded model server: a stand-in for `tensorflow/serving` on machines without Docker.
+"""Embedded model server: a stand-in for `tensorflow/serving` on machines without Docker.
 
-It loads a SavedModel base path with TensorFlow alone and speaks TF Serving's gRPC and REST APIs. It knows
-nothing of the ranker: what it serves, stock TF Serving serves too.
+It loads a SavedModel base path with TensorFlow alone and speaks TF Serving's gRPC and REST APIs. It uses no code of
+the ranker, so stock TF Serving can serve the same models.
 
     python -m unified_ranker.model_server releases/7 --grpc-port 8500 --rest-port 8501
 
@@ -57,15 +57,14 @@ class EmbeddedModelServer:
         host: a loopback address.
         grpc_port: 0 takes a free port.
         rest_port: 0 takes a free port.
-        allow_non_loopback: whether `host` may be reachable from other machines; the server asks nobody who
-            they are.
+        allow_non_loopback: whether `host` may be reachable from other machines; the server has no authentication.
         models_config: TF Serving's models.config, for labels and the policy of versions; its `base_path` is not read.
         batching: TF Serving's batching parameters file; None: no batching.
-        poll_seconds: between two looks for new versions.
+        poll_seconds: seconds between two searches for new versions.
 
     Raises:
-        UserError: there is no version under `base_path`, a file is none of TF Serving's, or `host` is
-            not loopback and that is not allowed.
+        UserError: there is no version under `base_path`, a configuration file cannot be read, or `host` is not loopback
+            and that is not allowed.
     """
 
     def __init__(
@@ -165,7 +164,7 @@ def run(
     """Serve until SIGTERM or SIGINT. Call it from the main thread.
 
     Args:
-        base_path: see `EmbeddedModelServer`, as for the next five.
+        base_path: directory of `<version>/saved_model.pb`, or a release.
         model_name: the name that requests give.
         host: a loopback address.
         grpc_port: 0 takes a free port.
@@ -173,7 +172,7 @@ def run(
         allow_non_loopback: whether `host` may be reachable from other machines.
         on_ready: called once with the server when it answers requests.
         stop_event: setting it ends the server too.
-        models_config: see `EmbeddedModelServer`, as for the next.
+        models_config: TF Serving's models.config, for labels and the policy of versions.
         batching: TF Serving's batching parameters file.
 
     Raises:
@@ -199,11 +198,11 @@ def run(
 
 
 def prepare_process() -> None:
-    """Set the process for online serving; before it has threads."""
-    # A request waits no longer than this for a thread that computes.
+    """Configure the process for online serving; call it before threads start."""
+    # The longest that a request waits for a computing thread; Python's default is 5 ms.
     sys.setswitchinterval(_SWITCH_SECONDS)
     use_few_heaps()
-    # It calls what TF Serving calls, and would be told in every log that there is something newer.
+    # The server calls TensorFlow's v1 API, as TF Serving does; TensorFlow would log that it is deprecated.
     tf.get_logger().setLevel(logging.ERROR)
 
 
@@ -255,7 +254,7 @@ def _report(**line: str) -> None:
 
 
 def _set_at_end_of_stdin(stop: threading.Event) -> None:
-    # os.read and not sys.stdin: a thread inside Python's buffered reader would abort the interpreter's exit.
+    # os.read and not sys.stdin: a thread that waits in Python's buffered reader would abort the interpreter's exit.
     while os.read(0, 4096):
         pass
     logger.info("stopping with the end of standard input")

@@ -26,7 +26,7 @@ from unified_ranker.model_server.versions import ModelVersions
 
 SIGNATURE_DEF = "signature_def"
 
-# TF Serving cuts messages here, because they travel in a header.
+# TF Serving cuts error messages to this length, because gRPC sends them in a header.
 _MAX_MESSAGE = 1024
 _OPTIONS = [
     ("grpc.max_receive_message_length", -1),
@@ -41,9 +41,9 @@ def start_grpc_server(model_versions: ModelVersions, address: str, executor: Exe
     """Start the gRPC server.
 
     Args:
-        model_versions: the model that it serves.
+        model_versions: versions of the served model.
         address: `host:port`; port 0 takes a free one.
-        executor: runs the requests; its threads are how many run at once.
+        executor: runs the requests, as many at once as it has threads.
 
     Returns:
         The running server and its port.
@@ -109,7 +109,7 @@ def _model_spec(request: Any) -> model_pb2.ModelSpec:
 def _answering(
     method: Callable[[Any, Any, grpc.ServicerContext], Response],
 ) -> Callable[[Any, Any, grpc.ServicerContext], Response]:
-    """Turn ServingErrors into gRPC statuses, and leave requests alone that nobody waits for any more."""
+    """Turn ServingErrors into gRPC statuses, and refuse requests whose deadline has passed."""
 
     @functools.wraps(method)
     def answer(service: Any, request: Any, context: grpc.ServicerContext) -> Response:

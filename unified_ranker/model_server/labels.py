@@ -14,10 +14,10 @@ class ModelConfig:
 
     Attributes:
         name: the name that requests give.
-        base_path: holds the versions; as it stands in the file.
-        versions: those that are served; none: the newest.
-        latest: how many of the newest are served, where no `versions` are named.
-        labels: version by label.
+        base_path: directory of the versions, as written in the file.
+        versions: numbers of the versions to serve; empty: the newest ones.
+        latest: number of the newest versions to serve where `versions` is empty.
+        labels: version number by label.
     """
 
     name: str
@@ -27,7 +27,7 @@ class ModelConfig:
     labels: dict[str, int] = field(default_factory=dict)
 
     def wanted(self, found: dict[int, Path]) -> dict[int, Path]:
-        """Return those of the versions that were found, ascending, which are to be served."""
+        """Return the versions to serve among those that were found, ascending."""
         if self.versions:
             return {version: found[version] for version in self.versions if version in found}
         return dict(list(found.items())[-self.latest :])
@@ -37,7 +37,7 @@ def read_models_config(file: Path) -> ModelConfig:
     """Read TF Serving's `--model_config_file`, which must name one model.
 
     Raises:
-        UserError: it cannot be read, or names none or several models, or a policy that is not known here.
+        UserError: `file` cannot be read, or names no model or several.
     """
     from tensorflow_serving.config import model_server_config_pb2
 
@@ -48,7 +48,9 @@ def read_models_config(file: Path) -> ModelConfig:
         raise UserError(f"`{file}` must be a text proto of ModelServerConfig. Received: {error}.") from error
     models = parsed.model_config_list.config
     if len(models) != 1:
-        raise UserError(f"`{file}` must name one model. Received: {len(models)}. A fleet runs `tensorflow/serving`.")
+        raise UserError(
+            f"`{file}` must name one model. Received: {len(models)}. For several, use `tensorflow/serving`."
+        )
     [model] = models
     policy = model.model_version_policy
     if policy.WhichOneof("policy_choice") == "all":

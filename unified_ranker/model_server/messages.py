@@ -1,10 +1,10 @@
-"""TF Serving's message and service modules, imported after Keras 2 has been chosen.
+"""TF Serving's message and service modules, imported after TensorFlow's environment is set.
 
-The generated modules import `tensorflow.core`, and with it all of TensorFlow: no way to them is
-lighter. They therefore have one door here, behind `unified_ranker.towers.tensorflow`, which must come first.
+The generated modules import `tensorflow.core` and with it all of TensorFlow; there is no lighter way. They are imported
+here alone, after `unified_ranker.model_server.plain_tensorflow`, which sets the environment.
 
-Not imported: `prediction_service_pb2` and `model_service_pb2`, which tensorflow-serving-api 2.20.0 builds in
-a way that protobuf 6 refuses. The service modules (`*_pb2_grpc`) do not need them.
+Not imported: `prediction_service_pb2` and `model_service_pb2`, which protobuf 6 refuses as
+tensorflow-serving-api 2.20.0 builds them. The service modules (`*_pb2_grpc`) do not need them.
 """
 
 from unified_ranker.model_server.plain_tensorflow import tf  # noqa: F401

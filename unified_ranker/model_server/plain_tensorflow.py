@@ -1,8 +1,8 @@
-"""TensorFlow for the model server: nothing beside it is loaded, as in `tensorflow/serving`.
+"""TensorFlow for the model server, without further libraries of ops, as in `tensorflow/serving`.
 
-`unified_ranker.towers.tensorflow` also imports tensorflow-recommenders, which registers ScaNN's ops: a server behind
-that door would accept graphs that the stock one refuses. Keras 2 is chosen all the same, in case the process goes on
-to use it.
+`unified_ranker.towers.tensorflow` also imports tensorflow-recommenders, which registers ScaNN's ops: with it
+the server would accept graphs that stock TF Serving refuses. Keras 2 is chosen here, too, in case the process uses it
+later.
 """
 
 import os

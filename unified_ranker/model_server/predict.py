@@ -1,4 +1,4 @@
-"""A PredictRequest answered by a loaded model: what gRPC requests and warm-up records have in common."""
+"""Answer of a loaded model to a PredictRequest, for gRPC requests and warm-up records alike."""
 
 from unified_ranker.model_server.messages import predict_pb2
 from unified_ranker.model_server.savedmodels import SavedModel

@@ -1,4 +1,4 @@
-"""The embedded model server as a child process, for a ranking service that is given no address of another."""
+"""Embedded model server as a child process, for a ranking service without the address of another."""
 
 import collections
 import json
@@ -24,16 +24,16 @@ logger = logging.getLogger(__name__)
 
 
 class ModelServerProcess:
-    """A running child, made by `start_in_subprocess`. Use it as a context manager, or call `stop`.
+    """Running child, made by `start_in_subprocess`. Use it as a context manager, or call `stop`.
 
-    The child ends when its standard input does, and so with this process, however that ends.
+    The child ends when its standard input is closed, and so whenever this process ends.
 
     Attributes:
         grpc_address: `host:port` of its gRPC API.
         rest_address: `host:port` of its REST API.
 
     Args:
-        command: what to run.
+        command: program and arguments of the child.
     """
 
     def __init__(self, command: list[str]) -> None:
@@ -45,7 +45,7 @@ class ModelServerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # Ctrl-C in a terminal reaches this process alone, which first ends requests that need the model.
+            # Ctrl-C in a terminal reaches this process alone, which first finishes requests that need the model.
             start_new_session=True,
         )
         self._reports: queue.Queue[dict[str, str] | None] = queue.Queue()
@@ -68,14 +68,14 @@ class ModelServerProcess:
         return self._process.poll()
 
     def wait_until_ready(self, timeout: float) -> None:
-        """Wait for the child's one report, and take the addresses from it.
+        """Wait for the child's report and read the addresses from it.
 
         Args:
             timeout: seconds.
 
         Raises:
             UserError: the child refused, died or did not report in time; with its own message, or the end of
-                its log. It has then ended.
+                its log. The child has then ended.
         """
         try:
             report = self._reports.get(timeout=timeout)
@@ -168,7 +168,7 @@ def start_in_subprocess(
         The ready child, with its `grpc_address` and `rest_address`.
 
     Raises:
-        UserError: the child could not start; the message is its own.
+        UserError: the child could not start; the message is the child's.
     """
     child = begin_in_subprocess(base_path, model_name, host, grpc_port, rest_port, allow_non_loopback)
     finish_start(child, timeout)
@@ -197,10 +197,10 @@ def begin_in_subprocess(
 
 
 def finish_start(child: ModelServerProcess, timeout: float = 120.0) -> None:
-    """Wait until a child that was begun answers; one that does not is ended.
+    """Wait until a child of `begin_in_subprocess` answers; end it if it does not.
 
     Raises:
-        UserError: it could not start; the message is its own.
+        UserError: the child could not start; the message is the child's.
     """
     started = time.monotonic()
     try:

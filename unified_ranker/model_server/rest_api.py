@@ -38,7 +38,7 @@ def create_rest_app(model_versions: ModelVersions, executor: Executor, timeout: 
     """Build the HTTP application.
 
     Args:
-        model_versions: the model that it serves.
+        model_versions: versions of the served model.
         executor: runs the requests.
         timeout: seconds after which a request is answered with 504.
     """

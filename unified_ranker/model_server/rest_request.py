@@ -1,4 +1,4 @@
-"""The request bodies of TF Serving's REST Predict API: JSON in row or column form to arrays.
+"""Request bodies of TF Serving's REST Predict API: JSON in row or column form, read into arrays.
 
 Reference: TF Serving, g3doc/api_rest.md ("Predict API", "JSON mapping").
 """
@@ -21,7 +21,7 @@ InputSpecs = Mapping[str, ProtoSpec]
 
 @dataclass(frozen=True)
 class PredictBody:
-    """The body of a Predict request.
+    """Body of a Predict request.
 
     Attributes:
         signature_name: the signature asked for; empty for the default.
@@ -34,7 +34,7 @@ class PredictBody:
     inputs: dict[str, np.ndarray]
 
 
-# The types that the REST API knows; 16-bit floats are not among them.
+# Types that the REST API knows; 16-bit floats are not among them.
 JSON_DTYPES = frozenset(
     np.dtype(name)
     for name in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint32", "uint64", "float32", "float64")
@@ -49,7 +49,7 @@ def parse_predict(body: bytes, input_specs: Callable[[str], InputSpecs]) -> Pred
         input_specs: gives the inputs of a signature by its name.
 
     Raises:
-        ServingError: INVALID_ARGUMENT for what is no such body, or whatever `input_specs` raises.
+        ServingError: INVALID_ARGUMENT for another body, or whatever `input_specs` raises.
     """
     document = _parse_object(body)
     name = document.get("signature_name", "")

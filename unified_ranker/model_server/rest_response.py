@@ -1,4 +1,4 @@
-"""The response bodies of TF Serving's REST Predict API: arrays to JSON in row or column form.
+"""Response bodies of TF Serving's REST Predict API: arrays, written as JSON in row or column form.
 
 Reference: TF Serving, g3doc/api_rest.md ("Response format", "JSON mapping").
 """
@@ -14,7 +14,7 @@ from unified_ranker.model_server.rest_request import JSON_DTYPES
 from unified_ranker.model_server.status_codes import invalid_argument
 from unified_ranker.model_server.tensor_protos import STRING
 
-# Outputs whose name ends so are bytes rather than text, and are written as {"b64": ...}.
+# Outputs whose name ends with this are bytes rather than text, and are written as {"b64": ...}.
 _BYTES_SUFFIX = "_bytes"
 
 
@@ -22,8 +22,8 @@ def format_outputs(outputs: Mapping[str, np.ndarray], row: bool) -> bytes:
     """Write the outputs of a Predict request: `predictions` in row form, else `outputs`.
 
     Raises:
-        ServingError: INVALID_ARGUMENT for an output that JSON cannot hold, or, in row form, outputs that are
-            not one value per example each.
+        ServingError: INVALID_ARGUMENT for an output that JSON cannot hold, or, in row form, for outputs
+            without one value per example.
     """
     if row:
         _check_batch(outputs)

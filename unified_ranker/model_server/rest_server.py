@@ -1,4 +1,4 @@
-"""An HTTP application on a socket of its own, in a thread of this process."""
+"""HTTP server of the REST API, in a thread of this process."""
 
 import socket
 import threading
@@ -10,15 +10,15 @@ _GRACE_SECONDS = 5
 
 
 class _Uvicorn(uvicorn.Server):
-    """Says when it accepts connections, which uvicorn has no other sign for."""
+    """Uvicorn server with an event for the end of its startup, which uvicorn does not have."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.settled = threading.Event()
+        self.startup_ended = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.settled.set()
+        self.startup_ended.set()
 
 
 class RestServer:
@@ -44,7 +44,7 @@ class RestServer:
             RuntimeError: the HTTP server ended instead of starting; the log says why.
         """
         self._thread.start()
-        self._uvicorn.settled.wait()
+        self._uvicorn.startup_ended.wait()
         if not self._uvicorn.started:
             raise RuntimeError("the REST server ended while starting; its log says why")
 
@@ -58,4 +58,4 @@ class RestServer:
             self._uvicorn.run(sockets=[self._listener])
         finally:
             self._listener.close()
-            self._uvicorn.settled.set()
+            self._uvicorn.startup_ended.set()

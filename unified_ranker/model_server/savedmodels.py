@@ -1,7 +1,7 @@
-"""Loading a SavedModel version and running its signatures, with TensorFlow alone.
+"""Loaded SavedModel versions, whose signatures run with TensorFlow alone.
 
-As TF Serving does, through a session: eager functions hand every operation to a pool whose threads spin as they wait,
-which cost half as much processor time again as the model itself (docs/decisions/0008).
+They run in a session, as in TF Serving. Eager functions hand every operation to a pool whose threads spin while they
+wait: that took half as much processor time as the model itself (docs/decisions/0008-serving-without-tensorflow.md).
 """
 
 import logging
@@ -26,10 +26,10 @@ _INITIALISER = "__saved_model_init_op"
 
 _CALLABLES_KEPT = 64
 
-# What TensorFlow's Python puts before the message of an op; TF Serving has none.
+# Prefix that TensorFlow's Python adds to the error message of an op, and TF Serving does not.
 _ERROR_PREFIX = "Graph execution error:\n\n"
 
-# How the names of the ops of TensorFlow Text begin that the encoders' tokenizers use.
+# Prefixes of the TensorFlow Text ops that the encoders' tokenizers use.
 _TEXT_OPS = ("TFText>", "Sentencepiece", "NormalizeUTF8", "FastWordpiece", "FastBert")
 
 logger = logging.getLogger(__name__)
@@ -40,8 +40,8 @@ class Signature:
 
     Args:
         name: the signature's key in the SavedModel.
-        session: has the graph and its variables.
-        definition: its SignatureDef: the tensors to feed and to fetch, against which inputs are checked.
+        session: session with the graph and its variables.
+        definition: its SignatureDef, which names the tensors to feed and to fetch, and their types and shapes.
     """
 
     def __init__(self, name: str, session: Any, definition: meta_graph_pb2.SignatureDef) -> None:
@@ -55,13 +55,13 @@ class Signature:
         self._batcher: Batcher | None = None
 
     def batch(self, parameters: BatchingParameters) -> None:
-        """Gather calls into batches from here on; a signature without rows in all it takes and gives runs as before."""
+        """Run later calls in batches, if every input and output has a batch dimension; else change nothing."""
         specs = [*self.inputs.values(), *self.outputs.values()]
         if self.inputs and all(spec.shape is not None and spec.shape[:1] == (None,) for spec in specs):
             self._batcher = Batcher(self._run_all, parameters)
 
     def close(self) -> None:
-        """End what `batch` started."""
+        """End the threads that `batch` started."""
         if self._batcher is not None:
             self._batcher.close()
 
@@ -70,7 +70,7 @@ class Signature:
 
         Args:
             inputs: one array per input, of exactly its type (strings: object arrays of `bytes`).
-            output_filter: the outputs to return; none named: all.
+            output_filter: names of the outputs to return; empty: all.
 
         Raises:
             ServingError: INVALID_ARGUMENT for inputs or outputs that the signature does not have, or of
@@ -91,7 +91,7 @@ class Signature:
             raise ServingError(status_code(error.error_code), error.message.removeprefix(_ERROR_PREFIX)) from error
 
     def _callable(self, keys: tuple[str, ...]) -> Callable[..., list[np.ndarray]]:
-        """Return what computes these outputs; clients ask for few different selections of them."""
+        """Return the function that computes these outputs. It is kept, since clients ask for few selections."""
         if keys not in self._callables:
             if len(self._callables) >= _CALLABLES_KEPT:
                 self._callables.clear()
@@ -133,7 +133,7 @@ class SavedModel:
         version: its number.
         definitions: every SignatureDef of the file, as GetModelMetadata returns them.
         signatures: those that can be run.
-        session: has the graph and its variables, and ends with the last that refers to it.
+        session: session with the graph and its variables; it is closed with its last reference.
     """
 
     version: int
@@ -157,7 +157,7 @@ def load_saved_model(directory: Path, version: int) -> SavedModel:
     """Load the SavedModel in `<base path>/<version>/`.
 
     Raises:
-        OSError, ValueError, RuntimeError, tf.errors.OpError: whatever makes it unreadable.
+        OSError, ValueError, RuntimeError, tf.errors.OpError: the SavedModel cannot be read.
     """
     definitions = _signature_definitions(directory)
     import_text_ops(directory)
@@ -176,8 +176,8 @@ def load_saved_model(directory: Path, version: int) -> SavedModel:
 def _new_session() -> Any:
     """Return a session for online serving: a request's operations run one after the other, in its own thread.
 
-    Its matrices are small: to split them between cores costs more than it saves, and the other cores have requests of
-    their own.
+    The matrices are small: to split them between cores costs more than it saves, and the other cores run other
+    requests.
     """
     config = tf.compat.v1.ConfigProto(
         intra_op_parallelism_threads=1, inter_op_parallelism_threads=-1, use_per_session_threads=True

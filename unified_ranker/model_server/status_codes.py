@@ -1,4 +1,4 @@
-"""The status codes of the TF Serving API: one error type, and what each code is over HTTP."""
+"""Status codes of the TF Serving API: one error type, and the HTTP status of each code."""
 
 import grpc
 
@@ -25,11 +25,11 @@ _BY_NUMBER: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.S
 
 
 class ServingError(Exception):
-    """A request that the model server answers with an error.
+    """Error with which the model server answers a request.
 
     Args:
         code: the gRPC status code; over HTTP it becomes `http_status(code)`.
-        message: what the client is told.
+        message: text that the client receives.
     """
 
     def __init__(self, code: grpc.StatusCode, message: str) -> None:
@@ -39,7 +39,7 @@ class ServingError(Exception):
 
 
 def invalid_argument(message: str) -> ServingError:
-    """Build the error for a request that is wrong in itself."""
+    """Build the error for an invalid request."""
     return ServingError(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 

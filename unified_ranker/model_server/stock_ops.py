@@ -1,4 +1,4 @@
-"""Check that a graph has only ops of stock TF Serving: TensorFlow's own, and those of TF Text's tokenizers."""
+"""Check that a graph has only ops of stock TF Serving: those of TensorFlow and of TF Text's tokenizers."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,9 +15,9 @@ TEXT_OPS = frozenset(
         "UnicodeScriptTokenizeWithOffsets", "WhitespaceTokenizeWithOffsetsV2", "WordpieceTokenizeWithOffsets",
     }
 )  # fmt: skip
-"""TF Serving's build links TF Text (tensorflow_serving/model_servers/BUILD, `SUPPORTED_TENSORFLOW_OPS`)."""
+"""Ops of TF Text that TF Serving's build links (tensorflow_serving/model_servers/BUILD, `SUPPORTED_TENSORFLOW_OPS`)."""
 FOREIGN_PREFIXES = ("Scann",)
-"""Ops that another library may have registered in this process, and TF Serving has not."""
+"""Prefixes of ops that another library may have registered in this process, and that TF Serving does not have."""
 
 
 def ops_of(saved_model: Path) -> set[str]:
@@ -46,7 +46,7 @@ def require_stock_ops(saved_model: Path) -> None:
     """Refuse a SavedModel that stock TF Serving would not load.
 
     Raises:
-        UserError: naming the ops.
+        UserError: the graph has other ops, which the message names.
     """
     foreign = foreign_ops(ops_of(saved_model))
     if foreign:

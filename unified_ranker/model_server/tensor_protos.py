@@ -1,4 +1,4 @@
-"""NumPy arrays to `TensorProto` and back, with no work per element for numbers."""
+"""Conversion of NumPy arrays to `TensorProto` and back; numbers are not converted one by one."""
 
 import functools
 import math
@@ -11,9 +11,9 @@ from unified_ranker.model_server.messages import meta_graph_pb2, tensor_pb2
 from unified_ranker.model_server.plain_tensorflow import tf
 
 STRING = np.dtype(object)
-"""Strings are object arrays of `bytes`, as TensorFlow gives them: NumPy's `S` type drops trailing NULs."""
+"""Type of string arrays: objects of type `bytes`, as TensorFlow gives them: NumPy's `S` type drops trailing NULs."""
 
-# What TF Serving fills unless it runs with --enable_serialization_as_tensor_content.
+# Fields that TF Serving fills unless it runs with --enable_serialization_as_tensor_content.
 _VALUE_FIELDS = {
     np.dtype(np.float32): "float_val",
     np.dtype(np.float64): "double_val",
@@ -25,11 +25,11 @@ _VALUE_FIELDS = {
 
 @dataclass(frozen=True)
 class ProtoSpec:
-    """The type and shape of one input or output of a signature.
+    """Type and shape of one input or output of a signature.
 
     Attributes:
         dtype: TensorFlow's name of the type, such as `float32` or `string`.
-        shape: one size per dimension, None where any size will do; None instead of a tuple: any rank.
+        shape: size of each dimension, None for any size; None instead of a tuple: any rank.
     """
 
     dtype: str
@@ -48,7 +48,7 @@ class ProtoSpec:
         return np.dtype(tf.as_dtype(self.dtype).as_numpy_dtype)
 
     def admits(self, shape: tuple[int, ...]) -> bool:
-        """Say whether an array of `shape` fits."""
+        """Return whether an array of `shape` fits."""
         if self.shape is None:
             return True
         return len(shape) == len(self.shape) and all(
@@ -92,7 +92,7 @@ def fill_proto(proto: tensor_pb2.TensorProto, array: np.ndarray) -> None:
     """Write an array into an empty TensorProto: numbers as raw bytes, strings (`str` or `bytes`) as UTF-8.
 
     Raises:
-        TypeError: TensorFlow has no type for the array's, or an object array holds what is no string.
+        TypeError: TensorFlow has no such type, or an object array holds something other than strings.
     """
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)

@@ -1,4 +1,4 @@
-"""The versions of one served model: their states, and which of them answers a request."""
+"""Versions of one served model: their states, and the choice of the one that answers a request."""
 
 import logging
 import threading
@@ -31,12 +31,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ServedVersion:
-    """One version and how far it has come.
+    """One version and its state of loading.
 
     Attributes:
         version: its number.
         state: START, LOADING, AVAILABLE, UNLOADING or END, as GetModelStatus reports it.
-        error: why it did not become available; None while nothing has gone wrong.
+        error: reason why it did not become available; None while nothing has failed.
         model: the loaded model while it is AVAILABLE.
     """
 
@@ -54,15 +54,15 @@ class ServedVersion:
 
 
 class ModelVersions:
-    """The versions of one model under a base path.
+    """Versions of one model under a base path.
 
     Requests read a table that a change replaces as a whole, so that they never wait for a version that loads.
 
     Args:
         base_path: directory of `<version>/saved_model.pb`, or a release.
         model_name: the name that requests give.
-        config: which versions are served, and their labels; None: the newest, and no labels.
-        batching: how requests are gathered into batches; None: each runs by itself.
+        config: versions to serve and their labels; None: the newest, without labels.
+        batching: parameters of batches; None: each request runs by itself.
 
     Raises:
         UserError: there is no version under `base_path`.
@@ -101,7 +101,7 @@ class ModelVersions:
         return max(wanted)
 
     def follow(self, seconds: float = POLL_SECONDS) -> None:
-        """Look for new version directories from here on, in a thread, until `stop_following`."""
+        """Start a thread that looks for new version directories until `stop_following`."""
         threading.Thread(target=self._follow, args=(seconds,), name="version-watch", daemon=True).start()
 
     def stop_following(self) -> None:
@@ -109,9 +109,9 @@ class ModelVersions:
         self._end.set()
 
     def look(self) -> None:
-        """Load versions that have appeared, and then unload those that are not to be served any more.
+        """Load new versions, then unload those that are no longer to be served.
 
-        A version that does not load is reported as END with its reason, and the others go on.
+        A version that does not load is reported as END with its reason; the others keep running.
         """
         wanted = self._config.wanted(versions(self.base_path))
         for version, directory in wanted.items():
@@ -120,7 +120,7 @@ class ModelVersions:
                     self._load(version, directory)
                 except UserError as error:
                     logger.error("%s", error)
-        # Never the last one that answers: a new version must be there before an old one goes, as in TF Serving.
+        # An old version is unloaded only while a wanted one answers, as in TF Serving.
         answering = {version for version, served in self._table.items() if served.model is not None}
         gone = answering - wanted.keys()
         if answering & wanted.keys():
@@ -140,7 +140,7 @@ class ModelVersions:
         logger.info("model `%s` version %d is no longer served", self.model_name, version)
 
     def find(self, spec: model_pb2.ModelSpec) -> SavedModel:
-        """Return the model that a request names: a version of it, or else the highest that is available.
+        """Return the model version that a request names, or else the highest that is available.
 
         Raises:
             ServingError: NOT_FOUND when no available version fits, INVALID_ARGUMENT for an unnamed model or a
@@ -159,7 +159,7 @@ class ModelVersions:
         return available[max(available) if wanted is None else wanted]
 
     def statuses(self, spec: model_pb2.ModelSpec) -> list[ServedVersion]:
-        """Return the state of the version that a request names, or of all, the newest first.
+        """Return the state of the version that a request names, or of all versions, the newest first.
 
         Raises:
             ServingError: NOT_FOUND when there is none.

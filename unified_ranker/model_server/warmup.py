@@ -1,4 +1,4 @@
-"""Replaying a SavedModel's warm-up requests, so that the first user does not pay for tracing and allocation.
+"""Replay of a SavedModel's warm-up requests, so that the first user does not wait for tracing and allocation.
 
 Reference: TF Serving, g3doc/saved_model_warmup.md.
 """
@@ -21,14 +21,14 @@ logger = logging.getLogger(__name__)
 
 
 def replay_warmup(model: SavedModel, directory: Path) -> int:
-    """Run every request that the version's warm-up file records; no file, no requests.
+    """Run every request of the version's warm-up file, if there is one.
 
     Args:
         model: the loaded version.
-        directory: where it was loaded from.
+        directory: directory that it was loaded from.
 
     Returns:
-        How many requests ran.
+        The number of requests that ran.
 
     Raises:
         ValueError: the file is not a TFRecord of at most 1000 PredictionLogs of Predict requests that the
