@@ -2,8 +2,8 @@
 
     python docs/consume/fine_tune.py releases/latest ../shared/data/retail
 
-The whole user side of the release, with one layer behind it, learns which kinds of article come next. Against it stands
-the same network that begins from nothing: its weights, and the vectors of items within histories, are drawn anew.
+The whole user side of the release, with one layer behind it, learns which kinds of article come next. It is compared
+with the same network trained from scratch: its weights, and the vectors of items within histories, start at random.
 """
 
 import argparse

@@ -36,13 +36,13 @@ class Point:
 
 def page() -> str:
     """Return the page."""
-    parts, told = [_INTRODUCTION.strip()], set()
+    parts, described = [_INTRODUCTION.strip()], set()
     for point in points():
         title = point.word[:1].upper() + point.word[1:]
         contract = "" if point.contract is None else f" Contract: `{point.contract.name}` in `{_short(point.file)}`."
         parts.append(f"## {title}\n\n{' '.join(point.text.split())}{contract} Registry: `{point.name}`.")
-        if point.contract is not None and (point.file, point.contract.name) not in told:
-            told.add((point.file, point.contract.name))
+        if point.contract is not None and (point.file, point.contract.name) not in described:
+            described.add((point.file, point.contract.name))
             contract_class = getattr(module_of(point.file), point.contract.name)
             parts += [prose(ast.get_docstring(point.contract)), _methods(contract_class)]
         rows = [(f"`{name}`", f"`{_short(file)}`", summary) for name, file, summary in implementations(point)]
