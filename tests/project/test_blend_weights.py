@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tiny_world
 
-from unified_ranker.project.blend_fitting import blend_weights
+from unified_ranker.project.holdout import blend_weights
 from unified_ranker.tasks.blend import BLEND, FittedBlend
 
 pytestmark = pytest.mark.xdist_group("tiny_model")

@@ -13,7 +13,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.core.progress import listening
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.callbacks import EpochCheckpoints, StopOnNaN
-from unified_ranker.training.optimizer import optimizer_of
+from unified_ranker.training.optimizer import TrainingLength, optimizer_of
 from unified_ranker.training.trained_files import load_trained, save_trained
 from unified_ranker.training.training_job import build_model, dataset_of, fit_end_of, make_batches, train
 
@@ -259,13 +259,25 @@ def test_batches_stream_epoch_by_epoch(resumed):
 
 def test_the_learning_rate_rises_and_falls():
     config = tiny_world.config({"learning_rate": 0.1, "warmup_share": 0.25})
-    rate = optimizer_of(config, 100)._learning_rate
+    rate = optimizer_of(config, TrainingLength(25, 4))._learning_rate
     schedule = np.array([float(rate(step)) for step in range(101)])
     assert schedule[0] == 0
     assert schedule.argmax() == 25
     np.testing.assert_allclose([schedule[25], schedule[100]], [0.1, 0.005], rtol=1e-4)
     assert (np.diff(schedule[:26]) > 0).all()
     assert (np.diff(schedule[25:]) < 0).all()
+
+
+def test_the_rate_falls_by_the_length_that_is_left():
+    length = TrainingLength(10, 10)
+    rate = optimizer_of(tiny_world.config({"learning_rate": 0.1, "warmup_share": 0.25}), length)._learning_rate
+    graph = tf.function(rate)
+    assert float(graph(tf.constant(20))) < 0.1
+    length.cut(4)
+    assert length.epochs == 4
+    np.testing.assert_allclose(
+        [float(graph(tf.constant(step))) for step in (10, 40, 90)], [0.1, 0.005, 0.005], rtol=1e-4
+    )
 
 
 def test_the_fit_window_ends_where_the_split_says():

@@ -27,6 +27,13 @@ ForceCheckOption = Annotated[
     list[str] | None,
     typer.Option("--force", help="Name of a check that may fail; the manifest records it. May be repeated."),
 ]
+MinutesOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        help="Minutes that training may take: as many passes as fit, while they gain. By default as declared.",
+    ),
+]
 RequireBaselineOption = Annotated[
     bool,
     typer.Option(

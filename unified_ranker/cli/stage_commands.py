@@ -16,6 +16,7 @@ from unified_ranker.cli.options import (
     ForceOption,
     FromOption,
     JsonOption,
+    MinutesOption,
     ProjectOption,
     ReleaseArgument,
     RequireBaselineOption,
@@ -104,18 +105,21 @@ def train_command(
     force: ForceOption = False,
     as_json: JsonOption = False,
     start: FromOption = None,
+    minutes: MinutesOption = None,
 ) -> None:
     """Train the joint model, or a single task alone. An interrupted training continues from its last epoch.
 
     Example: `unified-ranker train --tasks search --set project.training.epochs=3`
 
     Example: `unified-ranker train --from releases/latest`
+
+    Example: `unified-ranker train --minutes 30`
     """
     from unified_ranker.cli.stage_output import print_result
     from unified_ranker.project.one_build import one_build
     from unified_ranker.project.train_stage import train_stage
 
-    context = open_stages(project, overrides, source, tasks, ("train",) if force else ())
+    context = open_stages(project, in_minutes(overrides, minutes), source, tasks, ("train",) if force else ())
     with one_build(context):
         context.lineage.note("start", start)
         print_result(train_stage(context), as_json)
@@ -192,6 +196,7 @@ def build_command(
     force: ForceOption = False,
     as_json: JsonOption = False,
     require_baseline: RequireBaselineOption = False,
+    minutes: MinutesOption = None,
 ) -> None:
     """Run every stage in order, skip what is up to date, and end with a verified release.
 
@@ -201,10 +206,26 @@ def build_command(
     Example: `unified-ranker build --project examples/travel`
 
     Example: `unified-ranker build --require-baseline`
+
+    Example: `unified-ranker build --minutes 30`
     """
     from unified_ranker.project.stage_context import STAGES
 
+    overrides = in_minutes(overrides, minutes)
     _build(open_stages(project, overrides, source, tasks, STAGES if force else ()), as_json, require_baseline)
+
+
+def in_minutes(overrides: list[str] | None, minutes: float | None) -> list[str]:
+    """Return the declarations to replace for a training of so many minutes, which others may replace again."""
+    given = list(overrides or [])
+    if minutes is None:
+        return given
+    training = {"minutes": minutes, "epochs": MOST_EPOCHS, "patience": PATIENCE}
+    return [*(f"project.training.{name}={value}" for name, value in training.items()), *given]
+
+
+MOST_EPOCHS, PATIENCE = 60, 2
+"""Most passes of a training that ends by its minutes, or after so many measurements without a gain."""
 
 
 def open_stages(

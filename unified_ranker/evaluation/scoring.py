@@ -52,7 +52,7 @@ class RequestEncoder:
     def __init__(self, model: UnifiedRanker, prepared: Prepared, quality: QualityAsOf) -> None:
         """Build for requests drawn from `prepared`."""
         self.model, self.prepared, self.quality = model, prepared, quality
-        self.vectors = model.item_vectors()
+        self.vectors = tf.Variable(model.item_vectors(), trainable=False, name="vectors")
         self._events = look_up_events(prepared, model)
         items, dim = ItemVectors(None, self.vectors, model.created), model.config.towers.item.dim
         # Traced once, because tracing takes as long as encoding a thousand requests.
@@ -69,6 +69,17 @@ class RequestEncoder:
     def shortlists(self) -> "Shortlists":
         """Ranker of the candidates of encoded requests; all scorers share it, so that it is traced once."""
         return Shortlists(self)
+
+    def refresh(self) -> None:
+        """Read the model's weights again, which have changed."""
+        self.vectors.assign(self.model.item_vectors())
+        self.__dict__.pop("_transposed", None)
+        self._last = None
+
+    @cached_property
+    def _transposed(self) -> np.ndarray:
+        """Vectors of the items for products with queries, `[dim, items]`."""
+        return self.vectors.numpy().T
 
     def chunks(self, requests: Examples) -> list[EncodedChunk]:
         """Return the requests in chunks of `CHUNK`, in their order."""
@@ -100,7 +111,7 @@ class RequestEncoder:
 
     def _chunk(self, state: EncodedState, requests: Examples) -> EncodedChunk:
         weights = self.model.quality_weights.numpy()[state.task.numpy()]
-        cosines = state.embedding.numpy() @ self.vectors.numpy().T
+        cosines = state.embedding.numpy() @ self._transposed
         return EncodedChunk(
             state, requests.timestamp, cosines, cosines + self.quality.weighted_sum(requests.timestamp, weights)
         )

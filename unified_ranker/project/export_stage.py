@@ -10,8 +10,8 @@ from unified_ranker.export.index_recall import measure_index
 from unified_ranker.export.savedmodel import known_requests, load_served, save_model, write_warmup
 from unified_ranker.export.signatures import SIGNATURES
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.project.blend_fitting import blend_weights
 from unified_ranker.project.evaluate_stage import evaluate_stage, metrics_of, read_evaluation
+from unified_ranker.project.holdout import blend_weights
 from unified_ranker.project.one_build import one_build
 from unified_ranker.project.prepare_stage import prepared_data
 from unified_ranker.project.project_report import write_project_report

@@ -6,8 +6,8 @@ from pathlib import Path
 from unified_ranker.config import Config, MovieLensSource
 from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, StageCost
 from unified_ranker.evaluation.report_files import write_report
-from unified_ranker.project.blend_fitting import blend_weights
 from unified_ranker.project.evaluate_stage import read_evaluation
+from unified_ranker.project.holdout import blend_weights
 from unified_ranker.project.prepare_stage import prepared_data
 from unified_ranker.project.stage_cache import stamp_of
 from unified_ranker.project.stage_context import StageContext

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified_ranker.config import Config
-from unified_ranker.project.blend_fitting import fit_blend_by_holdout
 from unified_ranker.project.data_needs import require_enough_data
+from unified_ranker.project.holdout import Holdout, learn_from_holdout
 from unified_ranker.project.prepare_stage import prepared_data
 from unified_ranker.project.run_stage import run_stage
 from unified_ranker.project.stage_context import StageContext, StageResult
 
 if TYPE_CHECKING:
     from unified_ranker.prepare.prepared import Prepared
-    from unified_ranker.tasks.blend import FittedBlend
     from unified_ranker.training.trained import TrainedModel
 
 
@@ -31,7 +30,9 @@ def train_stage(context: StageContext) -> StageResult:
         save_trained(trained, draft)
         context.memory.trained = trained
         notes["curves"] = trained.curves
-        return f"{context.config.project.training.epochs} epochs, loss {trained.curves['loss'][-1]:.3f}"
+        done, most = len(trained.curves["loss"]), context.config.project.training.epochs
+        passes = f"{done} of at most {most}" if done < most else f"{done}"
+        return f"{passes} epochs, loss {trained.curves['loss'][-1]:.3f}"
 
     result = run_stage(context, "train", context.keys.train, make)
     shutil.rmtree(checkpoints, ignore_errors=True)
@@ -80,13 +81,21 @@ def train_model(
     from unified_ranker.training.training_job import train
 
     begin = None if start is None else read_start(start)
-    blends: tuple[FittedBlend, ...] = ()
-    if config.project.training.blend and start is None:
-        blends = fit_blend_by_holdout(prepared, config, tasks, checkpoints / "holdout")
-    trained = train(prepared, config, checkpoints, tuple(tasks), start=begin)
+    training, found = config.project.training, Holdout()
+    if start is None and (training.blend or training.patience or training.minutes):
+        found = learn_from_holdout(prepared, config, tasks, checkpoints / "holdout")
+    trained = train(prepared, with_passes(config, found.passes), checkpoints, tuple(tasks), start=begin)
     numbers = {name: number for number, name in enumerate(config.tasks, start=1)}
-    trained.model.blend.take({numbers[blend.task]: blend for blend in blends})
-    trained = replace(trained, blends=blends)
+    trained.model.blend.take({numbers[blend.task]: blend for blend in found.blends})
+    trained = replace(trained, blends=found.blends)
     if calibrated:
         calibrate(trained, prepared, tuple(tasks))
     return trained
+
+
+def with_passes(config: Config, passes: int | None) -> Config:
+    """Return the declarations with as many epochs as the holdout model found to be best; as they are for None."""
+    if passes is None or passes == config.project.training.epochs:
+        return config
+    training = config.project.training.model_copy(update={"epochs": passes})
+    return config.model_copy(update={"project": config.project.model_copy(update={"training": training})})

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from unified_ranker.config import Config
 from unified_ranker.towers.tensorflow import tf
 
@@ -50,11 +52,39 @@ class FusedAdamW(tf.keras.optimizers.Adam):
         )
 
 
-def optimizer_of(config: Config, steps: int, share: float = 1.0) -> FusedAdamW:
-    """AdamW with linear warm-up to `share` of the declared rate and cosine decay over `steps`, gradients clipped."""
+class TrainingLength:
+    """Length of a training job in steps and epochs, which may still be cut while it runs."""
+
+    def __init__(self, steps_an_epoch: int, epochs: int) -> None:
+        """Begin with the declared number of epochs."""
+        self._steps_an_epoch, self.epochs = steps_an_epoch, epochs
+        self.steps = tf.Variable(0.0, trainable=False, name="training_steps")
+        self.cut(epochs)
+
+    def cut(self, epochs: int) -> None:
+        """End after so many epochs; the learning rate falls accordingly."""
+        self.epochs = epochs
+        self.steps.assign(float(max(self._steps_an_epoch * epochs, 1)))
+
+
+class WarmCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
+    """Rate that rises to its peak in the first steps, and falls by a cosine to `LAST_RATE` of it over the rest."""
+
+    def __init__(self, peak: float, warmup_share: float, length: TrainingLength) -> None:
+        """Follow `length`, of which `warmup_share` is the rise."""
+        self._peak, self._share, self._length = peak, warmup_share, length
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """Return the rate of a step, counted from 0."""
+        step, whole = tf.cast(step, tf.float32), self._length.steps
+        warm = tf.maximum(tf.floor(whole * self._share), 1.0)
+        done = tf.clip_by_value((step - warm) / tf.maximum(whole - warm, 1.0), 0.0, 1.0)
+        fallen = LAST_RATE + (1.0 - LAST_RATE) * 0.5 * (1.0 + tf.cos(np.pi * done))
+        return self._peak * tf.where(step < warm, step / warm, fallen)
+
+
+def optimizer_of(config: Config, length: TrainingLength, share: float = 1.0) -> FusedAdamW:
+    """AdamW with warm-up to `share` of the declared rate and cosine decay over the job, gradients clipped."""
     training = config.project.training
-    warm = max(int(steps * training.warmup_share), 1)
-    schedule = tf.keras.optimizers.schedules.CosineDecay(
-        0.0, max(steps - warm, 1), alpha=LAST_RATE, warmup_target=share * training.learning_rate, warmup_steps=warm
-    )
+    schedule = WarmCosine(share * training.learning_rate, training.warmup_share, length)
     return FusedAdamW(schedule, training.weight_decay, global_clipnorm=training.clip_norm, beta_2=0.99)

@@ -1,7 +1,7 @@
 """The training job: prepared data in, trained model out, resumable at every epoch."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from unified_ranker.training.callbacks import EpochCheckpoints, EpochProgress, S
 from unified_ranker.training.continuing import GENTLE, Start, grown, require_same_places, take_over, what_is_new
 from unified_ranker.training.distribution import distribution_of
 from unified_ranker.training.example_labels import labels_of
-from unified_ranker.training.optimizer import optimizer_of
+from unified_ranker.training.optimizer import TrainingLength, optimizer_of
 from unified_ranker.training.spilled_batches import SpilledBatches
 from unified_ranker.training.text import prepare_text
 from unified_ranker.training.trained import TrainedModel
@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 PREFETCHED = 4
 """Batches that are made while a step computes."""
 Batches = WindowBatches | SpilledBatches
+Watched = Callable[[UnifiedRanker, QualityAsOf, TrainingLength], tf.keras.callbacks.Callback]
+"""Makes the callback that watches a job: it has the model, the quality of items, and the length, which it may cut."""
 
 
 def build_model(
@@ -66,11 +68,12 @@ def train(
     callbacks: tuple[tf.keras.callbacks.Callback, ...] = (),
     start: Start | None = None,
     end: int | None = None,
+    watched: Watched | None = None,
 ) -> TrainedModel:
     """Train the joint model, or only `tasks` of it, in one `fit`; continues from the last whole epoch in `checkpoints`.
 
     With `start`, a release's training goes on: on what is new since, gently, from the release's weights. The fit window
-    ends at `end` (seconds); without, as `split.fit_on` says.
+    ends at `end` (seconds); without, as `split.fit_on` says. `watched` makes a callback that may cut the job short.
 
     Raises:
         UserError: when no example lies in the fit window, or the loss stops being a number.
@@ -98,17 +101,20 @@ def train(
         # A task alone gets the steps of the joint model, each with its part of the batch.
         share = len(examples) / everything if tasks else 1.0
         batches = make_batches(prepared, examples, model, spread.replicas, checkpoints / "windows", share)
-        epochs = config.project.training.epochs
         steps = batches.steps // spread.replicas
-        model.compile(optimizer=optimizer_of(config, steps * epochs, 1.0 if start is None else GENTLE))
-        optimizer, whole = model.optimizer, float(max(steps * epochs, 1))
-        model.retrieval.follow(lambda: tf.cast(optimizer.iterations, tf.float32) / whole)
+        length = TrainingLength(steps, config.project.training.epochs)
+        model.compile(optimizer=optimizer_of(config, length, 1.0 if start is None else GENTLE))
+        optimizer = model.optimizer
+        model.retrieval.follow(lambda: tf.cast(optimizer.iterations, tf.float32) / length.steps)
         make_weights(model, batches)
         if start is not None:
             take_over(model, start)
         model.optimizer.build(model.trainable_variables)
         saver = EpochCheckpoints(model, spread.own(checkpoints))
         done = saver.restore()
+        if watched is not None:
+            callbacks = (*callbacks, watched(model, quality, length))
+    epochs = length.epochs
     logger.info("%d examples, %d steps an epoch, %d of %d epochs done", len(examples), steps, done, epochs)
     model.fit(
         spread.dataset(lambda replica: dataset_of(batches, done, epochs, replica, spread.replicas)),

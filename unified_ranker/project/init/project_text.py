@@ -8,6 +8,10 @@ RANKING_EVERY = 4
 WORK = 1_500_000
 """Labelled events that a training job should see over all epochs."""
 EPOCHS = (3, 20)
+PATIENCE = 2
+"""Measurements without a gain after which training ends."""
+MINUTES = 6
+"""Minutes that training may take: with the other stages, a build takes ten."""
 BATCHES_AN_EPOCH = 50
 _BATCH = (32, 2048)
 INDEX_FROM = 20_000
@@ -39,13 +43,15 @@ def project_page(facts: Facts) -> str:
     page.put("split", {"train": 0.8, "validation": 0.1, "fit_on": "train_and_validation"})
     epochs, batch = epochs_for(found.positives), batch_for(found.positives)
     page.note(
-        f"{found.positives:,} labelled events: {epochs} passes over them, at about {batch:,} in a batch. "
-        "These are first values; tune them."
+        f"{found.positives:,} labelled events: at most {epochs} passes over them, at about {batch:,} in a batch. "
+        f"Fewer where {PATIENCE} measurements on later events show no gain, or {MINUTES} minutes are not enough."
     )
     page.put(
         "training",
         {
             "epochs": epochs,
+            "patience": PATIENCE,
+            "minutes": MINUTES,
             "batch_examples": batch,
             "learning_rate": 0.003,
             "temperature": 0.07,

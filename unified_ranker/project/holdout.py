@@ -1,19 +1,25 @@
-"""The blend of a training job: fitted on the last part of the fit window, by a model of the part before, and told."""
+"""The holdout of a training job: a model of the fit window but for its last part, where passes and blend are found."""
 
+import json
 import logging
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unified_ranker.config import Config
+from unified_ranker.core.files import write_whole
 from unified_ranker.evaluation.blend_weights import ChannelWeight, TaskBlend
 
 if TYPE_CHECKING:
+    from unified_ranker.model.ranker import UnifiedRanker
     from unified_ranker.prepare.prepared import Prepared
+    from unified_ranker.prepare.quality import QualityAsOf
     from unified_ranker.tasks.blend import FittedBlend
+    from unified_ranker.training.optimizer import TrainingLength
     from unified_ranker.training.trained import TrainedModel
 
 logger = logging.getLogger(__name__)
@@ -22,42 +28,83 @@ _LEAST_SHARE = 0.05
 """Least share of the fit window's examples that the blend is fitted on, where less is declared for validation."""
 
 
-def fit_blend_by_holdout(
-    prepared: "Prepared", config: Config, tasks: Sequence[str], checkpoints: Path
-) -> "tuple[FittedBlend, ...]":
-    """Train on the fit window but for its last part, and fit the blend of each task on that part.
+@dataclass(frozen=True)
+class Holdout:
+    """Findings of the holdout model for the model of the release.
 
-    The weights hold for a model that is trained on the whole window by the same settings: it relates to signals and
-    baselines as this one does, and has seen a little more.
+    Attributes:
+        blends: of each task that has enough requests.
+        passes: after how many it was best.
+        scores: mean log NDCG@10 by passes, where it was measured.
+    """
+
+    blends: "tuple[FittedBlend, ...]" = ()
+    passes: int | None = None
+    scores: dict[int, float] = field(default_factory=dict)
+
+
+def learn_from_holdout(prepared: "Prepared", config: Config, tasks: Sequence[str], checkpoints: Path) -> Holdout:
+    """Train on the fit window but for its last part; find the passes, and the blend of each task, on that part.
+
+    They hold for a model that is trained on the whole window by the same settings: it relates to signals and baselines
+    as this one does, and has seen a little more. What is found is kept until the whole training is done.
 
     Args:
         prepared: the data.
         config: the declarations.
         tasks: to train for; all when empty.
-        checkpoints: where the epochs are kept; gone when the fit is done.
+        checkpoints: where the epochs are kept.
     """
     from unified_ranker.evaluation.blend_fit import LEAST_REQUESTS, fit_blends
     from unified_ranker.evaluation.candidates import CandidateRules
+    from unified_ranker.evaluation.passes import PassWatch
     from unified_ranker.evaluation.scoring import RequestEncoder
     from unified_ranker.prepare.prepared import fit_end_of
     from unified_ranker.training.training_job import train
 
+    kept = checkpoints / "found.json"
+    if kept.is_file():
+        return _read(kept)
     begin, end = blend_start(prepared, config), fit_end_of(prepared, config)
     names = list(tasks or config.tasks)
     before, later = prepared.between(None, begin), prepared.between(begin, end)
-    most = max(np.count_nonzero(later.task == task) for task in names)
-    if most < LEAST_REQUESTS or not np.isin(before.task, names).any():
+    counts = {task: np.count_nonzero(later.task == task) for task in names}
+    if max(counts.values()) < LEAST_REQUESTS or not np.isin(before.task, names).any():
         logger.warning(
             "No blend is fitted: no task has %d positives in the last part of the fit window. The ranking head decides "
             "alone; bring a longer log.",
             LEAST_REQUESTS,
         )
-        return ()
-    earlier = train(prepared, config, checkpoints, tuple(tasks), end=begin)
+        return Holdout()
+    training, watches = config.project.training, []
+    seconds = None if training.minutes is None else 60 * training.minutes * len(before) / (2 * len(before) + len(later))
+    requests = {task: later.take(later.task == task) for task in names if counts[task] >= LEAST_REQUESTS}
+
+    def watched(model: "UnifiedRanker", quality: "QualityAsOf", length: "TrainingLength") -> PassWatch:
+        watches.append(
+            PassWatch(
+                model, quality, length, prepared, requests, checkpoints, patience=training.patience, seconds=seconds
+            )
+        )
+        return watches[0]
+
+    earlier = train(prepared, config, checkpoints, tuple(tasks), end=begin, watched=watched)
     encoder = RequestEncoder(earlier.model, prepared, earlier.quality)
-    found = fit_blends(encoder, CandidateRules(prepared, config), later, names)
+    blends = tuple(fit_blends(encoder, CandidateRules(prepared, config), later, names)) if training.blend else ()
+    found = Holdout(blends, watches[0].best, watches[0].scores)
     shutil.rmtree(checkpoints, ignore_errors=True)
-    return tuple(found)
+    checkpoints.mkdir(parents=True)
+    tree = {"blends": [b.to_json() for b in blends], "passes": found.passes, "scores": found.scores}
+    write_whole(kept, json.dumps(tree))
+    return found
+
+
+def _read(kept: Path) -> Holdout:
+    from unified_ranker.tasks.blend import FittedBlend
+
+    tree = json.loads(kept.read_text(encoding="utf-8"))
+    scores = {int(passes): score for passes, score in tree["scores"].items()}
+    return Holdout(tuple(map(FittedBlend.of_json, tree["blends"])), tree["passes"], scores)
 
 
 def blend_start(prepared: "Prepared", config: Config) -> int:

@@ -1,4 +1,4 @@
-"""The blend of a training job: where its slice begins, what its holdout model has seen, and who keeps it."""
+"""The holdout of a training job: where its slice begins, what its model has seen, and what it finds."""
 
 import dataclasses
 
@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import tiny_world
 
+from unified_ranker.evaluation import passes
 from unified_ranker.evaluation.blend_fit import LEAST_REQUESTS
+from unified_ranker.evaluation.passes import PassWatch
 from unified_ranker.prepare.prepared import fit_end_of
 from unified_ranker.project import train_stage
-from unified_ranker.project.blend_fitting import blend_start, fit_blend_by_holdout
+from unified_ranker.project.holdout import Holdout, blend_start, learn_from_holdout
 from unified_ranker.project.train_stage import train_model
 from unified_ranker.tasks.blend import BLEND
 from unified_ranker.training import training_job
+from unified_ranker.training.optimizer import TrainingLength
 from unified_ranker.training.trained_files import load_trained, save_trained
 
 pytestmark = pytest.mark.xdist_group("tiny_model")
@@ -78,7 +81,8 @@ def test_two_models_are_trained_and_the_second_is_of_the_whole_window(job):
     world = halved()
     assert [model.fit_end for model in made] == [blend_start(world, config()), fit_end_of(world, config())]
     assert trained.model is made[1].model
-    assert not (directory / "holdout").exists()
+    # What was found is kept for a training that is interrupted after it, and the weights are not.
+    assert [file.name for file in (directory / "holdout").iterdir()] == ["found.json"]
 
 
 def test_nothing_of_the_slice_reaches_the_model_of_the_holdout(job):
@@ -129,6 +133,114 @@ def test_a_saved_model_has_its_blend_when_it_is_loaded(job, tmp_path):
     ]
 
 
+# --- the passes -------------------------------------------------------------------------------------------------
+
+
+class Told:
+    """Stands for a job whose measurements are known: `scores` of passes."""
+
+    def __init__(self, scores, directory, epochs=8, **more):
+        self.length, self.model = TrainingLength(10, epochs), tiny_world.trained().model
+        quality = tiny_world.trained().quality
+        self.watch = PassWatch(
+            self.model,
+            quality,
+            self.length,
+            tiny_world.prepared(),
+            {},
+            directory,
+            **{"patience": 2, "seconds": None, **more},
+        )
+        self.watch.model, self.watch._score = self.model, lambda: scores[self.passes]
+        self.model.stop_training = False
+
+    def run(self, first=1):
+        """The passes that it takes."""
+        for self.passes in range(first, 100):
+            self.watch.on_epoch_begin(self.passes - 1)
+            self.watch.on_epoch_end(self.passes - 1)
+            if self.model.stop_training:
+                return self.passes
+        raise AssertionError("it never ends")
+
+
+def test_a_training_that_gains_takes_all_its_passes(tmp_path):
+    told = Told(dict.fromkeys(range(9), 0.0) | {4: 0.1, 5: 0.2, 7: 0.3, 8: 0.4}, tmp_path)
+    assert told.run() == 8
+    assert told.watch.scores == {4: 0.1, 5: 0.2, 7: 0.3, 8: 0.4}
+    assert told.watch.best == 8
+
+
+def test_one_that_no_longer_gains_ends_and_has_the_weights_with_which_it_was_best(tmp_path):
+    told = Told({4: 0.3, 5: 0.2, 7: 0.1, 8: 0.9}, tmp_path)
+    weights = told.model.blend.factors.numpy().copy()
+    written = told.watch._best.write
+    told.watch._best.write = lambda place: (told.model.blend.factors.assign(weights + 1), written(place))
+    assert told.run() == 7
+    assert told.watch.best == 4
+    told.model.blend.factors.assign(weights)
+    told.watch.on_train_end()
+    np.testing.assert_array_equal(told.model.blend.factors, weights + 1)
+    told.model.blend.factors.assign(weights)
+
+
+def test_an_interrupted_one_goes_on_where_it_was(tmp_path):
+    scores = {4: 0.3, 5: 0.2, 7: 0.1}
+    told = Told(scores, tmp_path)
+    for told.passes in range(1, 6):
+        told.watch.on_epoch_begin(told.passes - 1)
+        told.watch.on_epoch_end(told.passes - 1)
+    again = Told(scores, tmp_path)
+    assert again.run(first=6) == 7
+    assert again.watch.best == 4
+    # One that was stopped after its end has nothing left to do.
+    assert Told(scores, tmp_path).length.epochs == 7
+
+
+def test_the_budget_cuts_the_passes_by_what_the_second_takes(tmp_path, monkeypatch):
+    clock = iter([0.0, 100.0, 102.0, *range(200, 300)])
+    monkeypatch.setattr(passes.time, "perf_counter", lambda: next(clock))
+    told = Told({}, tmp_path, patience=0, seconds=11.0)
+    before = float(told.length.steps)
+    assert told.run() == 5
+    assert float(told.length.steps) == before * 5 / 8
+    assert told.watch.best == 5
+
+
+def test_where_nothing_is_measured_all_passes_are_taken(tmp_path):
+    assert Told({}, tmp_path, patience=0).run() == 8
+    assert Told({}, tmp_path / "other", patience=0, seconds=1e6).run() == 8
+
+
+def test_the_model_of_the_release_takes_the_passes_that_were_best(monkeypatch, tmp_path):
+    trained = []
+    monkeypatch.setattr(train_stage, "learn_from_holdout", lambda *rest: Holdout((), 2, {1: 0.1, 2: 0.2}))
+    monkeypatch.setattr(
+        training_job, "train", lambda _, config, *rest, **more: trained.append(config) or tiny_world.trained()
+    )
+    train_model(tiny_world.prepared(), config(epochs=5, patience=1), (), tmp_path, calibrated=False)
+    assert [own.project.training.epochs for own in trained] == [2]
+
+
+def test_what_is_measured_is_the_mean_of_logs_over_tasks(job, tmp_path):
+    """Of two towers and ranking head, over the requests of the slice."""
+    _, made, _ = job
+    world, begin = halved(), made[0].fit_end
+    later = world.between(begin, fit_end_of(world, config()))
+    requests = {task: later.take(later.task == task) for task in tiny_world.TASKS}
+    watch = PassWatch(
+        made[0].model, made[0].quality, TrainingLength(1, 1), world, requests, tmp_path, patience=1, seconds=None
+    )
+    whole = watch._score()
+    parts = []
+    for task in requests:
+        watch._later = {task: requests[task]}
+        parts.append(watch._score())
+    assert whole == pytest.approx(np.mean(parts))
+    assert np.log(0.001) < whole < np.log(1.001)
+    assert len(set(parts)) > 1
+
+
 # --- who goes without -------------------------------------------------------------------------------------------
 
 
@@ -162,10 +274,10 @@ def test_a_log_that_is_too_short_is_not_trained_twice(trainings, tmp_path, caplo
             np.append(np.flatnonzero(world.examples.timestamp < begin), rows[: LEAST_REQUESTS - 1])
         ),
     )
-    assert fit_blend_by_holdout(short, config(), (), tmp_path) == ()
+    assert learn_from_holdout(short, config(), (), tmp_path) == Holdout()
     nothing_before = dataclasses.replace(world, examples=world.examples.take(rows))
     late = config({"fit_on": "train_and_validation"})
-    assert fit_blend_by_holdout(nothing_before, late, (), tmp_path) == ()
+    assert learn_from_holdout(nothing_before, late, (), tmp_path) == Holdout()
     assert trainings == []
     assert "No blend is fitted" in caplog.text
 
@@ -174,6 +286,6 @@ def test_a_training_that_goes_on_from_a_release_fits_no_blend(trainings, tmp_pat
     from unified_ranker.training import continuing
 
     monkeypatch.setattr(continuing, "read_start", lambda release: release)
-    monkeypatch.setattr(train_stage, "fit_blend_by_holdout", lambda *rest: pytest.fail("fitted"))
+    monkeypatch.setattr(train_stage, "learn_from_holdout", lambda *rest: pytest.fail("fitted"))
     train_model(tiny_world.prepared(), config(), (), tmp_path, tmp_path / "release", calibrated=False)
     assert trainings == [None]

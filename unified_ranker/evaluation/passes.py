@@ -1,0 +1,150 @@
+"""Passes of a training: how many are enough, measured on requests later than all that the model learns from."""
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from unified_ranker.evaluation.candidates import CandidateRules
+from unified_ranker.evaluation.metrics import DECISIVE_METRIC, METRICS, metric_values, rank_of_target
+from unified_ranker.evaluation.protocol import sample
+from unified_ranker.evaluation.scoring import RequestEncoder
+from unified_ranker.evaluation.shortlists import ranked_candidates
+from unified_ranker.model.ranker import UnifiedRanker
+from unified_ranker.prepare.examples import Examples
+from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.prepare.quality import QualityAsOf
+from unified_ranker.towers.tensorflow import tf
+from unified_ranker.training.optimizer import TrainingLength
+
+logger = logging.getLogger(__name__)
+
+MEASURED = 4
+"""Measurements of a training, spread over the second half of its passes. Before, the learning rate is so high that a
+measurement says little."""
+_REQUESTS = 300
+"""Requests of a task in a measurement, at most."""
+_LEAST = 1e-3
+"""NDCG@10 that is added before the logarithm: below it, a doubling is chance."""
+
+
+class PassWatch(tf.keras.callbacks.Callback):
+    """Cuts a training to its budget of time, ends it when it no longer gains, and leaves the model as it was best.
+
+    What is measured is the mean over tasks of log NDCG@10, of the two towers and of the ranking head: a gain counts by
+    its share, whatever the task's level. So the order of passes is that of NDCG@10 relative to a baseline, which is the
+    same for all of them.
+
+    Attributes:
+        scores: what was measured, by passes.
+    """
+
+    def __init__(
+        self,
+        model: UnifiedRanker,
+        quality: QualityAsOf,
+        length: TrainingLength,
+        prepared: Prepared,
+        later: Mapping[str, Examples],
+        directory: Path,
+        *,
+        patience: int,
+        seconds: float | None,
+    ) -> None:
+        """Go on from what `directory` has of an interrupted job.
+
+        Args:
+            model: the one that is trained.
+            quality: of the items as of any moment.
+            length: of the training.
+            prepared: the data.
+            later: requests of each task, later than all that the model learns from.
+            directory: where what is measured and the best weights are kept.
+            patience: measurements without a gain after which the training ends; 0: nothing is measured.
+            seconds: that all passes may take; None: as long as they take.
+        """
+        super().__init__()
+        self._length, self._patience, self._seconds = length, patience, seconds
+        self._encoder = RequestEncoder(model, prepared, quality)
+        self._rules, config = CandidateRules(prepared, model.config), model.config
+        self._later = {task: sample(requests, task, config, _REQUESTS) for task, requests in later.items()}
+        self._best = tf.train.Checkpoint(model=model)
+        self._state, self._weights = directory / "passes.json", str(directory / "best")
+        self.scores: dict[int, float] = {}
+        self._began = 0.0
+        if self._state.is_file():
+            kept = json.loads(self._state.read_text(encoding="utf-8"))
+            self.scores = {int(passes): score for passes, score in kept["scores"].items()}
+            length.cut(kept["epochs"])
+
+    @property
+    def best(self) -> int:
+        """Number of passes after which the model was best; all of them where nothing was measured."""
+        return max(self.scores, key=lambda passes: self.scores[passes]) if self.scores else self._length.epochs
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Start the clock."""
+        self._began = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Cut the passes after the second, which takes as long as the others; measure; end where it is enough."""
+        passes = epoch + 1
+        if passes == 2:
+            self._keep_to_budget(time.perf_counter() - self._began)
+        if self._patience and passes in self._measured_at():
+            self._measure(passes)
+        self._keep()
+        # A model whose length was cut ends there; Keras was told of another number.
+        self.model.stop_training = passes >= self._length.epochs
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Give the model the weights with which it was best."""
+        if self.scores and self.best < self._length.epochs:
+            self._best.read(self._weights).assert_existing_objects_matched()
+
+    def _keep_to_budget(self, seconds: float) -> None:
+        """Cut the passes to as many as the budget has time for."""
+        if self._seconds is None:
+            return
+        fitting = max(int(self._seconds / seconds), 2)
+        if fitting < self._length.epochs:
+            logger.info("%d of %d passes fit the budget of %.0f s", fitting, self._length.epochs, self._seconds)
+            self._length.cut(fitting)
+
+    def _measured_at(self) -> set[int]:
+        last = self._length.epochs
+        return {round(passes) for passes in np.linspace(max(last / 2, 1), last, MEASURED)}
+
+    def _measure(self, passes: int) -> None:
+        self.scores[passes] = score = self._score()
+        if passes == self.best:
+            self._best.write(self._weights)
+        since = sum(1 for measured in self.scores if measured > self.best)
+        logger.info("%d passes: mean log NDCG@10 %.4f, the best after %d", passes, score, self.best)
+        if since >= self._patience:
+            self._length.epochs = passes
+
+    def _keep(self) -> None:
+        self._state.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._state.with_suffix(".draft")
+        draft.write_text(json.dumps({"epochs": self._length.epochs, "scores": self.scores}), encoding="utf-8")
+        draft.replace(self._state)
+
+    def _score(self) -> float:
+        """Return the mean over tasks of the log of NDCG@10, of two towers and ranking head."""
+        self._encoder.refresh()
+        found = []
+        for task, requests in self._later.items():
+            ranks: list[np.ndarray] = []
+            for part in ranked_candidates(self._encoder, self._rules, requests, task):
+                own = part.requests.item
+                towers = rank_of_target(part.chunk.scores, own, part.allowed)
+                same = (part.ranked.items == own[:, None]) & part.ranked.present
+                place = np.where(same.any(1), same.argmax(1), -1)
+                ranks.append(np.stack([towers, rank_of_target(part.ranked.scores, place, part.ranked.present)]))
+            ndcg = [metric_values(own)[:, METRICS.index(DECISIVE_METRIC)].mean() for own in np.concatenate(ranks, 1)]
+            found.append(np.log(np.array(ndcg) + _LEAST).mean())
+        return float(np.mean(found))
