@@ -217,6 +217,8 @@ def build_command(
 
 def in_minutes(overrides: list[str] | None, minutes: float | None) -> list[str]:
     """Return the declarations to replace for a training of so many minutes, which others may replace again."""
+    from unified_ranker.config.project_file import PATIENCE
+
     given = list(overrides or [])
     if minutes is None:
         return given
@@ -224,8 +226,8 @@ def in_minutes(overrides: list[str] | None, minutes: float | None) -> list[str]:
     return [*(f"project.training.{name}={value}" for name, value in training.items()), *given]
 
 
-MOST_EPOCHS, PATIENCE = 60, 2
-"""Most passes of a training that ends by its minutes, or after so many measurements without a gain."""
+MOST_EPOCHS = 60
+"""Most passes of a training that has a number of minutes."""
 
 
 def open_stages(

@@ -53,6 +53,10 @@ class SplitShares(Declaration):
         return self
 
 
+PATIENCE = 2
+"""Measurements without a gain after which training ends, where a budget of time is declared by `init` or by a command."""
+
+
 class TrainingSettings(Declaration):
     """The training job: AdamW with warm-up and cosine decay."""
 

@@ -22,7 +22,7 @@ from unified_ranker.training.optimizer import TrainingLength
 
 logger = logging.getLogger(__name__)
 
-MEASURED = 4
+_MEASUREMENTS = 4
 """Measurements of a training, spread over the second half of its passes. Before, the learning rate is so high that a
 measurement says little."""
 _REQUESTS = 300
@@ -116,7 +116,7 @@ class PassWatch(tf.keras.callbacks.Callback):
 
     def _measured_at(self) -> set[int]:
         last = self._length.epochs
-        return {round(passes) for passes in np.linspace(max(last / 2, 1), last, MEASURED)}
+        return {round(passes) for passes in np.linspace(max(last / 2, 1), last, _MEASUREMENTS)}
 
     def _measure(self, passes: int) -> None:
         self.scores[passes] = score = self._score()

@@ -1,5 +1,6 @@
 """Texts of project.yaml and export/ for an inspected log."""
 
+from unified_ranker.config.project_file import PATIENCE
 from unified_ranker.project.init.inspect_facts import Facts
 from unified_ranker.project.init.yaml_page import YamlPage
 
@@ -8,8 +9,6 @@ RANKING_EVERY = 4
 WORK = 1_500_000
 """Labelled events that a training job should see over all epochs."""
 EPOCHS = (3, 20)
-PATIENCE = 2
-"""Measurements without a gain after which training ends."""
 MINUTES = 6
 """Minutes that training may take: with the other stages, a build takes ten."""
 BATCHES_AN_EPOCH = 50
