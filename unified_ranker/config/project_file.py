@@ -54,7 +54,7 @@ class SplitShares(Declaration):
 
 
 PATIENCE = 2
-"""Measurements without a gain after which training ends, where a budget of time is declared by `init` or by a command."""
+"""Measurements without a gain after which training ends, where `init` or a command declares a budget of time."""
 
 
 class TrainingSettings(Declaration):
