@@ -9,7 +9,7 @@ from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text.base import TEXT_ENCODERS, TextPairSettings
 from unified_ranker.towers.text.pairs import TextPairs
 from unified_ranker.towers.text.teachers import vectors as kept_vectors
-from unified_ranker.training.text.prepare_text import Lessons
+from unified_ranker.training.text.prepare_text import EncoderTrainer
 
 pytestmark = pytest.mark.xdist_group("teachers")
 
@@ -109,11 +109,11 @@ def test_made_ready_and_taught_by_pairs_a_query_finds_what_it_led_to(kind, vecto
     try:
         encoder = declared.build(DIM, TITLES)
         pairs = TextPairs(ASKED, np.arange(4), np.full((4, 2), -1), {"title": TITLES}, np.arange(4))
-        lessons = Lessons(pairs, DIM, 1)
-        declared.make_ready(encoder, lessons)
+        trainer = EncoderTrainer(pairs, DIM, 1)
+        declared.pretrain(encoder, trainer)
     except UserError as error:
         pytest.skip(f"the weights cannot be had here: {error}")
-    lessons.learn_pairs(encoder, declared.pairs)
+    trainer.learn_pairs(encoder, declared.pairs)
     likeness = encoder(tf.constant(ASKED)).numpy() @ encoder(tf.constant(TITLES)).numpy().T
     assert (likeness.argmax(1) == np.arange(4)).all()
     assert np.diag(likeness).min() > 0.4

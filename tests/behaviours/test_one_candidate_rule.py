@@ -132,7 +132,7 @@ def blend_at_random(project: Project) -> None:
     for number, task in enumerate(project.config.tasks, start=1):
         factors = rng.random(len(blend.channels)).astype(np.float32)
         if task != "search":
-            blend.take({number: FittedBlend(task, 100, 1.0, factors, {})})
+            blend.assign({number: FittedBlend(task, 100, 1.0, factors, {})})
 
 
 @pytest.fixture(scope="module", params=[*LOGS, "random log"])

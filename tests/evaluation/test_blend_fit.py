@@ -179,7 +179,7 @@ def test_its_numbers_are_those_of_the_service_once_it_is_taken(asked):
     found = fit_blend(encoder, rules, own, "more_like_this")
     before = [variable.numpy() for variable in (blend.factors, blend.fitted)]
     try:
-        blend.take({number: found})
+        blend.assign({number: found})
         assert served() == pytest.approx(found.ndcg[BLEND], abs=1e-3)
     finally:
         for variable, value in zip((blend.factors, blend.fitted), before, strict=True):

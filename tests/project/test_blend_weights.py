@@ -35,7 +35,7 @@ def fitted(trained, task):
 def test_channels_come_by_weight_and_then_by_what_they_reach_alone(trained):
     names, fit = trained.model.blend.channels, fitted(trained, "search")
     number = list(trained.model.config.tasks).index("search") + 1
-    trained.model.blend.take({number: fit})
+    trained.model.blend.assign({number: fit})
     (told,) = blend_weights(dataclasses.replace(trained, blends=(fit,)))
 
     assert (told.task, told.requests, told.found, told.ndcg) == ("search", 321, 0.75, 0.5)
@@ -49,7 +49,7 @@ def test_channels_come_by_weight_and_then_by_what_they_reach_alone(trained):
 
 def test_a_blend_that_was_kept_has_weights_and_nothing_measured(trained):
     number = list(trained.model.config.tasks).index("search") + 1
-    trained.model.blend.take({number: fitted(trained, "search")})
+    trained.model.blend.assign({number: fitted(trained, "search")})
     (told,) = blend_weights(dataclasses.replace(trained, blends=()))
 
     assert (told.task, told.requests, told.ndcg) == ("search", 0, None)

@@ -24,7 +24,7 @@ from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.vocabulary import Scale, Vocabulary
 from unified_ranker.release.items import read_items
 from unified_ranker.serving.backends.in_process_model import InProcessModel
-from unified_ranker.training.continuing import grown
+from unified_ranker.training.continuing import extended_vocabulary
 
 LATER = START + pd.Timedelta(hours=1500)
 NEW_TITLES = tuple(f"The Brandnew {genre.capitalize()}" for genre in GENRES)
@@ -160,7 +160,7 @@ def test_a_release_that_cannot_be_gone_on_from_is_refused(continued, tmp_path):
 def test_names_join_behind_the_old_ones():
     old = Vocabulary(["search"], ["click"], ["c=b", "c=x"], {"m": Scale(1.0, 2.0)}, {}, 0.1)
     new = Vocabulary(["search", "feed"], ["buy", "click"], ["c=a", "c=b"], {"m": Scale(5.0, 6.0)}, {}, 0.5)
-    whole = grown(old, new)
+    whole = extended_vocabulary(old, new)
     assert whole.categories == ["c=b", "c=x", "c=a"]
     assert whole.event_types == ["click", "buy"]
     assert whole.item_numbers == {"m": Scale(1.0, 2.0)}

@@ -29,7 +29,7 @@ from unified_ranker.towers.text.teachers import vectors as kept_vectors
 from unified_ranker.towers.text.transformer import FineTuning, TransformerText, fine_tune
 from unified_ranker.training.text import prepare_text
 from unified_ranker.training.text.pair_training import learn_pairs, pairs_of
-from unified_ranker.training.text.prepare_text import Lessons
+from unified_ranker.training.text.prepare_text import EncoderTrainer
 from unified_ranker.training.trained_files import load_trained, save_trained
 from unified_ranker.training.training_job import build_model, fit_end_of, train
 
@@ -137,7 +137,7 @@ def test_a_distilled_encoder_gives_its_teachers_vectors(with_teacher):
     teacher.begin_with(teacher.tokenise(tf.constant(np.concatenate([TITLES, ASKED]))).parts["vector"].numpy())
     student = HashedText(buckets=4096).build(16, TITLES)
     texts = np.concatenate([TITLES, ASKED])
-    distil(student, teacher, texts, Distillation(steps=160, batch=32), Lessons(PAIRS, 16, 1))
+    distil(student, teacher, texts, Distillation(steps=160, batch=32), EncoderTrainer(PAIRS, 16, 1))
     given = np.concatenate([texts, words_of(texts)])
     alike = (student(tf.constant(given)).numpy() * teacher(tf.constant(given)).numpy()).sum(1)
     assert alike.mean() > 0.9
@@ -174,7 +174,7 @@ def test_fine_tuning_brings_pairs_together(with_teacher):
         return np.diag(scores).mean() - scores.mean()
 
     before = likeness()
-    fine_tune(encoder, settings.fine_tuning, 0.07, Lessons(PAIRS, 8, 1))
+    fine_tune(encoder, settings.fine_tuning, 0.07, EncoderTrainer(PAIRS, 8, 1))
     assert likeness() > before + 0.1
     # Vectors of other weights are kept apart from those of the original.
     assert encoder.name_on_disk != name

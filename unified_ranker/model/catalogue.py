@@ -25,12 +25,12 @@ class Catalogue:
         offers: availability and countries of the items.
         item_fields: raw item features by column, `[items]` or `[items, width]`.
         trained_ids: whether the fit window has an event of the item, `[items]`.
-        chosen: how often each item was a positive of each trained task in the fit window, `[tasks, items]`.
-        times: of the fit window's positives, seconds `[positives]`.
+        chosen: count of each item's positives on each trained task in the fit window, `[tasks, items]`.
+        times: times of the fit window's positives, seconds `[positives]`.
         quality: quality features as of `as_of`, `[items, features]`.
         quality_unseen: quality features of an item unknown to the log, `[features]`.
         as_of: end of the fit window, seconds.
-        log_end: the last event of the log, seconds.
+        log_end: time of the last event of the log, seconds.
         user_ids: `[users]`.
         user_fields: raw profile features by column, `[users + 1]`; the last row stands for unknown users.
         user_countries: `[users]`, "" where unknown.
@@ -59,19 +59,19 @@ class Catalogue:
 
     @property
     def known_titles(self) -> Strings:
-        """Their titles, `[known]`."""
+        """Titles of the `known` items, `[known]`."""
         return self.titles[self.known]
 
 
 def quality_of(prepared: Prepared, config: Config, fit_end: int) -> QualityAsOf:
-    """Index the log for the declared quality features, scaled by what happened before `fit_end` (seconds)."""
+    """Index the log for the declared quality features, scaled by the events before `fit_end` (seconds)."""
     return QualityAsOf(config.towers.item.quality, prepared.events, prepared.created_at, fit_end)
 
 
 def build_catalogue(
     prepared: Prepared, config: Config, fit_end: int, quality: QualityAsOf, tasks: Sequence[str] = ()
 ) -> Catalogue:
-    """Collect the constants as of `fit_end` (seconds), for a model that learns from `tasks` alone; from all without."""
+    """Build the catalogue as of `fit_end` (seconds), for a model of `tasks`; of all tasks if there are none."""
     events, items = prepared.events, len(prepared.items)
     fit = prepared.between(None, fit_end)
     there = fit.item != MISSING

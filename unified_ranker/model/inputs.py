@@ -21,7 +21,7 @@ class RequestIndices(Columns):
         previous_task: index of the task of the user's last event, 0 without one.
         gap: seconds since the user's last event; -1 without one.
         timestamp: seconds.
-        position: how many events of its window lie before the request.
+        position: number of events of the window that are before the request.
     """
 
     task: Column
@@ -44,7 +44,7 @@ class TrainingExamples(Columns):
 
     Attributes:
         request: the request.
-        query: number of the query's text among those of the training slice.
+        query: index of the query's text among the queries of the training slice.
         labels: of the example.
     """
 
@@ -60,7 +60,7 @@ class TrainingBatch(Columns):
     Attributes:
         windows: of up to `width` events, `[windows, width]`.
         row: window of each example, `[examples]`.
-        examples: their `position` counts from the begin of their window.
+        examples: the examples; `position` counts from the begin of their window.
     """
 
     windows: HistoryWindows
@@ -69,7 +69,7 @@ class TrainingBatch(Columns):
 
     @classmethod
     def spec(cls, targets: int) -> TrainingBatch:
-        """Return the types of batches of any size, with so many `targets` an example."""
+        """Return the types of batches of any size, with `targets` targets for each example."""
         index, number = tf.TensorSpec([None], tf.int64), tf.TensorSpec([None], tf.float32)
         labels = Labels(
             item=index,

@@ -40,7 +40,7 @@ def look_up_events(prepared: Prepared, model: UnifiedRanker) -> HistoryEvents:
 def impute_examples(prepared: Prepared, examples: Examples, model: UnifiedRanker) -> RequestFields:
     """Return the fields of examples as the model sees them, missing ones filled by the rules of their task."""
     last = prepared.histories.last_before(examples.user, examples.history_length)
-    # One item more, which row -1 selects.
+    # The last item is for row -1.
     items = np.append(prepared.histories.item, MISSING)
     fields = RequestFields(
         task=tf.constant(examples.task, tf.string),
@@ -56,7 +56,7 @@ class QueryTexts:
     """Distinct queries of some requests.
 
     Attributes:
-        number: of each request's query among them, `[requests]`.
+        number: index of each request's query among them, `[requests]`.
         tokens: `[queries]`.
         texts: `[queries]`; "" is none.
     """
@@ -67,7 +67,7 @@ class QueryTexts:
 
 
 def look_up_requests(prepared: Prepared, examples: Examples, model: UnifiedRanker) -> tuple[RequestIndices, QueryTexts]:
-    """Look up and impute what was asked; `position` is the length of the whole history before."""
+    """Look up and impute the requests; `position` is the length of the whole history before each."""
     histories = prepared.histories
     last = histories.last_before(examples.user, examples.history_length)
     has_history = last != MISSING
@@ -91,7 +91,7 @@ def look_up_requests(prepared: Prepared, examples: Examples, model: UnifiedRanke
 
 
 def _look_up(index: Callable[[tf.Tensor], tf.Tensor], names: np.ndarray) -> np.ndarray:
-    """Look up repeated names once each."""
+    """Look up names, each distinct one once."""
     if len(names) == 0:
         return np.zeros(0, np.int64)
     unique, number = np.unique(names.astype(str), return_inverse=True)

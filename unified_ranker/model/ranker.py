@@ -1,4 +1,4 @@
-"""The model: three towers and a multi-task head, trained by one joint objective."""
+"""The whole model: three towers and a multi-task head, trained by one joint objective."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -35,16 +35,16 @@ from unified_ranker.towers.tensorflow import tf, tfrs
 from unified_ranker.towers.user import UserEncoder
 
 PROPOSED_SHARE = 0.8
-"""Share of a task's candidates that signals may propose; the rest are those that retrieval puts first."""
+"""Largest share of a task's candidates that come from signals; retrieval gives the rest."""
 TRENDING = 100
-"""Most popular items that are proposed, of each popularity in the quality vector."""
+"""Number of most popular items that each popularity feature of the quality vector proposes."""
 
 
 class UnifiedRanker(tfrs.Model):
     """One model for every task.
 
-    Item vectors come from the item tower, also inside histories and as source items; the user tower turns a history
-    into a state, the context tower turns state and request into the query embedding. Retrieval is their dot product;
+    Item vectors come from the item tower, also for histories and source items. The user tower turns a history into a
+    state, the context tower turns state and request into the query embedding. Retrieval is their dot product;
     the ranking head scores the candidates of retrieval.
     """
 
@@ -78,7 +78,7 @@ class UnifiedRanker(tfrs.Model):
         self.calibration = self.add_weight(
             "calibration", (len(config.tasks) + 1, len(config.heads), 2), initializer="zeros"
         )
-        # A function, so that Keras does not track what is kept: see `items`.
+        # A cached function, because Keras would track an attribute; see `items`.
         self._items = functools.cache(self._encode_items)
         self.profiles = self.user_tower.encode_profile(
             {name: tf.constant(column) for name, column in catalogue.user_fields.items()}
@@ -122,16 +122,16 @@ class UnifiedRanker(tfrs.Model):
         catalogue = self.catalogue
         fields = {name: tf.constant(column) for name, column in catalogue.item_fields.items()}
         encoded = self.item_tower.encode(fields, tf.range(len(catalogue.item_ids), dtype=tf.int64), self.created)
-        return encoded if self.text.trainable else self.item_tower.settle(encoded)
+        return encoded if self.text.trainable else self.item_tower.precompute_texts(encoded)
 
     # --- the towers -----------------------------------------------------------------------------------------------
 
     def item_vectors(
         self, indices: tf.Tensor | None = None, training: bool = False, moments: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Return vectors `[n, dim]` of the items at `indices` `[n]`, of the whole catalogue without.
+        """Return vectors `[n, dim]` of the items `indices` `[n]`; None: of the whole catalogue.
 
-        `moments` `[n]` (seconds) say as of when, for an age gate; without, as of the end of the fit window.
+        `moments` `[n]` (seconds) are the times of their ages, for an age gate; None: the end of the fit window.
         """
         chosen = self.items if indices is None else self.items.at(indices)
         return self.item_tower(chosen, training=training, moments=moments)
@@ -169,7 +169,7 @@ class UnifiedRanker(tfrs.Model):
         quality: tf.Tensor,
         present: tf.Tensor,
     ) -> Scored:
-        """Score the candidates of served requests by everything that is known of them.
+        """Score the candidates of served requests by the blend of all channels.
 
         Args:
             state: the requests, encoded.
@@ -185,10 +185,10 @@ class UnifiedRanker(tfrs.Model):
         return Scored(self.blend(channels, present, state.task), logits, retrieval, channels)
 
     def proposals(self, state: EncodedState, trending: tf.Tensor | None = None) -> tf.Tensor:
-        """Return what signals propose to the requests' tasks when served, `[batch, n]`, each once; -1 behind them.
+        """Return the proposals of signals for served requests, `[batch, n]`, each item once; -1 after the last.
 
-        Every signal is heard in turn, its best first, and retrieval keeps a fifth of the candidates. `trending`
-        `[batch, lists, n]` are the most popular items of late as of each request; without, as of the end of the fit
+        Signals take turns, each with its best items first, and a fifth of the candidates is left to retrieval.
+        `trending` `[batch, lists, n]` are the most popular items as of each request; None: as of the end of the fit
         window.
         """
         parts = self.signals.proposals_by_signal(state.signals)
@@ -212,7 +212,7 @@ class UnifiedRanker(tfrs.Model):
     train_function: Any
 
     def make_train_function(self, force: bool = False) -> Callable[[Iterator[Any]], dict[str, tf.Tensor]]:
-        """Return the function of a step: the joint loss in every `ranking_every`-th, else the loss of retrieval."""
+        """Return the step function: the joint loss in every `ranking_every`-th step, else the loss of retrieval."""
         if self.train_function is not None and not force:
             return self.train_function
         functions = {}
@@ -227,33 +227,33 @@ class UnifiedRanker(tfrs.Model):
             logs = functions[self._joint](batches)
             if self._joint:
                 kept["loss"] = logs["loss"]
-            # The loss of retrieval alone is another number: the joint one of the last step that had it is shown.
+            # The loss of retrieval alone is not comparable, so the joint loss of the last joint step is shown.
             return {**logs, **kept}
 
         self.train_function = step
         return step
 
     def train_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Take one step. Gradients of several replicas are added up, so each takes its share of the loss.
+        """Take one step. Gradients of several replicas are summed, so each replica takes its share of the loss.
 
-        Keras adds up what they return, too: each returns its share of the losses, which metrics know of all.
+        Keras sums the returned values, too. Metrics hold the losses of all replicas, so each returns its share.
         """
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         with tf.GradientTape() as tape:
             share = self.compute_loss(inputs, training=True) / replicas
         gradients = tape.gradient(share, self.trainable_variables)
-        # A step of retrieval alone leaves the ranking head as it is.
+        # In a step of retrieval alone the ranking head has no gradients.
         pairs = zip(gradients, self.trainable_variables, strict=True)
         self.optimizer.apply_gradients([(gradient, variable) for gradient, variable in pairs if gradient is not None])
         return {**{metric.name: metric.result() / replicas for metric in self.metrics}, "loss": share}
 
-    # Nothing below branches on a tensor, and to have AutoGraph look takes as long as the tracing itself.
+    # Nothing below branches on a tensor, and AutoGraph's conversion would take as long as the tracing itself.
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = True) -> tf.Tensor:
-        """Return the joint loss of a batch, a scalar, and update the losses by task; of retrieval alone in its steps.
+        """Return the loss of a batch, a scalar, and update the losses by task; joint or, in other steps, of retrieval.
 
         Args:
-            inputs: columns of a `TrainingBatch` by name, as `tf.data` has them.
+            inputs: columns of a `TrainingBatch` by name, as `tf.data` returns them.
             training: whether dropout is on.
         """
         batch = TrainingBatch.of_names(inputs)
@@ -302,7 +302,7 @@ class UnifiedRanker(tfrs.Model):
         )
 
     def _query_vectors(self, query: tf.Tensor) -> tf.Tensor:
-        """Return the vectors `[examples, dim]` of queries, by their numbers in the training slice."""
+        """Return the vectors `[examples, dim]` of queries, given their indices in the training slice."""
         # The home feed's empty query and popular titles repeat within a batch: embed each once.
         queries, place = tf.unique(query)
         return tf.gather(self.text.embed(self.query_tokens.at(queries)), place)
@@ -310,7 +310,7 @@ class UnifiedRanker(tfrs.Model):
     def _batch_items(
         self, needed: list[tf.Tensor], positives: tf.Tensor, times: tf.Tensor, training: bool
     ) -> ItemVectors:
-        """Return the vectors of the items of a batch: the `needed` ones, those drawn uniformly among them.
+        """Return the vectors of the items of a batch: the `needed` ones, which include the uniformly drawn ones.
 
         `positives` and `times` (seconds) are those of its examples, `[examples]`.
         """
@@ -328,9 +328,9 @@ class UnifiedRanker(tfrs.Model):
         )
 
     def _moments(self, positives: tf.Tensor, times: tf.Tensor, ids: tf.Tensor | None) -> tf.Tensor | None:
-        """Return as of when each item of a batch is asked for (seconds, `[items]`); None where nothing depends on it.
+        """Return the time of each item's age in a batch (seconds, `[items]`); None without an age gate.
 
-        An item has one vector a batch: as of the last request that it answers, or of one drawn at random.
+        An item has one vector in a batch: as of the last request whose positive it is, or else of a random one.
         """
         if not self.config.towers.item.age_gate:
             return None
@@ -341,12 +341,12 @@ class UnifiedRanker(tfrs.Model):
         return tf.where(last > times.dtype.min, last, drawn)
 
     def _record(self, kind: str, losses: tf.Tensor, task: tf.Tensor) -> None:
-        # A sum by task, not `losses * own`: NaN times 0 is NaN, and would name every task for the fault of one.
+        # A sum by task, not `losses * own`: NaN times 0 is NaN, so the NaN of one task would appear in all.
         totals, counts = (
             tf.unstack(tf.math.unsorted_segment_sum(values, task, len(self.config.tasks) + 1))
             for values in (losses, tf.ones_like(losses))
         )
-        # Added to directly: `update_state` would write thirty operations for each.
+        # Added directly, because `update_state` would add thirty operations for each metric.
         for name, total, count in zip(self.config.tasks, totals[1:], counts[1:], strict=True):
             metric = self.losses_by_task[f"{kind}/{name}"]
             metric.total.assign_add(total)

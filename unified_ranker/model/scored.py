@@ -1,4 +1,4 @@
-"""Groups of tensors that the model gives: candidates with their scores, and the examples of a batch that are ranked."""
+"""Groups of tensors that the model returns: scored candidates, and the examples that the ranking head learns from."""
 
 from typing import NamedTuple
 
@@ -10,10 +10,10 @@ class Scored(NamedTuple):
     """Candidates of some requests with their scores.
 
     Attributes:
-        score: by the blend, `[batch, candidates]`.
+        score: score of the blend, `[batch, candidates]`.
         logits: of the heads, `[batch, candidates, heads]`.
         retrieval: two-tower scores, `[batch, candidates]`.
-        channels: what the blend read, `[batch, candidates, channels]`.
+        channels: inputs of the blend, `[batch, candidates, channels]`.
     """
 
     score: tf.Tensor

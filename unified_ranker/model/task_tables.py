@@ -1,4 +1,4 @@
-"""Tables of what the tasks declare, by index of the task; row 0 is the unknown one."""
+"""Tables of the tasks' declared settings, by index of the task; row 0 is the unknown task."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def quality_weights(config: Config) -> np.ndarray:
 
 
 def sources(config: Config) -> np.ndarray:
-    """Return which signals propose candidates to which task, `[tasks + 1, signals]`; all to the unknown task."""
+    """Return whether a signal proposes candidates for a task, `[tasks + 1, signals]`; all do for the unknown task."""
     kinds = [signal.type for signal in config.towers.ranker.signals]
     declared = [task.serving.sources for task in config.tasks.values()]
     rows = [[names is None or kind in names for kind in kinds] for names in declared]
@@ -22,7 +22,7 @@ def sources(config: Config) -> np.ndarray:
 
 
 def score_weights(config: Config) -> np.ndarray:
-    """Return the weight of each head in a task's score, `[tasks + 1, heads]`; by default its own, equally.
+    """Return the weight of each head in a task's score, `[tasks + 1, heads]`; by default its own heads, equally.
 
     A head that does not rank has no weight.
     """

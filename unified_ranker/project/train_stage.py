@@ -86,7 +86,7 @@ def train_model(
         found = learn_from_holdout(prepared, config, tasks, checkpoints / "holdout")
     trained = train(prepared, with_passes(config, found.passes), checkpoints, tuple(tasks), start=begin)
     numbers = {name: number for number, name in enumerate(config.tasks, start=1)}
-    trained.model.blend.take({numbers[blend.task]: blend for blend in found.blends})
+    trained.model.blend.assign({numbers[blend.task]: blend for blend in found.blends})
     trained = replace(trained, blends=found.blends)
     if calibrated:
         calibrate(trained, prepared, tuple(tasks))

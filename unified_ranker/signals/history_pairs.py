@@ -1,4 +1,4 @@
-"""Weights of pairs of items, by who had both and in which order: what `HistorySums` sums."""
+"""Weights of pairs of items, from the users who had both and from their order, for `HistorySums`."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,19 +9,19 @@ from unified_ranker.core.arrays import MISSING, Floats
 from unified_ranker.prepare.examples import Examples, Histories
 
 _LATEST = 500
-"""Last items of a user that make neighbours: the pairs of a user grow with the square of their number."""
+"""Number of a user's last items that make neighbours; the pairs grow with its square."""
 _ROWS = 1024
-"""Items whose neighbours are found at once."""
+"""Number of items whose neighbours are computed at once."""
 _PRIOR = 3.0
-"""Transitions that are added to an item's total, so that one out of one is no certainty."""
+"""Transitions that are added to an item's total, so that the share of a single one is not 1."""
 
 
 def items_of_users(histories: Histories, end: int, items: int) -> sparse.csr_array:
-    """Return which of their last `_LATEST` items users had before `end` (seconds), 0/1 `[users, items]`."""
+    """Return 1 for each of a user's last `_LATEST` items before `end` (seconds), `[users, items]`."""
     users = len(histories.offsets) - 1
     user = np.repeat(np.arange(users), np.diff(histories.offsets))
     before = np.flatnonzero((histories.timestamp < end) & (histories.item != MISSING))
-    # How many of the user's events follow, before the end: histories are in order of time.
+    # Row of the user's last event + 1; histories are in order of time.
     last = np.searchsorted(user[before], user[before], side="right")
     kept = before[last - np.arange(len(before)) <= _LATEST]
     found = sparse.coo_array((np.ones(len(kept), np.float32), (user[kept], histories.item[kept])), (users, items))
@@ -31,7 +31,7 @@ def items_of_users(histories: Histories, end: int, items: int) -> sparse.csr_arr
 
 
 def cosines(engaged: sparse.csr_array, most: int) -> sparse.csr_array:
-    """Return the `most` highest cosines of each item with others, `[items, items]`, by the users of both."""
+    """Return the `most` highest cosines of each item with other items, over users, `[items, items]`."""
     norm = np.sqrt(np.maximum(engaged.sum(axis=0), 1.0)).astype(np.float32)
     scaled = (engaged @ sparse.diags_array(1 / norm)).tocsr()
     users = scaled.T.tocsr()
@@ -48,7 +48,7 @@ def cosines(engaged: sparse.csr_array, most: int) -> sparse.csr_array:
 
 
 def transition_shares(histories: Histories, end: int, items: int, reach: int) -> sparse.csr_array:
-    """Return the shares of what followed each item before `end` (seconds), `[items, items]`."""
+    """Return the shares of the items that followed each item before `end` (seconds), `[items, items]`."""
     user = np.repeat(np.arange(len(histories.offsets) - 1), np.diff(histories.offsets))
     before = np.flatnonzero((histories.timestamp < end) & (histories.item != MISSING))
     user, item = user[before], histories.item[before]

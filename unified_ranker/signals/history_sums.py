@@ -1,4 +1,4 @@
-"""Base of the signals that sum what is known of pairs of items over a user's whole history."""
+"""Base of the signals that sum weights of pairs of items over a user's whole history."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from unified_ranker.towers.tensorflow import tf
 if TYPE_CHECKING:
     from scipy import sparse
 
-_FADES = (1.0, 0.95, 0.7)
-"""Weights of an item of the history are these to the power of its distance from the end: the whole history alike, the
-last twenty, the last three. Which of them counts, the blend finds."""
+_DECAYS = (1.0, 0.95, 0.7)
+"""Factors by which an item of the history counts less with each later item: the whole history equally, about the last
+twenty, about the last three. The blend fits their weights."""
 _PROPOSING = 20
-"""Last items of a history whose partners are proposed; the partners of all of them count as features."""
+"""Number of last items whose partners are proposed; features count the partners of all items."""
 
 
 class HistorySumsKind(HistoryKind, ABC):
@@ -49,8 +49,8 @@ class HistorySumsKind(HistoryKind, ABC):
 class HistorySums(Signal):
     """Sums of pairs' weights over the user's items, each item once, and the pair with the source item.
 
-    One channel for each of `_FADES`, and one of the source item. Counted at the end of the fit window alone: the head
-    does not learn from it, since the sums of a training example would have to leave the example out.
+    One channel for each of `_DECAYS`, and one of the source item. The weights are those of the end of the fit window,
+    which contain the training examples, so the head does not learn from it.
     """
 
     channels = ("whole history", "last twenty", "last three", "source item")
@@ -102,14 +102,14 @@ class HistorySums(Signal):
         The source item is the first, with the weight 1 in its own channel alone.
         """
         recent = request.recent[:, :most]
-        # Of an item's several places the newest counts: a stable sort keeps it first of them.
+        # The newest place of a repeated item counts: a stable sort keeps it first.
         order = tf.argsort(recent, axis=1, stable=True)
         ordered = tf.gather(recent, order, batch_dims=1)
         again = tf.pad(ordered[:, 1:] == ordered[:, :-1], [[0, 0], [1, 0]])
         ordered = tf.where(again, tf.constant(MISSING, tf.int64), ordered)
         distance = tf.cast(order, tf.float32)
-        fading = [tf.pow(tf.constant(fade), distance) for fade in _FADES]
+        fading = [tf.pow(tf.constant(fade), distance) for fade in _DECAYS]
         weights = tf.stack([*fading, tf.zeros_like(distance)], -1)
-        own = tf.constant([[[*[0.0] * len(_FADES), 1.0]]]) * tf.ones_like(weights[:, :1])
+        own = tf.constant([[[*[0.0] * len(_DECAYS), 1.0]]]) * tf.ones_like(weights[:, :1])
         own = tf.broadcast_to(own, [tf.shape(recent)[0], 1, len(self.channels)])
         return tf.concat([request.source_item[:, None], ordered], 1), tf.concat([own, weights], 1)

@@ -9,11 +9,11 @@ from unified_ranker.towers.tensorflow import tf
 
 
 class PartnerTable:
-    """The partners of each item, row after row, with what is known of each pair.
+    """Partners of each item, row after row, with the values of each pair.
 
     Attributes:
-        widest: the most partners that an item has; at least 1.
-        variables: what the graph reads.
+        widest: largest number of partners of an item; at least 1.
+        variables: tables of the graph.
     """
 
     def __init__(self, starts: np.ndarray, partners: np.ndarray, values: np.ndarray) -> None:
@@ -22,25 +22,25 @@ class PartnerTable:
         Args:
             starts: where each item's partners begin, `[items + 2]`; the last row, of no item, is empty.
             partners: item indices `[pairs]`, the strongest of an item first.
-            values: what is known of each pair, `[pairs, n]`.
+            values: values of each pair, `[pairs, n]`.
         """
         self.widest = max(int(np.diff(starts).max()), 1)
         nothing = np.zeros((1, values.shape[1]), np.float32)
         self.starts = tf.Variable(starts.astype(np.int64), trainable=False, name="starts")
-        # One pair more, of no item: a table without any could not be gathered from.
+        # A last pair of no item, because an empty table cannot be gathered from.
         self.partners = tf.Variable(np.append(partners, MISSING).astype(np.int32), trainable=False, name="partners")
         values = np.concatenate([values.astype(np.float32), nothing])
         self.values = tf.Variable(values, trainable=False, name="counts")
         self.variables = [self.starts, self.partners, self.values]
 
     def rows(self, origins: tf.Tensor) -> tf.Tensor:
-        """Return the table's rows of item indices; that of no item for -1."""
+        """Return the table's rows of item indices; the last, empty one for -1."""
         return tf.where(origins < 0, tf.shape(self.starts, tf.int64)[0] - 2, origins)
 
     def of(self, origins: tf.Tensor, most: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the first partners of `origins` `[batch, origins, n]`, and what is known of them `[..., n, values]`.
+        """Return the first partners of `origins` `[batch, origins, n]`, and their values `[..., n, values]`.
 
-        `n` is what the longest row of the batch needs, `most` at the most; a partner is -1 where an item has fewer.
+        `n` is the length of the batch's longest row, at most `most`; a partner is -1 where an item has fewer.
         """
         rows = self.rows(origins)
         begin = tf.gather(self.starts, rows)
@@ -54,8 +54,7 @@ class PartnerTable:
 def sums_of(candidates: tf.Tensor, partners: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """Return for each of `candidates` `[batch, n]` the sum of the values of the partners that are this item.
 
-    By a binary search in the sorted candidates: a comparison of all with all would cost n times as many as there are
-    partners.
+    By binary search in the sorted candidates, because a comparison of all pairs would cost n times as much.
 
     Args:
         candidates: item indices; an unknown one, -1, has the sum 0.
@@ -65,7 +64,7 @@ def sums_of(candidates: tf.Tensor, partners: tf.Tensor, values: tf.Tensor) -> tf
     Returns:
         `[batch, n, k]`.
     """
-    # One of each behind, so that neither is empty, which a binary search refuses.
+    # A last one of each, because binary search refuses empty tensors.
     candidates = tf.pad(candidates, [[0, 0], [0, 1]], constant_values=MISSING)
     partners = tf.pad(tf.cast(partners, candidates.dtype), [[0, 0], [0, 1]], constant_values=MISSING)
     values = tf.pad(values, [[0, 0], [0, 1], [0, 0]])
@@ -73,7 +72,7 @@ def sums_of(candidates: tf.Tensor, partners: tf.Tensor, values: tf.Tensor) -> tf
     ordered = tf.sort(candidates, axis=1)
     place = tf.minimum(tf.searchsorted(ordered, partners), count - 1)
     found = (tf.gather(ordered, place, batch_dims=1) == partners) & (partners >= 0)
-    # A place behind the candidates takes what is none of them.
+    # Partners that are no candidates go to a place after them.
     place = tf.where(found, place, count) + tf.range(batch)[:, None] * (count + 1)
     width = values.shape[-1]
     sums = tf.math.unsorted_segment_sum(tf.reshape(values, [-1, width]), tf.reshape(place, [-1]), batch * (count + 1))
@@ -88,8 +87,8 @@ def strongest(partners: tf.Tensor, values: tf.Tensor, items: int, count: int) ->
     Args:
         partners: item indices `[batch, m]`; -1 is none.
         values: `[batch, m]`.
-        items: in the catalogue.
-        count: how many to return.
+        items: number of items in the catalogue.
+        count: number of items to return.
     """
     batch = tf.shape(partners, tf.int64)[0]
     blank = tf.constant(items, tf.int64)

@@ -39,9 +39,9 @@ class PopularSignal(TableSignal):
     learnt = False
 
     def __init__(self, counts: np.ndarray, proposed: int) -> None:
-        """Keep counts `[tasks + 1, items]`; row 0, of the unknown task, has those of all tasks."""
+        """Keep counts `[tasks + 1, items]`; row 0, the unknown task, has the counts of all tasks."""
         super().__init__()
-        # One item behind, which stands for unknown ones.
+        # The last item is for unknown ones.
         self.popularity = self.table("popularity", np.pad(np.log1p(counts), [(0, 0), (0, 1)]).astype(np.float32))
         best = np.argsort(-counts, axis=1, kind="stable")[:, :proposed]
         best = np.where(np.take_along_axis(counts, best, 1) > 0, best, MISSING)

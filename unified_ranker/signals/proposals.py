@@ -9,21 +9,21 @@ from unified_ranker.towers.tensorflow import tf
 
 
 def merged(parts: Sequence[tf.Tensor], most: tf.Tensor) -> tf.Tensor:
-    """Return the items that sources propose in turns, each once: all their firsts, then all their seconds, and so on.
+    """Return the proposals of several sources, each item once: all first ones, then all second ones, and so on.
 
     Args:
         parts: item indices, the best first, `[batch, n]` each with an `n` of its own; -1 is none.
-        most: how many items a request takes, `[batch]`.
+        most: largest number of items of each request, `[batch]`.
 
     Returns:
-        `[batch, n]`, as wide as all parts together; -1 behind the items of a request.
+        `[batch, n]`, as wide as all parts together; -1 after the items of a request.
     """
     width = max((part.shape[1] for part in parts), default=0)
     if not width:
         return tf.zeros([tf.shape(most)[0], 0], tf.int64)
     padded = [tf.pad(part, [[0, 0], [0, width - part.shape[1]]], constant_values=MISSING) for part in parts]
     turns = tf.reshape(tf.stack(padded, 2), [-1, width * len(parts)])
-    # Of an item's several places the first counts: a stable sort keeps it first of them.
+    # The first place of a repeated item counts: a stable sort keeps it first.
     order = tf.argsort(turns, axis=1, stable=True)
     ordered = tf.gather(turns, order, batch_dims=1)
     again = tf.pad(ordered[:, 1:] == ordered[:, :-1], [[0, 0], [1, 0]])

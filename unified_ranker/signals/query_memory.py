@@ -18,7 +18,7 @@ from unified_ranker.signals.word_hashes import split_words
 from unified_ranker.towers.tensorflow import tf
 
 _PRIOR = 3.0
-"""Choices that are added to a word's total, so that one out of one is no certainty."""
+"""Choices that are added to a word's total, so that the share of a single one is not 1."""
 
 
 @SIGNALS.declare
@@ -46,16 +46,16 @@ class QueryMemory(SignalKind):
 
 
 class QueryMemorySignal(Signal):
-    """Two channels: log1p of the choices for the same query, and shares of those for its words by what the words tell.
+    """Two channels: log1p of the choices for the same query, and the weighted shares of the choices for its words.
 
-    Two queries are the same whose words are equal in equal order. Counted at the end of the fit window alone.
+    Queries are the same if their words are the same in the same order. Counts are those of the end of the fit window.
     """
 
     channels = ("same query", "same words")
     learnt = False
 
     def __init__(self, config: QueryMemory, queries: np.ndarray, chosen: np.ndarray, items: int) -> None:
-        """Tabulate what was `chosen` `[n]`, item indices, for `queries` `[n]`."""
+        """Tabulate the items `chosen` `[n]` (indices) for `queries` `[n]`."""
         self.text_width, self._items, self._proposed = 1 + config.max_words, items, config.candidates
         texts, of_text = np.unique(queries.astype(object), return_inverse=True)
         hashed = self._hashes(tf.constant(texts, tf.string)).numpy()[of_text] if len(texts) else None
@@ -65,7 +65,7 @@ class QueryMemorySignal(Signal):
         pairs, count = np.unique(number * max(items, 1) + chosen[rows], return_counts=True)
         token, item = np.divmod(pairs, max(items, 1))
         total = np.bincount(token, count, minlength=len(names))
-        # Words that lead anywhere tell little: the logarithm of how many items there are for each that they led to.
+        # Weight of a word: the log of all items over those that it led to, as in inverse document frequency.
         width = np.bincount(token, minlength=len(names))
         telling = np.log1p(items / np.maximum(width, 1))
         share = count / (total[token] + _PRIOR) * telling[token]
@@ -97,7 +97,7 @@ class QueryMemorySignal(Signal):
         return tf.concat([tf.math.log1p(sums[..., :1]), sums[..., 1:]], -1)
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:
-        """See `Signal.proposals`: what was chosen for the query, then for its words."""
+        """See `Signal.proposals`: the items chosen for the query, then those for its words."""
         items, values = self._chosen(request)
         found = strongest(items, 1e3 * values[..., 0] + values[..., 1], self._items, self._proposed)
         return tf.ensure_shape(found, [None, self._proposed])
@@ -120,7 +120,7 @@ class QueryMemorySignal(Signal):
         again = (padded[:, :, None] == padded[:, None, :]) & (order[:, None] > order[None])
         once = tf.where(tf.reduce_any(again, 2), tf.constant(MISSING, tf.int64), padded)
         joined = tf.strings.reduce_join(tf.strings.as_string(padded), axis=1, separator=" ")
-        # Above all hashes of words: a query of one word is not the word.
+        # Above all hashes of words, because a query of one word differs from the word.
         whole = tf.strings.to_hash_bucket_fast(joined, 2**62 - 1) + 2**62
         whole = tf.where(padded[:, 0] == MISSING, tf.constant(MISSING, tf.int64), whole)
         return tf.concat([whole[:, None], once], 1)

@@ -1,4 +1,4 @@
-"""Signal `returns`: the chance that the user comes back to an item of before, by how often and when it was had."""
+"""Signal `returns`: the chance that the user comes back to an earlier item, from the counts and times of its events."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from unified_ranker.signals.past import PastItems
 from unified_ranker.towers.tensorflow import tf
 
 _REQUESTS = 2000
-"""Requests of a task that the chances are fitted on, at most."""
+"""Largest number of a task's requests that the chances are fitted on."""
 LEAST_RETURNS = 50
-"""Returns to an earlier item below which a task has no chances."""
+"""Number of returns to earlier items below which a task has no fit."""
 _CHUNK = 64
 _PENALTY = 1e-4
 _CLOSE = 4.0
@@ -111,7 +111,7 @@ class ReturnSignal(Signal):
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """See `Signal.proposals`: the user's earlier items with the highest chance."""
         recent, times = request.recent[:, : self._window], request.recent_time[:, : self._window]
-        # Of an item's several events one stands for all.
+        # One event for each item, the newest.
         once = tf.where(of_events(recent, times).newest, recent, tf.constant(MISSING, tf.int64))
         chances = self._chances(request, recent, times, once)
         return tf.ensure_shape(strongest(once, chances, self._items, self._proposed), [None, self._proposed])
@@ -120,7 +120,7 @@ class ReturnSignal(Signal):
         weights = tf.gather(self.weights, request.task)
         inputs = chance_inputs(recent, times, request.timestamp, candidates)
         odds = tf.einsum("bni,bi->bn", inputs, weights[:, :-1]) + weights[:, -1:]
-        # The first input of an item that was had is not negative; all of the others are blank.
+        # An item that the user had has an input above 0; all inputs of other items are 0.
         return tf.where(tf.reduce_any(inputs != 0, -1), tf.nn.softplus(odds), 0.0)
 
 
@@ -130,8 +130,8 @@ class EventNumbers(NamedTuple):
     Attributes:
         newest: whether it is the last on its item.
         oldest: whether it is the first on its item.
-        visit: whether it is the only one, or one of several, of its item and second.
-        later: visits of the user since, to any item: distinct seconds.
+        visit: whether it is the first event in the list with its item and second.
+        later: number of distinct later seconds with events of the user, on any item.
     """
 
     newest: tf.Tensor

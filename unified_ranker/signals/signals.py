@@ -1,4 +1,4 @@
-"""All declared signals of a project, as one."""
+"""All declared signals of a project as one layer."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,12 +14,12 @@ from unified_ranker.towers.tensorflow import tf
 
 
 class Signals(tf.keras.layers.Layer):
-    """The signals of towers/ranker.yaml, side by side.
+    """Signals of towers/ranker.yaml, with their channels concatenated.
 
     Args:
         config: the declarations.
-        prepared: the log that they are made from.
-        end: the end of the fit window (seconds): what serving knows.
+        prepared: the prepared log.
+        end: the end of the fit window, seconds; serving has no later data.
 
     Attributes:
         learnt: names of the channels that the ranking head learns from.
@@ -31,7 +31,7 @@ class Signals(tf.keras.layers.Layer):
         inputs = SignalInputs(prepared, end, tuple(config.tasks))
         declared = config.towers.ranker.signals
         self.parts: list[Signal] = [signal.build(inputs) for signal in declared]
-        # Keras tracks what is assigned here: the parts are no layers.
+        # Assigned so that Keras tracks them: the parts are no layers.
         self.tables = [variable for part in self.parts for variable in part.variables]
         names = [
             [f"{kind.type}: {name}" for name in part.channels] for kind, part in zip(declared, self.parts, strict=True)
@@ -43,7 +43,7 @@ class Signals(tf.keras.layers.Layer):
         self.past = PastItems(prepared.histories, config.towers.ranker.events_read)
 
     def words(self, text: tf.Tensor) -> tf.Tensor:
-        """Return the signals' `read_text` of queries `[n]` side by side, `[n, words]`; else one blank column."""
+        """Return the columns of all `read_text` of queries `[n]`, `[n, words]`; one column of -1 if none reads."""
         read = [part.read_text(text) for part in self.parts if part.text_width]
         return tf.concat(read, 1) if read else tf.fill([tf.shape(text)[0], 1], np.int64(MISSING))
 
@@ -57,23 +57,23 @@ class Signals(tf.keras.layers.Layer):
         return tf.ensure_shape(items, shape), tf.ensure_shape(times, shape)
 
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None = None) -> tf.Tensor:
-        """Return what the head learns from, `[batch, candidates, learnt]`, see `Signal.features`."""
+        """Return the channels that the head learns from, `[batch, candidates, learnt]`; see `Signal.features`."""
         return self._side_by_side(request, candidates, time, learnt=True)
 
     def counts(self, request: SignalRequest, candidates: tf.Tensor) -> tf.Tensor:
-        """Return what the blend alone reads, `[batch, candidates, counted]`, as of the end of the fit window."""
+        """Return the channels of the blend alone, `[batch, candidates, counted]`, as of the end of the fit window."""
         return self._side_by_side(request, candidates, None, learnt=False)
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:
-        """Return the items that the learnt signals would have ranked, `[batch, n]`, some twice; -1 behind them.
+        """Return the proposals of the learnt signals, `[batch, n]`, perhaps repeated; -1 where there are fewer.
 
-        The others have counts of the whole fit window, in which a training example would find itself.
+        The other signals have counts of the whole fit window, which contain the training example itself.
         """
         proposed = [part.proposals(own) for part, own in self._own(request) if part.learnt]
         return tf.concat(proposed, 1) if proposed else tf.zeros([tf.shape(request.source_item)[0], 0], tf.int64)
 
     def proposals_by_signal(self, request: SignalRequest) -> list[tf.Tensor]:
-        """Return what each signal proposes when served, the best first, `[batch, n]` each; -1 where there are fewer."""
+        """Return each signal's proposals in serving, the best first, `[batch, n]` each; -1 where there are fewer."""
         return [part.proposals(own) for part, own in self._own(request)]
 
     def _side_by_side(
@@ -83,7 +83,7 @@ class Signals(tf.keras.layers.Layer):
         return tf.concat(found, -1) if found else tf.zeros([tf.shape(candidates)[0], tf.shape(candidates)[1], 0])
 
     def _own(self, request: SignalRequest) -> Iterator[tuple[Signal, SignalRequest]]:
-        """Yield each signal with the request for it, which has the columns of its own `read_text`."""
+        """Yield each signal with its request, which has the columns of its own `read_text`."""
         begin = 0
         for part in self.parts:
             yield part, replace(request, words=request.words[:, begin : begin + part.text_width])

@@ -1,4 +1,4 @@
-"""The blend: what each number that is known of a candidate counts for its final score, by task."""
+"""Blend: the final score of a candidate, as a weighted sum of its channels, by task."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unified_ranker.core.arrays import Floats
 from unified_ranker.towers.tensorflow import tf
 
 _FARTHEST = 10.0
-"""Deviations beyond which a standardised value is cut: one lone count among zeros would outweigh all else."""
+"""Deviations at which a standardised value is cut, because a single count among zeros would dominate the sum."""
 
 
 BLEND = "blend"
@@ -24,10 +24,10 @@ class FittedBlend:
 
     Attributes:
         task: its name.
-        requests: how many requests it was fitted on.
-        found: the share of them whose target was among the candidates.
-        factors: of the standardised channels, `[channels]`.
-        ndcg: NDCG@10 on these requests: of the blend under `BLEND`, and of each channel alone under its name.
+        requests: number of requests that it was fitted on.
+        found: share of them whose target was among the candidates.
+        factors: weights of the standardised channels, `[channels]`.
+        ndcg: NDCG@10 on these requests, of the blend (under `BLEND`) and of each channel alone (under its name).
     """
 
     task: str
@@ -38,11 +38,11 @@ class FittedBlend:
 
     @property
     def best_channel(self) -> str:
-        """The channel that is best alone."""
+        """Channel with the highest NDCG@10 alone."""
         return max((name for name in self.ndcg if name != BLEND), key=lambda name: self.ndcg[name])
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `of_json` reads."""
+        """Return a document for JSON, which `of_json` reads."""
         return {**vars(self), "factors": np.asarray(self.factors).tolist()}
 
     @classmethod
@@ -52,13 +52,13 @@ class FittedBlend:
 
 
 class Blend(tf.keras.layers.Layer):
-    """Linear sum of the standardised channels of a candidate, with weights for each task.
+    """Weighted sum of the standardised channels of a candidate, with weights for each task.
 
-    Fitted after training on a later slice (`evaluation.blend_fit`); for a task without a fit the score of the head
-    passes through. Standardised among the candidates of the request: what counts is how much more of something a
-    candidate has than those beside it, and that compares over requests. (Values, standardised values and reciprocal
-    ranks were tried in all combinations; the standardised ones alone were best or within 1 % on the tasks of three
-    logs.) So a blended score depends on the candidates beside it, as a rank does.
+    Fitted after training on a later slice (`evaluation.blend_fit`); a task without a fit keeps the score of the head.
+    Channels are standardised among the candidates of a request, so that their differences are comparable between
+    requests; a blended score therefore depends on the other candidates, as a rank does. (Values, standardised values
+    and reciprocal ranks were tried in all combinations; the standardised ones alone were best or within 1 % on the
+    tasks of three logs.)
     """
 
     def __init__(self, channels: Sequence[str], tasks: int) -> None:
@@ -69,8 +69,8 @@ class Blend(tf.keras.layers.Layer):
         self.factors = self.add_weight("factors", (tasks + 1, len(channels)), initializer="zeros", trainable=False)
         self.fitted = self.add_weight("fitted", (tasks + 1,), initializer="zeros", trainable=False)
 
-    def take(self, fitted: Mapping[int, FittedBlend]) -> None:
-        """Set what was fitted, by index of the task; the others keep what they have."""
+    def assign(self, fitted: Mapping[int, FittedBlend]) -> None:
+        """Set fitted weights, by index of the task; other tasks keep theirs."""
         factors, known = self.factors.numpy(), self.fitted.numpy()
         for task, found in fitted.items():
             factors[task], known[task] = found.factors, 1.0
@@ -82,7 +82,7 @@ class Blend(tf.keras.layers.Layer):
 
         Args:
             channels: `[batch, candidates, channels]`.
-            present: which places hold a candidate, `[batch, candidates]`.
+            present: whether a place holds a candidate, `[batch, candidates]`.
             task: of each request, `[batch]`.
         """
         blended = tf.einsum("bnc,bc->bn", standardised(channels, present), tf.gather(self.factors, task))
@@ -92,14 +92,14 @@ class Blend(tf.keras.layers.Layer):
 def standardised(channels: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
     """Return channels `[batch, candidates, channels]` less their mean, over their deviation, among the candidates.
 
-    Of the places that are `present` `[batch, candidates]`; others have zeros, and so has a channel that is the same for
-    all candidates of a request.
+    Only the places that are `present` `[batch, candidates]` count; the others have zeros, and so has a channel that is
+    equal for all candidates of a request.
     """
     there = tf.cast(present, tf.float32)[..., None]
     values = tf.where(present[..., None], channels, 0.0)
     count = tf.maximum(tf.reduce_sum(there, 1, keepdims=True), 1.0)
     apart = there * (values - tf.reduce_sum(values, 1, keepdims=True) / count)
     deviation = tf.sqrt(tf.reduce_sum(tf.square(apart), 1, keepdims=True) / count)
-    # A deviation that is rounding alone stands for none: all candidates are equal.
+    # A deviation that is only a rounding error counts as 0.
     some = deviation > 1e-5 * tf.reduce_max(tf.abs(values), 1, keepdims=True)
     return tf.clip_by_value(tf.where(some, apart / tf.maximum(deviation, 1e-12), 0.0), -_FARTHEST, _FARTHEST)

@@ -11,9 +11,9 @@ from unified_ranker.towers.array_functions import TENSORS
 from unified_ranker.towers.tensorflow import tf
 
 _MOMENTS = 64
-"""Most moments at which counts are tabulated."""
+"""Largest number of moments at which counts are tabulated."""
 _TABULATED = 1 << 24
-"""Most counts in the table: 64 MB."""
+"""Largest number of counts in the table: 64 MB."""
 
 
 class CandidateScores(tf.keras.layers.Layer):
@@ -33,17 +33,17 @@ class CandidateScores(tf.keras.layers.Layer):
         Args:
             config: the declarations.
             items: number of items in the catalogue.
-            times: of the training positives, seconds; the moments divide them into equal numbers.
-            quality: looks features up as of any time.
+            times: times of the training positives, seconds; the moments divide them into equal numbers.
+            quality: look-up of features as of any time.
         """
         super().__init__(name="candidate_scores")
         features = list(config.towers.item.quality.values())
-        weighed = {name for task in config.tasks.values() for name, w in task.quality_weights.items() if w}
+        weighted = {name for task in config.tasks.values() for name, w in task.quality_weights.items() if w}
         names = list(config.towers.item.quality)
         self.fresh = [(n, f.scale) for n, f in enumerate(features) if isinstance(f, FreshnessFeature)]
-        self.fresh = [(n, scale) for n, scale in self.fresh if names[n] in weighed]
+        self.fresh = [(n, scale) for n, scale in self.fresh if names[n] in weighted]
         self.counted = [
-            n for n, f in enumerate(features) if not isinstance(f, FreshnessFeature) and names[n] in weighed
+            n for n, f in enumerate(features) if not isinstance(f, FreshnessFeature) and names[n] in weighted
         ]
         if self.counted:
             most = max(min(_MOMENTS, _TABULATED // max(items * len(self.counted), 1)), 1)

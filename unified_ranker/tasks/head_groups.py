@@ -19,7 +19,7 @@ def head_kinds(config: Config) -> dict[str, HeadKind]:
 
 
 def heads_of_task(config: Config, task: str) -> tuple[str, ...]:
-    """Return the heads that the positives of a task teach."""
+    """Return the heads that are trained on the positives of a task."""
     own = config.tasks[task].heads
     return tuple(name for name, kind in head_kinds(config).items() if kind.taught_by(name) in own)
 

@@ -1,4 +1,4 @@
-"""Ranking objective: heads learn to rank the positive among candidates like those of serving."""
+"""Ranking objective: heads learn to rank the positive among candidates as in serving."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -18,7 +18,7 @@ QualityLookup = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Quality features `[n, features]` of items `[n]` as of times `[n]` (seconds)."""
 
 
-class Linked(Protocol):
+class SignalFeatures(Protocol):
     """Part of the model that computes the features of signals."""
 
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
@@ -28,7 +28,7 @@ class Linked(Protocol):
 class CandidateScorer(Protocol):
     """The part of the model that the objective trains."""
 
-    signals: Linked
+    signals: SignalFeatures
 
     def rank(
         self, state: EncodedState, items: tf.Tensor, quality: tf.Tensor, signals: tf.Tensor, training: bool
@@ -101,7 +101,7 @@ class RankingObjective(tf.keras.layers.Layer):
         likely = tf.where(exists(items.created[None], time), tf.stop_gradient(scores), NOT_A_CANDIDATE)
         found, chance = self._candidates(likely, proposed.shape[1])
         if items.included is not None:
-            # Drawn from a batch that holds an item now and then: what is popular is in more of them.
+            # A batch holds a part of the catalogue, and a popular item is in more batches.
             chance *= items.included[None]
         others = tf.concat([items.place(proposed), found], 1)
         there, others = others >= 0, tf.maximum(others, 0)
@@ -117,7 +117,7 @@ class RankingObjective(tf.keras.layers.Layer):
         return model.head_losses(RankedBatch(logits, drawn, allowed, labels.head, labels.value), state.task)
 
     def _candidates(self, scores: tf.Tensor, proposed: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Draw places `[rows, candidates - 1 - proposed]`; returns also how often each place is, `[rows, n]`.
+        """Draw places `[rows, candidates - 1 - proposed]`, and return the expected counts of all places `[rows, n]`.
 
         Half of them are drawn without replacement (Gumbel top-k), the rest uniformly with it.
         """
@@ -129,13 +129,13 @@ class RankingObjective(tf.keras.layers.Layer):
         logits = scores / (2 * self.temperature)
         likely = tf.math.top_k(logits + noise, tf.minimum(hard, shape[1])).indices
         uniform = tf.random.uniform([shape[0], others - hard], 0, shape[1], tf.int32)
-        # What a draw with replacement would give; without it, the likeliest are drawn a little less often.
+        # The probability with replacement; without replacement the likeliest are drawn a little less often.
         found = -tf.math.expm1(hard * tf.math.log1p(-tf.minimum(tf.nn.softmax(logits), 0.999999)))
         chance = found + (others - hard) / tf.cast(shape[1], tf.float32)
         return tf.cast(tf.concat([likely, uniform], 1), tf.int64), chance
 
     def _proposed_share(self, proposals: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
-        """Return how often each of `ids` `[rows, candidates]` is drawn from `proposals` `[rows, n]`."""
+        """Return the expected count of draws of each of `ids` `[rows, candidates]` from `proposals` `[rows, n]`."""
         count = min(self.proposed, proposals.shape[1])
         times = tf.reduce_sum(tf.cast(ids[:, :, None] == proposals[:, None, :], tf.float32), 2)
         given = tf.reduce_sum(tf.cast(proposals >= 0, tf.float32), 1, keepdims=True)

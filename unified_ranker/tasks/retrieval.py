@@ -16,16 +16,16 @@ class RetrievalObjective(tf.keras.layers.Layer):
     """Loss by which the query embedding finds the next items, by the objective of each example's task."""
 
     def __init__(self, config: Config, chosen: np.ndarray) -> None:
-        """Build for items that were a positive of each task so often, `[tasks, items]`."""
+        """Build for the counts of each item's positives on each task, `chosen` `[tasks, items]`."""
         super().__init__(name="retrieval_objective")
         self.items = chosen.shape[1]
         groups: dict[ObjectiveKind, list[int]] = {}
         for number, task in enumerate(config.tasks.values(), start=1):
             groups.setdefault(task.negatives, []).append(number)
-        # Those over the whole catalogue come first: the seed of a random operation is how many come before it.
+        # Those over the whole catalogue come first, because the seed of a random operation depends on those before it.
         ordered = sorted(groups.items(), key=lambda group: not group[0].whole_catalogue)
         self.groups = [numbers for _, numbers in ordered]
-        # A row's negatives are the positives of its own group: theirs is the share that corrects.
+        # A row's negatives are the positives of its own group, so log-Q uses their shares.
         self.objectives = [
             kind.build(share_of(chosen[np.array(numbers) - 1]), config.project.training.temperature)
             for kind, numbers in ordered
@@ -33,8 +33,8 @@ class RetrievalObjective(tf.keras.layers.Layer):
         self.tasks = len(config.tasks)
         self.uniform = max(kind.draws for kind in groups)
 
-    def follow(self, progress: Callable[[], tf.Tensor]) -> None:
-        """Have objectives that change with it ask `progress` which share of the training is done."""
+    def set_progress(self, progress: Callable[[], tf.Tensor]) -> None:
+        """Set the function that returns the finished share of the training, for objectives that depend on it."""
         for objective in self.objectives:
             objective.progress = progress
 
@@ -47,9 +47,9 @@ class RetrievalObjective(tf.keras.layers.Layer):
 
         Args:
             query: the examples, encoded.
-            labels: what came of them.
+            labels: labels of the examples.
             items: the items of the batch.
-            drawn: what `draw` drew.
+            drawn: result of `draw`, `[uniform]`.
         """
         losses = tf.zeros_like(labels.weight)
         decay = self._decay(query.timestamp, labels, items)
@@ -60,7 +60,7 @@ class RetrievalObjective(tf.keras.layers.Layer):
         return losses
 
     def _decay(self, time: tf.Tensor, labels: Labels, items: ItemVectors) -> tf.Tensor:
-        """Drop later targets `[examples, k]` that did not exist yet; the example's own item stays in any case."""
+        """Return the decay `[examples, k]`, with 0 for later targets that did not exist yet; the own item stays."""
         existed = exists(items.created_at(labels.targets), time[:, None])
         own = tf.range(tf.shape(existed)[1])[None] == 0
         return labels.decay * tf.cast(existed | own, tf.float32)

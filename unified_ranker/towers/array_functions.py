@@ -1,4 +1,4 @@
-"""TensorFlow's functions for the rules in `core` that are worked out on arrays and on tensors alike."""
+"""TensorFlow functions for the rules in `core`, which run on NumPy arrays and on tensors."""
 
 from unified_ranker.core.array_module import ArrayModule
 from unified_ranker.towers.tensorflow import tf

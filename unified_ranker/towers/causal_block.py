@@ -1,4 +1,4 @@
-"""The block of a causal transformer, and how far apart two positions are."""
+"""Block of a causal transformer, and the buckets of the distance between two positions."""
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class CausalBlock(tf.keras.layers.Layer):
 
     def _attend(self, x: tf.Tensor) -> tf.Tensor:
         batch, length = tf.shape(x)[0], tf.shape(x)[1]
-        # Split, not sliced: each slice's gradient would be as large as all of them.
+        # Split, not sliced, because the gradient of each slice would be as large as the whole.
         q, k, v = (
             tf.transpose(tf.reshape(part, [batch, length, self.heads, self.width]), [0, 2, 1, 3])
             for part in tf.split(self.qkv(x), 3, -1)

@@ -1,4 +1,4 @@
-"""Columns that belong together: typed groups of arrays or tensors, in place of dictionaries."""
+"""Typed groups of columns (arrays or tensors), in place of dictionaries."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Self, TypeAlias, get_type_hints
 from unified_ranker.towers.tensorflow import tf
 
 Column: TypeAlias = Any
-"""A NumPy array or a tensor, with a row for each thing that the group is about."""
+"""NumPy array or tensor with one row for each request, example or item of its group."""
 
 
 class Columns:
     """Base of frozen dataclasses of columns: `tf.nest` and `tf.function` see through them.
 
-    A field holds a column or another group. The same class holds NumPy arrays before TensorFlow gets them, tensors
-    in the graph, and `tf.TensorSpec` in signatures.
+    A field holds a column or another group. The same class holds NumPy arrays outside the graph, tensors inside it,
+    and `tf.TensorSpec` in signatures.
     """
 
     def __tf_flatten__(self) -> tuple[tuple[()], tuple[Any, ...]]:
@@ -37,7 +37,7 @@ class Columns:
         return tf.nest.map_structure(lambda column: tf.gather(column, rows), self)
 
     def by_name(self) -> dict[str, Any]:
-        """Return the columns by name, those of a field's group as `field/name`: for what takes dictionaries alone."""
+        """Return the columns by name, those of a field's group as `field/name`, for callers that need dictionaries."""
         out: dict[str, Any] = {}
         for name, value in vars(self).items():
             inner = value.by_name() if isinstance(value, Columns) else None

@@ -1,4 +1,4 @@
-"""The context tower: joins the user state with what is known of the request into the query embedding."""
+"""Context tower: from the user state and the fields of the request to the query embedding."""
 
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,7 @@ from unified_ranker.towers.time import GAP_BUCKETS, clock_channels, gap_bucket
 
 @dataclass(frozen=True)
 class RequestVectors:
-    """A request after look-up and imputation, all batch first.
+    """Requests after look-up and imputation, all batch first.
 
     `user`, `query` and `source` are `[batch, dim]` (zero when absent); the rest are `[batch]`: indices, and times in
     seconds. `gap` is the time since the user's last event, -1 without one.
@@ -37,15 +37,15 @@ HIDEABLE = {
     "task": "task",
     "previous_task": "previous_task",
 }
-"""Fields of towers/context.yaml and the parts of `RequestVectors` that they govern; `time` governs an addition."""
+"""Fields of towers/context.yaml and the parts of `RequestVectors` that they turn off; `time` turns off a summand."""
 
 
 class ContextEncoder(tf.keras.layers.Layer):
-    """query embedding = normalise(gates[task] · (user, query, source) + MLP(cross(all parts))).
+    """Query embedding: normalise(gates[task] · (user, query, source) + MLP(cross(all parts))).
 
-    User, query and source keep a straight path, weighed by task, so that title words of a query meet title words of an
-    item; the crosses (DCN-v2, arXiv 2008.13535) and the task id let one network serve all surfaces (UniCoRn, arXiv
-    2408.10394, section 3: both ablations cost quality).
+    User, query and source are also added directly, weighted by task, so that words of a query match the same words of
+    a title. The crosses (DCN-v2, arXiv 2008.13535) and the task id let one network serve all surfaces (UniCoRn, arXiv
+    2408.10394, section 3: quality falls without either).
     """
 
     def __init__(self, config: ContextTower, vocabulary: Vocabulary, dim: int, categories: CategoryTable) -> None:
@@ -68,7 +68,7 @@ class ContextEncoder(tf.keras.layers.Layer):
         self.out = tf.keras.layers.Dense(dim)
 
     def visible(self, request: RequestVectors) -> RequestVectors:
-        """Blank the fields that towers/context.yaml leaves out."""
+        """Return the requests with zeros for the fields that towers/context.yaml does not list."""
         hidden = [part for field, part in HIDEABLE.items() if field not in self.fields]
         return replace(request, **{part: tf.zeros_like(getattr(request, part)) for part in hidden})
 

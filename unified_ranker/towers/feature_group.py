@@ -1,4 +1,4 @@
-"""Features of a tower, all together: from the rows of its table to what its layers take."""
+"""Features of a tower as one group: from the rows of its table to the inputs of its layers."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class FeatureParts:
 
 
 class FeatureGroup:
-    """The declared features of one tower, over the layers that all towers share."""
+    """Declared features of one tower, with the layers that all towers share."""
 
     def __init__(self, features: Sequence[FeatureType], shared: SharedEncoders) -> None:
         """Group `features` in the order of their declaration."""
         self._features, self._shared = tuple(features), shared
 
     def look_up(self, fields: Mapping[str, tf.Tensor]) -> FeatureParts:
-        """Look served inputs up by column."""
+        """Look up served inputs by column."""
         return FeatureParts(
             {
                 f"{feature.column}/{part}": value
@@ -42,16 +42,16 @@ class FeatureGroup:
         )
 
     def contributions(self, looked_up: FeatureParts, reads_text: bool | None = None) -> Iterator[Contribution]:
-        """Yield what each feature contributes, from what `look_up` returned.
+        """Yield the contribution of each feature, from the result of `look_up`.
 
-        `reads_text` picks those that go through the text encoder, or those that do not; None takes all.
+        `reads_text` selects the features that the text encoder reads (True), or the others (False); None: all.
         """
         for feature in self._features:
             if reads_text is None or feature.reads_text == reads_text:
                 yield feature.encode(_parts_of(feature, looked_up), self._shared)
 
     def without_texts(self, looked_up: FeatureParts) -> FeatureParts:
-        """Return the parts that do not go through the text encoder."""
+        """Return the parts that the text encoder does not read."""
         texts = [feature for feature in self._features if feature.reads_text]
         read = {f"{feature.column}/{part}" for feature in texts for part in _parts_of(feature, looked_up)}
         return FeatureParts({name: part for name, part in looked_up.parts.items() if name not in read})

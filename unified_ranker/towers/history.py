@@ -1,4 +1,4 @@
-"""Histories after look-up, as the user tower reads them."""
+"""Histories after look-up, the input of the user tower."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class HistoryEvents(Columns):
     """Events of histories, oldest first: each column `[windows, events]`, or `[events]` of all histories in one table.
 
     Attributes:
-        item: index of the item; -1 where it is unknown, or the place is blank.
+        item: index of the item; -1 for an unknown item or padding.
         event_type: index of the event type, 0 where unknown.
         task: index of the task, 0 where unknown.
         gap: seconds since the event before, 0 without one.
@@ -32,17 +32,17 @@ class HistoryEvents(Columns):
         """Return the events of one table in padded windows, NumPy columns `[windows, width]`."""
         item, *others = (column[windows.rows] for column in vars(self).values())
         out = HistoryEvents(windows.pad(item, MISSING), *(windows.pad(column, 0) for column in others))
-        # The served model sees nothing before the oldest event that it is given; nor must training.
+        # The served model does not know the gap before the oldest event of a request, so training must not.
         out.gap[:, :1] = 0
         return out
 
 
 @dataclass(frozen=True, eq=False)
 class HistoryWindows(Columns):
-    """Windows of histories, padded behind.
+    """Windows of histories, padded at the end.
 
     Attributes:
-        user: whose windows they are, `[windows]`; the index behind the last user for nobody known.
+        user: index of the user of each window, `[windows]`; the number of users for an unknown user.
         events: `[windows, events]`.
     """
 

@@ -1,4 +1,4 @@
-"""The block of Hierarchical Sequential Transduction Units, in place of a transformer's (HSTU, arXiv 2402.17152)."""
+"""Block of Hierarchical Sequential Transduction Units, an alternative to a transformer block (HSTU)."""
 
 from unified_ranker.towers.causal_block import DISTANCE_BUCKETS, distance_bucket
 from unified_ranker.towers.normalisation import LayerNormalization
@@ -12,9 +12,8 @@ class HstuBlock(tf.keras.layers.Layer):
     y = x + linear(norm(A·V) ⊙ U), with U, V, Q, K = SiLU(linear(norm(x))) and A = SiLU(Q·Kᵀ + bias) / n, where n is the
     longest sequence.
 
-    How strongly each earlier event counts is not shared out among all of them, so many like events weigh more than one;
-    the bias is learnt by distance and by the time between two events, in buckets on a logarithmic scale. There is no
-    feed-forward part.
+    Attention weights are not normalised to sum 1, so many similar events count more than one. The bias is learnt by
+    distance and by the time between two events, in buckets on a logarithmic scale. There is no feed-forward part.
 
     Reference: HSTU, arXiv 2402.17152, section 3, equations 1 to 3.
     """
@@ -25,7 +24,7 @@ class HstuBlock(tf.keras.layers.Layer):
         self.heads, self.width, self.longest = heads, dim // heads, float(longest)
         self.mix = tf.keras.layers.Dense(4 * dim, activation="swish")
         self.out = tf.keras.layers.Dense(dim)
-        # The sums over a history are small: an epsilon of Keras' 0.001 would flatten what the norm is there to restore.
+        # The sums over a history are small, so that Keras' epsilon of 0.001 would dominate their variance.
         self.norms = [LayerNormalization(epsilon=1e-6) for _ in range(2)]
         self.dropout = tf.keras.layers.Dropout(dropout)
         self.distance_bias = self.add_weight("distance_bias", (DISTANCE_BUCKETS, heads), initializer="zeros")
@@ -36,11 +35,11 @@ class HstuBlock(tf.keras.layers.Layer):
 
         Args:
             x: `[batch, positions, dim]`.
-            moments: when each position happened, in seconds from any origin of its row, `[batch, positions]`.
+            moments: time of each position, in seconds from any origin of its row, `[batch, positions]`.
             training: whether dropout is on.
         """
         batch, length = tf.shape(x)[0], tf.shape(x)[1]
-        # Split, not sliced: each slice's gradient would be as large as all of them.
+        # Split, not sliced, because the gradient of each slice would be as large as the whole.
         u, v, q, k = (
             tf.transpose(tf.reshape(part, [batch, length, self.heads, self.width]), [0, 2, 1, 3])
             for part in tf.split(self.mix(self.norms[0](x)), 4, -1)

@@ -1,4 +1,4 @@
-"""The item tower: id, text, categories and numbers to one L2-normalised vector."""
+"""Item tower: from id, text, categories and numbers to one L2-normalised vector."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,8 +15,8 @@ from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text import TextEncoder
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
 
-OPEN = 2.0
-"""Where an age gate begins: sigmoid(2) = 0.88 of an id."""
+AGE_GATE_START = 2.0
+"""First value of an age gate: sigmoid(2) = 0.88 of the id's vector."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +24,10 @@ class EncodedItems:
     """Items after look-up.
 
     Attributes:
-        row: of the table of ids, `[n]`; 0 for an unknown item.
+        row: rows of the table of ids, `[n]`; 0 for an unknown item.
         features: parts of their features, `[n, …]`.
-        created: when they were created, seconds `[n]`, `NEVER` where absent; None where their age does not count.
-        texts: sum of their embedded texts, `[n, dim]`, once the text encoder changes no more.
+        created: creation times, seconds `[n]`, `NEVER` where absent; None without an age gate.
+        texts: sum of their embedded texts, `[n, dim]`, if the text encoder is frozen; otherwise None.
     """
 
     row: tf.Tensor
@@ -42,15 +42,15 @@ class EncodedItems:
 
 
 class ItemEncoder(tf.keras.layers.Layer):
-    """Sums what is known of an item into one unit vector.
+    """Unit vector of an item, the sum of its parts.
 
     v = normalise(id + Σ text + MLP([categories, numbers]) + categories). Parts are summed, not concatenated and
     mixed, so that a word in a title keeps its direction and meets the same word in a query.
 
-    The id is trained only for items that the fit window touched; any other id, and a random share of the trained ones
-    in training, takes the vector of the unknown id, so that the content learns to stand alone (Netflix foundation
-    model, 2025: random id masking). With an age gate the id counts by how old the item is: an id that few have met
-    yet says little, and the gate learns from which age on it says more (the same, attention on entity age).
+    Ids are trained only for items with events in the fit window. All other ids, and in training a random share of the
+    trained ones, take the vector of the unknown id, so that the content is trained without the id, too (Netflix
+    foundation model, 2025: random id masking). With an age gate the id is scaled by a learnt function of the item's
+    age, because the id of a new item has had few events (the same source: attention on entity age).
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class ItemEncoder(tf.keras.layers.Layer):
     ) -> None:
         """Build for a catalogue whose `trained_ids` `[items]` marks the items with events in the fit window.
 
-        `as_of` (seconds) is the moment as of which items have their age where none is given: the end of that window.
+        `as_of` (seconds), the end of that window, is the time of an item's age where no other is given.
         """
         super().__init__(name="item_tower")
         self.config, self.text, self.categories = config, text, categories
@@ -77,26 +77,28 @@ class ItemEncoder(tf.keras.layers.Layer):
             initializer=tf.keras.initializers.RandomNormal(stddev=config.dim**-0.5),
         )
         if config.age_gate:
-            # Nearly open, so that an id counts from the first step on; the last row is for items of unknown age.
+            # Ids count nearly in full from the first step on. The last row is for items of unknown age.
             self.as_of = as_of
-            self.age_gate = self.add_weight("age_gate", (GAP_BUCKETS + 1,), initializer=tf.constant_initializer(OPEN))
+            self.age_gate = self.add_weight(
+                "age_gate", (GAP_BUCKETS + 1,), initializer=tf.constant_initializer(AGE_GATE_START)
+            )
         self.hidden = tf.keras.layers.Dense(config.dim, activation="gelu")
         self.content = tf.keras.layers.Dense(config.dim)
 
     def encode(self, fields: Mapping[str, tf.Tensor], index: tf.Tensor, created: tf.Tensor) -> EncodedItems:
-        """Look raw fields up.
+        """Look up raw fields.
 
         Args:
             fields: served inputs by column: strings `[n]` (lists `[n, width]`), numbers `[n]`.
-            index: of each item, `[n]`; -1 when unknown.
-            created: seconds `[n]`, `NEVER` where absent.
+            index: index of each item, `[n]`; -1 for an unknown one.
+            created: creation times, seconds `[n]`, `NEVER` where absent.
         """
         return EncodedItems(index + 1, self.features.look_up(fields), created if self.config.age_gate else None)
 
     def call(self, encoded: EncodedItems, training: bool = False, moments: tf.Tensor | None = None) -> tf.Tensor:
         """Return unit vectors `[n, dim]`.
 
-        With an age gate `moments` `[n]` (seconds) says as of when each item is asked for.
+        With an age gate, `moments` `[n]` (seconds) are the times of the items' ages.
         """
         ident = tf.where(tf.gather(self.trained, encoded.row), encoded.row, 0)
         if training and self.mask_rate > 0:
@@ -105,7 +107,7 @@ class ItemEncoder(tf.keras.layers.Layer):
         own = tf.gather(self.ids, ident)
         if self.config.age_gate:
             own *= self.gate(encoded.created, moments)[:, None]
-        total = own + self.read(encoded)
+        total = own + self.embed_texts(encoded)
         side = []
         for part in self.features.contributions(encoded.features, reads_text=False):
             if part.vector is not None:
@@ -117,18 +119,18 @@ class ItemEncoder(tf.keras.layers.Layer):
         return tf.math.l2_normalize(total, 1)
 
     def gate(self, created: tf.Tensor, moments: tf.Tensor | None = None) -> tf.Tensor:
-        """Return how much the ids of items created at `created` `[n]` (seconds) count at `moments` `[n]`, in (0, 1)."""
+        """Return the factor in (0, 1) of the ids of items created at `created` `[n]`, at `moments` `[n]` (seconds)."""
         when = tf.constant(self.as_of, tf.int64) if moments is None else moments
         dated = created != NEVER
         age = tf.maximum(when - tf.where(dated, created, when), 0)
         return tf.sigmoid(tf.gather(self.age_gate, tf.where(dated, gap_bucket(age), GAP_BUCKETS)))
 
-    def settle(self, encoded: EncodedItems) -> EncodedItems:
-        """Embed the texts for good, as long as the text encoder does not change."""
-        return replace(encoded, features=self.features.without_texts(encoded.features), texts=self.read(encoded))
+    def precompute_texts(self, encoded: EncodedItems) -> EncodedItems:
+        """Return the items with their texts embedded, for a frozen text encoder."""
+        return replace(encoded, features=self.features.without_texts(encoded.features), texts=self.embed_texts(encoded))
 
-    def read(self, encoded: EncodedItems) -> tf.Tensor:
-        """Return the sum of the embedded text features `[n, dim]`; zero without one."""
+    def embed_texts(self, encoded: EncodedItems) -> tf.Tensor:
+        """Return the sum of the embedded text features, `[n, dim]`; zero if there is none."""
         if encoded.texts is not None:
             return encoded.texts
         total = tf.zeros([tf.shape(encoded.row)[0], self.config.dim])

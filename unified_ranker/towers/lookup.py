@@ -1,4 +1,4 @@
-"""Names, such as tasks and event types, and their vectors."""
+"""Look-up tables of names, such as tasks and event types, and their vectors."""
 
 import atexit
 import functools
@@ -13,12 +13,12 @@ import numpy as np
 from unified_ranker.towers.tensorflow import tf
 
 _LARGE = 10_000
-"""Keys from which on a table lies in a file."""
+"""Number of keys from which a table is stored in a file."""
 
 
 def string_table(keys: Sequence[str] | np.ndarray, first: int, default: int) -> tf.lookup.StaticHashTable:
-    """Number distinct `keys` `[n]` from `first` on, in their order; anything else has the number `default`."""
-    # A table of TensorFlow has at least one entry; the one that stands in for none answers like any other text.
+    """Number distinct `keys` `[n]` from `first` on, in their order; other strings have the number `default`."""
+    # A table of TensorFlow has at least one entry: without keys it has "", with the number of other strings.
     names = tf.constant(list(keys) or [""], tf.string)
     numbers = tf.range(first, first + len(keys), dtype=tf.int64) if len(keys) else tf.constant([default], tf.int64)
     return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(names, numbers), default)
@@ -27,13 +27,13 @@ def string_table(keys: Sequence[str] | np.ndarray, first: int, default: int) -> 
 def large_string_table(keys: np.ndarray) -> tf.lookup.StaticHashTable:
     """Number distinct `keys` `[n]` from 0 on, as `string_table` does with `default` -1, for tables of many keys.
 
-    They go into a file beside the graph (an asset of the SavedModel) and not into it: constants of the graph are held
-    several times over by a process that serves it.
+    The keys go into a file beside the graph (an asset of the SavedModel), because a serving process holds several
+    copies of a graph's constants.
     """
-    # A line is a key: what a line cannot hold must stay a constant.
+    # A line of the file is a key; keys that no line can hold stay constants.
     if len(keys) < _LARGE or any("\n" in key or "\r" in key or not key for key in keys):
         return string_table(keys, first=0, default=-1)
-    # TensorFlow reads the file when it makes the table, and again when it saves the model; it goes with the process.
+    # TensorFlow reads the file when it makes the table and when it saves the model; it is deleted at exit.
     file = Path(_asset_folder(), f"{uuid.uuid4().hex}.txt")
     file.write_text("\n".join(keys) + "\n", encoding="utf-8")
     whole, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
@@ -49,10 +49,10 @@ def _asset_folder() -> str:
 
 
 class NameTable(tf.keras.layers.Layer):
-    """A fixed list of names with one trained vector each; index 0 is the unknown or absent name (a zero vector)."""
+    """Trained vectors of a fixed list of names; index 0 is the unknown or absent name (a zero vector)."""
 
     def __init__(self, names: list[str], dim: int, name: str) -> None:
-        """Build for `names` in their order: the first has index 1."""
+        """Build for `names` in their order; the first has index 1."""
         super().__init__(name=name)
         self.lookup = string_table(names, first=1, default=0)
         self.table = self.add_weight(

@@ -4,10 +4,10 @@ from unified_ranker.towers.tensorflow import tf
 
 
 class LayerNormalization(tf.keras.layers.Layer):
-    """Centre and scale the last axis: y = γ · (x - mean) / √(variance + ε) + β (arXiv 1607.06450).
+    """Layer that centres and scales the last axis: y = γ · (x - mean) / √(variance + ε) + β (arXiv 1607.06450).
 
-    Keras' own runs on the batch normalisation of a single processor thread, at three times the time: a third of a
-    training step of a two-layer user tower. The weights have Keras' names, so checkpoints know them.
+    The layer of Keras uses batch normalisation in one thread and takes three times as long: a third of a training step
+    of a two-layer user tower. The weights have the names of Keras, so that checkpoints fit.
     """
 
     def __init__(self, epsilon: float = 1e-3) -> None:

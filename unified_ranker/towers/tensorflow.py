@@ -1,11 +1,11 @@
-"""The one door to TensorFlow, which is imported when something of it is first used.
+"""Import of TensorFlow for the whole project, at the first use of one of its names.
 
-It chooses Keras 2 before that: tensorflow-recommenders 0.7.7 refuses Keras 3, and TensorFlow decides at import time
+Keras 2 is chosen before that: tensorflow-recommenders 0.7.7 refuses Keras 3, and TensorFlow decides at import time
 which Keras `tf.keras` is. Every module of the project writes `from unified_ranker.towers.tensorflow import tf, tfrs`.
 
-A module whose body uses nothing of it can be imported without TensorFlow: signals, heads and features are declared in
-the files that build them, and a declaration is also read where no TensorFlow is installed. Such a module begins with
-`from __future__ import annotations`, since annotations are evaluated otherwise.
+A module that uses TensorFlow only inside functions can be imported without it. Signals, heads and features need that:
+they are declared in the files that build them, and declarations are also read where TensorFlow is not installed. Such a
+module begins with `from __future__ import annotations`, because annotations would be evaluated at import.
 """
 
 import importlib
@@ -25,12 +25,12 @@ if "tensorflow" in sys.modules and os.environ.get("TF_USE_LEGACY_KERAS") != "1":
         "importing tensorflow, or import `unified_ranker.towers.tensorflow` first."
     )
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
-# Without a GPU TensorFlow logs two errors at every start; what really fails also raises an exception in Python.
+# Without a GPU TensorFlow logs two errors at every start; real failures raise exceptions in Python, too.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 class _OnUse(ModuleType):
-    """A module that is imported when something of it is first asked for."""
+    """Module that is imported when one of its names is first used."""
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(importlib.import_module(self.__name__), name)

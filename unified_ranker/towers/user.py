@@ -1,4 +1,4 @@
-"""The user foundation tower: a causal sequence encoder over everything that a user did."""
+"""User foundation tower: a causal sequence encoder over a user's events on all tasks."""
 
 from collections.abc import Mapping
 
@@ -19,16 +19,16 @@ from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
 
 LIKED_FROM = 4.0
-"""The value from which a rating counts as a like, as a hint beside the value itself."""
+"""Least value of a rating that counts as a like; an input beside the value itself."""
 
 
 class UserEncoder(tf.keras.layers.Layer):
-    """Turns a history into one state per prefix.
+    """User states of a history, one for each of its prefixes.
 
-    A token is an event: its item vector (through the item tower), event type, task, value and the gap to the event
-    before. The sequence begins with the profile, so that state `p` knows the profile and the first `p` events and
-    nothing later; state 0 is a user with no history. Blocks are those of a transformer or of HSTU; their outputs are
-    pooled by learnt weights, or the last one's is taken alone.
+    A token is an event: its item vector (of the item tower), event type, task, value and the gap to the event before.
+    The sequence begins with the profile, so that state `p` depends on the profile and the first `p` events alone;
+    state 0 is that of a user without a history. The blocks are those of a transformer or of HSTU. Their outputs are
+    pooled by learnt weights, or only the last block's output is used.
     """
 
     def __init__(self, config: UserTower, vocabulary: Vocabulary, dim: int, categories: CategoryTable) -> None:
@@ -77,7 +77,7 @@ class UserEncoder(tf.keras.layers.Layer):
         x = self.dropout(tf.concat([start[:, None], tokens], 1), training=training)
         timed: tuple[tf.Tensor, ...] = ()
         if isinstance(self.config.encoder, Hstu):
-            # The profile stands at the time of the first event, whose gap is none.
+            # The profile has the time of the first event, whose gap is 0.
             timed = (tf.pad(tf.cumsum(tf.cast(events.gap, tf.int64), 1), [[0, 0], [1, 0]]),)
         if self.config.encoder.pooling == "last":
             for block in self.blocks:
@@ -93,7 +93,7 @@ class UserEncoder(tf.keras.layers.Layer):
     def _block(self, dim: int) -> tf.keras.layers.Layer:
         encoder = self.config.encoder
         if isinstance(encoder, Hstu):
-            # A state more than events: the one before the first.
+            # One position more than there are events, for the profile.
             return HstuBlock(dim, encoder.heads, encoder.dropout, self.config.history_length + 1)
         return CausalBlock(dim, encoder.heads, encoder.dropout)
 
@@ -108,7 +108,7 @@ class UserEncoder(tf.keras.layers.Layer):
 
 
 def user_fields(users: pd.DataFrame, config: UserTower) -> dict[str, np.ndarray]:
-    """Return the raw profile fields of a table of users, with one row more, for unknown users: "" and NaN."""
+    """Return the raw profile fields of a table of users, and a last row for unknown users: "" and NaN."""
     known = read_features(users, config.profile)
     blank = read_features(pd.DataFrame({f.column: f.to_column([None]) for f in config.profile}), config.profile)
     return {

@@ -1,4 +1,4 @@
-"""User states of a training batch: windows of like length go through the user tower together."""
+"""User states of a training batch: windows of similar length go through the user tower together."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from unified_ranker.towers.history import HistoryWindows
 from unified_ranker.towers.tensorflow import tf
 
 WIDTHS = (16, 48)
-"""Longest windows, in events, of all groups but the last, which has the rest; only those below the longest history."""
+"""Longest windows of the groups, in events; a last group has the longer ones."""
 
 
 def states_at(
@@ -16,18 +16,18 @@ def states_at(
     position: tf.Tensor,
     longest: int,
 ) -> tf.Tensor:
-    """Return the state of each example, `[examples, dim]`: of window `row` after `position` of its events.
+    """Return the state of each example, `[examples, dim]`: that of window `row` after `position` of its events.
 
-    Most users have few events, and a window that is padded to the longest costs as much as that. Windows are therefore
-    cut to 16 and to 48 events where they have no more; what they give is the same, since the tower is causal.
+    Most users have few events, and padding makes each window cost as much as the longest. Windows of at most 16 and of
+    at most 48 events are therefore cut to these widths; states do not change, because the tower is causal.
 
     Args:
         encode: the user tower, from windows to states `[windows, events + 1, dim]`.
         windows: `[windows, events]`.
         row: `[examples]`.
         position: `[examples]`, at most `events`.
-        longest: what a window may have of events at most. A group costs its part of the graph even when it is empty, so
-            there is none for windows that cannot be.
+        longest: largest number of events in a window. Groups of longer windows are not built, because an empty group
+            takes time in the graph, too.
     """
     widths = [width for width in WIDTHS if width < longest]
     count, width = tf.unstack(tf.shape(windows.events.item))

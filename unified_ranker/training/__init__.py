@@ -1,1 +1,1 @@
-"""The training job, what watches it, and where its model is kept."""
+"""Training job: batches, optimizer, callbacks, and the files of the trained model."""

@@ -1,4 +1,4 @@
-"""Watchers of a training job: its progress, checkpoints after every epoch, a stop at a loss that is not a number."""
+"""Callbacks of a training job: progress, checkpoints after every epoch, a stop at a loss that is not finite."""
 
 import json
 from itertools import islice
@@ -15,14 +15,14 @@ from unified_ranker.training.window_batches import WindowBatches
 
 
 class EpochProgress(tf.keras.callbacks.Callback):
-    """Counts the steps of the whole job, with the epoch and the running loss."""
+    """Progress over the steps of the whole job, with the epoch and the running loss."""
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Wait for the first epoch: a resumed job does not begin at 0."""
+        """Reset; progress starts with the first epoch, which is not 0 in a resumed job."""
         self._progress: Progress | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Name the epoch."""
+        """Show the epoch."""
         epochs, steps = self.params["epochs"], self.params["steps"]
         if self._progress is None:
             self._progress = Progress("train", epochs * steps, "steps", done=epoch * steps)
@@ -35,13 +35,13 @@ class EpochProgress(tf.keras.callbacks.Callback):
             self._progress.advance(note=f"loss {(logs or {}).get('loss', float('nan')):.3f}")
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        """End."""
+        """End the progress."""
         if self._progress is not None:
             self._progress.end()
 
 
 class EpochCheckpoints(tf.keras.callbacks.Callback):
-    """Saves model, optimizer and curves after each epoch; an interrupted job goes on from the last whole one."""
+    """Checkpoints of model, optimizer and curves after each epoch; an interrupted job resumes at the last one."""
 
     def __init__(self, model: UnifiedRanker, directory: Path) -> None:
         """Keep the newest checkpoint in `directory`."""
@@ -52,10 +52,10 @@ class EpochCheckpoints(tf.keras.callbacks.Callback):
         self.curves: dict[str, list[float]] = {}
 
     def restore(self) -> int:
-        """Load the newest checkpoint, if any, into model and optimizer, which have all their weights.
+        """Load the newest checkpoint, if any, into model and optimizer, whose weights must have been made.
 
         Returns:
-            The number of epochs that it has seen.
+            The number of epochs that it contains.
         """
         newest = self.manager.latest_checkpoint
         if newest is None:
@@ -71,7 +71,7 @@ class EpochCheckpoints(tf.keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             self.curves.setdefault(name, []).append(float(value))
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        # Replaced whole: a job that is killed here must find readable curves when it goes on.
+        # Written to a draft and renamed, so that a job that is killed here finds readable curves when it resumes.
         draft = self.log.with_suffix(".draft")
         draft.write_text(json.dumps(self.curves), encoding="utf-8")
         draft.replace(self.log)
@@ -79,9 +79,9 @@ class EpochCheckpoints(tf.keras.callbacks.Callback):
 
 
 class StopOnNaN(tf.keras.callbacks.Callback):
-    """Stops the job when a loss is not a finite number, naming the step, the tasks and the features of the batch.
+    """Stop of the job at a loss that is not finite, with the step, the tasks and the features of the batch.
 
-    Batches are made again from (seed, epoch), so nothing has to be kept for the report.
+    The report makes the batch again from (seed, epoch), so that no batch has to be kept.
     """
 
     def __init__(self, batches: WindowBatches | SpilledBatches) -> None:
@@ -102,7 +102,7 @@ class StopOnNaN(tf.keras.callbacks.Callback):
     def _report(self, step: int, broken: list[str]) -> str:
         batch = next(islice(self.batches.epoch(self.epoch), step, None))
         tasks = sorted({name.split("/", 1)[1] for name in broken if "/" in name})
-        # The names that users know: without those of the groups that the columns are in. Labels may be absent, as NaN.
+        # Names without those of the columns' groups, as users know them. Labels are left out: NaN is an absent label.
         named = {name.rpartition("/")[2]: column for name, column in batch.by_name().items() if "/labels/" not in name}
         floats = {name: column for name, column in named.items() if column.dtype.kind == "f"}
         bad = [name for name, column in floats.items() if not np.isfinite(column).all()]
@@ -116,14 +116,14 @@ class StopOnNaN(tf.keras.callbacks.Callback):
             f"the loss is not a number at epoch {self.epoch + 1}, step {step + 1}: {', '.join(sorted(broken))}; "
             f"tasks: {', '.join(tasks) or 'all'}; {cause}. "
             "Correct the data (`unified-ranker validate`), or lower `training.learning_rate`. "
-            "The last whole epoch is kept; the next run goes on from there."
+            "The next run resumes after the last whole epoch."
         )
 
 
 def restore_text(model: UnifiedRanker, directory: Path) -> bool:
-    """Load the text encoder of the newest checkpoint in `directory`; returns whether there is one.
+    """Load the text encoder of the newest checkpoint in `directory`, and tell whether there is one.
 
-    Before the rest of the model, since texts are read by the encoder as it is.
+    It comes before the rest of the model, because texts are tokenised with the restored encoder.
     """
     newest = tf.train.latest_checkpoint(str(directory))
     if newest is None:
@@ -133,6 +133,6 @@ def restore_text(model: UnifiedRanker, directory: Path) -> bool:
 
 
 def restore_part(model: UnifiedRanker, prefix: str) -> None:
-    """Load the text encoder out of a checkpoint of the whole model."""
+    """Load the text encoder from a checkpoint of the whole model."""
     part = tf.train.Checkpoint(model=tf.train.Checkpoint(text=model.text))
     part.read(prefix).assert_existing_objects_matched().expect_partial()

@@ -1,7 +1,7 @@
-"""Going on from a release: what it keeps of its training, and how a model over more items and words takes it over.
+"""Continued training from a release: the state that a release keeps, and its loading into a larger model.
 
-Ids keep their places (`prepare --since`), so every table of the new model begins with the rows of the old one; the rows
-behind them are new and start as in any training.
+Ids keep their indices (`prepare --since`), so every table of the new model begins with the rows of the old one. The
+rows after them are new and are initialised as in any training.
 """
 
 import json
@@ -24,13 +24,13 @@ from unified_ranker.training.trained import TrainedModel
 _FOLDER, _WEIGHTS_FILE, _STATE_FILE, _USERS_FILE = "training", "weights.npz", "training.json", "users.parquet"
 ITEMS = Path("items") / "vectors.parquet"
 """The ids of a release's items in order of their indices, beside their vectors."""
-GENTLE = 0.3
-"""Share of the declared learning rate with which a trained model is taught what is new."""
+CONTINUED_RATE = 0.3
+"""Share of the declared learning rate that continued training uses."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """Start of a continued training: a release's weights in the model's order, vocabulary, fit window's end, items."""
+    """Start of a continued training: a release's weights, vocabulary, end of the fit window (seconds) and items."""
 
     release: Path
     weights: list[np.ndarray]
@@ -40,7 +40,7 @@ class Start:
 
 
 def write_start(release: Path, trained: TrainedModel, prepared: Prepared) -> None:
-    """Write into a release's draft what a later training goes on from."""
+    """Write the start of a later training into the draft of a release."""
     folder = release / _FOLDER
     folder.mkdir()
     with (folder / _WEIGHTS_FILE).open("wb") as file:
@@ -59,8 +59,8 @@ def read_start(release: Path) -> Start:
     return Start(release, weights, Vocabulary.from_json(state["vocabulary"]), state["fit_end"], ids.astype(object))
 
 
-def grown(old: Vocabulary, new: Vocabulary) -> Vocabulary:
-    """Return `old` with the names of `new` that it lacks behind its own; scales stay, so that inputs mean the same."""
+def extended_vocabulary(old: Vocabulary, new: Vocabulary) -> Vocabulary:
+    """Return `old` with the further names of `new` appended; scales of `old` stay, so that its inputs do not change."""
     return replace(
         old,
         tasks=_joined(old.tasks, new.tasks),
@@ -71,25 +71,25 @@ def grown(old: Vocabulary, new: Vocabulary) -> Vocabulary:
     )
 
 
-def require_same_places(start: Start, prepared: Prepared) -> None:
+def require_same_indices(start: Start, prepared: Prepared) -> None:
     """Check that the prepared items begin with the release's.
 
     Raises:
-        UserError: they do not.
+        UserError: an item of the release has another index.
     """
     count = len(start.item_ids)
     if prepared.item_ids[:count].tolist() != start.item_ids.tolist():
         raise UserError(
-            f"`--from {start.release}` needs data in which the release's items keep their places. "
+            f"`--from {start.release}` needs data in which the release's items keep their indices. "
             f"Run `unified-ranker prepare --since {start.release}` first."
         )
 
 
-def take_over(model: UnifiedRanker, start: Start) -> int:
-    """Set the model's weights to the release's, as far as it has them; returns the rows that are new.
+def load_weights(model: UnifiedRanker, start: Start) -> int:
+    """Load the release's weights into the model, and return the number of rows that only the model has.
 
     Raises:
-        UserError: a weight has another shape than rows behind the old ones explain: the declarations have changed.
+        UserError: shapes differ by more than additional rows, because the declarations have changed.
     """
     kept = _kept(model)
     if len(kept) != len(start.weights):
@@ -109,11 +109,11 @@ def take_over(model: UnifiedRanker, start: Start) -> int:
     return new
 
 
-def what_is_new(examples: Examples, start: Start, config: Config) -> Examples:
-    """Return the examples after the release's fit window, and as many older ones at random, against forgetting.
+def new_examples(examples: Examples, start: Start, config: Config) -> Examples:
+    """Return the examples after the release's fit window, and as many random older ones against forgetting.
 
     Raises:
-        UserError: there is nothing new.
+        UserError: no example is after the release's fit window.
     """
     later = examples.timestamp >= start.fit_end
     if not later.any():
@@ -128,7 +128,7 @@ def what_is_new(examples: Examples, start: Start, config: Config) -> Examples:
 
 
 def _kept(model: UnifiedRanker) -> list[tf.Variable]:
-    """Return a model's variables without the tables of its signals, which are counted from the log anew."""
+    """Return a model's variables without the tables of its signals, which are computed from the new log."""
     tables = {id(variable) for variable in model.signals.variables}
     return [variable for variable in model.variables if id(variable) not in tables]
 

@@ -18,7 +18,7 @@ from unified_ranker.towers.tensorflow import tf
 
 @dataclass(frozen=True)
 class Distribution:
-    """A strategy, and which worker of how many this process is."""
+    """TensorFlow strategy, with the index of this process and the number of workers."""
 
     strategy: tf.distribute.Strategy
     worker: int = 0
@@ -26,15 +26,15 @@ class Distribution:
 
     @property
     def replicas(self) -> int:
-        """Replicas of the model in all."""
+        """Number of replicas of the model on all workers."""
         return int(self.strategy.num_replicas_in_sync)
 
-    def own(self, directory: Path) -> Path:
-        """Return where this worker keeps checkpoints: only the first one's are gone on from."""
+    def checkpoints(self, directory: Path) -> Path:
+        """Return this worker's directory of checkpoints; a job resumes from those of worker 0."""
         return directory if self.worker == 0 else directory / f"worker-{self.worker}"
 
     def dataset(self, make: Callable[[int], tf.data.Dataset]) -> tf.data.Dataset:
-        """Return what `fit` takes, of `make(replica)`, the data of one replica."""
+        """Return the dataset for `fit` from `make(replica)`, the data of one replica."""
         if self.replicas == 1:
             return make(0)
         local = self.replicas // self.workers
@@ -48,7 +48,7 @@ class Distribution:
 
 
 def distribution_of(config: Config) -> Distribution:
-    """Return the strategy that the project declares. Call it before anything else of TensorFlow.
+    """Return the strategy that the project declares. Call it before any other function of TensorFlow.
 
     Raises:
         UserError: `multi_worker` without a cluster.

@@ -1,4 +1,4 @@
-"""Labels of training examples: the item that was chosen, and those that the user chose next."""
+"""Labels of training examples: the chosen item, and the items that the user chose next."""
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,9 @@ def labels_of(examples: Examples, config: Config) -> Labels:
 def next_targets(examples: Examples, k: int, decay: float) -> tuple[Ints, Floats]:
     """Return the items of the user's next `k` examples of the same task, own first, and their weights.
 
-    Both are `[examples, k]`; weights are exp(-rank / decay), and 0 with item -1 where there are fewer.
-    Anonymous examples have their own item only, and so have those with a query or a source item: what the
-    user chooses for the next query does not answer this one. Labels look ahead inside the slice that is
-    passed in, and nowhere else.
+    Both are `[examples, k]`; weights are exp(-rank / decay), and 0 with item -1 where there are fewer. Examples that
+    are anonymous, or have a query or a source item, have their own item only, because the choice for a later query
+    does not answer this one. Later items are taken from the passed examples alone.
     """
     items = np.full((len(examples), k), MISSING, np.int64)
     weights = np.zeros((len(examples), k), np.float32)

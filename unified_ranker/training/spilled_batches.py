@@ -1,7 +1,7 @@
 """Training windows from Arrow shards on disk, for logs whose looked-up examples are too many to keep in memory.
 
-Shards hold whole users: their examples and their histories, looked up once. An epoch takes the shards in an order of
-its own and shuffles the windows within each, so what is in memory is one shard.
+Shards hold whole users: their examples and their histories, looked up once. An epoch reads the shards in random order
+and shuffles the windows within each, so that only one shard is in memory.
 """
 
 from collections.abc import Iterator
@@ -23,18 +23,18 @@ from unified_ranker.towers.history import HistoryEvents
 from unified_ranker.training.window_batches import WindowBatches
 
 _COLUMNS_KEPT = ("user", "history_length")
-"""Columns of the examples that windows are made of; what batches hold of them is looked up."""
+"""Columns of the examples that cutting windows needs; batches have the looked-up columns besides."""
 
 
 class SpilledBatches:
     """Batches of windows like `WindowBatches`, read back from shards; the same for the same (seed, epoch).
 
     Args:
-        whole: all batches, in memory; what it holds is written to shards and can be dropped.
+        whole: all batches, in memory; they are written to shards and can be dropped.
         prepared: the prepared log.
         config: the declarations.
-        directory: where the shards go; made if absent, written over.
-        shard_examples: examples of a shard, about; a user's stay together.
+        directory: directory of the shards; made if absent, overwritten.
+        shard_examples: approximate number of examples in a shard; a user's examples stay together.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class SpilledBatches:
 
 
 def cut_users(examples: Examples, users: int, shard_examples: int) -> list[tuple[int, int]]:
-    """Return ranges of users (first, behind the last) that hold about so many examples; anonymous ones come first."""
+    """Return ranges of users (first, last + 1) with about `shard_examples` examples; anonymous ones come first."""
     counts = np.bincount(examples.user + 1, minlength=users + 1)
     sums = np.cumsum(counts)
     cuts: list[int] = [MISSING]

@@ -10,15 +10,15 @@ from unified_ranker.tasks.blend import FittedBlend
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model with what it was built from.
+    """Trained model with the data that it was built from.
 
     Attributes:
         model: the model.
         vocabulary: its names.
         quality: quality of the items as of any moment.
         fit_end: the end of its fit window, seconds.
-        curves: one value an epoch for each logged loss.
-        blends: what was fitted of the blend, for each task that has one.
+        curves: a value for each epoch, by name of the loss.
+        blends: fitted blend of each task that has one.
     """
 
     model: UnifiedRanker

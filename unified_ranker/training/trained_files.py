@@ -1,4 +1,4 @@
-"""Keeps a trained model on disk, and brings it back."""
+"""Files of a trained model: writing and loading."""
 
 import json
 from pathlib import Path

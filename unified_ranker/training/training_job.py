@@ -1,4 +1,4 @@
-"""The training job: prepared data in, trained model out, resumable at every epoch."""
+"""Training job: from prepared data to a trained model, resumable at every epoch."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -21,7 +21,14 @@ from unified_ranker.prepare.vocabulary import Vocabulary, build_vocabulary
 from unified_ranker.signals.signals import Signals
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.callbacks import EpochCheckpoints, EpochProgress, StopOnNaN, restore_text
-from unified_ranker.training.continuing import GENTLE, Start, grown, require_same_places, take_over, what_is_new
+from unified_ranker.training.continuing import (
+    CONTINUED_RATE,
+    Start,
+    extended_vocabulary,
+    load_weights,
+    new_examples,
+    require_same_indices,
+)
 from unified_ranker.training.distribution import distribution_of
 from unified_ranker.training.example_labels import labels_of
 from unified_ranker.training.optimizer import TrainingLength, optimizer_of
@@ -33,7 +40,7 @@ from unified_ranker.training.window_batches import WindowBatches
 logger = logging.getLogger(__name__)
 
 PREFETCHED = 4
-"""Batches that are made while a step computes."""
+"""Number of batches that are prepared during a step."""
 Batches = WindowBatches | SpilledBatches
 Watched = Callable[[UnifiedRanker, QualityAsOf, TrainingLength], tf.keras.callbacks.Callback]
 """Makes the callback that watches a job: it has the model, the quality of items, and the length, which it may cut."""
@@ -46,9 +53,9 @@ def build_model(
     vocabulary: Vocabulary | None = None,
     tasks: tuple[str, ...] = (),
 ) -> tuple[UnifiedRanker, Vocabulary, QualityAsOf]:
-    """Build an untrained model over what is known before `fit_end` (seconds), seeded by the project.
+    """Build an untrained model over the data before `fit_end` (seconds), with the project's seed.
 
-    It is to learn from `tasks` alone; from all without.
+    It will learn from `tasks`; from all tasks if there are none.
     """
     if config.project.training.threads:
         tf.config.threading.set_intra_op_parallelism_threads(config.project.training.threads)
@@ -70,13 +77,14 @@ def train(
     end: int | None = None,
     watched: Watched | None = None,
 ) -> TrainedModel:
-    """Train the joint model, or only `tasks` of it, in one `fit`; continues from the last whole epoch in `checkpoints`.
+    """Train the joint model, or only `tasks` of it; resume after the last whole epoch in `checkpoints`.
 
-    With `start`, a release's training goes on: on what is new since, gently, from the release's weights. The fit window
-    ends at `end` (seconds); without, as `split.fit_on` says. `watched` makes a callback that may cut the job short.
+    With `start`, continue a release's training: from its weights, on newer examples, at a lower learning rate. The fit
+    window ends at `end` (seconds), by default as `split.fit_on` declares. `watched` makes a callback that may shorten
+    the job.
 
     Raises:
-        UserError: when no example lies in the fit window, or the loss stops being a number.
+        UserError: no example is in the fit window, or the loss becomes infinite or NaN.
     """
     fit_end = fit_end_of(prepared, config) if end is None else end
     examples = prepared.between(None, fit_end)
@@ -88,36 +96,36 @@ def train(
             f"the fit window holds no positive of {', '.join(tasks or config.tasks)}. "
             "Raise `split.train` in project.yaml, or bring a longer log."
         )
-    spread = distribution_of(config)
+    distribution = distribution_of(config)
     known = None
     if start is not None:
-        require_same_places(start, prepared)
-        examples = what_is_new(examples, start, config)
-        known = grown(start.vocabulary, build_vocabulary(prepared, config, fit_end))
-    with spread.strategy.scope():
+        require_same_indices(start, prepared)
+        examples = new_examples(examples, start, config)
+        known = extended_vocabulary(start.vocabulary, build_vocabulary(prepared, config, fit_end))
+    with distribution.strategy.scope():
         model, vocabulary, quality = build_model(prepared, config, fit_end, known, tasks)
         if start is None and not restore_text(model, checkpoints):
             prepare_text(model, prepared, examples)
-        # A task alone gets the steps of the joint model, each with its part of the batch.
+        # A task that is trained alone has as many steps as the joint model, each with its share of the batch.
         share = len(examples) / everything if tasks else 1.0
-        batches = make_batches(prepared, examples, model, spread.replicas, checkpoints / "windows", share)
-        steps = batches.steps // spread.replicas
+        batches = make_batches(prepared, examples, model, distribution.replicas, checkpoints / "windows", share)
+        steps = batches.steps // distribution.replicas
         length = TrainingLength(steps, config.project.training.epochs)
-        model.compile(optimizer=optimizer_of(config, length, 1.0 if start is None else GENTLE))
+        model.compile(optimizer=optimizer_of(config, length, 1.0 if start is None else CONTINUED_RATE))
         optimizer = model.optimizer
-        model.retrieval.follow(lambda: tf.cast(optimizer.iterations, tf.float32) / length.steps)
+        model.retrieval.set_progress(lambda: tf.cast(optimizer.iterations, tf.float32) / length.steps)
         make_weights(model, batches)
         if start is not None:
-            take_over(model, start)
+            load_weights(model, start)
         model.optimizer.build(model.trainable_variables)
-        saver = EpochCheckpoints(model, spread.own(checkpoints))
+        saver = EpochCheckpoints(model, distribution.checkpoints(checkpoints))
         done = saver.restore()
         if watched is not None:
             callbacks = (*callbacks, watched(model, quality, length))
     epochs = length.epochs
     logger.info("%d examples, %d steps an epoch, %d of %d epochs done", len(examples), steps, done, epochs)
     model.fit(
-        spread.dataset(lambda replica: dataset_of(batches, done, epochs, replica, spread.replicas)),
+        distribution.dataset(lambda replica: dataset_of(batches, done, epochs, replica, distribution.replicas)),
         initial_epoch=done,
         epochs=epochs,
         steps_per_epoch=steps,
@@ -135,15 +143,15 @@ def make_batches(
     spill: Path | None = None,
     share: float = 1.0,
 ) -> Batches:
-    """Look `examples` up and cut them into windows; leaves the tokens of their queries with the model.
+    """Look up `examples` and cut them into windows; set the tokens of their queries in the model.
 
     Args:
         prepared: the prepared log.
-        examples: what to train on.
-        model: looks names up.
-        replicas: into how many parts a batch is cut.
-        spill: where the windows go when they are more than `training.shard_examples`; None keeps them in memory.
-        share: of the declared batch; below 1 where `examples` are a part of what the joint model learns from.
+        examples: training examples.
+        model: model that looks up names.
+        replicas: number of parts of a batch.
+        spill: directory of the windows if there are more than `training.shard_examples` examples; None: memory.
+        share: share of the declared batch; below 1 if `examples` are a part of the joint model's.
     """
     request, queries = look_up_requests(prepared, examples, model)
     model.query_tokens = queries.tokens
@@ -152,7 +160,7 @@ def make_batches(
     training = model.config.project.training
     batch = max(round(training.batch_examples * share), 1)
     if replicas > 1:
-        # As many steps as on one device, of as many parts as there are replicas: none is left over.
+        # As many steps as on one device, each of one part for every replica, so that no part is left over.
         steps = -(-len(examples) // batch)
         batch = -(-len(examples) // (steps * replicas))
     config = with_batch(model.config, batch)
@@ -163,25 +171,24 @@ def make_batches(
 
 
 def with_batch(config: Config, examples: int) -> Config:
-    """Return the declarations with batches of so many examples."""
+    """Return the declarations with batches of `examples` examples."""
     training = config.project.training.model_copy(update={"batch_examples": examples})
     return config.model_copy(update={"project": config.project.model_copy(update={"training": training})})
 
 
 def make_weights(model: UnifiedRanker, batches: Batches) -> None:
-    """Make the weights that Keras 2 leaves to a layer's first call.
+    """Make the weights that Keras 2 makes at a layer's first call.
 
-    A checkpoint then finds all of them. And TensorFlow traces a function that makes variables twice: this way a
-    training step is traced once.
+    Checkpoints need all weights, and TensorFlow would trace a training step that makes variables twice.
     """
     batch = {name: tf.constant(column) for name, column in next(batches.epoch(0)).by_name().items()}
-    # As a replica, where there are several: outside of them the metrics cannot be added to.
+    # Run as a replica, because metrics of several replicas cannot be updated outside of one.
     tf.distribute.get_strategy().run(lambda: model.compute_loss(batch, training=False))
     model.reset_metrics()
 
 
 def dataset_of(batches: Batches, first: int, last: int, replica: int = 0, replicas: int = 1) -> tf.data.Dataset:
-    """Stream the batches of epochs `first` to `last` - 1, by the names of their columns; of replicas those of one."""
+    """Return the batches of epochs `first` to `last` - 1 for one replica, as dictionaries of columns."""
 
     def produce() -> Iterator[Arrays]:
         for epoch in range(first, last):

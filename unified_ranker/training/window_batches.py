@@ -1,9 +1,9 @@
 """Training batches: windows of users' histories with all examples that fall into them.
 
-One pass of the causal user tower over a window gives the state before each of its events, so a window of
-100 events with 150 examples costs one pass, not 150. Windows overlap by a quarter and begin at a random phase
-each epoch, so that each example sees between `history_length / 4` and `history_length` events, or all there
-are (sliding-window training, arXiv 2409.14517).
+One pass of the causal user tower over a window gives the state before each of its events, so a window of 100 events
+with 150 examples costs one pass, not 150. Windows overlap by a quarter and begin at a random offset in each epoch, so
+that an example has between `history_length / 4` and `history_length` events, or all of them if there are fewer
+(sliding-window training, arXiv 2409.14517).
 """
 
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.towers.history import HistoryEvents, HistoryWindows
 
 ANONYMOUS_PER_WINDOW = 64
-"""Examples without a user that are kept together as if they had one."""
+"""Number of examples without a user that form one window."""
 
 
 class WindowBatches:
-    """Batches of windows, the same for the same (seed, epoch): a step can be made again after a fault.
+    """Batches of windows, the same for the same (seed, epoch), so that a batch can be made again.
 
     Args:
         prepared: the prepared log.
@@ -47,7 +47,7 @@ class WindowBatches:
         self.length = config.towers.user.history_length
         self.batch_examples = config.project.training.batch_examples
         self.seed, self.older = config.project.training_seed, config.project.training.older_windows
-        # What a window is made of: a user, or a number of anonymous examples. Known users are 0 and more.
+        # Owner of a window: a user (0 and more), or a group of anonymous examples (below 0).
         anonymous = examples.user == MISSING
         serial = (np.cumsum(anonymous) - 1) // ANONYMOUS_PER_WINDOW
         self._owner = np.where(anonymous, -1 - serial, examples.user)
@@ -55,7 +55,7 @@ class WindowBatches:
 
     @property
     def steps(self) -> int:
-        """Batches in every epoch: about `batch_examples` each, as many as there are windows at most."""
+        """Number of batches in an epoch, with about `batch_examples` each; at most one for each owner."""
         return min(-(-len(self.examples) // self.batch_examples), self._owners)
 
     def epoch(self, number: int) -> Iterator[TrainingBatch]:
@@ -68,8 +68,8 @@ class WindowBatches:
         rng = np.random.default_rng([self.seed, epoch])
         stride = max(3 * self.length // 4, 1)
         phase = int(rng.integers(0, stride))
-        # A user's windows begin at 0, stride - phase, 2 stride - phase, …; an example takes the first from
-        # whose begin it is at most `length` events away.
+        # A user's windows begin at 0, stride - phase, 2 stride - phase, …; an example is in the first one that
+        # begins at most `length` events before it.
         number = np.maximum(0, -(-(self.examples.history_length + phase - self.length) // stride))
         start = np.maximum(0, number * stride - phase)
         window = self._owner * (number.max(initial=0) + 1) + number
@@ -86,9 +86,9 @@ class WindowBatches:
         return [(part, start[part]) for part in np.split(rows, bounds)]
 
     def _left_out(self, number: np.ndarray, of_window: np.ndarray, epoch: int) -> np.ndarray:
-        """Draw which examples an epoch leaves out, `[examples]`: whole windows, and no owner's last one.
+        """Draw the examples that an epoch leaves out, `[examples]`: whole windows, never an owner's last one.
 
-        `number` `[examples]` counts the windows of an owner, `of_window` `[examples]` those of all.
+        `number` `[examples]` numbers the windows of an owner, `of_window` `[examples]` those of all owners.
         """
         _, owner = np.unique(self._owner, return_inverse=True)
         last = np.zeros(owner.max() + 1, np.int64)
@@ -103,10 +103,10 @@ class WindowBatches:
         position = self.examples.history_length[rows] - start
         lengths = np.zeros(len(windows), np.int64)
         np.maximum.at(lengths, row, position)
-        # Few different widths, so that the graph is traced few times.
+        # Multiples of 16, so that the graph is traced for few different widths.
         width = max(int(-(-lengths.max() // 16) * 16), 16)
         owner, first = windows.T
-        # Nobody's windows are empty, so that it does not matter where they end.
+        # Windows of anonymous examples are empty, so that any end is right.
         ends = self.offsets[owner] + first + lengths
         examples = self.looked_up.take(rows)
         return TrainingBatch(

@@ -90,7 +90,7 @@ class SampledLoss(RetrievalLoss):
             queries: `[examples, dim]`.
             candidates: vectors of each example's item, then of the drawn items, `[examples + uniform, dim]`.
             ids: their item indices, `[examples + uniform]`.
-            existed: which candidates existed at the time of which example, `[examples, examples + uniform]`; an
+            existed: whether a candidate existed at the time of an example, `[examples, examples + uniform]`; an
                 example's own item always takes part.
         """
         among = chance_among(tf.gather(self.share, ids), len(self.share), tf.shape(queries)[0], self.config.uniform)

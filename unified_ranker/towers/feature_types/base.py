@@ -1,4 +1,4 @@
-"""Contract of a feature type: all that the project does with a column of items or users that a tower reads."""
+"""Contract of a feature type: how a column of items or users is checked, read, looked up and encoded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SharedEncoders:
-    """Layers that features of every tower share, and the scales of the numbers of this one.
+    """Layers that the features of all towers share, and the scales of one tower's numbers.
 
     Attributes:
         text: the encoder of titles and queries; None in the user tower.
@@ -40,8 +40,8 @@ class Contribution:
     """Part of a feature in a tower's vector.
 
     Attributes:
-        vector: is added to an item's vector, `[n, dim]`; None: nothing is. A user's state is no sum, and takes none.
-        channels: go into the tower's dense layer beside those of the other features, `[n, channels]`; None: none do.
+        vector: summand of an item's vector, `[n, dim]`; None: none. The user tower ignores it.
+        channels: inputs of the tower's dense layer, beside those of the other features, `[n, channels]`; None: none.
     """
 
     vector: tf.Tensor | None = None
@@ -49,18 +49,17 @@ class Contribution:
 
 
 class FeatureType(Declaration, ABC):
-    """Declaration of a feature, and what its type does in every part of the project.
+    """Declaration of a feature, with the steps that depend on its type.
 
     A subclass declares `type: Literal["name"]` and settings, all read from YAML. Its module must be importable without
     TensorFlow (see `towers.tensorflow`): the ranking service reads declarations where there is none.
 
     Attributes:
-        holds: what a value is, as an error says it: "a number".
+        holds: description of a value for error messages, such as "a number".
         dtype: TensorFlow's name of the type of the served input, "string" or "float32".
         listed: whether a row holds several values: arrays are `[n, width]`, padded with "" or NaN.
-        reads_text: whether it goes through the shared text encoder. Then its input is one text a row, by which the
-            encoder is trained, too, and its contribution a vector alone, which is worked out once where the encoder no
-            longer changes.
+        reads_text: whether the shared text encoder reads it. If so, its input is one text a row, on which the encoder
+            is trained, too, and its contribution is a vector alone, which is computed once if the encoder is frozen.
     """
 
     holds: ClassVar[str]
@@ -82,11 +81,11 @@ class FeatureType(Declaration, ABC):
     @classmethod
     @abstractmethod
     def accepts(cls, value: object) -> bool:
-        """Tell whether a value that is not null, as JSON has it, is one of the type."""
+        """Tell whether a value of JSON that is not null has the type."""
 
     @classmethod
     def strays(cls, column: pd.Series) -> pd.Series:
-        """Return the few values that keep a column from fitting, where most would do; empty by default."""
+        """Return the few values that keep a column from fitting, if most values fit; empty by default."""
         return column.head(0)
 
     @abstractmethod
@@ -97,7 +96,7 @@ class FeatureType(Declaration, ABC):
     def read(self, column: pd.Series) -> np.ndarray:
         """Turn a column of a canonical table into the served input `[n]` or `[n, width]`; "" and NaN are absent."""
 
-    # --- what the fit window knows --------------------------------------------------------------------------------
+    # --- statistics of the fit window -----------------------------------------------------------------------------
 
     def categories(self, column: pd.Series) -> set[str]:
         """Return the values of a column that get a row in the shared table of categories; none by default."""
@@ -105,7 +104,7 @@ class FeatureType(Declaration, ABC):
         return set()
 
     def scale(self, column: pd.Series) -> Scale | None:
-        """Return mean and deviation of a column, by which `encode` scales it; None by default."""
+        """Return mean and standard deviation of a column, with which `encode` scales it; None by default."""
         del column
         return None
 
@@ -113,11 +112,11 @@ class FeatureType(Declaration, ABC):
 
     @abstractmethod
     def look_up(self, raw: tf.Tensor, shared: SharedEncoders) -> dict[str, tf.Tensor]:
-        """Turn the served input into parts that stay the same while training, each with a row a value, `[n, …]`."""
+        """Turn the served input into parts that training does not change, with one row for each value, `[n, …]`."""
 
     @abstractmethod
     def encode(self, parts: Mapping[str, tf.Tensor], shared: SharedEncoders) -> Contribution:
-        """Turn the parts that `look_up` returned into the feature's part of the vector."""
+        """Turn the parts that `look_up` returned into the feature's contribution to the tower's vector."""
 
 
 ITEM_FEATURES: Kinds[FeatureType] = Kinds("item feature")

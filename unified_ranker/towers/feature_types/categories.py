@@ -54,7 +54,7 @@ class CategoriesFeature(FeatureType):
         return {"rows": shared.categories.index(self.column, raw)}
 
     def encode(self, parts: Mapping[str, tf.Tensor], shared: SharedEncoders) -> Contribution:
-        """See `FeatureType.encode`: the mean of the vectors, which counts by itself and beside other features."""
+        """See `FeatureType.encode`: the mean of the vectors, as a summand and as channels."""
         mean = shared.categories.mean(parts["rows"])
         return Contribution(vector=mean, channels=mean)
 

@@ -62,6 +62,6 @@ class CategoryFeature(FeatureType):
         return {"rows": shared.categories.index(self.column, raw)[:, None]}
 
     def encode(self, parts: Mapping[str, tf.Tensor], shared: SharedEncoders) -> Contribution:
-        """See `FeatureType.encode`: the category's vector, which counts by itself and beside other features."""
+        """See `FeatureType.encode`: the category's vector, as a summand and as channels."""
         mean = shared.categories.mean(parts["rows"])
         return Contribution(vector=mean, channels=mean)

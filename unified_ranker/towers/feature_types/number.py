@@ -20,7 +20,7 @@ from unified_ranker.towers.feature_types.base import (
 from unified_ranker.towers.tensorflow import tf
 
 MOST_STRAY = 0.2
-"""Share of text among the values of a column up to which it is taken for a column of numbers with mistakes in it."""
+"""Largest share of text in a column that counts as a column of numbers with mistakes."""
 
 
 @USER_FEATURES.declare
@@ -64,7 +64,7 @@ class NumberFeature(FeatureType):
         return column.to_numpy(np.float32, na_value=np.nan)
 
     def scale(self, column: pd.Series) -> Scale:
-        """See `FeatureType.scale`; a number that never varies is centred and otherwise left alone."""
+        """See `FeatureType.scale`; a constant column has the deviation 1."""
         values = self.read(column)
         values = (np.log1p(np.maximum(values, 0)) if self.log else values).astype(np.float64)
         values = values[~np.isnan(values)]
@@ -84,7 +84,7 @@ class NumberFeature(FeatureType):
 def number_channels(value: tf.Tensor, scale: Scale) -> tf.Tensor:
     """Standardise a number `[n]` (NaN = absent) into channels `[n, 4]`.
 
-    They are the value, within four deviations, its square, on which side of the mean it lies, and whether it is absent.
+    They are the value, cut at four deviations, its square, its sign (smoothed), and whether it is absent.
     """
     absent = tf.math.is_nan(value)
     z = tf.where(absent, tf.zeros_like(value), (value - scale.mean) / scale.deviation)

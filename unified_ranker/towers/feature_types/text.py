@@ -46,11 +46,11 @@ class TextFeature(FeatureType):
         return dict(_encoder(shared).tokenise(raw).parts)
 
     def encode(self, parts: Mapping[str, tf.Tensor], shared: SharedEncoders) -> Contribution:
-        """See `FeatureType.encode`: the text's vector, so that a word has the direction that it has in a query."""
+        """See `FeatureType.encode`: the text's vector, so that a word has the same direction as in a query."""
         return Contribution(vector=_encoder(shared).embed(Tokens(parts)))
 
 
 def _encoder(shared: SharedEncoders) -> TextEncoder:
     if shared.text is None:
-        raise ValueError("a text feature needs the text encoder, which this tower has not.")
+        raise ValueError("a text feature needs the text encoder, which this tower does not have.")
     return shared.text

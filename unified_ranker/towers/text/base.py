@@ -1,4 +1,4 @@
-"""Contracts of a text encoder: its declaration, the layer that it builds, and what it may learn beforehand."""
+"""Contracts of a text encoder: its declaration, the layer that it builds, and its training before the joint job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unified_ranker.towers.text.pairs import TextPairs
 
 @dataclass(frozen=True)
 class Tokens:
-    """Texts as an encoder reads them: its `parts`, each a (ragged) tensor with a row a text, `[n, ...]`."""
+    """Texts as input of an encoder: its `parts`, each a (ragged) tensor with one row for each text, `[n, ...]`."""
 
     parts: Mapping[str, tf.Tensor | tf.RaggedTensor]
 
@@ -28,13 +28,13 @@ class Tokens:
 
 
 class TextEncoder(ABC):
-    """The one encoder of titles and queries, in every tower. An implementation is a Keras layer, too.
+    """Encoder of titles and queries, shared by all towers. An implementation is a Keras layer, too.
 
     Attributes:
         parts: names of the parts of its `Tokens`.
-        resources: what the served graph must keep besides the weights: tokenizers.
-        pairs_rate: learning rate of the training on pairs, where it is left to the encoder.
-        costly: whether a text costs the server milliseconds, so that vectors are worth keeping.
+        resources: objects that the served graph must keep besides the weights, such as tokenizers.
+        pairs_rate: learning rate of the training on pairs, if `learning_rate` is `auto`.
+        costly: whether a text takes the server milliseconds, so that the service caches vectors.
         weights: of the layer.
         trainable: whether the joint job trains them.
     """
@@ -61,7 +61,7 @@ class TextEncoder(ABC):
 
     @property
     def learnt(self) -> list[tf.Variable]:
-        """The weights that training changes, also while the joint job leaves them alone."""
+        """Weights that training on pairs changes, even if they are frozen in the joint job."""
         return [weight for weight in self.weights if weight.trainable]
 
 
@@ -91,10 +91,10 @@ class Descent:
     """Settings of the minimisation of a loss: steps, learning rate, time limit.
 
     Attributes:
-        title: what progress is reported as.
+        title: name in progress reports.
         steps: training steps.
-        learning_rate: of the first step.
-        max_seconds: after which it ends at the latest.
+        learning_rate: learning rate of the first step.
+        max_seconds: time limit, seconds.
     """
 
     title: str
@@ -103,13 +103,13 @@ class Descent:
     max_seconds: float = np.inf
 
 
-class TextLessons(Protocol):
-    """Training data of a text encoder before the joint job. No row is later than the end of the fit window.
+class TextTrainer(Protocol):
+    """Training of a text encoder before the joint job, on data before the end of the fit window.
 
     Attributes:
-        pairs: queries, and the items that they led to.
-        dim: width of the vectors that the encoder gives.
-        seed: of what is drawn.
+        pairs: queries and the items that they led to.
+        dim: width of the encoder's vectors.
+        seed: seed of random draws.
     """
 
     pairs: TextPairs
@@ -126,7 +126,7 @@ class TextLessons(Protocol):
         """Minimise `loss` of `batches` over `weights`."""
 
     def learn_pairs(self, encoder: TextEncoder, settings: TextPairSettings) -> None:
-        """Train an encoder on `pairs` as declared; every encoder is, after `make_ready`."""
+        """Train an encoder on `pairs` as declared; the job calls it for every encoder after `pretrain`."""
 
 
 class TextEncoding(Declaration, ABC):
@@ -136,7 +136,7 @@ class TextEncoding(Declaration, ABC):
     imports the layer.
 
     Attributes:
-        extra: the extra of this package whose packages it needs in training; None: none.
+        extra: extra of this package that training needs; None: none.
         serves_text_ops: whether the served graph holds operations of TensorFlow Text, which a process must import.
     """
 
@@ -157,11 +157,11 @@ class TextEncoding(Declaration, ABC):
             UserError: its packages are not installed.
         """
 
-    def make_ready(self, encoder: TextEncoder, lessons: TextLessons) -> None:
-        """Train what `build` returned, before it learns from pairs; nothing by default."""
+    def pretrain(self, encoder: TextEncoder, trainer: TextTrainer) -> None:
+        """Train what `build` returned, before the training on pairs; nothing by default."""
 
     def describe(self) -> str:
-        """Return what a report calls the encoder."""
+        """Return the name of the encoder in reports."""
         return self.type
 
 

@@ -1,4 +1,4 @@
-"""Text encoder `distilled`: the hashed graph, which first learns to reproduce a teacher."""
+"""Text encoder `distilled`: the hashed graph, first trained to reproduce a teacher."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field
 
 from unified_ranker.config.declaration import Declaration
 from unified_ranker.towers.tensorflow import tf
-from unified_ranker.towers.text.base import TEXT_ENCODERS, Descent, TextBatch, TextEncoder, TextLessons
+from unified_ranker.towers.text.base import TEXT_ENCODERS, Descent, TextBatch, TextEncoder, TextTrainer
 from unified_ranker.towers.text.hashed import Hashing
 from unified_ranker.towers.text.transformer import TeacherName, TransformerText
 from unified_ranker.towers.text.words import NO_WORD
@@ -38,13 +38,13 @@ class DistilledText(Hashing):
     distillation: Distillation = Distillation()
     """Training by the teacher."""
 
-    def make_ready(self, encoder: TextEncoder, lessons: TextLessons) -> None:
-        """See `TextEncoding.make_ready`: a teacher is made ready as `transformer` is, and the encoder reproduces it."""
+    def pretrain(self, encoder: TextEncoder, trainer: TextTrainer) -> None:
+        """See `TextEncoding.pretrain`: a teacher is trained as `transformer` is, then the encoder to reproduce it."""
         stand_in = TransformerText(type="transformer", teacher=self.teacher, pairs=self.pairs)
-        teacher = stand_in.build(lessons.dim, lessons.pairs.titles)
-        stand_in.make_ready(teacher, lessons)
-        lessons.learn_pairs(teacher, stand_in.pairs)
-        distil(encoder, teacher, lessons.pairs.texts(), self.distillation, lessons)
+        teacher = stand_in.build(trainer.dim, trainer.pairs.titles)
+        stand_in.pretrain(teacher, trainer)
+        trainer.learn_pairs(teacher, stand_in.pairs)
+        distil(encoder, teacher, trainer.pairs.texts(), self.distillation, trainer)
 
     def describe(self) -> str:
         """See `TextEncoding.describe`."""
@@ -56,11 +56,11 @@ def distil(
     teacher: TextEncoder,
     texts: np.ndarray,
     settings: Distillation,
-    lessons: TextLessons,
+    trainer: TextTrainer,
 ) -> None:
-    """Train `student` to give the vectors of `teacher` for `texts` `[n]`, and for each of their words alone.
+    """Train `student` to return the vectors of `teacher` for `texts` `[n]`, and for each of their words alone.
 
-    Single words teach synonyms directly: in a sum of words, each must already lie where its own meaning does.
+    Single words teach synonyms directly: the student sums the vectors of words, so each must have its own meaning.
     """
     corpus = np.unique(np.concatenate([texts.astype(str), words_of(texts).astype(str)])).astype(object)
     strings = tf.constant(corpus, tf.string)
@@ -70,13 +70,13 @@ def distil(
         given = student.embed(tokens.at(batch["rows"]))
         return 1.0 - tf.reduce_mean(tf.reduce_sum(given * tf.gather(targets, batch["rows"]), 1))
 
-    rng = np.random.default_rng([lessons.seed, 2])
+    rng = np.random.default_rng([trainer.seed, 2])
     batches = ({"rows": tf.constant(rng.integers(0, len(corpus), settings.batch))} for _ in range(settings.steps))
-    lessons.descend(loss, batches, student.learnt, Descent("distillation", settings.steps, settings.learning_rate))
+    trainer.descend(loss, batches, student.learnt, Descent("distillation", settings.steps, settings.learning_rate))
 
 
 def words_of(texts: np.ndarray) -> np.ndarray:
-    """Return the distinct words of `texts` `[n]`, as the hashed graph parts them."""
+    """Return the distinct words of `texts` `[n]`, split as in the hashed graph."""
     clean = tf.strings.regex_replace(tf.strings.lower(tf.constant(texts, tf.string), encoding="utf-8"), NO_WORD, " ")
     words = tf.strings.split(clean).flat_values.numpy()
     return np.array(sorted({word.decode() for word in words}), object)

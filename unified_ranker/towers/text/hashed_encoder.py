@@ -1,4 +1,4 @@
-"""The hashed text encoder: words and character n-grams."""
+"""Layer of the hashed text encoder."""
 
 import numpy as np
 
@@ -7,18 +7,18 @@ from unified_ranker.towers.text.base import TextEncoder, Tokens
 from unified_ranker.towers.text.words import NO_WORD
 
 NGRAM_WEIGHT = 0.3
-"""Weight of an n-gram beside a word's 1: a title has several a word, and together they should count about as much."""
+"""Weight of an n-gram (a word has 1): a word has several n-grams, which together should count about as much."""
 
 
 class HashedTextEncoder(TextEncoder, tf.keras.layers.Layer):
-    """Embed text as a weighted sum of trained vectors of its words and character n-grams.
+    """Weighted sum of trained vectors of a text's words and character n-grams.
 
     Words and n-grams share one table of hash buckets, so a word that training never saw still gets a vector, the same
     one in a title as in a query: lexical match works from the first step and for cold items. Every bucket has a
-    trained weight, begun at the inverse document frequency over the catalogue's titles.
+    trained weight, which starts at the inverse document frequency over the catalogue's titles.
 
-    Stock TensorFlow ops only: the same graph runs in training and in TF Serving. Its parts of a text are its `buckets`
-    and `kinds`, how much each kind of token counts, both `[n, (tokens)]`.
+    Stock TensorFlow ops only: the same graph runs in training and in TF Serving. The parts of a text are `buckets`, its
+    tokens' rows, and `kinds`, the weights of words and n-grams, both `[n, (tokens)]`.
     """
 
     parts = ("buckets", "kinds")
@@ -28,7 +28,7 @@ class HashedTextEncoder(TextEncoder, tf.keras.layers.Layer):
     ) -> None:
         """Build for vectors of `dim`; for the four numbers see `hashed.Hashing`.
 
-        `titles` `[n]` are those whose document frequencies begin the weights.
+        Weights start at the document frequencies of `titles` `[n]`.
         """
         super().__init__(name="text")
         self.buckets, self.max_words = buckets, max_words
@@ -76,8 +76,8 @@ class HashedTextEncoder(TextEncoder, tf.keras.layers.Layer):
             vectors = tf.gather(self.table, buckets) * weight[:, None]
             return tf.math.unsorted_segment_sum(vectors, rows, ragged.nrows())
 
-        # A catalogue, or a batch in training, has more tokens than the table has rows: then rows are weighed once each,
-        # and no token has a vector of its own.
+        # A catalogue or a training batch has more tokens than the table has rows. Each row is then multiplied by its
+        # weight once, and no token needs a vector of its own.
         count = buckets.shape[0]
         if count is None:
             total = tf.cond(tf.size(buckets) > self.buckets, by_rows, by_tokens)

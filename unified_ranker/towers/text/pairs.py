@@ -1,4 +1,4 @@
-"""Pairs of a query and the item that it led to, from which text encoders learn."""
+"""Pairs of a query and the item that it led to: training data of text encoders."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from unified_ranker.towers.tensorflow import tf
 
 @dataclass(frozen=True)
 class TextPairs:
-    """Queries of the fit window as the model sees them, and what they led to.
+    """Queries of the fit window after imputation, and the items that they led to.
 
     Attributes:
         queries: typed, or imputed from a source item's title, `[pairs]`.
-        items: the item of each, `[pairs]`.
-        banned: the source and the query item, which the query must not learn to avoid, `[pairs, 2]`; -1 for none.
-        columns: the text features of all items, `[items]` each. Only rows of `known` are ever read.
+        items: the item that each query led to, `[pairs]`.
+        banned: source item and query item, which are not negatives of the query, `[pairs, 2]`; -1 for none.
+        columns: the text features of all items, `[items]` each; only the rows `known` are read.
         known: the items that existed before the end of the fit window.
     """
 
@@ -39,12 +39,12 @@ class TextPairs:
         return np.concatenate([np.zeros(0, object), *(column[self.known] for column in self.columns.values())])
 
     def texts(self) -> np.ndarray:
-        """Return every distinct text of the fit window, `[n]`: titles and queries; none is empty."""
+        """Return the distinct titles and queries of the fit window, `[n]`, without the empty text."""
         texts = np.unique(np.concatenate([self.titles, self.queries]).astype(str))
         return texts[texts != ""].astype(object)
 
     def batches(self, count: int, size: int, negatives: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
-        """Yield `count` batches: `query` and `item`, the places of pairs and items, and what else is an answer."""
+        """Yield `count` batches: `query`, rows of pairs; `candidates`, items; `left_out`, no negatives."""
         rng = np.random.default_rng([seed, 1])
         for _ in range(count):
             rows = rng.choice(len(self), size, replace=size > len(self))
@@ -58,7 +58,7 @@ class TextPairs:
 def contrast(queries: tf.Tensor, items: tf.Tensor, left_out: tf.Tensor, temperature: float) -> tf.Tensor:
     """Return the mean cross-entropy of query i `[n, dim]` choosing item i among `items` `[m, dim]`, m >= n.
 
-    `left_out` `[n, m]` marks items that take no part for a query: they may be answers too.
+    `left_out` `[n, m]` marks items that are no negatives of a query, because they may be right answers, too.
     """
     logits = tf.matmul(queries, items, transpose_b=True) / temperature
     logits = tf.where(left_out, NOT_A_CANDIDATE, logits)

@@ -16,7 +16,7 @@ from unified_ranker.towers.text.base import (
     TextBatch,
     TextEncoder,
     TextEncoding,
-    TextLessons,
+    TextTrainer,
 )
 from unified_ranker.towers.text.pairs import contrast
 
@@ -43,7 +43,7 @@ class FineTuning(Declaration):
 
 @TEXT_ENCODERS.declare
 class TransformerText(TextEncoding):
-    """The teacher itself in the served graph, under a trained projection."""
+    """Teacher in the served graph, under a trained projection."""
 
     extra: ClassVar[str | None] = "text"
     serves_text_ops: ClassVar[bool] = True
@@ -52,7 +52,7 @@ class TransformerText(TextEncoding):
     teacher: TeacherName = "minilm"
     """`minilm`: all-MiniLM-L6-v2, English. `use`: multilingual Universal Sentence Encoder, 16 languages."""
     trainable: bool = False
-    """Whether the teacher's last layers are fine-tuned before the joint job, which then leaves them."""
+    """Whether the teacher's last layers are fine-tuned before the joint job, in which they are frozen."""
     fine_tuning: FineTuning = FineTuning()
     """Fine-tuning of the teacher, with `trainable: true`."""
     residual: int = Field(512, ge=0)
@@ -69,12 +69,12 @@ class TransformerText(TextEncoding):
         teacher = build_teacher(self.teacher, self.max_tokens)
         return TransformerTextEncoder(dim, teacher, self.residual, self.fine_tuning.layers if self.trainable else 0)
 
-    def make_ready(self, encoder: TextEncoder, lessons: TextLessons) -> None:
-        """See `TextEncoding.make_ready`: fine-tuned where declared; the projection begins with the known titles."""
+    def pretrain(self, encoder: TextEncoder, trainer: TextTrainer) -> None:
+        """See `TextEncoding.pretrain`: fine-tuning if declared, then the start of the projection from known titles."""
         own = cast("TransformerTextEncoder", encoder)
         if self.trainable:
-            fine_tune(own, self.fine_tuning, self.pairs.temperature, lessons)
-        titles = np.array([text for text in np.unique(lessons.pairs.titles.astype(str)) if text], object)
+            fine_tune(own, self.fine_tuning, self.pairs.temperature, trainer)
+        titles = np.array([text for text in np.unique(trainer.pairs.titles.astype(str)) if text], object)
         own.begin_with(own.tokenise(tf.constant(titles, tf.string)).parts["vector"].numpy())
 
     def describe(self) -> str:
@@ -82,12 +82,12 @@ class TransformerText(TextEncoding):
         return f"{self.type}, teacher {self.teacher}{' (fine-tuned)' if self.trainable else ''}"
 
 
-def fine_tune(encoder: TransformerTextEncoder, settings: FineTuning, temperature: float, lessons: TextLessons) -> None:
-    """Bring queries nearer to the titles that they led to, in the teacher's own space, against the batch's others.
+def fine_tune(encoder: TransformerTextEncoder, settings: FineTuning, temperature: float, trainer: TextTrainer) -> None:
+    """Fine-tune the teacher: a query finds the title that it led to among the titles of the batch.
 
-    Only the first declared text feature of an item is read: one text a side keeps a step short.
+    Only the first declared text feature of an item is read, which keeps a step short.
     """
-    pairs = lessons.pairs
+    pairs = trainer.pairs
     if not len(pairs) or not pairs.columns:
         return
     column, teacher = next(iter(pairs.columns.values())), encoder.teacher
@@ -98,9 +98,9 @@ def fine_tune(encoder: TransformerTextEncoder, settings: FineTuning, temperature
         return contrast(both[:count], both[count:], batch["left_out"], temperature)
 
     def batches() -> Iterator[TextBatch]:
-        for batch in pairs.batches(settings.steps, settings.batch, 0, lessons.seed):
+        for batch in pairs.batches(settings.steps, settings.batch, 0, trainer.seed):
             texts = np.concatenate([pairs.queries[batch["query"]], column[batch["candidates"]]])
             yield {"texts": tf.constant(texts, tf.string), "left_out": tf.constant(batch["left_out"])}
 
     how = Descent("fine-tuning", settings.steps, settings.learning_rate, settings.max_seconds)
-    lessons.descend(loss, batches(), teacher.upper(settings.layers), how)
+    trainer.descend(loss, batches(), teacher.upper(settings.layers), how)

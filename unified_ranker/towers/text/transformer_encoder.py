@@ -1,4 +1,4 @@
-"""The text encoder that has its teacher in the served graph."""
+"""Layer of the text encoder that has its teacher in the served graph."""
 
 import hashlib
 
@@ -13,13 +13,13 @@ WORD = r"[\p{L}\p{N}]"
 
 
 class TransformerTextEncoder(TextEncoder, tf.keras.layers.Layer):
-    """Project a pre-trained sentence encoder's vector v: normalise(W v + B gelu(A v)).
+    """Projection of a pre-trained sentence encoder's vector v: normalise(W v + B gelu(A v)).
 
-    W begins as the principal components of the titles (`begin_with`), B at zero: similar texts are similar from the
-    first step. The teacher itself is a constant of the joint job. Outside a graph, each text's vector is computed once
-    on this machine (`teachers.vectors`); inside, as in the served model, from the string.
+    W starts as the principal components of the titles (`begin_with`), B at zero, so that similar texts are similar from
+    the first step. The joint job does not train the teacher. Outside a graph, each text's vector is computed once on a
+    machine (`teachers.vectors`); inside, as in the served model, from the string.
 
-    Its part of a text is the teacher's `vector` `[n, teacher.dim]`, zero where there is no word.
+    The part of a text is the teacher's `vector` `[n, teacher.dim]`, zero for a text without a word.
     """
 
     parts = ("vector",)
@@ -39,9 +39,9 @@ class TransformerTextEncoder(TextEncoder, tf.keras.layers.Layer):
         self.teacher, self.tuned_layers = teacher, tuned_layers
         self.resources = (teacher.tokenizer,)
         width = teacher.dim
-        spread = tf.keras.initializers.RandomNormal(stddev=width**-0.5)
-        self.projection = self.add_weight("projection", (width, dim), initializer=spread)
-        # A teacher's vector has unit length over `width` places: hidden units see numbers around 0.4.
+        scaled = tf.keras.initializers.RandomNormal(stddev=width**-0.5)
+        self.projection = self.add_weight("projection", (width, dim), initializer=scaled)
+        # With a deviation of 0.4 hidden units see numbers around 0.4, since a teacher's vector has unit length.
         wide = tf.keras.initializers.RandomNormal(stddev=0.4)
         self.grow = self.add_weight("grow", (width, residual), initializer=wide) if residual else None
         self.shrink = self.add_weight("shrink", (residual, dim), initializer="zeros") if residual else None
@@ -61,7 +61,7 @@ class TransformerTextEncoder(TextEncoder, tf.keras.layers.Layer):
         return self.project(tokens.parts["vector"])
 
     def project(self, vectors: tf.Tensor) -> tf.Tensor:
-        """Bring the teacher's vectors `[n, teacher.dim]` to unit length and `[n, dim]`."""
+        """Project the teacher's vectors `[n, teacher.dim]` to unit vectors `[n, dim]`."""
         out = tf.matmul(vectors, self.projection)
         if self.grow is not None:
             out += tf.matmul(tf.nn.gelu(tf.matmul(vectors, self.grow)), self.shrink)
@@ -70,8 +70,8 @@ class TransformerTextEncoder(TextEncoder, tf.keras.layers.Layer):
     def begin_with(self, vectors: np.ndarray) -> None:
         """Set the projection to the principal components of `vectors` `[n, teacher.dim]`, half-whitened.
 
-        A component of variance s² is scaled by s^-½: the few directions in which all texts of a catalogue differ alike
-        do not drown those that tell neighbours apart. The mean is not removed, so that no text becomes zero.
+        A component of variance s² is scaled by s^-½, so that the few strongest components do not hide the differences
+        between similar texts. The mean is not removed, so that no text becomes zero.
         """
         energy, axes = np.linalg.eigh(vectors.T.astype(np.float64) @ vectors / max(len(vectors), 1))
         dim = self.projection.shape[1]
@@ -91,7 +91,7 @@ class TransformerTextEncoder(TextEncoder, tf.keras.layers.Layer):
 
     @property
     def name_on_disk(self) -> str:
-        """Tells the teacher's weights apart, also from the same teacher fine-tuned."""
+        """Name that is unique to the teacher's weights; a fine-tuned teacher has one of its own."""
         name = f"{self.teacher.name_on_disk}-{self.teacher.max_tokens}"
         if not self.tuned_layers:
             return name

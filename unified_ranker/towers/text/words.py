@@ -1,4 +1,4 @@
-"""Words of a text, as hashed texts and lexical signals part them."""
+"""Separator of words, for hashed texts and lexical signals."""
 
 NO_WORD = r"[^\p{L}\p{M}\p{N}]+"
-"""What parts words: all but letters, the marks that belong to them (vowels of Indic scripts, accents), and digits."""
+"""All but letters, their marks (accents, vowels of Indic scripts) and digits."""

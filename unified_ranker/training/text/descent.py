@@ -1,4 +1,4 @@
-"""Minimising one loss over some weights: the loop that the text encoder's own trainings share."""
+"""Minimisation of a loss over some weights: the loop of all trainings of the text encoder alone."""
 
 import logging
 import time
@@ -18,13 +18,13 @@ def descend(
     weights: list[tf.Variable],
     how: Descent,
 ) -> None:
-    """Minimise `loss` of `batches` over `weights` by AdamW, the rate falling to `LAST_RATE` of its first."""
+    """Minimise `loss` of `batches` over `weights` by AdamW; the learning rate falls to `LAST_RATE` of its start."""
     schedule = tf.keras.optimizers.schedules.CosineDecay(how.learning_rate, max(how.steps, 1), LAST_RATE)
     optimizer = FusedAdamW(schedule, 1e-4, global_clipnorm=1.0)
 
     @tf.function(autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
     def step(batch: TextBatch) -> tf.Tensor:
-        # Only these are watched, so that nothing is derived through what lies below them.
+        # Only these are watched, so that no gradient is computed for the layers below them.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
             value = loss(batch)

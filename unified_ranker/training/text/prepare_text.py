@@ -1,4 +1,4 @@
-"""Prepares the text encoder for the joint job, as its declaration says."""
+"""Training of the text encoder before the joint job, as its declaration says."""
 
 from collections.abc import Callable, Iterable
 
@@ -16,16 +16,16 @@ def prepare_text(model: UnifiedRanker, prepared: Prepared, examples: Examples) -
     """Train the model's text encoder as `text` in towers/item.yaml declares; `examples` are those of the fit window."""
     config = model.config.towers.item.text
     dim, seed = model.config.towers.item.dim, model.config.project.seed
-    lessons = Lessons(pairs_of(model, prepared, examples), dim, seed)
-    config.make_ready(model.text, lessons)
-    lessons.learn_pairs(model.text, config.pairs)
+    trainer = EncoderTrainer(pairs_of(model, prepared, examples), dim, seed)
+    config.pretrain(model.text, trainer)
+    trainer.learn_pairs(model.text, config.pairs)
 
 
-class Lessons:
-    """See `TextLessons`."""
+class EncoderTrainer:
+    """See `TextTrainer`."""
 
     def __init__(self, pairs: TextPairs, dim: int, seed: int) -> None:
-        """Teach an encoder of `dim` by `pairs`."""
+        """Set the pairs, the width of the vectors and the seed."""
         self.pairs, self.dim, self.seed = pairs, dim, seed
 
     def descend(
@@ -35,9 +35,9 @@ class Lessons:
         weights: list[tf.Variable],
         how: Descent,
     ) -> None:
-        """See `TextLessons.descend`."""
+        """See `TextTrainer.descend`."""
         descend(loss, batches, weights, how)
 
     def learn_pairs(self, encoder: TextEncoder, settings: TextPairSettings) -> None:
-        """See `TextLessons.learn_pairs`."""
+        """See `TextTrainer.learn_pairs`."""
         learn_pairs(encoder, self.pairs, settings, self.seed)

@@ -25,10 +25,9 @@ _UNKNOWN, _FIRST, _LAST = "[UNK]", "[CLS]", "[SEP]"
 
 
 class MiniLm(tf.Module):
-    """Mean of the last layer's token states, of unit length: what sentence-transformers computes.
+    """Mean of the last layer's token states, of unit length, as sentence-transformers computes it.
 
-    Everything but attention runs over the tokens of all texts laid end to end, so that short texts do not pay for the
-    longest of their batch.
+    All layers but attention run over the concatenated tokens of all texts, so that short texts need no padding.
 
     Reference: BERT, arXiv 1810.04805; MiniLM, arXiv 2002.10957; mean pooling, Sentence-BERT, arXiv 1908.10084.
     """
@@ -58,8 +57,8 @@ class MiniLm(tf.Module):
         }
 
     def tokenise(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Turn strings `[n]` into pieces `[n, (pieces)]`, with those that mark begin and end."""
-        # Not the tokenizer's own lower case: it also takes ligatures and fractions apart, which the original does not.
+        """Turn strings `[n]` into pieces `[n, (pieces)]`, with markers of begin and end."""
+        # Not by the tokenizer's own lower-casing, which also decomposes ligatures and fractions; the original does not.
         plain = tf.strings.lower(texts, encoding="utf-8")
         plain = tf.strings.regex_replace(self._decompose(plain), r"\p{Mn}", "")
         pieces = self.tokenizer.tokenize(plain)[:, : self.max_tokens - 2]

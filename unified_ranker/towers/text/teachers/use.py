@@ -28,7 +28,7 @@ CHUNKS = 17
 class Use(tf.Module):
     """Convolutions over pieces, summed over √length, then a small residual network.
 
-    The table of pieces stays in 8 bits, as it is published here: a quarter of the memory, and the look-up scales.
+    The table of pieces stays in 8 bits, as published, for a quarter of the memory; the look-up applies the scale.
 
     Reference: Multilingual Universal Sentence Encoder for Semantic Retrieval, arXiv 1907.04307.
     """
@@ -56,7 +56,7 @@ class Use(tf.Module):
         }
 
     def tokenise(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Turn strings `[n]` into pieces `[n, (pieces)]`, with those that mark begin and end."""
+        """Turn strings `[n]` into pieces `[n, (pieces)]`, with markers of begin and end."""
         pieces = self.tokenizer.tokenize(texts)[:, : self.max_tokens - 2]
         edge = tf.ones([pieces.nrows(), 1], tf.int32)
         # The original reads an empty text as one unknown piece.
@@ -110,7 +110,7 @@ class Use(tf.Module):
         return tf.matmul(seen, self.weights[f"w{layer}_{size}"]) + self.weights[f"b{layer}_{size}"]
 
     def _windows(self, pieces: tf.RaggedTensor, size: int, before: int) -> tf.Tensor:
-        """Return the tokens `[tokens, size]` that each sees in its own text; elsewhere the row after the last."""
+        """Return each token's window in its own text, `[tokens, size]`; outside of it the row after the last."""
         count = tf.shape(pieces.flat_values, tf.int64)[0]
         row = pieces.value_rowids()
         seen = tf.range(count)[:, None] + tf.range(-before, size - before, dtype=tf.int64)[None]

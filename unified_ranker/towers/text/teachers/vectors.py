@@ -1,4 +1,4 @@
-"""A teacher's vectors of many texts, each computed once on this machine and kept on disk."""
+"""Cache on disk of a teacher's vectors, so that each text is embedded once on a machine."""
 
 import hashlib
 import sqlite3
@@ -15,7 +15,7 @@ from unified_ranker.towers.tensorflow import tf
 
 _BATCH = 64
 SAVE_EVERY = 2048
-"""Texts after which vectors are kept: an interrupted run loses at most these."""
+"""Texts after which vectors are saved: an interrupted run loses at most this number."""
 Embed = Callable[[tf.Tensor], tf.Tensor]
 
 
@@ -40,7 +40,7 @@ def teacher_vectors(teacher: Sentences, texts: Sequence[str] | np.ndarray, cache
     Args:
         teacher: see `Sentences`.
         texts: may repeat; each text is embedded once.
-        cache_dir: where to keep the vectors, in a file for each teacher; None for the user's cache directory.
+        cache_dir: directory of the cache, with a file for each teacher; None: the user's cache directory.
     """
     unique, place = np.unique(np.asarray(texts, object).astype(str), return_inverse=True)
     if not len(unique):
@@ -66,7 +66,7 @@ def teacher_vectors(teacher: Sentences, texts: Sequence[str] | np.ndarray, cache
 
 
 def embed_all(embed: Embed, texts: np.ndarray, report: Callable[[int], object] = lambda done: None) -> np.ndarray:
-    """Embed `texts` `[n]` in batches of about one length; `report` hears how many are done."""
+    """Embed `texts` `[n]` in batches of similar length; `report` is called with the size of each finished batch."""
     order = np.argsort([len(text) for text in texts], kind="stable")
     call = tf.function(embed, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     parts = []
@@ -79,7 +79,7 @@ def embed_all(embed: Embed, texts: np.ndarray, report: Callable[[int], object] =
 
 
 def _load(store: sqlite3.Connection, keys: list[bytes], out: np.ndarray) -> list[int]:
-    """Fill the rows of `out` whose vectors are kept; returns the rows that are not."""
+    """Fill the rows of `out` whose vectors are in the cache, and return the other rows."""
     missing = []
     for row, key in enumerate(keys):
         found = store.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
