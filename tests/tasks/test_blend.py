@@ -36,7 +36,7 @@ def fitted(task="search", factors=FACTORS):
 
 def blend(**tasks):
     layer = Blend(CHANNELS, 2)
-    layer.take({int(number[1:]): fit for number, fit in tasks.items()})
+    layer.assign({int(number[1:]): fit for number, fit in tasks.items()})
     return layer
 
 
@@ -110,7 +110,7 @@ def test_a_fitted_task_has_the_weighted_sum_and_the_other_keeps_its_score():
 
 def test_a_later_fit_of_one_task_leaves_the_other():
     layer = blend(_1=fitted(), _2=fitted())
-    layer.take({1: fitted(factors=np.ones(4, np.float32))})
+    layer.assign({1: fitted(factors=np.ones(4, np.float32))})
     np.testing.assert_array_equal(layer.factors.numpy()[1:], [np.ones(4), FACTORS])
 
 
