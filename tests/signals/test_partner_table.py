@@ -1,13 +1,16 @@
 """Tables of partners, and sums over them: against plain NumPy."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unified_ranker.signals.partner_table import PartnerTable, strongest, sums_of
+from unified_ranker.signals import partner_table
+from unified_ranker.signals.partner_table import PartnerTable, strongest, sums_of, weighted_sums
 from unified_ranker.towers.tensorflow import tf
 
 ITEMS = 7
+LARGE = partner_table._TABULATED + 1
 INDEX = st.integers(-1, ITEMS - 1)
 VALUE = st.integers(-8, 8)
 ROWS = st.integers(0, 3).flatmap(
@@ -24,17 +27,39 @@ ROWS = st.integers(0, 3).flatmap(
 )
 
 
+@pytest.mark.parametrize("catalogue", [ITEMS, LARGE], ids=["table of places", "binary search"])
 @settings(max_examples=80)
 @given(ROWS)
-def test_a_candidate_has_the_sum_of_what_its_partners_have(drawn):
+def test_a_candidate_has_the_sum_of_what_its_partners_have(catalogue, drawn):
     candidates, pairs = drawn
     partners, values = pairs[..., 0].astype(np.int32), pairs[..., 1:].astype(np.float32)
-    found = sums_of(tf.constant(candidates), tf.constant(partners), tf.constant(values)).numpy()
+    found = sums_of(tf.constant(candidates), tf.constant(partners), tf.constant(values), catalogue).numpy()
     expected = np.zeros((*candidates.shape, 2), np.float32)
     for row, column in np.ndindex(candidates.shape):
         if candidates[row, column] >= 0:
             expected[row, column] = values[row][partners[row] == candidates[row, column]].sum(0)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("catalogue", [ITEMS, LARGE], ids=["table of places", "binary search"])
+@settings(max_examples=40)
+@given(ROWS, st.integers(0, 3))
+def test_weights_of_origins_count_as_products_would(catalogue, drawn, origins):
+    candidates, pairs = drawn
+    partners, values = (
+        np.stack([pairs[..., n]] * origins, 1) if origins else np.zeros((len(pairs), 0, 2)) for n in (0, 1)
+    )
+    weights = np.random.default_rng(1).random((len(pairs), origins, 2)).astype(np.float32)
+    products = values[..., None] * weights[:, :, None]
+    asked, flat = tf.constant(candidates), [len(pairs), partners.shape[1] * partners.shape[2]]
+    found = weighted_sums(
+        asked, tf.constant(partners, tf.int32), tf.constant(values, tf.float32), tf.constant(weights), catalogue
+    )
+    expected = sums_of(
+        asked, tf.constant(partners.reshape(flat), tf.int32),
+        tf.constant(products.reshape([*flat, 2]), tf.float32), catalogue,
+    )  # fmt: skip
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 @settings(max_examples=80)

@@ -27,7 +27,7 @@ def columns(events, width=12):
 
 
 def inputs_of(events, items=4):
-    found = chance_inputs(*columns(events), np.array([NOW]), np.arange(items)[None]).numpy()[0]
+    found = chance_inputs(*columns(events), np.array([NOW]), np.arange(items)[None], items).numpy()[0]
     return found[:, :7], found[:, 7:]
 
 
@@ -62,7 +62,7 @@ def test_what_is_simultaneous_has_no_order(events, random):
     random.shuffle(moved)
     moved.sort(key=lambda place: -times[0, place])
     turned = [*moved, *range(len(events), items.shape[1])]
-    asked = np.array([NOW]), np.arange(4)[None]
+    asked = np.array([NOW]), np.arange(4)[None], 4
     np.testing.assert_allclose(
         chance_inputs(items[:, turned], times[:, turned], *asked), chance_inputs(items, times, *asked), atol=1e-5
     )

@@ -12,7 +12,7 @@ from pydantic import Field
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.signals.base import Signal, SignalInputs, SignalRequest
 from unified_ranker.signals.history_kind import HistoryKind
-from unified_ranker.signals.partner_table import PartnerTable, strongest, sums_of
+from unified_ranker.signals.partner_table import PartnerTable, strongest, weighted_sums
 from unified_ranker.towers.tensorflow import tf
 
 if TYPE_CHECKING:
@@ -81,10 +81,7 @@ class HistorySums(Signal):
         del time
         origins, weights = self._origins(request, self._window)
         partners, values = self.pairs.of(origins, self.pairs.widest)
-        shape = tf.shape(partners)
-        values = values * weights[:, :, None, :]
-        flat = tf.reshape(partners, [shape[0], shape[1] * shape[2]])
-        return sums_of(candidates, flat, tf.reshape(values, [shape[0], shape[1] * shape[2], len(self.channels)]))
+        return weighted_sums(candidates, partners, values[..., 0], weights, self._items)
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """See `Signal.proposals`: the highest sums over the last items, the source item among them."""

@@ -31,7 +31,7 @@ class PartnerSignal(TableSignal, ABC):
             proposed: how many of the strongest partners become candidates.
         """
         super().__init__()
-        self._proposed = proposed
+        self._proposed, self._items = proposed, len(starts) - 2
         self.pairs = PartnerTable(starts, partners, counts)
 
     @property
@@ -65,7 +65,7 @@ class PartnerSignal(TableSignal, ABC):
         batch, width = tf.shape(partners)[0], tf.shape(partners)[1] * tf.shape(partners)[2]
         values = self.summands(counts, origins)
         values = tf.reshape(values, [batch, width, values.shape[-1]])
-        return self.channels_of(sums_of(candidates, tf.reshape(partners, [batch, width]), values))
+        return self.channels_of(sums_of(candidates, tf.reshape(partners, [batch, width]), values, self._items))
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """See `Signal.proposals`: the strongest partners of each origin, in equal numbers."""

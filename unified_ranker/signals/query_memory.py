@@ -93,7 +93,7 @@ class QueryMemorySignal(Signal):
         """See `Signal.features`."""
         del time
         items, values = self._chosen(request)
-        sums = sums_of(candidates, items, values)
+        sums = sums_of(candidates, items, values, self._items)
         return tf.concat([tf.math.log1p(sums[..., :1]), sums[..., 1:]], -1)
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:

@@ -61,7 +61,7 @@ class RepeatSignal(Signal):
         events, near = self._events(request), self._beside(request)
         ones = tf.ones_like(near)
         values = tf.stack([ones, self._of_late(request), self._last(request), near], -1)
-        had, late, last, beside = tf.unstack(sums_of(candidates, events, values), axis=-1)
+        had, late, last, beside = tf.unstack(sums_of(candidates, events, values, self._items), axis=-1)
         share = tf.math.divide_no_nan(beside, tf.reduce_sum(near, 1, keepdims=True))
         return tf.stack([tf.math.log1p(had), tf.math.log1p(late), last, tf.math.log1p(beside), share], -1)
 

@@ -68,7 +68,7 @@ class Returns(HistoryKind):
             user, time = moments[start : start + _CHUNK].T
             recent, recent_time = reader.before(user, time)
             earlier = earlier_items(recent, items)
-            numbers = chance_inputs(recent, recent_time, time, earlier).numpy()
+            numbers = chance_inputs(recent, recent_time, time, earlier, items).numpy()
             row, place = np.nonzero(earlier != MISSING)
             item = earlier[row, place]
             pairs = zip(user[row].tolist(), time[row].tolist(), item.tolist(), strict=True)
@@ -118,7 +118,7 @@ class ReturnSignal(Signal):
 
     def _chances(self, request: SignalRequest, recent: tf.Tensor, times: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
         weights = tf.gather(self.weights, request.task)
-        inputs = chance_inputs(recent, times, request.timestamp, candidates)
+        inputs = chance_inputs(recent, times, request.timestamp, candidates, self._items)
         odds = tf.einsum("bni,bi->bn", inputs, weights[:, :-1]) + weights[:, -1:]
         # An item that the user had has an input above 0; all inputs of other items are 0.
         return tf.where(tf.reduce_any(inputs != 0, -1), tf.nn.softplus(odds), 0.0)
@@ -155,7 +155,7 @@ def of_events(recent: tf.Tensor, times: tf.Tensor) -> EventNumbers:
     return EventNumbers(newest, oldest, visit, tf.cumsum(step, axis=1))
 
 
-def chance_inputs(recent: tf.Tensor, times: tf.Tensor, now: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
+def chance_inputs(recent: tf.Tensor, times: tf.Tensor, now: tf.Tensor, candidates: tf.Tensor, items: int) -> tf.Tensor:
     """Return the inputs of the chances, `[batch, n, INPUTS]`; 0 for candidates that the user never had.
 
     Args:
@@ -163,6 +163,7 @@ def chance_inputs(recent: tf.Tensor, times: tf.Tensor, now: tf.Tensor, candidate
         times: of these events, seconds `[batch, events]`.
         now: time of the request, seconds `[batch]`.
         candidates: item indices `[batch, n]`.
+        items: number of items in the catalogue.
     """
     recent, candidates = tf.convert_to_tensor(recent), tf.convert_to_tensor(candidates)
     times, now = tf.convert_to_tensor(times), tf.convert_to_tensor(now)
@@ -173,7 +174,9 @@ def chance_inputs(recent: tf.Tensor, times: tf.Tensor, now: tf.Tensor, candidate
     day, week = (tf.exp(_CLOSE * (tf.cos(2 * np.pi / period * (hours % period)) - 1.0)) for period in (24.0, 168.0))
     last, first = newest * hours, oldest * hours
     values = tf.stack([tf.ones_like(hours), visit, late, newest * events.later, last, first, day, week], -1)
-    count, visits, of_late, later, age, first, day, week = tf.unstack(sums_of(candidates, recent, values), axis=-1)
+    count, visits, of_late, later, age, first, day, week = tf.unstack(
+        sums_of(candidates, recent, values, items), axis=-1
+    )
     there = tf.cast(recent != MISSING, tf.float32)
     all_visits = 1.0 + tf.reduce_max(there * events.later, 1, keepdims=True)
     interval = (first - age) / tf.maximum(visits - 1.0, 1.0)
