@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tiny_world
 
+from unified_ranker.core.times import DAY
 from unified_ranker.evaluation.calibrate import calibrate
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.diagnosis import DEPTHS, diagnose
-from unified_ranker.evaluation.metrics import rank_of_target
+from unified_ranker.evaluation.metrics import METRICS, metric_values, rank_of_target
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
 from unified_ranker.evaluation.shortlists import ranked_candidates
 from unified_ranker.tasks.head_kinds.platt import fit_platt
@@ -128,3 +129,31 @@ def test_what_lies_behind_the_ranks(world):
     assert (facts.most, facts.blend) == (12, "too few"), "nothing was fitted, and nobody declined it"
     assert facts.signals == facts.sources
     assert {"lexical", "source_pairs", "repeats"} <= set(facts.signals)
+
+
+def test_what_is_lost_with_counts_of_a_day_before(world):
+    """Against the joint model over a log in which every event that counts comes a day later."""
+    prepared, trained, encoder, rules = world
+    requests = of_task(prepared, trained, "home_feed")
+    found = diagnose(encoder, rules, requests, "home_feed").aged
+
+    class DayOld:
+        features = trained.quality.features
+        weighted_sum = staticmethod(trained.quality.weighted_sum)
+
+        @staticmethod
+        def trending(times, most):
+            return trained.quality.trending(times - DAY, most)
+
+        @staticmethod
+        def gather(item, time, age):
+            now, before = trained.quality.gather(item, time), trained.quality.gather(item, time - DAY)
+            return np.where(np.array(list(trained.quality.features)) == "trend", before, now)
+
+    gains = []
+    for quality in (trained.quality, DayOld()):
+        scores = JointScorer(RequestEncoder(trained.model, prepared, quality), rules).score(requests)
+        ranks = rank_of_target(scores, requests.item, rules.allowed(requests))
+        gains.append(metric_values(ranks)[:, METRICS.index("ndcg@10")].mean())
+    assert [found.now, found.day_old] == pytest.approx(gains)
+    assert found.now != found.day_old

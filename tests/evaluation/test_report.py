@@ -12,6 +12,7 @@ from unified_ranker.evaluation.metrics import METRICS
 from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, StageCost
 from unified_ranker.evaluation.report_files import write_report
 from unified_ranker.evaluation.results import (
+    AgedCounts,
     Diagnosis,
     RetrievalRecall,
     Slice,
@@ -27,7 +28,9 @@ def diagnosed(head="like"):
         RetrievalRecall("none", {"popularity": 0.0, "trend": 0.0}, {100: 0.4, 500: 0.7}),
     )
     calibration = HeadReport(head, 1000, 0.0125, 0.0105, 0.003, bins)
-    return TaskEvaluation(**vars(evaluated()) | {"diagnosis": Diagnosis(77, retrieval, (calibration,))})
+    return TaskEvaluation(
+        **vars(evaluated()) | {"diagnosis": Diagnosis(77, retrieval, (calibration,), aged=AgedCounts(0.58, 0.38))}
+    )
 
 
 def test_what_lies_behind_the_ranks_is_there(tmp_path):
@@ -39,6 +42,7 @@ def test_what_lies_behind_the_ranks_is_there(tmp_path):
         "declared popularity 0.25 0.432 0.800",
         "none 0.400 0.700",
         "77 requests",
+        "home_feed: With counts a day old: NDCG@10 0.380 instead of 0.580 (-34 %)",
         "1,000 0.01250 0.01050 0.00300",
         "scann finds 0.9875 of the 100 items",
         "(leaves 1,040, reorder 550)",

@@ -16,6 +16,7 @@ from unified_ranker.core.times import DAY
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer, put_first
 from unified_ranker.model.lookups import look_up_requests
+from unified_ranker.prepare.quality import TRENDING
 from unified_ranker.towers.feature_group import read_features
 from unified_ranker.towers.tensorflow import tf
 
@@ -54,6 +55,41 @@ def test_a_request_does_not_depend_on_its_batch(world, arrays, encoded):
     for row in (0, 17, 60):
         alone = tiny_world.call("encode", **{name: column[row : row + 1] for name, column in arrays.items()})
         np.testing.assert_allclose(alone["query_vector"][0], encoded["query_vector"][row], rtol=1e-5, atol=1e-5)
+
+
+# --- popularity as of now ----------------------------------------------------------------------------------------
+
+
+def test_with_the_releases_own_lists_it_proposes_what_encode_proposes(world, arrays, encoded):
+    lists = np.repeat(tiny_world.trained().model.trending.numpy()[None], len(arrays["task"]), 0)
+    live = tiny_world.call("encode_live", **arrays, trending=lists)
+    assert live.keys() ^ encoded.keys() == {"proposed", "proposed_ids"}
+    names = np.where(live["proposed"] < 0, "", world.item_ids[live["proposed"]].astype(str))
+    np.testing.assert_array_equal(names, encoded["proposed_ids"].astype(str))
+    for name, values in states(encoded).items():
+        np.testing.assert_array_equal(live[name], values)
+
+
+def test_items_that_came_later_are_proposed_by_their_numbers(arrays):
+    lists = np.full((len(arrays["task"]), 2, TRENDING), -1)
+    lists[:, 1, 0] = tiny_world.ITEMS + 7
+    proposed = tiny_world.call("encode_live", **arrays, trending=lists)["proposed"]
+    assert ((proposed == tiny_world.ITEMS + 7).sum(1) == 1).all()
+
+
+def test_a_candidate_is_ranked_by_the_popularity_that_is_given(world, arrays, encoded, ranked):
+    """NaN stands for the release's own; of the two popularities `trend` alone is told here."""
+    rows, items = len(arrays["task"]), len(world.item_ids)
+    popularity = np.full((rows, items, 2), np.nan, np.float32)
+    none = {"live_place": np.full((rows, items), -1, np.int32), "live_vectors": np.zeros((rows, 0, DIM + QUALITY), "f")}
+    given = {**states(encoded), "candidate_ids": everything(world, rows), **none}
+    same = tiny_world.call("rank_live", **given, popularity=popularity)
+    np.testing.assert_allclose(same["score"], ranked["score"], atol=1e-5)
+    popularity[:, 3, 1] = 2.0
+    other = tiny_world.call("rank_live", **given, popularity=popularity)
+    changed = np.abs(other["click"] - ranked["click"]) > 1e-7
+    assert changed[:, 3].mean() > 0.5
+    assert not np.delete(changed, 3, axis=1).any()
 
 
 # --- embed_items --------------------------------------------------------------------------------------------------
@@ -251,7 +287,10 @@ def test_the_signatures_take_the_fields_of_a_request(elsewhere, arrays):
         "rank": sorted([*fields, "candidate_ids"]),
         "serving_default": sorted([*fields, "candidate_ids"]),
         "rank_encoded": sorted([*(f"state_{name}" for name in STATES), "candidate_ids"]),
-        "rank_live": sorted([*(f"state_{name}" for name in STATES), "candidate_ids", "live_place", "live_vectors"]),
+        "rank_live": sorted(
+            [*(f"state_{name}" for name in STATES), "candidate_ids", "live_place", "live_vectors", "popularity"]
+        ),
+        "encode_live": sorted([*fields, "trending"]),
         "recommend": sorted([*fields, "limit"]),
         "embed_items": ["categories", "created_at", "item_id", "price", "title"],
     }

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ from release_toy import edit_manifest, make_release, seal
 
 from unified_ranker.config import digest_of
 from unified_ranker.core.errors import UserError
+from unified_ranker.model.catalogue import quality_of
+from unified_ranker.prepare.prepared import fit_end_of
+from unified_ranker.release.counts import StoredCounts
 from unified_ranker.release.items import read_catalogue, read_items, write_items
 from unified_ranker.release.manifest import read_manifest
 from unified_ranker.release.verify_release import BrokenLinkError, verify_release
@@ -296,3 +300,39 @@ def test_a_directory_of_releases_names_them(release):
         BrokenLinkError, match=r"is a directory of releases, and no release.*Name one of them: 1, 2, latest\."
     ):
         verify_release(release.parent)
+
+
+# --- counts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def counted(release, toy_prepared, toy_config):
+    """The release with the events that its popularities count."""
+    end = fit_end_of(toy_prepared, toy_config)
+    stored = StoredCounts.of(quality_of(toy_prepared, toy_config, end), toy_prepared.events, end)
+    described = stored.write(release / "counts")
+    edit_manifest(release, "counts", value=described.model_dump())
+    seal(release)
+    return release, stored
+
+
+def test_a_release_with_counts_has_a_link_more(counted):
+    release, stored = counted
+    lines = verify_release(release)
+    assert [line.split(":")[0] for line in lines] == [*LINKS[:6], "counts", *LINKS[6:]]
+    assert lines[6] == f"counts: {len(stored.item)} events of 2 popularities"
+    assert 0 < len(stored.item) < stored.before[0].sum()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [("item", 999, "of the release's items"), ("time", 0, "in order of time"), ("time", 2**40, "end with the log")],
+)
+def test_counted_events_that_do_not_hold(counted, column, value, words):
+    release, stored = counted
+    changed = getattr(stored, column).copy()
+    changed[-1] = value
+    shutil.rmtree(release / "counts")
+    replace(stored, **{column: changed}).write(release / "counts")
+    seal(release)
+    broken(release, "counts", words)

@@ -62,7 +62,7 @@ class AsReleased:
         found = most_popular(self._quality.matrix(np.array([self._end]))[..., counted], most)
         return np.repeat(found, len(times), 0)
 
-    def gather(self, item: np.ndarray, time: np.ndarray) -> np.ndarray:
+    def gather(self, item: np.ndarray, time: np.ndarray, age: int = 0) -> np.ndarray:
         moments, row = np.unique(time, return_inverse=True)
         return self.matrix(moments)[row, item]
 

@@ -24,6 +24,11 @@ class PopularityFeature(Declaration):
     event_types: tuple[str, ...] | None = None
     """Kinds of event that count in place of positives."""
 
+    @property
+    def window(self) -> int | None:
+        """The window in whole seconds, as times are; None: all events count."""
+        return None if self.window_days is None else int(self.window_days * DAY)
+
 
 class MeanValueFeature(Declaration):
     """Mean `value` of the item's events strictly before, shrunk to the mean of all items."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from unified_ranker.config.declaration import Declaration
-from unified_ranker.config.feature_columns import ItemFeature, QualityFeature, UserFeature
+from unified_ranker.config.feature_columns import ItemFeature, PopularityFeature, QualityFeature, UserFeature
 from unified_ranker.config.kinds import OneOf
 
 
@@ -31,6 +31,11 @@ class ItemTower(Declaration):
         if self.id_mask_rate != "auto" and not 0 <= self.id_mask_rate < 1:
             raise ValueError(f"`id_mask_rate` must be `auto` or in [0, 1). Received: {self.id_mask_rate}.")
         return self
+
+    @property
+    def popularities(self) -> dict[str, PopularityFeature]:
+        """The quality features that count events, by name, in order."""
+        return {name: f for name, f in self.quality.items() if isinstance(f, PopularityFeature)}
 
 
 class _SequenceEncoder(Declaration):

@@ -126,6 +126,25 @@ class RankedCandidateFacts:
 
 
 @dataclass(frozen=True)
+class AgedCounts:
+    """Joint model with counts of late (popularity within a window) of the request and of a day before: NDCG@10."""
+
+    now: float
+    day_old: float
+
+    @property
+    def line(self) -> str:
+        """What is lost, in one line; the service counts live, so that it is not."""
+        change = self.day_old / self.now - 1 if self.now else 0.0
+        return f"With counts a day old: NDCG@10 {self.day_old:.3f} instead of {self.now:.3f} ({100 * change:+.0f} %)"
+
+    @property
+    def matters(self) -> bool:
+        """Tells whether more than a twentieth is lost."""
+        return self.day_old < 0.95 * self.now
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """Diagnosis of a model on one task.
 
@@ -134,12 +153,14 @@ class Diagnosis:
         retrieval: the two towers alone, by quality weights.
         calibration: one entry for each head.
         candidates: what the head was given.
+        aged: what is lost where counts are a day old; None where no popularity has a window.
     """
 
     requests: int
     retrieval: tuple[RetrievalRecall, ...]
     calibration: tuple[HeadReport, ...]
     candidates: RankedCandidateFacts | None = None
+    aged: AgedCounts | None = None
 
 
 @dataclass(frozen=True)

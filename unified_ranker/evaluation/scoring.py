@@ -13,10 +13,10 @@ from unified_ranker.evaluation.results import JOINT
 from unified_ranker.model.encode import encode
 from unified_ranker.model.inputs import RequestIndices
 from unified_ranker.model.lookups import look_up_events, look_up_requests
-from unified_ranker.model.ranker import TRENDING, UnifiedRanker
+from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.prepare.quality import QualityAsOf
+from unified_ranker.prepare.quality import TRENDING, QualityAsOf
 from unified_ranker.signals.base import SignalRequest
 from unified_ranker.tasks.encoded_state import EncodedState
 from unified_ranker.tasks.item_vectors import ItemVectors
@@ -213,7 +213,13 @@ class Shortlists:
         self._as_of = tf.function(as_of, input_signature=[*signature, moment], autograph=False)
 
     def rank(
-        self, chunk: EncodedChunk, rows: np.ndarray, task: str, allowed: np.ndarray, time: np.ndarray | None = None
+        self,
+        chunk: EncodedChunk,
+        rows: np.ndarray,
+        task: str,
+        allowed: np.ndarray,
+        time: np.ndarray | None = None,
+        counts_age: int = 0,
     ) -> RankedShortlist:
         """Choose and rank the candidates of requests of one task.
 
@@ -224,15 +230,18 @@ class Shortlists:
             allowed: which items may answer, `[chunk, items]`.
             time: seconds `[chunk]`, for signals as of the request where it lies in the fit window itself; without, as
                 they are served.
+            counts_age: seconds by which the counts within a window, and the most popular items, are old.
         """
         state = chunk.state.at(rows)
         candidates = np.where(allowed[rows], chunk.scores[rows], -np.inf)
-        put_first(candidates, self._proposals(state, None if time is None else time[rows], chunk.time[rows]))
+        put_first(
+            candidates, self._proposals(state, None if time is None else time[rows], chunk.time[rows] - counts_age)
+        )
         count = min(self._model.config.tasks[task].serving.candidates, candidates.shape[1])
         chosen = np.argpartition(-candidates, count - 1, axis=1)[:, :count]
         present = np.isfinite(np.take_along_axis(candidates, chosen, 1))
         # Of the candidates alone: of the whole catalogue it costs more than ranking them.
-        quality = self._quality.gather(chosen.reshape(-1), np.repeat(chunk.time[rows], count))
+        quality = self._quality.gather(chosen.reshape(-1), np.repeat(chunk.time[rows], count), counts_age)
         quality = quality.reshape(*chosen.shape, len(self._quality.features))
         inputs = state, tf.constant(chosen), tf.constant(quality)
         if time is not None:

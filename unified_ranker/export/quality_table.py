@@ -24,6 +24,7 @@ class QualityTable(tf.Module):
         super().__init__(name="quality")
         self.origin = catalogue.log_end
         features = config.towers.item.quality.values()
+        self.counted = [list(config.towers.item.quality).index(name) for name in config.towers.item.popularities]
         self.scales = [f.scale if isinstance(f, FreshnessFeature) else 0.0 for f in features]
         self.table = tf.Variable(
             np.concatenate([catalogue.quality, catalogue.quality_unseen[None]]), trainable=False, dtype=tf.float32
@@ -47,6 +48,13 @@ class QualityTable(tf.Module):
         """Return the query vector's factors `[batch, features]`, which are 1 for all features but freshness."""
         ones = tf.ones_like(time, tf.float32)
         return _stack([query_factor(time, self.origin, s, TENSORS) if s else ones for s in self.scales], time)
+
+    def counted_now(self, quality: tf.Tensor, popularity: tf.Tensor) -> tf.Tensor:
+        """Return `quality` `[batch, n, features]` with popularities `[batch, n, popularities]`; NaN changes nothing."""
+        columns = tf.unstack(quality, len(self.scales), axis=-1)
+        for place, now in zip(self.counted, tf.unstack(popularity, len(self.counted), axis=-1), strict=True):
+            columns[place] = tf.where(tf.math.is_nan(now), columns[place], now)
+        return tf.stack(columns, -1)
 
     def _with(self, table: tf.Tensor, fresh: Callable[[float], tf.Tensor]) -> tf.Tensor:
         """Return the `table` `[…, features]` with every freshness replaced by `fresh` of its scale."""

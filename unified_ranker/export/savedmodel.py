@@ -15,14 +15,14 @@ from unified_ranker.export.signatures import signatures_of
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.prepare.quality import TRENDING
 from unified_ranker.prepare.request_arrays import request_arrays
+from unified_ranker.release.signature_names import ENCODE_LIVE
 from unified_ranker.towers.tensorflow import tf
 
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 Served = Mapping[str, Callable[..., dict[str, tf.Tensor]]]
 """Signatures of a SavedModel by their names."""
-WARMED = ("encode", "rank_encoded", "rank")
-"""Signatures that are warmed up; the ranking service calls `encode` and `rank_encoded`."""
 
 
 def save_model(model: UnifiedRanker, vectors: np.ndarray, directory: Path) -> None:
@@ -59,7 +59,7 @@ def write_warmup(
     target.parent.mkdir(parents=True, exist_ok=True)
     written = 0
     with tf.io.TFRecordWriter(str(target)) as writer:
-        for signature, arrays in _recorded(prepared, examples, config, served["encode"]):
+        for signature, arrays in _recorded(prepared, examples, config, served):
             request = predict_pb2.PredictRequest()
             request.model_spec.name, request.model_spec.signature_name = model_name, signature
             for name, array in arrays.items():
@@ -70,23 +70,33 @@ def write_warmup(
     return written
 
 
-def _recorded(
-    prepared: Prepared, examples: Examples, config: Config, encode: Callable[..., dict[str, tf.Tensor]]
-) -> Iterator[tuple[str, Arrays]]:
+def warmed(served: Served) -> tuple[str, str, str]:
+    """Return the signatures that are warmed up: the two that the ranking service calls, and `rank`."""
+    return (ENCODE_LIVE, "rank_live", "rank") if ENCODE_LIVE in served else ("encode", "rank_encoded", "rank")
+
+
+def _recorded(prepared: Prepared, examples: Examples, config: Config, served: Served) -> Iterator[tuple[str, Arrays]]:
     rng = np.random.default_rng(config.project.seed)
-    calls = list(itertools.product(config.export.serving.warmup_batch_sizes, WARMED))
+    calls = list(itertools.product(config.export.serving.warmup_batch_sizes, warmed(served)))
     most = min(len(prepared.items), max(t.serving.candidates for t in config.tasks.values()))
     of_task = [np.flatnonzero(examples.task == task) for task in np.unique(examples.task)]
     for number in range(config.export.serving.warmup_requests):
         size, signature = calls[number % len(calls)]
         rows = [rng.choice(of_task[(number + place) % len(of_task)]) for place in range(size)]
         arrays = request_arrays(examples.take(np.array(rows)), prepared, config.towers.events_read)
-        if signature == "rank_encoded":
-            encoded = encode(**{name: tf.constant(array) for name, array in arrays.items()})
+        if signature in ("rank_encoded", "rank_live"):
+            encoded = served["encode"](**{name: tf.constant(array) for name, array in arrays.items()})
             arrays = state_arrays({name: value.numpy() for name, value in encoded.items()})
-        if signature != "encode":
+        if signature not in ("encode", ENCODE_LIVE):
             candidates = prepared.item_ids[rng.permutation(len(prepared.items))[:most]]
             arrays = {**arrays, "candidate_ids": np.tile(candidates, (size, 1))}
+        popularities = len(config.towers.item.popularities)
+        if signature == ENCODE_LIVE:
+            arrays = {**arrays, "trending": np.full((size, popularities, TRENDING), MISSING, np.int64)}
+        if signature == "rank_live":
+            arrays["live_place"] = np.full((size, most), -1, np.int32)
+            arrays["live_vectors"] = np.zeros((size, 0, config.query_dim), np.float32)
+            arrays["popularity"] = np.full((size, most, popularities), np.nan, np.float32)
         yield signature, arrays
 
 

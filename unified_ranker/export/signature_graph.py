@@ -1,5 +1,7 @@
 """The served graph: what each signature does, over a trained model and the vectors of the release's items."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from unified_ranker.core.times import NEVER
@@ -20,8 +22,22 @@ Tensors = dict[str, tf.Tensor]
 """Inputs or outputs of a signature, by name."""
 
 
+class LiveInputs(NamedTuple):
+    """What came since the release was written, for the candidates of requests.
+
+    Attributes:
+        place: row in `vectors` of a candidate that the release does not know, `[batch, n]`; -1 where it knows it.
+        vectors: stored vectors of such items, `[batch, live, dim + quality]`, as `embed_items` gives them.
+        popularity: as of the requests, `[batch, n, popularities]`, NaN: as released; None: the release counts nothing.
+    """
+
+    place: tf.Tensor
+    vectors: tf.Tensor
+    popularity: tf.Tensor | None
+
+
 class SignatureGraph(tf.Module):
-    """Signatures `encode`, `rank_encoded`, `rank`, `recommend` and `embed_items`, of stock TensorFlow ops only."""
+    """Signatures of the served model, of stock TensorFlow ops only."""
 
     def __init__(self, model: UnifiedRanker, vectors: np.ndarray) -> None:
         """Build over a trained model and the vectors of its catalogue, `[items, dim]`."""
@@ -51,19 +67,22 @@ class SignatureGraph(tf.Module):
         """Encode requests: `query_vector` `[batch, dim + quality]`, `imputed_query`, `proposed_ids` and the states.
 
         `proposed_ids` `[batch, n]` are candidates of the signals, to be ranked beside those of the index; "" is none,
-        and whether they may answer is left to whoever retrieves. As `encode_embedded`, with `query_embedding`
-        `[batch, dim]`: what `embed_queries` gave for the field `query`.
+        and whether they may answer is left to whoever retrieves.
         """
-        given = fields.pop("query_embedding", None)
-        asked, state = self._encode(fields, given)
+        encoded, state = self._encoded(fields)
         proposed = self._model().proposals(state)
         ids = tf.where(proposed < 0, "", tf.gather(self.item_ids, tf.maximum(proposed, 0)))
-        return {
-            "query_vector": self._query_vector(state),
-            "imputed_query": asked.query,
-            "proposed_ids": ids,
-            **served_states(state),
-        }
+        return {**encoded, "proposed_ids": ids}
+
+    def encode_live(self, **fields: tf.Tensor) -> Tensors:
+        """Encode requests with the most popular items as of now.
+
+        `trending` `[batch, popularities, n]` are places in the release's catalogue, the most popular first; -1 is
+        none, and higher places stand for items that came later. So do those of `proposed` `[batch, m]`.
+        """
+        trending = fields.pop("trending")
+        encoded, state = self._encoded(fields)
+        return {**encoded, "proposed": self._model().proposals(state, trending)}
 
     def rank_encoded(self, **inputs: tf.Tensor) -> Tensors:
         """Score `candidate_ids` `[batch, n]` for encoded requests; unknown candidates get the empty vector."""
@@ -76,15 +95,9 @@ class SignatureGraph(tf.Module):
         return self._rank(state, candidates)
 
     def rank_live(self, **inputs: tf.Tensor) -> Tensors:
-        """Score candidates of which some came since the release was written, for encoded requests.
-
-        `live_vectors` `[batch, live, dim + quality]` are stored vectors, as `embed_items` gives them, and `live_place`
-        `[batch, n]` says which of them is a candidate's; -1: the release knows the candidate.
-        """
-        place, sent = inputs["live_place"], inputs["live_vectors"]
-        # A row of zeros behind, so that there is one to gather where none were sent.
-        own = tf.gather(tf.pad(sent, [[0, 0], [0, 1], [0, 0]]), tf.maximum(place, 0), batch_dims=1)
-        return self._rank(states_of(inputs), inputs["candidate_ids"], (place >= 0, own))
+        """Score candidates for encoded requests by what came since the release was written; see `LiveInputs`."""
+        live = LiveInputs(inputs["live_place"], inputs["live_vectors"], inputs.get("popularity"))
+        return self._rank(states_of(inputs), inputs["candidate_ids"], live)
 
     def recommend(self, **inputs: tf.Tensor) -> Tensors:
         """Answer from the whole catalogue: `item_ids` and `scores` `[batch, limit]`, "" and -inf behind the end.
@@ -127,6 +140,13 @@ class SignatureGraph(tf.Module):
         items = ItemVectors(None, self.vectors, self.quality.created)
         return asked, encode(self._model(), asked.windows, asked.request, query, asked.signals, items)
 
+    def _encoded(self, fields: Tensors) -> tuple[Tensors, EncodedState]:
+        """Return the outputs of every `encode`, and the state; `query_embedding` `[batch, dim]` may be a field, too."""
+        given = fields.pop("query_embedding", None)
+        asked, state = self._encode(fields, given)
+        out = {"query_vector": self._query_vector(state), "imputed_query": asked.query, **served_states(state)}
+        return out, state
+
     def _query_vector(self, state: EncodedState) -> tf.Tensor:
         weights = tf.gather(self._model().quality_weights, state.task)
         return tf.concat([state.embedding, weights * self.quality.decay(state.timestamp)], 1)
@@ -135,31 +155,29 @@ class SignatureGraph(tf.Module):
         known = tf.range(tf.shape(self.item_ids, tf.int64)[0])
         return tf.concat([self.vectors[:-1], self.quality.stored(known, self.quality.created[:-1])], 1)
 
-    def _rank(
-        self, state: EncodedState, candidates: tf.Tensor, live: tuple[tf.Tensor, tf.Tensor] | None = None
-    ) -> Tensors:
+    def _rank(self, state: EncodedState, candidates: tf.Tensor, live: LiveInputs | None = None) -> Tensors:
         found = self._scored(state, self.requests.items.lookup(candidates), candidates != "", live)
         chances = self._model().head_outputs(found.logits, state.task)
         heads = {name: chances[..., number] for number, name in enumerate(self.heads)}
         return {"score": found.score, "retrieval_score": found.retrieval, **heads}
 
     def _scored(
-        self,
-        state: EncodedState,
-        indices: tf.Tensor,
-        present: tf.Tensor,
-        live: tuple[tf.Tensor, tf.Tensor] | None = None,
+        self, state: EncodedState, indices: tf.Tensor, present: tf.Tensor, live: LiveInputs | None = None
     ) -> Scored:
         rows = tf.where(indices < 0, tf.shape(self.vectors, tf.int64)[0] - 1, indices)
         quality = self.quality.at(indices, state.timestamp)
         vectors = tf.gather(self.vectors, rows)
         if live is not None:
-            chosen, own = live
+            # A row of zeros behind, so that there is one to gather where none were sent.
+            sent = tf.pad(live.vectors, [[0, 0], [0, 1], [0, 0]])
+            own, chosen = tf.gather(sent, tf.maximum(live.place, 0), batch_dims=1), live.place >= 0
             dim = tf.shape(vectors)[2]
             vectors = tf.where(chosen[..., None], own[..., :dim], vectors)
             # Stored quality times its decay is the quality as of the request (docs/decisions/0003-freshness.md).
             now = own[..., dim:] * self.quality.decay(state.timestamp)[:, None]
             quality = tf.where(chosen[..., None], now, quality)
+            if live.popularity is not None:
+                quality = self.quality.counted_now(quality, live.popularity)
         return self._model().scored(state, indices, vectors, quality, present)
 
 

@@ -6,12 +6,10 @@ from unified_ranker.config import Config
 from unified_ranker.core.request import EVENT_FIELDS, REQUEST_FIELDS, TEXT_FIELD, history_input
 from unified_ranker.export.signature_graph import SignatureGraph, Tensors
 from unified_ranker.model.encode import served_states
-from unified_ranker.release.query_names import EMBED, ENCODE
+from unified_ranker.prepare.quality import TRENDING
+from unified_ranker.release.signature_names import EMBED, ENCODE_EMBEDDED, ENCODE_LIVE
 from unified_ranker.tasks.encoded_state import EncodedState
 from unified_ranker.towers.tensorflow import tf
-
-SIGNATURES = ("encode", "rank_encoded", "rank", "rank_live", "recommend", "embed_items", "serving_default")
-"""What every model has; see `query_text` for two that some have."""
 
 
 def request_signature() -> dict[str, tf.TensorSpec]:
@@ -45,10 +43,13 @@ def state_signature(config: Config) -> dict[str, tf.TensorSpec]:
 
 def live_signature(config: Config) -> dict[str, tf.TensorSpec]:
     """Return what `rank_live` takes besides the inputs of `rank_encoded`."""
-    return {
+    specs = {
         "live_place": tf.TensorSpec([None, None], tf.int32, name="live_place"),
         "live_vectors": tf.TensorSpec([None, None, config.query_dim], tf.float32, name="live_vectors"),
     }
+    if popularities := len(config.towers.item.popularities):
+        specs["popularity"] = tf.TensorSpec([None, None, popularities], tf.float32, name="popularity")
+    return specs
 
 
 def signatures_of(served: SignatureGraph, config: Config) -> dict[str, tf.types.experimental.ConcreteFunction]:
@@ -65,11 +66,15 @@ def signatures_of(served: SignatureGraph, config: Config) -> dict[str, tf.types.
         "recommend": (served.recommend, {**request, "limit": tf.TensorSpec([None], tf.int32, name="limit")}),
         "embed_items": (served.embed_items, item_signature(config)),
     }
+    encode = wanted["encode"]
+    if popularities := len(config.towers.item.popularities):
+        lists = tf.TensorSpec([None, popularities, TRENDING], tf.int64, name="trending")
+        wanted[ENCODE_LIVE] = encode = (served.encode_live, {**request, "trending": lists})
     if served.query_text.titles is not None:
         width = config.towers.item.dim
         given = {"query_embedding": tf.TensorSpec([None, width], tf.float32, name="query_embedding")}
         wanted[EMBED] = (served.query_text.embed, {"query": tf.TensorSpec([None], tf.string, name="query")})
-        wanted[ENCODE] = (served.encode, {**request, **given})
+        wanted[ENCODE_EMBEDDED] = (encode[0], {**encode[1], **given})
     traced = {
         name: tf.function(call, autograph=False).get_concrete_function(**spec) for name, (call, spec) in wanted.items()
     }

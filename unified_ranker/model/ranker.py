@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from unified_ranker.config import Config, PopularityFeature
+from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.model.catalogue import Catalogue
 from unified_ranker.model.encode import encode_queries, visible, with_history
 from unified_ranker.model.inputs import RequestIndices, TrainingBatch, TrainingExamples
 from unified_ranker.model.scored import RankedExamples, Scored
 from unified_ranker.model.task_tables import quality_weights, score_weights, sources
-from unified_ranker.prepare.quality import most_popular
+from unified_ranker.prepare.quality import TRENDING, most_popular
 from unified_ranker.prepare.vocabulary import Vocabulary
 from unified_ranker.signals.base import SignalRequest
 from unified_ranker.signals.proposals import merged
@@ -36,8 +36,6 @@ from unified_ranker.towers.user import UserEncoder
 
 PROPOSED_SHARE = 0.8
 """Largest share of a task's candidates that come from signals; retrieval gives the rest."""
-TRENDING = 100
-"""Number of most popular items that each popularity feature of the quality vector proposes."""
 
 
 class UnifiedRanker(tfrs.Model):
@@ -98,7 +96,7 @@ class UnifiedRanker(tfrs.Model):
         self.query_words = signals.words(tf.constant([""]))
         allowed = sources(config)
         self._sources = None if allowed.all() else tf.constant(allowed)
-        counted = [n for n, f in enumerate(config.towers.item.quality.values()) if isinstance(f, PopularityFeature)]
+        counted = [list(config.towers.item.quality).index(name) for name in config.towers.item.popularities]
         self.trending = tf.constant(most_popular(catalogue.quality[None][..., counted], TRENDING)[0])
         candidates = [task.serving.candidates for task in config.tasks.values()]
         self._most_proposed = tf.constant([int(PROPOSED_SHARE * n) for n in (max(candidates), *candidates)])

@@ -4,16 +4,20 @@ Counts are of events strictly before the moment. `gather` takes single (item, ti
 search; `matrix` takes times, and counts for every item in one sweep through the log. Both give the same bytes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from unified_ranker.config import MeanValueFeature, PopularityFeature, QualityFeature
-from unified_ranker.core.arrays import MISSING, Floats, Ints
+from unified_ranker.core.arrays import MISSING, Floats, Ints, Mask
 from unified_ranker.core.freshness import freshness
-from unified_ranker.core.times import DAY, HOUR
+from unified_ranker.core.times import HOUR
 from unified_ranker.prepare.examples import EventColumns, TimeIndex
+
+TRENDING = 100
+"""Number of most popular items that each popularity feature of the quality vector proposes."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,13 @@ class CountsAsOf:
     Args:
         stream: the events.
         items: the number of items in the catalogue.
-        window: count only events in that many seconds before the time; None counts all.
+        window: count only events in that many seconds before the time, without a fraction, because times have none;
+            None counts all.
+        before: sums of events before those of `stream`, `[items]`, for counts without a window; None: there are none.
     """
 
-    def __init__(self, stream: Stream, items: int, window: float | None = None) -> None:
-        self._stream, self._items = stream, items
-        # Times are whole seconds, so a fraction of a second changes nothing.
+    def __init__(self, stream: Stream, items: int, window: float | None = None, before: Ints | None = None) -> None:
+        self._stream, self._items, self._earlier = stream, items, before
         self._window = None if window is None else int(window)
         # Running sums of each item. They are summed item by item, so that not even their rounding depends on other
         # items or on later events.
@@ -52,6 +57,8 @@ class CountsAsOf:
         out = self._before(item, time)
         if self._window is not None:
             out = out - self._before(item, time - self._window)
+        if self._earlier is not None:
+            out = out + self._earlier[item]
         return out.astype(np.float32)
 
     def matrix(self, times: Ints) -> Floats:
@@ -61,7 +68,9 @@ class CountsAsOf:
         lower = _Sweep(self._stream, self._after, self._items)
         for row in np.argsort(times, kind="stable"):
             sums = upper.until(times[row])
-            out[row] = sums if self._window is None else sums - lower.until(times[row] - self._window)
+            if self._window is not None:
+                sums = sums - lower.until(times[row] - self._window)
+            out[row] = sums if self._earlier is None else sums + self._earlier
         return out
 
     def _before(self, item: Ints, time: Ints) -> np.ndarray:
@@ -113,8 +122,7 @@ class QualityAsOf:
         items = len(created_at)
         for name, feature in features.items():
             if isinstance(feature, PopularityFeature):
-                window = None if feature.window_days is None else feature.window_days * DAY
-                counts = CountsAsOf(streams[name], items, window)
+                counts = CountsAsOf(streams[name], items, feature.window)
                 self._counts[name] = (counts,)
                 highest = counts.matrix(np.array([reference]))[0].max(initial=0.0)
                 self._scale[name] = float(np.log1p(max(highest, 1.0)))
@@ -125,12 +133,16 @@ class QualityAsOf:
                 before = stream.amount[stream.time < reference]
                 self._scale[name] = float(before.mean(dtype=np.float64)) if len(before) else 0.0
 
-    def gather(self, item: Ints, time: Ints) -> Floats:
-        """Return the features of pairs `item` `[n]`, `time` `[n]` (seconds), `[n, features]`."""
-        columns = [
-            self._feature(name, [c.gather(item, time) for c in self._counts.get(name, ())], item, time)
-            for name in self.features
-        ]
+    def gather(self, item: Ints, time: Ints, age: int = 0) -> Floats:
+        """Return the features of pairs `item` `[n]`, `time` `[n]` (seconds), `[n, features]`.
+
+        Counts within a window are `age` seconds old.
+        """
+        columns = []
+        for name, feature in self.features.items():
+            windowed = isinstance(feature, PopularityFeature) and feature.window is not None
+            sums = [c.gather(item, time - age if windowed else time) for c in self._counts.get(name, ())]
+            columns.append(self._feature(name, sums, item, time))
         return _stack(columns, (len(item),))
 
     def matrix(self, times: Ints) -> Floats:
@@ -153,11 +165,13 @@ class QualityAsOf:
 
         As of the last full hour before each of `times` `[n]` (seconds).
         """
-        hours, place = np.unique(times // HOUR * HOUR, return_inverse=True)
-        counted = [name for name, f in self.features.items() if isinstance(f, PopularityFeature)]
-        if not counted:
-            return np.zeros((len(times), 0, most), np.int64)
-        return most_popular(np.stack([self._of_all(name, hours) for name in counted], -1), most)[place]
+        counted = [counts for name, (counts, *_) in self._counts.items() if name in self.scales]
+        return trending(counted, times, most)
+
+    @property
+    def scales(self) -> dict[str, float]:
+        """The scale of each popularity, see `popularity`."""
+        return {name: self._scale[name] for name, f in self.features.items() if isinstance(f, PopularityFeature)}
 
     def unseen(self) -> Floats:
         """Return the features of an item without events, `[features]`.
@@ -176,11 +190,27 @@ class QualityAsOf:
     def _feature(self, name: str, sums: list[np.ndarray], item: Ints, time: Ints) -> np.ndarray:
         feature = self.features[name]
         if isinstance(feature, PopularityFeature):
-            return np.log1p(sums[0]) / self._scale[name]
+            return popularity(sums[0], self._scale[name])
         if isinstance(feature, MeanValueFeature):
             total, count = sums
             return (total + feature.prior * self._scale[name]) / (count + feature.prior)
         return np.asarray(freshness(self.created_at[item], time, feature.scale))
+
+
+def popularity(counts: Floats, scale: float | Floats) -> Floats:
+    """Return the popularity of items with `counts`; `scale` is the log1p of the highest count of the fit window."""
+    return np.asarray(np.log1p(counts) / scale)
+
+
+def trending(counted: Sequence[CountsAsOf], times: Ints, most: int) -> Ints:
+    """Return the items with the highest of each of `counted`, `[n, counted, most]`; -1 behind them.
+
+    As of the last full hour before each of `times` `[n]` (seconds).
+    """
+    if not counted:
+        return np.zeros((len(times), 0, most), np.int64)
+    hours, place = np.unique(times // HOUR * HOUR, return_inverse=True)
+    return most_popular(np.stack([counts.matrix(hours) for counts in counted], -1), most)[place]
 
 
 def most_popular(counts: Floats, most: int) -> Ints:
@@ -198,13 +228,18 @@ def most_popular(counts: Floats, most: int) -> Ints:
     return found
 
 
+def counted_by(feature: PopularityFeature, events: EventColumns) -> Mask:
+    """Mark the events that a popularity counts, `[events]`."""
+    types = feature.event_types
+    return events.positive if types is None else np.isin(events.event_type, types)
+
+
 def quality_streams(features: dict[str, QualityFeature], events: EventColumns) -> dict[str, Stream]:
     """Return the events that each counting feature counts."""
     out = {}
     for name, feature in features.items():
         if isinstance(feature, PopularityFeature):
-            types = feature.event_types
-            keep = events.positive if types is None else np.isin(events.event_type, types)
+            keep = counted_by(feature, events)
             amount = np.ones(int(keep.sum()), np.float32)
         elif isinstance(feature, MeanValueFeature):
             keep = ~np.isnan(events.value)

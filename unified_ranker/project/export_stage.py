@@ -8,7 +8,6 @@ from unified_ranker.core.progress import Progress
 from unified_ranker.export.embedding import embed_catalogue
 from unified_ranker.export.index_recall import measure_index
 from unified_ranker.export.savedmodel import known_requests, load_served, save_model, write_warmup
-from unified_ranker.export.signatures import SIGNATURES
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.project.evaluate_stage import evaluate_stage, metrics_of, read_evaluation
 from unified_ranker.project.holdout import blend_weights
@@ -19,9 +18,10 @@ from unified_ranker.project.run_stage import keep_result
 from unified_ranker.project.stage_cache import stamp_of
 from unified_ranker.project.stage_context import StageContext, StageResult
 from unified_ranker.project.train_stage import trained_model
+from unified_ranker.release.counts import CountsDescription, StoredCounts
 from unified_ranker.release.index import build_index
 from unified_ranker.release.items import write_catalogue, write_items
-from unified_ranker.release.layout import MANIFEST, new_release, next_version, point_latest, release_numbers
+from unified_ranker.release.layout import MANIFEST, Layout, new_release, next_version, point_latest, release_numbers
 from unified_ranker.release.manifest import (
     DataWindow,
     Manifest,
@@ -31,8 +31,8 @@ from unified_ranker.release.manifest import (
     read_manifest,
     write_manifest,
 )
-from unified_ranker.release.query_names import EMBED, ENCODE
 from unified_ranker.training.continuing import write_start
+from unified_ranker.training.trained import TrainedModel
 
 MODEL_NAME = "unified_ranker"
 
@@ -86,6 +86,7 @@ def _write_release(context: StageContext) -> Path:
         progress.advance(note="item vectors")
         index = build_index(layout.index, prepared.item_ids, vectors, config.export.embeddings.index)
         progress.advance(note="index")
+        counts = _counts(trained, prepared, layout)
         write_start(layout.root, trained, prepared)
         late = prepared.between(prepared.split.validation_end, None)
         measured = measure_index(served, late, prepared, vectors, config, layout.index)
@@ -107,15 +108,22 @@ def _write_release(context: StageContext) -> Path:
                 vector_width=config.query_dim,
                 quality=tuple(config.towers.item.quality),
                 heads=config.heads,
-                signatures=(*SIGNATURES, *((EMBED, ENCODE) if trained.model.text.costly else ())),
+                signatures=tuple(sorted(served)),
                 warmup_requests=warmup,
                 index=index,
+                counts=counts,
                 metrics=metrics_of(read_evaluation(context)),
                 blends=blend_weights(trained),
                 parent=_parent(workspace.releases),
             ),
         )
     return workspace.releases / str(version)
+
+
+def _counts(trained: TrainedModel, prepared: Prepared, layout: Layout) -> CountsDescription | None:
+    if not trained.quality.scales:
+        return None
+    return StoredCounts.of(trained.quality, prepared.events, trained.fit_end).write(layout.counts)
 
 
 def _window(prepared: Prepared, fit_end: int) -> DataWindow:

@@ -40,6 +40,11 @@ class Layout:
         return self.root / "catalogue"
 
     @property
+    def counts(self) -> Path:
+        """Events that popularity counts; early releases have none."""
+        return self.root / "counts"
+
+    @property
     def index(self) -> Path:
         """The retrieval index."""
         return self.root / "index"

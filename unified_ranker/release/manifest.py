@@ -17,6 +17,7 @@ from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.files import write_whole
 from unified_ranker.evaluation.blend_weights import TaskBlend
+from unified_ranker.release.counts import CountsDescription
 from unified_ranker.release.index import IndexDescription
 from unified_ranker.release.layout import MANIFEST, Layout
 from unified_ranker.release.provenance import git_commit, library_versions
@@ -79,6 +80,8 @@ class Manifest(_Part):
         signatures: of the model.
         warmup_requests: number of recorded requests in the model.
         index: the retrieval index.
+        counts: the events that popularity counts; None: the release has none, and popularity is that of the end of
+            the fit window.
         metrics: value by task, scorer and metric.
         blends: what decides the order of each task's answers, and how much; none for a task without a fitted blend.
         parent: the release before; None for a first one.
@@ -106,6 +109,7 @@ class Manifest(_Part):
     signatures: tuple[str, ...] = ()
     warmup_requests: int = 0
     index: IndexDescription | None = None
+    counts: CountsDescription | None = None
     metrics: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict)
     blends: tuple[TaskBlend, ...] = ()
     parent: Parent | None

@@ -1,6 +1,6 @@
 """Walks the chain of a release and names its first broken link.
 
-The links are: manifest, configuration, files, vectors, model, index, report, parent.
+The links are: manifest, configuration, files, vectors, model, index, counts (where it has them), report, parent.
 """
 
 import json
@@ -12,6 +12,7 @@ import numpy as np
 from unified_ranker.config import digest_of
 from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
+from unified_ranker.release.counts import CountsDescription, StoredCounts
 from unified_ranker.release.index import IDS, IndexDescription
 from unified_ranker.release.items import read_catalogue, read_items
 from unified_ranker.release.layout import MANIFEST, Layout
@@ -51,6 +52,9 @@ def _links(release: Path) -> Iterator[ReleaseLink]:
     yield "vectors", lambda: _vectors(layout, manifest)
     yield "model", lambda: _model(layout, manifest)
     yield "index", lambda: _index(layout, manifest)
+    if manifest.counts is not None:
+        counts = manifest.counts
+        yield "counts", lambda: _counts(layout, manifest, counts)
     yield "report", lambda: _report(layout, manifest)
     yield "parent", lambda: _parent(release, manifest)
 
@@ -113,6 +117,16 @@ def _index(layout: Layout, manifest: Manifest) -> str:
     if ids != list(items):
         raise UserError("index and vectors must list the same items in the same order.")
     return f"{description.type}, {description.items} items"
+
+
+def _counts(layout: Layout, manifest: Manifest, described: CountsDescription) -> str:
+    stored = StoredCounts.read(layout.counts, described, manifest.config.towers.item.popularities)
+    _same("items that are counted", stored.before.shape[1], manifest.rows["items"])
+    if len(stored.item) and not 0 <= stored.item.min() <= stored.item.max() < manifest.rows["items"]:
+        raise UserError("counted events must be of the release's items.")
+    if (np.diff(stored.time) < 0).any() or (stored.time > described.end).any():
+        raise UserError("counted events must be in order of time, and end with the log.")
+    return f"{len(stored.item)} events of {len(stored.features)} popularities"
 
 
 def _report(layout: Layout, manifest: Manifest) -> str:

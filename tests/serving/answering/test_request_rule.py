@@ -124,6 +124,6 @@ def test_no_fewer_are_left_than_its_counts_say(catalogue, changes, request):
 def test_proposals_come_first_and_pass_the_rule(catalogue, changes, request, proposed):
     release, expected = release_of(catalogue, changes), right(catalogue, changes, request)
     found = release.positions(sorted(expected))
-    ids = list(release.ids_at(RequestRule(release, request).with_proposals(found, proposed)))
+    ids = list(release.ids_at(RequestRule(release, request).with_proposals(found, release.positions(proposed))))
     first = [name for name in proposed if name in expected]
     assert ids == [*first, *(name for name in sorted(expected) if name not in first)][: CANDIDATES[request.task]]

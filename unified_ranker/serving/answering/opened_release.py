@@ -19,6 +19,7 @@ from unified_ranker.core.times import seconds
 from unified_ranker.release.items import AT_ONCE, read_catalogue, read_items, text_objects
 from unified_ranker.release.layout import Layout
 from unified_ranker.release.manifest import Manifest, read_manifest
+from unified_ranker.serving.answering.popularity import Popularity, StoredPopularity
 from unified_ranker.serving.retrieval.overlay import Changes, Overlay, overlay_of
 
 
@@ -37,6 +38,7 @@ class OpenedRelease:
         clock: returns the present, in seconds since 1970.
         foreign: mask of items added since, which the release's model does not know, `[items]`; None: none.
         live: changes since the release was written.
+        popularity: of the items as of any moment; None: that of the end of the fit window, which the model knows.
     """
 
     manifest: Manifest
@@ -49,6 +51,7 @@ class OpenedRelease:
     clock: Callable[[], float] = time.time
     foreign: npt.NDArray[np.bool_] | None = None
     live: Overlay | None = None
+    popularity: Popularity | None = None
     # Computed once, and shared with the results of `with_changes`.
     memo: dict[str, Any] = field(default_factory=dict, repr=False, init=False)
 
@@ -77,6 +80,7 @@ class OpenedRelease:
             titles=text_objects(pa.array(catalogue["title"].fillna(""), pa.large_string())),
             created_at=seconds(catalogue["created_at"]),
             offers=offers_of(catalogue),
+            popularity=_popularity(layout, manifest, item_ids),
         )
         # Arrow would keep the memory that reading took: several times that of the vectors.
         pa.default_memory_pool().release_unused()
@@ -144,6 +148,30 @@ class OpenedRelease:
             out[late] = self.live.vectors[positions[late] - len(self.item_ids)]
         return out
 
+    def numbers_at(self, positions: Ints) -> Ints:
+        """Return the numbers (see `Popularity`) of items at `positions` `[n]`; -1 for one that has none."""
+        late = self.foreign_at(positions)
+        numbers = np.where(late, MISSING, positions)
+        if self.foreign is not None:
+            numbers[~late] = self.own_numbers[positions[~late]]
+        if late.any() and self.popularity is not None:
+            numbers[late] = self.popularity.numbers(self.ids_at(positions[late]))
+        return numbers
+
+    @property
+    def own_numbers(self) -> Ints:
+        """Numbers of the items in the index, `[items]`, after a rebuild has given them other positions."""
+        if "numbers" not in self.memo and self.popularity is not None:
+            self.memo["numbers"] = self.popularity.numbers(self.item_ids)
+        numbers: Ints = self.memo["numbers"]
+        return numbers
+
+    def positions_of(self, numbers: Ints) -> Ints:
+        """Return the present positions of items by their numbers `[n]`; -1 for an item that is not in the catalogue."""
+        if self.popularity is None or (self.live is None and self.foreign is None):
+            return np.where(numbers < len(self.item_ids), numbers, MISSING)
+        return self.positions(self.popularity.ids(numbers))
+
     def knows(self, item_id: str) -> bool:
         """Tell whether an item is in the present catalogue."""
         return self._position(item_id) != MISSING
@@ -156,6 +184,10 @@ class OpenedRelease:
         """
         if task not in self.config.tasks:
             raise unknown_name("task", task, self.config.tasks)
+
+    def moment(self, request: Request) -> int:
+        """Return when a request is made, in seconds; one without a time is made now."""
+        return request.timestamp if request.timestamp > 0 else int(self.clock())
 
     def limit(self, request: Request) -> int:
         """Return the number of items of a request's answer; a limit of 0 means the task's own."""
@@ -185,6 +217,12 @@ class OpenedRelease:
         out = of_release[np.where(late, 0, positions)]
         out[late] = of_live[positions[late] - len(self.item_ids)]
         return out
+
+
+def _popularity(layout: Layout, manifest: Manifest, item_ids: Strings) -> Popularity | None:
+    if manifest.counts is None:
+        return None
+    return StoredPopularity(layout.counts, manifest.counts, manifest.config.towers.item.popularities, item_ids)
 
 
 def _same(one: Strings, other: Strings) -> bool:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 import numpy as np
 
 from unified_ranker.core.arrays import Arrays
-from unified_ranker.release.query_names import EMBED, ENCODE
+from unified_ranker.release.signature_names import EMBED, ENCODE_EMBEDDED, ENCODE_LIVE
 from unified_ranker.serving.answering.recommending import Predict
 
 CAPACITY = 50_000
@@ -23,10 +23,10 @@ class QueryVectorCache:
         self._lock = threading.Lock()
 
     def around(self, predict: Predict) -> Predict:
-        """Return `predict` with a cache: `encode` gets the vectors of queries, and only new queries are embedded."""
+        """Return `predict` with a cache: encoding gets the vectors of queries, and only new queries are embedded."""
 
         def call(signature: str, inputs: Arrays) -> Arrays:
-            if signature != "encode":
+            if signature not in ("encode", ENCODE_LIVE):
                 return predict(signature, inputs)
             typed = [_key(query) for query in inputs["query"]]
             found = self._look_up({query for query in typed if query})
@@ -39,7 +39,7 @@ class QueryVectorCache:
                 return predict(signature, inputs)
             blank = np.zeros_like(next(iter(found.values())))
             rows = np.stack([found.get(query, blank) for query in typed])
-            return predict(ENCODE, {**inputs, "query_embedding": rows})
+            return predict(ENCODE_EMBEDDED, {**inputs, "query_embedding": rows})
 
         return call
 

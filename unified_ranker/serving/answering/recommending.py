@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unified_ranker.core.arrays import Arrays, Ints
+from unified_ranker.core.arrays import MISSING, Arrays, Floats, Ints
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.request import Request, state_arrays, to_arrays
+from unified_ranker.release.signature_names import ENCODE_LIVE
 from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.answering.popularity import Popularity
 from unified_ranker.serving.answering.request_rule import RequestRule
 
 if TYPE_CHECKING:
@@ -78,10 +80,10 @@ def answer_batch(
     encoded = encode_batch(release, requests, predict)
     found = retrieve(encoded["query_vector"], requests)
     candidates = [
-        RequestRule(release, request).with_proposals(found[row], proposed(encoded, row))
+        RequestRule(release, request).with_proposals(found[row], proposed(release, encoded, row))
         for row, request in enumerate(requests)
     ]
-    ranked = rank(release, candidates, encoded, predict)
+    ranked = rank(release, requests, candidates, encoded, predict)
     return [
         Answer(
             imputed_query(encoded, row),
@@ -97,7 +99,11 @@ def encode_batch(release: OpenedRelease, requests: Sequence[Request], predict: P
     Raises:
         ModelOutputError: query vectors that are not finite, or do not fit the item vectors.
     """
-    encoded = predict("encode", to_arrays(requests, release.config.towers.events_read))
+    arrays = to_arrays(requests, release.config.towers.events_read)
+    if release.popularity is None:
+        encoded = predict("encode", arrays)
+    else:
+        encoded = predict(ENCODE_LIVE, {**arrays, "trending": release.popularity.trending(_times(release, requests))})
     queries = encoded.get("query_vector")
     if queries is None or queries.shape != (len(requests), release.vectors.shape[1]):
         raise ModelOutputError(
@@ -115,21 +121,27 @@ def imputed_query(encoded: Arrays, row: int) -> str:
     return text.decode() if isinstance(text, bytes) else str(text)
 
 
-def proposed(encoded: Arrays, row: int) -> list[str]:
-    """Return the ids that the model's signals propose for a request, each once.
+def proposed(release: OpenedRelease, encoded: Arrays, row: int) -> Ints:
+    """Return the positions of the items that the model proposes for a request, each once.
 
     The models of early releases have no signals and propose nothing.
     """
+    if "proposed" in encoded:
+        numbers = encoded["proposed"][row]
+        return release.positions_of(numbers[numbers != MISSING])
     if "proposed_ids" not in encoded:
-        return []
+        return np.zeros(0, np.int64)
     names = (name.decode() if isinstance(name, bytes) else str(name) for name in encoded["proposed_ids"][row])
-    return [name for name in dict.fromkeys(names) if name]
+    return release.positions(name for name in dict.fromkeys(names) if name)
 
 
-def rank(release: OpenedRelease, candidates: list[Ints], encoded: Arrays, predict: Predict) -> Arrays:
+def rank(
+    release: OpenedRelease, requests: Sequence[Request], candidates: list[Ints], encoded: Arrays, predict: Predict
+) -> Arrays:
     """Score candidates, in rows padded by ""; without any candidate the model is not called.
 
-    For candidates that were added since the release, which the model does not know, the vectors are sent, too.
+    For candidates that were added since the release, which the model does not know, the vectors are sent, too; and
+    popularity as of the requests, where the release has its counts.
     """
     width = max(len(positions) for positions in candidates)
     if width == 0:
@@ -140,7 +152,7 @@ def rank(release: OpenedRelease, candidates: list[Ints], encoded: Arrays, predic
     inputs = {**state_arrays(encoded), "candidate_ids": ids}
     foreign = [release.foreign_at(positions) for positions in candidates]
     most = max(int(known.sum()) for known in foreign)
-    if not most:
+    if not most and release.popularity is None:
         return predict("rank_encoded", inputs)
     place = np.full(ids.shape, -1, np.int32)
     vectors = np.zeros((len(candidates), most, release.vectors.shape[1]), np.float32)
@@ -148,7 +160,26 @@ def rank(release: OpenedRelease, candidates: list[Ints], encoded: Arrays, predic
         number = int(known.sum())
         place[row, np.flatnonzero(known)] = np.arange(number)
         vectors[row, :number] = release.vectors_at(positions[known])
-    return predict("rank_live", {**inputs, "live_place": place, "live_vectors": vectors})
+    inputs |= {"live_place": place, "live_vectors": vectors}
+    if release.popularity is not None:
+        inputs["popularity"] = _popularity(release.popularity, release, requests, candidates)
+    return predict("rank_live", inputs)
+
+
+def _popularity(
+    counted: Popularity, release: OpenedRelease, requests: Sequence[Request], candidates: list[Ints]
+) -> Floats:
+    """Return popularities as of the requests, `[batch, width, popularities]`; 0 where there is no candidate."""
+    width = max(len(positions) for positions in candidates)
+    out = np.zeros((len(candidates), width, len(release.config.towers.item.popularities)), np.float32)
+    for row, (positions, moment) in enumerate(zip(candidates, _times(release, requests), strict=True)):
+        out[row, : len(positions)] = counted.of(release.numbers_at(positions), int(moment))
+    return out
+
+
+def _times(release: OpenedRelease, requests: Sequence[Request]) -> Ints:
+    """Return when the requests are made, seconds `[batch]`."""
+    return np.array([release.moment(request) for request in requests], np.int64)
 
 
 def best_items(release: OpenedRelease, positions: Ints, ranked: Arrays, limit: int) -> tuple[Answered, ...]:

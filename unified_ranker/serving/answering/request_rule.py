@@ -1,7 +1,5 @@
 """Candidate rule of one request over an opened release, including live changes."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from unified_ranker.core.arrays import MISSING, Ints, Mask
@@ -30,7 +28,7 @@ class RequestRule:
         """Find the items that the request excludes; a request without a time gets the present one."""
         self.request, self.wanted = request, release.candidates(request)
         self._release = release
-        self._moment = request.timestamp if request.timestamp > 0 else int(release.clock())
+        self._moment = release.moment(request)
         past, task = request.history, release.config.tasks[request.task]
         engaged = past.item_id[excluded_events(past, self._moment, request.task, task)]
         self._source, self._query = release.positions([request.source_item_id, request.query_item_id])
@@ -58,18 +56,17 @@ class RequestRule:
         """Return which live items may answer, `[live]`."""
         return self._of_live(slice(None))
 
-    def with_proposals(self, found: Ints, proposed: Sequence[str]) -> Ints:
+    def with_proposals(self, found: Ints, proposed: Ints) -> Ints:
         """Put the items that the model's signals propose before those that retrieval found, each once.
 
         Args:
             found: positions of items that may answer, best first.
-            proposed: item ids; those that may not answer are left out.
+            proposed: positions of items, each once; those that may not answer are left out.
 
         Returns:
             At most `wanted` positions.
         """
-        places = self._release.positions(proposed)
-        places = places[self.allowed(places)]
+        places = proposed[self.allowed(proposed)]
         return np.concatenate([places, found[~np.isin(found, places)]])[: self.wanted]
 
     def _of_release(self, rows: Rows) -> Mask:

@@ -19,6 +19,7 @@ from unified_ranker.serving.backends.base import OpenModel, ServedModel
 from unified_ranker.serving.http.api import Capacity, RankingBackend, create_app
 from unified_ranker.serving.http.http_server import serve_until_stopped
 from unified_ranker.serving.http.security import LOOPBACK_NAMES, AccessTokens
+from unified_ranker.serving.service.counts_follower import CountsFollower
 from unified_ranker.serving.service.index_keeper import IndexHealth, IndexKeeper
 from unified_ranker.serving.service.live_items import LiveItems
 from unified_ranker.serving.service.open_service import import_project, open_release, open_service, store_place
@@ -97,12 +98,14 @@ def run_service(
         model.start()
         service = open_service(release, opened, model, store, deadline=options.deadline, metrics=Metrics())
         live = LiveItems(service, store)
-        releases = Releases(service, release.parent, open_model, live)
+        counts = CountsFollower(service, store)
+        releases = Releases(service, release.parent, open_model, live, counts)
         stack.callback(releases.close)
         fill_popular(service, service.engines[STABLE], opened.offers.countries)
         if options.canary is not None:
             releases.load(options.canary, "canary", options.canary_share)
         give_back()
+        stack.callback(counts.start().stop)
         stack.callback(IndexKeeper(service, options.health).start().stop)
         hosts = () if tokens is not None else LOOPBACK_NAMES
         backend = RankingBackend(service, store, live, releases, tokens, hosts, options.capacity)

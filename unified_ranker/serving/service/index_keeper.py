@@ -80,7 +80,10 @@ class IndexKeeper:
             self._service.metrics.rebuilds.labels("failed").inc()
             logger.error("%s", error)
             return False
-        _ = baked.place  # computed before requests need it
+        # Computed before requests need them.
+        _ = baked.place
+        if baked.popularity is not None:
+            _ = baked.own_numbers
         with engine.changing:
             now = engine.release
             newer = (

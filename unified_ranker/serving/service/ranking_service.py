@@ -177,8 +177,8 @@ class RankingService:
         with watch.stage("retrieve"):
             rule = RequestRule(parts.release, request)
             positions, scores = self._retrieve(engine, parts, encoded["query_vector"], rule)
-            candidates = rule.with_proposals(positions, proposed(encoded, 0))
-        items = self._rank(engine, parts, (candidates, encoded), watch, until, parts.release.limit(request))
+            candidates = rule.with_proposals(positions, proposed(parts.release, encoded, 0))
+        items = self._rank(engine, parts, request, (candidates, encoded), watch, until)
         if items is None:
             return "two_tower", Answer(query, _as_retrieved(parts.release, positions, scores, request))
         engine.fallbacks.remember(request, items[:ANSWERS_KEPT])
@@ -224,10 +224,10 @@ class RankingService:
         self,
         engine: ServedRelease,
         parts: Parts,
+        request: Request,
         found: tuple[Ints, Arrays],
         watch: "_Stopwatch",
         until: float,
-        limit: int,
     ) -> tuple[Answered, ...] | None:
         positions, encoded = found
 
@@ -238,9 +238,9 @@ class RankingService:
             return ()
         try:
             with watch.stage("rank"):
-                ranked = rank(parts.release, [positions], encoded, predict)
+                ranked = rank(parts.release, [request], [positions], encoded, predict)
                 first = {name: values[0] for name, values in ranked.items()}
-                return best_items(parts.release, positions, first, max(limit, ANSWERS_KEPT))
+                return best_items(parts.release, positions, first, max(parts.release.limit(request), ANSWERS_KEPT))
         except (ModelBackendError, ModelOutputError) as error:
             self._failed(engine, "rank", error)
             return None

@@ -18,6 +18,7 @@ from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommending import ModelOutputError
 from unified_ranker.serving.backends.base import ModelBackend, ModelBackendError, OpenModel, ServedModel
 from unified_ranker.serving.client.splitting import LabelSplit
+from unified_ranker.serving.service.counts_follower import CountsFollower
 from unified_ranker.serving.service.live_items import LiveItems
 from unified_ranker.serving.service.pairing import require_pair
 from unified_ranker.serving.service.ranking_service import RankingService, fill_popular
@@ -58,10 +59,19 @@ class Releases:
         root: directory of the releases, which requests name by number and never by path.
         open_model: opens a backend of a release's model.
         live: changes to the catalogue, which are applied to a new release.
+        counts: follows the store's log; None: popularity is that of a release's own log.
     """
 
-    def __init__(self, service: RankingService, root: Path, open_model: OpenModel, live: LiveItems) -> None:
+    def __init__(
+        self,
+        service: RankingService,
+        root: Path,
+        open_model: OpenModel,
+        live: LiveItems,
+        counts: CountsFollower | None = None,
+    ) -> None:
         self._service, self._root, self._open_model, self._live = service, root, open_model, live
+        self._counts = counts
         stable = service.engines[STABLE]
         self._models: dict[int, ModelBackend] = {id(stable): stable.model}
         self._before: dict[str, list[int]] = {STABLE: [], CANARY: []}
@@ -159,6 +169,8 @@ class Releases:
         _ = release.place
         try:
             self._live.install(engine)
+            if self._counts is not None:
+                self._counts.follow(engine)
             fill_popular(self._service, engine, release.offers.countries)
             for request in list(self._service.engines[STABLE].requests):
                 if request.task in release.config.tasks:

@@ -4,14 +4,16 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from unified_ranker.core.request import Request
 from unified_ranker.release.indexes.base import Index
-from unified_ranker.release.query_names import EMBED
+from unified_ranker.release.signature_names import EMBED
+from unified_ranker.serving.answering.live_popularity import LivePopularity
 from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.answering.popularity import StoredPopularity
 from unified_ranker.serving.answering.query_vectors import QueryVectorCache
 from unified_ranker.serving.backends.base import ModelBackend
 from unified_ranker.serving.retrieval.retriever import Retriever
@@ -37,6 +39,17 @@ def parts_of(release: OpenedRelease, index: Index) -> Parts:
     return Parts(release, index, Retriever(release, index), Retriever(release))
 
 
+def counting(release: OpenedRelease) -> OpenedRelease:
+    """Return a release whose popularity counts on from its log, where it has counts."""
+    stored = release.popularity
+    if not isinstance(stored, StoredPopularity):
+        return release
+    live = LivePopularity(stored, release.place, int(release.clock()))
+    changed = replace(release, popularity=live)
+    changed.memo.update(release.memo)
+    return changed
+
+
 class ServedRelease:
     """Answers from one release until it is closed.
 
@@ -48,7 +61,7 @@ class ServedRelease:
     """
 
     def __init__(self, release: OpenedRelease, index: Index, model: ModelBackend, label: str = STABLE) -> None:
-        self.parts = parts_of(release, index)
+        self.parts = parts_of(counting(release), index)
         self.model = model
         self.label = label
         self.breaker = Breaker()
@@ -56,6 +69,8 @@ class ServedRelease:
         self.query_vectors = QueryVectorCache() if EMBED in release.manifest.signatures else None
         self.fallbacks = Fallbacks()
         self.queries: deque[np.ndarray] = deque(maxlen=_QUERIES_KEPT)
+        self.counted_until = ""
+        """Position in the store's log up to which the release's popularity has counted (see `CountsFollower`)."""
         self.requests: deque[Request] = deque(maxlen=_QUERIES_KEPT)
         self.changing = threading.Lock()
         self._users = 0

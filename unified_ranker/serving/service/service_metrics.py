@@ -44,6 +44,8 @@ class Metrics:
         self.index_items = make(Gauge, "index_items", "Items that are searched", ("label",))
         self.live_items = make(Gauge, "index_live_items", "Live changes beside the index", ("label",))
         self.rebuilds = make(Counter, "index_rebuilds", "Rebuilds of the index", ("outcome",))
+        self.counted_events = make(Counter, "counted_events", "Events that popularity counts", ("label",))
+        self.counts_behind = make(Gauge, "counts_behind_seconds", "Seconds by which popularity is behind", ("label",))
         self.http = make(Counter, "http_responses", "Responses", ("path", "status"))
 
     def _make(self, kind: Callable[..., object], name: str, text: str, labels: tuple[str, ...] = (), **more: object):  # type: ignore[no-untyped-def]  # noqa: ANN202

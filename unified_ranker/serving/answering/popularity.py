@@ -1,0 +1,86 @@
+"""Popularity as of requests: contract, and the rule where the release's own events are all that is known."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from unified_ranker.config import PopularityFeature
+from unified_ranker.core.arrays import MISSING, Floats, Ints, Strings
+from unified_ranker.prepare.quality import CountsAsOf, popularity, trending
+from unified_ranker.release.counts import CountsDescription, StoredCounts
+
+
+class Popularity(Protocol):
+    """Popularities of items, which the model takes with a request. Safe to use from several threads.
+
+    Items have numbers: those of the release's catalogue, and behind them those that came later.
+    """
+
+    def trending(self, times: Ints) -> Ints:
+        """Return the most popular items as of requests at `times` `[batch]` (seconds).
+
+        Returns:
+            Their numbers, the most popular first, `[batch, popularities, n]`; -1 behind them.
+        """
+
+    def of(self, numbers: Ints, moment: int) -> Floats:
+        """Return the popularities of items `[n]` (-1 = not counted) as of a moment (seconds), `[n, popularities]`."""
+
+    def numbers(self, item_ids: Strings) -> Ints:
+        """Return the numbers of items `[n]`; -1 for one that nobody has touched and the release does not know."""
+
+    def ids(self, numbers: Ints) -> Strings:
+        """Return the ids of items by their numbers `[n]`."""
+
+
+class StoredPopularity:
+    """Popularities by the events of a release's log alone; see `Popularity`.
+
+    A moment before the end of the fit window counts as that end: earlier ones cannot be counted.
+
+    Args:
+        directory: of the counted events; they are read at the first use.
+        description: their entry in the manifest.
+        features: the popularities by name, as declared.
+        item_ids: of the release's catalogue.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        description: CountsDescription,
+        features: dict[str, PopularityFeature],
+        item_ids: Strings,
+    ) -> None:
+        self._directory, self.description, self._features = directory, description, features
+        self.item_ids = item_ids
+
+    @cached_property
+    def counts(self) -> StoredCounts:
+        """The counted events of the release."""
+        return StoredCounts.read(self._directory, self.description, self._features)
+
+    @cached_property
+    def _as_of(self) -> list[CountsAsOf]:
+        return [self.counts.as_of(number) for number in range(len(self._features))]
+
+    def trending(self, times: Ints) -> Ints:
+        """See `Popularity.trending`."""
+        return trending(self._as_of, np.maximum(times, self.description.exact_from), self.description.trending)
+
+    def of(self, numbers: Ints, moment: int) -> Floats:
+        """See `Popularity.of`."""
+        known = np.where(numbers < len(self.item_ids), numbers, MISSING)
+        rows, times = np.maximum(known, 0), np.full(len(numbers), max(moment, self.description.exact_from))
+        counts = np.stack([counted.gather(rows, times) for counted in self._as_of], -1)
+        return popularity(np.where(known[:, None] < 0, np.float32(0), counts), self.counts.scales)
+
+    def numbers(self, item_ids: Strings) -> Ints:
+        """See `Popularity.numbers`; items that came since the release have no events in its log."""
+        return np.full(len(item_ids), MISSING, np.int64)
+
+    def ids(self, numbers: Ints) -> Strings:
+        """See `Popularity.ids`."""
+        return self.item_ids[numbers]
