@@ -184,6 +184,12 @@ def test_one_that_no_longer_gains_ends_and_has_the_weights_with_which_it_was_bes
     told.model.blend.factors.assign(weights)
 
 
+def test_a_difference_that_chance_makes_costs_no_passes(tmp_path):
+    told = Told({4: 0.31, 5: 0.32, 7: 0.3, 8: 0.3}, tmp_path)
+    assert told.run() == 8
+    assert told.watch.best == 8
+
+
 def test_an_interrupted_one_goes_on_where_it_was(tmp_path):
     scores = {4: 0.3, 5: 0.2, 7: 0.1}
     told = Told(scores, tmp_path)

@@ -162,7 +162,8 @@ def test_quality_counts_and_ages(shop_project):
     config, directory = shop_project
     quality = config.towers.item.quality
     of_late = ["last_hour", "last_day", "last_week"]
-    assert list(quality) == ["popularity", *of_late, "upvote_popularity", "rating", "freshness"]
+    ages = ["freshness", "freshness_short", "freshness_long"]
+    assert list(quality) == ["popularity", *of_late, "upvote_popularity", "rating", *ages]
     # A month would be more than an eighth of the log's 200 days.
     assert [24 * quality[name].window_days for name in of_late] == pytest.approx([1, 24, 7 * 24], rel=0.01)
     # Items are created 8 to 10 days before a log of 200 days: about 109 days old at the median event.

@@ -11,6 +11,8 @@ from unified_ranker.project.init.yaml_page import YamlPage
 
 HISTORY_LENGTHS = (20, 32, 50, 64, 100)
 FRESHNESS_DAYS = (0.25, 0.5, 1, 2, 3, 7, 14, 30, 60, 90, 180, 365)
+FRESHNESS_FACTORS = {"freshness_short": 0.1, "freshness_long": 10.0}
+"""Further scales of freshness, as multiples of the first: a sum of three exponentials follows most curves of age."""
 TREND_DAYS = {"last_hour": 0.042, "last_day": 1, "last_week": 7, "last_month": 30}
 """Windows in which popularity is counted: on fast logs the shortest say most, on slow ones the longest."""
 TREND_SHARE = 8
@@ -239,6 +241,9 @@ def _quality(page: YamlPage, facts: Facts) -> None:
             2,
         )
         page.entry("freshness", {"type": "freshness", "scale_days": scale})
+        page.note("The same at shorter and longer scales: one scale cannot tell both hours and weeks apart.", 2)
+        for name, factor in FRESHNESS_FACTORS.items():
+            page.entry(name, {"type": "freshness", "scale_days": round(scale * factor, 3)})
 
 
 def signal_features(signals: Iterable[EventKind]) -> list[tuple[str, list[str], str]]:
