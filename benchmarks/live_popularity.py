@@ -19,7 +19,7 @@ from unified_ranker.core.times import DAY, HOUR
 from unified_ranker.prepare.quality import TRENDING
 from unified_ranker.release.counts import CountsDescription, StoredCounts
 from unified_ranker.serving.answering.live_popularity import LivePopularity
-from unified_ranker.serving.answering.popularity import StoredPopularity
+from unified_ranker.serving.answering.stored_popularity import StoredPopularity
 
 ITEMS, EVENTS, NEW, CANDIDATES = 1_000_000, 1_000_000, 1_000, 500
 DAYS = {"ever": None, "month": 30.0, "week": 7.0, "day": 1.0, "hour": 0.042}

@@ -24,8 +24,8 @@ from unified_ranker.prepare.quality import QualityAsOf
 from unified_ranker.release.counts import StoredCounts
 from unified_ranker.release.indexes.exact import ExactSearch
 from unified_ranker.serving.answering.opened_release import OpenedRelease
-from unified_ranker.serving.answering.popularity import StoredPopularity
 from unified_ranker.serving.answering.recommending import answer_batch
+from unified_ranker.serving.answering.stored_popularity import StoredPopularity
 from unified_ranker.serving.retrieval.retriever import Retriever
 from unified_ranker.serving.service.counts_follower import CountsFollower
 from unified_ranker.serving.service.ranking_service import RankingService

@@ -134,7 +134,7 @@ class AgedCounts:
 
     @property
     def line(self) -> str:
-        """What is lost, in one line; the service counts live, so that it is not."""
+        """Line that says what is lost; the service counts live, so that it is not."""
         change = self.day_old / self.now - 1 if self.now else 0.0
         return f"With counts a day old: NDCG@10 {self.day_old:.3f} instead of {self.now:.3f} ({100 * change:+.0f} %)"
 

@@ -23,7 +23,7 @@ Tensors = dict[str, tf.Tensor]
 
 
 class LiveInputs(NamedTuple):
-    """What came since the release was written, for the candidates of requests.
+    """Changes since the release was written, for the candidates of requests.
 
     Attributes:
         place: row in `vectors` of a candidate that the release does not know, `[batch, n]`; -1 where it knows it.

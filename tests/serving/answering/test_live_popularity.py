@@ -12,7 +12,7 @@ from unified_ranker.core.times import DAY, HOUR
 from unified_ranker.prepare.quality import CountsAsOf, Stream, popularity, trending
 from unified_ranker.release.counts import CountsDescription, StoredCounts
 from unified_ranker.serving.answering.live_popularity import LivePopularity
-from unified_ranker.serving.answering.popularity import StoredPopularity
+from unified_ranker.serving.answering.stored_popularity import StoredPopularity
 
 IDS = np.array(["a", "b", "c"], object)
 ALL = np.array([*IDS, "new", "newer"], object)

@@ -10,7 +10,7 @@ from unified_ranker.core.arrays import MISSING, Floats, Ints, Mask, Strings
 from unified_ranker.core.times import HOUR
 from unified_ranker.prepare.quality import most_popular, popularity
 from unified_ranker.serving.answering.event_queue import EventQueue
-from unified_ranker.serving.answering.popularity import StoredPopularity
+from unified_ranker.serving.answering.stored_popularity import StoredPopularity
 
 MOST_NEW = 100_000
 """Most items that are counted beside the release's: anybody may report events of any id."""

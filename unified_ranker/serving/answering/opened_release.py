@@ -19,7 +19,7 @@ from unified_ranker.core.times import seconds
 from unified_ranker.release.items import AT_ONCE, read_catalogue, read_items, text_objects
 from unified_ranker.release.layout import Layout
 from unified_ranker.release.manifest import Manifest, read_manifest
-from unified_ranker.serving.answering.popularity import Popularity, StoredPopularity
+from unified_ranker.serving.answering.stored_popularity import Popularity, StoredPopularity
 from unified_ranker.serving.retrieval.overlay import Changes, Overlay, overlay_of
 
 

@@ -11,8 +11,8 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.core.request import Request, state_arrays, to_arrays
 from unified_ranker.release.signature_names import ENCODE_LIVE
 from unified_ranker.serving.answering.opened_release import OpenedRelease
-from unified_ranker.serving.answering.popularity import Popularity
 from unified_ranker.serving.answering.request_rule import RequestRule
+from unified_ranker.serving.answering.stored_popularity import Popularity
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,8 +13,8 @@ from unified_ranker.release.indexes.base import Index
 from unified_ranker.release.signature_names import EMBED
 from unified_ranker.serving.answering.live_popularity import LivePopularity
 from unified_ranker.serving.answering.opened_release import OpenedRelease
-from unified_ranker.serving.answering.popularity import StoredPopularity
 from unified_ranker.serving.answering.query_vectors import QueryVectorCache
+from unified_ranker.serving.answering.stored_popularity import StoredPopularity
 from unified_ranker.serving.backends.base import ModelBackend
 from unified_ranker.serving.retrieval.retriever import Retriever
 from unified_ranker.serving.service.breaker import Breaker
