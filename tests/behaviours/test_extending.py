@@ -1,12 +1,16 @@
 """A signal, a kind of head and a store are each one file of a project and its name in project.yaml: nothing else."""
 
 import json
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
+import httpx
 import numpy as np
 import own_extensions
 import pytest
+from service_process import PROGRAM, running
 from small_project import cli, declarations, tables, write_files, write_project
 
 import unified_ranker
@@ -152,3 +156,21 @@ def test_vectors_go_into_the_store_and_come_back(built):
     shown = cli("store", "neighbours", place, "item", "i5", "-k", "3")
     assert shown.exit_code == 0, shown.output
     assert all(one.id in shown.stdout for one in nearest)
+
+
+def test_the_release_opens_elsewhere_with_the_files_that_it_carries(built, tmp_path):
+    """In processes that know nothing of the project, and in whose directory nothing is."""
+    release = Path(shutil.copytree(built / "releases" / "1", tmp_path / "machine" / "1"))
+    (tmp_path / "empty").mkdir()
+    environment = {"PYTHONPATH": str(Path(unified_ranker.__file__).parents[1])}
+    verified = subprocess.run(
+        [*PROGRAM, "verify", str(release)],
+        cwd=tmp_path / "empty", env={**os.environ, **environment}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert f"PASS extensions: {', '.join(own_extensions.NAMES)}: their files are carried" in verified.stdout
+    assert verified.returncode == 0, verified.stderr
+    with running(release, env=environment, cwd=tmp_path / "empty") as (_, url):
+        asked = {"user_id": "u1", "task": "search", "query": "blue drama"}
+        answer = httpx.post(f"{url}/v1/recommend", json=asked, timeout=60, trust_env=False).json()
+    assert answer["degraded"] is None
+    assert all(1 < item["heads"]["dwell"] < 600 for item in answer["items"])

@@ -8,7 +8,7 @@ import pytest
 
 from unified_ranker.core import registry
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.registry import Registry, load_extensions
+from unified_ranker.core.registry import Registry, forget_registered
 
 
 @pytest.fixture
@@ -89,6 +89,23 @@ def test_what_is_removed_is_unknown(birds):
     assert list(birds) == ["wren"]
 
 
+def test_what_a_module_defines_is_forgotten_in_every_registry(birds):
+    class Crow:
+        pass
+
+    class Raven:
+        pass
+
+    nests = Registry("nest")
+    Raven.__module__ = "other_birds"
+    birds.add("crow", Crow)
+    birds.add("raven", Raven)
+    nests.add("crow's", Crow())
+    forget_registered({__name__})
+    assert list(birds) == ["owl", "wren", "raven"]
+    assert list(nests) == []
+
+
 # --- modules of others --------------------------------------------------------------------------------------------
 
 
@@ -106,25 +123,6 @@ def module(tmp_path, monkeypatch):
     yield write
     for name in names:
         sys.modules.pop(name, None)
-
-
-def test_a_module_in_the_current_directory_is_imported_once(module):
-    module("my_birds", "count = globals().get('count', 0) + 1\n")
-    load_extensions(["my_birds"])
-    load_extensions(["my_birds"])
-    assert sys.modules["my_birds"].count == 1
-
-
-def test_a_module_that_is_not_there_is_named_and_so_is_what_it_lacks(module):
-    with pytest.raises(UserError) as caught:
-        load_extensions(["no_such_birds"])
-    assert str(caught.value) == (
-        "must be modules that can be imported. Received: `no_such_birds`: there is no module `no_such_birds`. "
-        "Install it, or put its directory on PYTHONPATH."
-    )
-    module("needy_birds", "import no_such_feathers\n")
-    with pytest.raises(UserError, match="`needy_birds`: there is no module `no_such_feathers`"):
-        load_extensions(["needy_birds"])
 
 
 def test_installed_packages_are_asked_for_a_name_that_is_not_known(module, monkeypatch, birds):

@@ -4,6 +4,7 @@ import pytest
 from small_project import (
     FOURTH_FILE,
     TASKS,
+    declarations,
     events_table,
     items_table,
     tables,
@@ -111,6 +112,17 @@ def test_changed_data_change_every_key_and_a_file_that_was_only_touched_none(pro
     assert differing(before, other_items) == ALL
     write_tables(project, {"events": events_table(seed=6)})
     assert differing(other_items, keys(project)) == ALL
+
+
+def test_changed_code_of_an_extension_changes_every_key(project):
+    declared = declarations()["project.yaml"]
+    write_files(project, {"project.yaml": {**declared, "extensions": ["my_kinds"]}})
+    (project / "my_kinds.py").write_text("import my_helper\n")
+    (project / "my_helper.py").write_text("")
+    before = keys(project)
+    assert keys(project) == before
+    (project / "my_helper.py").write_text("# changed\n")
+    assert differing(before, keys(project)) == ALL
 
 
 def test_a_new_task_changes_every_key(project):

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from unified_ranker.core.registry import Registry, load_extensions, search_for_extensions
+from unified_ranker.core.extensions import load_extensions
+from unified_ranker.core.registry import Registry
 from unified_ranker.signals.base import SIGNALS
 from unified_ranker.store.base import STORE_BACKENDS
 from unified_ranker.tasks.head_kinds.base import HEAD_KINDS
@@ -17,8 +18,7 @@ NAMES = tuple(sorted(file.stem for file in FOLDER.glob("*.py")))
 
 def load(*names: str) -> None:
     """Register extensions, as a project that names them does."""
-    search_for_extensions(FOLDER)
-    load_extensions(names)
+    load_extensions(names, FOLDER)
 
 
 @contextmanager

@@ -14,7 +14,11 @@ PROGRAM = (sys.executable, "-c", "from unified_ranker.cli import main; main()")
 
 @contextlib.contextmanager
 def running(
-    release: Path, *options: str, env: dict[str, str] | None = None, program: Sequence[str] = PROGRAM
+    release: Path,
+    *options: str,
+    env: dict[str, str] | None = None,
+    program: Sequence[str] = PROGRAM,
+    cwd: Path | None = None,
 ) -> Iterator[tuple[subprocess.Popen, str]]:
     """`unified-ranker serve`, and its URL once it is ready."""
     command = [*program, "serve", str(release), "--port", "0"]
@@ -26,6 +30,7 @@ def running(
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **(env or {})},
+        cwd=cwd,
     )
     log: list[str] = []
     reader = threading.Thread(target=lambda: log.extend(process.stderr), daemon=True)

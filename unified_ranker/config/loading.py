@@ -15,7 +15,6 @@ from unified_ranker.config import RESERVED_OUTPUTS, Config
 from unified_ranker.config.wording import Keys, SettingOrigin, received, word_errors
 from unified_ranker.config.yaml_files import FOLDERS, LOWER_NAME, Files, Tree, parse_yaml, read_files, section_model
 from unified_ranker.core.errors import UserError, listed, nearest
-from unified_ranker.core.registry import search_for_extensions
 
 # Item columns are inputs, and heads outputs, of the served model. TensorFlow renames or refuses other names.
 INPUT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -38,16 +37,14 @@ def load_config(project: Path, overrides: Iterable[str] = ()) -> Config:
     """
     files = read_files(project)
     assigned = _apply(files, overrides)
-    if files.tree["project"].get("extensions"):
-        search_for_extensions(project)
     for source in files.sources:
         try:
-            source.model.model_validate(_at(files.tree, source.path))
+            source.model.model_validate(_at(files.tree, source.path), context=project)
         except ValidationError as error:
             files.problems += word_errors(source, error, assigned)
     if files.problems:
         raise UserError("\n".join(files.problems))
-    config = Config.model_validate(files.tree)
+    config = Config.model_validate(files.tree, context=project)
     problems = [
         *_names(config), *_contradictions(config), *_contradictions_of_heads(config), *_contradictions_of_tasks(config)
     ]  # fmt: skip

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from unified_ranker.config.declaration import Declaration
-from unified_ranker.core.registry import load_extensions
+from unified_ranker.core.extensions import load_extensions
 
 
 class MovieLensSource(Declaration):
@@ -145,9 +145,12 @@ class ProjectFile(Declaration):
 
     @field_validator("extensions")
     @classmethod
-    def _extensions_are_loaded(cls, modules: tuple[str, ...]) -> tuple[str, ...]:
-        """Import the modules here, because the declarations that are read next may name kinds that they register."""
-        load_extensions(modules)
+    def _extensions_are_loaded(cls, modules: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """Import the modules here, because the declarations that are read next may name kinds that they register.
+
+        The context of the validation is the directory of project.yaml, or None.
+        """
+        load_extensions(modules, info.context)
         return modules
 
     @property

@@ -1,16 +1,16 @@
 """Registry of an extension point: its implementations by name, those of this package and those of others."""
 
-import importlib.util
-import sys
-from collections.abc import Callable, Iterable, Iterator
+import weakref
+from collections.abc import Callable, Collection, Iterator
 from importlib import metadata
-from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from unified_ranker.core.errors import UserError, unknown_name
+from unified_ranker.core.errors import unknown_name
 
 ENTRY_POINTS = "unified_ranker.extensions"
 """Group of entry points by which an installed package names the modules that register its implementations."""
+
+_registries: "weakref.WeakSet[Registry[Any]]" = weakref.WeakSet()
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -32,6 +32,7 @@ class Registry(Generic[T]):
         self.point = point
         self._entries: dict[str, T] = {}
         self._name_of = name_of
+        _registries.add(self)
 
     def add(self, name: str, implementation: T) -> None:
         """Register an implementation.
@@ -64,7 +65,7 @@ class Registry(Generic[T]):
         return self.register(self._name_of(implementation))(implementation)  # type: ignore[arg-type]
 
     def remove(self, name: str) -> None:
-        """Remove an implementation, for tests."""
+        """Remove an implementation."""
         del self._entries[name]
 
     def __getitem__(self, name: str) -> T:
@@ -100,30 +101,12 @@ class Registry(Generic[T]):
         return tuple(self._entries.items())
 
 
-def load_extensions(modules: Iterable[str]) -> None:
-    """Import modules, which register their implementations; those in the current directory are found, too.
-
-    Raises:
-        UserError: one cannot be imported.
-    """
-    for name in modules:
-        try:
-            if importlib.util.find_spec(name) is None:
-                search_for_extensions(Path.cwd())
-            importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            missing = f"there is no module `{error.name}`"
-            raise UserError(
-                f"must be modules that can be imported. Received: `{name}`: {missing}. Install it, or put "
-                "its directory on PYTHONPATH."
-            ) from error
-
-
-def search_for_extensions(directory: Path) -> None:
-    """Append a directory to the module search path."""
-    place = str(directory.resolve())
-    if place not in sys.path:
-        sys.path.append(place)
+def forget_registered(modules: Collection[str]) -> None:
+    """Remove the implementations that modules define from all registries, before the modules are imported again."""
+    for registry in _registries:
+        for name, implementation in registry.items():
+            if getattr(implementation, "__module__", None) in modules:
+                registry.remove(name)
 
 
 _loaded_entry_points: set[str] = set()
@@ -135,6 +118,11 @@ def load_entry_points() -> None:
         if entry.value not in _loaded_entry_points:
             _loaded_entry_points.add(entry.value)
             entry.load()
+
+
+def loaded_entry_points() -> tuple[str, ...]:
+    """Return the modules that were imported because an installed package names them, sorted."""
+    return tuple(sorted({value.partition(":")[0] for value in _loaded_entry_points}))
 
 
 def _origin(implementation: object) -> str:

@@ -19,6 +19,7 @@ from unified_ranker.project.stage_cache import stamp_of
 from unified_ranker.project.stage_context import StageContext, StageResult
 from unified_ranker.project.train_stage import trained_model
 from unified_ranker.release.counts import CountsDescription, StoredCounts
+from unified_ranker.release.extensions import write_extensions
 from unified_ranker.release.index import build_index
 from unified_ranker.release.items import write_catalogue, write_items
 from unified_ranker.release.layout import MANIFEST, Layout, new_release, next_version, point_latest, release_numbers
@@ -102,6 +103,7 @@ def _write_release(context: StageContext) -> Path:
                 build_key=context.keys.export,
                 declarations=config.to_json(),
                 config_hash=config.digest(),
+                extensions=write_extensions(layout.root, config.project.extensions, workspace.project),
                 tasks_trained=context.tasks or tuple(config.tasks),
                 data=ReleaseData(checksum=context.keys.data, window=_window(prepared, trained.fit_end)),
                 rows=stamp_of(workspace.stage("prepare"))["rows"],

@@ -1,14 +1,16 @@
 """Keys of a project's stages: digests of all that a stage depends on.
 
-That is its part of the declarations and the key of the stage before; the first key includes the checksum of the data.
-So a changed row or setting makes exactly those stages run again that depend on it.
+That is its part of the declarations and the key of the stage before; the first key includes the checksums of the data
+and of the extensions' files. So a changed row or setting makes exactly those stages run again that depend on it, and
+changed code all of them.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 
 from unified_ranker.config import Config, Task
-from unified_ranker.core.digests import short_digest
+from unified_ranker.core.digests import sha256, short_digest
+from unified_ranker.core.extensions import extension_files
 from unified_ranker.prepare.prepared_by import PREPARED_BY, PREPARED_BY_TASK, parts_of_tasks
 from unified_ranker.project.lineage import Lineage
 from unified_ranker.project.workspace import Workspace
@@ -41,7 +43,7 @@ class StageKeys:
     def prepare(self) -> str:
         """Key of the prepared data."""
         digest = self._digest(PREPARED_BY, PREPARED_BY_TASK)
-        return short_digest(OUTPUT_FORMAT, self.data, digest, *self._lineage.key("since"))
+        return short_digest(OUTPUT_FORMAT, self.data, digest, *self._extensions, *self._lineage.key("since"))
 
     @cached_property
     def train(self) -> str:
@@ -59,6 +61,12 @@ class StageKeys:
     def export(self) -> str:
         """Key of the release."""
         return short_digest(self.evaluate, self._config.digest())
+
+    @property
+    def _extensions(self) -> list[str]:
+        """SHA-256 of the files of the project's extensions."""
+        files = extension_files(self._config.project.extensions, self.workspace.project)
+        return [sha256(file) for file in files.values()]
 
     @property
     def _config(self) -> Config:

@@ -9,15 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from unified_ranker.config import Config
 from unified_ranker.config.wording import SettingOrigin, word_errors
 from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.extensions import MissingExtensionError
 from unified_ranker.core.files import write_whole
 from unified_ranker.evaluation.blend_weights import TaskBlend
 from unified_ranker.release.counts import CountsDescription
+from unified_ranker.release.extensions import ReleaseExtension, absent_packages, missing_error, open_extensions
 from unified_ranker.release.index import IndexDescription
 from unified_ranker.release.layout import MANIFEST, Layout
 from unified_ranker.release.provenance import git_commit, library_versions
@@ -71,6 +73,7 @@ class Manifest(_Part):
         build_key: digest of all that the release depends on; releases with the same key are the same.
         declarations: the configuration as it was written, for its hash; use `config` to read it.
         config_hash: of `declarations`.
+        extensions: modules that register implementations; none for earlier releases.
         tasks_trained: surfaces that the model was trained for.
         data: the log that the release was made from.
         rows: of the prepared tables, by name.
@@ -100,6 +103,7 @@ class Manifest(_Part):
     build_key: str = ""
     declarations: dict[str, Any] = Field(alias="config")
     config_hash: str
+    extensions: tuple[ReleaseExtension, ...] = ()
     tasks_trained: tuple[str, ...]
     data: ReleaseData | None = None
     rows: dict[str, int]
@@ -116,21 +120,42 @@ class Manifest(_Part):
     git_commit: str | None = None
     libraries: dict[str, str] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)
+    _release: Path | None = PrivateAttr(None)
+
+    @property
+    def extension_names(self) -> tuple[str, ...]:
+        """Modules that the declarations name."""
+        return tuple(self.declarations.get("project", {}).get("extensions", ()))
+
+    @cached_property
+    def extension_directory(self) -> Path | None:
+        """Directory with the extensions that the release carries, which have been imported from it; None: none.
+
+        Raises:
+            UserError: one is missing, or a file is not as the manifest lists it.
+        """
+        if self._release is None:
+            return None
+        try:
+            return open_extensions(self._release, self.files, self.extension_names)
+        except MissingExtensionError as error:
+            raise missing_error(error, f"release {self.version}", self.extensions) from error
 
     @cached_property
     def config(self) -> Config:
-        """The declarations that the release was made with.
+        """The declarations that the release was made with; the extensions that they need are imported.
 
         Raises:
-            UserError: they are no configuration of this version of the engine.
+            UserError: they are no configuration of this version of the engine, or an extension is missing.
         """
+        _ = self.extension_directory
         try:
             return Config.model_validate(self.declarations)
         except ValidationError as error:
             mistakes = " ".join(word_errors(SettingOrigin(MANIFEST, ("config",), Config), error, ()))
             raise UserError(
-                f"{mistakes} Train and export again, or install the version of unified_ranker that made release "
-                f"{self.version}; a release is never edited."
+                f"{mistakes}{absent_packages(self.extensions)} Train and export again, or install the version of "
+                f"unified_ranker that made release {self.version}; a release is never edited."
             ) from error
 
     @property
@@ -171,7 +196,7 @@ def read_manifest(release: Path) -> Manifest:
             "Install the version that wrote it, or export again."
         )
     try:
-        return Manifest.model_validate(tree)
+        manifest = Manifest.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(step) for step in first["loc"])
@@ -179,6 +204,8 @@ def read_manifest(release: Path) -> Manifest:
         raise UserError(
             f"`{place}` of `{file}`: {first['msg']}.{received} Export again; a release is never edited."
         ) from error
+    manifest._release = release.resolve()
+    return manifest
 
 
 def _no_release(release: Path) -> UserError:

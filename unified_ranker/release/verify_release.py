@@ -1,6 +1,7 @@
 """Walks the chain of a release and names its first broken link.
 
-The links are: manifest, configuration, files, vectors, model, index, counts (where it has them), report, parent.
+The links are: manifest, extensions and counts where there are any, configuration, files, vectors, model, index, report,
+parent.
 """
 
 import json
@@ -47,6 +48,8 @@ def _links(release: Path) -> Iterator[ReleaseLink]:
     yield "manifest", lambda: _manifest(read_manifest(release))
     # Readable, because the link before has read it.
     manifest = read_manifest(release)
+    if manifest.extension_names:
+        yield "extensions", lambda: _extensions(manifest)
     yield "configuration", lambda: _configuration(manifest)
     yield "files", lambda: _files(layout, manifest)
     yield "vectors", lambda: _vectors(layout, manifest)
@@ -61,6 +64,11 @@ def _links(release: Path) -> Iterator[ReleaseLink]:
 
 def _manifest(manifest: Manifest) -> str:
     return f"format {manifest.format}, release {manifest.version}"
+
+
+def _extensions(manifest: Manifest) -> str:
+    carried = "none of them carried" if manifest.extension_directory is None else "their files are carried"
+    return f"{', '.join(manifest.extension_names)}: {carried}"
 
 
 def _configuration(manifest: Manifest) -> str:

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from unified_ranker.core.errors import UserError
 from unified_ranker.core.places import DIRECTORY, scheme_of
+from unified_ranker.core.registry import ENTRY_POINTS
 from unified_ranker.store.base import STORE_BACKENDS, StoreBackend
 from unified_ranker.store.embedding_store import EmbeddingStore
 
@@ -18,7 +20,14 @@ def open_store(place: str | Path, version: int | None = None) -> EmbeddingStore:
     Raises:
         UserError: the scheme is not known, the backend's library is not installed, or the version is not there.
     """
-    store = EmbeddingStore(STORE_BACKENDS[scheme_of(str(place))](str(place)), version)
+    try:
+        backend = STORE_BACKENDS[scheme_of(str(place))]
+    except UserError as error:
+        raise UserError(
+            f"{error} Where a store is opened by its place alone, other schemes come from installed packages, as entry "
+            f"points of the group `{ENTRY_POINTS}`."
+        ) from error
+    store = EmbeddingStore(backend(str(place)), version)
     if version is not None:
         # Checked now and not at the first read, so that an incomplete version is refused at once.
         store.get_many(next(iter(store.manifest["kinds"])), [])

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from unified_ranker.config import Embeddings
-from unified_ranker.core.registry import load_extensions
+from unified_ranker.core.extensions import load_extensions
 from unified_ranker.release.index import build_index, load_index
 from unified_ranker.release.indexes.base import Index
 from unified_ranker.serving.answering.opened_release import OpenedRelease
@@ -40,7 +40,11 @@ def rebuild(release: OpenedRelease) -> tuple[OpenedRelease, Index]:
     with tempfile.TemporaryDirectory(prefix="unified-ranker-index-") as folder:
         root = Path(folder)
         np.save(root / _VECTORS, baked.vectors)
-        asked = {"extensions": release.config.project.extensions, "index": declared.model_dump(mode="json")}
+        asked = {
+            "extensions": release.config.project.extensions,
+            "directory": str(release.manifest.extension_directory or ""),
+            "index": declared.model_dump(mode="json"),
+        }
         (root / _DECLARED).write_text(json.dumps(asked), encoding="utf-8")
         command = [sys.executable, "-m", "unified_ranker.serving.retrieval.rebuilding", folder]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
@@ -75,7 +79,7 @@ def _main(folder: str) -> None:
     root = Path(folder)
     vectors = np.load(root / _VECTORS)
     asked = json.loads((root / _DECLARED).read_text(encoding="utf-8"))
-    load_extensions(asked["extensions"])
+    load_extensions(asked["extensions"], Path(asked["directory"]) if asked["directory"] else None)
     declared = Embeddings.model_validate({"index": asked["index"]}).index
     (root / _INDEX).mkdir()
     build_index(root / _INDEX, np.arange(len(vectors)).astype(str).astype(object), vectors, declared)
