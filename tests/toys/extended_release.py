@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from release_toy import make_release, seal
 
 from unified_ranker.core.registry import forget_registered
-from unified_ranker.release.extensions import write_extensions
+from unified_ranker.release.carried_extensions import write_extensions
 from unified_ranker.release.layout import MANIFEST
 
 MODULES = ("slow_index", "slow_words")

@@ -18,8 +18,8 @@ from unified_ranker.project.run_stage import keep_result
 from unified_ranker.project.stage_cache import stamp_of
 from unified_ranker.project.stage_context import StageContext, StageResult
 from unified_ranker.project.train_stage import trained_model
+from unified_ranker.release.carried_extensions import write_extensions
 from unified_ranker.release.counts import CountsDescription, StoredCounts
-from unified_ranker.release.extensions import write_extensions
 from unified_ranker.release.index import build_index
 from unified_ranker.release.items import write_catalogue, write_items
 from unified_ranker.release.layout import MANIFEST, Layout, new_release, next_version, point_latest, release_numbers

@@ -18,8 +18,8 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.core.extensions import MissingExtensionError
 from unified_ranker.core.files import write_whole
 from unified_ranker.evaluation.blend_weights import TaskBlend
+from unified_ranker.release.carried_extensions import ReleaseExtension, absent_packages, missing_error, open_extensions
 from unified_ranker.release.counts import CountsDescription
-from unified_ranker.release.extensions import ReleaseExtension, absent_packages, missing_error, open_extensions
 from unified_ranker.release.index import IndexDescription
 from unified_ranker.release.layout import MANIFEST, Layout
 from unified_ranker.release.provenance import git_commit, library_versions

@@ -8,7 +8,7 @@ from extended_release import MODULES, extended_release, forgotten_afterwards, wr
 from release_toy import edit_manifest, seal
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.release.extensions import write_extensions
+from unified_ranker.release.carried_extensions import write_extensions
 from unified_ranker.release.manifest import read_manifest
 from unified_ranker.release.verify_release import BrokenLinkError, verify_release
 
