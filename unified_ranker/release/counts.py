@@ -17,7 +17,7 @@ from unified_ranker.core.arrays import Floats, Ints, Mask
 from unified_ranker.prepare.examples import EventColumns
 from unified_ranker.prepare.quality import TRENDING, CountsAsOf, QualityAsOf, Stream, counted_by
 
-EVENTS, BEFORE = "events.parquet", "before.parquet"
+EVENTS_FILE, BEFORE = "events.parquet", "before.parquet"
 
 
 class CountsDescription(BaseModel):
@@ -85,7 +85,7 @@ class StoredCounts:
         directory.mkdir()
         columns = {"item": self.item.astype(np.int32), "time": self.time}
         columns |= {f"counted_{name}": own for name, own in zip(self.features, self.counted, strict=True)}
-        pq.write_table(pa.table(columns), directory / EVENTS)
+        pq.write_table(pa.table(columns), directory / EVENTS_FILE)
         pq.write_table(pa.table(dict(zip(self.features, self.before, strict=True))), directory / BEFORE)
         return self.description
 
@@ -94,7 +94,7 @@ class StoredCounts:
         cls, directory: Path, description: CountsDescription, features: dict[str, PopularityFeature]
     ) -> "StoredCounts":
         """Read what `write` wrote; `features` are the popularities that the release declares."""
-        events, before = pq.read_table(directory / EVENTS), pq.read_table(directory / BEFORE)
+        events, before = pq.read_table(directory / EVENTS_FILE), pq.read_table(directory / BEFORE)
         return cls(
             description=description,
             features=features,
