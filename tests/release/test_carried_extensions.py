@@ -97,7 +97,7 @@ def test_one_that_is_not_carried_and_not_here_is_named_with_the_remedy(release):
 
 
 def test_one_of_an_installed_package_is_named_with_its_version(release):
-    assert refusal(uncarried(release, "slow-index==1.2")).endswith("Install it: `pip install slow-index==1.2`.")
+    assert refusal(uncarried(release, "slow-index==1.2")).endswith("Install the package `slow-index==1.2`.")
 
 
 def test_one_that_is_not_carried_is_found_on_the_search_path(release, tmp_path, monkeypatch):

@@ -6,7 +6,6 @@ whose SHA-256 was compared with the manifest: they are read once and copied, and
 
 import functools
 import hashlib
-import importlib.util
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from unified_ranker.core.errors import UserError, listed
 from unified_ranker.core.extensions import MissingExtensionError, extension_files, load_extensions
+from unified_ranker.core.extras import is_installed
 from unified_ranker.core.registry import loaded_entry_points
 
 FOLDER = "extensions"
@@ -29,7 +29,7 @@ class ReleaseExtension(BaseModel):
     Attributes:
         module: its name.
         carried: whether the release holds its files; else it is to be installed.
-        requirement: the package that it came from, as pip takes it; "" where it came from none.
+        requirement: the package that it came from, as a requirement; "" where it came from none.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -91,7 +91,7 @@ def missing_error(error: MissingExtensionError, release: str, known: Iterable[Re
     if error.missing != error.extension:
         remedy = "Install the package that has it."
     elif named:
-        remedy = f"Install it: `pip install {named}`."
+        remedy = f"Install the package `{named}`."
     else:
         remedy = (
             f"Put the directory of `{error.missing.partition('.')[0]}` on PYTHONPATH, or export again with its file "
@@ -102,7 +102,7 @@ def missing_error(error: MissingExtensionError, release: str, known: Iterable[Re
 
 def absent_packages(extensions: Iterable[ReleaseExtension]) -> str:
     """Return a sentence that names the installed packages a release was made with and which are not here; or ""."""
-    absent = [one for one in extensions if not one.carried and not _is_here(one.module)]
+    absent = [one for one in extensions if not one.carried and not is_installed(one.module)]
     names = listed(one.requirement or one.module for one in absent)
     return f" The release was made with these packages, which are not installed here: {names}." if absent else ""
 
@@ -141,10 +141,6 @@ def _copy_of(files: tuple[tuple[str, bytes], ...]) -> Path:
 
 
 def _requirement(module: str) -> str:
-    """Return the installed package that brings a module, as pip takes it."""
+    """Return the installed package that brings a module, as a requirement."""
     packages = metadata.packages_distributions().get(module.partition(".")[0], [])
     return f"{packages[0]}=={metadata.version(packages[0])}" if packages else ""
-
-
-def _is_here(module: str) -> bool:
-    return importlib.util.find_spec(module.partition(".")[0]) is not None
