@@ -82,7 +82,7 @@ def test_the_release_is_whole_and_the_latest():
     assert not (built.directory / ".unified_ranker" / "checkpoints" / "left").exists()
     verified = cli("verify", releases / "latest", "--json")
     assert verified.exit_code == 0
-    assert len(json.loads(verified.stdout)["links"]) == 8
+    assert len(json.loads(verified.stdout)["links"]) == 9
 
 
 def test_verify_names_the_broken_link(tmp_path):
