@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from evaluation_toy import ask, at, by_id, event, item, task, world
+from log_by_rows import ask, at, by_id, event, item, task, world
 
 from unified_ranker.evaluation.baselines.base import BASELINES, TaskFacts
 from unified_ranker.evaluation.baselines.selection import task_facts

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from evaluation_toy import at, event, item, task, world
+from log_by_rows import at, event, item, task, world
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.evaluation.baselines.selection import baselines_for, fit_baselines

@@ -3,7 +3,7 @@
 import bm25s
 import numpy as np
 import pytest
-from evaluation_toy import ask, at, by_id, event, item, task, world
+from log_by_rows import ask, at, by_id, event, item, task, world
 
 from unified_ranker.evaluation.baselines.co_occurrence import CoOccurrence, CoOccurrenceWalk
 from unified_ranker.evaluation.baselines.had_before import HadNewest, HadOften

@@ -2,9 +2,9 @@
 
 import pytest
 from candidate_oracle import Shown, refusal
-from evaluation_toy import ask, at, by_id, event, item, task, world
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from log_by_rows import ask, at, by_id, event, item, task, world
 
 from unified_ranker.core.request import History, Request
 from unified_ranker.evaluation.candidates import CandidateRules

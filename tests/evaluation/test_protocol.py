@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from evaluation_toy import START, at, event, item, task, world
+from log_by_rows import START, at, event, item, task, world
 
 from unified_ranker.config import Positive, Task
 from unified_ranker.core.errors import UserError

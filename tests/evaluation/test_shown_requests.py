@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from evaluation_toy import event, item, task, world
+from log_by_rows import event, item, task, world
 
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.evaluation.shown_requests import LAST_ITEMS, SHOWN, show_requests

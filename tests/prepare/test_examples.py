@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from log_by_rows import event, log_of
 
 from unified_ranker.config import Task
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.times import seconds
-from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.examples import Histories, TimeIndex, match_positives, order_of_items
 from unified_ranker.prepare.prepared import prepare
 
@@ -40,14 +40,13 @@ def prefix(prepared, row):
     return slice(begin, begin + examples.history_length[row])
 
 
-def log_of(*rows, items="abc"):
+def ratings_of(*rows):
     """A log of (user, item, seconds after NOW, more columns)."""
-    base = {"task": "home_feed", "event_type": "rating", "value": None, "source_item_id": None}
-    events = [
-        {**base, "user_id": user, "item_id": item, "timestamp": NOW + pd.Timedelta(after, "s"), **more}
-        for user, item, after, more in rows
-    ]
-    return normalise(pd.DataFrame(events), pd.DataFrame({"item_id": list(items)}))
+    base = {"event_type": "rating", "value": None, "source_item_id": None}
+    moments = [NOW + pd.Timedelta(after, "s") for _, _, after, _ in rows]
+    return log_of(
+        [event(u, i, 0, **{**base, "timestamp": at, **more}) for (u, i, _, more), at in zip(rows, moments, strict=True)]
+    )
 
 
 # --- time and indices -------------------------------------------------------------------------------------------
@@ -62,7 +61,7 @@ def test_seconds_round_down_and_mark_absent_times():
 
 def test_the_catalogue_is_in_order_of_creation_undated_items_first():
     items = pd.DataFrame({"item_id": list("fedcba"), "created_at": [None, 5, 3, 5, None, 3]})
-    log = normalise(pd.DataFrame({c: [] for c in ("user_id", "item_id", "task", "event_type", "timestamp")}), items)
+    log = log_of({c: [] for c in ("user_id", "item_id", "task", "event_type", "timestamp")}, items)
     assert log.items["item_id"].iloc[order_of_items(log.items)].tolist() == ["b", "f", "a", "d", "c", "e"]
 
 
@@ -127,7 +126,7 @@ def test_an_examples_history_is_what_its_user_did_strictly_before(make_log, make
 
 
 def test_events_within_one_second_are_not_before_each_other(make_config):
-    log = log_of(("u", "a", 0.1, {"value": 5}), ("u", "b", 0.9, {"value": 5}), ("u", "c", 1.0, {"value": 5}))
+    log = ratings_of(("u", "a", 0.1, {"value": 5}), ("u", "b", 0.9, {"value": 5}), ("u", "c", 1.0, {"value": 5}))
     prepared = prepare(log, make_config({"home_feed": {"positives": [{"event_type": "rating"}]}}))
     assert ids(prepared.item_ids, prepared.histories.item) == ["a", "b", "c"]
     stamp = seconds(log.events["timestamp"])
@@ -197,7 +196,7 @@ def matched(log, **task):
 
 
 def test_an_event_counts_as_the_first_positive_that_it_matches():
-    log = log_of(("u", "a", 0, {"value": 3.9}), ("u", "b", 1, {"value": 4.0}), ("u", "c", 2, {}))
+    log = ratings_of(("u", "a", 0, {"value": 3.9}), ("u", "b", 1, {"value": 4.0}), ("u", "c", 2, {}))
     strong = {"event_type": "rating", "min_value": 4, "head": "love", "weight": 3.0}
     any_value = {"event_type": "rating", "head": "like"}
     assert matched(log, positives=[strong]) == [("b", "love", 3.0)]
@@ -207,7 +206,7 @@ def test_an_event_counts_as_the_first_positive_that_it_matches():
 
 
 def test_only_the_first_engagement_counts_where_the_task_says_so():
-    log = log_of(
+    log = ratings_of(
         ("u", "a", 0, {"value": 1.0}),  # no positive, so no engagement either
         ("u", "a", 1, {"value": 5.0}),
         ("u", "a", 2, {"value": 5.0}),

@@ -7,6 +7,7 @@ undated item is a change to the past.
 import dataclasses
 import math
 
+import log_by_rows
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.times import seconds
 from unified_ranker.evaluation.candidates import CandidateRules
-from unified_ranker.log.schema import InteractionLog, normalise
+from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.prepared import Prepared, prepare
 from unified_ranker.prepare.quality import QualityAsOf
 from unified_ranker.prepare.vocabulary import build_vocabulary
@@ -99,15 +100,14 @@ def stamp(after):
 
 def log_of(items, rows):
     columns = ("user_id", "item_id", "task", "event_type", "value", "source_item_id", "query_item_id", "country")
-    events = pd.DataFrame([row[1:] for row in rows], columns=columns)
-    events["timestamp"] = [stamp(row[0]) for row in rows]
+    events = [{**dict(zip(columns, row[1:], strict=True)), "timestamp": stamp(row[0])} for row in rows]
     catalogue = {
         "item_id": list(items),
         "created_at": [stamp(created) for created in items.values()],
         "maker": [f"maker of {name}" for name in items],
         "price": [created or 0.0 for created in items.values()],
     }
-    return normalise(events, pd.DataFrame(catalogue))
+    return log_by_rows.log_of(events, catalogue)
 
 
 def named(names, indices):

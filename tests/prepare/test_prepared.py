@@ -8,27 +8,19 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from log_by_rows import event, log_of
 
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.errors import UserError
-from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.prepared import Prepared, prepare, split_times
 
-TIMES = ["2024-05-01", "2024-05-02", "2024-05-03"]
 TASKS = {"home_feed": {"positives": [{"event_type": "like"}]}}
 
 
-def likes(users, items="abc", **more):
-    return pd.DataFrame(
-        {
-            "user_id": users,
-            "item_id": list(items),
-            "task": "home_feed",
-            "event_type": "like",
-            "timestamp": TIMES,
-            **more,
-        }
-    )
+def likes(users, items="abc", values=(None, None, None)):
+    """Three likes, a day apart."""
+    rows = zip(users, items, values, strict=True)
+    return [event(user, item, 24 * day, value=value) for day, (user, item, value) in enumerate(rows)]
 
 
 # --- the split --------------------------------------------------------------------------------------------------
@@ -75,7 +67,7 @@ def test_between_takes_each_example_into_one_slice(toy_prepared):
 
 def test_a_user_that_only_events_name_has_a_history_and_no_profile(make_config):
     users = pd.DataFrame({"user_id": ["c", "a"], "age": [3, 1], "country": ["GB", None]})
-    log = normalise(likes(["b", "b", "c"]), pd.DataFrame({"item_id": list("abc")}), users)
+    log = log_of(likes(["b", "b", "c"]), "abc", users)
     prepared = prepare(log, make_config(TASKS, {}))
     assert prepared.user_ids.tolist() == ["a", "b", "c"]
     assert prepared.examples.user.tolist() == [1, 1, 2]
@@ -86,7 +78,7 @@ def test_a_user_that_only_events_name_has_a_history_and_no_profile(make_config):
 
 
 def test_a_log_may_lack_users_dates_and_titles(make_config):
-    log = normalise(likes([None, None, None]), pd.DataFrame({"item_id": list("cab")}))
+    log = log_of(likes([None, None, None]), "cab")
     prepared = prepare(log, make_config(TASKS))
     assert len(prepared.users) == 0
     assert prepared.item_ids.tolist() == ["a", "b", "c"]
@@ -152,7 +144,7 @@ def test_every_kind_of_column_survives_the_disk(make_config, tmp_path):
             "size": [{"w": 1, "h": None}, None, {"w": 2, "h": 3}],
         }
     )
-    log = normalise(likes(["u", None, "u"], value=[None, 1.5, 2.0]), items.astype({"pages": "Int64"}))
+    log = log_of(likes(["u", None, "u"], values=[None, 1.5, 2.0]), items.astype({"pages": "Int64"}))
     prepared = prepare(log, make_config(TASKS))
     prepared.save(tmp_path)
     loaded = Prepared.load(tmp_path)
@@ -161,7 +153,7 @@ def test_every_kind_of_column_survives_the_disk(make_config, tmp_path):
 
 
 def test_empty_tables_survive_the_disk(make_config, tmp_path):
-    log = normalise(likes([None, None, None]), pd.DataFrame({"item_id": list("abc")}))
+    log = log_of(likes([None, None, None]))
     prepared = prepare(log, make_config(TASKS))
     prepared.save(tmp_path)
     assert_same(prepared, Prepared.load(tmp_path))

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from log_by_rows import event, log_of
 
 from unified_ranker.config import FreshnessFeature, MeanValueFeature, PopularityFeature
 from unified_ranker.core.times import DAY, NEVER
-from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.examples import EventColumns
 from unified_ranker.prepare.prepared import prepare
 from unified_ranker.prepare.quality import CountsAsOf, QualityAsOf, Stream, most_popular
@@ -195,15 +195,7 @@ def test_the_prior_pulls_a_mean_towards_that_of_all():
 
 
 def test_events_without_a_value_do_not_enter_the_mean(make_config):
-    events = {
-        "user_id": "u",
-        "item_id": ["a", "a", "b"],
-        "task": "home_feed",
-        "event_type": "like",
-        "timestamp": ["2024-01-01", "2024-01-02", "2024-01-03"],
-        "value": [None, 4.0, None],
-    }
-    log = normalise(pd.DataFrame(events), pd.DataFrame({"item_id": ["a", "b"]}))
+    log = log_of([event("u", "a", 0, value=None), event("u", "a", 1, value=4.0), event("u", "b", 2, value=None)], "ab")
     prepared = prepare(log, make_config({"home_feed": {"positives": [{"event_type": "like"}]}}))
     end = int(prepared.events.timestamp[-1]) + 1
     feature = {"rating": MeanValueFeature(type="mean_value", prior=1)}

@@ -3,29 +3,26 @@
 import dataclasses
 import json
 
+import log_by_rows
 import numpy as np
 import pandas as pd
 import pytest
+from log_by_rows import log_of
 
 from unified_ranker.core.times import seconds
-from unified_ranker.log.schema import InteractionLog, normalise
+from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.prepared import prepare
 from unified_ranker.prepare.vocabulary import Scale, Vocabulary, build_vocabulary
 
 TASKS = {"home_feed": {"positives": [{"event_type": "like"}]}}
+JANUARY = pd.Timestamp("2024-01-01", tz="UTC")
 LATE = int(pd.Timestamp("2024-02-01", tz="UTC").timestamp())
 
 
 def event(user, item, day, **more):
     """A like on the `day`th of January; from 32 on it is February, behind the fit window."""
-    stamp = pd.Timestamp("2024-01-01", tz="UTC") + pd.Timedelta(day - 1, "D")
-    row = {"user_id": user, "item_id": item, "task": "home_feed", "event_type": "like", "timestamp": stamp}
-    return {**row, "country": None, **more}
-
-
-def log_of(events, items="ab", users=None):
-    items = pd.DataFrame({"item_id": list(items)}) if isinstance(items, str) else pd.DataFrame(items)
-    return normalise(pd.DataFrame(events), items, None if users is None else pd.DataFrame(users))
+    columns = {"timestamp": JANUARY + pd.Timedelta(day - 1, "D"), "country": None, **more}
+    return log_by_rows.event(user, item, 0, **columns)
 
 
 def towers(item=(), profile=(), **more):

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from evaluation_toy import ask, at, event, item, task, world
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from log_by_rows import ask, at, event, item, task, world
 from scipy import sparse
 from signal_toy import signal_request
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from log_by_rows import event, log_of
 
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.log.schema import normalise
@@ -62,19 +63,19 @@ def small(make_config, length, batch_examples=8, seed=3):
     )
 
 
-def log_of(users, minutes, items=3):
+def likes_of(users, minutes, items=3):
     """Likes by users (numbers, None = anonymous) at minutes."""
-    count = len(users)
-    start = pd.Timestamp("2024-01-01", tz="UTC")
-    events = {
-        "user_id": pd.Series([None if u is None else f"u{u}" for u in users], dtype=object),
-        "item_id": [f"i{n % items}" for n in range(count)],
-        "task": ["home_feed" if n % 3 else "search" for n in range(count)],
-        "event_type": "like",
-        "timestamp": [start + pd.Timedelta(m, "min") for m in minutes],
-        "value": [float(n) for n in range(count)],
-    }
-    return normalise(pd.DataFrame(events), pd.DataFrame({"item_id": [f"i{n}" for n in range(items)]}))
+    rows = [
+        event(
+            None if user is None else f"u{user}",
+            f"i{n % items}",
+            minute / 60,
+            "home_feed" if n % 3 else "search",
+            value=float(n),
+        )
+        for n, (user, minute) in enumerate(zip(users, minutes, strict=True))
+    ]
+    return log_of(rows, {"item_id": [f"i{n}" for n in range(items)]})
 
 
 def check_epoch(prepared, examples, config, epoch):
@@ -130,7 +131,7 @@ def check_windows(batch, width, length):
 )
 def test_every_example_comes_once_with_its_own_past(make_config, rows, length, epoch):
     config = small(make_config, length)
-    prepared = prepare(log_of(*zip(*rows, strict=True)), config)
+    prepared = prepare(likes_of(*zip(*rows, strict=True)), config)
     check_epoch(prepared, prepared.examples, config, epoch)
 
 
@@ -146,7 +147,7 @@ def test_a_slice_of_a_richer_log(make_log, make_config, seed):
 def test_long_histories_are_seen_from_varying_distances(make_config):
     """Over the epochs an example sees long and short pasts, all within the bounds (of `check_epoch`)."""
     config = small(make_config, length=8)
-    prepared = prepare(log_of([0] * 50, range(50)), config)
+    prepared = prepare(likes_of([0] * 50, range(50)), config)
     batches, _, _ = batches_of(prepared, config)
     positions = {n: set() for n in range(50)}
     for epoch in range(30):
@@ -179,7 +180,7 @@ def test_an_epoch_is_the_same_each_time_and_unlike_the_others(toy_prepared, make
 def test_every_epoch_has_as_many_batches_of_about_the_declared_size(make_config):
     config = small(make_config, length=4, batch_examples=50)
     rng = np.random.default_rng(0)
-    prepared = prepare(log_of(rng.integers(0, 40, 500).tolist(), rng.integers(0, 5000, 500)), config)
+    prepared = prepare(likes_of(rng.integers(0, 40, 500).tolist(), rng.integers(0, 5000, 500)), config)
     batches, _, _ = batches_of(prepared, config)
     assert batches.steps == 10
     for epoch in range(3):
@@ -190,7 +191,7 @@ def test_every_epoch_has_as_many_batches_of_about_the_declared_size(make_config)
 
 def test_a_window_is_never_torn_so_one_user_may_make_one_batch(make_config):
     config = small(make_config, length=100)
-    prepared = prepare(log_of([0] * 40, range(40)), config)
+    prepared = prepare(likes_of([0] * 40, range(40)), config)
     batches, _, _ = batches_of(prepared, config)
     assert batches.steps == 1
     assert [len(batch.row) for batch in batches.epoch(0)] == [40]
@@ -199,7 +200,7 @@ def test_a_window_is_never_torn_so_one_user_may_make_one_batch(make_config):
 def test_anonymous_examples_fill_batches_of_their_own(make_config):
     count = 3 * ANONYMOUS_PER_WINDOW
     config = small(make_config, length=8, batch_examples=ANONYMOUS_PER_WINDOW)
-    prepared = prepare(log_of([None] * count, range(count)), config)
+    prepared = prepare(likes_of([None] * count, range(count)), config)
     batches, _, _ = batches_of(prepared, config)
     assert batches.steps == 3
     produced = list(batches.epoch(0))
@@ -214,7 +215,7 @@ def test_anonymous_examples_fill_batches_of_their_own(make_config):
 
 def test_a_user_without_events_disturbs_nobody(make_config):
     config = small(make_config, length=4)
-    log = log_of([1, 1, 3, 3], [0, 1, 5, 9])
+    log = likes_of([1, 1, 3, 3], [0, 1, 5, 9])
     users = pd.DataFrame({"user_id": ["u0", "u1", "u2", "u3", "u4"]})
     prepared = prepare(normalise(log.events, log.items, users), config)
     assert prepared.histories.gaps().tolist() == [0, 60, 0, 240]
@@ -228,7 +229,7 @@ def taken(make_config, share, epochs=6):
     """Numbers of the examples of each epoch: one user with 90 events, one with 3, and nobody known."""
     users = [0] * 90 + [1] * 3 + [None] * 5
     prepared = prepare(
-        log_of(users, range(len(users))), make_config(TASKS, {"user": {"history_length": 8}, "item": {}})
+        likes_of(users, range(len(users))), make_config(TASKS, {"user": {"history_length": 8}, "item": {}})
     )
     training = {"batch_examples": 8, "older_windows": share}
     config = make_config(TASKS, {"user": {"history_length": 8}, "item": {}}, training=training)

@@ -1,4 +1,4 @@
-"""Toy worlds: events as short rows, through the real preparation."""
+"""Logs of a few rows that a test writes itself, as a log or through the real preparation. Needs no TensorFlow."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ import pandas as pd
 
 from unified_ranker.config import Config, EvaluationSettings, Positive, ProjectFile, Task
 from unified_ranker.core.arrays import MISSING
-from unified_ranker.log.schema import normalise
+from unified_ranker.log.schema import InteractionLog, normalise
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared, SplitTimes, prepare
 
@@ -22,18 +22,31 @@ def task(**settings: object) -> Task:
 
 def event(user: str | None, item: str, hour: float, task: str = "home_feed", **more: object) -> dict:
     """One row of the log; `hour` counts from `START`. Every like is a positive."""
-    stamp = pd.Timestamp(START + int(hour * HOUR), unit="s", tz="UTC")
-    row = {"user_id": user, "item_id": item, "task": task, "event_type": "like", "timestamp": stamp}
+    row = {"user_id": user, "item_id": item, "task": task, "event_type": "like", "timestamp": _stamp(hour)}
     return row | more
 
 
 def item(item_id: str, title: str | None = None, created: float | None = None) -> dict:
-    stamp = None if created is None else pd.Timestamp(START + int(created * HOUR), unit="s", tz="UTC")
-    return {"item_id": item_id, "title": title, "created_at": stamp}
+    return {"item_id": item_id, "title": title, "created_at": None if created is None else _stamp(created)}
 
 
 def at(hour: float) -> int:
-    return START + int(hour * HOUR)
+    return START + round(hour * HOUR)
+
+
+def _stamp(hour: float) -> pd.Timestamp:
+    return pd.Timestamp(at(hour), unit="s", tz="UTC")
+
+
+def log_of(
+    events: Sequence[Mapping],
+    items: str | Mapping[str, Sequence] | Sequence[Mapping] | pd.DataFrame = "abc",
+    users: Mapping[str, Sequence] | pd.DataFrame | None = None,
+) -> InteractionLog:
+    """A log; `items` are rows or columns, or ids of one letter each."""
+    catalogue = {"item_id": list(items)} if isinstance(items, str) else items
+    people = None if users is None else pd.DataFrame(users)
+    return normalise(pd.DataFrame(events), pd.DataFrame(catalogue), people)
 
 
 def world(
@@ -53,7 +66,7 @@ def world(
         ),
         tasks=dict(tasks),
     )
-    prepared = prepare(normalise(pd.DataFrame(events), pd.DataFrame(items), users), config)
+    prepared = prepare(log_of(events, items, users), config)
     if split is not None:
         prepared = dataclasses.replace(prepared, split=SplitTimes(*(at(hour) for hour in split)))
     return prepared, config
