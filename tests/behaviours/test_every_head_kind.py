@@ -176,7 +176,7 @@ def world(kind, tmp_path_factory):
         ranker={"heads": {"own": kind.model_dump()}},
         search={"positives": [{"event_type": "click", "head": teacher}]},
     )
-    log = normalise(tiny_world.events_table(), tiny_world.items_table(), tiny_world.users_table())
+    log = normalise(**tiny_world.tables())
     prepared = prepare(log, config)
     seconds = 20.0 + 10.0 * (prepared.examples.item % 5)
     prepared = valued(prepared, value=seconds.astype(np.float32))

@@ -27,9 +27,8 @@ def kind(request):
 
 def world(events=None, items=None):
     """The tiny world, with other events or items."""
-    given = tiny_world.events_table() if events is None else events
-    table = tiny_world.items_table() if items is None else items
-    return prepare(normalise(given, table, tiny_world.users_table()), tiny_world.config())
+    changed = {name: table for name, table in {"events": events, "items": items}.items() if table is not None}
+    return prepare(normalise(**(tiny_world.tables() | changed)), tiny_world.config())
 
 
 def end():

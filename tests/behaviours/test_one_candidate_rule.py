@@ -78,8 +78,7 @@ def declared(tree: Mapping[str, Any], counted: Sequence[str] = ()) -> Config:
 
 
 def tiny(counted: Sequence[str] = ()) -> tuple[dict[str, pd.DataFrame], Config]:
-    tables = {"events": tiny_world.events_table(), "items": tiny_world.items_table(), "users": tiny_world.users_table()}
-    return tables, declared(tiny_world.config().to_json(), counted)
+    return tiny_world.tables(), declared(tiny_world.config().to_json(), counted)
 
 
 def small() -> tuple[dict[str, pd.DataFrame], Config]:

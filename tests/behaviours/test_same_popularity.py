@@ -43,7 +43,6 @@ QUALITY = {
 
 @pytest.fixture(scope="module")
 def project() -> Project:
-    tables = {"events": tiny_world.events_table(), "items": tiny_world.items_table(), "users": tiny_world.users_table()}
     tree = tiny_world.config().to_json()
     # Retrieval by an index reads popularity from the stored vectors: it is left to ranker and proposals here.
     tasks = {
@@ -54,7 +53,7 @@ def project() -> Project:
     config = type(tiny_world.config()).model_validate(
         {**tree, "tasks": tasks, "towers": {**tree["towers"], "item": item}}
     )
-    return project_of("same popularity", tables, config)
+    return project_of("same popularity", tiny_world.tables(), config)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@ import shutil
 import sys
 
 import pytest
-from extended_release import MODULES, extended_release, forgotten_afterwards, write_modules
+from extended_release import MODULES, extended_release, write_modules
+from own_extensions import forgotten_afterwards
 from release_toy import edit_manifest, seal
 
 from unified_ranker.core.errors import UserError
@@ -15,7 +16,7 @@ from unified_ranker.release.verify_release import BrokenLinkError, verify_releas
 
 @pytest.fixture(autouse=True)
 def _forgotten():
-    with forgotten_afterwards():
+    with forgotten_afterwards(*MODULES):
         yield
 
 

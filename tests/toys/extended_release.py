@@ -1,12 +1,9 @@
 """A release whose index is of a kind that a project's own file registers."""
 
 import json
-import sys
-from contextlib import contextmanager
 
 from release_toy import make_release, seal
 
-from unified_ranker.core.registry import forget_registered
 from unified_ranker.release.carried_extensions import write_extensions
 from unified_ranker.release.layout import MANIFEST
 
@@ -27,19 +24,6 @@ class SlowIndex(ExactIndex):
     def says(self) -> str:
         return SAYS
 """
-
-
-@contextmanager
-def forgotten_afterwards():
-    """Forget the modules and what they registered: to open a release then imports what it carries."""
-    path = [*sys.path]
-    try:
-        yield
-    finally:
-        sys.path[:] = path
-        for name in MODULES:
-            sys.modules.pop(name, None)
-        forget_registered(MODULES)
 
 
 def write_modules(directory, says="slow"):

@@ -6,13 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from unified_ranker.core.extensions import load_extensions
-from unified_ranker.core.registry import Registry
-from unified_ranker.signals.base import SIGNALS
-from unified_ranker.store.base import STORE_BACKENDS
-from unified_ranker.tasks.head_kinds.base import HEAD_KINDS
+from unified_ranker.core.registry import forget_registered
 
 FOLDER = Path(__file__).parents[1] / "behaviours" / "extensions"
-REGISTRIES: tuple[Registry, ...] = (HEAD_KINDS, SIGNALS, STORE_BACKENDS)
 NAMES = tuple(sorted(file.stem for file in FOLDER.glob("*.py")))
 
 
@@ -22,15 +18,13 @@ def load(*names: str) -> None:
 
 
 @contextmanager
-def forgotten_afterwards() -> Iterator[None]:
-    """Take out again what is registered inside: other tests must not meet it."""
-    known, path = [set(registry) for registry in REGISTRIES], [*sys.path]
+def forgotten_afterwards(*modules: str) -> Iterator[None]:
+    """Take out again what modules, by default these extensions, register inside: other tests must not meet it."""
+    path = [*sys.path]
     try:
         yield
     finally:
         sys.path[:] = path
-        for name in NAMES:
+        for name in modules or NAMES:
             sys.modules.pop(name, None)
-        for registry, before in zip(REGISTRIES, known, strict=True):
-            for name in set(registry) - before:
-                registry.remove(name)
+        forget_registered(modules or NAMES)

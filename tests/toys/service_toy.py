@@ -20,7 +20,6 @@ from unified_ranker.config.loading import load_config
 from unified_ranker.core.offers import Offers
 from unified_ranker.core.request import History
 from unified_ranker.core.times import NEVER
-from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.prepared import Prepared, prepare
 from unified_ranker.project.stage_cache import fill
 from unified_ranker.project.workspace import Workspace
@@ -218,16 +217,19 @@ def refusal(response: "httpx.Response", status: int) -> dict:
 def prepared_log() -> Prepared:
     """The log of the toy's project: user `ann` rated i3 and i4, and clicked i5."""
     import pandas as pd
+    from log_by_rows import event, log_of
 
-    rows = [("ann", "i3", "rating", 5.0), ("ann", "i4", "rating", 2.0), ("bob", "i1", "rating", 4.0)]
-    log = [
-        {"user_id": u, "item_id": i, "task": "home_feed", "event_type": e, "value": v, "timestamp": START + n}
-        for n, (u, i, e, v) in enumerate(rows)
+    rows = [
+        ("ann", "i3", "home_feed", "rating", 5.0, 0),
+        ("ann", "i4", "home_feed", "rating", 2.0, 1),
+        ("bob", "i1", "home_feed", "rating", 4.0, 2),
+        ("ann", "i5", "search", "click", None, 9),
     ]
-    log.append({"user_id": "ann", "item_id": "i5", "task": "search", "event_type": "click", "timestamp": START + 9})
-    table = pd.DataFrame(log)
-    table["timestamp"] = pd.to_datetime(table["timestamp"], unit="s", utc=True)
-    return prepare(normalise(table, pd.DataFrame({"item_id": IDS}), None), CONFIG)
+    log = [
+        event(user, item, 0, task, event_type=kind, value=value, timestamp=pd.Timestamp(START + n, unit="s", tz="UTC"))
+        for user, item, task, kind, value, n in rows
+    ]
+    return prepare(log_of(log, {"item_id": IDS}), CONFIG)
 
 
 def write_project(directory: Path, **declared: Any) -> Path:

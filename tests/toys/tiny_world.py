@@ -182,10 +182,15 @@ def _row(task: str, event_type: str, item: int, **more: Any) -> dict[str, Any]:
     return {**blank, "task": task, "event_type": event_type, "item_id": f"i{item:02}", **more}
 
 
+def tables() -> dict[str, pd.DataFrame]:
+    """The three tables of the world."""
+    return {"events": events_table(), "items": items_table(), "users": users_table()}
+
+
 @functools.cache
 def prepared() -> Prepared:
     """The world, prepared."""
-    return prepare(normalise(events_table(), items_table(), users_table()), config())
+    return prepare(normalise(**tables()), config())
 
 
 @functools.cache

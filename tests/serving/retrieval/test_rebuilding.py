@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from extended_release import extended_release, forgotten_afterwards, write_modules
+from extended_release import MODULES, extended_release, write_modules
+from own_extensions import forgotten_afterwards
 
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.retrieval.overlay import LiveItem
@@ -13,7 +14,7 @@ from unified_ranker.serving.retrieval.rebuilding import rebuild
 def opened(tmp_path, toy_prepared, toy_config):
     """A release that carries its kind of index, opened where nothing else has it."""
     project = write_modules(tmp_path / "project")
-    with forgotten_afterwards():
+    with forgotten_afterwards(*MODULES):
         yield OpenedRelease.open(extended_release(tmp_path / "releases", toy_prepared, toy_config, project))
 
 
