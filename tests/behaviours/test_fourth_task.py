@@ -115,8 +115,13 @@ def test_user_country_and_time_each_count():
 
 
 def test_the_served_recommend_and_the_command_line_agree():
-    """Two implementations of one answer: the graph of the model, and the stages of the service."""
-    requests = [request(), request(user_id="u7", country="GB"), request(user_id="nobody", country="ZZ")]
+    """Two implementations of one answer: the graph of the model, and the stages of the service.
+
+    As of the end of the fit window: from then on the service counts popularity, and the graph does not.
+    """
+    counts = json.loads((built_project().release / "manifest.json").read_text())["counts"]
+    users = ({}, {"user_id": "u7", "country": "GB"}, {"user_id": "nobody", "country": "ZZ"})
+    requests = [request(**user, timestamp=counts["exact_from"]) for user in users]
     served = serve("recommend", *requests, limit=np.full(3, 5, np.int32))
     assert served["item_ids"].shape == (3, 5)
     for row, answer in enumerate(recommender(built_project().release).answer(requests)):

@@ -187,6 +187,23 @@ def test_its_numbers_are_those_of_the_service_once_it_is_taken(asked):
     assert served() == pytest.approx(found.ndcg["score"], abs=1e-3)
 
 
+def test_more_requests_are_ranked_only_until_enough_targets_are_found(asked, monkeypatch):
+    encoder, rules, requests = asked
+    from unified_ranker.evaluation import blend_fit
+
+    own = of(requests, "more_like_this")
+    monkeypatch.setattr(blend_fit, "_PART", 40)
+    whole = fit_blend(encoder, rules, own, "more_like_this")
+    assert whole.requests == len(own)
+    enough = LEAST_REQUESTS + 5
+    monkeypatch.setattr(blend_fit, "_FOUND", enough)
+    some = fit_blend(encoder, rules, own, "more_like_this")
+    assert enough <= some.found * some.requests < enough + 40
+    assert some.requests < len(own)
+    # Drawn from the whole slice, and not its earliest requests.
+    assert some.found == pytest.approx(whole.found, abs=0.25)
+
+
 def test_too_few_requests_give_none_and_the_head_decides_alone(asked, caplog):
     encoder, rules, requests = asked
     few = of(requests, "search", LEAST_REQUESTS - 1)

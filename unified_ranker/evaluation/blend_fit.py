@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from unified_ranker.core.arrays import Floats, Ints, Mask
+from unified_ranker.core.arrays import MISSING, Floats, Ints, Mask
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.protocol import sample
 from unified_ranker.evaluation.scoring import RequestEncoder
@@ -22,8 +22,10 @@ from unified_ranker.towers.tensorflow import tf
 
 logger = logging.getLogger(__name__)
 
-_REQUESTS = 1500
-"""Requests of a task that the blend is fitted on, at most."""
+_FOUND = 1500
+"""Requests with their target among the candidates that are enough for a fit."""
+_PART = 500
+"""Requests that are ranked before it is seen whether they are enough."""
 LEAST_REQUESTS = 30
 """Requests with their target among the candidates below which nothing is fitted."""
 _PENALTY = 0.002
@@ -53,18 +55,19 @@ class FitRequests:
 def fit_blend(encoder: RequestEncoder, rules: CandidateRules, requests: Examples, task: str) -> FittedBlend | None:
     """Fit the blend of `task` on `requests`, which lie behind all that the encoder's model has learnt from.
 
+    Where few targets are found, more requests are ranked: up to as many as the evaluation declares.
+
     Returns:
         The fit; None where too few requests have their target among the candidates.
     """
     blend = encoder.model.blend
-    chosen = sample(requests, task, encoder.model.config, _REQUESTS)
-    given = _candidates(encoder, rules, chosen, task)
+    given, ranked = _candidates(encoder, rules, sample(requests, task, encoder.model.config), task)
     if given is None:
         return None
-    factors, share = fit_factors(given), len(given.target) / len(chosen)
+    factors, share = fit_factors(given), len(given.target) / ranked
     alone = zip(blend.channels, _alone(given), strict=True)
     ndcg = {name: float(value * share) for name, value in alone}
-    return FittedBlend(task, len(chosen), share, factors, {BLEND: share * mean_ndcg(given, factors), **ndcg})
+    return FittedBlend(task, ranked, share, factors, {BLEND: share * mean_ndcg(given, factors), **ndcg})
 
 
 def fit_factors(given: FitRequests) -> Floats:
@@ -92,7 +95,14 @@ def fit_blends(
     return fitted
 
 
-def _candidates(encoder: RequestEncoder, rules: CandidateRules, requests: Examples, task: str) -> FitRequests | None:
+def _candidates(
+    encoder: RequestEncoder, rules: CandidateRules, requests: Examples, task: str
+) -> tuple[FitRequests | None, int]:
+    """Rank requests, in an order drawn by the project's seed, until enough targets are found.
+
+    Returns:
+        Those with their target among the candidates, None for too few; and how many were ranked.
+    """
     config = encoder.model.config
     values = dict(zip(config.heads, encoder.model.score_weights.numpy()[[*config.tasks].index(task) + 1], strict=True))
     # Traced once for all parts.
@@ -104,18 +114,23 @@ def _candidates(encoder: RequestEncoder, rules: CandidateRules, requests: Exampl
         ],
         autograph=False,
     )
-    parts = []
-    for part in ranked_candidates(encoder, rules, requests, task):
-        same = (part.ranked.items == part.requests.item[:, None]) & part.ranked.present
-        rows = np.flatnonzero(same.any(1))
-        present = part.ranked.present[rows]
-        numbers = spread(tf.constant(part.ranked.channels[rows]), tf.constant(present)).numpy()
-        weight = np.maximum([values[head] for head in part.requests.head[rows]], 0).astype(np.float32)
-        parts.append((numbers, present, same[rows].argmax(1), weight))
+    order = np.random.default_rng(config.project.seed).permutation(len(requests))
+    parts: list[tuple[Floats, Mask, Ints, Floats]] = []
+    ranked = 0
+    while ranked < len(requests) and sum(len(part[2]) for part in parts) < _FOUND:
+        chosen = requests.take(np.sort(order[ranked : ranked + _PART]))
+        ranked += len(chosen)
+        for part in ranked_candidates(encoder, rules, chosen, task):
+            target = part.ranked.place_of(part.requests.item)
+            rows = np.flatnonzero(target != MISSING)
+            present = part.ranked.present[rows]
+            numbers = spread(tf.constant(part.ranked.channels[rows]), tf.constant(present)).numpy()
+            weight = np.maximum([values[head] for head in part.requests.head[rows]], 0).astype(np.float32)
+            parts.append((numbers, present, target[rows], weight))
     # A head that is worth nothing to the task teaches nothing.
     if sum(np.count_nonzero(part[3]) for part in parts) < LEAST_REQUESTS:
-        return None
-    return FitRequests(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        return None, ranked
+    return FitRequests(*(np.concatenate(columns) for columns in zip(*parts, strict=True))), ranked
 
 
 def _least_loss(given: FitRequests) -> Floats:

@@ -5,10 +5,10 @@ import numpy as np
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.times import DAY
 from unified_ranker.evaluation.candidates import CandidateRules
-from unified_ranker.evaluation.metrics import DECISIVE_METRIC, METRICS, metric_values, rank_of_target
+from unified_ranker.evaluation.metrics import rank_of_target
 from unified_ranker.evaluation.protocol import sample, window
 from unified_ranker.evaluation.results import AgedCounts, Diagnosis, Part, RankedCandidateFacts, RetrievalRecall
-from unified_ranker.evaluation.scoring import RankedShortlist, RequestEncoder
+from unified_ranker.evaluation.scoring import RequestEncoder
 from unified_ranker.evaluation.shortlists import join_pairs, ranked_candidates
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.examples import Examples
@@ -52,12 +52,11 @@ def diagnose(encoder: RequestEncoder, rules: CandidateRules, requests: Examples,
     for part in ranked_candidates(encoder, rules, requests, task):
         for name, scores in {"declared": part.chunk.scores, "none": part.chunk.cosines}.items():
             ranks[name].append(rank_of_target(scores, part.requests.item, part.allowed))
-        among = (part.ranked.items == part.requests.item[:, None]) & part.ranked.present
-        found += int(among.any(1).sum())
+        found += int((part.ranked.place_of(part.requests.item) != MISSING).sum())
         if windowed:
             rows = np.arange(len(part.requests))
             aged = encoder.shortlists.rank(part.chunk, rows, task, part.allowed, counts_age=DAY)
-            gains.append(np.stack([_gain(part.ranked, part.requests), _gain(aged, part.requests)], 1))
+            gains.append(np.stack([ranked.ndcg(part.requests.item) for ranked in (part.ranked, aged)], 1))
         tasks = tf.fill([len(part.requests)], tf.constant(number, tf.int64))
         given = model.head_outputs(tf.constant(part.ranked.logits), tasks).numpy()
         for head in of_task:
@@ -79,13 +78,6 @@ def diagnose(encoder: RequestEncoder, rules: CandidateRules, requests: Examples,
         candidates=_candidate_facts(model, task, found / len(requests)),
         aged=AgedCounts(*map(float, np.concatenate(gains).mean(0))) if windowed else None,
     )
-
-
-def _gain(ranked: RankedShortlist, requests: Examples) -> np.ndarray:
-    """Return NDCG@10 of each request, `[n]`."""
-    same = (ranked.items == requests.item[:, None]) & ranked.present
-    target = np.where(same.any(1), same.argmax(1), MISSING)
-    return metric_values(rank_of_target(ranked.scores, target, ranked.present))[:, METRICS.index(DECISIVE_METRIC)]
 
 
 def _candidate_facts(model: UnifiedRanker, task: str, found: float) -> RankedCandidateFacts:

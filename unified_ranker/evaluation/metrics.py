@@ -74,6 +74,11 @@ def metric_values(ranks: Ranks) -> Values:
     return np.stack([in_ten, ranks <= 100, gain, 1.0 / ranks], axis=1).astype(np.float64)
 
 
+def decisive(ranks: Ranks) -> Values:
+    """Return `DECISIVE_METRIC` of each of `ranks` `[requests]`."""
+    return metric_values(ranks)[:, METRICS.index(DECISIVE_METRIC)]
+
+
 def bootstrap(values: Values, samples: int, seed: int | Sequence[int]) -> Values:
     """Return the means of `samples` resamples of the requests, `[samples, columns]`.
 

@@ -4,12 +4,14 @@ import json
 import logging
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from unified_ranker.core.files import write_whole
 from unified_ranker.evaluation.candidates import CandidateRules
-from unified_ranker.evaluation.metrics import DECISIVE_METRIC, METRICS, metric_values, rank_of_target
+from unified_ranker.evaluation.metrics import decisive, rank_of_target
 from unified_ranker.evaluation.protocol import sample
 from unified_ranker.evaluation.scoring import RequestEncoder
 from unified_ranker.evaluation.shortlists import ranked_candidates
@@ -71,9 +73,8 @@ class PassWatch(tf.keras.callbacks.Callback):
         """
         super().__init__()
         self._length, self._patience, self._seconds = length, patience, seconds
-        self._encoder = RequestEncoder(model, prepared, quality)
-        self._rules, config = CandidateRules(prepared, model.config), model.config
-        self._later = {task: sample(requests, task, config, _REQUESTS) for task, requests in later.items()}
+        self._inputs = model, prepared, quality
+        self._later = {task: sample(requests, task, model.config, _REQUESTS) for task, requests in later.items()}
         self._best = tf.train.Checkpoint(model=model)
         self._state, self._weights = directory / "passes.json", str(directory / "best")
         self.scores: dict[int, float] = {}
@@ -82,6 +83,15 @@ class PassWatch(tf.keras.callbacks.Callback):
             kept = json.loads(self._state.read_text(encoding="utf-8"))
             self.scores = {int(passes): score for passes, score in kept["scores"].items()}
             length.cut(kept["epochs"])
+
+    @cached_property
+    def _encoder(self) -> RequestEncoder:
+        return RequestEncoder(*self._inputs)
+
+    @cached_property
+    def _rules(self) -> CandidateRules:
+        model, prepared, _ = self._inputs
+        return CandidateRules(prepared, model.config)
 
     @property
     def best(self) -> int:
@@ -136,22 +146,17 @@ class PassWatch(tf.keras.callbacks.Callback):
 
     def _keep(self) -> None:
         self._state.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._state.with_suffix(".draft")
-        draft.write_text(json.dumps({"epochs": self._length.epochs, "scores": self.scores}), encoding="utf-8")
-        draft.replace(self._state)
+        write_whole(self._state, json.dumps({"epochs": self._length.epochs, "scores": self.scores}))
 
     def _score(self) -> float:
         """Return the mean over tasks of the log of NDCG@10, of two towers and ranking head."""
         self._encoder.refresh()
         found = []
         for task, requests in self._later.items():
-            ranks: list[np.ndarray] = []
+            gains: list[np.ndarray] = []
             for part in ranked_candidates(self._encoder, self._rules, requests, task):
-                own = part.requests.item
-                towers = rank_of_target(part.chunk.scores, own, part.allowed)
-                same = (part.ranked.items == own[:, None]) & part.ranked.present
-                place = np.where(same.any(1), same.argmax(1), -1)
-                ranks.append(np.stack([towers, rank_of_target(part.ranked.scores, place, part.ranked.present)]))
-            ndcg = [metric_values(own)[:, METRICS.index(DECISIVE_METRIC)].mean() for own in np.concatenate(ranks, 1)]
-            found.append(np.log(np.array(ndcg) + _LEAST).mean())
+                chosen = part.requests.item
+                towers = decisive(rank_of_target(part.chunk.scores, chosen, part.allowed))
+                gains.append(np.stack([towers, part.ranked.ndcg(chosen)]))
+            found.append(np.log(np.concatenate(gains, 1).mean(1) + _LEAST).mean())
         return float(np.mean(found))

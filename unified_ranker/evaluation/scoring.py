@@ -9,6 +9,7 @@ import numpy as np
 
 from unified_ranker.core.arrays import MISSING, Ints
 from unified_ranker.evaluation.candidates import CandidateRules
+from unified_ranker.evaluation.metrics import decisive, rank_of_target
 from unified_ranker.evaluation.results import JOINT
 from unified_ranker.model.encode import encode
 from unified_ranker.model.inputs import RequestIndices
@@ -183,6 +184,15 @@ class RankedShortlist(NamedTuple):
     logits: np.ndarray
     present: np.ndarray
     channels: np.ndarray
+
+    def place_of(self, items: Ints) -> Ints:
+        """Return the place of each request's item `[n]` among its candidates, `[n]`; -1 where it is none of them."""
+        same = (self.items == items[:, None]) & self.present
+        return np.where(same.any(1), same.argmax(1), MISSING)
+
+    def ndcg(self, items: Ints) -> np.ndarray:
+        """Return NDCG@10 of requests that ended with `items` `[n]`, `[n]`; 0 where it is no candidate."""
+        return decisive(rank_of_target(self.scores, self.place_of(items), self.present))
 
 
 class Shortlists:

@@ -1,7 +1,6 @@
 """Counts follower: gives the events of the store's log to the live popularities of a service's releases."""
 
 import logging
-import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +12,7 @@ from unified_ranker.core.positives import positive
 from unified_ranker.events.base import HistoryReader, HistoryStore, StoreError
 from unified_ranker.serving.answering.live_popularity import LivePopularity
 from unified_ranker.serving.service.ranking_service import RankingService
+from unified_ranker.serving.service.repeating import Repeating
 from unified_ranker.serving.service.served_release import ServedRelease
 
 _AT_ONCE = 1_000
@@ -21,10 +21,10 @@ _SECONDS = 1.0
 logger = logging.getLogger(__name__)
 
 
-class CountsFollower:
+class CountsFollower(Repeating):
     """Thread that follows the store's log each second, so that all replicas, and a restarted one, count the same.
 
-    At the start it reads the log from its first event on, while requests are answered.
+    Its first looks read the log from its first event on, while requests are answered.
 
     Args:
         service: whose releases count.
@@ -32,18 +32,8 @@ class CountsFollower:
     """
 
     def __init__(self, service: RankingService, store: HistoryStore | None) -> None:
+        super().__init__("counts-follower", _SECONDS)
         self._service, self._store = service, store
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="counts-follower", daemon=True)
-
-    def start(self) -> "CountsFollower":
-        """Start the thread."""
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        """Stop the thread, after the events that it is counting."""
-        self._end.set()
 
     def look(self) -> None:
         """Count what has come to the store, and move the counts on to the present second."""
@@ -72,12 +62,6 @@ class CountsFollower:
             metrics.error("counts", "store")
             logger.warning("popularity is not counted on: %s", error)
         popularity.advance(int(engine.release.clock()))
-
-    def _run(self) -> None:
-        while True:
-            self.look()
-            if self._end.wait(_SECONDS):
-                return
 
 
 def count(popularity: LivePopularity, config: Config, events: Sequence[Event], histories: HistoryReader) -> int:

@@ -1,13 +1,13 @@
 """Supervision of the index in service: its recall and the number of live changes decide when it is rebuilt."""
 
 import logging
-import threading
 from dataclasses import dataclass
 
 from unified_ranker.serving.retrieval.health import recall_of
 from unified_ranker.serving.retrieval.overlay import without
 from unified_ranker.serving.retrieval.rebuilding import RebuildError, rebuild
 from unified_ranker.serving.service.ranking_service import RankingService
+from unified_ranker.serving.service.repeating import Repeating
 from unified_ranker.serving.service.served_release import ServedRelease, parts_of
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class IndexHealth:
     most_live: float = 0.02
 
 
-class IndexKeeper:
+class IndexKeeper(Repeating):
     """Thread that measures and rebuilds the indices of a service's releases.
 
     Args:
@@ -39,18 +39,8 @@ class IndexKeeper:
     def __init__(self, service: RankingService, health: IndexHealth | None = None) -> None:
         self._service = service
         self._health = health or IndexHealth()
-        self._end = threading.Event()
+        super().__init__("index-keeper", self._health.seconds)
         self._tried: dict[tuple[int, int], float] = {}
-        self._thread = threading.Thread(target=self._run, name="index-keeper", daemon=True)
-
-    def start(self) -> "IndexKeeper":
-        """Start the thread."""
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        """Stop the thread; a running rebuild is not interrupted."""
-        self._end.set()
 
     def look(self) -> None:
         """Measure every index once, and rebuild those that exceed the limits."""
@@ -94,7 +84,3 @@ class IndexKeeper:
             engine.parts = parts_of(baked.with_changes(newer), index)
         self._service.metrics.rebuilds.labels("swapped").inc()
         return True
-
-    def _run(self) -> None:
-        while not self._end.wait(self._health.seconds):
-            self.look()
