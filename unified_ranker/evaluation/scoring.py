@@ -215,12 +215,21 @@ class Shortlists:
             signals = model.signals.features(state.signals, chosen, time)
             return model.rank(state, tf.gather(encoder.vectors, chosen), quality, signals)[:2]
 
+        def proposals_as_of(state: EncodedState, time: tf.Tensor) -> tf.Tensor:
+            proposals = model.signals.proposals(state.signals)
+            # The tables know the whole window: what they propose counts where something was to be seen by then.
+            seen = model.signals.features(state.signals, tf.maximum(proposals, 0), time)
+            return tf.where(tf.reduce_any(seen != 0, -1), proposals, tf.constant(MISSING, tf.int64))
+
         towers, indices = model.config.towers, tf.TensorSpec([None, None], tf.int64)
         signature = [EncodedState.spec(towers.item.dim), indices, tf.TensorSpec([None, None, len(towers.item.quality)])]
         # Traced once for any number of requests and candidates, with and without a moment.
         present, moment = tf.TensorSpec([None, None], tf.bool), tf.TensorSpec([None], tf.int64)
         self._as_served = tf.function(as_served, input_signature=[*signature, present], autograph=False)
         self._as_of = tf.function(as_of, input_signature=[*signature, moment], autograph=False)
+        trending = tf.TensorSpec([None, len(towers.item.popularities), TRENDING], tf.int64)
+        self._propose = tf.function(model.proposals, input_signature=[signature[0], trending], autograph=False)
+        self._propose_as_of = tf.function(proposals_as_of, input_signature=[signature[0], moment], autograph=False)
 
     def rank(
         self,
@@ -262,11 +271,8 @@ class Shortlists:
 
     def _proposals(self, state: EncodedState, time: np.ndarray | None, served: np.ndarray) -> np.ndarray:
         if time is None:
-            return self._model.proposals(state, tf.constant(self._quality.trending(served, TRENDING))).numpy()
-        proposals = self._model.signals.proposals(state.signals)
-        # The tables know the whole window: what they propose counts where something was to be seen by then.
-        seen = self._model.signals.features(state.signals, tf.maximum(proposals, 0), tf.constant(time))
-        return tf.where(tf.reduce_any(seen != 0, -1), proposals, -1).numpy()
+            return self._propose(state, tf.constant(self._quality.trending(served, TRENDING))).numpy()
+        return self._propose_as_of(state, tf.constant(time)).numpy()
 
 
 def put_first(scores: np.ndarray, proposals: np.ndarray) -> None:

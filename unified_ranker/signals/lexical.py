@@ -117,7 +117,7 @@ class LexicalSignal(TableSignal):
         rows = tf.where(words < 0, last, words)
         begin, end = tf.gather(self.starts, rows), tf.gather(self.starts, rows + 1)
         places = tf.ragged.range(begin, end)
-        owner = places.value_rowids() // request.words.shape[1]
+        owner = places.value_rowids() // self.text_width
         items = tf.shape(self.title_words, tf.int64)[0]
         keys = owner * items + tf.gather(self.posting_items, places.flat_values)
         pairs, number = tf.unique(keys, tf.int64)
