@@ -8,7 +8,7 @@ import tiny_world
 
 from unified_ranker.evaluation import passes
 from unified_ranker.evaluation.blend_fit import LEAST_REQUESTS
-from unified_ranker.evaluation.passes import PassWatch
+from unified_ranker.evaluation.passes import Budget, PassWatch
 from unified_ranker.prepare.prepared import fit_end_of
 from unified_ranker.project import train_stage
 from unified_ranker.project.holdout import Holdout, blend_start, learn_from_holdout
@@ -149,7 +149,7 @@ class Told:
             tiny_world.prepared(),
             {},
             directory,
-            **{"patience": 2, "seconds": None, **more},
+            **{"patience": 2, **more},
         )
         self.watch.model, self.watch._score = self.model, lambda: scores[self.passes]
         self.model.stop_training = False
@@ -203,19 +203,28 @@ def test_an_interrupted_one_goes_on_where_it_was(tmp_path):
     assert Told(scores, tmp_path).length.epochs == 7
 
 
+def test_the_budget_has_room_for_both_models_and_what_is_measured():
+    """800 of 1,000 examples: a pass of 10 s is one of 12.5 s of the other model. Two builds, and 14 measurements."""
+    budget = Budget(seconds=200.0, began=0.0, share=0.8)
+    assert budget.passes(build=10.0, one=10.0, measurement=0.0) == 8
+    assert budget.passes(build=10.0, one=10.0, measurement=3.0) == 6
+    assert budget.passes(build=90.0, one=10.0, measurement=3.0) == 2
+
+
 def test_the_budget_cuts_the_passes_by_what_the_second_takes(tmp_path, monkeypatch):
-    clock = iter([0.0, 100.0, 102.0, *range(200, 300)])
+    clock = iter([30.0, 100.0, 110.0, *range(200, 300)])
     monkeypatch.setattr(passes.time, "perf_counter", lambda: next(clock))
-    told = Told({}, tmp_path, patience=0, seconds=11.0)
+    told = Told({}, tmp_path, patience=0, budget=Budget(160.0, 20.0, 1.0))
     before = float(told.length.steps)
-    assert told.run() == 5
-    assert float(told.length.steps) == before * 5 / 8
-    assert told.watch.best == 5
+    # Ten seconds went by before the first pass.
+    assert told.run() == 7
+    assert float(told.length.steps) == before * 7 / 8
+    assert told.watch.best == 7
 
 
 def test_where_nothing_is_measured_all_passes_are_taken(tmp_path):
     assert Told({}, tmp_path, patience=0).run() == 8
-    assert Told({}, tmp_path / "other", patience=0, seconds=1e6).run() == 8
+    assert Told({}, tmp_path / "other", patience=0, budget=Budget(1e6, 0.0, 0.9)).run() == 8
 
 
 def test_the_model_of_the_release_takes_the_passes_that_were_best(monkeypatch, tmp_path):
@@ -234,9 +243,7 @@ def test_what_is_measured_is_the_mean_of_logs_over_tasks(job, tmp_path):
     world, begin = halved(), made[0].fit_end
     later = world.between(begin, fit_end_of(world, config()))
     requests = {task: later.take(later.task == task) for task in tiny_world.TASKS}
-    watch = PassWatch(
-        made[0].model, made[0].quality, TrainingLength(1, 1), world, requests, tmp_path, patience=1, seconds=None
-    )
+    watch = PassWatch(made[0].model, made[0].quality, TrainingLength(1, 1), world, requests, tmp_path, patience=1)
     whole = watch._score()
     parts = []
     for task in requests:

@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -32,8 +33,36 @@ _REQUESTS = 300
 _CHANCE = 0.03
 """Difference of two measurements that chance may make: 3 % of NDCG@10. On Travel five passes of eight were higher by
 less, and the release was 2 % better on the feed and 7 to 8 % worse on the two surfaces with few examples."""
+_FIT = 10
+"""Measurements that have as many requests as the fit of the blend, at the most."""
 _LEAST = 1e-3
 """NDCG@10 that is added before the logarithm: below it, a doubling is chance."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Time of a training: of a holdout model, what is measured with it, and the model of the release.
+
+    Attributes:
+        seconds: all of it.
+        began: when it began, by `time.perf_counter`.
+        share: of the holdout model's examples among those of the model of the release.
+    """
+
+    seconds: float
+    began: float
+    share: float
+
+    def passes(self, build: float, one: float, measurement: float) -> int:
+        """Return how many passes have time, at least 2.
+
+        Args:
+            build: seconds to build a model, which is done twice.
+            one: seconds of a pass of the holdout model.
+            measurement: seconds of a measurement; the fit of the blend ranks as many requests as `_FIT` of them.
+        """
+        left = self.seconds - 2 * build - (_MEASUREMENTS + _FIT) * measurement
+        return max(int(left / (one * (1 + 1 / self.share))), 2)
 
 
 class PassWatch(tf.keras.callbacks.Callback):
@@ -57,7 +86,7 @@ class PassWatch(tf.keras.callbacks.Callback):
         directory: Path,
         *,
         patience: int,
-        seconds: float | None,
+        budget: Budget | None = None,
     ) -> None:
         """Go on from what `directory` has of an interrupted job.
 
@@ -69,16 +98,16 @@ class PassWatch(tf.keras.callbacks.Callback):
             later: requests of each task, later than all that the model learns from.
             directory: where what is measured and the best weights are kept.
             patience: measurements without a gain after which the training ends; 0: nothing is measured.
-            seconds: that all passes may take; None: as long as they take.
+            budget: time of the whole training; None: as long as it takes.
         """
         super().__init__()
-        self._length, self._patience, self._seconds = length, patience, seconds
+        self._length, self._patience, self._budget = length, patience, budget
         self._inputs = model, prepared, quality
         self._later = {task: sample(requests, task, model.config, _REQUESTS) for task, requests in later.items()}
         self._best = tf.train.Checkpoint(model=model)
         self._state, self._weights = directory / "passes.json", str(directory / "best")
         self.scores: dict[int, float] = {}
-        self._began = 0.0
+        self._began, self._built = 0.0, 0.0
         if self._state.is_file():
             kept = json.loads(self._state.read_text(encoding="utf-8"))
             self.scores = {int(passes): score for passes, score in kept["scores"].items()}
@@ -105,6 +134,7 @@ class PassWatch(tf.keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Start the clock."""
         self._began = time.perf_counter()
+        self._built = self._built or self._began
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Cut the passes after the second, which takes as long as the others; measure; end where it is enough."""
@@ -123,13 +153,24 @@ class PassWatch(tf.keras.callbacks.Callback):
             self._best.read(self._weights).assert_existing_objects_matched()
 
     def _keep_to_budget(self, seconds: float) -> None:
-        """Cut the passes to as many as the budget has time for."""
-        if self._seconds is None:
+        """Cut the passes to as many as the budget has time for, where one takes so many seconds."""
+        if self._budget is None:
             return
-        fitting = max(int(self._seconds / seconds), 2)
+        measurement = self._seconds_to_measure()
+        fitting = self._budget.passes(self._built - self._budget.began, seconds, measurement)
         if fitting < self._length.epochs:
-            logger.info("%d of %d passes fit the budget of %.0f s", fitting, self._length.epochs, self._seconds)
+            logger.info("%d of %d passes fit the budget of %.0f s", fitting, self._length.epochs, self._budget.seconds)
             self._length.cut(fitting)
+
+    def _seconds_to_measure(self) -> float:
+        """Return how long a measurement takes; 0 where nothing is measured."""
+        if not self._patience:
+            return 0.0
+        self._score()
+        # The first one traces the model.
+        began = time.perf_counter()
+        self._score()
+        return time.perf_counter() - began
 
     def _measured_at(self) -> set[int]:
         last = self._length.epochs

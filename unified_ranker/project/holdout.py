@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,12 +58,12 @@ def learn_from_holdout(prepared: "Prepared", config: Config, tasks: Sequence[str
     """
     from unified_ranker.evaluation.blend_fit import LEAST_REQUESTS, fit_blends
     from unified_ranker.evaluation.candidates import CandidateRules
-    from unified_ranker.evaluation.passes import PassWatch
+    from unified_ranker.evaluation.passes import Budget, PassWatch
     from unified_ranker.evaluation.scoring import RequestEncoder
     from unified_ranker.prepare.prepared import fit_end_of
     from unified_ranker.training.training_job import train
 
-    kept = checkpoints / "found.json"
+    began, kept = time.perf_counter(), checkpoints / "found.json"
     if kept.is_file():
         return _read(kept)
     begin, end = blend_start(prepared, config), fit_end_of(prepared, config)
@@ -77,13 +78,15 @@ def learn_from_holdout(prepared: "Prepared", config: Config, tasks: Sequence[str
         )
         return Holdout()
     training, watches = config.project.training, []
-    seconds = None if training.minutes is None else 60 * training.minutes * len(before) / (2 * len(before) + len(later))
+    budget = None
+    if training.minutes is not None:
+        budget = Budget(60 * training.minutes, began, len(before) / (len(before) + len(later)))
     requests = {task: later.take(later.task == task) for task in names if counts[task] >= LEAST_REQUESTS}
 
     def watched(model: "UnifiedRanker", quality: "QualityAsOf", length: "TrainingLength") -> PassWatch:
         watches.append(
             PassWatch(
-                model, quality, length, prepared, requests, checkpoints, patience=training.patience, seconds=seconds
+                model, quality, length, prepared, requests, checkpoints, patience=training.patience, budget=budget
             )
         )
         return watches[0]
