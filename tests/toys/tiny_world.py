@@ -126,6 +126,10 @@ def items_table() -> pd.DataFrame:
             "created_at": created,
             "categories": [[community[n // COMMUNITY], "home"] for n in numbers],
             "price": [None if n == 5 else float(10 + min(n, 18) % 4) for n in numbers],
+            "latitude": [
+                None if n == 7 else (51.5, 48.9, 51.5)[n // COMMUNITY] + 0.01 * (n % COMMUNITY) for n in numbers
+            ],
+            "longitude": [(-0.1, 2.3, 2.3)[n // COMMUNITY] for n in numbers],
         }
     )
 

@@ -212,6 +212,20 @@ def test_what_a_log_lacks_is_no_signal(tmp_path):
     assert {"popular"} == set(COUNTED) & {s.type for s in config.towers.ranker.signals}
 
 
+def test_where_items_have_coordinates_their_places_are_a_signal(tmp_path):
+    """Named as people name them; numbers beyond the earth's degrees are none."""
+    events, items, _ = shop()
+    placed = items.assign(
+        store_lat=[50 + i / 10 for i in range(ITEMS)], store_lng=[-120 - i / 10 for i in range(ITEMS)]
+    )
+    config, directory = new_project(tmp_path / "placed", events, placed)
+    (signal,) = [s for s in config.towers.ranker.signals if s.type == "nearby"]
+    assert (signal.latitude, signal.longitude) == ("store_lat", "store_lng")
+    assert "by `store_lat` and `store_lng`" in comment_above(directory, "towers/ranker.yaml", "type: nearby")
+    config, _ = new_project(tmp_path / "metres", events, placed.assign(store_lng=placed["store_lng"] * 1000))
+    assert "nearby" not in [s.type for s in config.towers.ranker.signals]
+
+
 def test_young_items_are_looked_for_first(tmp_path):
     events, items, _ = shop()
     items["created_at"] = [START + timedelta(days=DAYS * i / ITEMS) for i in range(ITEMS)]

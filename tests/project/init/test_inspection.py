@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from toy_shop import START, rows
 
 from unified_ranker.log.schema import normalise
-from unified_ranker.project.init.inspect_columns import inspect_column, percent
+from unified_ranker.project.init.inspect_columns import coordinates, inspect_column, percent
 from unified_ranker.project.init.inspect_events import inspect_events, rating_top
 from unified_ranker.project.init.project_text import batch_for, epochs_for
 from unified_ranker.project.init.tower_text import freshness_scale, history_length, trend_windows
@@ -48,6 +48,28 @@ def test_a_column_is_what_its_values_say(values, kind, least, request):
     finding = inspect_column(log.items[name])
     assert (finding.type, finding.min_count) == (kind, least)
     assert finding.why
+
+
+SOME = [40.5, 41.0, 42.5]
+
+
+@pytest.mark.parametrize(
+    ("columns", "found"),
+    [
+        ({"latitude": SOME, "longitude": SOME}, ("latitude", "longitude")),
+        ({"Lon": SOME, "Lat": SOME}, ("Lat", "Lon")),
+        ({"shop_lat": SOME, "home_long": SOME, "shop_long": [0, 1, 2]}, ("shop_lat", "shop_long")),
+        ({"latitude": SOME, "longitude": [None, None, 3.0]}, None),
+        ({"latitude": SOME, "longitude": [5.0, 5.0, 5.0]}, None),
+        ({"latitude": [91.0, 2.0, 3.0], "longitude": SOME}, None),
+        ({"latitude": ["n", "s", "s"], "longitude": SOME}, None),
+        ({"lat": SOME}, None),
+        ({"lat": SOME, "length": SOME}, None),
+        ({"flat_area": SOME, "flon_area": SOME}, None),
+    ],
+)
+def test_coordinates_are_told_by_name_range_and_number(columns, found):
+    assert coordinates(pd.DataFrame(columns)) == found
 
 
 @pytest.mark.parametrize(

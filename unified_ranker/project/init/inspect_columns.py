@@ -3,6 +3,7 @@
 The rules are simple on purpose, and every finding has its counts, so that a person can overrule it.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
@@ -31,6 +32,10 @@ TEXT_DISTINCT = 0.5
 MAX_DIGITS = 6
 HEAVY_TAIL = 5.0
 """Ratio of the 99th percentile to the median from which a positive number is taken by its logarithm."""
+LATITUDES, LONGITUDES = frozenset({"latitude", "lat"}), frozenset({"longitude", "lon", "lng", "long"})
+"""Words in the name of a column that make it a latitude or a longitude, if its numbers can be one."""
+LEAST_PLACED = 0.5
+"""Share of rows with coordinates from which they are the places of items."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,29 @@ def inspect_column(column: pd.Series) -> Finding:
     if "number" in types:
         return _number(name, values, known)
     return Finding(name, None, f"holds {describe(column)}")
+
+
+def coordinates(table: pd.DataFrame) -> tuple[str, str] | None:
+    """Return the columns of latitude and longitude in degrees, as `venue_lat` and `venue_lon`; None without a pair."""
+    named = {str(column): re.split(r"[\W_]+", str(column).lower()) for column in table.columns}
+    for latitude, words in named.items():
+        for longitude, others in named.items():
+            pairs = [pair for pair in zip(words, others, strict=False) if pair[0] != pair[1]]
+            alike = len(words) == len(others) and len(pairs) == 1
+            named_so = alike and pairs[0][0] in LATITUDES and pairs[0][1] in LONGITUDES
+            if named_so and _within(table[latitude], 90) and _within(table[longitude], 180):
+                return latitude, longitude
+    return None
+
+
+def _within(column: pd.Series, degrees: float) -> bool:
+    """Tell whether most rows have a number, none is above `degrees` either way, and they differ."""
+    if not pd.api.types.is_numeric_dtype(column.dtype):
+        return False
+    values = column.to_numpy(np.float64, na_value=np.nan)
+    there = values[np.isfinite(values)]
+    enough = len(there) > 0 and len(there) >= LEAST_PLACED * len(values)
+    return bool(enough and np.abs(there).max() <= degrees and np.ptp(there) > 0)
 
 
 def percent(share: float) -> str:

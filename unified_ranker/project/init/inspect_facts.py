@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from unified_ranker.log.schema import COLUMNS, InteractionLog
-from unified_ranker.project.init.inspect_columns import Finding, inspect_column, present
+from unified_ranker.project.init.inspect_columns import Finding, coordinates, inspect_column, present
 from unified_ranker.project.init.inspect_events import EventFindings, inspect_events
 
 # Keys, and the creation time, which freshness reads.
@@ -26,6 +26,7 @@ class Facts:
         event_countries: share of events with a country.
         user_countries: share of users with a country.
         countries: distinct countries in events and users.
+        coordinates: columns of items with latitude and longitude; None without them.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Facts:
     event_countries: float
     user_countries: float
     countries: int
+    coordinates: tuple[str, str] | None
 
     @property
     def titles(self) -> bool:
@@ -68,6 +70,7 @@ def look_at(log: InteractionLog, name: str, data: dict[str, str]) -> Facts:
         event_countries=shares[0],
         user_countries=shares[1],
         countries=len({str(v) for c in countries for v in c.dropna().unique()}),
+        coordinates=coordinates(log.items),
     )
 
 

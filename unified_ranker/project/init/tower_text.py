@@ -132,6 +132,10 @@ def _signals(page: YamlPage, facts: Facts) -> None:
         page.item({"type": "source_pairs"})
     page.note("Items that followed the user's last items before.", 2)
     page.item({"type": "successions"})
+    if facts.coordinates:
+        latitude, longitude = facts.coordinates
+        page.note(f"How near the item is to the user's last places, by `{latitude}` and `{longitude}`.", 2)
+        page.item({"type": "nearby"} | _unless("latitude", latitude) | _unless("longitude", longitude))
     _counted_signals(page, facts)
     again = [s for s in surfaces if (s.offers_again if s.kind == "feed" else s.repeat_share >= OFTEN_AGAIN)]
     if again:
@@ -144,6 +148,11 @@ def _signals(page: YamlPage, facts: Facts) -> None:
         page.item({"type": "repeats"})
         page.note("The chance of a return, by how often the user had the item, and at which times.", 2)
         page.item({"type": "returns"})
+
+
+def _unless(default: str, value: str) -> dict[str, object]:
+    """Return a setting of the name `default` that differs from its name."""
+    return {} if value == default else {default: value}
 
 
 def _counted_signals(page: YamlPage, facts: Facts) -> None:
