@@ -99,6 +99,10 @@ def test_outputs_rise_with_the_logits_and_are_finite(kind):
         assert np.isfinite(found).all()
         assert (np.diff(found[0, :, 0]) >= 0).all()
         assert np.ptp(found) > 0
+        if kind.ranks:
+            logs = kind.log_output(logits, tf.fill([1, 1, 1], scale), tf.fill([1, 1, 1], shift)).numpy()
+            np.testing.assert_allclose(np.exp(logs), found, rtol=1e-4, atol=1e-12)
+            assert (np.diff(logs[0, :, 0]) >= 0).all()
 
 
 def test_calibration_brings_outputs_to_what_happened(kind):

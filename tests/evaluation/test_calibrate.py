@@ -45,7 +45,8 @@ def test_calibrated_heads_say_how_often_a_candidate_is_chosen(world):
     scores, before = scorer.score(requests), diagnose(encoder, rules, requests, "search").calibration[0]
     calibrate(trained, prepared)
     after = diagnose(encoder, rules, requests, "search").calibration[0]
-    np.testing.assert_array_equal(scorer.score(requests), scores)
+    # A surface of one head keeps its order.
+    np.testing.assert_array_equal(np.argsort(scorer.score(requests), kind="stable"), np.argsort(scores, kind="stable"))
     assert after.error < 0.5 * before.error
     # One of twelve candidates is the item that the query names, nearly always.
     assert after.happened == pytest.approx(1 / 12, abs=0.01)

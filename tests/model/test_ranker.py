@@ -10,6 +10,8 @@ from encoded_toy import encoded_state
 from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.model.task_tables import quality_weights, score_weights
 from unified_ranker.prepare.log_history import LogHistory
+from unified_ranker.tasks.head_groups import HeadGroups
+from unified_ranker.tasks.head_kinds.platt import fit_platt
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.training_job import build_model, make_batches, make_weights
 
@@ -168,7 +170,7 @@ def state(model, rows=3):
     )
 
 
-def test_retrieval_is_one_dot_product_and_the_score_a_mixture_of_heads(model):
+def test_retrieval_is_one_dot_product_and_the_score_the_expected_value(model):
     asked = state(model)
     rng = np.random.default_rng(2)
     items, quality = rng.normal(size=(3, 6, 8)).astype(np.float32), rng.random((3, 6, 4)).astype(np.float32)
@@ -181,7 +183,24 @@ def test_retrieval_is_one_dot_product_and_the_score_a_mixture_of_heads(model):
     np.testing.assert_allclose(retrieval, np.einsum("bd,bnd->bn", query, item), atol=1e-5)
     # Heads: click, buy, like.
     share = np.array([[1, 0, 0], [1, 2, 0], [0, 0, 1]])
-    np.testing.assert_allclose(score, np.log((np.exp(logits) * share[:, None]).sum(-1)), rtol=1e-4, atol=1e-4)
+    scale, shift = np.moveaxis(model.calibration.numpy()[1:], -1, 0)
+    chances = 1 / (1 + np.exp(-(np.exp(scale)[:, None] * logits.astype(np.float64) + shift[:, None])))
+    np.testing.assert_allclose(score, np.log((chances * share[:, None]).sum(-1)), rtol=1e-4, atol=1e-4)
+
+
+def test_an_offset_of_a_heads_logits_moves_no_score():
+    """A softmax over candidates leaves the offset open; calibration closes it, and only then heads are added."""
+    groups = HeadGroups(tiny_world.config())
+    rng = np.random.default_rng(5)
+    logits = rng.normal(size=(1, 200, 3)).astype(np.float32)
+    offset = np.float32([0, 9, -4])
+    values = tf.constant([[1.0, 3.0, 0.0]])
+    happened = rng.random((200, 3)) < 1 / (1 + np.exp(2 - logits[0]))
+    scores = []
+    for shifted in (logits, logits + offset):
+        numbers = [fit_platt(shifted[0, :, head], happened[:, head]) for head in range(3)]
+        scores.append(groups.score(tf.constant(shifted), tf.constant([numbers], tf.float32), values).numpy())
+    np.testing.assert_allclose(*scores, atol=1e-3)
 
 
 def test_probabilities_are_calibrated_per_task_and_head(model):

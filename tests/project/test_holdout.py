@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tiny_world
 
-from unified_ranker.evaluation import passes
+from unified_ranker.evaluation import calibrate, passes
 from unified_ranker.evaluation.blend_fit import LEAST_REQUESTS
 from unified_ranker.evaluation.passes import Budget, PassWatch
 from unified_ranker.prepare.prepared import fit_end_of
@@ -72,7 +72,7 @@ def job(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         train = training_job.train
         patch.setattr(training_job, "train", lambda *rest, **more: made.append(train(*rest, **more)) or made[-1])
-        trained = train_model(halved(), config(), (), directory, calibrated=False)
+        trained = train_model(halved(), config(), (), directory)
     return trained, made, directory
 
 
@@ -104,6 +104,7 @@ def test_nothing_of_the_slice_reaches_the_model_of_the_holdout(job):
     )
     assert later.sum() > 100
     again = training_job.train(changed, config(), directory / "changed", end=begin)
+    calibrate.calibrate(again, changed)
     for variable, same in zip(made[0].model.variables, again.model.variables, strict=True):
         np.testing.assert_array_equal(variable.numpy(), same.numpy(), err_msg=variable.name)
 
@@ -233,7 +234,8 @@ def test_the_model_of_the_release_takes_the_passes_that_were_best(monkeypatch, t
     monkeypatch.setattr(
         training_job, "train", lambda _, config, *rest, **more: trained.append(config) or tiny_world.trained()
     )
-    train_model(tiny_world.prepared(), config(epochs=5, patience=1), (), tmp_path, calibrated=False)
+    monkeypatch.setattr(calibrate, "calibrate", lambda *rest: None)
+    train_model(tiny_world.prepared(), config(epochs=5, patience=1), (), tmp_path)
     assert [own.project.training.epochs for own in trained] == [2]
 
 
@@ -267,11 +269,13 @@ def trainings(monkeypatch):
         return tiny_world.trained()
 
     monkeypatch.setattr(training_job, "train", train)
+    # The tiny world's model is shared with other tests.
+    monkeypatch.setattr(calibrate, "calibrate", lambda *rest: None)
     return ends
 
 
 def test_a_project_may_do_without(trainings, tmp_path):
-    trained = train_model(tiny_world.prepared(), config(blend=False), (), tmp_path, calibrated=False)
+    trained = train_model(tiny_world.prepared(), config(blend=False), (), tmp_path)
     assert trainings == [None]
     assert trained.blends == ()
     assert not trained.model.blend.fitted.numpy().any()
@@ -300,5 +304,5 @@ def test_a_training_that_goes_on_from_a_release_fits_no_blend(trainings, tmp_pat
 
     monkeypatch.setattr(continuing, "read_start", lambda release: release)
     monkeypatch.setattr(train_stage, "learn_from_holdout", lambda *rest: pytest.fail("fitted"))
-    train_model(tiny_world.prepared(), config(), (), tmp_path, tmp_path / "release", calibrated=False)
+    train_model(tiny_world.prepared(), config(), (), tmp_path, tmp_path / "release")
     assert trainings == [None]

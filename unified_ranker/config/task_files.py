@@ -98,8 +98,8 @@ class Task(Declaration):
     quality_weights: dict[str, float] = Field(default_factory=dict)
     """Weight of each quality feature in retrieval, at most about 1, the scale of a cosine (`tune-quality` fits it)."""
     score: dict[str, float] = Field(default_factory=dict)
-    """Weight of each head in the final score; heads that are left out have weight 0. Empty: all heads of the task have
-    weight 1."""
+    """Value of each head's event in the final score, which adds values times probabilities; heads that are left out
+    have value 0. Empty: all heads of the task have value 1."""
     serving: TaskServing = TaskServing()
     """Serving settings of a surface."""
 

@@ -26,7 +26,7 @@ def calibrate(trained: TrainedModel, prepared: Prepared, tasks: Sequence[str] = 
 
     In training a head sees few, drawn candidates, and its softmax determines the logits only up to a constant for each
     request. The two numbers make its served output a probability: that the request ends in the head's event with the
-    candidate. They do not change `score`, which is computed from the logits.
+    candidate. Heads are added in `score` as these probabilities, so they decide how much each head counts there.
 
     The requests are the last ones of the training data, with signals and histories as of each. A model that has
     overfitted them is over-confident afterwards; the report shows it as the expected calibration error.

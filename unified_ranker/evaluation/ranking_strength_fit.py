@@ -51,7 +51,8 @@ def fit_strength(encoder: RequestEncoder, rules: CandidateRules, requests: Examp
         found = np.any(part.event, axis=2)
         for strength, kept in gains.items():
             logits = begun + strength * (part.ranked.logits - begun)
-            # As in `log_mixture`: a head of weight 0 takes no part.
+            # Logits as they are, because each strength would have a calibration of its own; see `log_mixture`: a head
+            # of weight 0 takes no part.
             scores = logsumexp(logits[..., weights > 0], axis=2, b=weights[weights > 0])
             ranks = rank_of_target(scores, found.argmax(1), np.ones_like(found))
             kept.append(np.where(np.any(found, axis=1), metric_values(ranks)[:, METRICS.index(DECISIVE_METRIC)], 0.0))

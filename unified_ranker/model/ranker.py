@@ -24,7 +24,6 @@ from unified_ranker.tasks.head_groups import HeadGroups, RankedBatch, head_kinds
 from unified_ranker.tasks.heads import MultiTaskHead
 from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.tasks.log_q import chance_among
-from unified_ranker.tasks.losses import log_mixture
 from unified_ranker.tasks.ranking import QualityLookup, RankingObjective
 from unified_ranker.tasks.retrieval import RetrievalObjective, share_of
 from unified_ranker.towers.category_table import CategoryTable
@@ -156,7 +155,8 @@ class UnifiedRanker(tfrs.Model):
         # If towers/context.yaml hides the task, it is hidden from the head, too.
         seen = state if "task" in self.context_tower.fields else replace(state, task=tf.zeros_like(state.task))
         logits = self.head(seen, items, quality, signals, retrieval, training=training)
-        score = log_mixture(logits, tf.gather(self.score_weights, state.task)[:, None])
+        numbers, values = tf.gather(self.calibration, state.task), tf.gather(self.score_weights, state.task)
+        score = self.head_groups.score(logits, numbers, values)
         return score, logits, retrieval
 
     def scored(

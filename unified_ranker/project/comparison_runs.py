@@ -157,7 +157,7 @@ def make(project: Path, overrides: Sequence[str], run: PlannedRun, threads: int 
     directory, key = _place_of(context, run)
     config, prepared, tasks = context.config, prepared_data(context), list(run.tasks or context.config.tasks)
     checkpoints = directory.with_name(f"{directory.name}-checkpoints")
-    # A trial needs only ranks, which calibration does not change.
+    # A trial needs only ranks.
     whole = run.kind != "trial"
     ranks: dict[str, np.ndarray] = {}
 
@@ -173,7 +173,7 @@ def make(project: Path, overrides: Sequence[str], run: PlannedRun, threads: int 
             if threads and not config.project.training.threads:
                 _take_threads(threads)
             place = checkpoints / context.keys.train
-            trained = train_model(prepared, config, run.tasks, place, calibrated=whole)
+            trained = train_model(prepared, config, run.tasks, place)
             notes["curves"] = trained.curves
         notes["train_seconds"] = round(time.perf_counter() - started, 1)
         started = time.perf_counter()

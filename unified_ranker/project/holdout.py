@@ -57,6 +57,7 @@ def learn_from_holdout(prepared: "Prepared", config: Config, tasks: Sequence[str
         checkpoints: where the epochs are kept.
     """
     from unified_ranker.evaluation.blend_fit import LEAST_REQUESTS, fit_blends
+    from unified_ranker.evaluation.calibrate import calibrate
     from unified_ranker.evaluation.candidates import CandidateRules
     from unified_ranker.evaluation.passes import Budget, PassWatch
     from unified_ranker.evaluation.scoring import RequestEncoder
@@ -92,8 +93,12 @@ def learn_from_holdout(prepared: "Prepared", config: Config, tasks: Sequence[str
         return watches[0]
 
     earlier = train(prepared, config, checkpoints, tuple(tasks), end=begin, watched=watched)
-    encoder = RequestEncoder(earlier.model, prepared, earlier.quality)
-    blends = tuple(fit_blends(encoder, CandidateRules(prepared, config), later, names)) if training.blend else ()
+    blends: tuple[FittedBlend, ...] = ()
+    if training.blend:
+        # The score of several heads is a sum of their calibrated outputs.
+        calibrate(earlier, prepared, names)
+        encoder = RequestEncoder(earlier.model, prepared, earlier.quality)
+        blends = tuple(fit_blends(encoder, CandidateRules(prepared, config), later, names))
     found = Holdout(blends, watches[0].best, watches[0].scores)
     shutil.rmtree(checkpoints, ignore_errors=True)
     checkpoints.mkdir(parents=True)

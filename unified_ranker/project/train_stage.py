@@ -56,8 +56,6 @@ def train_model(
     tasks: Sequence[str],
     checkpoints: Path,
     start: Path | None = None,
-    *,
-    calibrated: bool = True,
 ) -> "TrainedModel":
     """Train a model from the last epoch of an interrupted training on, with its blend, and calibrate it.
 
@@ -69,7 +67,6 @@ def train_model(
         tasks: to train for; all when empty.
         checkpoints: where the epochs are kept.
         start: a release to continue from, if any.
-        calibrated: whether its probabilities are calibrated; ranks do not need it.
 
     Raises:
         UserError: the log has too little data for the declarations.
@@ -88,8 +85,7 @@ def train_model(
     numbers = {name: number for number, name in enumerate(config.tasks, start=1)}
     trained.model.blend.assign({numbers[blend.task]: blend for blend in found.blends})
     trained = replace(trained, blends=found.blends)
-    if calibrated:
-        calibrate(trained, prepared, tuple(tasks))
+    calibrate(trained, prepared, tuple(tasks))
     return trained
 
 

@@ -1,6 +1,6 @@
 """Heads of the ranker by their kinds: their losses on a batch, and their outputs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,10 @@ from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.tasks.head_kinds.base import HeadExamples, HeadKind
 from unified_ranker.tasks.head_kinds.event_head import EventHead
+from unified_ranker.tasks.losses import log_mixture
 from unified_ranker.towers.tensorflow import tf
+
+_Output = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def head_kinds(config: Config) -> dict[str, HeadKind]:
@@ -111,13 +114,32 @@ class HeadGroups:
 
         `numbers` are those of calibration for each request's task, `[batch, heads, 2]`.
         """
+        return self._by_kind(logits, numbers, lambda kind: kind.output)
+
+    def score(self, logits: tf.Tensor, numbers: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Return the logarithm of the expected value, log Σ weight · output, `[batch, candidates]`.
+
+        A softmax over candidates fixes the logits of a head only up to a constant, so heads can be added only after
+        their calibration.
+
+        Args:
+            logits: of all heads, `[batch, candidates, heads]`.
+            numbers: see `output`.
+            weights: value of each head's event for each request's task, `[batch, heads]`; 0 for a head that does not
+                rank.
+        """
+        logs = self._by_kind(logits, numbers, lambda kind: kind.log_output if kind.ranks else kind.output)
+        return log_mixture(logs, weights[:, None])
+
+    def _by_kind(self, logits: tf.Tensor, numbers: tf.Tensor, of: Callable[[HeadKind], _Output]) -> tf.Tensor:
+        """Return what a method of each head's kind makes of its logits, `[batch, candidates, heads]`."""
         scale, shift = tf.unstack(numbers[:, None], axis=-1)
         if len(self.groups) == 1:
-            return self.groups[0].kind.output(logits, scale, shift)
+            return of(self.groups[0].kind)(logits, scale, shift)
         columns: dict[int, tf.Tensor] = {}
         for group in self.groups:
             parts = (tf.gather(part, group.heads, axis=2) for part in (logits, scale, shift))
-            columns |= zip(group.heads, tf.unstack(group.kind.output(*parts), axis=2), strict=True)
+            columns |= zip(group.heads, tf.unstack(of(group.kind)(*parts), axis=2), strict=True)
         return tf.stack([columns[head] for head in range(self.count)], 2)
 
 

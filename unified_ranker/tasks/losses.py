@@ -42,10 +42,6 @@ def softmax_over_candidates(logits: tf.Tensor, target: tf.Tensor, allowed: tf.Te
 
 
 def log_mixture(logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Combine head logits `[..., heads]` as log Σ weight · exp(logit); a head of weight 0 takes no part.
-
-    Heads are trained by softmax over candidates, so exp(logit) is proportional to the share of that event an item
-    would get, and the sum is the weighted share of engagement. Raw logits keep their order where sigmoids saturate.
-    """
+    """Combine logarithms `[..., n]` as log Σ weight · exp(logarithm); one of weight 0 takes no part."""
     log_weights = tf.where(weights > 0, tf.math.log(tf.maximum(weights, 1e-20)), -np.inf)
     return tf.reduce_logsumexp(logits + log_weights, -1)

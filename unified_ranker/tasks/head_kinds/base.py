@@ -128,6 +128,13 @@ class HeadKind(Declaration, ABC):
         Both numbers begin at 0; the loss may train them, and `calibrate` sets them. Stock TensorFlow operations only.
         """
 
+    def log_output(self, logits: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
+        """Return the logarithm of `output`, for kinds that rank: the score adds outputs by their values.
+
+        A kind whose output saturates computes it directly, so that candidates keep their order.
+        """
+        return tf.math.log(tf.maximum(self.output(logits, scale, shift), 1e-30))
+
     @abstractmethod
     def calibrate(self, pairs: HeadPairs) -> tuple[float, float]:
         """Return the two numbers that make `output` right on pairs of the end of the fit window, at least one."""

@@ -31,6 +31,10 @@ class EventHead(HeadKind):
         """See `HeadKind.output`: a probability, by sigmoid(exp(scale) · logit + shift)."""
         return tf.sigmoid(tf.exp(scale) * logits + shift)
 
+    def log_output(self, logits: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
+        """See `HeadKind.log_output`: exact where the probability is next to 0 or 1."""
+        return tf.math.log_sigmoid(tf.exp(scale) * logits + shift)
+
     def calibrate(self, pairs: HeadPairs) -> tuple[float, float]:
         """See `HeadKind.calibrate`."""
         from unified_ranker.tasks.head_kinds.platt import fit_platt
