@@ -1,8 +1,6 @@
 """Registry of an extension point, and how modules of others come into it."""
 
 import sys
-from importlib import metadata
-from types import SimpleNamespace
 
 import pytest
 
@@ -125,24 +123,58 @@ def module(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
-def test_installed_packages_are_asked_for_a_name_that_is_not_known(module, monkeypatch, birds):
-    module("far_birds", "import sys\nsys.modules['__birds__'].add('kiwi', 'walks')\n")
+@pytest.fixture
+def installed(module, tmp_path, monkeypatch, birds):
+    """Installs a distribution whose extension is the given module, beside which its metadata lies."""
     monkeypatch.setitem(sys.modules, "__birds__", birds)
     monkeypatch.setattr(registry, "_loaded_entry_points", set())
-    entry = metadata.EntryPoint("far", "far_birds", registry.ENTRY_POINTS)
-    monkeypatch.setattr(metadata, "entry_points", lambda group: [entry] if group == registry.ENTRY_POINTS else [])
-    monkeypatch.syspath_prepend(".")
+
+    def install(name, text):
+        module(name, text)
+        metadata = tmp_path / f"{name}-1.0.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (metadata / "entry_points.txt").write_text(f"[{registry.ENTRY_POINTS}]\nbirds = {name}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+
+    return install
+
+
+KIWI = "import sys\nsys.modules['__birds__'].add('kiwi', 'walks')\n"
+LOOKS = {
+    "by name": lambda birds: birds["kiwi"] == "walks",
+    "contained": lambda birds: "kiwi" in birds,
+    "listed": lambda birds: [*birds] == ["owl", "wren", "kiwi"],
+    "items": lambda birds: ("kiwi", "walks") in birds.items(),
+    "counted": lambda birds: len(birds) == 3,
+    "named by an error": lambda birds: "`kiwi`" in str(pytest.raises(UserError, lambda: birds["emu"]).value),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_what_an_installed_package_brings_is_found_in_every_way(installed, birds, look):
+    installed("far_birds", KIWI)
+    assert look(birds)
+    assert registry.loaded_entry_points() == ("far_birds",)
+
+
+def test_installed_packages_are_not_imported_for_a_name_that_is_known(installed, birds):
+    installed("far_birds", KIWI)
     assert birds["owl"] == "hoots"
+    assert "owl" in birds
     assert "far_birds" not in sys.modules
-    assert birds["kiwi"] == "walks"
 
 
-def test_a_module_of_an_installed_package_is_loaded_once(monkeypatch, birds):
-    loads = []
-    entry = SimpleNamespace(value="far_birds", load=lambda: loads.append("far_birds"))
-    monkeypatch.setattr(registry, "_loaded_entry_points", set())
-    monkeypatch.setattr(metadata, "entry_points", lambda group: [entry])
+def test_an_extension_is_imported_once(installed, birds):
+    installed("far_birds", "import sys\nbirds = sys.modules['__birds__']\nbirds.add(f'kiwi {len(birds)}', 'walks')\n")
+    assert [*birds] == [*birds] == ["owl", "wren", "kiwi 2"]
     for name in ("emu", "rhea"):
-        with pytest.raises(UserError):
+        with pytest.raises(UserError, match="unknown bird"):
             birds[name]
-    assert loads == ["far_birds"]
+
+
+def test_an_installed_extension_that_cannot_be_imported_is_named_every_time(installed, birds):
+    installed("far_birds", "import no_such_module")
+    for _ in range(2):
+        with pytest.raises(UserError, match="`far_birds` of the installed package `far_birds` cannot be imported: No mod"):
+            list(birds)

@@ -69,7 +69,6 @@ class OneOf:
     def _read(self, value: Any) -> Any:
         if isinstance(value, Mapping):
             value = value if self._default is None else {"type": self._default, **value}
-            self.registry.discover(value.get("type"))
         return _reader(self.registry.items()).validate_python(value)
 
 

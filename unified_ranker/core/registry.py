@@ -1,11 +1,13 @@
 """Registry of an extension point: its implementations by name, those of this package and those of others."""
 
+import functools
+import sys
 import weakref
 from collections.abc import Callable, Collection, Iterator
 from importlib import metadata
 from typing import Any, Generic, TypeVar
 
-from unified_ranker.core.errors import unknown_name
+from unified_ranker.core.errors import UserError, unknown_name
 
 ENTRY_POINTS = "unified_ranker.extensions"
 """Group of entry points by which an installed package names the modules that register its implementations."""
@@ -20,8 +22,8 @@ class Registry(Generic[T]):
     """Implementations of one extension point by name, in order of their registration.
 
     Built-in ones are registered by the package of the extension point. Others are registered by modules that
-    `extensions` in project.yaml names, or that an installed package names as entry points; the latter are imported
-    when a name is asked for that is not known yet.
+    `extensions` in project.yaml names, or that an installed package names as entry points. The latter are imported when
+    the registry is listed, or when a name is asked for that is not known yet.
 
     Args:
         point: the word for one implementation in messages, such as "signal".
@@ -74,50 +76,69 @@ class Registry(Generic[T]):
         Raises:
             UserError: there is none; the message names the known ones, and the nearest.
         """
-        self.discover(name)
-        if name not in self._entries:
-            raise unknown_name(self.point, name, self._entries)
+        if name not in self:
+            raise unknown_name(self.point, name, self)
         return self._entries[name]
-
-    def discover(self, name: object) -> None:
-        """Import the extensions of installed packages, unless the name is known already."""
-        if name not in self._entries:
-            load_entry_points()
 
     def __contains__(self, name: object) -> bool:
         """Tell whether the name is registered."""
+        if name not in self._entries:
+            load_entry_points()
         return name in self._entries
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names."""
-        return iter(tuple(self._entries))
+        return iter([name for name, _ in self.items()])
 
     def __len__(self) -> int:
         """Return the number of implementations."""
-        return len(self._entries)
+        return len(self.items())
 
     def items(self) -> tuple[tuple[str, T], ...]:
         """Return names and implementations."""
+        load_entry_points()
         return tuple(self._entries.items())
+
+    def forget(self, modules: Collection[str]) -> None:
+        """Remove the implementations that modules define."""
+        for name, implementation in tuple(self._entries.items()):
+            if getattr(implementation, "__module__", None) in modules:
+                self.remove(name)
 
 
 def forget_registered(modules: Collection[str]) -> None:
     """Remove the implementations that modules define from all registries, before the modules are imported again."""
     for registry in _registries:
-        for name, implementation in registry.items():
-            if getattr(implementation, "__module__", None) in modules:
-                registry.remove(name)
+        registry.forget(modules)
 
 
 _loaded_entry_points: set[str] = set()
 
 
 def load_entry_points() -> None:
-    """Import the modules that installed packages name as entry points, each once."""
-    for entry in metadata.entry_points(group=ENTRY_POINTS):
+    """Import the modules that installed packages name as entry points, each once.
+
+    Raises:
+        UserError: one of them cannot be imported.
+    """
+    for entry in _entry_points(tuple(sys.path)):
         if entry.value not in _loaded_entry_points:
             _loaded_entry_points.add(entry.value)
-            entry.load()
+            try:
+                entry.load()
+            except ImportError as error:
+                _loaded_entry_points.discard(entry.value)
+                package = entry.dist.name if entry.dist else entry.name
+                raise UserError(
+                    f"the extension `{entry.value}` of the installed package `{package}` cannot be imported: {error}. "
+                    "Install what it needs, or uninstall it."
+                ) from error
+
+
+@functools.lru_cache(maxsize=1)
+def _entry_points(path: tuple[str, ...]) -> metadata.EntryPoints:
+    """Return the entry points on a search path of modules; all packages are read for them, so once for a path."""
+    return metadata.entry_points(group=ENTRY_POINTS)
 
 
 def loaded_entry_points() -> tuple[str, ...]:

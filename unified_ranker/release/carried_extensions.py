@@ -48,7 +48,7 @@ def write_extensions(release: Path, modules: Sequence[str], project: Path) -> tu
         project: directory of project.yaml.
 
     Returns:
-        The modules, and those of installed packages that were asked for a kind.
+        The modules, and those that installed packages bring.
     """
     for relative, file in extension_files(modules, project).items():
         target = release / FOLDER / relative

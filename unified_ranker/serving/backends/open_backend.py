@@ -28,7 +28,6 @@ def require_address(address: str) -> None:
         UserError: it is neither `host:port`, one or several, nor `http://host:port`, nor of a registered scheme.
     """
     scheme = _scheme(address)
-    MODEL_BACKENDS.discover(scheme)
     form = _FORMS.get(scheme)
     if scheme not in MODEL_BACKENDS or (form is not None and not form.fullmatch(address)):
         raise UserError(
