@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import own_extensions
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
@@ -135,6 +136,18 @@ def _config(
             "tasks": TASKS if tasks is None else tasks,
         }
     )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--extension", action="append", default=[], metavar="MODULE",
+        help="a module of yours, whose implementations the suites of tests/behaviours/ try as well (may be repeated)",
+    )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the given extensions before any suite lists the implementations."""
+    own_extensions.load_given(tuple(config.getoption("extension")))
 
 
 @pytest.fixture(scope="session")

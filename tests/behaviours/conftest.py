@@ -1,4 +1,4 @@
-"""Places for the suites of stores: each test has a new one, of every scheme that is registered."""
+"""Places for the suites of stores and sources, and the extensions whose implementations the suites try."""
 
 import own_extensions
 import pytest
@@ -17,13 +17,19 @@ def redis_process(tmp_path_factory):
 
 
 @pytest.fixture
-def place(request, tmp_path):
-    """A new place of the scheme that the suite is parametrised with; of an unknown one, a path behind it."""
-    if request.param == DIRECTORY:
+def place(request, extensions, tmp_path):
+    """A new place of the scheme that the suite is parametrised with.
+
+    An extension chooses it by its function `new_place(scheme, directory)`; without one it is a path behind the scheme.
+    """
+    scheme = request.param
+    if scheme == DIRECTORY:
         return str(tmp_path / "store")
-    if request.param == "redis":
+    if scheme == "redis":
         return request.getfixturevalue("redis_process").url(f"{tmp_path.name}:")
-    return f"{request.param}://{tmp_path / 'store'}"
+    if chosen := own_extensions.brought(extensions, "new_place"):
+        return chosen(scheme, tmp_path)
+    return f"{scheme}://{tmp_path / 'store'}"
 
 
 def pytest_generate_tests(metafunc):
@@ -36,9 +42,16 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("place", [*first.values(), *own], indirect=True)
 
 
+@pytest.fixture(scope="module")
+def extensions(request):
+    """Modules of the extensions that a suite tries: the example that it names as its `EXTENSION`, and those given."""
+    example = [request.module.EXTENSION] if hasattr(request.module, "EXTENSION") else []
+    return (*example, *request.config.getoption("extension"))
+
+
 @pytest.fixture(scope="module", autouse=True)
-def extension(request):
-    """Register the extension that a suite names as its `EXTENSION`, an implementation of somebody else."""
+def example(request):
+    """Register the example that a suite names as its `EXTENSION`, an implementation of somebody else."""
     with own_extensions.forgotten_afterwards():
         if hasattr(request.module, "EXTENSION"):
             own_extensions.load(request.module.EXTENSION)

@@ -1,14 +1,20 @@
-"""Behaviours of every source of events: each event is told until it is kept, and then never again."""
+"""Behaviours of every source of events: each event is returned until it is confirmed, and then never again."""
 
+from pathlib import Path
+
+import own_extensions
 import pandas as pd
 import pytest
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event
-from unified_ranker.core.places import DIRECTORY
+from unified_ranker.core.places import DIRECTORY, scheme_of
 from unified_ranker.events.base import EVENT_SOURCES
 from unified_ranker.events.feed import EventFeed
 from unified_ranker.events.open_histories import open_event_source, open_history_store
+
+REGISTRY = EVENT_SOURCES
+EXTENSION, SCHEME = "json_lines", "jsonl"
 
 
 def write_parquet(place, name, events):
@@ -22,18 +28,15 @@ def write_parquet(place, name, events):
     frame.to_parquet(place / f"{name}.parquet")
 
 
-WRITERS = {DIRECTORY: write_parquet}
-"""What writes events where a source finds them, by its scheme; a source that is registered needs one here, too."""
-
-
-@pytest.fixture(params=list(EVENT_SOURCES))
-def incoming(request, tmp_path):
-    """A place without events, and what writes some there."""
-    directory = tmp_path / "incoming"
-    directory.mkdir()
-    write = WRITERS[request.param]
-    place = str(directory) if request.param == DIRECTORY else f"{request.param}://{directory}"
-    return place, lambda name, *events: write(directory, name, events)
+@pytest.fixture
+def incoming(place, extensions):
+    """A place without events, and what writes some there: for a source of somebody else, its `write_events`."""
+    if scheme_of(place) == DIRECTORY:
+        Path(place).mkdir()
+        return place, lambda name, *events: write_parquet(Path(place), name, events)
+    write = own_extensions.brought(extensions, "write_events")
+    assert write is not None, f"no extension has a function `write_events(place, events)` for `{place}`"
+    return place, lambda name, *events: write(place, list(events))
 
 
 def event(item="i", user="u", time=1000, **more):
@@ -41,15 +44,15 @@ def event(item="i", user="u", time=1000, **more):
 
 
 def everything(source):
-    """What a source tells, each part acknowledged."""
-    told = []
+    """What a source returns, each part confirmed."""
+    found = []
     while part := source.new():
-        told += part
+        found += part
         source.done()
-    return told
+    return found
 
 
-def test_events_are_told_as_they_were_written(incoming, tmp_path):
+def test_events_are_returned_as_they_were_written(incoming, tmp_path):
     place, write = incoming
     source = open_event_source(place, tmp_path / "seen.json")
     assert source.new() == []
@@ -58,7 +61,7 @@ def test_events_are_told_as_they_were_written(incoming, tmp_path):
     assert everything(source) == events
 
 
-def test_what_was_not_acknowledged_is_told_again(incoming, tmp_path):
+def test_what_was_not_confirmed_is_returned_again(incoming, tmp_path):
     place, write = incoming
     source = open_event_source(place, tmp_path / "seen.json")
     write("first", event("a"))
@@ -68,7 +71,7 @@ def test_what_was_not_acknowledged_is_told_again(incoming, tmp_path):
     assert [e.item_id for e in again.new()] == ["a"]
 
 
-def test_what_was_acknowledged_is_never_told_again_nor_to_another_process(incoming, tmp_path):
+def test_what_was_confirmed_is_never_returned_again_nor_to_another_process(incoming, tmp_path):
     place, write = incoming
     write("first", event("a"))
     write("second", event("b"))

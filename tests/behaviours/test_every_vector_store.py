@@ -141,8 +141,9 @@ def test_two_writers_at_once_one_is_refused(store, place):
         pass
 
 
-def _die_writing(place, told):
+def _die_writing(place, told, given):
     own_extensions.load(EXTENSION)
+    own_extensions.load_given(given)
     store = open_store(place)
     with store.writing():
         draft = store.begin({"item": WIDTH})
@@ -151,11 +152,11 @@ def _die_writing(place, told):
         multiprocessing.Event().wait()
 
 
-def test_a_killed_writer_keeps_nobody_out_and_leaves_nothing(store, place):
+def test_a_killed_writer_keeps_nobody_out_and_leaves_nothing(store, place, request):
     first = export(store, unit(20))
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=_die_writing, args=(place, theirs))
+    process = spawn.Process(target=_die_writing, args=(place, theirs, request.config.getoption("extension")))
     process.start()
     assert ours.recv() == "written"
     process.kill()

@@ -141,13 +141,21 @@ def installed(module, tmp_path, monkeypatch, birds):
 
 
 KIWI = "import sys\nsys.modules['__birds__'].add('kiwi', 'walks')\n"
+
+
+def error_of(birds, name):
+    with pytest.raises(UserError) as caught:
+        birds[name]
+    return str(caught.value)
+
+
 LOOKS = {
     "by name": lambda birds: birds["kiwi"] == "walks",
     "contained": lambda birds: "kiwi" in birds,
     "listed": lambda birds: [*birds] == ["owl", "wren", "kiwi"],
     "items": lambda birds: ("kiwi", "walks") in birds.items(),
     "counted": lambda birds: len(birds) == 3,
-    "named by an error": lambda birds: "`kiwi`" in str(pytest.raises(UserError, lambda: birds["emu"]).value),
+    "named by an error": lambda birds: "`kiwi`" in error_of(birds, "emu"),
 }
 
 
@@ -176,5 +184,5 @@ def test_an_extension_is_imported_once(installed, birds):
 def test_an_installed_extension_that_cannot_be_imported_is_named_every_time(installed, birds):
     installed("far_birds", "import no_such_module")
     for _ in range(2):
-        with pytest.raises(UserError, match="`far_birds` of the installed package `far_birds` cannot be imported: No mod"):
+        with pytest.raises(UserError, match="`far_birds` of the installed package `far_birds` cannot be imp"):
             list(birds)

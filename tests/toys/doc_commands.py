@@ -61,6 +61,7 @@ def problem(words: list[str]) -> str | None:
         "unified-ranker": _own,
         "make": _make,
         "python": _script,
+        "pytest": _pytest,
         "curl": _curl,
         "docker": _files,
         "pip": lambda words: None,
@@ -126,6 +127,14 @@ def _script(words: list[str]) -> str | None:
         return f"`{words[0]}` is not there"
     text = file.read_text(encoding="utf-8")
     return next((f"`{words[0]}` has no `{w}`" for w in words[1:] if w.startswith("--") and f'"{w}"' not in text), None)
+
+
+def _pytest(words: list[str]) -> str | None:
+    """Hold the files against the tree, and the options against those that the tests declare."""
+    missing = next((word for word in words if word.startswith("tests/") and not (ROOT / word).exists()), None)
+    declared = (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8")
+    unknown = next((word for word in words if word.startswith("--") and f'"{word}"' not in declared), None)
+    return f"`{missing}` is not there" if missing else unknown and f"pytest has no `{unknown}` here"
 
 
 def _curl(words: list[str]) -> str | None:
