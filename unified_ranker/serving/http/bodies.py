@@ -302,7 +302,7 @@ class SwapResponse(BaseModel):
     seconds: float
 
 
-class PositiveInt(BaseModel):
+class EngagementEvent(BaseModel):
     """An event that a task counts as engagement."""
 
     event_type: str
@@ -317,7 +317,7 @@ class ReleaseResponse(BaseModel):
     tasks: dict[str, str]
     heads: list[str]
     quality: list[str]
-    likes: Annotated[dict[str, PositiveInt], Field(description="By task, the event that it counts as engagement.")]
+    likes: Annotated[dict[str, EngagementEvent], Field(description="By task, the event that it counts as engagement.")]
     countries: Annotated[list[str], Field(description="Those that items name, or else those of users.")]
     labels: dict[str, int]
     releases: list[int]

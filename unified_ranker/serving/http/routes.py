@@ -13,13 +13,13 @@ from unified_ranker.serving.answering.recommending import ModelOutputError
 from unified_ranker.serving.backends.base import ModelBackendError
 from unified_ranker.serving.http.admission import Admission
 from unified_ranker.serving.http.bodies import (
+    EngagementEvent,
     EventsRequest,
     EventsResponse,
     ItemChanged,
     ItemId,
     ItemRequest,
     ItemResponse,
-    PositiveInt,
     ReleaseResponse,
     ReloadRequest,
     RollbackRequest,
@@ -131,7 +131,7 @@ def add_admin(app: FastAPI, service: RankingService, releases: Releases) -> None
             heads=list(opened.config.heads),
             quality=list(opened.config.towers.item.quality),
             likes={
-                name: PositiveInt(event_type=task.positives[0].event_type, min_value=task.positives[0].min_value)
+                name: EngagementEvent(event_type=task.positives[0].event_type, min_value=task.positives[0].min_value)
                 for name, task in opened.config.tasks.items()
             },
             countries=list(opened.offers.countries or _COMMON_COUNTRIES),
