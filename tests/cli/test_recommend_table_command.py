@@ -1,11 +1,8 @@
-"""`unified-ranker recommend`: one request, and a table of them, as a user asks."""
+"""`unified-ranker recommend --requests`: a table of requests, from file to file."""
 
 import json
 import os
-import shutil
-import time
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,48 +15,20 @@ from small_project import (
     cli,
     events_table,
     items_table,
-    predict_of,
-    title,
-    write_files,
-    write_project,
     write_tables,
 )
 
-from unified_ranker.core.errors import UserError
 from unified_ranker.serving.answering import recommender
 from unified_ranker.serving.answering.project_log import project_log
 from unified_ranker.serving.answering.request_table import read_requests
 
-pytestmark = pytest.mark.xdist_group("small_project")
+pytestmark = [pytest.mark.xdist_group("small_project"), pytest.mark.usefixtures("model_in_memory")]
 ITEM_IDS = set(items_table()["item_id"])
 END = events_table()["timestamp"].max()
 
 
-def loaded(_):
-    """Return the model of the one release: whatever the tests ask is it, or a copy of it."""
-    return predict_of(built_project().release)
-
-
 def no_remark(text):
     raise AssertionError(text)
-
-
-@pytest.fixture(autouse=True)
-def model_in_memory(monkeypatch):
-    """To load it takes longer than all the rest; `test_pipeline` has a test that loads it as the command does."""
-    monkeypatch.setattr(recommender, "load_predict", loaded)
-
-
-@pytest.fixture(scope="module")
-def release():
-    return built_project().release
-
-
-def one(release, *options):
-    """Answer one request and return the JSON."""
-    shown = cli("recommend", release, *options, "--json")
-    assert shown.exit_code == 0, shown.output
-    return json.loads(shown.stdout)
 
 
 def bulk(release, requests, folder, *options):
@@ -72,143 +41,6 @@ def bulk(release, requests, folder, *options):
     shown = cli("recommend", release, "--requests", folder / "requests.parquet", "--output", output, *options)
     assert shown.exit_code == 0, shown.output
     return pd.read_parquet(output)
-
-
-# --- one request
-
-
-SURFACES = {
-    "search": ["--query", "blue drama"],
-    "more_like_this": ["--source-item", "i9"],
-    "home_feed": [],
-    "pre_query": ["--country", "GB"],
-}
-
-
-@pytest.mark.parametrize("task", SURFACES)
-def test_every_surface_answers_with_titles_in_order_of_score(release, task):
-    answer = one(release, "--user", "u5", "--task", task, *SURFACES[task])
-    assert (answer["release"], answer["user_id"], answer["task"]) == (1, "u5", task)
-    scores = [item["score"] for item in answer["items"]]
-    assert len(scores) == 5
-    assert scores == sorted(scores, reverse=True)
-    titles = items_table().set_index("item_id")["title"]
-    assert [item["title"] for item in answer["items"]] == [titles[item["item_id"]] for item in answer["items"]]
-    heads = {"click", "like"} if task == "home_feed" else {"click"}
-    for item in answer["items"]:
-        assert heads <= item["heads"].keys()
-        assert all(0 <= chance <= 1 for chance in item["heads"].values())
-
-
-def test_a_table_shows_rank_title_and_score(release):
-    shown = cli("recommend", release, "--user", "u0", "--task", "search", "--query", "amber comedy", "--limit", "40")
-    assert shown.exit_code == 0
-    heading, *rows = shown.stdout.splitlines()
-    events = (events_table()["user_id"] == "u0").sum()
-    assert heading.startswith(f"search for user u0 ({events} events), query 'amber comedy', release 1")
-    cells = [[cell.strip() for cell in row.strip("│").split("│")] for row in rows if row.startswith("│")]
-    assert [cell[0] for cell in cells] == [str(rank) for rank in range(1, 41)]
-    assert {cell[1] for cell in cells} == ITEM_IDS
-    # Brackets in a title are text, not markup.
-    assert [cell[2] for cell in cells if cell[1] == "i0"] == [title(0)] == ["The Amber Comedy [uncut]"]
-
-
-def test_a_query_is_answered_by_its_title(release):
-    found = one(release, "--user", "u1", "--task", "search", "--query", "ebony western")["items"]
-    assert any(word in item["title"] for item in found for word in ("Ebony", "Western"))
-
-
-def test_the_query_of_a_source_item_is_its_title(release):
-    answer = one(release, "--user", "u1", "--task", "more_like_this", "--source-item", "i9")
-    assert answer["imputed_query"] == title(9)
-    assert "i9" not in [item["item_id"] for item in answer["items"]]
-
-
-def test_the_limit_is_the_tasks_own_unless_given(release):
-    assert len(one(release, "--user", "u1", "--task", "search")["items"]) == 5
-    assert len(one(release, "--user", "u1", "--task", "search", "--limit", "3")["items"]) == 3
-    # More than the 30 candidates that the task declares.
-    assert len(one(release, "--user", "u1", "--task", "search", "--limit", "99")["items"]) == 40
-    assert cli("recommend", release, "--user", "u1", "--task", "search", "--limit", "-1").exit_code == 2
-
-
-def test_a_history_counts(release):
-    """Users of the two kinds get other answers; a user without one as well."""
-    answers = [one(release, "--user", user, "--task", "home_feed")["items"] for user in ("u1", "u2", "stranger")]
-    assert len({tuple(item["item_id"] for item in items) for items in answers}) == 3
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_unknown_users_countries_and_words_are_ordinary(release, task):
-    options = ["--task", task, "--country", "ZZ", "--query", "qwertz ÄÖ 东京 🎬"]
-    for user in (["--user", "nobody"], []):
-        answer = one(release, *user, *options)
-        assert len(answer["items"]) == 5
-    shown = cli("recommend", release, *options)
-    assert "user unknown (0 events)" in shown.stdout
-
-
-def test_an_unknown_source_item_is_remarked_beside_the_json(release):
-    shown = cli("recommend", release, "--user", "u1", "--task", "more_like_this", "--source-item", "i99", "--json")
-    assert shown.exit_code == 0
-    assert "the catalogue has no item 'i99'" in shown.stderr
-    assert len(json.loads(shown.stdout)["items"]) == 5
-
-
-@pytest.mark.parametrize(
-    ("options", "wanted"),
-    [
-        (["--user", "u1"], "`--task` is required. Known: `home_feed`"),
-        (["--user", "u1", "--task", "serch"], "Did you mean `search`?"),
-        (["--output", "x.parquet", "--task", "search"], "`--output` must be given with `--requests`"),
-        (["--requests", "x.parquet"], "`--requests` needs `--output`"),
-        (["--requests", "x.parquet", "--output", "y.parquet", "--user", "u1"], "must be given without `--user`"),
-        (["--requests", "x.parquet", "--output", "."], "must be a file. Received: the directory"),
-        (["--task", "search", "--project", "nowhere"], "nowhere/project.yaml` does not exist"),
-    ],
-)
-def test_options_that_do_not_fit_are_one_line(release, options, wanted):
-    shown = cli("recommend", release, *options)
-    assert shown.exit_code == 2
-    assert wanted in shown.stderr
-    assert len(shown.stderr.splitlines()) == 1
-    assert shown.stdout == ""
-
-
-def test_what_is_no_release_is_named(tmp_path):
-    shown = cli("recommend", tmp_path, "--user", "u1", "--task", "search")
-    assert shown.exit_code == 2
-    assert "is no release" in shown.stderr
-
-
-def test_a_release_away_from_its_project_answers_without_histories(release, tmp_path):
-    away = shutil.copytree(release, tmp_path / "elsewhere" / "1")
-    shown = cli("recommend", away, "--user", "u1", "--task", "home_feed")
-    assert shown.exit_code == 0
-    assert "no histories; name one with --project" in shown.stderr
-    assert "(0 events)" in shown.stdout
-    named = cli("recommend", away, "--user", "u1", "--task", "home_feed", "--project", built_project().directory)
-    assert named.stderr == ""
-    assert "(0 events)" not in named.stdout
-
-
-def test_a_task_that_a_release_was_not_trained_for_is_remarked(tmp_path):
-    """As after `build --tasks search`: the other surfaces are declared, and answered, by an untaught model."""
-    release = built_project().copy(tmp_path) / "releases" / "1"
-    manifest = json.loads((release / "manifest.json").read_text())
-    (release / "manifest.json").write_text(json.dumps(manifest | {"tasks_trained": ["search"]}))
-    shown = cli("recommend", release, "--user", "u1", "--task", "home_feed", "--json")
-    assert shown.stderr == "note: the release was trained for search alone; it has learnt nothing for home_feed\n"
-    assert len(json.loads(shown.stdout)["items"]) == 5
-    search = ["--user", "u1", "--task", "search", "--query", "drama", "--json"]
-    assert cli("recommend", release, *search).stderr == ""
-    requests_table().to_parquet(tmp_path / "requests.parquet", index=False)
-    paths = ["--requests", tmp_path / "requests.parquet", "--output", tmp_path / "answers.parquet", "--json"]
-    remarks = cli("recommend", release, *paths).stderr.splitlines()
-    assert [line.rsplit(" ", 1)[1] for line in remarks] == ["home_feed", "more_like_this", "pre_query"]
-
-
-# --- a table of requests
 
 
 def requests_table():
@@ -248,10 +80,8 @@ def with_histories(requests, histories):
 
 
 @pytest.fixture(scope="module")
-def answered(release, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recommender, "load_predict", loaded)
-        return bulk(release, requests_table(), tmp_path_factory.mktemp("bulk"), "--limit", "40")
+def answered(release, model_in_memory, tmp_path_factory):
+    return bulk(release, requests_table(), tmp_path_factory.mktemp("bulk"), "--limit", "40")
 
 
 def test_answers_are_rows_by_request_and_rank(answered):
@@ -476,130 +306,6 @@ def test_an_interrupt_leaves_no_answers(release, tmp_path, monkeypatch):
     assert (tmp_path / "answers.parquet").read_text() == "of yesterday"
 
 
-# --- what rows mean, without a model
-
-
-class NoLog:
-    """Counts how often somebody asks for the log."""
-
-    asked = 0
-
-    def __call__(self):
-        self.asked += 1
-
-
-def read(tmp_path, table, limit=0):
-    pq.write_table(table, tmp_path / "requests.parquet")
-    log = NoLog()
-    return read_requests(tmp_path / "requests.parquet", TASKS, log, limit), log
-
-
-def test_ids_are_read_as_in_the_log(tmp_path):
-    """The number 12, or 12.0 as pandas stores it beside a null, is "12"."""
-    table = pa.table({"user_id": [12.0, None, 7.0], "task": ["search"] * 3, "source_item_id": [1, 2, None]})
-    requests, _ = read(tmp_path, table)
-    assert [r.user_id for r in requests] == ["12", "", "7"]
-    assert [r.source_item_id for r in requests] == ["1", "2", ""]
-
-
-def test_blank_fields_are_absent(tmp_path):
-    table = pa.table({"user_id": ["u1"], "task": ["search"], "query": ["  "], "country": [""]})
-    (request,), _ = read(tmp_path, table)
-    assert (request.query, request.country, request.timestamp, request.limit) == ("", "", 0, 0)
-
-
-@pytest.mark.parametrize(
-    "times",
-    [
-        pa.array([1_700_000_000, None]),
-        pa.array(["2023-11-14T22:13:20Z", None]),
-        pa.array(["2023-11-14T23:13:20+01:00", ""]),
-        pa.array([1_700_000_000_000, None], pa.timestamp("ms")),
-        pa.array([1_700_000_000_999_999, None], pa.timestamp("us", "America/New_York")),
-    ],
-)
-@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
-def test_times_are_utc_seconds_wherever_they_are_read(tmp_path, monkeypatch, times, zone):
-    monkeypatch.setenv("TZ", zone)
-    time.tzset()
-    try:
-        events = pa.StructArray.from_arrays([pa.array(["i1"]), times[:1]], ["item_id", "timestamp"])
-        history = pa.ListArray.from_arrays([0, 1, 1], events)
-        table = pa.table({"user_id": ["u", "u"], "task": ["search"] * 2, "timestamp": times, "history": history})
-        requests, log = read(tmp_path, table)
-    finally:
-        monkeypatch.undo()
-        time.tzset()
-    assert [r.timestamp for r in requests] == [1_700_000_000, 0]
-    assert [r.history.timestamp.tolist() for r in requests] == [[1_700_000_000], []]
-    assert log.asked == 0
-
-
-def test_a_history_keeps_its_rows_apart(tmp_path):
-    histories = [
-        [{"item_id": "b", "timestamp": 20, "value": 4.5}, {"item_id": "a", "timestamp": 10, "value": None}],
-        None,
-        [],
-        [{"item_id": "c", "timestamp": 5, "value": None}],
-    ]
-    kind = pa.list_(pa.struct([("item_id", pa.string()), ("timestamp", pa.int64()), ("value", pa.float64())]))
-    table = pa.table({"user_id": ["u"] * 4, "task": ["search"] * 4, "history": pa.array(histories, kind)})
-    for layout in (kind, pa.large_list(kind.value_type)):
-        cast = table.set_column(2, "history", table["history"].cast(layout))
-        requests, _ = read(tmp_path, cast)
-        found = [r.history for r in requests]
-        assert [h.item_id.tolist() for h in found] == [["a", "b"], [], [], ["c"]]
-        assert [h.value.tolist() for h in found] == [[0.0, 4.5], [], [], [0.0]]
-        assert [h.event_type.tolist() for h in found] == [["", ""], [], [], [""]]
-
-
-def test_histories_of_several_chunks_belong_to_their_rows(tmp_path):
-    kind = pa.list_(pa.struct([("item_id", pa.string()), ("timestamp", pa.int64())]))
-    chunks = [pa.array([[{"item_id": f"i{n}", "timestamp": n + 1}]] * 2, kind) for n in range(3)]
-    table = pa.table({"user_id": ["u"] * 6, "task": ["search"] * 6, "history": pa.chunked_array(chunks)})
-    requests, _ = read(tmp_path, table)
-    assert [r.history.item_id.tolist() for r in requests] == [["i0"], ["i0"], ["i1"], ["i1"], ["i2"], ["i2"]]
-
-
-def test_the_log_is_opened_only_for_tables_without_histories(tmp_path):
-    table = pa.table({"user_id": ["u"] * 3, "task": ["search"] * 3})
-    requests, log = read(tmp_path, table)
-    assert log.asked == 1
-    assert all(len(r.history) == 0 for r in requests)
-
-
-def test_the_first_fault_of_many_rows_is_told_with_three_examples(tmp_path):
-    table = pa.table({"user_id": ["u"] * 9, "task": ["search"] * 9, "limit": [1, -1, -2, 3, -4, -5, 6, 7, 8]})
-    with pytest.raises(UserError) as caught:
-        read(tmp_path, table)
-    assert "in 4 rows, e.g. `-1 (row 1)`, `-2 (row 2)`, `-4 (row 4)`." in str(caught.value)
-
-
-def test_releases_may_lie_deeper_in_a_project(tmp_path):
-    """`releases_dir` tells how far up the project is."""
-    project = write_project(tmp_path)
-    manifest = json.loads((built_project().release / "manifest.json").read_text())
-    manifest["config"]["project"]["releases_dir"] = "out/models"
-    release = project / "out" / "models" / "1"
-    release.mkdir(parents=True)
-    (release / "manifest.json").write_text(json.dumps(manifest))
-    write_files(project, {})
-    assert len(project_log(release, None, no_remark).before("u1", 0)) == (events_table()["user_id"] == "u1").sum()
-
-
-def test_a_named_project_brings_its_own_log(release, tmp_path):
-    """With its own declarations: the tables may lie, and be called, otherwise."""
-    project = write_project(tmp_path)
-    (project / "data" / "events.parquet").rename(project / "data" / "log.parquet")
-    files = (project / "project.yaml").read_text().replace("data/events.parquet", "data/log.parquet")
-    (project / "project.yaml").write_text(files)
-    remarks = []
-    history = project_log(release, project, remarks.append).before("u1", np.datetime64("2024-01-20", "s").astype(int))
-    assert remarks == [f"the data of {project} are not those that the release was made from"]
-    early = events_table()["timestamp"] < "2024-01-20"
-    assert len(history) == ((events_table()["user_id"] == "u1") & early).sum()
-
-
 @pytest.mark.parametrize("suffix", [".csv", ".CSV", ".parquet"])
 def test_the_output_is_of_the_kind_that_its_name_says(release, tmp_path, suffix):
     pq.write_table(pa.Table.from_pylist([GOOD]), tmp_path / "requests.parquet")
@@ -628,43 +334,11 @@ def test_an_output_that_cannot_be_is_one_line_and_makes_nothing(release, tmp_pat
     assert os.listdir(tmp_path) == ["requests.parquet"]
 
 
-@pytest.mark.parametrize(("country", "hint"), [("usa", ""), ("us", "Did you mean `US`?"), ("U", "")])
-def test_a_country_that_is_no_code_is_refused(release, country, hint):
-    shown = cli("recommend", release, "--task", "search", "--query", "drama", "--country", country)
-    assert shown.exit_code == 2
-    assert f"Received: `{country}`.{' ' * bool(hint)}{hint} Leave it out" in shown.stderr
-
-
-@pytest.mark.parametrize(
-    ("task", "lack"),
-    [
-        ("search", "note: the request for search has no query: name one with --query"),
-        ("more_like_this", "note: the request for more_like_this has no source item: name one with --source-item"),
-        ("home_feed", ""),
-    ],
-)
-def test_a_request_without_what_it_is_about_is_remarked(release, task, lack):
-    shown = cli("recommend", release, "--user", "u1", "--task", task, "--json")
-    assert shown.exit_code == 0
-    assert shown.stderr.strip() == lack
-    assert json.loads(shown.stdout)["items"]
-    full = cli("recommend", release, "--task", task, "--query", "drama", "--source-item", "i3", "--json")
-    assert full.stderr == ""
-
-
-def test_another_project_is_refused_and_none_is_written_into(release, tmp_path):
-    project = write_project(tmp_path)
-    declared = (project / "project.yaml").read_text()
-    (project / "project.yaml").write_text(declared.replace("name: small", "name: other"))
-    options = ["--user", "u1", "--task", "home_feed", "--project", project]
-    shown = cli("recommend", release, *options)
-    assert shown.exit_code == 2
-    assert "`--project` must be the project of the release, `small`" in shown.stderr
-    assert "which is `other`" in shown.stderr
-    (project / "project.yaml").write_text(declared)
-    assert cli("recommend", release, *options).exit_code == 0
-    assert not (project / ".unified_ranker").exists()
-    events_table().iloc[:-1].to_parquet(project / "data" / "events.parquet", index=False)
-    changed = cli("recommend", release, *options)
-    assert changed.exit_code == 0
-    assert f"note: the data of {project} are not those that the release was made from" in changed.stderr
+def test_surfaces_that_a_release_was_not_trained_for_are_remarked_once_each(tmp_path):
+    release = built_project().copy(tmp_path) / "releases" / "1"
+    manifest = json.loads((release / "manifest.json").read_text())
+    (release / "manifest.json").write_text(json.dumps(manifest | {"tasks_trained": ["search"]}))
+    requests_table().to_parquet(tmp_path / "requests.parquet", index=False)
+    paths = ["--requests", tmp_path / "requests.parquet", "--output", tmp_path / "answers.parquet", "--json"]
+    remarks = cli("recommend", release, *paths).stderr.splitlines()
+    assert [line.rsplit(" ", 1)[1] for line in remarks] == ["home_feed", "more_like_this", "pre_query"]
