@@ -142,7 +142,7 @@ def export(directory: Path, items: int) -> dict[str, object]:
     return {
         "items": items,
         "users": source.users,
-        **{name: {**told, "share": round(told["export"] / told["bare"], 3)} for name, told in best.items()},
+        **{name: {**rates, "share": round(rates["export"] / rates["bare"], 3)} for name, rates in best.items()},
         "whole_command": {
             "seconds": round(whole, 1),
             "bare_model_seconds": round(alone, 1),
@@ -163,7 +163,7 @@ def command(project: Prepared, directory: Path, source: EmbeddingSource) -> tupl
             project.export_input(), store, ExportOptions(AS_OF, EngineChoice("beam", 1), force=FORCED)
         )
         seconds = time.perf_counter() - started
-    return seconds, {kind: told["count"] for kind, told in done.manifest["kinds"].items()}
+    return seconds, {kind: of_kind["count"] for kind, of_kind in done.manifest["kinds"].items()}
 
 
 def fresh(directory: Path, items: int, trials: int = 25) -> dict[str, object]:
@@ -207,7 +207,13 @@ def fresh(directory: Path, items: int, trials: int = 25) -> dict[str, object]:
         process.terminate()
         process.wait()
         histories.close()
-    return {"items": items, "poll_seconds": 0.5, "trials": trials, "user_s": _spread(users), "new_item_s": _spread(new)}
+    return {
+        "items": items,
+        "poll_seconds": 0.5,
+        "trials": trials,
+        "user_s": _median_and_largest(users),
+        "new_item_s": _median_and_largest(new),
+    }
 
 
 def _wait(there: object) -> float:
@@ -217,7 +223,7 @@ def _wait(there: object) -> float:
     return time.perf_counter() - started
 
 
-def _spread(seconds: list[float]) -> dict[str, float]:
+def _median_and_largest(seconds: list[float]) -> dict[str, float]:
     return {"median": round(float(np.median(seconds)), 3), "largest": round(max(seconds), 3)}
 
 
@@ -230,7 +236,7 @@ def drift(directory: Path, epochs: int) -> dict[str, object]:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, project / name)
     command = [sys.executable, "-c", "from unified_ranker.cli import main; main()"]
-    told = []
+    exports = []
     for seed in (1, 2):
         settings = [f"project.training.epochs={epochs}", f"project.training.seed={seed}"]
         settings += ["project.evaluation.requests_per_task=200", "project.evaluation.bootstrap_samples=100"]
@@ -240,8 +246,8 @@ def drift(directory: Path, epochs: int) -> dict[str, object]:
         )
         export = ["export-embeddings", str(project / "releases" / str(seed)), "--json"]
         done = subprocess.run([*command, *export], check=True, capture_output=True, text=True)
-        told.append(json.loads(done.stdout))
-    second = told[1]
+        exports.append(json.loads(done.stdout))
+    second = exports[1]
     with open_store(project / "vectors", second["version"]) as store:
         ids = [name for part, _ in store.backend.scan(second["version"], "item", 5000) for name in part]
         mapped = store.get_many("item", ids).vectors

@@ -82,16 +82,16 @@ def read(store: EmbeddingStore, items: int) -> dict[str, object]:
     return out
 
 
-def _read_for(place: str, items: int, reads: int, told: object) -> None:
+def _read_for(place: str, items: int, reads: int, pipe: object) -> None:
     store, rng = open_store(place), np.random.default_rng()
     asked = [[f"item-{n}" for n in rng.integers(0, items, SMALL)] for _ in range(reads)]
     store.get_many("item", asked[0])
-    told.send("ready")
-    told.recv()
+    pipe.send("ready")
+    pipe.recv()
     started = time.perf_counter()
     for ids in asked:
         store.get_many("item", ids)
-    told.send(time.perf_counter() - started)
+    pipe.send(time.perf_counter() - started)
 
 
 def read_together(place: str, items: int, readers: int = 2, reads: int = 500) -> int:
@@ -112,11 +112,11 @@ def read_together(place: str, items: int, readers: int = 2, reads: int = 500) ->
     return round(readers * reads * SMALL / slowest)
 
 
-def _publish_for_ever(place: str, told: object) -> None:
+def _publish_for_ever(place: str, pipe: object) -> None:
     store = open_store(place)
     ids = [f"item-{n}" for n in range(2000)]
     with store.writing():
-        told.send("writing")
+        pipe.send("writing")
         while True:
             draft = store.begin({"item": WIDE})
             for at in range(0, len(ids), 250):
@@ -125,7 +125,7 @@ def _publish_for_ever(place: str, told: object) -> None:
             space = VectorSpace(1, np.eye(WIDE), {}).document()
             draft.seal({**notes(1), "space": space})
             store.publish(draft.version, ANYTHING, force=["duplicate_vectors"], keep=1)
-            told.send(draft.version)
+            pipe.send(draft.version)
 
 
 def kill(place: str, kills: int) -> dict[str, int]:
@@ -137,16 +137,16 @@ def kill(place: str, kills: int) -> dict[str, int]:
         process = spawn.Process(target=_publish_for_ever, args=(place, theirs))
         process.start()
         assert ours.recv() == "writing"
-        told = ours.recv()
+        pipe = ours.recv()
         process.join(rng.random() * 0.15)
         while ours.poll():
-            told = ours.recv()
+            pipe = ours.recv()
         process.kill()
         process.join()
         ids = ids or [f"item-{n}" for n in range(2000)]
         with open_store(place) as store:
             batch = store.get_many("item", ids)
-            whole = batch.found.all() and (batch.vectors == batch.version).all() and batch.version >= told
+            whole = batch.found.all() and (batch.vectors == batch.version).all() and batch.version >= pipe
         lost += not whole
         published = batch.version
     return {"kills": kills, "lost_something": lost, "versions_published": published}

@@ -5,6 +5,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1] / "unified_ranker"
 QUESTION = re.compile(r"(What|Which|Whether|How|Where|When|Why|Who|That|If)\b")
 SHARED_FILES = {"__init__", "__main__", "base"}
@@ -54,3 +56,37 @@ def test_no_public_name_means_two_things():
                     places[name].add(str(file))
     twice = {name: sorted(found) for name, found in places.items() if len(found) > 1}
     assert not twice, twice
+
+
+# --- words of our own ---------------------------------------------------------------------------------------------
+
+CODE = [ROOT.parent / folder for folder in ("unified_ranker", "benchmarks", "tests", "docs/scripts", "examples")]
+PRIVATE = (
+    {"told", "aside", "spread", "spreads", "weighed", "weigh", "weighs", "standing", "settle", "settled", "settles"}
+    | {"shortlist", "shortlists", "shortlisted"}
+)  # fmt: skip
+"""Words that this code once had for things whose names everybody knows."""
+
+
+def identifiers(tree):
+    """Every name in a module: what is defined, used, passed and read."""
+    for node in ast.walk(tree):
+        for field in ("id", "attr", "arg", "name", "asname"):
+            if isinstance(name := getattr(node, field, None), str):
+                yield name
+
+
+def words_of(name):
+    """The words of an identifier in lower case: `RankedShortlist` and `ranked_shortlist` have the same."""
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", name)}
+
+
+@pytest.mark.parametrize("folder", CODE, ids=lambda folder: folder.name)
+def test_identifiers_have_no_words_of_our_own(folder):
+    private = {
+        f"{file.relative_to(folder)}: {name}"
+        for file in sorted(folder.rglob("*.py"))
+        for name in (file.stem, *identifiers(ast.parse(file.read_text(encoding="utf-8"))))
+        if words_of(name) & PRIVATE
+    }
+    assert not private, "\n".join(sorted(private))

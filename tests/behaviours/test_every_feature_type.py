@@ -75,7 +75,7 @@ def with_null(column):
     return pd.concat([column, pd.Series([None], dtype=column.dtype)], ignore_index=True)
 
 
-def test_what_fits_is_told_by_the_column(kind):
+def test_the_column_decides_what_fits(kind):
     assert not kind.fits(COLUMNS["times"])
     assert any(kind.fits(column) for column in COLUMNS.values())
 

@@ -37,7 +37,7 @@ def test_history_is_the_users_events_strictly_before_in_order_of_time(store):
     assert len(store.before("", 0)) == 0
 
 
-def test_an_event_told_twice_is_one(store):
+def test_an_event_reported_twice_is_one(store):
     assert store.append([event(), event(item="j")]) == 2
     assert store.append([event(), event(item="k")]) == 1
     assert sorted(store.before("u", 0).item_id) == ["i", "j", "k"]
@@ -56,18 +56,18 @@ def test_whoever_follows_sees_every_event_once_and_in_order(store):
     store.append([event("", "anonymous", query="q", country="GB", position=3, request_id="r")])
     seen, position = [], ""
     while part := store.since(position, most=2):
-        seen += [told for _, told in part]
+        seen += [one for _, one in part]
         position = part[-1][0]
     assert seen[:5] == first
     assert seen[5] == event("", "anonymous", query="q", country="GB", position=3, request_id="r")
     assert store.since(position) == []
     store.append([event(item="later")])
-    assert [told.item_id for _, told in store.since(position)] == ["later"]
+    assert [one.item_id for _, one in store.since(position)] == ["later"]
 
 
-def test_a_log_is_taken_over_once_and_told_again_is_known(store):
+def test_a_log_is_imported_once(store):
     events = [event(f"u{n % 3}", f"i{n}", n + 1) for n in range(9)]
-    rows = [(told.user_id, told.timestamp, told.digest(), told.line()) for told in events]
+    rows = [(one.user_id, one.timestamp, one.digest(), one.line()) for one in events]
     assert store.import_lines(rows, "log 1") == 9
     assert store.import_lines(rows, "log 1") == 0
     assert (
@@ -79,7 +79,7 @@ def test_a_log_is_taken_over_once_and_told_again_is_known(store):
     assert store.since("") == [], "what came with the project is no new event"
 
 
-def test_an_event_that_was_told_is_known_when_it_comes_again_with_the_log(store):
+def test_an_event_that_was_reported_is_known_when_the_log_brings_it_again(store):
     """The log has no query, request and position of it; what it has is what a history holds."""
     store.append([event(item="told", time=5, query="lamp", country="GB", request_id="r", position=3)])
     of_log = [event(item="told", time=5), event(item="told", time=5, value=2.0), event(item="told", time=6)]
@@ -91,7 +91,7 @@ def test_an_event_that_was_told_is_known_when_it_comes_again_with_the_log(store)
 def test_events_that_differ_in_a_field_that_no_history_holds_are_two(store):
     """Two answers showed the same item, and the user clicked in both within a second."""
     assert store.append([event(query="red"), event(query="blue"), event(query="red")]) == 2
-    assert [told.query for _, told in store.since("")] == ["red", "blue"]
+    assert [one.query for _, one in store.since("")] == ["red", "blue"]
 
 
 def test_users_are_found_by_how_they_begin(store):
@@ -134,7 +134,7 @@ def test_it_keeps_all_when_it_is_opened_again(place):
         assert again.before("u", 0).item_id.tolist() == ["i"]
         assert again.items() == {"x": {"title": "X"}}
         assert again.append([event(item="second")]) == 1
-        assert [told.item_id for _, told in again.since("")] == ["i", "second"]
+        assert [one.item_id for _, one in again.since("")] == ["i", "second"]
 
 
 def test_lmdb_acknowledges_what_is_on_the_disk(tmp_path):

@@ -141,14 +141,14 @@ def test_two_writers_at_once_one_is_refused(store, place):
         pass
 
 
-def _die_writing(place, told, given):
+def _die_writing(place, pipe, given):
     own_extensions.load(EXTENSION)
     own_extensions.load_given(given)
     store = open_store(place)
     with store.writing():
         draft = store.begin({"item": WIDTH})
         draft.put_many("item", names(20), unit(20), 1, 7)
-        told.send("written")
+        pipe.send("written")
         multiprocessing.Event().wait()
 
 

@@ -69,7 +69,7 @@ def test_the_engine_knows_none_of_them():
         assert not [text for text in sources if word in text]
 
 
-def test_a_project_that_does_not_name_the_file_is_told_which_kinds_there_are(tmp_path):
+def test_the_error_of_a_project_that_does_not_name_the_file_lists_the_kinds(tmp_path):
     files = extended_files(tmp_path)
     del files["project.yaml"]["extensions"]
     write_files(tmp_path, files)

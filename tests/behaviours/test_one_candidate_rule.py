@@ -334,7 +334,7 @@ def test_graph_rank_and_evaluation_blend_the_same_candidates_to_the_same_scores(
         own, allowed = rows.take(np.arange(len(rows))[part]), rules.allowed(rows.take(np.arange(len(rows))[part]))
         for task in np.unique(own.task):
             of_task = np.flatnonzero(own.task == task)
-            ranked = encoder.shortlists.rank(chunk, of_task, task, allowed)
+            ranked = encoder.candidate_ranker.rank(chunk, of_task, task, allowed)
             ids = np.where(ranked.present, project.prepared.item_ids[ranked.items], "").astype(object)
             place = np.arange(len(rows))[part][of_task]
             inputs = {name: column[place] for name, column in arrays.items()}

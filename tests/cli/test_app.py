@@ -168,7 +168,7 @@ def test_verify_names_what_is_no_release(tmp_path):
     assert "Releases there: 3" in shown.stderr
 
 
-def test_an_interrupt_is_told_with_exit_code_130(tmp_path, monkeypatch):
+def test_an_interrupt_ends_with_exit_code_130(tmp_path, monkeypatch):
     """It comes while a module of the project is imported."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])

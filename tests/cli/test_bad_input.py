@@ -212,7 +212,7 @@ def test_three_examples_are_shown_however_many_rows_are_wrong(tmp_path):
     assert error.count("item_id=x ") == 3
 
 
-def test_faults_are_told_together(tmp_path):
+def test_faults_are_reported_together(tmp_path):
     events = set_column("item_id", [1], "nowhere")["events"]
     events.loc[7, "timestamp"] = pd.NaT
     items = pd.concat([items_table(), items_table().head(1)])

@@ -16,6 +16,6 @@ def test_an_engine_that_was_asked_for_and_not_used_is_explained(tmp_path, engine
     assert "`--force`" in done.stdout
 
 
-def test_nobody_is_told_of_an_engine_that_they_did_not_ask_for(tmp_path):
+def test_no_message_names_an_engine_that_was_not_asked_for(tmp_path):
     project = built_project().copy(tmp_path)
     assert "same bytes" not in cli("prepare", "--project", project).stdout

@@ -210,8 +210,8 @@ def test_a_csv_of_requests_gives_the_same_answers(release, answered, tmp_path):
     options = ["--requests", tmp_path / "requests.csv", "--output", output, "--limit", "40", "--json"]
     shown = cli("recommend", release, *options)
     assert shown.exit_code == 0
-    told = json.loads(shown.stdout)
-    assert (told["requests"], told["rows"]) == (len(requests_table()), len(answered))
+    summary = json.loads(shown.stdout)
+    assert (summary["requests"], summary["rows"]) == (len(requests_table()), len(answered))
     pd.testing.assert_frame_equal(pd.read_parquet(output), answered)
 
 

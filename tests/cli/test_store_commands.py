@@ -33,11 +33,11 @@ def test_get_prints_vectors_and_fails_for_one_that_is_not_there(place):
 
 
 def test_neighbours_of_a_user_among_items(place):
-    told = json.loads(
+    neighbours = json.loads(
         cli("store", "neighbours", place, "item", "user-2", "--of-kind", "user", "-k", 3, "--json").stdout
     )
     scores = unit(20) @ unit(5, seed=3)[2]
-    assert [one["id"] for one in told] == [f"item-{n}" for n in np.argsort(-scores)[:3]]
+    assert [one["id"] for one in neighbours] == [f"item-{n}" for n in np.argsort(-scores)[:3]]
     assert len(cli("store", "neighbours", place, "item", "item-1", "-k", 4).stdout.splitlines()) == 4
 
 

@@ -226,7 +226,7 @@ def test_a_mistake_is_one_line_that_says_where_what_and_what_instead(tmp_path, n
         assert part in line
 
 
-def test_several_mistakes_are_told_at_once(project):
+def test_several_mistakes_are_reported_at_once(project):
     lines = lines_of(
         project(
             **{

@@ -39,7 +39,7 @@ def test_a_table_offers_what_its_columns_say(available):
     assert everywhere.withheld("US") == 0
 
 
-def test_what_is_counted_for_one_country_is_not_told_of_another():
+def test_what_is_counted_for_one_country_does_not_count_for_another():
     """Whichever is asked for first; all countries that no item names are one."""
     for asked in (("", "US", "DE"), ("US", "", "DE"), ("DE", "JP", "US", "")):
         offers = Offers.of([True, False, True], [["DE"], [], ["DE", "FR"]])

@@ -64,8 +64,8 @@ def test_the_check_of_commands_sees_mistakes(line, wrong):
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_in_prose_exist(page):
     """A command in running text may leave out values; its name and options are there."""
-    told = [code for code in inline_code(page) if re.match(r"unified-ranker [a-z-]+( |$)", code)]
-    assert [text for code in told if (text := unknown_option(re.sub(r"[…|].*", "", code).split()))] == []
+    commands = [code for code in inline_code(page) if re.match(r"unified-ranker [a-z-]+( |$)", code)]
+    assert [text for code in commands if (text := unknown_option(re.sub(r"[…|].*", "", code).split()))] == []
 
 
 def test_overrides_lead_to_settings():

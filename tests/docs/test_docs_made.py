@@ -61,8 +61,10 @@ def test_the_numbers_of_the_comparison_are_those_of_its_reports(page):
         best = max(line["metrics"]["ndcg@10"]["value"] for line in lines if line["kind"] == "baseline")
         value = joint["metrics"]["ndcg@10"]["value"]
         expected = [value, alone["metrics"]["ndcg@10"]["value"], 1 / alone["ratio"]["value"], value / best]
-        told = [re.findall(r"\d*\.\d+", cell.split("(")[0].replace("NDCG@10", ""))[-1] for cell in cells.split(" | ")]
-        for number, true in zip(told, expected, strict=True):
+        printed = [
+            re.findall(r"\d*\.\d+", cell.split("(")[0].replace("NDCG@10", ""))[-1] for cell in cells.split(" | ")
+        ]
+        for number, true in zip(printed, expected, strict=True):
             assert float(number) == pytest.approx(true, abs=0.51 * 10 ** -len(number.split(".")[1])), (
                 project,
                 task,

@@ -24,12 +24,12 @@ from unified_ranker.training.training_job import build_model, make_batches, make
 pytestmark = pytest.mark.xdist_group("tiny_model")
 
 
-def planted(requests=400, candidates=30, channels=6, seed=4, **told):
+def planted(requests=400, candidates=30, channels=6, seed=4, **strengths):
     """Requests whose target is told by some channels: its number there is so much higher than chance has it."""
     rng = np.random.default_rng(seed)
     numbers = rng.normal(size=(requests, candidates, channels)).astype(np.float32)
     target = rng.integers(0, candidates, requests)
-    for channel, more in told.items():
+    for channel, more in strengths.items():
         numbers[np.arange(requests), target, int(channel[1:])] += more
     return FitRequests(numbers, np.ones((requests, candidates), bool), target, np.ones(requests, np.float32))
 
@@ -83,8 +83,8 @@ def test_requests_count_by_their_weight():
     both = FitRequests(**{name: np.concatenate(columns) for name, columns in parts.items()})
     even = fit_factors(both)
     assert even[0] == pytest.approx(even[1], rel=0.25)
-    weighed = dataclasses.replace(both, weight=np.repeat([9.0, 1.0], 400).astype(np.float32))
-    assert fit_factors(weighed)[0] > 3 * fit_factors(weighed)[1]
+    weighted = dataclasses.replace(both, weight=np.repeat([9.0, 1.0], 400).astype(np.float32))
+    assert fit_factors(weighted)[0] > 3 * fit_factors(weighted)[1]
     nothing = dataclasses.replace(both, weight=np.repeat([1.0, 0.0], 400).astype(np.float32))
     assert fit_factors(nothing)[1] < 0.2 * fit_factors(nothing)[0]
 

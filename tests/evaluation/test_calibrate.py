@@ -11,8 +11,8 @@ from unified_ranker.evaluation.calibrate import calibrate
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.diagnosis import DEPTHS, diagnose
 from unified_ranker.evaluation.metrics import METRICS, metric_values, rank_of_target
+from unified_ranker.evaluation.ranked_candidates import ranked_candidates
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
-from unified_ranker.evaluation.shortlists import ranked_candidates
 from unified_ranker.tasks.head_kinds.platt import fit_platt
 
 pytestmark = pytest.mark.xdist_group("tiny_model")

@@ -284,12 +284,12 @@ def test_the_top_tens_of_model_and_best_baseline_are_summed_up_and_shown():
     retrieval = Scorer("two towers", lambda r: equal(r, 40))
     evaluation = evaluate([Scorer(JOINT, lambda r: perfect(r, 40)), retrieval, baseline], prepared, config)
     found_task = found(evaluation)
-    spread = {one.scorer: one for one in found_task.concentrations}
+    concentrations = {one.scorer: one for one in found_task.concentrations}
 
-    assert list(spread) == [JOINT, "popularity"]
-    assert spread["popularity"].coverage == 10 / 40
-    assert spread[JOINT].coverage >= 30 / 40
-    assert spread[JOINT].gini < spread["popularity"].gini
+    assert list(concentrations) == [JOINT, "popularity"]
+    assert concentrations["popularity"].coverage == 10 / 40
+    assert concentrations[JOINT].coverage >= 30 / 40
+    assert concentrations[JOINT].gini < concentrations["popularity"].gini
     assert len(found_task.shown) == 5
     for one in found_task.shown:
         assert (one.recommended[0].title, one.recommended[0].taken) == (one.taken, True)

@@ -91,8 +91,8 @@ def test_titles_are_never_markup(tmp_path):
     texts = dict.fromkeys(("query", "source", "taken", "event"), EVIL)
     evil = shown_request(last=(EVIL,), recommended=(ShownItem(EVIL, True),), **texts)
     blend = TaskBlend("home_feed", 9, 0.5, 0.1, (ChannelWeight(EVIL, 1.0, 0.1),))
-    spread = (Concentration(EVIL, 0.1, 0.2, 0.3),)
-    task = dataclasses.replace(evaluated(), shown=(evil,), concentrations=spread)
+    found = (Concentration(EVIL, 0.1, 0.2, 0.3),)
+    task = dataclasses.replace(evaluated(), shown=(evil,), concentrations=found)
     text = rendered(report(task, blends=(blend,)), tmp_path)
     page = Page(text)
 
@@ -102,8 +102,8 @@ def test_titles_are_never_markup(tmp_path):
 
 
 def test_coverage_and_concentration_are_there(tmp_path):
-    spread = (Concentration("joint model", 0.5, 0.25, 0.75), Concentration("EASE", 0.125, 0.5, 0.9))
-    shown = Page(rendered(report(TaskEvaluation(**vars(evaluated()) | {"concentrations": spread})), tmp_path)).text
+    found = (Concentration("joint model", 0.5, 0.25, 0.75), Concentration("EASE", 0.125, 0.5, 0.9))
+    shown = Page(rendered(report(TaskEvaluation(**vars(evaluated()) | {"concentrations": found})), tmp_path)).text
 
     assert "joint model 50.0 % 25.0 % 0.750 EASE 12.5 % 50.0 % 0.900" in shown
 

@@ -192,13 +192,13 @@ def test_served_two_tower_scores_are_those_of_the_trained_model(world, examples,
 def test_served_ranker_scores_are_those_of_the_trained_model(world, examples, encoder, ranked):
     model = tiny_world.trained().model
     vectors, begin = model.item_vectors()[None], 0
-    told = np.zeros(len(model.signals.learnt), bool)
+    nonzero = np.zeros(len(model.signals.learnt), bool)
     for chunk in encoder.chunks(examples):
         rows = slice(begin, begin := begin + len(chunk.scores))
         items = tf.tile(vectors, [len(chunk.scores), 1, 1])
         everything = tf.tile(tf.range(len(world.items), dtype=tf.int64)[None], [len(chunk.scores), 1])
         signals = model.signals.features(chunk.state.signals, everything)
-        told |= (np.abs(signals) > 0).any((0, 1))
+        nonzero |= (np.abs(signals) > 0).any((0, 1))
         quality = tf.constant(encoder.quality.matrix(chunk.time))
         score, logits, _ = model.rank(chunk.state, items, quality, signals)
         np.testing.assert_allclose(ranked["score"][rows], score, atol=1e-4)
@@ -206,7 +206,7 @@ def test_served_ranker_scores_are_those_of_the_trained_model(world, examples, en
         for number, head in enumerate(("click", "buy", "like")):
             np.testing.assert_allclose(ranked[head][rows], chances[..., number], atol=1e-4)
     assert begin == len(examples)
-    assert told.all(), "every signal has something to say here"
+    assert nonzero.all(), "every signal has something to say here"
 
 
 def test_the_joint_scorer_puts_the_ranked_candidates_first(world, config, examples, encoder, ranked):

@@ -51,7 +51,7 @@ def test_a_process_that_was_faster_is_not_overwritten(tmp_path, wheel):
     assert [path.name for path in tmp_path.iterdir()] == ["ml-100k"]
 
 
-def test_pip_is_asked_for_one_wheel_and_its_failure_is_told(tmp_path, monkeypatch):
+def test_pip_is_asked_for_one_wheel_and_its_failure_is_reported(tmp_path, monkeypatch):
     commands = []
 
     def run(command, **options):

@@ -135,7 +135,7 @@ def test_what_a_library_says_ends_with_one_full_stop(tmp_path):
 
 
 @pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
-def test_a_csv_with_another_separator_is_told_so(tmp_path, mark, name):
+def test_the_error_of_a_csv_with_another_separator_says_so(tmp_path, mark, name):
     file = tmp_path / "users.csv"
     file.write_text(f"user_id{mark}country\nu1{mark}GB\n")
     with pytest.raises(UserError, match=rf"must be separated by commas.*separated by {name}"):

@@ -251,7 +251,7 @@ def test_subprocess_that_dies_at_start_gives_its_reason(starts, spoilt_base_path
         starts[spoilt_base_path].result()
 
 
-def test_subprocess_serves_and_stops_when_told(starts, base_path):
+def test_subprocess_serves_and_stops_at_a_signal(starts, base_path):
     with starts[base_path].result() as child:
         with ModelClient(child.grpc_address, MODEL) as client:
             assert client.wait_until_available(5) == NEWEST

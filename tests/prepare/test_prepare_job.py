@@ -152,9 +152,9 @@ def test_bad_rows_stop_the_job_above_the_declared_share_and_are_quarantined_belo
         UserError, match=r"events.item_id is known in items: 10 of 1,500.*\n.*max_bad_share.*"
     ) as caught:
         prepared_by(project)
-    aside = project / ".unified_ranker" / "quarantine.parquet"
-    assert str(aside) in str(caught.value)
-    assert set(pq.read_table(aside)["item_id"].to_pylist()) == {"gone"}
+    quarantine = project / ".unified_ranker" / "quarantine.parquet"
+    assert str(quarantine) in str(caught.value)
+    assert set(pq.read_table(quarantine)["item_id"].to_pylist()) == {"gone"}
     tolerant = project_in(tmp_path / "tolerant", events, max_bad_share=0.01)
     out = prepared_by(tolerant)
     rows = pq.read_table(out / "quarantine.parquet").to_pylist()

@@ -36,25 +36,25 @@ def test_channels_come_by_weight_and_then_by_what_they_reach_alone(trained):
     names, fit = trained.model.blend.channels, fitted(trained, "search")
     number = list(trained.model.config.tasks).index("search") + 1
     trained.model.blend.assign({number: fit})
-    (told,) = blend_weights(dataclasses.replace(trained, blends=(fit,)))
+    (weights,) = blend_weights(dataclasses.replace(trained, blends=(fit,)))
 
-    assert (told.task, told.requests, told.found, told.ndcg) == ("search", 321, 0.75, 0.5)
-    assert [one.channel for one in told.deciding] == [names[2], names[0]]
-    assert [one.weight for one in told.deciding] == [2.0, 1.0]
-    assert {one.channel: one.ndcg for one in told.channels} == {name: fit.ndcg[name] for name in names}
-    silent = [one.ndcg for one in told.silent]
+    assert (weights.task, weights.requests, weights.found, weights.ndcg) == ("search", 321, 0.75, 0.5)
+    assert [one.channel for one in weights.deciding] == [names[2], names[0]]
+    assert [one.weight for one in weights.deciding] == [2.0, 1.0]
+    assert {one.channel: one.ndcg for one in weights.channels} == {name: fit.ndcg[name] for name in names}
+    silent = [one.ndcg for one in weights.silent]
     assert silent == sorted(silent, reverse=True)
-    assert len(told.channels) == len(names)
+    assert len(weights.channels) == len(names)
 
 
 def test_a_blend_that_was_kept_has_weights_and_nothing_measured(trained):
     number = list(trained.model.config.tasks).index("search") + 1
     trained.model.blend.assign({number: fitted(trained, "search")})
-    (told,) = blend_weights(dataclasses.replace(trained, blends=()))
+    (weights,) = blend_weights(dataclasses.replace(trained, blends=()))
 
-    assert (told.task, told.requests, told.ndcg) == ("search", 0, None)
-    assert [one.weight for one in told.deciding] == [2.0, 1.0]
-    assert {one.ndcg for one in told.channels} == {None}
+    assert (weights.task, weights.requests, weights.ndcg) == ("search", 0, None)
+    assert [one.weight for one in weights.deciding] == [2.0, 1.0]
+    assert {one.ndcg for one in weights.channels} == {None}
 
 
 def test_a_model_without_a_fit_has_nothing_to_tell(trained):

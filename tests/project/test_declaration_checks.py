@@ -424,7 +424,7 @@ def test_only_positives_that_can_be_learnt_are_counted_for_the_split():
     assert "0 of 2 in the fit window" in check.line()
 
 
-def test_a_tower_without_a_file_is_told():
+def test_a_tower_without_a_file_is_reported():
     config = make_config()
     towers = config.towers.model_dump(exclude_unset=True, exclude={"item"})
     check = the_broken(Config.model_validate({**config.model_dump(exclude_unset=True), "towers": towers}), make_log())

@@ -137,7 +137,7 @@ def test_a_saved_model_has_its_blend_when_it_is_loaded(job, tmp_path):
 # --- the passes -------------------------------------------------------------------------------------------------
 
 
-class Told:
+class WatchedRun:
     """Stands for a job whose measurements are known: `scores` of passes."""
 
     def __init__(self, scores, directory, epochs=8, **more):
@@ -166,42 +166,42 @@ class Told:
 
 
 def test_a_training_that_gains_takes_all_its_passes(tmp_path):
-    told = Told(dict.fromkeys(range(9), 0.0) | {4: 0.1, 5: 0.2, 7: 0.3, 8: 0.4}, tmp_path)
-    assert told.run() == 8
-    assert told.watch.scores == {4: 0.1, 5: 0.2, 7: 0.3, 8: 0.4}
-    assert told.watch.best == 8
+    watched = WatchedRun(dict.fromkeys(range(9), 0.0) | {4: 0.1, 5: 0.2, 7: 0.3, 8: 0.4}, tmp_path)
+    assert watched.run() == 8
+    assert watched.watch.scores == {4: 0.1, 5: 0.2, 7: 0.3, 8: 0.4}
+    assert watched.watch.best == 8
 
 
 def test_one_that_no_longer_gains_ends_and_has_the_weights_with_which_it_was_best(tmp_path):
-    told = Told({4: 0.3, 5: 0.2, 7: 0.1, 8: 0.9}, tmp_path)
-    weights = told.model.blend.factors.numpy().copy()
-    written = told.watch._best.write
-    told.watch._best.write = lambda place: (told.model.blend.factors.assign(weights + 1), written(place))
-    assert told.run() == 7
-    assert told.watch.best == 4
-    told.model.blend.factors.assign(weights)
-    told.watch.on_train_end()
-    np.testing.assert_array_equal(told.model.blend.factors, weights + 1)
-    told.model.blend.factors.assign(weights)
+    watched = WatchedRun({4: 0.3, 5: 0.2, 7: 0.1, 8: 0.9}, tmp_path)
+    weights = watched.model.blend.factors.numpy().copy()
+    written = watched.watch._best.write
+    watched.watch._best.write = lambda place: (watched.model.blend.factors.assign(weights + 1), written(place))
+    assert watched.run() == 7
+    assert watched.watch.best == 4
+    watched.model.blend.factors.assign(weights)
+    watched.watch.on_train_end()
+    np.testing.assert_array_equal(watched.model.blend.factors, weights + 1)
+    watched.model.blend.factors.assign(weights)
 
 
 def test_a_difference_that_chance_makes_costs_no_passes(tmp_path):
-    told = Told({4: 0.31, 5: 0.32, 7: 0.3, 8: 0.3}, tmp_path)
-    assert told.run() == 8
-    assert told.watch.best == 8
+    watched = WatchedRun({4: 0.31, 5: 0.32, 7: 0.3, 8: 0.3}, tmp_path)
+    assert watched.run() == 8
+    assert watched.watch.best == 8
 
 
 def test_an_interrupted_one_goes_on_where_it_was(tmp_path):
     scores = {4: 0.3, 5: 0.2, 7: 0.1}
-    told = Told(scores, tmp_path)
-    for told.passes in range(1, 6):
-        told.watch.on_epoch_begin(told.passes - 1)
-        told.watch.on_epoch_end(told.passes - 1)
-    again = Told(scores, tmp_path)
+    watched = WatchedRun(scores, tmp_path)
+    for watched.passes in range(1, 6):
+        watched.watch.on_epoch_begin(watched.passes - 1)
+        watched.watch.on_epoch_end(watched.passes - 1)
+    again = WatchedRun(scores, tmp_path)
     assert again.run(first=6) == 7
     assert again.watch.best == 4
     # One that was stopped after its end has nothing left to do.
-    assert Told(scores, tmp_path).length.epochs == 7
+    assert WatchedRun(scores, tmp_path).length.epochs == 7
 
 
 def test_the_budget_has_room_for_both_models_and_what_is_measured():
@@ -215,17 +215,17 @@ def test_the_budget_has_room_for_both_models_and_what_is_measured():
 def test_the_budget_cuts_the_passes_by_what_the_second_takes(tmp_path, monkeypatch):
     clock = iter([30.0, 100.0, 110.0, *range(200, 300)])
     monkeypatch.setattr(passes.time, "perf_counter", lambda: next(clock))
-    told = Told({}, tmp_path, patience=0, budget=Budget(160.0, 20.0, 1.0))
-    before = float(told.length.steps)
+    watched = WatchedRun({}, tmp_path, patience=0, budget=Budget(160.0, 20.0, 1.0))
+    before = float(watched.length.steps)
     # Ten seconds went by before the first pass.
-    assert told.run() == 7
-    assert float(told.length.steps) == before * 7 / 8
-    assert told.watch.best == 7
+    assert watched.run() == 7
+    assert float(watched.length.steps) == before * 7 / 8
+    assert watched.watch.best == 7
 
 
 def test_where_nothing_is_measured_all_passes_are_taken(tmp_path):
-    assert Told({}, tmp_path, patience=0).run() == 8
-    assert Told({}, tmp_path / "other", patience=0, budget=Budget(1e6, 0.0, 0.9)).run() == 8
+    assert WatchedRun({}, tmp_path, patience=0).run() == 8
+    assert WatchedRun({}, tmp_path / "other", patience=0, budget=Budget(1e6, 0.0, 0.9)).run() == 8
 
 
 def test_the_model_of_the_release_takes_the_passes_that_were_best(monkeypatch, tmp_path):

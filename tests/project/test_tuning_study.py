@@ -101,7 +101,7 @@ def test_a_search_that_is_killed_before_a_trial_has_drawn_still_begins_with_the_
     assert set(begun[-1]) == set(space)
 
 
-def test_a_trial_that_fails_is_told_and_passed_over(tmp_path, trainings):
+def test_a_trial_that_fails_is_reported_and_passed_over(tmp_path, trainings):
     trainings.refused = ((0.0, 0.1), (0.3, 1.0))
     found = search(tmp_path)
     _, ended = run(found, most=6)
@@ -127,7 +127,7 @@ def test_another_key_or_space_is_another_search(tmp_path, trainings):
     assert len(search(tmp_path).tried) == 2
 
 
-def test_no_task_weighs_more_for_being_easier():
+def test_no_task_counts_more_for_being_easier():
     base = {"search": 0.8, "feed": 0.1, "empty": 0.0}
     assert relative({"search": 0.4, "feed": 0.2, "empty": 0.3}, base) == pytest.approx((0.5 + 2.0) / 2)
     with pytest.raises(UserError, match="NDCG@10 is 0 for empty"):

@@ -285,12 +285,12 @@ def one_line(release, link):
     return message
 
 
-def test_a_configuration_that_is_none_is_told_in_one_line(release):
+def test_a_configuration_that_is_none_is_reported_in_one_line(release):
     edit_manifest(release, "config", "project", "training", value={"epochs": "x", "y": 1})
     assert "`project.training.epochs`" in one_line(release, "configuration")
 
 
-def test_a_parent_that_is_no_mapping_is_told_in_one_line(release):
+def test_a_parent_that_is_no_mapping_is_reported_in_one_line(release):
     edit_manifest(release, "parent", value=5)
     assert "Received: 5." in one_line(release, "manifest")
 

@@ -68,7 +68,7 @@ def test_what_is_simultaneous_has_no_order(events, random):
     )
 
 
-def test_an_item_that_is_due_is_told_from_one_that_was_just_had():
+def test_an_item_that_is_due_is_distinguished_from_one_that_was_just_had():
     """Item 0 every ten hours, the last ten ago; item 1 every ten hours, the last one ago: knots 0 and -2."""
     events = [(0, 10), (0, 20), (0, 30), (1, 1), (1, 11), (1, 21)]
     _, rest = inputs_of(events)

@@ -124,11 +124,11 @@ def test_position_bias_can_be_switched_off():
 
 
 def test_seasons_drift_countries_and_cold_items_can_be_switched_off():
-    def spread_of_hours(spec):
+    def range_of_hours(spec):
         hours = events_of(spec)["timestamp"].dt.hour.value_counts()
         return hours.max() / hours.min()
 
-    assert spread_of_hours(SPEC) > 2 > spread_of_hours(without("seasonality"))
+    assert range_of_hours(SPEC) > 2 > range_of_hours(without("seasonality"))
     user, country = np.arange(150), np.zeros(150, int)
     moved = {}
     for name, spec in (("on", SPEC), ("off", without("drift"))):

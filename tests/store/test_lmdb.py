@@ -104,7 +104,7 @@ def test_a_store_that_may_only_be_read_can_be_read(tmp_path):
     assert done.stdout.strip() == str(WIDTH), done.stderr
 
 
-def write_versions(place, told):
+def write_versions(place, pipe):
     """Publish versions one after the other, saying each step, until killed; a version's vectors hold its number."""
     store = open_store(place)
     with store.writing():
@@ -113,11 +113,11 @@ def write_versions(place, told):
             for part in range(4):
                 ids = names(200)[part * 50 : part * 50 + 50]
                 draft.put_many("item", ids, np.full((50, WIDTH), float(draft.version), np.float32), 1, 7)
-                told.send(part)
+                pipe.send(part)
             draft.seal(notes(draft.version, reference=1))
-            told.send("sealed")
+            pipe.send("sealed")
             store.publish(draft.version, force=["duplicate_vectors", "norms", "neighbours"], keep=1)
-            told.send("published")
+            pipe.send("published")
 
 
 def read_whole(place):

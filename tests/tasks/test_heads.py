@@ -103,9 +103,9 @@ def test_strength_is_the_share_of_what_the_head_adds_to_retrieval(kind):
 def test_every_part_of_the_state_tells(head, part):
     state, *rest = inputs()
     before, after = head(state, *rest).numpy(), head(replace(state, **{part: -getattr(state, part)}), *rest).numpy()
-    told = np.abs(after - before).max(axis=(1, 2)) > 1e-4
+    changed = np.abs(after - before).max(axis=(1, 2)) > 1e-4
     # The third request has no history.
-    assert told.tolist() == [True, True, part != "history", True]
+    assert changed.tolist() == [True, True, part != "history", True]
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])

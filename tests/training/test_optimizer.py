@@ -51,8 +51,8 @@ def steps_by_hand(seed=3):
             clipped = gradient * min(1.0, CLIP / norm)
             m[i] += (clipped - m[i]) * (1 - BETA_1)
             v[i] += (clipped**2 - v[i]) * (1 - BETA_2)
-            mean, spread = m[i] / (1 - BETA_1 ** (step + 1)), v[i] / (1 - BETA_2 ** (step + 1))
-            weights[i] = weights[i] * (1 - rate * DECAY) - rate * mean / (np.sqrt(spread) + EPSILON)
+            mean, variance = m[i] / (1 - BETA_1 ** (step + 1)), v[i] / (1 - BETA_2 ** (step + 1))
+            weights[i] = weights[i] * (1 - rate * DECAY) - rate * mean / (np.sqrt(variance) + EPSILON)
     return weights
 
 

@@ -289,7 +289,7 @@ def test_validation_asks_for_the_extra_before_anything_is_trained(monkeypatch, m
 
 def test_the_report_names_the_kind():
     assert text_encoder_of(declared({"type": "hashed"})) == "hashed"
-    told = text_encoder_of(
+    description = text_encoder_of(
         declared({"type": "transformer", "teacher": "use", "trainable": True, "pairs": {"steps": 3}})
     )
-    assert told == "transformer, teacher use (fine-tuned), trained on pairs first"
+    assert description == "transformer, teacher use (fine-tuned), trained on pairs first"

@@ -101,7 +101,7 @@ def test_users_who_did_something_get_the_vector_of_now(project, store, sources, 
     assert refresher.step().idle
 
 
-def test_events_that_are_told_twice_or_by_a_later_file_count_once(store, refresher, incoming):
+def test_events_that_come_twice_or_in_a_later_file_count_once(store, refresher, incoming):
     write(incoming / "events", "a", rows(event()))
     assert refresher.step().events == 1
     write(incoming / "events", "b", rows(event(), event(item="i7")))
@@ -211,7 +211,7 @@ def test_tables_that_are_none_are_named(project, store, refresher, incoming):
         refresher.step()
 
 
-def test_the_command_follows_until_it_is_told_to_stop_and_only_one_may(project, store, incoming):
+def test_the_command_follows_until_it_is_stopped_and_only_one_may(project, store, incoming):
     command = [
         sys.executable,
         "-c",
@@ -226,8 +226,8 @@ def test_the_command_follows_until_it_is_told_to_stop_and_only_one_may(project, 
         assert any(line.startswith("following ") for line in lines)
         threading.Thread(target=process.stderr.read, daemon=True).start()
         write(incoming / "events", "a", rows(event("u5")))
-        told = json.loads(process.stdout.readline())
-        assert (told["users"], told["version"]) == (1, 1)
+        line = json.loads(process.stdout.readline())
+        assert (line["users"], line["version"]) == (1, 1)
         assert store.get("user", "u5").time > NOW
         refused = cli("refresh", project.embedded.directory, *arguments[:2], "--once")
         assert refused.exit_code == 2

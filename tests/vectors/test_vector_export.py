@@ -249,8 +249,8 @@ def test_the_command_says_what_it_did_and_json_is_json(project):
     assert shown.exit_code == 0
     assert f"version 1: {ITEMS} item x {DIM}, {USERS} user x {DIM}" in shown.stdout
     assert "this version is the reference" in shown.stdout
-    told = json.loads(cli("export-embeddings", project.embedded.directory, "--json").stdout)
-    assert (told["version"], told["skipped"], told["kinds"]["item"]["count"]) == (1, True, ITEMS)
+    again = json.loads(cli("export-embeddings", project.embedded.directory, "--json").stdout)
+    assert (again["version"], again["skipped"], again["kinds"]["item"]["count"]) == (1, True, ITEMS)
     later = cli("export-embeddings", project.embedded.directory, "--as-of", "2024-06-01")
     assert "mapped onto version 1" in later.stdout
     assert "100.0% of the ten nearest items are the same" in later.stdout

@@ -14,8 +14,8 @@ from scipy.optimize import minimize
 from unified_ranker.core.arrays import MISSING, Floats, Ints, Mask
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.protocol import sample
+from unified_ranker.evaluation.ranked_candidates import ranked_candidates
 from unified_ranker.evaluation.scoring import RequestEncoder
-from unified_ranker.evaluation.shortlists import ranked_candidates
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.tasks.blend import BLEND, FittedBlend, standardised
 from unified_ranker.towers.tensorflow import tf
@@ -106,7 +106,7 @@ def _candidates(
     config = encoder.model.config
     values = dict(zip(config.heads, encoder.model.score_weights.numpy()[[*config.tasks].index(task) + 1], strict=True))
     # Traced once for all parts.
-    spread = tf.function(
+    numbers_of = tf.function(
         standardised,
         input_signature=[
             tf.TensorSpec([None, None, len(encoder.model.blend.channels)], tf.float32),
@@ -121,10 +121,10 @@ def _candidates(
         chosen = requests.take(np.sort(order[ranked : ranked + _PART]))
         ranked += len(chosen)
         for part in ranked_candidates(encoder, rules, chosen, task):
-            target = part.ranked.place_of(part.requests.item)
+            target = part.ranked.position_of(part.requests.item)
             rows = np.flatnonzero(target != MISSING)
             present = part.ranked.present[rows]
-            numbers = spread(tf.constant(part.ranked.channels[rows]), tf.constant(present)).numpy()
+            numbers = numbers_of(tf.constant(part.ranked.channels[rows]), tf.constant(present)).numpy()
             weight = np.maximum([values[head] for head in part.requests.head[rows]], 0).astype(np.float32)
             parts.append((numbers, present, target[rows], weight))
     # A head that is worth nothing to the task teaches nothing.

@@ -7,8 +7,8 @@ import numpy as np
 
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.protocol import sample
+from unified_ranker.evaluation.ranked_candidates import join_pairs, ranked_candidates
 from unified_ranker.evaluation.scoring import RequestEncoder
-from unified_ranker.evaluation.shortlists import join_pairs, ranked_candidates
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.tasks.head_groups import head_kinds, heads_of_task
 from unified_ranker.training.trained import TrainedModel

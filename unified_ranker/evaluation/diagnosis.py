@@ -7,9 +7,9 @@ from unified_ranker.core.times import DAY
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import rank_of_target
 from unified_ranker.evaluation.protocol import sample, window
+from unified_ranker.evaluation.ranked_candidates import join_pairs, ranked_candidates
 from unified_ranker.evaluation.results import AgedCounts, Diagnosis, Part, RankedCandidateFacts, RetrievalRecall
 from unified_ranker.evaluation.scoring import RequestEncoder
-from unified_ranker.evaluation.shortlists import join_pairs, ranked_candidates
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
@@ -52,10 +52,10 @@ def diagnose(encoder: RequestEncoder, rules: CandidateRules, requests: Examples,
     for part in ranked_candidates(encoder, rules, requests, task):
         for name, scores in {"declared": part.chunk.scores, "none": part.chunk.cosines}.items():
             ranks[name].append(rank_of_target(scores, part.requests.item, part.allowed))
-        found += int((part.ranked.place_of(part.requests.item) != MISSING).sum())
+        found += int((part.ranked.position_of(part.requests.item) != MISSING).sum())
         if windowed:
             rows = np.arange(len(part.requests))
-            aged = encoder.shortlists.rank(part.chunk, rows, task, part.allowed, counts_age=DAY)
+            aged = encoder.candidate_ranker.rank(part.chunk, rows, task, part.allowed, counts_age=DAY)
             gains.append(np.stack([ranked.ndcg(part.requests.item) for ranked in (part.ranked, aged)], 1))
         tasks = tf.fill([len(part.requests)], tf.constant(number, tf.int64))
         given = model.head_outputs(tf.constant(part.ranked.logits), tasks).numpy()

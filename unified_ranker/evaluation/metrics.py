@@ -94,14 +94,14 @@ def bootstrap(values: Values, samples: int, seed: int | Sequence[int]) -> Values
     random = np.random.default_rng(seed)
     means = np.empty((samples, values.shape[1]))
     step = max(1, _RESAMPLES_AT_ONCE // count)
-    weighed = values.astype(np.float32)
+    measured = values.astype(np.float32)
     for start in range(0, samples, step):
         size = min(step, samples - start)
         drawn = random.integers(0, count, size=(size, count), dtype=np.int32)
         drawn += (np.arange(size, dtype=np.int32) * np.int32(count))[:, None]
         # The counts of draws times the values: one matrix product instead of a gather for each column.
         times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
-        means[start : start + size] = times.astype(np.float32) @ weighed
+        means[start : start + size] = times.astype(np.float32) @ measured
     return means / count
 
 

@@ -14,8 +14,8 @@ from unified_ranker.core.files import write_whole
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import decisive, rank_of_target
 from unified_ranker.evaluation.protocol import sample
+from unified_ranker.evaluation.ranked_candidates import ranked_candidates
 from unified_ranker.evaluation.scoring import RequestEncoder
-from unified_ranker.evaluation.shortlists import ranked_candidates
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared

@@ -7,8 +7,8 @@ from scipy.special import logsumexp
 
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import DECISIVE_METRIC, METRICS, metric_values, rank_of_target
+from unified_ranker.evaluation.ranked_candidates import ranked_candidates
 from unified_ranker.evaluation.scoring import RequestEncoder
-from unified_ranker.evaluation.shortlists import ranked_candidates
 from unified_ranker.prepare.examples import Examples
 
 STRENGTHS = tuple(round(0.1 * n, 1) for n in range(21))

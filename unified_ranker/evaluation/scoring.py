@@ -67,9 +67,9 @@ class RequestEncoder:
         self._last: tuple[Examples, list[EncodedChunk]] | None = None
 
     @cached_property
-    def shortlists(self) -> "Shortlists":
+    def candidate_ranker(self) -> "CandidateRanker":
         """Ranker of the candidates of encoded requests; all scorers share it, so that it is traced once."""
-        return Shortlists(self)
+        return CandidateRanker(self)
 
     def refresh(self) -> None:
         """Read the model's weights again, which have changed."""
@@ -159,7 +159,7 @@ class JointScorer:
         scores = chunk.scores.copy()
         for task in np.unique(tasks):
             rows = np.flatnonzero(tasks == task)
-            ranked = self._encoder.shortlists.rank(chunk, rows, task, allowed)
+            ranked = self._encoder.candidate_ranker.rank(chunk, rows, task, allowed)
             # Ranked items stand above all others, in their own order.
             floor = scores[rows].max(axis=1, keepdims=True) + 1.0
             above = ranked.scores - ranked.scores.min(axis=1, keepdims=True) + floor
@@ -168,7 +168,7 @@ class JointScorer:
         return scores
 
 
-class RankedShortlist(NamedTuple):
+class ScoredCandidates(NamedTuple):
     """Candidates of some requests of one task, ranked.
 
     Attributes:
@@ -185,17 +185,17 @@ class RankedShortlist(NamedTuple):
     present: np.ndarray
     channels: np.ndarray
 
-    def place_of(self, items: Ints) -> Ints:
-        """Return the place of each request's item `[n]` among its candidates, `[n]`; -1 where it is none of them."""
+    def position_of(self, items: Ints) -> Ints:
+        """Return the position of each request's item `[n]` among its candidates, `[n]`; -1 where it is none of them."""
         same = (self.items == items[:, None]) & self.present
         return np.where(same.any(1), same.argmax(1), MISSING)
 
     def ndcg(self, items: Ints) -> np.ndarray:
         """Return NDCG@10 of requests that ended with `items` `[n]`, `[n]`; 0 where it is no candidate."""
-        return decisive(rank_of_target(self.scores, self.place_of(items), self.present))
+        return decisive(rank_of_target(self.scores, self.position_of(items), self.present))
 
 
-class Shortlists:
+class CandidateRanker:
     """Ranking of the candidates that retrieval and signals pass to the ranking head."""
 
     def __init__(self, encoder: RequestEncoder) -> None:
@@ -239,7 +239,7 @@ class Shortlists:
         allowed: np.ndarray,
         time: np.ndarray | None = None,
         counts_age: int = 0,
-    ) -> RankedShortlist:
+    ) -> ScoredCandidates:
         """Choose and rank the candidates of requests of one task.
 
         Args:
@@ -265,9 +265,9 @@ class Shortlists:
         inputs = state, tf.constant(chosen), tf.constant(quality)
         if time is not None:
             scores, logits = (found.numpy() for found in self._as_of(*inputs, tf.constant(time[rows])))
-            return RankedShortlist(chosen, scores, logits, present, np.zeros((*chosen.shape, 0), np.float32))
+            return ScoredCandidates(chosen, scores, logits, present, np.zeros((*chosen.shape, 0), np.float32))
         scores, logits, channels = (found.numpy() for found in self._as_served(*inputs, tf.constant(present)))
-        return RankedShortlist(chosen, scores, logits, present, channels)
+        return ScoredCandidates(chosen, scores, logits, present, channels)
 
     def _proposals(self, state: EncodedState, time: np.ndarray | None, served: np.ndarray) -> np.ndarray:
         if time is None:

@@ -139,7 +139,7 @@ def blend_weights(trained: "TrainedModel") -> tuple[TaskBlend, ...]:
     from unified_ranker.tasks.blend import BLEND
 
     blend, fits = trained.model.blend, {found.task: found for found in trained.blends}
-    factors, fitted, told = blend.factors.numpy(), blend.fitted.numpy(), []
+    factors, fitted, blends = blend.factors.numpy(), blend.fitted.numpy(), []
     for number, task in enumerate(trained.model.config.tasks, start=1):
         if not fitted[number]:
             continue
@@ -151,5 +151,5 @@ def blend_weights(trained: "TrainedModel") -> tuple[TaskBlend, ...]:
         ]
         channels.sort(key=lambda one: (one.weight, one.ndcg or 0.0), reverse=True)
         requests, found = (0, 0.0) if fit is None else (fit.requests, fit.found)
-        told.append(TaskBlend(task, requests, found, ndcg.get(BLEND), tuple(channels)))
-    return tuple(told)
+        blends.append(TaskBlend(task, requests, found, ndcg.get(BLEND), tuple(channels)))
+    return tuple(blends)

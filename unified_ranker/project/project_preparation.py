@@ -139,15 +139,15 @@ def prepare_project(
     """
     if preparation.finished:
         note(f"{preparation.finished} shards of an interrupted run are reused")
-    aside = preparation.workspace.work / QUARANTINE_FILE
-    aside.unlink(missing_ok=True)
+    quarantine = preparation.workspace.work / QUARANTINE_FILE
+    quarantine.unlink(missing_ok=True)
     try:
         preparation.run()
     except UserError as error:
-        preparation.report_failure(aside)
-        if not aside.exists():
+        preparation.report_failure(quarantine)
+        if not quarantine.exists():
             raise
-        raise UserError(f"{error}\nThe quarantined rows: `{aside}`.") from error
+        raise UserError(f"{error}\nThe quarantined rows: `{quarantine}`.") from error
     return preparation.publish(draft)
 
 

@@ -92,14 +92,14 @@ class Tally:
         self._keep(hashes[warm], names[warm])
 
     def _keep(self, hashes: np.ndarray, names: np.ndarray) -> None:
-        spread = hashes * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(16)
-        chosen = spread % np.uint64(self._thin) == 0
+        mixed = hashes * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(16)
+        chosen = mixed % np.uint64(self._thin) == 0
         self._hashes = np.concatenate([self._hashes, hashes[chosen]])
         self._names = np.concatenate([self._names, names[chosen]])
         while len(self._hashes) > _HASHES and self._thin < 2**20:
             self._thin *= 2
-            spread = self._hashes * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(16)
-            chosen = spread % np.uint64(self._thin) == 0
+            mixed = self._hashes * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(16)
+            chosen = mixed % np.uint64(self._thin) == 0
             self._hashes, self._names = self._hashes[chosen], self._names[chosen]
 
     @property

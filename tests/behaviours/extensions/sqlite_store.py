@@ -141,9 +141,9 @@ class SqliteBackend:
         kinds = (self.manifest(version) or {}).get("kinds", {})
         counts = {kind: self.count(version, kind) for kind in kinds}
         return [
-            f"version {version} must have {told['count']:,} entries of kind `{kind}`. Received: {counts[kind]:,}."
-            for kind, told in kinds.items()
-            if counts[kind] < told["count"]
+            f"version {version} must have {declared['count']:,} entries of kind `{kind}`. Received: {counts[kind]:,}."
+            for kind, declared in kinds.items()
+            if counts[kind] < declared["count"]
         ]
 
     def close(self) -> None:

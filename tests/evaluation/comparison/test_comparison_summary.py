@@ -36,12 +36,12 @@ def compared(joint=(200, 220), alone=(200, 210), baseline=100):
     return compare_task("feed", results, 200, 1)
 
 
-def test_means_over_seeds_and_their_spread():
+def test_means_over_seeds_and_their_range():
     lines = {line.name: line for line in compared().lines}
     joint = lines["joint model"]
     assert joint.seeds == 2
     assert joint.metrics["ndcg@10"].value == pytest.approx(210 / REQUESTS)
-    assert joint.spread == pytest.approx((200 / REQUESTS, 220 / REQUESTS))
+    assert joint.ndcg_range == pytest.approx((200 / REQUESTS, 220 / REQUESTS))
     assert joint.ratio == Interval(1, 1, 1)
 
 

@@ -68,7 +68,7 @@ SOME = [40.5, 41.0, 42.5]
         ({"flat_area": SOME, "flon_area": SOME}, None),
     ],
 )
-def test_coordinates_are_told_by_name_range_and_number(columns, found):
+def test_coordinates_are_recognised_by_name_range_and_number(columns, found):
     assert coordinates(pd.DataFrame(columns)) == found
 
 
@@ -103,7 +103,7 @@ def test_numbers_with_a_long_tail_are_taken_by_their_logarithm(values, log):
         ([None, None], None),
     ],
 )
-def test_ratings_are_told_from_other_values(values, top):
+def test_ratings_are_distinguished_from_other_values(values, top):
     assert rating_top(pd.Series(values, dtype="float32")) == top
 
 

@@ -114,7 +114,7 @@ def test_the_log_is_opened_only_for_tables_without_histories(tmp_path):
     assert all(len(r.history) == 0 for r in requests)
 
 
-def test_the_first_fault_of_many_rows_is_told_with_three_examples(tmp_path):
+def test_the_first_fault_of_many_rows_is_reported_with_three_examples(tmp_path):
     table = pa.table({"user_id": ["u"] * 9, "task": ["search"] * 9, "limit": [1, -1, -2, 3, -4, -5, 6, 7, 8]})
     with pytest.raises(UserError) as caught:
         read(tmp_path, table)

@@ -60,7 +60,7 @@ def test_the_next_replica_has_what_the_first_left_of_the_time(replicas, code):
     assert 0 < second.left[0] <= TIMEOUT - DELAY
 
 
-def test_a_refusal_by_every_replica_is_told_after_one_try_each(replicas):
+def test_a_refusal_by_every_replica_is_raised_after_one_try_each(replicas):
     first, second, client = replicas
     first.refuses = second.refuses = grpc.StatusCode.UNAVAILABLE
     with pytest.raises(ModelServerError) as caught:

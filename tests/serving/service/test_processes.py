@@ -91,8 +91,8 @@ def test_nothing_acknowledged_is_lost_when_the_service_is_killed(releases, tmp_p
 
         def tell(number):
             with contextlib.suppress(httpx.HTTPError):
-                told = http.post("/v1/events", json={"events": [event(user="ann", item=f"i{number}")]})
-                if told.status_code == 200:
+                sent = http.post("/v1/events", json={"events": [event(user="ann", item=f"i{number}")]})
+                if sent.status_code == 200:
                     acknowledged.append(number)
                 if len(acknowledged) == 20:
                     process.send_signal(signal.SIGKILL)  # while others are being written
@@ -108,7 +108,7 @@ def test_nothing_acknowledged_is_lost_when_the_service_is_killed(releases, tmp_p
     store = LmdbStore(tmp_path)
     kept = set(store.before("ann", 0).item_id)
     assert kept >= {f"i{number}" for number in acknowledged}
-    assert {told.item_id for _, told in store.since("")} >= {f"i{number}" for number in acknowledged}
+    assert {sent.item_id for _, sent in store.since("")} >= {f"i{number}" for number in acknowledged}
     store.close()
 
 
@@ -116,8 +116,8 @@ def test_events_count_from_the_next_request_on_also_for_a_user_never_seen(releas
     with service(releases / "1", tmp_path, *lent) as (_, http):
         best = shown(http, user_id="new")["items"][0]
         assert best["heads"]["like"] == pytest.approx(0.0)
-        told = http.post("/v1/events", json={"events": [event(user="new", item=best["item_id"])]})
-        assert told.json() == {"accepted": 1, "new": 1}
+        sent = http.post("/v1/events", json={"events": [event(user="new", item=best["item_id"])]})
+        assert sent.json() == {"accepted": 1, "new": 1}
         after = shown(http, user_id="new")
         assert best["item_id"] not in [i["item_id"] for i in after["items"]], "engaged with"
         assert after["items"][0]["heads"]["like"] == pytest.approx(0.1), "one event, of this very second"
@@ -174,14 +174,14 @@ def test_a_redis_that_is_gone_costs_the_history_alone_and_counts_again_when_it_i
     redis = RedisProcess(tmp_path)
     try:
         with service(releases / "1", redis.url(), *lent) as (_, http):
-            told = {"events": [event(user="ann", item="i7")]}
-            assert http.post("/v1/events", json=told).status_code == 200
+            sent = {"events": [event(user="ann", item="i7")]}
+            assert http.post("/v1/events", json=sent).status_code == 200
             assert shown(http)["items"][0]["heads"]["like"] == pytest.approx(0.1)
             redis.kill()
             without = shown(http)
             assert without["degraded"] == "no_history"
             assert len(without["items"]) == BODY["limit"]
-            refused = http.post("/v1/events", json=told)
+            refused = http.post("/v1/events", json=sent)
             assert refused.status_code == 503, "what cannot be kept is not acknowledged"
             assert "Retry-After" in refused.headers
             redis.start()
@@ -313,8 +313,8 @@ def test_full_disk_refuses_events_and_answers_go_on(releases, tmp_path, lent):
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
         statuses = []
         for number in range(400):
-            told = [event(item=f"i{number % 60}", timestamp=1_700_000_000 + 500 * number + n) for n in range(400)]
-            statuses.append(http.post("/v1/events", json={"events": told}).status_code)
+            sent = [event(item=f"i{number % 60}", timestamp=1_700_000_000 + 500 * number + n) for n in range(400)]
+            statuses.append(http.post("/v1/events", json={"events": sent}).status_code)
             if statuses[-1] != 200:
                 break
         assert statuses[-1] == 503, "what cannot be kept is not acknowledged"
@@ -333,7 +333,7 @@ def test_other_machines_need_tokens_and_roles(releases, tmp_path, lent):
         entries.append({"name": token.name, "sha256": token.sha256, "roles": list(token.roles)})
     file = tmp_path / "tokens.yaml"
     file.write_text(yaml.safe_dump(entries))
-    told = {"events": [event()]}
+    sent = {"events": [event()]}
     with service(releases / "1", tmp_path / "store", "--host", "0.0.0.0", "--tokens", str(file), *lent) as (_, http):  # noqa: S104
         http.base_url = str(http.base_url).replace("0.0.0.0", "127.0.0.1")  # noqa: S104
 
@@ -341,7 +341,7 @@ def test_other_machines_need_tokens_and_roles(releases, tmp_path, lent):
             headers = {"Authorization": f"Bearer {secrets[role]}"} if role else {}
             return http.request(method, path, json=body, headers=headers).status_code
 
-        asked = [("POST", "/v1/recommend", BODY), ("POST", "/v1/events", told), ("GET", "/v1/users", None)]
+        asked = [("POST", "/v1/recommend", BODY), ("POST", "/v1/events", sent), ("GET", "/v1/users", None)]
         assert [status(None, *call) for call in asked] == [401, 401, 401]
         assert [status("read", *call) for call in asked] == [200, 403, 403]
         assert [status("events", *call) for call in asked] == [403, 200, 403]

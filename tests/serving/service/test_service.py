@@ -64,7 +64,7 @@ def test_answer_has_the_rankers_order_over_the_candidates_of_retrieval():
         assert item.title == f"Title {name[1:]}"
 
 
-def test_imputed_query_is_told():
+def test_imputed_query_is_in_the_answer():
     assert answered(Request("u", "home_feed")).imputed_query == IMPUTED
 
 

@@ -85,7 +85,11 @@ class ComparedTask:
         """Return the small print below a line's name: its kind, and the range of its seeds."""
         if line.kind == "baseline":
             return "baseline"
-        seeds = f"{line.seeds} seeds, {line.spread[0]:.3f} to {line.spread[1]:.3f}" if line.seeds > 1 else "one seed"
+        seeds = (
+            f"{line.seeds} seeds, {line.ndcg_range[0]:.3f} to {line.ndcg_range[1]:.3f}"
+            if line.seeds > 1
+            else "one seed"
+        )
         return f"{_KINDS[line.kind]}; {seeds}"
 
 

@@ -32,7 +32,7 @@ class Line:
         kind: `joint`, `alone`, `ablation`, `variant` or `baseline`.
         seeds: how many models the means are of.
         metrics: by name.
-        spread: lowest and highest NDCG@10 among the seeds.
+        ndcg_range: lowest and highest NDCG@10 among the seeds.
         ratio: its NDCG@10 divided by the joint model's, of the same seeds and requests; None where the joint model's
             is 0.
     """
@@ -41,7 +41,7 @@ class Line:
     kind: str
     seeds: int
     metrics: dict[str, Interval]
-    spread: tuple[float, float]
+    ndcg_range: tuple[float, float]
     ratio: Interval | None
 
 

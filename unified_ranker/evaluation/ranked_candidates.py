@@ -7,7 +7,7 @@ import numpy as np
 
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.protocol import batches
-from unified_ranker.evaluation.scoring import CHUNK, EncodedChunk, RankedShortlist, RequestEncoder
+from unified_ranker.evaluation.scoring import CHUNK, EncodedChunk, RequestEncoder, ScoredCandidates
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.tasks.head_groups import head_kinds
 from unified_ranker.tasks.head_kinds.base import HeadPairs
@@ -31,7 +31,7 @@ class RankedCandidates:
     chunk: EncodedChunk
     allowed: np.ndarray
     retrieval: np.ndarray
-    ranked: RankedShortlist
+    ranked: ScoredCandidates
     event: np.ndarray
 
     def pairs(self, head: int) -> HeadPairs:
@@ -59,7 +59,7 @@ def ranked_candidates(
             part = np.arange(start, min(start + CHUNK, len(batch)))
             own, may = batch.take(part), allowed[part]
             moment = own.timestamp if as_of else None
-            ranked = encoder.shortlists.rank(chunk, np.arange(len(part)), task, may, moment)
+            ranked = encoder.candidate_ranker.rank(chunk, np.arange(len(part)), task, may, moment)
             same = (ranked.items == own.item[:, None])[..., None] & ranked.present[..., None]
             retrieval = np.take_along_axis(chunk.scores, ranked.items, 1)
             yield RankedCandidates(own, chunk, may, retrieval, ranked, same & (own.head[:, None, None] == heads))
