@@ -19,13 +19,13 @@ from unified_ranker.log.given_tables import arrow_table
 from unified_ranker.log.schema import Table
 from unified_ranker.prepare.log_history import LogHistory
 from unified_ranker.release.manifest import read_manifest
+from unified_ranker.serving.answering.many_requests import in_batches
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.project_log import project_log
 from unified_ranker.serving.answering.recommending import Answer, Predict, answer_batch
 from unified_ranker.serving.answering.request_table import COUNTRY, answer_tables, requests_of
 from unified_ranker.serving.retrieval.retriever import Retriever
 
-_BATCH = 64
 logger = logging.getLogger(__name__)
 SameTable = TypeVar("SameTable", pd.DataFrame, pa.Table)
 
@@ -206,9 +206,9 @@ class Recommender:
         """
         for request in requests:
             self.release.require_task(request.task)
-        for start in range(0, len(requests), _BATCH):
-            part = requests[start : start + _BATCH]
-            yield from answer_batch(self.release, part, self._predict, self._retrieve)
+        # Opened here, and not by one of the threads.
+        release, predict, retrieve = self.release, self._predict, self._retrieve
+        yield from in_batches(requests, lambda part: answer_batch(release, part, predict, retrieve))
 
 
 def load_predict(release: Path) -> Predict:
