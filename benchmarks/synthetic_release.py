@@ -107,6 +107,7 @@ def make_project(directory: Path, items: int, seed: int = 7) -> Path:
 def write_release(releases: Path, prepared: object, config: object, seed: int) -> Path:
     """Export an untrained model over clustered vectors as the next release."""
     from unified_ranker.export.savedmodel import load_served, save_model, write_warmup
+    from unified_ranker.release.counts import StoredCounts
     from unified_ranker.release.index import build_index
     from unified_ranker.release.items import write_catalogue, write_items
     from unified_ranker.release.layout import new_release
@@ -114,18 +115,20 @@ def write_release(releases: Path, prepared: object, config: object, seed: int) -
     from unified_ranker.training.training_job import build_model, fit_end_of, make_batches, make_weights
 
     fit_end = fit_end_of(prepared, config)
-    model, _, _ = build_model(prepared, config, fit_end)
+    model, _, quality = build_model(prepared, config, fit_end)
     few = prepared.between(None, fit_end)
     make_weights(model, make_batches(prepared, few.take(np.arange(min(len(few), 20_000))), model))
     vectors = clustered(len(prepared.items), config.towers.item.dim, seed)
     with new_release(releases) as (layout, version):
         saved = layout.model_base / str(version)
         save_model(model, vectors, saved)
-        write_warmup(saved, load_served(saved), prepared, prepared.between(None, fit_end), config, "unified_ranker")
+        served = load_served(saved)
+        write_warmup(saved, served, prepared, prepared.between(None, fit_end), config, "unified_ranker")
         whole = np.concatenate([vectors, model.catalogue.quality.astype(np.float32)], 1)
         write_items(layout.items, prepared.item_ids, whole)
         write_catalogue(layout.catalogue, prepared)
         index = build_index(layout.index, prepared.item_ids, whole, config.export.embeddings.index)
+        counts = StoredCounts.of(quality, prepared.events, fit_end).write(layout.counts)
         (layout.root / "report.json").write_text(json.dumps({"config_digest": config.digest()}))
         (layout.root / "report.html").write_text("<p>a benchmark has no report</p>")
         write_manifest(
@@ -142,8 +145,9 @@ def write_release(releases: Path, prepared: object, config: object, seed: int) -
                 vector_width=config.query_dim,
                 quality=tuple(config.towers.item.quality),
                 heads=config.heads,
-                signatures=("encode", "rank_encoded", "rank", "recommend", "embed_items"),
+                signatures=tuple(sorted(served)),
                 index=index,
+                counts=counts,
                 parent=None,
             ),
         )
