@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unified_ranker.signals import partner_table
-from unified_ranker.signals.partner_table import PartnerTable, strongest, sums_of, weighted_sums
+from unified_ranker.signals.first_places import TABULATED
+from unified_ranker.signals.partner_table import PartnerTable, strongest, sums_of
 from unified_ranker.towers.tensorflow import tf
 
 ITEMS = 7
-LARGE = partner_table._TABULATED + 1
+LARGE = TABULATED + 1
+CATALOGUES = pytest.mark.parametrize("catalogue", [ITEMS, LARGE], ids=["table of places", "binary search"])
 INDEX = st.integers(-1, ITEMS - 1)
 VALUE = st.integers(-8, 8)
 ROWS = st.integers(0, 3).flatmap(
@@ -27,7 +28,7 @@ ROWS = st.integers(0, 3).flatmap(
 )
 
 
-@pytest.mark.parametrize("catalogue", [ITEMS, LARGE], ids=["table of places", "binary search"])
+@CATALOGUES
 @settings(max_examples=80)
 @given(ROWS)
 def test_a_candidate_has_the_sum_of_what_its_partners_have(catalogue, drawn):
@@ -41,33 +42,31 @@ def test_a_candidate_has_the_sum_of_what_its_partners_have(catalogue, drawn):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("catalogue", [ITEMS, LARGE], ids=["table of places", "binary search"])
+@CATALOGUES
 @settings(max_examples=40)
-@given(ROWS, st.integers(0, 3))
-def test_weights_of_origins_count_as_products_would(catalogue, drawn, origins):
-    candidates, pairs = drawn
-    partners, values = (
-        np.stack([pairs[..., n]] * origins, 1) if origins else np.zeros((len(pairs), 0, 2)) for n in (0, 1)
-    )
-    weights = np.random.default_rng(1).random((len(pairs), origins, 2)).astype(np.float32)
-    products = values[..., None] * weights[:, :, None]
-    asked, flat = tf.constant(candidates), [len(pairs), partners.shape[1] * partners.shape[2]]
-    found = weighted_sums(
-        asked, tf.constant(partners, tf.int32), tf.constant(values, tf.float32), tf.constant(weights), catalogue
-    )
-    expected = sums_of(
-        asked, tf.constant(partners.reshape(flat), tf.int32),
-        tf.constant(products.reshape([*flat, 2]), tf.float32), catalogue,
-    )  # fmt: skip
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+@given(st.lists(st.lists(INDEX, min_size=3, max_size=3), max_size=3), st.integers(0, 3))
+def test_weights_of_origins_count_as_products_would(catalogue, origins, asked):
+    # Items beyond the first few have no partners.
+    starts = np.array([0, 2, 2, 5, 6, *[6] * (catalogue - 2)])
+    table = PartnerTable(starts, np.array([2, 1, 0, 1, 2, 5]), np.arange(1.0, 7)[:, None])
+    origins = np.array(origins, np.int64).reshape(-1, 3)
+    candidates = np.tile(np.array([[1, -1, 2, 5, 1, 0]])[:, : 2 * asked], (len(origins), 1))
+    weights = np.random.default_rng(1).random((*origins.shape, 2)).astype(np.float32)
+    found = table.weighted_sums(*map(tf.constant, (candidates, origins, weights)))
+    partners, values = table.of(tf.constant(origins), table.widest)
+    flat = [len(origins), 3 * partners.shape[2]]
+    products = (values.numpy() * weights[:, :, None]).reshape([*flat, 2])
+    expected = sums_of(tf.constant(candidates), tf.reshape(partners, flat), tf.constant(products), catalogue)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@CATALOGUES
 @settings(max_examples=80)
 @given(ROWS, st.integers(0, 9))
-def test_the_strongest_have_the_highest_positive_sums(drawn, count):
+def test_the_strongest_have_the_highest_positive_sums(catalogue, drawn, count):
     _, pairs = drawn
     partners, values = pairs[..., 0], pairs[..., 1].astype(np.float32)
-    found = strongest(tf.constant(partners, tf.int32), tf.constant(values), ITEMS, count).numpy()
+    found = strongest(tf.constant(partners, tf.int32), tf.constant(values), catalogue, count).numpy()
     assert found.shape == (len(pairs), count)
     for row in range(len(pairs)):
         sums = np.array([values[row][partners[row] == item].sum() for item in range(ITEMS)])

@@ -3,9 +3,11 @@
 from itertools import zip_longest
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unified_ranker.signals.first_places import TABULATED
 from unified_ranker.signals.proposals import merged
 from unified_ranker.towers.tensorflow import tf
 
@@ -21,8 +23,8 @@ def by_hand(parts, most):
     return np.array(out)
 
 
-def merge(parts, most):
-    return merged([tf.constant(part, tf.int64) for part in parts], tf.constant(most)).numpy()
+def merge(parts, most, catalogue=9):
+    return merged([tf.constant(part, tf.int64) for part in parts], tf.constant(most), catalogue).numpy()
 
 
 def test_all_firsts_come_before_all_seconds():
@@ -42,8 +44,14 @@ def test_a_request_takes_as_many_as_its_task():
 
 def test_sources_of_nothing_give_nothing():
     assert merge([np.zeros((2, 0))], [3, 3]).shape == (2, 0)
-    assert merged([], tf.constant([3, 3])).shape == (2, 0)
+    assert merged([], tf.constant([3, 3]), 9).shape == (2, 0)
     assert merge([np.zeros((0, 2))], np.zeros(0, np.int32)).shape == (0, 2)
+
+
+def test_items_that_came_later_are_merged_whatever_their_number():
+    late = 2**31 - 2
+    found = merge([[[late, 2, 12]], [[12, late, 1]]], [9], catalogue=3)
+    np.testing.assert_array_equal(found, [[late, 12, 2, 1, -1, -1]])
 
 
 PARTS = (
@@ -62,7 +70,8 @@ PARTS = (
 )
 
 
+@pytest.mark.parametrize("catalogue", [7, 3, TABULATED + 1], ids=["table", "table, some came later", "binary search"])
 @settings(max_examples=60)
 @given(PARTS, st.lists(st.integers(0, 9), min_size=ROWS, max_size=ROWS))
-def test_any_sources_are_merged_as_by_hand(parts, most):
-    np.testing.assert_array_equal(merge(parts, most), by_hand(parts, most))
+def test_any_sources_are_merged_as_by_hand(catalogue, parts, most):
+    np.testing.assert_array_equal(merge(parts, most, catalogue), by_hand(parts, most))

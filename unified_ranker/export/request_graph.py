@@ -136,9 +136,11 @@ class RequestGraph(tf.Module):
     def _recent(self, given: GivenFields, order: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return items and times of the last events that signals read, `[batch, n]` each, newest first.
 
-        Items are -1 and times 0 where there are fewer.
+        Items are -1 and times 0 where there are fewer; `n` is what the longest history of the batch needs, because
+        signals take time for each place.
         """
-        column = tf.range(1, self.read + 1, dtype=tf.int64)[None]
+        width = tf.minimum(tf.reduce_max(tf.concat([found, [1]], 0)), self.read)
+        column = tf.range(1, width + 1, dtype=tf.int64)[None]
         there = column <= found[:, None]
         place = tf.where(there, found[:, None] - column, tf.shape(order, tf.int64)[1] - 1)
         rows = tf.gather(order, place, batch_dims=1)

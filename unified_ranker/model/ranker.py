@@ -195,7 +195,8 @@ class UnifiedRanker(tfrs.Model):
             parts = [tf.where(heard[:, n : n + 1], part, MISSING) for n, part in enumerate(parts)]
         if trending is None:
             trending = tf.repeat(self.trending[None], tf.shape(state.task)[0], 0)
-        return merged([*parts, *tf.unstack(trending, axis=1)], tf.gather(self._most_proposed, state.task))
+        most, items = tf.gather(self._most_proposed, state.task), len(self.catalogue.item_ids)
+        return merged([*parts, *tf.unstack(trending, axis=1)], most, items)
 
     def head_outputs(self, logits: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
         """Turn head logits `[batch, candidates, heads]` into outputs: calibrated probabilities of events."""

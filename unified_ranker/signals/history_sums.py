@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from unified_ranker.core.arrays import MISSING
 from unified_ranker.signals.base import Signal, SignalInputs, SignalRequest
+from unified_ranker.signals.first_places import once
 from unified_ranker.signals.history_kind import HistoryKind
-from unified_ranker.signals.partner_table import PartnerTable, strongest, weighted_sums
+from unified_ranker.signals.partner_table import PartnerTable, strongest
 from unified_ranker.towers.tensorflow import tf
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ class HistorySums(Signal):
         """See `Signal.features`."""
         del time
         origins, weights = self._origins(request, self._window)
-        partners, values = self.pairs.of(origins, self.pairs.widest)
-        return weighted_sums(candidates, partners, values[..., 0], weights, self._items)
+        return self.pairs.weighted_sums(candidates, origins, weights)
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """See `Signal.proposals`: the highest sums over the last items, the source item among them."""
@@ -99,14 +98,11 @@ class HistorySums(Signal):
         The source item is the first, with the weight 1 in its own channel alone.
         """
         recent = request.recent[:, :most]
-        # The newest place of a repeated item counts: a stable sort keeps it first.
-        order = tf.argsort(recent, axis=1, stable=True)
-        ordered = tf.gather(recent, order, batch_dims=1)
-        again = tf.pad(ordered[:, 1:] == ordered[:, :-1], [[0, 0], [1, 0]])
-        ordered = tf.where(again, tf.constant(MISSING, tf.int64), ordered)
-        distance = tf.cast(order, tf.float32)
+        # The newest place of a repeated item counts.
+        origins = once(recent, self._items)
+        distance = tf.cast(tf.range(tf.shape(recent)[1]), tf.float32)[None] * tf.ones_like(recent, tf.float32)
         fading = [tf.pow(tf.constant(fade), distance) for fade in _DECAYS]
         weights = tf.stack([*fading, tf.zeros_like(distance)], -1)
         own = tf.constant([[[*[0.0] * len(_DECAYS), 1.0]]]) * tf.ones_like(weights[:, :1])
         own = tf.broadcast_to(own, [tf.shape(recent)[0], 1, len(self.channels)])
-        return tf.concat([request.source_item[:, None], ordered], 1), tf.concat([own, weights], 1)
+        return tf.concat([request.source_item[:, None], origins], 1), tf.concat([own, weights], 1)

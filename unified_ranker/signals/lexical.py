@@ -11,6 +11,7 @@ from unified_ranker.config import Config
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
+from unified_ranker.signals.first_places import once_of_few
 from unified_ranker.signals.tables import TableSignal
 from unified_ranker.signals.word_hashes import split_words
 from unified_ranker.towers.tensorflow import tf
@@ -83,9 +84,7 @@ class LexicalSignal(TableSignal):
         known = tf.gather(self.vocabulary, place) == hashes.flat_values
         ids = hashes.with_flat_values(tf.where(known, place, -1))
         padded = ids.to_tensor(default_value=-1, shape=[None, self.config.max_words])
-        order = tf.range(self.config.max_words)
-        again = (padded[:, :, None] == padded[:, None, :]) & (order[:, None] > order[None])
-        return tf.where(tf.reduce_any(again, 2), tf.constant(-1, tf.int64), padded)
+        return once_of_few(padded)
 
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
         """See `Signal.features`; titles do not change with time."""

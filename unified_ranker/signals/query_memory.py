@@ -13,6 +13,7 @@ from unified_ranker.core.arrays import MISSING
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
+from unified_ranker.signals.first_places import once_of_few
 from unified_ranker.signals.partner_table import PartnerTable, strongest, sums_of
 from unified_ranker.signals.word_hashes import split_words
 from unified_ranker.towers.tensorflow import tf
@@ -116,11 +117,8 @@ class QueryMemorySignal(Signal):
         """Return hashes `[n, text_width]`: of the whole query, then of its words, each once; -1 where there is none."""
         words = split_words(text, self.text_width - 1)
         padded = words.to_tensor(default_value=MISSING, shape=[None, self.text_width - 1])
-        order = tf.range(self.text_width - 1)
-        again = (padded[:, :, None] == padded[:, None, :]) & (order[:, None] > order[None])
-        once = tf.where(tf.reduce_any(again, 2), tf.constant(MISSING, tf.int64), padded)
         joined = tf.strings.reduce_join(tf.strings.as_string(padded), axis=1, separator=" ")
         # Above all hashes of words, because a query of one word differs from the word.
         whole = tf.strings.to_hash_bucket_fast(joined, 2**62 - 1) + 2**62
         whole = tf.where(padded[:, 0] == MISSING, tf.constant(MISSING, tf.int64), whole)
-        return tf.concat([whole[:, None], once], 1)
+        return tf.concat([whole[:, None], once_of_few(padded)], 1)

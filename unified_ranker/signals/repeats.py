@@ -9,6 +9,7 @@ from pydantic import Field
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.times import HOUR
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalRequest
+from unified_ranker.signals.first_places import FirstPlaces
 from unified_ranker.signals.history_kind import HistoryKind
 from unified_ranker.signals.partner_table import strongest, sums_of
 from unified_ranker.signals.proposals import merged
@@ -80,7 +81,7 @@ class RepeatSignal(Signal):
         frequent = strongest(self._events(request), self._of_late(request), self._items, count)
         lists = [tf.ensure_shape(found, [None, count]) for found in (beside, newest, frequent)]
         most = tf.fill([tf.shape(events)[0]], count)
-        return tf.ensure_shape(merged(lists, most)[:, :count], [None, count])
+        return tf.ensure_shape(merged(lists, most, self._items)[:, :count], [None, count])
 
     def _events(self, request: SignalRequest) -> tf.Tensor:
         """Return the items of the events that are read, `[batch, events]`, newest first."""
@@ -95,11 +96,7 @@ class RepeatSignal(Signal):
         """Return 1 / (1 + later events of the user) of each item's last event, `[batch, events]`; 0 of the others."""
         events, times = self._events(request), request.recent_time[:, : self.config.window]
         later = tf.searchsorted(-times, -times, side="left")
-        # A stable sort keeps the newest of an item's events first of them.
-        order = tf.argsort(events, axis=1, stable=True)
-        ordered = tf.gather(events, order, batch_dims=1)
-        again = tf.pad(ordered[:, 1:] == ordered[:, :-1], [[0, 0], [1, 0]])
-        newest = ~tf.gather(again, tf.argsort(order, axis=1), batch_dims=1)
+        newest = FirstPlaces(events, self._items).is_first()
         return tf.where(newest, 1.0 / (1.0 + tf.cast(later, tf.float32)), 0.0)
 
     def _beside(self, request: SignalRequest) -> tf.Tensor:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalRequest
+from unified_ranker.signals.first_places import once_of_few
 from unified_ranker.signals.history_kind import HistoryKind
 from unified_ranker.signals.pair_signal import PairSignal
 from unified_ranker.towers.tensorflow import tf
@@ -46,8 +47,6 @@ class SuccessionSignal(PairSignal):
 
     def origins(self, request: SignalRequest) -> tf.Tensor:
         """Return the last items, newest first, each once, `[batch, window]`."""
-        recent = request.recent[:, : self._window]
-        again = (recent[:, :, None] == recent[:, None, :]) & (
-            tf.range(self._window)[:, None] > tf.range(self._window)[None]
-        )
-        return tf.where(tf.reduce_any(again, 2), tf.constant(MISSING, tf.int64), recent)
+        missing = tf.maximum(self._window - tf.shape(request.recent)[1], 0)
+        recent = tf.pad(request.recent[:, : self._window], [[0, 0], [0, missing]], constant_values=MISSING)
+        return once_of_few(tf.ensure_shape(recent, [None, self._window]))
