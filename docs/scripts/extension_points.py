@@ -18,8 +18,8 @@ _INTRODUCTION = """
 # Extension points
 
 Each extension point has a contract, which is a base class in one file, and a registry beside it. An implementation is a
-class in a file of its own with one line of registration. [Extend it](../guide/extending.md#with-code) says how to bring
-yours.
+class, or a function that opens one by its address, with one line of registration. The tables below name its file.
+[Extend it](../guide/extending.md#with-code) says how to bring yours.
 """
 
 

@@ -45,7 +45,7 @@ def _code(body: list[str]) -> str:
 
 def _entries(body: list[str]) -> str:
     """Return the entries of a section, `name: text`, as a list; text that has no names stays a paragraph."""
-    text = inspect.cleandoc("\n".join(body)).splitlines()
+    text = textwrap.dedent("\n".join(body)).splitlines()
     entries: list[str] = []
     for line in text:
         if line.startswith(" ") and entries:

@@ -17,6 +17,7 @@ from unified_ranker.cli import app
 SCRIPT = Path(sys.executable).with_name("unified-ranker")
 GROUP = typer.main.get_command(app)
 COMMANDS = sorted(GROUP.commands)
+STAGES = ("train", "evaluate", "export", "build")
 
 
 def run(*arguments, **options):
@@ -28,6 +29,18 @@ def run(*arguments, **options):
 def test_the_console_script_is_installed_and_tells_its_version():
     done = run("--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{unified_ranker.__version__}\n", "")
+
+
+def test_the_package_runs_as_a_module():
+    command = [sys.executable, "-m", "unified_ranker", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"{unified_ranker.__version__}\n")
+
+
+def test_options_of_two_commands_that_mean_two_things_have_two_helps():
+    """`--tasks` trains a model for tasks, and names a trained model elsewhere."""
+    helps = {name: next(p.help for p in GROUP.commands[name].params if "--tasks" in p.opts) for name in STAGES}
+    assert helps["train"] == helps["build"] != helps["evaluate"] == helps["export"]
 
 
 def test_the_commands_of_the_design_are_there():

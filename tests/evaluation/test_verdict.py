@@ -61,14 +61,15 @@ def test_a_win_is_one_line(joint, best, said):
 
 def test_retrieval_is_the_limit_where_the_candidates_lack_what_the_baseline_has_in_ten():
     found = verdict_of(measured(0.1, 0.3, found=0.41, ten=0.61)).line
-    assert "Retrieval is the limit: the target is among the 100 candidates of 41 % of the requests alone, " in found
+    assert "Retrieval is the limit: the target is among the 100 candidates in only 41 % of the requests, " in found
     assert "and EASE has it in its first ten for 61 %" in found
-    assert found.endswith("Raise their number: `unified-ranker build --set tasks.home_feed.serving.candidates=200`")
+    assert "Raise `serving.candidates`: " in found
+    assert found.endswith("`unified-ranker build --set tasks.home_feed.serving.candidates=200`")
 
 
 def test_retrieval_is_the_limit_where_the_order_of_what_it_finds_would_suffice():
     found = verdict_of(measured(0.12, 0.2, found=0.5, ten=0.3)).line
-    assert "50 % of the requests alone, and among all of them the present order would be good enough" in found
+    assert "50 % of the requests; if it were there in all, the present order would be good enough" in found
     assert "serving.candidates=200" in found
 
 
@@ -79,7 +80,7 @@ def test_targets_that_no_rule_lets_in_are_not_what_retrieval_misses():
 
 def test_the_order_is_the_limit_where_the_candidates_hold_the_target():
     found = verdict_of(measured(0.1, 0.2, found=0.9, ten=0.6)).line
-    assert "The order is the limit: the target is among the 100 candidates of 90 % of the requests. " in found
+    assert "The order is the limit: the target is among the 100 candidates in 90 % of the requests. " in found
     assert found.endswith("Search for better settings of the training: `unified-ranker tune --minutes 60`")
 
 

@@ -50,6 +50,12 @@ def test_a_manifest_from_before_there_was_a_blend_has_none(tmp_path, toy_prepare
     assert read_manifest(release).blends == ()
 
 
+def test_a_setting_that_never_had_an_effect_is_dropped(tmp_path, toy_prepared, toy_config):
+    release = make_release(tmp_path, toy_prepared, toy_config)
+    edit_manifest(release, "config", "project", "samples", value={"a": "b"})
+    assert read_manifest(release).config == toy_config
+
+
 def test_the_manifest_lists_every_file(tmp_path, toy_config):
     layout = Layout(tmp_path)
     (tmp_path / "deep/er").mkdir(parents=True)

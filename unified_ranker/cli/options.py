@@ -22,6 +22,14 @@ TasksOption = Annotated[
     list[str] | None,
     typer.Option("--tasks", help="Tasks to train the model for, separated by commas; may be repeated. By default all."),
 ]
+TrainedTasksOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tasks",
+        help="Tasks of the model that is meant, as `train` was given them, separated by commas; may be repeated. By "
+        "default all.",
+    ),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Run even if the result is up to date.")]
 ForceCheckOption = Annotated[
     list[str] | None,

@@ -24,6 +24,7 @@ from unified_ranker.cli.options import (
     SinceOption,
     SourceOption,
     TasksOption,
+    TrainedTasksOption,
     WorkersOption,
 )
 from unified_ranker.core.errors import UserError
@@ -130,7 +131,7 @@ def evaluate_command(
     project: ProjectOption = Path("."),
     overrides: SetOption = None,
     source: SourceOption = None,
-    tasks: TasksOption = None,
+    tasks: TrainedTasksOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -153,7 +154,7 @@ def export_command(
     project: ProjectOption = Path("."),
     overrides: SetOption = None,
     source: SourceOption = None,
-    tasks: TasksOption = None,
+    tasks: TrainedTasksOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -140,8 +140,6 @@ class ProjectFile(Declaration):
     """Directory for the outputs of the stages; relative to the project."""
     releases_dir: Path = Path("releases")
     """Directory of the releases; relative to the project."""
-    samples: dict[str, str] = Field(default_factory=dict)
-    """Not used; kept because the configuration of earlier releases has it."""
 
     @field_validator("extensions")
     @classmethod

@@ -127,14 +127,14 @@ class RankedCandidateFacts:
 
 @dataclass(frozen=True)
 class AgedCounts:
-    """Joint model with counts of late (popularity within a window) of the request and of a day before: NDCG@10."""
+    """NDCG@10 of the joint model with the counts of recent events as of the request, and with those a day old."""
 
     now: float
     day_old: float
 
     @property
     def line(self) -> str:
-        """Line that says what is lost; the service counts live, so that it is not."""
+        """Line that says what old counts lose; the service counts live, so it loses nothing."""
         change = self.day_old / self.now - 1 if self.now else 0.0
         return f"With counts a day old: NDCG@10 {self.day_old:.3f} instead of {self.now:.3f} ({100 * change:+.0f} %)"
 

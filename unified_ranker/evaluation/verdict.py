@@ -59,7 +59,7 @@ def require_baselines(evaluation: Evaluation) -> None:
             "\n".join(
                 [
                     f"`--require-baseline`: {tasks} below the best simple method, so no release was written, and "
-                    "`latest` points where it did.",
+                    "`latest` did not change.",
                     *below,
                     "Prepared data, model and evaluation are kept in `project.work_dir`: the same command without "
                     "`--require-baseline` releases them.",
@@ -89,16 +89,16 @@ def _mending(task: TaskEvaluation, baseline: str) -> str:
     rows = {row.scorer: row.metrics for row in task.overall.rows}
     joint, best = rows[JOINT][DECISIVE_METRIC].value, rows[baseline][DECISIVE_METRIC].value
     ten = rows[baseline][_FIRST_TEN].value
-    among = f"among the {facts.most:,} candidates of {_percent(facts.found)} of the requests"
+    among = f"among the {facts.most:,} candidates in {{}}{_percent(facts.found)} of the requests"
     if facts.found < ten:
-        why = f"the target is {among} alone, and {baseline} has it in its first ten for {_percent(ten)}"
+        why = f"the target is {among.format('only ')}, and {baseline} has it in its first ten for {_percent(ten)}"
         return f"Retrieval is the limit: {why}. {_more_candidates(task.task, facts, baseline)}"
     # Targets that are no candidate by rule are lost to everybody.
     reachable = 1 - sum(task.unreachable.values()) / task.requests
     if joint * reachable >= best * facts.found:
-        why = f"the target is {among} alone, and among all of them the present order would be good enough"
+        why = f"the target is {among.format('only ')}; if it were there in all, the present order would be good enough"
         return f"Retrieval is the limit: {why}. {_more_candidates(task.task, facts, baseline)}"
-    return f"The order is the limit: the target is {among}. {_better_order(facts, baseline)}"
+    return f"The order is the limit: the target is {among.format('')}. {_better_order(facts, baseline)}"
 
 
 def _more_candidates(task: str, facts: RankedCandidateFacts, baseline: str) -> str:
@@ -108,7 +108,7 @@ def _more_candidates(task: str, facts: RankedCandidateFacts, baseline: str) -> s
     if signal and signal not in facts.sources:
         place = f"`serving.sources` in tasks/{task}.yaml"
         return f"Let the signal propose: add `{signal}` to {place}, then `unified-ranker build`"
-    return f"Raise their number: `unified-ranker build --set tasks.{task}.serving.candidates={2 * facts.most}`"
+    return f"Raise `serving.candidates`: `unified-ranker build --set tasks.{task}.serving.candidates={2 * facts.most}`"
 
 
 def _better_order(facts: RankedCandidateFacts, baseline: str) -> str:
@@ -116,10 +116,10 @@ def _better_order(facts: RankedCandidateFacts, baseline: str) -> str:
     if signal and signal not in facts.signals:
         return _declare(signal)
     if facts.blend == "off":
-        return "Let a blend decide: `unified-ranker build --set project.training.blend=true`"
+        return "Let a fitted blend decide the order: `unified-ranker build --set project.training.blend=true`"
     if facts.blend == "too few":
         return (
-            "Too few later requests were there to fit the blend on; give it a longer slice: "
+            "The validation slice has too few requests to fit the blend on; make it longer: "
             "`unified-ranker build --set project.split.train=0.7 --set project.split.validation=0.2`"
         )
     return "Search for better settings of the training: `unified-ranker tune --minutes 60`"

@@ -93,9 +93,9 @@ def _next_k(config: Config, fit: pd.DataFrame) -> Iterator[Check]:
     ahead = fit[fit["user_id"].notna() & fit["query"].isna() & fit["source_item_id"].isna()]
     longest = int(ahead.groupby(["user_id", "task"], observed=True).size().max()) if len(ahead) else 0
     yield Check(
-        "`towers/user.yaml`, `objective.k`: some user has so many positives of one task without query and source item",
+        "`towers/user.yaml`, `objective.k`: a user has at least `k` positives of one task without query and source",
         passed=longest >= k,
-        found=f"{longest:,} at the most in the fit window, and `k` is {k}",
+        found=f"no user has more than {longest:,} in the fit window, and `k` is {k}",
         what_to_do=f"set `k` to {max(longest, 1)} or less",
         severity="warning",
     )

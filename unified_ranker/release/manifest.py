@@ -150,7 +150,7 @@ class Manifest(_Part):
         """
         _ = self.extension_directory
         try:
-            return Config.model_validate(self.declarations)
+            return Config.model_validate(_without_dropped(self.declarations))
         except ValidationError as error:
             mistakes = " ".join(word_errors(SettingOrigin(MANIFEST, ("config",), Config), error, ()))
             raise UserError(
@@ -225,3 +225,9 @@ def _no_release(release: Path) -> UserError:
 
 def _releases_in(directory: Path) -> list[str]:
     return sorted(p.name for p in directory.glob("*") if (p / MANIFEST).is_file()) if directory.is_dir() else []
+
+
+def _without_dropped(declarations: dict[str, Any]) -> dict[str, Any]:
+    """Return declarations without the settings of earlier versions that never had an effect."""
+    project = {name: value for name, value in declarations.get("project", {}).items() if name != "samples"}
+    return {**declarations, "project": project}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @SIGNALS.declare
 class EaseSums(HistorySumsKind):
-    """Weights of the candidate for the items of the user's history in EASE, which explains popularity away."""
+    """Weights of the candidate for the items of the user's history in EASE, a linear model."""
 
     type: Literal["ease"]
     regularisation: float = Field(500.0, gt=0)

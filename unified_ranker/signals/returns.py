@@ -23,10 +23,10 @@ LEAST_RETURNS = 50
 _CHUNK = 64
 _PENALTY = 1e-4
 _CLOSE = 4.0
-"""Concentration of the kernel (von Mises) by which events at like times of the day or the week count: an event two
+"""Concentration of the kernel (von Mises) by which events at similar times of the day or the week count: an event two
 hours of the day apart counts .59, four .14."""
 _PRIOR = 0.2
-"""What one more event at a like time would count, where there are few."""
+"""Weight of one more event at a similar time, where there are few."""
 _RATIO_KNOTS = np.linspace(-3.0, 3.0, 13)
 """Knots of log2 (age of the last event / mean interval): 0 is when the item is due."""
 _AGE_KNOTS = np.arange(16.0)
@@ -83,7 +83,7 @@ class ReturnSignal(Signal):
     """One channel: log1p of the odds that the user comes back to an earlier item, by the mean odds; 0 for other items.
 
     The log-odds are a sum of smooth functions (a generalised additive model), fitted by logistic regression on the fit
-    window, for each task: of how often the user had the item, and how lately; of the hours since, and of these by the
+    window, for each task: of how often the user had the item, and how long ago; of the hours since, and of these by the
     mean interval, since what is bought every two weeks is due after two (Bhagat et al., Buy it again, KDD 2018); and of
     how much of it was at this time of the day and of the week. Fitted at the end of the fit window: the blend alone
     reads it. Stock TensorFlow ops only.

@@ -60,7 +60,7 @@ def test_a_strength_is_no_rating(tmp_path):
     (positive,) = config.tasks["home_feed"].positives
     assert (positive.event_type, positive.min_value) == ("rating", None)
     assert "rating" not in config.towers.item.quality
-    assert "No mean of values" in (directory / "towers/item.yaml").read_text()
+    assert "No mean rating" in (directory / "towers/item.yaml").read_text()
 
 
 def test_values_of_two_scales_have_no_mean(tmp_path):

@@ -9,8 +9,8 @@ import pytest
 from model_server_toy import MODEL, NEWEST
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.serving.backends.base import ServedModel
-from unified_ranker.serving.backends.open_backend import open_backend
+from unified_ranker.serving.backends.base import MODEL_BACKENDS, ServedModel
+from unified_ranker.serving.backends.open_backend import open_backend, require_address
 from unified_ranker.serving.client.grpc_client import ModelClient, VersionStatus
 from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.client.rest_client import RestModelClient
@@ -85,3 +85,14 @@ def test_address_says_which_client_it_is():
     for address in ("https://127.0.0.1:8501", "http://host", "ftp://host:1"):
         with pytest.raises(UserError, match="http://host:port"):
             RestModelClient(address)
+
+
+def test_the_error_about_an_address_names_every_form_that_there_is():
+    MODEL_BACKENDS.add("triton", lambda address, model: None)
+    try:
+        with pytest.raises(UserError) as caught:
+            require_address("no address")
+    finally:
+        MODEL_BACKENDS.remove("triton")
+    for form in ("`host:port`", "`http://host:port`", "`in-process`", "`triton://…`"):
+        assert form in str(caught.value)

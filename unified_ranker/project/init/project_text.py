@@ -42,8 +42,8 @@ def project_page(facts: Facts) -> str:
     page.put("split", {"train": 0.8, "validation": 0.1, "fit_on": "train_and_validation"})
     epochs, batch = epochs_for(found.positives), batch_for(found.positives)
     page.note(
-        f"{found.positives:,} labelled events: at most {epochs} passes over them, at about {batch:,} in a batch. "
-        f"Fewer where {PATIENCE} measurements on later events show no gain, or {MINUTES} minutes are not enough."
+        f"{found.positives:,} labelled events: at most {epochs} epochs, in batches of about {batch:,}. Training ends "
+        f"earlier where {PATIENCE} measurements on later events show no gain, or after {MINUTES} minutes."
     )
     page.put(
         "training",

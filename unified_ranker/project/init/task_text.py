@@ -172,7 +172,7 @@ def _imputation(page: YamlPage, surface: Surface, facts: Facts) -> None:
     elif surface.kind == "search":
         page.note("The user types the query; nothing can replace it.")
     else:
-        page.note("There is neither a query nor a source item to make one from.")
+        page.note("Requests have neither a query nor a source item, and nothing else to make one from.")
     if user_countries:
         page.note(f"{percent(user_countries)} of users have a country, which is used where the event has none.")
     else:

@@ -41,7 +41,7 @@ def user_page(facts: Facts) -> str:
     if queries < 0.5:
         page.note(
             f"Most of the events have no query, so the model learns the user's next {NEXT_K} positives on the surface, "
-            f"with falling weights."
+            "with smaller weights for later ones."
         )
         page.put("objective", {"k": NEXT_K, "decay": 2.0})
     else:
@@ -78,7 +78,7 @@ def context_page(facts: Facts) -> str:
             f"users have one, {facts.countries:,} different ones."
         )
     else:
-        page.note(f"No country: the log has {facts.countries:,}, too few to distinguish requests.")
+        page.note(f"No country: the log has {facts.countries:,} countries, too few to distinguish requests.")
     if not several:
         page.note("No task and no previous_task: there is one surface only.")
     page.put("fields", [name for name, there in fields.items() if there])
@@ -94,7 +94,7 @@ def item_page(facts: Facts) -> str:
     page = YamlPage()
     page.note("The item tower: an item's vector is made of its id and its features; a new item has its features alone.")
     page.put("dim", 64)
-    page.note("Share of ids that are masked in training: that of new items in serving, estimated from the log.")
+    page.note("Share of item ids that training masks; `auto`: the share of new items in serving, by the log.")
     page.put("id_mask_rate", "auto")
     _features(page, "features", facts.item_columns, "items", inputs=True)
     page.note("One encoder for titles and queries, in every tower.")
@@ -125,12 +125,12 @@ def _signals(page: YamlPage, facts: Facts) -> None:
     page.note("Signals: features of a request and a candidate beside their vectors; each also proposes candidates.")
     page.begin("signals")
     if facts.titles and asked:
-        page.note(f"BM25 of the query, or of the source's title, over titles: {', '.join(asked)}.", 2)
+        page.note(f"BM25 score of titles for the query, or for the source item's title: {', '.join(asked)}.", 2)
         page.item({"type": "lexical"})
     if sources:
-        page.note(f"Items that were chosen from the source item before: {', '.join(sources)}.", 2)
+        page.note(f"Items that users chose from the same source item before: {', '.join(sources)}.", 2)
         page.item({"type": "source_pairs"})
-    page.note("Items that followed the user's last items before.", 2)
+    page.note("Items that other users took directly after the user's last items.", 2)
     page.item({"type": "successions"})
     if facts.coordinates:
         latitude, longitude = facts.coordinates
@@ -141,12 +141,15 @@ def _signals(page: YamlPage, facts: Facts) -> None:
     if again:
         shares = ", ".join(f"{s.task} ({percent(s.repeat_share)})" for s in again)
         page.note(
-            "The user's earlier items, how often and how lately, and those next to the source item; repeated: "
-            f"{shares}.",
+            "The user's earlier items: how often the user had each, how long ago, and how often next to the source "
+            f"item. Share of positives with an earlier item: {shares}.",
             2,
         )
         page.item({"type": "repeats"})
-        page.note("The chance of a return, by how often the user had the item, and at which times.", 2)
+        page.note(
+            "The chance that the user comes back to an earlier item, by how often and at which times the user had it.",
+            2,
+        )
         page.item({"type": "returns"})
 
 
@@ -157,23 +160,29 @@ def _unless(default: str, value: str) -> dict[str, object]:
 
 def _counted_signals(page: YamlPage, facts: Facts) -> None:
     """Write the signals that are the methods of the report's baselines, so that the model has what they have."""
-    page.note("Most positives on the surface: for users of whom nothing is known.", 2)
+    page.note("The most popular items of the surface, which also answer users without a history.", 2)
     page.item({"type": "popular"})
     if facts.events.age_days is not None:
         page.note("The newest items.", 2)
         page.item({"type": "newest"})
     queries = [surface.task for surface in facts.events.surfaces if surface.query_share > 0]
     if queries:
-        page.note(f"What was chosen for the same query, and for its words: {', '.join(queries)}.", 2)
+        page.note(f"Items that users chose for the same query, or for its words: {', '.join(queries)}.", 2)
         page.item({"type": "query_memory"})
     if facts.events.users:
         page.note(
-            "What the same users had as the user's whole history (item-kNN), the newest alone, and the source.", 2
+            "Items that share users with the user's history, with its newest item, and with the source item "
+            "(item-kNN).",
+            2,
         )
         page.item({"type": "neighbours"})
-        page.note("The same as EASE has it, a linear model that explains popularity away.", 2)
+        page.note(
+            "Items that go with the user's history by a linear model in which mere popularity does not count (EASE).", 2
+        )
         page.item({"type": "ease"})
-        page.note("What came within five events after the user's items, and after the source item.", 2)
+        page.note(
+            "Items that users took within five events after an item of the user's history, or after the source item.", 2
+        )
         page.item({"type": "transitions"})
 
 
@@ -210,7 +219,7 @@ def _features(page: YamlPage, key: str, columns: Iterable[Finding], table: str, 
             feature |= {"log": True} if column.log else {}
             chosen.append((column, feature))
     if not chosen:
-        page.note(f"No column of {table} makes a feature.")
+        page.note(f"The {table} table has no column that can be a feature.")
         page.put(key, [])
         return
     page.begin(key)
@@ -230,18 +239,18 @@ def _quality(page: YamlPage, facts: Facts) -> None:
     if not windows:
         page.note(f"No trend: the log is only {found.days:.1f} days long.", 2)
     else:
-        page.note(f"The same of late; the log has {found.days:,.0f} days.", 2)
+        page.note(f"Positives in the {_windows(windows)} before the request.", 2)
     for name, window in windows.items():
         page.entry(name, {"type": "popularity", "window_days": window})
     for name, event_types, why in signal_features(found.signals):
-        page.note(f"{why}; they show quality, though they have no user to learn from.", 2)
+        page.note(f"{why}: they have no user, so the model learns no taste from them; they count as popularity.", 2)
         page.entry(name, {"type": "popularity", "event_types": event_types})
     if found.rating_types:
         page.note(f"The mean rating, by the values of {', '.join(f'`{t}`' for t in found.rating_types)}.", 2)
         page.entry("rating", {"type": "mean_value", "prior": 10})
     elif found.valued_types:
         types = ", ".join(f"`{t}`" for t in found.valued_types)
-        page.note(f"No mean of values: those of {types} are strengths of events and no ratings of items.", 2)
+        page.note(f"No mean rating: the values of {types} are not ratings of items.", 2)
     if found.age_days is not None:
         scale = freshness_scale(found.age_days)
         page.note(
@@ -250,7 +259,7 @@ def _quality(page: YamlPage, facts: Facts) -> None:
             2,
         )
         page.entry("freshness", {"type": "freshness", "scale_days": scale})
-        page.note("The same at shorter and longer scales: one scale cannot tell both hours and weeks apart.", 2)
+        page.note("Freshness that falls faster and slower: one scale cannot distinguish both hours and weeks.", 2)
         for name, factor in FRESHNESS_FACTORS.items():
             page.entry(name, {"type": "freshness", "scale_days": round(scale * factor, 3)})
 
@@ -270,6 +279,12 @@ def signal_features(signals: Iterable[EventKind]) -> list[tuple[str, list[str], 
             number += 1
         out[name] = (name, [event_type], f"{count:,} anonymous `{event_type}` events")
     return list(out.values())
+
+
+def _windows(names: Iterable[str]) -> str:
+    """Return names of `TREND_DAYS` in words, such as "last hour, day or week"."""
+    *first, final = (name.removeprefix("last_") for name in names)
+    return f"last {', '.join(first)} or {final}" if first else f"last {final}"
 
 
 def _age(days: float) -> str:

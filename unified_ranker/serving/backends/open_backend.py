@@ -32,8 +32,14 @@ def require_address(address: str) -> None:
     if scheme not in MODEL_BACKENDS or (form is not None and not form.fullmatch(address)):
         raise UserError(
             "`--model-server` must be `host:port` of TF Serving's gRPC API, such as `127.0.0.1:8500` (several are "
-            f"separated by commas), or `http://host:port` of its REST API. Received: `{address}`."
+            f"separated by commas), `http://host:port` of its REST API, `{IN_PROCESS}` for TensorFlow in this process"
+            f"{_registered()}. Received: `{address}`."
         )
+
+
+def _registered() -> str:
+    """Return the forms of address of the backends that other packages registered, for a message."""
+    return "".join(f", or `{name}://…`" for name in MODEL_BACKENDS if name not in (*_FORMS, IN_PROCESS))
 
 
 def _scheme(address: str) -> str:
