@@ -7,9 +7,11 @@ from typing import Any
 from unified_ranker.project.prepare_stage import prepared_data
 from unified_ranker.project.stage_context import StageContext
 
+EPOCHS = 20
+
 
 def stepper(context: StageContext, spill: Path | None = None) -> tuple[Callable[[Any], Any], Iterator[Any]]:
-    """Return the compiled step of an untrained model, and the batches of its first 20 epochs.
+    """Return the compiled step of an untrained model, and the batches of its first `EPOCHS` epochs.
 
     Args:
         context: of the project; prepared, or it will be now.
@@ -17,14 +19,14 @@ def stepper(context: StageContext, spill: Path | None = None) -> tuple[Callable[
     """
     from unified_ranker.towers.tensorflow import tf
     from unified_ranker.training import training_job as job
-    from unified_ranker.training.optimizer import optimizer_of
+    from unified_ranker.training.optimizer import TrainingLength, optimizer_of
 
     prepared, config = prepared_data(context), context.config
     fit_end = job.fit_end_of(prepared, config)
     model, _, _ = job.build_model(prepared, config, fit_end)
     batches = job.make_batches(prepared, prepared.between(None, fit_end), model, 1, spill)
-    model.compile(optimizer=optimizer_of(config, 1000))
+    model.compile(optimizer=optimizer_of(config, TrainingLength(batches.steps, EPOCHS)))
     job.make_weights(model, batches)
     model.optimizer.build(model.trainable_variables)
     step = tf.function(model.train_step, reduce_retracing=True, autograph=False)
-    return step, iter(job.dataset_of(batches, 0, 20))
+    return step, iter(job.dataset_of(batches, 0, EPOCHS))
