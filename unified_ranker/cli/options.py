@@ -39,7 +39,7 @@ MinutesOption = Annotated[
     float | None,
     typer.Option(
         min=0.1,
-        help="Minutes that training may take: as many passes as fit, while they gain. By default as declared.",
+        help="Minutes that training may take: as many epochs as fit, while they gain. By default as declared.",
     ),
 ]
 RequireBaselineOption = Annotated[

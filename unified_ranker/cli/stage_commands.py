@@ -228,7 +228,7 @@ def in_minutes(overrides: list[str] | None, minutes: float | None) -> list[str]:
 
 
 MOST_EPOCHS = 60
-"""Most passes of a training that has a number of minutes."""
+"""Most epochs of a training that has a number of minutes."""
 
 
 def open_stages(

@@ -64,9 +64,9 @@ class TrainingSettings(Declaration):
     """Passes over the training examples, at the most where `patience` or `minutes` are declared."""
     patience: int = Field(0, ge=0)
     """Measurements of the holdout model without a gain after which its training ends; the model of the release is
-    trained for as many passes as were best. The second half of the passes is measured, four times. 0: all passes."""
+    trained for as many epochs as were best. The second half of the epochs is measured, four times. 0: all epochs."""
     minutes: float | None = Field(None, gt=0)
-    """Most minutes that training may take on this machine: the passes are cut to fit. null: as long as it takes."""
+    """Most minutes that training may take on this machine: the epochs are cut to fit. null: as long as it takes."""
     batch_examples: int = Field(2048, ge=8)
     """Labelled events in a batch."""
     learning_rate: float = Field(3e-3, gt=0)

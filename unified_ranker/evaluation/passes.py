@@ -26,7 +26,7 @@ from unified_ranker.training.optimizer import TrainingLength
 logger = logging.getLogger(__name__)
 
 _MEASUREMENTS = 4
-"""Measurements of a training, spread over the second half of its passes. Before, the learning rate is so high that a
+"""Measurements of a training, spread over the second half of its epochs. Before, the learning rate is so high that a
 measurement says little."""
 _REQUESTS = 300
 """Requests of a task in a measurement, at most."""
@@ -66,7 +66,7 @@ class Budget:
 
 
 class PassWatch(tf.keras.callbacks.Callback):
-    """Cuts a training to its budget of time, ends it when it no longer gains, and leaves the model as it was best.
+    """Cuts a training to its budget of time, ends it when it no longer gains, and restores the best weights.
 
     What is measured is the mean over tasks of log NDCG@10, of the two towers and of the ranking head: a gain counts by
     its share, whatever the task's level. So the order of passes is that of NDCG@10 relative to a baseline, which is the
@@ -159,7 +159,7 @@ class PassWatch(tf.keras.callbacks.Callback):
         measurement = self._seconds_to_measure()
         fitting = self._budget.passes(self._built - self._budget.began, seconds, measurement)
         if fitting < self._length.epochs:
-            logger.info("%d of %d passes fit the budget of %.0f s", fitting, self._length.epochs, self._budget.seconds)
+            logger.info("%d of %d epochs fit the budget of %.0f s", fitting, self._length.epochs, self._budget.seconds)
             self._length.cut(fitting)
 
     def _seconds_to_measure(self) -> float:
@@ -181,7 +181,7 @@ class PassWatch(tf.keras.callbacks.Callback):
         if passes == self.best:
             self._best.write(self._weights)
         since = sum(1 for measured in self.scores if measured > self.best)
-        logger.info("%d passes: mean log NDCG@10 %.4f, the best after %d", passes, score, self.best)
+        logger.info("%d epochs: mean log NDCG@10 %.4f, the best after %d", passes, score, self.best)
         if since >= self._patience:
             self._length.epochs = passes
 

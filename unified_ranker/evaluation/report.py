@@ -22,7 +22,7 @@ class DataFacts:
         rows: row counts by table or part, such as events, items, users, examples.
         first: time of the first event, seconds since 1970 UTC.
         train_end: end (exclusive) of the training part, seconds.
-        validation_end: end (exclusive) of the validation part, seconds.
+        validation_end: end (exclusive) of the validation slice, seconds.
         last: time of the last event, seconds.
         fitted_until: end (exclusive) of the data that the released model was fitted on, seconds.
     """

@@ -170,7 +170,7 @@ class TaskEvaluation:
     Attributes:
         task: its name.
         derived: whether a rule made its requests, and not users.
-        available: examples of the task in the part of the log that was evaluated.
+        available: examples of the task in the slice that was evaluated.
         requests: how many of them were sampled.
         unreachable: requests whose target was no candidate, by reason. They count, as misses.
         slices: the overall slice first, then countries, users, items and bands of activity.
@@ -205,12 +205,12 @@ class TaskEvaluation:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All tasks on one part of the log.
+    """All tasks on one slice of the log.
 
     Attributes:
         part: which part of the temporal split.
         start: the part's first moment, seconds since 1970.
-        end: its end (exclusive) in seconds; None where it is open, as for the test part.
+        end: its end (exclusive) in seconds; None where it is open, as for the test slice.
         items: size of the catalogue that was ranked.
         seed: of the sample and the bootstrap.
         bootstrap_samples: resamples behind each interval.

@@ -183,13 +183,14 @@ def test_signals_are_those_that_requests_have(shop_project):
         "repeats",
         "returns",
     ]
-    assert "titles: more_like_this, search" in comment_above(directory, "towers/ranker.yaml", "type: lexical")
+    assert "title: more_like_this, search" in comment_above(directory, "towers/ranker.yaml", "type: lexical")
 
 
 def test_where_people_come_back_for_the_same_the_ranker_declares_it(shop_project, tmp_path):
     _, directory = shop_project
-    assert "repeated: home_feed (80 %), more_like_this (50 %), search (33 %)" in comment_above(
-        directory, "towers/ranker.yaml", "type: repeats"
+    assert (
+        "Share of positives with an earlier item: home_feed (80 %), more_like_this (50 %), search (33 %)"
+        in comment_above(directory, "towers/ranker.yaml", "type: repeats")
     )
     events, items, users = shop()
     once = events.drop_duplicates(["task", "user_id", "item_id"])
