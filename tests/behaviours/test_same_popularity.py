@@ -218,7 +218,7 @@ def test_an_item_that_came_since_is_counted_and_proposed(project, quality, tmp_p
         assert numbers.tolist() == [len(release.item_ids), 4]
         assert shown.positions_of(numbers).tolist() == place[:2].tolist()
         assert shown.positions_of(np.array([0])).tolist() == [-1], "it was removed"
-        popular = shown.popularity.of(numbers, int(shown.clock()))
+        popular = shown.popularity.of(numbers, np.full(len(numbers), int(shown.clock())))
         assert popular[0, 1] > popular[1, 1]
         first = shown.popularity.trending(np.array([int(shown.clock())]))[0, 2, 0]
         assert shown.ids_at(shown.positions_of(np.array([first]))).tolist() == ["brand new"]

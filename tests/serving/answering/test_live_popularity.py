@@ -89,7 +89,7 @@ def test_counts_are_those_of_the_log_as_of_the_same_moment(scratch, events, rand
     now, right = moments[-1], whole(events)
     counts = np.stack([c.gather(np.arange(len(ALL)), np.full(len(ALL), now)) for c in right], -1)
     expected = popularity(counts, np.array(list(SCALES.values()), np.float32))
-    np.testing.assert_array_equal(live.of(live.numbers(ALL), now), expected)
+    np.testing.assert_array_equal(live.of(live.numbers(ALL), np.full(len(ALL), now)), expected)
     found = [[ids_of(live, row) for row in live.trending(np.array([now]))[0]]]
     assert found == [[sorted_by(right[k], now, live, row) for k, row in enumerate(live.trending(np.array([now]))[0])]]
 
@@ -117,9 +117,19 @@ def test_moments_within_the_log_get_what_the_log_says(scratch):
     own = stored(scratch(), log)
     live = LivePopularity(own, {i: n for n, i in enumerate(IDS)}, END + 5 * DAY)
     then = FIT_END + 10 * HOUR + 7
-    assert live.of(np.arange(3), then).tolist() == own.of(np.arange(3), then).tolist() != [[0.0] * 3] * 3
-    assert live.of(np.arange(3), END + 5 * DAY)[:, 1:].tolist() == [[0.0] * 2] * 3, "windows have passed"
-    assert (live.of(np.arange(3), END + 5 * DAY)[:, 0] > 0).all()
+    items, early, late = np.arange(3), np.full(3, then), np.full(3, END + 5 * DAY)
+    assert live.of(items, early).tolist() == own.of(items, early).tolist() != [[0.0] * 3] * 3
+    assert live.of(items, late)[:, 1:].tolist() == [[0.0] * 2] * 3, "windows have passed"
+    assert (live.of(items, late)[:, 0] > 0).all()
+    both = live.of(np.tile(items, 2), np.concatenate([late, early]))
+    np.testing.assert_array_equal(both, np.concatenate([live.of(items, late), live.of(items, early)]))
+    one_by_one = [own.of(items[n : n + 1], early[n : n + 1]) for n in items]
+    np.testing.assert_array_equal(own.of(items, early), np.concatenate(one_by_one))
+    mixed = own.of(items, then + np.arange(3) * HOUR)
+    np.testing.assert_array_equal(mixed, [own.of(items, early + n * HOUR)[n] for n in range(3)])
+    hours = then + HOUR * np.array([3, 0, 3, 1])
+    for asked in (hours[:2], hours, hours[::-1]):
+        np.testing.assert_array_equal(own.trending(asked), trending(whole(log), asked, MOST))
     asked = np.array([then, END + 5 * DAY])
     np.testing.assert_array_equal(live.trending(asked)[0], trending(whole(log), asked[:1], MOST)[0])
 
@@ -130,4 +140,6 @@ def test_events_within_the_log_are_not_counted_twice_and_ids_past_the_limit_not_
     times, every = np.array([END, END + 5, END + 6]), np.ones((3, 3), bool)
     assert live.add(np.array(["a", "new", "newer"], object), times, every) == 1
     assert live.numbers(ALL).tolist() == [0, 1, 2, 3, -1]
-    assert live.of(live.numbers(ALL), END + 10)[:, 0].tolist() == pytest.approx([0.3466, 0, 0, 0.3466, 0], abs=1e-4)
+    assert live.of(live.numbers(ALL), np.full(len(ALL), END + 10))[:, 0].tolist() == pytest.approx(
+        [0.3466, 0, 0, 0.3466, 0], abs=1e-4
+    )

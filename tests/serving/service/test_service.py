@@ -35,6 +35,7 @@ from unified_ranker.core.times import NEVER
 from unified_ranker.release.indexes.base import Index
 from unified_ranker.release.indexes.exact import ExactSearch
 from unified_ranker.serving.answering.recommending import answer_batch
+from unified_ranker.serving.answering.request_rule import RequestRule
 from unified_ranker.serving.retrieval.retriever import Retriever
 from unified_ranker.serving.service.ranking_service import UnavailableError
 
@@ -280,7 +281,7 @@ class Truncated(Index):
 
 
 def retrieve(index: Index | None, request: Request) -> list[int]:
-    return Retriever(RELEASE, index)(np.float32([vector(request.query)]), [request])[0].tolist()
+    return Retriever(RELEASE, index)(np.float32([vector(request.query)]), [RequestRule(RELEASE, request)])[0].tolist()
 
 
 requests = st.builds(
@@ -345,7 +346,8 @@ def test_nothing_is_asked_of_an_index_for_most_of_the_catalogue():
 
 def test_ties_go_to_the_lower_position():
     same = replace(RELEASE, vectors=np.ones((ITEMS, 3), np.float32))
-    found = Retriever(same)(np.ones((1, 3), np.float32), [Request("u", "search", source_item_id="i2")])
+    rule = RequestRule(same, Request("u", "search", source_item_id="i2"))
+    found = Retriever(same)(np.ones((1, 3), np.float32), [rule])
     assert found[0].tolist() == [0, 1, 3, 4, 5, 6]
 
 
@@ -362,7 +364,7 @@ def test_scann_that_searches_too_few_leaves_is_made_up_for(tmp_path):
     build_index(tmp_path, names, many, declared)
     request = Request("u", "search", query=QUERY, limit=100)
     query = np.float32([vector(QUERY)])
-    found = Retriever(release, load_index(tmp_path, many))(query, [request])[0]
+    found = Retriever(release, load_index(tmp_path, many))(query, [RequestRule(release, request)])[0]
     assert found.tolist() == np.argsort(-(many @ query[0]))[:100].tolist()
 
 

@@ -102,12 +102,14 @@ class LivePopularity:
             out[of_log] = self.stored.trending(times[of_log])
         return out
 
-    def of(self, numbers: Ints, moment: int) -> Floats:
+    def of(self, numbers: Ints, times: Ints) -> Floats:
         """See `Popularity.of`."""
-        if moment <= self.stored.description.end:
-            return self.stored.of(numbers, moment)
         counts = np.where(numbers < 0, 0, self._counts[:, np.maximum(numbers, 0)])
-        return popularity(counts.T.astype(np.float32), self.stored.counts.scales)
+        out = popularity(counts.T.astype(np.float32), self.stored.counts.scales)
+        of_log = times <= self.stored.description.end
+        if of_log.any():
+            out[of_log] = self.stored.of(numbers[of_log], times[of_log])
+        return out
 
     def numbers(self, item_ids: Strings) -> Ints:
         """See `Popularity.numbers`."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 Predict = Callable[[str, Arrays], Arrays]
 """Runs a signature of the served model: its name and inputs to its outputs."""
 
-Retrieve = Callable[[np.ndarray, Sequence[Request]], list[Ints]]
-"""Finds candidates: query vectors `[batch, width]` and requests to positions of items, best first."""
+Retrieve = Callable[[np.ndarray, Sequence[RequestRule]], list[Ints]]
+"""Finds candidates: query vectors `[batch, width]` and the requests' rules to positions of items, best first."""
 
 
 class ModelOutputError(UserError):
@@ -78,11 +78,9 @@ def answer_batch(
         ModelOutputError: the model's numbers are not finite, or its query vectors do not fit the item vectors.
     """
     encoded = encode_batch(release, requests, predict)
-    found = retrieve(encoded["query_vector"], requests)
-    candidates = [
-        RequestRule(release, request).with_proposals(found[row], proposed(release, encoded, row))
-        for row, request in enumerate(requests)
-    ]
+    rules = [RequestRule(release, request) for request in requests]
+    found = retrieve(encoded["query_vector"], rules)
+    candidates = [rule.with_proposals(found[row], proposed(release, encoded, row)) for row, rule in enumerate(rules)]
     ranked = rank(release, requests, candidates, encoded, predict)
     return [
         Answer(
@@ -170,10 +168,10 @@ def _popularity(
     counted: Popularity, release: OpenedRelease, requests: Sequence[Request], candidates: list[Ints]
 ) -> Floats:
     """Return popularities as of the requests, `[batch, width, popularities]`; 0 where there is no candidate."""
-    width = max(len(positions) for positions in candidates)
-    out = np.zeros((len(candidates), width, len(release.config.towers.item.popularities)), np.float32)
-    for row, (positions, moment) in enumerate(zip(candidates, _times(release, requests), strict=True)):
-        out[row, : len(positions)] = counted.of(release.numbers_at(positions), int(moment))
+    there = np.arange(max(map(len, candidates)))[None] < np.array([len(own) for own in candidates])[:, None]
+    out = np.zeros((*there.shape, len(release.config.towers.item.popularities)), np.float32)
+    times = np.repeat(_times(release, requests), [len(own) for own in candidates])
+    out[there] = counted.of(release.numbers_at(np.concatenate(candidates)), times)
     return out
 
 

@@ -67,7 +67,8 @@ class RequestRule:
             At most `wanted` positions.
         """
         places = proposed[self.allowed(proposed)]
-        return np.concatenate([places, found[~np.isin(found, places)]])[: self.wanted]
+        again = _marked(places, self._release.position_count)[found]
+        return np.concatenate([places, found[~again]])[: self.wanted]
 
     def _of_release(self, rows: Rows) -> Mask:
         release = self._release

@@ -8,8 +8,14 @@ import numpy as np
 
 from unified_ranker.config import PopularityFeature
 from unified_ranker.core.arrays import MISSING, Floats, Ints, Strings
+from unified_ranker.core.times import HOUR
 from unified_ranker.prepare.quality import CountsAsOf, popularity, trending
 from unified_ranker.release.counts import CountsDescription, StoredCounts
+
+_HOURS_KEPT = 4096
+"""Hours of which the most popular items are kept."""
+_OFTEN = 8
+"""Items of the catalogue for each pair that is asked for, up to which counting for all items takes less time."""
 
 
 class Popularity(Protocol):
@@ -25,8 +31,8 @@ class Popularity(Protocol):
             Their numbers, the most popular first, `[batch, popularities, n]`; -1 behind them.
         """
 
-    def of(self, numbers: Ints, moment: int) -> Floats:
-        """Return the popularities of items `[n]` (-1 = not counted) as of a moment (seconds), `[n, popularities]`."""
+    def of(self, numbers: Ints, times: Ints) -> Floats:
+        """Return the popularities of items `[n]` (-1 = not counted) as of `times` `[n]` (seconds), `[n, features]`."""
 
     def numbers(self, item_ids: Strings) -> Ints:
         """Return the numbers of items `[n]`; -1 for one that nobody has touched and the release does not know."""
@@ -56,6 +62,8 @@ class StoredPopularity:
     ) -> None:
         self._directory, self.description, self._features = directory, description, features
         self.item_ids = item_ids
+        self._hours: dict[int, Ints] = {}
+        self._latest: tuple[int, Floats] | None = None
 
     @cached_property
     def counts(self) -> StoredCounts:
@@ -68,14 +76,33 @@ class StoredPopularity:
 
     def trending(self, times: Ints) -> Ints:
         """See `Popularity.trending`."""
-        return trending(self._as_of, np.maximum(times, self.description.exact_from), self.description.trending)
+        # Kept by hour: of a table of requests, many batches ask for the same hours.
+        kept, hours = self._hours, np.maximum(times, self.description.exact_from) // HOUR * HOUR
+        wanted = set(hours.tolist())
+        if new := sorted(wanted - kept.keys()):
+            found = trending(self._as_of, np.array(new, np.int64), self.description.trending)
+            older = kept if len(kept) < _HOURS_KEPT else {hour: kept[hour] for hour in wanted & kept.keys()}
+            # Replaced and never changed, because several threads read it.
+            self._hours = kept = {**older, **dict(zip(new, found, strict=True))}
+        return np.stack([kept[hour] for hour in hours.tolist()])
 
-    def of(self, numbers: Ints, moment: int) -> Floats:
+    def of(self, numbers: Ints, times: Ints) -> Floats:
         """See `Popularity.of`."""
         known = np.where(numbers < len(self.item_ids), numbers, MISSING)
-        rows, times = np.maximum(known, 0), np.full(len(numbers), max(moment, self.description.exact_from))
-        counts = np.stack([counted.gather(rows, times) for counted in self._as_of], -1)
+        rows, times = np.maximum(known, 0), np.maximum(times, self.description.exact_from)
+        if len(times) and times.min() == times.max() and _OFTEN * len(times) >= len(self.item_ids):
+            counts = self._at(int(times[0]))[rows]
+        else:
+            counts = np.stack([counted.gather(rows, times) for counted in self._as_of], -1)
         return popularity(np.where(known[:, None] < 0, np.float32(0), counts), self.counts.scales)
+
+    def _at(self, moment: int) -> Floats:
+        """Return the counts of all items at a moment, `[items, popularities]`; those of the latest one are kept."""
+        latest = self._latest
+        if latest is None or latest[0] != moment:
+            latest = moment, np.stack([counted.matrix(np.array([moment]))[0] for counted in self._as_of], -1)
+            self._latest = latest
+        return latest[1]
 
     def numbers(self, item_ids: Strings) -> Ints:
         """See `Popularity.numbers`; items that came since the release have no events in its log."""

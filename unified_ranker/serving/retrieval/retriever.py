@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from unified_ranker.core.arrays import Ints, Mask
-from unified_ranker.core.request import Request
+from unified_ranker.core.arrays import Ints
 from unified_ranker.release.indexes.base import Index
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.request_rule import RequestRule
@@ -30,22 +29,28 @@ class Retriever:
         self._release = release
         self._index = index
 
-    def __call__(self, queries: np.ndarray, requests: Sequence[Request]) -> list[Ints]:
+    def __call__(self, queries: np.ndarray, rules: Sequence[RequestRule]) -> list[Ints]:
         """Return each request's candidates as positions of items, best first.
 
         Their number is `OpenedRelease.candidates`, or that of the allowed items where those are fewer.
 
         Args:
             queries: query vectors `[batch, width]`.
-            requests: `[batch]`.
+            rules: of the requests, `[batch]`.
         """
-        rules = [RequestRule(self._release, request) for request in requests]
-        return [self.scored(queries[row : row + 1], rule)[0] for row, rule in enumerate(rules)]
+        if self._index is not None:
+            return [self.scored(queries[row : row + 1], rule)[0] for row, rule in enumerate(rules)]
+        # One product for all, because a product with one vector takes as long as one with ten.
+        every = queries @ self._release.vectors.T
+        return [self.scored(queries[row : row + 1], rule, every[row])[0] for row, rule in enumerate(rules)]
 
-    def scored(self, query: np.ndarray, rule: RequestRule) -> tuple[Ints, np.ndarray]:
-        """Return a request's candidates as positions and their scores, best first, for a query `[1, width]`."""
+    def scored(self, query: np.ndarray, rule: RequestRule, every: np.ndarray | None = None) -> tuple[Ints, np.ndarray]:
+        """Return a request's candidates as positions and their scores, best first, for a query `[1, width]`.
+
+        `every` are the scores of the release's own items `[items]`, where they have been computed.
+        """
         release, wanted = self._release, rule.wanted
-        positions, scores = self._of_release(query, rule)
+        positions, scores = self._of_release(query, rule, every)
         if release.live is None or not len(release.live):
             return positions, scores
         late = np.flatnonzero(rule.of_live())
@@ -56,7 +61,7 @@ class Retriever:
         best = np.argsort(-scores, kind="stable")[:wanted]
         return positions[best], scores[best]
 
-    def _of_release(self, query: np.ndarray, rule: RequestRule) -> tuple[Ints, np.ndarray]:
+    def _of_release(self, query: np.ndarray, rule: RequestRule, every: np.ndarray | None) -> tuple[Ints, np.ndarray]:
         items, wanted = len(self._release.item_ids), rule.wanted
         least = items - rule.excluded - rule.withheld
         share = least / items if rule.withheld else 1.0
@@ -72,16 +77,23 @@ class Retriever:
             found = positions[0][good][:wanted]
             if len(found) == wanted:
                 return found, scores[0][good][:wanted]
-        return _best((query @ self._release.vectors.T)[0], rule.of_release(), wanted)
+        if every is None:
+            every = (query @ self._release.vectors.T)[0]
+        # The rule costs more than the search, so it is asked about the best items alone where these suffice.
+        if least >= wanted and 2 * asked <= items:
+            positions = _highest(every, asked)
+            positions = positions[rule.allowed(positions)][:wanted]
+            if len(positions) == wanted:
+                return positions, every[positions]
+        allowed = rule.of_release()
+        positions = _highest(np.where(allowed, every, -np.inf), min(wanted, int(allowed.sum())))
+        return positions, every[positions]
 
 
-def _best(scores: np.ndarray, allowed: Mask, wanted: int) -> tuple[Ints, np.ndarray]:
-    """Return positions and values of the highest of `scores` `[items]` that are allowed; ties go to the lower one."""
-    count = min(wanted, int(allowed.sum()))
+def _highest(scores: np.ndarray, count: int) -> Ints:
+    """Return the places of the `count` highest of `scores` `[items]`, best first; ties go to the lower one."""
     if count == 0:
-        return np.zeros(0, np.int64), np.zeros(0, np.float32)
-    scores[~allowed] = -np.inf
+        return np.zeros(0, np.int64)
     least = np.partition(scores, -count)[-count]
     chosen = np.flatnonzero(scores >= least)
-    chosen = chosen[np.argsort(-scores[chosen], kind="stable")][:count]
-    return chosen, scores[chosen]
+    return chosen[np.argsort(-scores[chosen], kind="stable")][:count]
