@@ -168,17 +168,22 @@ class SignatureGraph(tf.Module):
         quality = self.quality.at(indices, state.timestamp)
         vectors = tf.gather(self.vectors, rows)
         if live is not None:
-            # A row of zeros behind, so that there is one to gather where none were sent.
-            sent = tf.pad(live.vectors, [[0, 0], [0, 1], [0, 0]])
-            own, chosen = tf.gather(sent, tf.maximum(live.place, 0), batch_dims=1), live.place >= 0
-            dim = tf.shape(vectors)[2]
-            vectors = tf.where(chosen[..., None], own[..., :dim], vectors)
+            # Few candidates came since: theirs alone are exchanged.
+            changed = tf.where(live.place >= 0)
+            own = tf.gather_nd(live.vectors, tf.stack([changed[:, 0], _at(live.place, changed)], 1))
+            dim, request = vectors.shape[2], changed[:, 0]
+            vectors = tf.tensor_scatter_nd_update(vectors, changed, own[:, :dim])
             # Stored quality times its decay is the quality as of the request (docs/decisions/0003-freshness.md).
-            now = own[..., dim:] * self.quality.decay(state.timestamp)[:, None]
-            quality = tf.where(chosen[..., None], now, quality)
+            now = own[:, dim:] * tf.gather(self.quality.decay(state.timestamp), request)
+            quality = tf.tensor_scatter_nd_update(quality, changed, now)
             if live.popularity is not None:
                 quality = self.quality.counted_now(quality, live.popularity)
         return self._model().scored(state, indices, vectors, quality, present)
+
+
+def _at(values: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Return the `values` `[batch, n]` at `places` `[k, 2]`, int64 `[k]`."""
+    return tf.cast(tf.gather_nd(values, places), tf.int64)
 
 
 def _highest(numbers: tf.Tensor) -> tf.Tensor:

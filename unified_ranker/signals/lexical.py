@@ -91,17 +91,19 @@ class LexicalSignal(TableSignal):
         del time
         rows = tf.where(candidates < 0, tf.shape(self.title_words, tf.int64)[0] - 1, candidates)
         title, weight = tf.gather(self.title_words, rows), tf.gather(self.title_weights, rows)
-        asked = request.words[:, None, :, None]
-        same = tf.cast((title[:, :, None, :] == asked) & (asked >= 0), tf.float32)
-        score = tf.reduce_sum(same * weight[:, :, None, :], [2, 3])
-        importance = self._importance(request.words)
-        held = tf.reduce_sum(tf.reduce_max(same, 3) * importance[:, None], 2)
-        asked_for = tf.reduce_sum(importance, 1, keepdims=True)
+        # As wide as the longest query: every word of a title is compared with every word of the query.
+        used = tf.reduce_max(tf.where(request.words >= 0, tf.range(1, self.text_width + 1), 0))
+        asked = request.words[:, None, None, :used]
+        # Titles and queries have each of their words once.
+        held = tf.reduce_any((title[..., None] == asked) & (asked >= 0), 3)
+        score = tf.reduce_sum(tf.where(held, weight, 0.0), 2)
+        share = tf.reduce_sum(tf.where(held, self._importance(title), 0.0), 2)
+        asked_for = tf.reduce_sum(self._importance(request.words), 1, keepdims=True)
         return tf.stack(
             [
                 LEXICAL_SCALE * score,
-                tf.math.divide_no_nan(held, asked_for),
-                tf.math.divide_no_nan(held, tf.gather(self.title_importance, rows)),
+                tf.math.divide_no_nan(share, asked_for),
+                tf.math.divide_no_nan(share, tf.gather(self.title_importance, rows)),
             ],
             -1,
         )

@@ -95,11 +95,18 @@ def standardised(channels: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
     Only the places that are `present` `[batch, candidates]` count; the others have zeros, and so has a channel that is
     equal for all candidates of a request.
     """
-    there = tf.cast(present, tf.float32)[..., None]
+    there = tf.cast(present, tf.float32)
     values = tf.where(present[..., None], channels, 0.0)
-    count = tf.maximum(tf.reduce_sum(there, 1, keepdims=True), 1.0)
-    apart = there * (values - tf.reduce_sum(values, 1, keepdims=True) / count)
-    deviation = tf.sqrt(tf.reduce_sum(tf.square(apart), 1, keepdims=True) / count)
+    count = tf.maximum(tf.reduce_sum(there, 1), 1.0)[:, None]
+
+    def mean(of: tf.Tensor) -> tf.Tensor:
+        # A product: TensorFlow's sums over an inner dimension take many times as long.
+        return (tf.einsum("bnc,bn->bc", of, there) / count)[:, None]
+
+    middle = mean(values)
+    apart = values - middle
+    deviation = tf.sqrt(mean(tf.square(apart)))
     # A deviation that is only a rounding error counts as 0.
-    some = deviation > 1e-5 * tf.reduce_max(tf.abs(values), 1, keepdims=True)
-    return tf.clip_by_value(tf.where(some, apart / tf.maximum(deviation, 1e-12), 0.0), -_FARTHEST, _FARTHEST)
+    some = present[..., None] & (deviation > 1e-5 * tf.abs(middle))
+    scaled = tf.where(some, apart / tf.maximum(deviation, 1e-12), 0.0)
+    return tf.clip_by_value(scaled, -_FARTHEST, _FARTHEST)
