@@ -49,7 +49,7 @@ def main() -> None:
         live = LivePopularity(popularity, place, END + 1)
         opened = time.perf_counter() - started
     numbers, now = rng.integers(0, ITEMS, (200, CANDIDATES)), np.array([END + 1])
-    reads = [timed(lambda row=row: (live.of(row, END + 1), live.trending(now))) for row in numbers]
+    reads = [timed(lambda row=row: (live.of(row, np.full(len(row), END + 1)), live.trending(now))) for row in numbers]
     seconds = []
     for second in range(60):
         moment = END + 2 + second
