@@ -62,6 +62,14 @@ def test_sums_are_of_the_events_strictly_before(events, moments, window):
     assert last.tobytes() == matrix[-1:].tobytes()
 
 
+@given(EVENTS, st.lists(MOMENTS, min_size=2, max_size=5), WINDOWS)
+def test_counts_do_not_depend_on_what_was_asked_before(events, calls, window):
+    counts = CountsAsOf(stream_of(events), ITEMS, window)
+    for moments in calls:
+        alone = CountsAsOf(stream_of(events), ITEMS, window).matrix(np.array(moments, np.int64))
+        assert counts.matrix(np.array(moments, np.int64)).tobytes() == alone.tobytes()
+
+
 @given(EVENTS, MOMENTS, st.integers(-20, 20))
 def test_sums_do_not_depend_on_later_events_not_even_in_their_rounding(events, moments, cut):
     moments = [min(moment, cut) for moment in moments]

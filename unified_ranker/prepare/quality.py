@@ -4,6 +4,7 @@ Counts are of events strictly before the moment. `gather` takes single (item, ti
 search; `matrix` takes times, and counts for every item in one sweep through the log. Both give the same bytes.
 """
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,10 @@ from unified_ranker.prepare.examples import EventColumns, TimeIndex
 
 TRENDING = 100
 """Number of most popular items that each popularity feature of the quality vector proposes."""
+_SWEEPS_KEPT = 2
+"""Sweeps that are kept: evaluation asks for counts as of requests, and as of the hours before them."""
+_HOURS_KEPT = 4096
+"""Hours of which the most popular items are kept."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,9 @@ class CountsAsOf:
         offsets = np.searchsorted(stream.item[order], np.arange(items + 1)).astype(np.int64)
         self._index = TimeIndex(offsets, stream.time[order])
         self._sums = np.append(self._after[order], 0.0)
+        # Where earlier calls of `matrix` have ended: requests in order of time need not begin again.
+        self._ended: list[tuple[_Sweep, _Sweep]] = []
+        self._lock = threading.Lock()
 
     def gather(self, item: Ints, time: Ints) -> Floats:
         """Return the sums for pairs `item` `[n]`, `time` `[n]` (seconds), `[n]`."""
@@ -64,14 +72,26 @@ class CountsAsOf:
     def matrix(self, times: Ints) -> Floats:
         """Return the sums for all items at `times` `[n]` (seconds), `[n, items]`."""
         out = np.empty((len(times), self._items), np.float32)
-        upper = _Sweep(self._stream, self._after, self._items)
-        lower = _Sweep(self._stream, self._after, self._items)
-        for row in np.argsort(times, kind="stable"):
+        order = np.argsort(times, kind="stable")
+        upper, lower = self._sweeps(int(times.min(initial=np.iinfo(np.int64).max)))
+        for row in order:
             sums = upper.until(times[row])
             if self._window is not None:
                 sums = sums - lower.until(times[row] - self._window)
             out[row] = sums if self._earlier is None else sums + self._earlier
+        with self._lock:
+            self._ended = [(upper, lower), *self._ended][:_SWEEPS_KEPT]
         return out
+
+    def _sweeps(self, first: int) -> "tuple[_Sweep, _Sweep]":
+        """Return sweeps to a time and to the begin of its window, where they stand at most at `first` (seconds)."""
+        with self._lock:
+            behind = [pair for pair in self._ended if pair[0].time <= first]
+            if behind:
+                latest = max(behind, key=lambda pair: pair[0].time)
+                self._ended.remove(latest)
+                return latest
+        return _Sweep(self._stream, self._after, self._items), _Sweep(self._stream, self._after, self._items)
 
     def _before(self, item: Ints, time: Ints) -> np.ndarray:
         end = self._index.end(item, time)
@@ -83,10 +103,11 @@ class _Sweep:
 
     def __init__(self, stream: Stream, after: np.ndarray, items: int) -> None:
         self._stream, self._after = stream, after
-        self._sums, self._end = np.zeros(items), 0
+        self._sums, self._end, self.time = np.zeros(items), 0, np.iinfo(np.int64).min
 
     def until(self, time: np.int64) -> np.ndarray:
         """Move to `time` (seconds) and return the sums `[items]`; the next call overwrites the array."""
+        self.time = int(time)
         end = int(np.searchsorted(self._stream.time, time, side="left"))
         new = slice(self._end, end)
         # Where an item has several events, the sum of the last one stays, because NumPy assigns in order.
@@ -119,6 +140,7 @@ class QualityAsOf:
         streams = quality_streams(features, events)
         self._counts: dict[str, tuple[CountsAsOf, ...]] = {}
         self._scale: dict[str, float] = {}
+        self._trending: dict[int, TrendingByHour] = {}
         items = len(created_at)
         for name, feature in features.items():
             if isinstance(feature, PopularityFeature):
@@ -165,8 +187,10 @@ class QualityAsOf:
 
         As of the last full hour before each of `times` `[n]` (seconds).
         """
-        counted = [counts for name, (counts, *_) in self._counts.items() if name in self.scales]
-        return trending(counted, times, most)
+        if most not in self._trending:
+            counted = [counts for name, (counts, *_) in self._counts.items() if name in self.scales]
+            self._trending[most] = TrendingByHour(counted, most)
+        return self._trending[most](times)
 
     @property
     def scales(self) -> dict[str, float]:
@@ -211,6 +235,31 @@ def trending(counted: Sequence[CountsAsOf], times: Ints, most: int) -> Ints:
         return np.zeros((len(times), 0, most), np.int64)
     hours, place = np.unique(times // HOUR * HOUR, return_inverse=True)
     return most_popular(np.stack([counts.matrix(hours) for counts in counted], -1), most)[place]
+
+
+class TrendingByHour:
+    """Most popular items by hour, see `trending`.
+
+    They are kept, because many requests share an hour, and every scorer asks for the same requests.
+    """
+
+    def __init__(self, counted: Sequence[CountsAsOf], most: int) -> None:
+        """Keep the `most` popular items of each of `counted`."""
+        self._counted, self._most = counted, most
+        self._by_hour: dict[int, Ints] = {}
+
+    def __call__(self, times: Ints) -> Ints:
+        """Return the items as of the last full hour before each of `times` `[n]`, `[n, counted, most]`."""
+        kept, hours = self._by_hour, (times // HOUR * HOUR).tolist()
+        wanted = set(hours)
+        if new := sorted(wanted - kept.keys()):
+            found = trending(self._counted, np.array(new, np.int64), self._most)
+            older = kept if len(kept) < _HOURS_KEPT else {hour: kept[hour] for hour in wanted & kept.keys()}
+            # Replaced and never changed, because several threads may read it.
+            self._by_hour = kept = {**older, **dict(zip(new, found, strict=True))}
+        if not hours:
+            return trending(self._counted, times, self._most)
+        return np.stack([kept[hour] for hour in hours])
 
 
 def most_popular(counts: Floats, most: int) -> Ints:

@@ -8,12 +8,9 @@ import numpy as np
 
 from unified_ranker.config import PopularityFeature
 from unified_ranker.core.arrays import MISSING, Floats, Ints, Strings
-from unified_ranker.core.times import HOUR
-from unified_ranker.prepare.quality import CountsAsOf, popularity, trending
+from unified_ranker.prepare.quality import CountsAsOf, TrendingByHour, popularity
 from unified_ranker.release.counts import CountsDescription, StoredCounts
 
-_HOURS_KEPT = 4096
-"""Hours of which the most popular items are kept."""
 _OFTEN = 8
 """Items of the catalogue for each pair that is asked for, up to which counting for all items takes less time."""
 
@@ -62,7 +59,6 @@ class StoredPopularity:
     ) -> None:
         self._directory, self.description, self._features = directory, description, features
         self.item_ids = item_ids
-        self._hours: dict[int, Ints] = {}
         self._latest: tuple[int, Floats] | None = None
 
     @cached_property
@@ -74,17 +70,13 @@ class StoredPopularity:
     def _as_of(self) -> list[CountsAsOf]:
         return [self.counts.as_of(number) for number in range(len(self._features))]
 
+    @cached_property
+    def _trending(self) -> TrendingByHour:
+        return TrendingByHour(self._as_of, self.description.trending)
+
     def trending(self, times: Ints) -> Ints:
         """See `Popularity.trending`."""
-        # Kept by hour: of a table of requests, many batches ask for the same hours.
-        kept, hours = self._hours, np.maximum(times, self.description.exact_from) // HOUR * HOUR
-        wanted = set(hours.tolist())
-        if new := sorted(wanted - kept.keys()):
-            found = trending(self._as_of, np.array(new, np.int64), self.description.trending)
-            older = kept if len(kept) < _HOURS_KEPT else {hour: kept[hour] for hour in wanted & kept.keys()}
-            # Replaced and never changed, because several threads read it.
-            self._hours = kept = {**older, **dict(zip(new, found, strict=True))}
-        return np.stack([kept[hour] for hour in hours.tolist()])
+        return self._trending(np.maximum(times, self.description.exact_from))
 
     def of(self, numbers: Ints, times: Ints) -> Floats:
         """See `Popularity.of`."""
