@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -43,6 +44,18 @@ def test_exact_search_is_that_of_numpy_and_of_tfrs(k):
 def test_ties_go_to_the_lower_position():
     found, _ = ExactSearch(np.ones((6, 3), np.float32)).search(np.ones((2, 3)), 6)
     assert found.tolist() == [list(range(6))] * 2
+
+
+def test_many_queries_of_a_large_catalogue_take_bounded_memory():
+    many, queries = RNG.normal(size=(100_000, 4)).astype(np.float32), RNG.normal(size=(300, 4)).astype(np.float32)
+    index = ExactSearch(many)
+    tracemalloc.start()
+    found, _ = index.search(queries, 3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 * len(many) * len(queries) / 2
+    for row in (0, 79, 80, 299):
+        assert found[row].tolist() == np.argsort(-(queries[row] @ many.T))[:3].tolist()
 
 
 def test_an_exact_index_and_back(tmp_path):
