@@ -53,7 +53,7 @@ class RequestEncoder:
     def __init__(self, model: UnifiedRanker, prepared: Prepared, quality: QualityAsOf) -> None:
         """Build for requests drawn from `prepared`."""
         self.model, self.prepared, self.quality = model, prepared, quality
-        self.vectors = tf.Variable(model.item_vectors(), trainable=False, name="vectors")
+        self.vectors = tf.Variable(model.catalogue_vectors(), trainable=False, name="vectors")
         self._events = look_up_events(prepared, model)
         items, dim = ItemVectors(None, self.vectors, model.created), model.config.towers.item.dim
         # Traced once, because tracing takes as long as encoding a thousand requests.
@@ -73,7 +73,7 @@ class RequestEncoder:
 
     def refresh(self) -> None:
         """Read the model's weights again, which have changed."""
-        self.vectors.assign(self.model.item_vectors())
+        self.vectors.assign(self.model.catalogue_vectors())
         self.__dict__.pop("_transposed", None)
         self._last = None
 

@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.model.catalogue import Catalogue
@@ -35,6 +38,8 @@ from unified_ranker.towers.user import UserEncoder
 
 PROPOSED_SHARE = 0.8
 """Largest share of a task's candidates that come from signals; retrieval gives the rest."""
+
+_ITEMS_AT_ONCE = 1 << 16
 
 
 class UnifiedRanker(tfrs.Model):
@@ -132,6 +137,15 @@ class UnifiedRanker(tfrs.Model):
         """
         chosen = self.items if indices is None else self.items.at(indices)
         return self.item_tower(chosen, training=training, moments=moments)
+
+    def catalogue_vectors(self) -> npt.NDArray[np.float32]:
+        """Return the vectors of the whole catalogue, `[items, dim]`.
+
+        In parts, because the item tower holds several tensors that are wider than a vector, of all items at once.
+        """
+        items = tf.range(len(self.catalogue.item_ids), dtype=tf.int64)
+        parts = [items[start : start + _ITEMS_AT_ONCE] for start in range(0, len(items), _ITEMS_AT_ONCE)]
+        return np.concatenate([self.item_vectors(part).numpy() for part in parts])
 
     def rank(
         self,

@@ -1,5 +1,6 @@
 """Stage `export`: a release of the trained and evaluated project."""
 
+import gc
 import time
 from pathlib import Path
 
@@ -10,10 +11,9 @@ from unified_ranker.export.index_recall import measure_index
 from unified_ranker.export.savedmodel import known_requests, load_served, save_model, write_warmup
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.project.evaluate_stage import evaluate_stage, metrics_of, read_evaluation
-from unified_ranker.project.holdout import blend_weights
 from unified_ranker.project.one_build import one_build
 from unified_ranker.project.prepare_stage import prepared_data
-from unified_ranker.project.project_report import write_project_report
+from unified_ranker.project.project_report import TrainingFacts, write_project_report
 from unified_ranker.project.run_stage import keep_result
 from unified_ranker.project.stage_cache import stamp_of
 from unified_ranker.project.stage_context import StageContext, StageResult
@@ -70,11 +70,10 @@ def _write_release(context: StageContext) -> Path:
         UserError: an item vector is not finite, or is zero.
     """
     evaluate_stage(context)
-    trained, prepared, config = trained_model(context), prepared_data(context), context.config
-    workspace = context.workspace
+    prepared, config, workspace = prepared_data(context), context.config, context.workspace
     with new_release(workspace.releases) as (layout, version), Progress("export", 5, "parts") as progress:
         saved = layout.model_base / str(version)
-        save_model(trained.model, trained.model.item_vectors().numpy(), saved)
+        counts, trained = _write_model(context, layout, saved)
         progress.advance(note="model")
         requests = known_requests(prepared.between(None, trained.fit_end))
         # From here on the saved files are used and not the model in memory, so that the release is measured as served.
@@ -87,12 +86,10 @@ def _write_release(context: StageContext) -> Path:
         progress.advance(note="item vectors")
         index = build_index(layout.index, prepared.item_ids, vectors, config.export.embeddings.index)
         progress.advance(note="index")
-        counts = _counts(trained, prepared, layout)
-        write_start(layout.root, trained, prepared)
         late = prepared.between(prepared.split.validation_end, None)
         measured = measure_index(served, late, prepared, vectors, config, layout.index)
         progress.advance(note="recall of the index")
-        write_project_report(context, layout.root, str(version), measured)
+        write_project_report(context, layout.root, str(version), measured, trained)
         write_manifest(
             layout,
             Manifest(
@@ -115,11 +112,24 @@ def _write_release(context: StageContext) -> Path:
                 index=index,
                 counts=counts,
                 metrics=metrics_of(read_evaluation(context)),
-                blends=blend_weights(trained),
+                blends=trained.blends,
                 parent=_parent(workspace.releases),
             ),
         )
     return workspace.releases / str(version)
+
+
+def _write_model(context: StageContext, layout: Layout, saved: Path) -> tuple[CountsDescription | None, TrainingFacts]:
+    """Write all that the trained model is needed for, and let go of it: the saved model takes as much memory again."""
+    trained, prepared = trained_model(context), prepared_data(context)
+    save_model(trained.model, trained.model.catalogue_vectors(), saved)
+    counts, facts = _counts(trained, prepared, layout), TrainingFacts.of(trained)
+    write_start(layout.root, trained, prepared)
+    context.memory.trained = None
+    del trained
+    # A model is held by cycles of references.
+    gc.collect()
+    return counts, facts
 
 
 def _counts(trained: TrainedModel, prepared: Prepared, layout: Layout) -> CountsDescription | None:

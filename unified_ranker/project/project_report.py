@@ -1,9 +1,12 @@
 """Report of a project: its data, its evaluation, and the cost of its stages."""
 
 import datetime
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unified_ranker.config import Config, MovieLensSource
+from unified_ranker.evaluation.blend_weights import TaskBlend
 from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, StageCost
 from unified_ranker.evaluation.report_files import write_report
 from unified_ranker.project.evaluate_stage import read_evaluation
@@ -11,16 +14,40 @@ from unified_ranker.project.holdout import blend_weights
 from unified_ranker.project.prepare_stage import prepared_data
 from unified_ranker.project.stage_cache import stamp_of
 from unified_ranker.project.stage_context import StageContext
-from unified_ranker.project.train_stage import trained_model
 from unified_ranker.release.provenance import git_commit, library_versions
+
+if TYPE_CHECKING:
+    from unified_ranker.training.trained import TrainedModel
 
 MEASURED = ("prepare", "train", "evaluate")
 """Stages whose time and memory the report shows."""
 
 
-def write_project_report(context: StageContext, directory: Path, release: str, index: IndexRecall | None) -> None:
+@dataclass(frozen=True)
+class TrainingFacts:
+    """Facts about a trained model, which outlive it.
+
+    Attributes:
+        fit_end: the end of its fit window, seconds.
+        curves: a value for each epoch, by name of the loss.
+        blends: what its final score blends, by task.
+    """
+
+    fit_end: int
+    curves: dict[str, list[float]]
+    blends: tuple[TaskBlend, ...]
+
+    @classmethod
+    def of(cls, trained: "TrainedModel") -> "TrainingFacts":
+        """Return the facts about a model."""
+        return cls(trained.fit_end, trained.curves, blend_weights(trained))
+
+
+def write_project_report(
+    context: StageContext, directory: Path, release: str, index: IndexRecall | None, trained: TrainingFacts
+) -> None:
     """Write `report.json` and `report.html` of the evaluated project and its index into `directory`."""
-    config, prepared, trained = context.config, prepared_data(context), trained_model(context)
+    config, prepared = context.config, prepared_data(context)
     source = config.project.data
     times = prepared.events.timestamp
     stamps = {name: stamp_of(context.workspace.stage(name)) for name in MEASURED}
@@ -44,7 +71,7 @@ def write_project_report(context: StageContext, directory: Path, release: str, i
         curves={name: list(values) for name, values in trained.curves.items() if "/" in name or name == "loss"},
         stages=[StageCost(name, stamp["seconds"], stamp["peak_memory_mib"]) for name, stamp in stamps.items()],
         index=index,
-        blends=blend_weights(trained),
+        blends=trained.blends,
         git_commit=git_commit(),
         versions=library_versions(),
     )
