@@ -1,9 +1,11 @@
 """Signals: features of a request and a candidate beside their vectors. Each signal has a file of its own."""
 
 from unified_ranker.signals import (
+    affinity,
     ease,
     item_neighbours,
     lexical,
+    like_queries,
     nearby,
     newest,
     popular,
@@ -17,9 +19,11 @@ from unified_ranker.signals import (
 )
 
 __all__ = [
+    "affinity",
     "ease",
     "item_neighbours",
     "lexical",
+    "like_queries",
     "nearby",
     "newest",
     "popular",

@@ -102,7 +102,14 @@ def sums_of(candidates: tf.Tensor, partners: tf.Tensor, values: tf.Tensor, items
 
 
 def strongest(partners: tf.Tensor, values: tf.Tensor, items: int, count: int) -> tf.Tensor:
-    """Return the `count` items with the highest positive sums of values, `[batch, count]`, best first; -1 behind them.
+    """Return the items of `highest_sums` alone."""
+    return highest_sums(partners, values, items, count)[0]
+
+
+def highest_sums(partners: tf.Tensor, values: tf.Tensor, items: int, count: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the `count` items with the highest positive sums of values, best first, and these sums, `[batch, count]`.
+
+    Behind them stand -1, and 0.
 
     Args:
         partners: item indices `[batch, m]`; -1 is none.
@@ -118,4 +125,5 @@ def strongest(partners: tf.Tensor, values: tf.Tensor, items: int, count: int) ->
     sums = tf.pad(tf.reshape(totals, [batch, width + 1])[:, :-1], [[0, 0], [0, count]])
     ids = tf.pad(tf.cast(partners, tf.int64), [[0, 0], [0, count]], constant_values=MISSING)
     best, at = tf.math.top_k(sums, count)
-    return tf.where(best > 0, tf.gather(ids, at, batch_dims=1), tf.constant(MISSING, tf.int64))
+    found = tf.where(best > 0, tf.gather(ids, at, batch_dims=1), tf.constant(MISSING, tf.int64))
+    return found, tf.maximum(best, 0.0)

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from unified_ranker.config import Config
-from unified_ranker.core.arrays import MISSING
+from unified_ranker.core.arrays import MISSING, Ints
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
@@ -36,14 +36,24 @@ class QueryMemory(SignalKind):
 
     def need(self, config: Config, log: InteractionLog) -> Need:
         """See `SignalKind.need`."""
-        del config
-        return Need("events have queries", bool(log.events["query"].notna().any()), "no event has a `query`")
+        return need_queries(config, log)
 
     def build(self, inputs: SignalInputs) -> Signal:
         """See `SignalKind.build`."""
-        past = inputs.prepared.between(None, inputs.end)
-        past = past.take((past.query != "") & (past.item != MISSING))
-        return QueryMemorySignal(self, past.query, past.item, len(inputs.prepared.items))
+        return QueryMemorySignal(self, *choices(inputs), len(inputs.prepared.items))
+
+
+def need_queries(config: Config, log: InteractionLog) -> Need:
+    """Return the requirement that some requests had a query."""
+    del config
+    return Need("events have queries", bool(log.events["query"].notna().any()), "no event has a `query`")
+
+
+def choices(inputs: SignalInputs) -> tuple[np.ndarray, Ints]:
+    """Return the queries of the fit window `[n]`, and the items that were chosen for them `[n]`."""
+    past = inputs.prepared.between(None, inputs.end)
+    past = past.take((past.query != "") & (past.item != MISSING))
+    return past.query, past.item
 
 
 class QueryMemorySignal(Signal):

@@ -1,13 +1,27 @@
-"""Words of titles and queries as hashes, by stock TensorFlow ops."""
+"""Words and character n-grams of titles and queries as hashes, by stock TensorFlow ops."""
 
 from __future__ import annotations
 
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.towers.tensorflow import tf
-from unified_ranker.towers.text.words import NO_WORD
+from unified_ranker.towers.text.words import character_ngrams, clean
+
+_CHARACTERS = 4
 
 
 def split_words(text: tf.Tensor, most: int) -> tf.RaggedTensor:
     """Return the first `most` words of strings `[n]` as 62-bit hashes, `[n, (words)]`."""
-    clean = tf.strings.regex_replace(tf.strings.lower(text, encoding="utf-8"), NO_WORD, " ")
-    words = tf.strings.split(tf.strings.strip(clean))[:, :most]
+    words = tf.strings.split(clean(text))[:, :most]
     return tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, words, 2**62)
+
+
+def word_and_ngram_hashes(text: tf.Tensor, most_words: int, most_ngrams: int) -> tf.Tensor:
+    """Return the first words and the first n-grams of four characters as hashes, `[n, most_words + most_ngrams]`.
+
+    An n-gram that is spelled like a word is the same hash; -1 where a text has fewer.
+    """
+    words = split_words(text, most_words)
+    ngrams = character_ngrams(clean(text), _CHARACTERS)[:, :most_ngrams]
+    hashed = tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, ngrams, 2**62)
+    both = [part.to_tensor(MISSING, [None, width]) for part, width in ((words, most_words), (hashed, most_ngrams))]
+    return tf.concat(both, 1)

@@ -130,6 +130,25 @@ def test_a_feed_offers_again_what_users_had_a_day_before():
     assert (several.repeat_share, several.again_share, several.offers_again) == (10 / 12, 0, False)
 
 
+def test_what_a_user_had_on_another_surface_counts_as_had_but_not_as_repeated():
+    events = [
+        ("u", "feed", "a", 0),
+        ("u", "more", "a", 1),
+        ("u", "more", "b", 1),
+        ("v", "more", "a", 2),
+        (None, "more", "a", 3),
+    ]
+    rows = [
+        {"user_id": user, "task": task, "item_id": item, "timestamp": START + timedelta(hours=hour)}
+        for user, task, item, hour in events
+    ]
+    log = normalise(
+        pd.DataFrame(rows).assign(event_type="click", source_item_id="b"), pa.table({"item_id": ["a", "b"]})
+    )
+    shares = {s.task: (s.had_share, s.repeat_share) for s in inspect_events(log).surfaces}
+    assert shares == {"feed": (0, 0), "more": (1 / 3, 0)}
+
+
 def test_users_who_come_once_and_strangers_do_not_decide_whether_a_feed_offers_again():
     visits = [("u", 0, "abcd"), ("u", 48, "abxy")]
     crowd = [(f"v{n}", 9, "abcd") for n in range(20)] + [(None, hour, "abcd") for hour in (0, 40, 80)]

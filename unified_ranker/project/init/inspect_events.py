@@ -67,6 +67,7 @@ class Surface:
         query_share: share of events with a query.
         source_share: share of events with a source item.
         repeat_share: share of users' positives with an item that they had engaged with on this task before.
+        had_share: the same of items that they had engaged with before on any task.
         again_share: share of returning users' positives with an item that they had engaged with on an earlier visit.
         derived: whether every event was made by a rule.
         kinds: its event types, most frequent first.
@@ -79,6 +80,7 @@ class Surface:
     query_share: float
     source_share: float
     repeat_share: float
+    had_share: float
     again_share: float
     derived: bool
     kinds: tuple[EventKind, ...]
@@ -157,8 +159,9 @@ def inspect_events(log: InteractionLog) -> EventFindings:
         kinds = {t: tuple(replace(k, role="positive") for k in of) for t, of in kinds.items()}
         left_out = []
     positive = _positive_rows(events, kinds)
+    had = _had_before(events)
     surfaces = tuple(
-        _surface(t, of, events[(events["task"] == t).to_numpy(bool)], positive, ages)
+        _surface(t, of, events[(events["task"] == t).to_numpy(bool)], positive, had, ages)
         for t, of in kinds.items()
         if t not in left_out
     )
@@ -257,6 +260,7 @@ def _surface(
     kinds: tuple[EventKind, ...],
     of_task: pd.DataFrame,
     positive: "pd.Series[bool]",
+    had: "pd.Series[bool]",
     ages: "pd.Series[float]",
 ) -> Surface:
     chosen = of_task[positive[of_task.index]]
@@ -270,11 +274,18 @@ def _surface(
         query_share=queries,
         source_share=sources,
         repeat_share=float(known.duplicated(["user_id", "item_id"]).mean()) if len(known) else 0.0,
+        had_share=float(had[known.index].mean()) if len(known) else 0.0,
         again_share=_again_share(known),
         derived=bool(of_task["derived"].all()),
         kinds=kinds,
         median_age=float(age.median()) if age.notna().any() else None,
     )
+
+
+def _had_before(events: pd.DataFrame) -> "pd.Series[bool]":
+    """Return which events have a user who had the item before, on any surface, `[events]`."""
+    first = events.groupby(["user_id", "item_id"], dropna=True)["timestamp"].transform("min")
+    return events["user_id"].notna() & (first < events["timestamp"])
 
 
 def _again_share(positives: pd.DataFrame) -> float:

@@ -21,7 +21,8 @@ MAX_SIGNALS = 4
 """Most event types that get a quality feature each; more of them share one."""
 NEXT_K = 4
 OFTEN_AGAIN = 0.1
-"""Share of repeated positives (the user engaged with the item before) from which the signal `repeats` is declared."""
+"""Share of positives with an item that the user had before, from which `repeats` is declared. It counts all surfaces:
+people choose on one what they saw on another (docs/records/sources.md)."""
 
 
 def user_page(facts: Facts) -> str:
@@ -136,13 +137,18 @@ def _signals(page: YamlPage, facts: Facts) -> None:
         latitude, longitude = facts.coordinates
         page.note(f"How near the item is to the user's last places, by `{latitude}` and `{longitude}`.", 2)
         page.item({"type": "nearby"} | _unless("latitude", latitude) | _unless("longitude", longitude))
+    columns = [c.column for c in facts.item_columns if c.type in ("category", "categories")]
+    if columns:
+        page.note(f"How much of the user's past has the item's {', '.join(columns)}, and whether the source has.", 2)
+        page.item({"type": "affinity", "columns": columns})
     _counted_signals(page, facts)
-    again = [s for s in surfaces if (s.offers_again if s.kind == "feed" else s.repeat_share >= OFTEN_AGAIN)]
+    again = [s for s in surfaces if (s.offers_again if s.kind == "feed" else s.had_share >= OFTEN_AGAIN)]
     if again:
-        shares = ", ".join(f"{s.task} ({percent(s.repeat_share)})" for s in again)
+        shares = ", ".join(f"{s.task} ({percent(s.had_share)})" for s in again)
         page.note(
             "The user's earlier items: how often the user had each, how long ago, and how often next to the source "
-            f"item. Share of positives with an earlier item: {shares}.",
+            "item. Share of positives with an item that the user had before, on any surface: "
+            f"{shares}.",
             2,
         )
         page.item({"type": "repeats"})
@@ -169,6 +175,8 @@ def _counted_signals(page: YamlPage, facts: Facts) -> None:
     if queries:
         page.note(f"Items that users chose for the same query, or for its words: {', '.join(queries)}.", 2)
         page.item({"type": "query_memory"})
+        page.note("What was chosen for the nearest queries, by words and parts of words.", 2)
+        page.item({"type": "like_queries"})
     if facts.events.users:
         page.note(
             "Items that share users with the user's history, with its newest item, and with the source item "

@@ -12,7 +12,7 @@ from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text.base import TEXT_ENCODERS, Descent, TextBatch, TextEncoder, TextTrainer
 from unified_ranker.towers.text.hashed import Hashing
 from unified_ranker.towers.text.transformer import TeacherName, TransformerText
-from unified_ranker.towers.text.words import NO_WORD
+from unified_ranker.towers.text.words import clean
 
 
 class Distillation(Declaration):
@@ -77,6 +77,5 @@ def distil(
 
 def words_of(texts: np.ndarray) -> np.ndarray:
     """Return the distinct words of `texts` `[n]`, split as in the hashed graph."""
-    clean = tf.strings.regex_replace(tf.strings.lower(tf.constant(texts, tf.string), encoding="utf-8"), NO_WORD, " ")
-    words = tf.strings.split(clean).flat_values.numpy()
+    words = tf.strings.split(clean(tf.constant(texts, tf.string))).flat_values.numpy()
     return np.array(sorted({word.decode() for word in words}), object)

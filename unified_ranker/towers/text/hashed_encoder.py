@@ -4,7 +4,7 @@ import numpy as np
 
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text.base import TextEncoder, Tokens
-from unified_ranker.towers.text.words import NO_WORD
+from unified_ranker.towers.text.words import character_ngrams, clean
 
 NGRAM_WEIGHT = 0.3
 """Weight of an n-gram (a word has 1): a word has several n-grams, which together should count about as much."""
@@ -41,16 +41,12 @@ class HashedTextEncoder(TextEncoder, tf.keras.layers.Layer):
 
     def tokenise(self, text: tf.Tensor) -> Tokens:
         """Turn strings `[n]` into their tokens."""
-        clean = tf.strings.regex_replace(tf.strings.lower(text, encoding="utf-8"), NO_WORD, " ")
-        clean = tf.strings.strip(clean)
-        words = tf.strings.split(clean)[:, : self.max_words]
+        cleaned = clean(text)
+        words = tf.strings.split(cleaned)[:, : self.max_words]
         tokens = self._bucket(words)
         kinds = tokens.with_flat_values(tf.ones_like(tokens.flat_values, tf.float32))
         if self.character_ngram and self.max_ngrams:
-            filled = tf.strings.length(clean) > 0
-            padded = tf.strings.join(["^", tf.strings.regex_replace(clean, " ", "^"), "^"])
-            letters = tf.strings.unicode_split(tf.where(filled, padded, clean), "UTF-8")
-            grams = self._bucket(tf.strings.ngrams(letters, self.character_ngram, separator=""))
+            grams = self._bucket(character_ngrams(cleaned, self.character_ngram))
             grams = grams[:, : self.max_ngrams]
             weight = grams.with_flat_values(tf.fill(tf.shape(grams.flat_values), NGRAM_WEIGHT))
             tokens, kinds = tf.concat([tokens, grams], 1), tf.concat([kinds, weight], 1)
