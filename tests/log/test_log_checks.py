@@ -221,6 +221,11 @@ def test_tomorrow_is_not_the_far_future_and_absent_titles_are_no_fault():
     assert bad_checks(events, items.drop_columns("title"), users) == []
 
 
+def test_sessions_are_no_unknown_users():
+    events, items, users = tables({"user_id": [None] * 8, "session_id": ["a"] * 8})
+    assert bad_checks(events, items, users) == []
+
+
 def test_identical_events_are_counted_wherever_they_stand():
     events, items, users = tables({"query": ["x", None] * 4})
     again = pa.concat_tables([events.slice(5, 2), events, events.slice(0, 1), events.slice(5, 1)])

@@ -235,6 +235,17 @@ def test_optional_columns_keep_their_values():
     assert events["derived"].tolist() == [False, True, False]
 
 
+def test_a_session_without_a_user_is_a_user_of_its_own(caplog):
+    """A session of the same id as a user is not this user's, and one of a known user changes nothing."""
+    users = {"user_id": ["7", None, None], "session_id": pa.array([7, 7, None], pa.int64())}
+    log = normalise(events_table(**users), items_table())
+    assert set(log.events["user_id"].dropna()) == {"7", "session:7"}
+    assert log.events["user_id"].isna().sum() == 1
+    assert log.users["user_id"].tolist() == ["7", "session:7"]
+    assert list(log.events) == list(COLUMNS["events"])
+    assert "session_id" not in caplog.text
+
+
 def test_unknown_event_columns_are_left_out_with_a_message(caplog):
     log = normalise(events_table(querry=["x"] * 3), items_table())
     assert "querry" not in log.events

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unified_ranker.core.arrays import Ints, Mask
-from unified_ranker.log.schema import REQUIRED
+from unified_ranker.log.schema import REQUIRED, SESSION_USER
 
 Severity = Literal["error", "warning"]
 """An "error" stops the job, a "warning" does not."""
@@ -109,7 +109,8 @@ def event_rules(
         remedy = "add the items to the items table, or remove the events; are the ids spelt alike in both?"
         yield Broken(f"events.{column} is known in items", bad, shown, remedy)
     if known.users is not None:
-        bad = (positions(events["user_id"], known.users) < 0) & _mask(pc.is_valid(events["user_id"]))
+        named = pc.invert(pc.starts_with(events["user_id"], SESSION_USER))
+        bad = (positions(events["user_id"], known.users) < 0) & _mask(pc.fill_null(named, False))
         remedy = "such users have no profile; if they should, compare the spelling of ids in both tables"
         yield Broken("events.user_id is known in users", bad, EVENT_KEYS, remedy, "warning")
     stamp = pc.fill_null(time.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)

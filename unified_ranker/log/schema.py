@@ -71,6 +71,10 @@ COLUMNS: Mapping[str, Mapping[str, Converter]] = {
 }
 # Optional columns: they are typed where a table has them, and not added where it has not.
 OFFER_COLUMNS: Mapping[str, Converter] = {COUNTRIES: to_lists, AVAILABLE: to_availability}
+SESSION = "session_id"
+"""Column of events, where a table has it: events without a user are those of their session, a user of their own."""
+SESSION_USER = "session:"
+"""Begin of the user id of a session, so that no session is taken for a user with the same id."""
 # Columns that order the events. Ties are ordered by the other columns, so that only identical rows tie.
 EVENT_ORDER = ("timestamp", "user_id", "item_id", "task", "event_type")
 
@@ -131,7 +135,8 @@ def normalise(events: Table, items: Table, users: Table | None = None) -> Intera
     in pandas.
 
     Args:
-        events: `[events, columns]`. A column that the contract does not have is left out, with a log message.
+        events: `[events, columns]`. A column that the contract does not have is left out, with a log message. Events
+            without a user that have a `session_id` get the user `session:` and this id.
         items: `[items, columns]`. Further columns are features and are kept.
         users: `[users, columns]`; None derives the table from the events' user ids.
 
@@ -174,7 +179,7 @@ def try_normalise(
 
 def unknown_event_columns(names: list[str]) -> list[str]:
     """Return the names among an events table's columns that the contract does not have."""
-    return [name for name in names if name not in COLUMNS["events"]]
+    return [name for name in names if name not in COLUMNS["events"] and name != SESSION]
 
 
 def column_names(table: Table) -> list[str]:
@@ -205,10 +210,10 @@ def canonical(name: str, table: Table, problems: list[Problem]) -> pd.DataFrame:
     found = column_names(table)
     problems += _name_problems(name, found)
     converters = COLUMNS[name]
-    further = OFFER_COLUMNS if name == "items" else {}
+    further = OFFER_COLUMNS if name == "items" else {SESSION: to_optional_text} if name == "events" else {}
     series: dict[str, pd.Series] = {}
     for column_name, column in zip(found, arrow_columns(table), strict=True):
-        if name == "events" and column_name not in converters:
+        if name == "events" and unknown_event_columns([column_name]):
             known = nearest(column_name, converters)
             logger.warning("events.%s is not a column of the contract and is left out.%s", column_name, known)
             continue
@@ -219,6 +224,10 @@ def canonical(name: str, table: Table, problems: list[Problem]) -> pd.DataFrame:
         except ColumnError as error:
             rule = f"`{name}.{column_name}` {error.rule}"
             problems.append(Problem(rule, error.found, error.remedy, error.count, error.examples))
+    if SESSION in series and name == "events":
+        sessions = series.pop(SESSION)
+        if "user_id" in series:
+            series["user_id"] = series["user_id"].fillna(SESSION_USER + sessions)
     rows = len(table)
     for column_name, converter in converters.items():
         if column_name not in series:
