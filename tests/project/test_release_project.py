@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from release_toy import edit_manifest, make_release
@@ -9,7 +10,9 @@ from small_project import declarations, write_files, write_project
 
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
-from unified_ranker.project.release_project import find_project, open_project, place_of_project
+from unified_ranker.project.release_project import find_project, open_project, path_to_project, place_of_project
+from unified_ranker.project.workspace import Workspace
+from unified_ranker.release.manifest import read_manifest
 
 
 @pytest.fixture
@@ -27,11 +30,42 @@ def released(tmp_path, toy_prepared):
 
 
 @pytest.mark.parametrize("releases_dir", ["releases", "out/releases", "a/b/c"])
-def test_the_project_is_as_far_up_as_its_declaration_says(released, releases_dir):
+def test_the_project_of_an_earlier_release_is_as_far_up_as_its_declaration_says(released, releases_dir):
     project, release = released(releases_dir)
     assert find_project(release, None).project == project
     assert find_project(release.parent / "latest", None).project == project, "through the link"
-    assert place_of_project(release, load_config(project)) == project
+    assert place_of_project(release, read_manifest(release)) == project
+
+
+@pytest.mark.parametrize(
+    "releases_dir",
+    ["releases", "out/releases", "./releases/", "out/../releases", ".", "../releases", "../../x/releases", "~/releases",
+     "{elsewhere}/releases"],
+)  # fmt: skip
+def test_a_release_finds_its_project_wherever_it_lies(tmp_path, toy_prepared, monkeypatch, releases_dir):
+    """Also through its link, and after project and releases have moved together."""
+    monkeypatch.setenv("HOME", str(tmp_path / "tree" / "home"))
+    project, declared = tmp_path / "tree" / "a" / "b" / "small", releases_dir.format(elsewhere=tmp_path / "tree" / "c")
+    files = declarations()
+    files["project.yaml"] |= {"releases_dir": declared}
+    write_project(project, files=files)
+    workspace = Workspace(project, load_config(project))
+    noted = path_to_project(workspace.releases / "1", project)
+    release = make_release(workspace.releases, toy_prepared, workspace.config, project_path=noted)
+    assert find_project(release, None).project == project
+    assert find_project(release.parent / "latest", None).project == project
+    moved = (tmp_path / "tree").rename(tmp_path / "moved")
+    release = moved / release.resolve().relative_to(tmp_path / "tree")
+    assert find_project(release, None).project == moved / "a" / "b" / "small"
+
+
+def test_a_home_of_nobody_is_refused_where_it_is_declared(tmp_path):
+    for name, tree in {"releases_dir": "~nobody-here/x", "data": {"type": "movielens", "path": "~nobody-here"}}.items():
+        files = declarations()
+        files["project.yaml"] |= {name: tree}
+        write_project(tmp_path / name, files=files)
+        with pytest.raises(UserError, match=r"must name a user of this machine. Received: `~nobody-here"):
+            load_config(tmp_path / name)
 
 
 def test_declarations_are_the_releases_own_unless_the_project_is_named(released):
@@ -64,6 +98,8 @@ def test_what_is_published_is_declared_by_the_project_of_today(released):
     opened = open_project(release, None)
     assert opened.place(None) == str(project / "vectors-of-today")
     assert opened.place("redis://host/0") == "redis://host/0"
+    write_files(project, {"export/embeddings.yaml": {"store": {"place": "~/vectors"}}})
+    assert open_project(release, None).place(None) == str(Path.home() / "vectors")
     assert opened.embedded.config.towers == load_config(project).towers
     with pytest.raises(UserError, match="has no prepared data"):
         opened.as_prepared()

@@ -104,6 +104,7 @@ def test_the_manifest_tells_how_the_release_was_made():
     assert manifest["version"] == 1
     assert manifest["versions"] == {"model": 1, "vectors": 1, "index": 1}
     assert manifest["parent"] is None
+    assert manifest["project_path"] == "../.."
     assert manifest["tasks_trained"] == sorted([*TASKS, "pre_query"])
     for name in ("tensorflow", "scann", "pandas", "numpy"):
         assert manifest["libraries"][name] == metadata.version(name)

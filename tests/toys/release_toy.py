@@ -28,6 +28,7 @@ def make_release(
     config: Config,
     parent: Path | None = None,
     vectors: np.ndarray | None = None,
+    **manifest: Any,
 ) -> Path:
     """Write the next release into `releases`; without `vectors` they are random, and differ from release to release."""
     before = None
@@ -36,7 +37,7 @@ def make_release(
     if vectors is None:
         seed = len(list(releases.glob("*")))
         vectors = np.random.default_rng(seed).normal(size=(len(prepared.items), config.query_dim)).astype(np.float32)
-    return write_release(releases, config, prepared.items, vectors, parent=before)
+    return write_release(releases, config, prepared.items, vectors, parent=before, **manifest)
 
 
 def write_release(

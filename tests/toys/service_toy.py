@@ -252,6 +252,7 @@ def write_release(
     vectors: np.ndarray = VECTORS,
     model: Callable[[Path], None] | None = None,
     index: ExactIndex | ScannIndex = EXACT,
+    **manifest: Any,
 ) -> Path:
     """Write a whole release; its model scores by `VECTORS`, whatever the vectors beside it are."""
     import pandas as pd
@@ -259,7 +260,7 @@ def write_release(
     dates = pd.to_datetime(pd.Series([created(n) for n in range(ITEMS)], dtype="float64"), unit="s", utc=True)
     catalogue = pd.DataFrame({"item_id": IDS, "title": RELEASE.titles, "created_at": dates})
     signatures = ("encode", "rank_encoded")
-    made = {"model": model or save_model, "index": index, "vector_width": 3, "signatures": signatures}
+    made = {"model": model or save_model, "index": index, "vector_width": 3, "signatures": signatures, **manifest}
     return release_toy.write_release(releases, CONFIG, catalogue, vectors, **made)
 
 

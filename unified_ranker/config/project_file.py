@@ -139,7 +139,7 @@ class ProjectFile(Declaration):
     work_dir: Path = Path(".unified_ranker")
     """Directory for the outputs of the stages; relative to the project."""
     releases_dir: Path = Path("releases")
-    """Directory of the releases; relative to the project."""
+    """Directory of the releases; relative to the project, which a release finds again by the path between the two."""
 
     @field_validator("extensions")
     @classmethod

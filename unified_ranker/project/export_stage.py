@@ -14,6 +14,7 @@ from unified_ranker.project.evaluate_stage import evaluate_stage, metrics_of, re
 from unified_ranker.project.one_build import one_build
 from unified_ranker.project.prepare_stage import prepared_data
 from unified_ranker.project.project_report import TrainingFacts, write_project_report
+from unified_ranker.project.release_project import path_to_project
 from unified_ranker.project.run_stage import keep_result
 from unified_ranker.project.stage_cache import stamp_of
 from unified_ranker.project.stage_context import StageContext, StageResult
@@ -114,6 +115,7 @@ def _write_release(context: StageContext) -> Path:
                 metrics=metrics_of(read_evaluation(context)),
                 blends=trained.blends,
                 parent=_parent(workspace.releases),
+                project_path=path_to_project(workspace.releases / str(version), workspace.project),
             ),
         )
     return workspace.releases / str(version)

@@ -1,5 +1,6 @@
 """Project of a release, with its log and its present declarations of the store."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +18,38 @@ from unified_ranker.vectors.embedded_release import EmbeddedRelease, ExportInput
 DECLARATIONS = "project.yaml"
 
 
-def place_of_project(release: Path, config: Config) -> Path:
-    """Return the directory in whose `releases_dir` a release made by `config` lies, whether or not it is a project."""
-    folder, above = config.project.releases_dir, release.resolve().parents
-    levels = 1 if folder.is_absolute() else len(folder.parts)
+def path_to_project(release: Path, project: Path) -> str:
+    """Return the path from a release to its project, for the manifest; it holds wherever both are moved together."""
+    return os.path.relpath(project.resolve(), release.resolve())
+
+
+def place_of_project(release: Path, manifest: Manifest) -> Path:
+    """Return the directory of a release's project, whether or not there is a project.
+
+    It is the one that the manifest notes. An earlier manifest notes none; then the directory is as many levels up as
+    the release's `releases_dir` says, which is right for a `releases_dir` inside of the project.
+    """
+    if manifest.project_path is not None:
+        return (release.resolve() / manifest.project_path).resolve()
+    folder, above = manifest.config.project.releases_dir.expanduser(), release.resolve().parents
+    levels = 1 if folder.is_absolute() else len(Path(os.path.normpath(folder)).parts)
     return above[min(levels, len(above) - 1)]
+
+
+def words_for_no_project(release: Path, manifest: Manifest) -> str:
+    """Word what to do where `find_project` finds no project of a release."""
+    return (
+        f"`{place_of_project(release, manifest)}` must be the release's project, which holds the events. Received: no "
+        f"{DECLARATIONS} there. Name the project with --project."
+    )
+
+
+def words_for_no_data(workspace: Workspace) -> str:
+    """Word what to do where a project has no prepared data."""
+    return (
+        f"`{workspace.project}` has no prepared data at `{workspace.stage('prepare')}`. Run `unified-ranker prepare` "
+        "there."
+    )
 
 
 def find_project(release: Path, named: Path | None) -> Workspace | None:
@@ -29,7 +57,7 @@ def find_project(release: Path, named: Path | None) -> Workspace | None:
 
     Args:
         release: its directory.
-        named: the project's directory as a user has named it; None: the one in whose `releases_dir` the release lies.
+        named: the project's directory as a user has named it; None: the release's own, see `place_of_project`.
 
     Returns:
         The project, with the declarations that its data are read by: its own where it was named, since its tables may
@@ -43,7 +71,7 @@ def find_project(release: Path, named: Path | None) -> Workspace | None:
         config = load_config(named)
         _require_same(manifest, config, named)
         return Workspace(named.resolve(), config)
-    root = place_of_project(release, manifest.config)
+    root = place_of_project(release, manifest)
     return Workspace(root, manifest.config) if (root / DECLARATIONS).is_file() else None
 
 
@@ -70,7 +98,7 @@ class ReleaseProject:
         if given is not None:
             return given
         declared = self.embedded.config.export.embeddings.store.place
-        return str(self.workspace.project / declared) if scheme_of(declared) == DIRECTORY else declared
+        return str(self.workspace.resolve(Path(declared))) if scheme_of(declared) == DIRECTORY else declared
 
     def prepared(self) -> PreparedFiles:
         """Return the prepared data, made now where they are not up to date."""
@@ -88,10 +116,7 @@ class ReleaseProject:
         """
         files = prepared_files(self.workspace)
         if files is None:
-            raise UserError(
-                f"`{self.workspace.project}` has no prepared data at `{self.workspace.stage('prepare')}`. Run "
-                "`unified-ranker prepare` there."
-            )
+            raise UserError(words_for_no_data(self.workspace))
         return files
 
     def export_input(self) -> ExportInput:
@@ -120,11 +145,7 @@ def open_project(release: Path, named: Path | None) -> ReleaseProject:
     manifest = read_manifest(release)
     workspace = find_project(release, named)
     if workspace is None:
-        root = place_of_project(release, manifest.config)
-        raise UserError(
-            f"`{root}` must be the release's project, which holds the events. Received: no {DECLARATIONS} there. "
-            "Name the project with --project."
-        )
+        raise UserError(words_for_no_project(release, manifest))
     present = load_config(workspace.project)
     _require_same(manifest, present, workspace.project)
     export = manifest.config.export.model_copy(update={"embeddings": present.export.embeddings})

@@ -88,6 +88,7 @@ class Manifest(_Part):
         metrics: value by task, scorer and metric.
         blends: what decides the order of each task's answers, and how much; none for a task without a fitted blend.
         parent: the release before; None for a first one.
+        project_path: path from the release's directory to its project's; None for earlier releases.
         git_commit: of the engine; None where it was no checkout.
         libraries: versions of Python and of the engine's libraries.
         files: SHA-256 of every other file of the release, by its path.
@@ -117,6 +118,7 @@ class Manifest(_Part):
     metrics: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict)
     blends: tuple[TaskBlend, ...] = ()
     parent: Parent | None
+    project_path: str | None = None
     git_commit: str | None = None
     libraries: dict[str, str] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)

@@ -26,10 +26,13 @@ from service_toy import (
 )
 from small_project import cli
 
+from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.request import Request
 from unified_ranker.events.lmdb_histories import LmdbStore
 from unified_ranker.model_server.embedded_server import EmbeddedModelServer
+from unified_ranker.project.release_project import path_to_project
+from unified_ranker.project.workspace import Workspace
 from unified_ranker.serving.backends.open_backend import open_backend
 from unified_ranker.serving.client.grpc_client import ModelClient
 from unified_ranker.serving.http.running import ServeOptions, run_service
@@ -143,6 +146,15 @@ def test_histories_are_found_wherever_the_project_keeps_its_releases(release, tm
         edit_manifest(copy, "config", "project", name, value=value)
     assert import_project(store, copy, None) == 4
     assert store.before("ann", 0).item_id.tolist() == ["i3", "i4", "i5"]
+
+
+@pytest.mark.parametrize("releases_dir", ["../releases", "~/releases", "{elsewhere}/releases"])
+def test_histories_are_found_for_releases_beside_the_project(tmp_path, store, monkeypatch, releases_dir):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    root = write_project(tmp_path / "b" / "project", releases_dir=releases_dir.format(elsewhere=tmp_path / "c"))
+    releases = Workspace(root, load_config(root)).releases
+    release = write_release(releases, project_path=path_to_project(releases / "1", root))
+    assert import_project(store, release, None) == 4
 
 
 def test_release_outside_of_a_project_has_no_histories_and_says_so(release, tmp_path, caplog, store):

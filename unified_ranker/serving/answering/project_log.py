@@ -5,7 +5,7 @@ from pathlib import Path
 
 from unified_ranker.prepare.log_history import LogHistory
 from unified_ranker.project.prepare_stage import prepared_for_reading
-from unified_ranker.project.release_project import find_project, place_of_project
+from unified_ranker.project.release_project import find_project, words_for_no_project
 from unified_ranker.release.manifest import read_manifest
 
 
@@ -14,7 +14,7 @@ def project_log(release: Path, project: Path | None, remark: Callable[[str], Non
 
     Args:
         release: its directory.
-        project: the project's; None: the one in whose `releases_dir` the release lies.
+        project: the project's; None: the release's own.
         remark: is called with a line if there is no log, or if its data differ from the release's.
 
     Raises:
@@ -22,8 +22,7 @@ def project_log(release: Path, project: Path | None, remark: Callable[[str], Non
     """
     manifest, workspace = read_manifest(release), find_project(release, project)
     if workspace is None:
-        root = place_of_project(release, manifest.config)
-        remark(f"{root} is no project, so there are no histories; name one with --project")
+        remark(f"users have no histories: {words_for_no_project(release, manifest)}")
         return None
     if project is not None and manifest.data is not None and workspace.data_checksum() != manifest.data.checksum:
         remark(f"the data of {project} are not those that the release was made from")

@@ -7,7 +7,12 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.events.base import HistoryReader, HistoryStore
 from unified_ranker.prepare.log_history import log_lines
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.project.release_project import find_project, place_of_project, prepared_files
+from unified_ranker.project.release_project import (
+    find_project,
+    prepared_files,
+    words_for_no_data,
+    words_for_no_project,
+)
 from unified_ranker.release.index import load_index
 from unified_ranker.release.layout import Layout
 from unified_ranker.release.manifest import read_manifest
@@ -42,8 +47,8 @@ def import_project(store: HistoryStore, release: Path, named: Path | None) -> in
     Args:
         store: of the histories.
         release: its directory.
-        named: the project; None: the one in whose `releases_dir` the release lies. Where there is none, or it
-            has no prepared data, nothing is imported, and a warning is logged.
+        named: the project; None: the release's own. Where there is none, or it has no prepared data, nothing is
+            imported, and a warning is logged.
 
     Returns:
         How many events were new.
@@ -57,20 +62,10 @@ def import_project(store: HistoryStore, release: Path, named: Path | None) -> in
     if workspace is not None and prepared is not None:
         lines = log_lines(Prepared.load(prepared.directory))
         return store.import_lines(lines, f"{workspace.project}:{prepared.key}")
-    if workspace is None:
-        root, lack = place_of_project(release, read_manifest(release).config), "holds no project.yaml"
-    else:
-        root, lack = workspace.project, f"has no prepared data at `{workspace.stage('prepare')}`"
+    lack = words_for_no_project(release, read_manifest(release)) if workspace is None else words_for_no_data(workspace)
     if named is not None:
-        raise UserError(
-            f"`--project` must name a project whose log holds the histories. Received: `{named}`, which {lack}. "
-            "Run `unified-ranker prepare` there, or leave the option out."
-        )
-    logger.warning(
-        "`%s` %s: users have only the events that are reported to the service. Name a project with --project.",
-        root,
-        lack,
-    )
+        raise UserError(f"`--project` must name a project whose log holds the histories. {lack}")
+    logger.warning("users have only the events that are reported to the service: %s", lack)
     return 0
 
 
