@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.files import write_whole
 from unified_ranker.core.progress import Progress
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.towers.tensorflow import tf
@@ -71,10 +72,8 @@ class EpochCheckpoints(tf.keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             self.curves.setdefault(name, []).append(float(value))
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        # Written to a draft and renamed, so that a job that is killed here finds readable curves when it resumes.
-        draft = self.log.with_suffix(".draft")
-        draft.write_text(json.dumps(self.curves), encoding="utf-8")
-        draft.replace(self.log)
+        # Whole or not at all, so that a job that is killed here finds readable curves when it resumes.
+        write_whole(self.log, json.dumps(self.curves))
         self.manager.save(checkpoint_number=epoch + 1)
 
 
