@@ -1,6 +1,8 @@
 """Bodies of the requests and answers of the HTTP API."""
 
+import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -355,3 +357,9 @@ class ErrorResponse(BaseModel):
     error: str
     request_id: str
     details: Annotated[list[FieldError], Field(description="The fields at fault, the first ten of them.")] = []
+
+
+def error_body(message: str, request_id: str, details: Sequence[FieldError] = ()) -> bytes:
+    """Return the body of an error, in plain ASCII, so that it can repeat any received text."""
+    body = ErrorResponse(error=message, request_id=request_id, details=list(details))
+    return json.dumps(body.model_dump()).encode()

@@ -1,6 +1,5 @@
 """Errors of the HTTP API, which all have one form of body."""
 
-import json
 import logging
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -16,7 +15,14 @@ from unified_ranker.events.base import StoreError
 from unified_ranker.serving.answering.recommending import ModelOutputError
 from unified_ranker.serving.backends.base import ModelBackendError
 from unified_ranker.serving.http.admission import OverloadedError
-from unified_ranker.serving.http.bodies import ErrorResponse, FieldError, HistoryEvent, RecommendRequest, ReportedEvent
+from unified_ranker.serving.http.bodies import (
+    ErrorResponse,
+    FieldError,
+    HistoryEvent,
+    RecommendRequest,
+    ReportedEvent,
+    error_body,
+)
 from unified_ranker.serving.http.request_context import REQUEST_ID, request_id_of
 from unified_ranker.serving.service.ranking_service import UnavailableError
 from unified_ranker.serving.service.releases import BusyError
@@ -95,9 +101,9 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 def error_response(request: Request, status: int, message: str, details: Sequence[FieldError] = ()) -> Response:
-    """Return an error's response, in plain ASCII, so that it can repeat any received text."""
-    body = ErrorResponse(error=message, request_id=request_id_of(request), details=list(details))
-    return Response(json.dumps(body.model_dump()), status_code=status, media_type="application/json")
+    """Return an error's response."""
+    body = error_body(message, request_id_of(request), details)
+    return Response(body, status_code=status, media_type="application/json")
 
 
 def unavailable(request: Request, message: str) -> Response:

@@ -1,6 +1,5 @@
 """Middleware of every HTTP request: its id, the limit on its body, its authorisation, and the count of its outcome."""
 
-import json
 import re
 import time
 import uuid
@@ -11,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from unified_ranker.serving.http.bodies import error_body
 from unified_ranker.serving.http.security import AccessTokens, allows, host_allowed, role_needed
 from unified_ranker.serving.service.service_metrics import Metrics
 
@@ -78,7 +78,7 @@ class RequestContext:
             await self._app(scope, receive_limited, send_with_id)
             return
         status, message, more = refused
-        body = json.dumps({"error": message, "request_id": request_id, "details": []}).encode()
+        body = error_body(message, request_id)
         fields = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more]
         await send_with_id({"type": "http.response.start", "status": status, "headers": fields})
         await send_with_id({"type": "http.response.body", "body": body})
