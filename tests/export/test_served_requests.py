@@ -9,7 +9,6 @@ from tiny_world import DIM, LENGTH, NOW, QUALITY, encode, events, states
 
 from unified_ranker.core.request import History, Request, to_arrays
 from unified_ranker.core.times import DAY
-from unified_ranker.evaluation.scoring import PROPOSED
 
 pytestmark = pytest.mark.xdist_group("tiny_model")
 
@@ -150,7 +149,8 @@ def recommend_by_hand(world, config, vectors, request, limit):
     """Retrieve and rank in NumPy, from what `encode` and `rank_encoded` say."""
     encoded = encode(request)
     scores = (encoded["query_vector"] @ vectors.T)[0]
-    scores[np.isin(world.item_ids, encoded["proposed_ids"][0].astype(str))] += PROPOSED
+    # Above every other score.
+    scores[np.isin(world.item_ids, encoded["proposed_ids"][0].astype(str))] += 1_000
     task = config.tasks[request.task]
     banned = {request.source_item_id, request.query_item_id}
     history = request.history.before(request.timestamp)

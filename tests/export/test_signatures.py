@@ -11,10 +11,12 @@ import tiny_world
 from random_model import AsReleased
 from tiny_world import DIM, FRESHNESS, LENGTH, QUALITY, STATES, everything, states
 
+from unified_ranker.core.array_module import NUMPY
+from unified_ranker.core.proposals import marked, raised
 from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.core.times import DAY
 from unified_ranker.evaluation.candidates import CandidateRules
-from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer, put_first
+from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
 from unified_ranker.model.lookups import look_up_requests
 from unified_ranker.prepare.quality import TRENDING
 from unified_ranker.towers.feature_group import read_features
@@ -214,7 +216,8 @@ def test_the_joint_scorer_puts_the_ranked_candidates_first(world, config, exampl
     scores, towers = JointScorer(encoder, rules).score(examples), TwoTowerScorer(encoder).score(examples)
     mask, first_stage = rules.allowed(examples), towers.copy()
     model = tiny_world.trained().model
-    put_first(first_stage, np.concatenate([model.proposals(chunk.state) for chunk in encoder.chunks(examples)]))
+    proposals = np.concatenate([model.proposals(chunk.state) for chunk in encoder.chunks(examples)])
+    first_stage = raised(first_stage, marked(proposals, len(world.items)), NUMPY)
     assert not np.array_equal(first_stage, towers)
     for row, allowed in enumerate(mask):
         retrieved = np.argsort(-np.where(allowed, first_stage[row], -np.inf), kind="stable")[:12]

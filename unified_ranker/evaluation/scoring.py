@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from unified_ranker.core.array_module import NUMPY
 from unified_ranker.core.arrays import MISSING, Ints
+from unified_ranker.core.proposals import marked, raised
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import decisive, rank_of_target
 from unified_ranker.evaluation.results import JOINT
@@ -27,8 +29,6 @@ from unified_ranker.towers.tensorflow import tf
 CHUNK = 32
 """Requests that are scored at once. With hundreds of candidates each, the tensors of more requests do not fit in the
 processor's caches."""
-PROPOSED = 1e6
-"""Bonus of items that signals propose, above any two-tower score."""
 
 
 class EncodedChunk(NamedTuple):
@@ -253,9 +253,8 @@ class CandidateRanker:
         """
         state = chunk.state.at(rows)
         candidates = np.where(allowed[rows], chunk.scores[rows], -np.inf)
-        put_first(
-            candidates, self._proposals(state, None if time is None else time[rows], chunk.time[rows] - counts_age)
-        )
+        proposals = self._proposals(state, None if time is None else time[rows], chunk.time[rows] - counts_age)
+        candidates = raised(candidates, marked(proposals, candidates.shape[1]), NUMPY)
         count = min(self._model.config.tasks[task].serving.candidates, candidates.shape[1])
         chosen = np.argpartition(-candidates, count - 1, axis=1)[:, :count]
         present = np.isfinite(np.take_along_axis(candidates, chosen, 1))
@@ -273,16 +272,3 @@ class CandidateRanker:
         if time is None:
             return self._propose(state, tf.constant(self._quality.trending(served, TRENDING))).numpy()
         return self._propose_as_of(state, tf.constant(time)).numpy()
-
-
-def put_first(scores: np.ndarray, proposals: np.ndarray) -> None:
-    """Raise the `proposals` `[batch, n]` (-1 = none) above all other items in `scores` `[batch, items]`, in place.
-
-    Items at -inf are no candidates, and stay at -inf.
-    """
-    rows = np.repeat(np.arange(len(scores)), proposals.shape[1])
-    columns = proposals.reshape(-1)
-    known = columns >= 0
-    chosen = np.zeros(scores.shape, bool)
-    chosen[rows[known], columns[known]] = True
-    scores[chosen & np.isfinite(scores)] += PROPOSED

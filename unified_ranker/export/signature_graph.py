@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from unified_ranker.core.proposals import raised
 from unified_ranker.core.times import NEVER
-from unified_ranker.evaluation.scoring import PROPOSED
 from unified_ranker.export.candidate_mask import candidate_mask, marked
 from unified_ranker.export.offer_table import OfferTable
 from unified_ranker.export.quality_table import QualityTable
@@ -16,6 +16,7 @@ from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.model.scored import Scored
 from unified_ranker.tasks.encoded_state import EncodedState
 from unified_ranker.tasks.item_vectors import ItemVectors
+from unified_ranker.towers.array_functions import TENSORS
 from unified_ranker.towers.tensorflow import tf
 
 Tensors = dict[str, tf.Tensor]
@@ -114,7 +115,7 @@ class SignatureGraph(tf.Module):
         scores = tf.matmul(self._query_vector(state), self._stored_vectors(), transpose_b=True)
         tasks = self._model().config.tasks
         scores = tf.where(candidate_mask(asked, self.quality.created[:-1], self.offers, tasks), scores, -np.inf)
-        scores += PROPOSED * marked(self._model().proposals(state), tf.shape(scores))
+        scores = raised(scores, marked(self._model().proposals(state), tf.shape(scores)) > 0, TENSORS)
         retrieved, chosen = tf.math.top_k(scores, tf.minimum(_highest(candidates), count))
         own = tf.range(tf.shape(chosen)[1])[None] < candidates[:, None]
         present = own & (retrieved > -np.inf)

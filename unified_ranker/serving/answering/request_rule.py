@@ -5,6 +5,7 @@ import numpy as np
 from unified_ranker.core.arrays import MISSING, Ints, Mask
 from unified_ranker.core.candidate_rule import Pairs, allowed, excluded_events
 from unified_ranker.core.offers import Offers
+from unified_ranker.core.proposals import proposals_first
 from unified_ranker.core.request import Request
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 
@@ -66,9 +67,7 @@ class RequestRule:
         Returns:
             At most `wanted` positions.
         """
-        places = proposed[self.allowed(proposed)]
-        again = _marked(places, self._release.position_count)[found]
-        return np.concatenate([places, found[~again]])[: self.wanted]
+        return proposals_first(found, proposed[self.allowed(proposed)], self.wanted)
 
     def _of_release(self, rows: Rows) -> Mask:
         release = self._release
