@@ -62,6 +62,11 @@ class Histories:
     timestamp: Ints
     value: Floats
 
+    @property
+    def user(self) -> Ints:
+        """Index of the user of each event, `[events]`."""
+        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+
     def lengths_before(self, user: Ints, timestamp: Ints) -> Ints:
         """Count events of `user[i]` strictly before `timestamp[i]` (seconds); 0 for anonymous users."""
         known = user != MISSING
@@ -204,3 +209,10 @@ def match_positives(log: InteractionLog, tasks: dict[str, Task]) -> tuple[Ints, 
         ),
         tasks,
     )
+
+
+def dated_positives(log: InteractionLog, tasks: dict[str, Task]) -> pd.DataFrame:
+    """Return those positives of a log that have a time, as events."""
+    rows, _, _ = match_positives(log, tasks)
+    chosen = log.events.iloc[rows]
+    return chosen[chosen["timestamp"].notna()]

@@ -7,6 +7,7 @@ from scipy.linalg import lapack
 
 from unified_ranker.core.arrays import MISSING, Floats
 from unified_ranker.prepare.examples import Examples, Histories
+from unified_ranker.signals.row_starts import row_starts
 
 _LATEST = 500
 """Number of a user's last items that make neighbours; the pairs grow with its square."""
@@ -19,7 +20,7 @@ _PRIOR = 3.0
 def items_of_users(histories: Histories, end: int, items: int) -> sparse.csr_array:
     """Return 1 for each of a user's last `_LATEST` items before `end` (seconds), `[users, items]`."""
     users = len(histories.offsets) - 1
-    user = np.repeat(np.arange(users), np.diff(histories.offsets))
+    user = histories.user
     before = np.flatnonzero((histories.timestamp < end) & (histories.item != MISSING))
     # Row of the user's last event + 1; histories are in order of time.
     last = np.searchsorted(user[before], user[before], side="right")
@@ -49,7 +50,7 @@ def cosines(engaged: sparse.csr_array, most: int) -> sparse.csr_array:
 
 def transition_shares(histories: Histories, end: int, items: int, reach: int) -> sparse.csr_array:
     """Return the shares of the items that followed each item before `end` (seconds), `[items, items]`."""
-    user = np.repeat(np.arange(len(histories.offsets) - 1), np.diff(histories.offsets))
+    user = histories.user
     before = np.flatnonzero((histories.timestamp < end) & (histories.item != MISSING))
     user, item = user[before], histories.item[before]
     counts = sparse.csr_array((items, items), dtype=np.float32)
@@ -112,5 +113,5 @@ def strongest_of(pairs: sparse.csr_array, most: int) -> tuple[np.ndarray, np.nda
     rank = np.arange(len(rows)) - pairs.indptr[rows]
     kept = order[rank < most]
     counts = np.minimum(np.diff(pairs.indptr), most)
-    starts = np.concatenate([[0], np.cumsum(counts), [counts.sum()]]).astype(np.int64)
+    starts = row_starts(counts)
     return starts, pairs.indices[kept], pairs.data[kept].astype(np.float32)

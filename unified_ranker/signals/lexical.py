@@ -12,6 +12,7 @@ from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
 from unified_ranker.signals.first_places import once_of_few
+from unified_ranker.signals.row_starts import row_starts
 from unified_ranker.signals.tables import TableSignal
 from unified_ranker.signals.word_hashes import split_words
 from unified_ranker.towers.tensorflow import tf
@@ -40,7 +41,7 @@ class Lexical(SignalKind):
     def build(self, inputs: SignalInputs) -> Signal:
         """See `SignalKind.build`."""
         titles = inputs.prepared.items["title"].fillna("").to_numpy(object)
-        return LexicalSignal(self, titles, inputs.prepared.created_at < inputs.end)
+        return LexicalSignal(self, titles, inputs.prepared.items_before(inputs.end))
 
 
 class LexicalSignal(TableSignal):
@@ -161,9 +162,7 @@ class LexicalSignal(TableSignal):
         rank = np.arange(len(word)) - table.indptr[word]
         kept = order[rank < self.config.postings]
         counts = np.minimum(np.diff(table.indptr), self.config.postings)
-        # One empty list at the end, for blanks.
-        starts = np.concatenate([[0], np.cumsum(counts), [counts.sum()]]).astype(np.int64)
-        self.starts = self.table("starts", starts)
+        self.starts = self.table("starts", row_starts(counts))
         self.posting_items = self.table("posting_items", _at_least_one(table.indices[kept].astype(np.int64), 0))
         self.posting_weights = self.table("posting_weights", _at_least_one(table.data[kept].astype(np.float32), 0.0))
 

@@ -7,6 +7,7 @@ from scipy import sparse
 
 from unified_ranker.core.arrays import MISSING, Floats, Ints
 from unified_ranker.prepare.examples import Examples, Histories, TimeIndex
+from unified_ranker.signals.row_starts import row_starts
 
 
 class PairsAsOf:
@@ -100,7 +101,7 @@ def pair_table(pairs: PairsAsOf, time: int, neighbours: int) -> PairTable:
     rows = np.minimum(np.diff(starts), neighbours)
     total = pairs.total(np.append(np.arange(items), MISSING), np.full(items + 1, time)).astype(np.float32)
     return PairTable(
-        starts=np.concatenate([[0], np.cumsum(rows), [rows.sum()]]).astype(np.int64),
+        starts=row_starts(rows),
         partners=second[kept],
         forward=ahead[kept].astype(np.float32),
         backward=behind[kept].astype(np.float32),
@@ -116,7 +117,7 @@ def source_pairs(examples: Examples, items: int) -> PairsAsOf:
 def successions(histories: Histories, window: int, items: int) -> PairsAsOf:
     """Pair each event's item with those of the user's previous `window` events."""
     events = len(histories.item)
-    user = np.repeat(np.arange(len(histories.offsets) - 1), np.diff(histories.offsets))
+    user = histories.user
     parts = []
     for step in range(1, window + 1):
         later = np.arange(step, events)

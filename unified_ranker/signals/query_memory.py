@@ -15,6 +15,7 @@ from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
 from unified_ranker.signals.first_places import once_of_few
 from unified_ranker.signals.partner_table import PartnerTable, strongest, sums_of
+from unified_ranker.signals.row_starts import row_starts
 from unified_ranker.signals.word_hashes import split_words
 from unified_ranker.towers.tensorflow import tf
 
@@ -84,7 +85,7 @@ class QueryMemorySignal(Signal):
         rank = np.arange(len(order)) - np.searchsorted(token[order], token[order])
         kept = order[rank < config.neighbours]
         counts = np.bincount(token[kept], minlength=len(names))
-        starts = np.concatenate([[0], np.cumsum(counts), [counts.sum()]]).astype(np.int64)
+        starts = row_starts(counts)
         self.table = PartnerTable(starts, item[kept], np.stack([count[kept], share[kept]], -1))
         self.vocabulary = tf.Variable(np.append(names, np.iinfo(np.int64).max), trainable=False, name="vocabulary")
 

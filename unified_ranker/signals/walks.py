@@ -8,6 +8,7 @@ from scipy import sparse
 
 from unified_ranker.core.arrays import MISSING, Floats, Ints
 from unified_ranker.signals.pair_counts import PairsAsOf
+from unified_ranker.signals.row_starts import row_starts
 
 REVERSE = 0.25
 """Weight of a pair in the other direction. Best of 0, ¼, ½ and 1 over the validation slices of three logs."""
@@ -91,7 +92,7 @@ def walk_table(pairs: PairsAsOf, time: int, neighbours: int) -> tuple[Ints, Ints
             best = np.lexsort((item, -share))[:neighbours]
             parts.append((item[best], share[best]))
             lengths.append(len(best))
-    starts = np.concatenate([[0], np.cumsum(lengths), [sum(lengths)]]).astype(np.int64)
+    starts = row_starts(lengths)
     return (
         starts,
         _joined([part[0] for part in parts], np.int64),
