@@ -57,6 +57,11 @@ def exists(created_at: Array, moment: Array) -> Array:
     return created_at <= moment
 
 
+def existed_before(created_at: Array, end: int) -> Array:
+    """Mark the items that existed before the end (exclusive) of a window, both in seconds."""
+    return exists(created_at, end - 1)
+
+
 def refusals(pairs: Pairs) -> dict[Reason, Array]:
     """Mark the pairs that each reason refuses, in the order of the reasons."""
     return {

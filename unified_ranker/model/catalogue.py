@@ -7,6 +7,7 @@ import numpy as np
 
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING, Ints, Strings
+from unified_ranker.core.candidate_rule import existed_before
 from unified_ranker.core.offers import Offers, offers_of
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.quality import QualityAsOf
@@ -55,7 +56,7 @@ class Catalogue:
     @property
     def known(self) -> np.ndarray:
         """The items that existed before the end of the fit window, `[known]`."""
-        return np.flatnonzero(self.created_at < self.as_of)
+        return np.flatnonzero(existed_before(self.created_at, self.as_of))
 
     @property
     def known_titles(self) -> Strings:

@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow as pa
 
 from unified_ranker.config import Config
-from unified_ranker.core.arrays import Ints, Strings
+from unified_ranker.core.arrays import Ints, Mask, Strings
+from unified_ranker.core.candidate_rule import existed_before
 from unified_ranker.core.times import seconds
 from unified_ranker.engines.in_process import InProcess
 from unified_ranker.engines.job import Reader
@@ -73,6 +74,10 @@ class Prepared:
         """Creation time of each item in seconds, `[items]`; the least int64 where absent."""
         return seconds(self.items["created_at"])
 
+    def items_before(self, end: int) -> Mask:
+        """Mark the items that existed before the end (exclusive, seconds) of a window, `[items]`."""
+        return existed_before(self.created_at, end)
+
     def between(self, start: int | None, end: int | None) -> Examples:
         """Return the examples with `start` <= time < `end` (seconds; None = unbounded)."""
         times = self.examples.timestamp
@@ -94,8 +99,7 @@ class Prepared:
         _write_json(directory / SPLIT_FILE, vars(self.split))
         for name, frame in (("items", self.items), ("users", self.users)):
             write_parts(directory / f"{name}.arrow", [pa.Table.from_pandas(frame, preserve_index=False)])
-        user = np.repeat(np.arange(len(self.users)), np.diff(self.histories.offsets))
-        histories = {**vars(self.histories), "user": user, "time": self.histories.timestamp * SECOND}
+        histories = {**vars(self.histories), "user": self.histories.user, "time": self.histories.timestamp * SECOND}
         del histories["offsets"], histories["timestamp"]
         for name, columns in (
             ("histories", histories),

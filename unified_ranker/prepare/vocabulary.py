@@ -61,7 +61,7 @@ class Vocabulary:
 
 def build_vocabulary(prepared: Prepared, config: Config, fit_end: int) -> Vocabulary:
     """Collect names and scales from items created, users seen and events done before `fit_end` (seconds)."""
-    items = prepared.items[prepared.created_at < fit_end]
+    items = prepared.items[prepared.items_before(fit_end)]
     users = prepared.users[_seen_before(prepared, fit_end)]
     histories = prepared.histories
     least = config.towers.context.country_min_count

@@ -36,7 +36,7 @@ class Bm25(Baseline):
         titles = [words(t) for t in prepared.items["title"].fillna("").tolist()]
         self._titles = titles
         self._tie_break = _LAST * tie_break(positives_per_item(past, self.task, len(titles)))
-        self._scores, self._vocabulary = title_scores(titles, prepared.created_at < fit_end)
+        self._scores, self._vocabulary = title_scores(titles, prepared.items_before(fit_end))
 
     def _score(self, requests: Examples) -> Floats:
         rows: list[int] = []
