@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from unified_ranker.core.tensor_protos import STRING
 from unified_ranker.model_server.rest_request import JSON_DTYPES
 from unified_ranker.model_server.status_codes import invalid_argument
-from unified_ranker.model_server.tensor_protos import STRING
 
 # Outputs whose name ends with this are bytes rather than text, and are written as {"b64": ...}.
 _BYTES_SUFFIX = "_bytes"

@@ -2,16 +2,13 @@
 
 import functools
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from unified_ranker.core.tensor_protos import STRING, TensorSpec, fill_tensor
 from unified_ranker.model_server.messages import meta_graph_pb2, tensor_pb2
 from unified_ranker.model_server.plain_tensorflow import tf
-
-STRING = np.dtype(object)
-"""Type of string arrays: objects of type `bytes`, as TensorFlow gives them: NumPy's `S` type drops trailing NULs."""
 
 # Fields that TF Serving fills unless it runs with --enable_serialization_as_tensor_content.
 _VALUE_FIELDS = {
@@ -23,24 +20,13 @@ _VALUE_FIELDS = {
 }
 
 
-@dataclass(frozen=True)
-class ProtoSpec:
-    """Type and shape of one input or output of a signature.
-
-    Attributes:
-        dtype: TensorFlow's name of the type, such as `float32` or `string`.
-        shape: size of each dimension, None for any size; None instead of a tuple: any rank.
-    """
-
-    dtype: str
-    shape: tuple[int | None, ...] | None
+class ProtoSpec(TensorSpec):
+    """Type and shape of an input or output, with what a server checks by them."""
 
     @classmethod
     def from_info(cls, info: meta_graph_pb2.TensorInfo) -> "ProtoSpec":
         """Read the entry of a SignatureDef."""
-        shape = info.tensor_shape
-        sizes = None if shape.unknown_rank else tuple(d.size if d.size >= 0 else None for d in shape.dim)
-        return cls(tf.as_dtype(info.dtype).name, sizes)
+        return cls.of(info, lambda number: str(tf.as_dtype(number).name))
 
     @functools.cached_property
     def numpy_dtype(self) -> np.dtype[Any]:
@@ -89,29 +75,8 @@ def from_proto(proto: tensor_pb2.TensorProto) -> np.ndarray:
 
 
 def fill_proto(proto: tensor_pb2.TensorProto, array: np.ndarray) -> None:
-    """Write an array into an empty TensorProto: numbers as raw bytes, strings (`str` or `bytes`) as UTF-8.
-
-    Raises:
-        TypeError: TensorFlow has no such type, or an object array holds something other than strings.
-    """
-    for size in array.shape:
-        proto.tensor_shape.dim.add(size=size)
-    proto.tensor_shape.SetInParent()
-    if array.dtype.kind in "OUST":
-        proto.dtype = tf.string.as_datatype_enum
-        proto.string_val.extend([_as_bytes(value) for value in array.ravel().tolist()])
-    else:
-        little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        proto.dtype = _data_type(little_endian.dtype)
-        proto.tensor_content = little_endian.tobytes()
-
-
-def _as_bytes(value: Any) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        return value.encode("utf-8")
-    raise TypeError(f"a string tensor takes `str` or `bytes`. Received: {value!r} of type {type(value).__name__}")
+    """Write an array into an empty TensorProto; see `fill_tensor`."""
+    fill_tensor(proto, array, _data_type)
 
 
 @functools.cache

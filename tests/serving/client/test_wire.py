@@ -22,7 +22,7 @@ from unified_ranker.model_server.tensor_protos import fill_proto
 from unified_ranker.serving.client import wire
 from unified_ranker.serving.client.grpc_client import ModelClient
 from unified_ranker.serving.client.model_server_error import ModelServerError
-from unified_ranker.serving.client.tensors import fill_tensor, read_tensor
+from unified_ranker.serving.client.tensors import read_tensor, write_tensor
 
 OFFICIAL = {
     wire.ModelSpec: model_pb2.ModelSpec,
@@ -59,7 +59,7 @@ def test_fields_have_the_numbers_and_types_of_the_official_messages(ours):
 @pytest.mark.parametrize("array", [np.float32([[1, 2]]), np.array(["é", "b"]), np.int64([7]), np.array([True, False])])
 def test_a_request_is_the_same_bytes(array):
     ours, official = wire.PredictRequest(), predict_pb2.PredictRequest()
-    for request, fill in ((ours, fill_tensor), (official, fill_proto)):
+    for request, fill in ((ours, write_tensor), (official, fill_proto)):
         request.model_spec.name, request.model_spec.signature_name = "m", "s"
         request.model_spec.version.value = 3
         fill(request.inputs["x"], array)

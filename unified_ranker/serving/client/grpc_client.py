@@ -11,10 +11,11 @@ import grpc
 import numpy as np
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.tensor_protos import TensorSpec
 from unified_ranker.serving.backends.base import VersionStatus
 from unified_ranker.serving.client import wire
 from unified_ranker.serving.client.model_server_error import ModelServerError
-from unified_ranker.serving.client.tensors import TensorSpec, fill_tensor, read_tensor
+from unified_ranker.serving.client.tensors import read_spec, read_tensor, write_tensor
 
 DEFAULT_TIMEOUT = 5.0
 """Timeout of a call in seconds."""
@@ -127,7 +128,7 @@ class ModelClient:
         request = wire.PredictRequest(model_spec=self._spec(signature))
         for name, array in inputs.items():
             try:
-                fill_tensor(request.inputs[name], np.asarray(array))
+                write_tensor(request.inputs[name], np.asarray(array))
             except TypeError as error:
                 raise TypeError(f"input `{name}` of signature `{signature}`: {error}") from error
         response = self._call("Predict", request, timeout, signature)
@@ -144,8 +145,8 @@ class ModelClient:
         definitions = wire.SignatureDefMap.FromString(response.metadata["signature_def"].value)
         signatures = {
             name: SignatureMetadata(
-                {key: TensorSpec.from_info(info) for key, info in sorted(definition.inputs.items())},
-                {key: TensorSpec.from_info(info) for key, info in sorted(definition.outputs.items())},
+                {key: read_spec(info) for key, info in sorted(definition.inputs.items())},
+                {key: read_spec(info) for key, info in sorted(definition.outputs.items())},
             )
             for name, definition in definitions.signature_def.items()
             if not name.startswith("__")  # TensorFlow's own, such as __saved_model_init_op

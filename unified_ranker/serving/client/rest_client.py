@@ -17,10 +17,10 @@ import grpc
 import numpy as np
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.tensor_protos import TensorSpec
 from unified_ranker.serving.backends.base import VersionStatus
 from unified_ranker.serving.client.grpc_client import DEFAULT_TIMEOUT, ModelMetadata, SignatureMetadata
 from unified_ranker.serving.client.model_server_error import ModelServerError
-from unified_ranker.serving.client.tensors import TensorSpec
 
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT, 401: grpc.StatusCode.UNAUTHENTICATED, 403: grpc.StatusCode.PERMISSION_DENIED,

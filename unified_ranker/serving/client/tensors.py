@@ -2,17 +2,14 @@
 
 import functools
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-_STRING = np.dtype(object)
-"""Strings are object arrays of `bytes`, as TensorFlow gives them: NumPy's `S` type drops trailing NULs."""
+from unified_ranker.core.tensor_protos import STRING_NUMBER, TensorSpec, fill_tensor
 
-_STRING_NUMBER = 7
 _NUMBERS = {
-    "float32": 1, "float64": 2, "int32": 3, "uint8": 4, "int16": 5, "int8": 6, "string": _STRING_NUMBER, "int64": 9,
+    "float32": 1, "float64": 2, "int32": 3, "uint8": 4, "int16": 5, "int8": 6, "string": STRING_NUMBER, "int64": 9,
     "bool": 10, "uint16": 17, "float16": 19, "uint32": 22, "uint64": 23,
 }  # fmt: skip
 """TensorFlow's DataType numbers (tensorflow/core/framework/types.proto) by their names, which are NumPy's."""
@@ -23,42 +20,14 @@ _VALUE_FIELDS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class TensorSpec:
-    """The type and shape of one input or output of a signature.
-
-    Attributes:
-        dtype: TensorFlow's name of the type, such as `float32` or `string`; "type 14" where there is no array form.
-        shape: one size per dimension, None where any size will do; None instead of a tuple: any rank.
-    """
-
-    dtype: str
-    shape: tuple[int | None, ...] | None
-
-    @classmethod
-    def from_info(cls, info: Any) -> "TensorSpec":
-        """Read the entry of a SignatureDef."""
-        shape = info.tensor_shape
-        sizes = None if shape.unknown_rank else tuple(d.size if d.size >= 0 else None for d in shape.dim)
-        return cls(_NAMES.get(info.dtype, f"type {info.dtype}"), sizes)
+def read_spec(info: Any) -> TensorSpec:
+    """Read the entry of a SignatureDef; a type without an array form has a name such as "type 14"."""
+    return TensorSpec.of(info, lambda number: _NAMES.get(number, f"type {number}"))
 
 
-def fill_tensor(tensor: Any, array: np.ndarray) -> None:
-    """Write an array into an empty `wire.Tensor`: numbers as raw bytes, strings (`str` or `bytes`) as UTF-8.
-
-    Raises:
-        TypeError: TensorFlow has no such type, or an object array holds other values than strings.
-    """
-    for size in array.shape:
-        tensor.tensor_shape.dim.add(size=size)
-    tensor.tensor_shape.SetInParent()
-    if array.dtype.kind in "OUST":
-        tensor.dtype = _STRING_NUMBER
-        tensor.string_val.extend([_as_bytes(value) for value in array.ravel().tolist()])
-    else:
-        little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        tensor.dtype = _number(little_endian.dtype)
-        tensor.tensor_content = little_endian.tobytes()
+def write_tensor(tensor: Any, array: np.ndarray) -> None:
+    """Write an array into an empty `wire.Tensor`; see `fill_tensor`."""
+    fill_tensor(tensor, array, _number)
 
 
 def read_tensor(tensor: Any) -> np.ndarray:
@@ -89,14 +58,6 @@ def _shaped(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if len(values) != size:
         raise ValueError(f"{len(values)} values do not fill shape {list(shape)}")
     return values.reshape(shape)
-
-
-def _as_bytes(value: Any) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        return value.encode("utf-8")
-    raise TypeError(f"a string tensor takes `str` or `bytes`. Received: {value!r} of type {type(value).__name__}")
 
 
 @functools.cache
