@@ -10,10 +10,11 @@ import pytest
 from store_toy import MANIFEST, WIDTH, export, names, notes, seal, unit, write_release
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.release.links import BrokenLinkError
 from unified_ranker.store import GuardError, Limits, open_store
 from unified_ranker.store.base import STORE_BACKENDS
 from unified_ranker.store.version_diff import diff
-from unified_ranker.vectors.verify_store import BrokenChainError, verify_store
+from unified_ranker.vectors.verify_store import verify_store
 
 REGISTRY = STORE_BACKENDS
 EXTENSION, SCHEME = "sqlite_store", "sqlite"
@@ -290,7 +291,7 @@ def test_diff_counts_what_is_missing_extra_and_apart(store):
 
 def test_verify_walks_from_a_vector_to_the_commit(store, tmp_path):
     export(store, unit(20))
-    with pytest.raises(BrokenChainError, match="broken link `release`: release 7 must lie at `/nowhere/7`"):
+    with pytest.raises(BrokenLinkError, match="broken link `release`: release 7 must lie at `/nowhere/7`"):
         verify_store(store)
     releases = write_release(tmp_path / "releases")
     lines = verify_store(store, ("item", "item-2"), releases)
@@ -305,12 +306,12 @@ def test_verify_walks_from_a_vector_to_the_commit(store, tmp_path):
         "data window: 1970-01-01T00:00:00Z to 1970-01-01T00:16:39Z, checksum dddddddddddddddd",
         "commit: f00",
     ]
-    with pytest.raises(BrokenChainError, match="broken link `entry`: there is no item `nobody`"):
+    with pytest.raises(BrokenLinkError, match="broken link `entry`: there is no item `nobody`"):
         verify_store(store, ("item", "nobody"), releases)
     store.put_many("item", ["item-2"], unit(1, seed=4), 5000)
     assert "vectors: finite, 1 of them refreshed since the export" in verify_store(store, None, releases)
     (releases / "7" / "manifest.json").write_text(MANIFEST + " ")
-    with pytest.raises(BrokenChainError, match="broken link `release`: SHA-256 of its manifest must be"):
+    with pytest.raises(BrokenLinkError, match="broken link `release`: SHA-256 of its manifest must be"):
         verify_store(store, None, releases)
 
 
@@ -318,7 +319,7 @@ def test_verify_finds_a_vector_that_is_not_what_was_written(store):
     export(store, unit(20))
     kinds = {"item": {**store.manifest["kinds"]["item"], "digest": "0" * 16}}
     store.backend.note(1, {**store.manifest, "kinds": kinds})
-    with pytest.raises(BrokenChainError, match="broken link `vectors`: the item vectors are not those that were"):
+    with pytest.raises(BrokenLinkError, match="broken link `vectors`: the item vectors are not those that were"):
         verify_store(store)
 
 

@@ -10,8 +10,9 @@ from release_toy import edit_manifest, seal
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.release.carried_extensions import write_extensions
+from unified_ranker.release.links import BrokenLinkError
 from unified_ranker.release.manifest import read_manifest
-from unified_ranker.release.verify_release import BrokenLinkError, verify_release
+from unified_ranker.release.verify_release import verify_release
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,9 @@ from unified_ranker.model.catalogue import quality_of
 from unified_ranker.prepare.prepared import fit_end_of
 from unified_ranker.release.counts import StoredCounts
 from unified_ranker.release.items import read_catalogue, read_items, write_items
+from unified_ranker.release.links import BrokenLinkError
 from unified_ranker.release.manifest import read_manifest
-from unified_ranker.release.verify_release import BrokenLinkError, verify_release
+from unified_ranker.release.verify_release import verify_release
 
 LINKS = ["manifest", "configuration", "files", "vectors", "model", "index", "report", "parent"]
 FILES = [

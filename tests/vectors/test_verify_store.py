@@ -6,8 +6,9 @@ import json
 import pytest
 from store_toy import MANIFEST, RELEASE, WIDTH, export, names, notes, unit, write_release
 
+from unified_ranker.release.links import BrokenLinkError
 from unified_ranker.store import open_store
-from unified_ranker.vectors.verify_store import BrokenChainError, verify_store
+from unified_ranker.vectors.verify_store import verify_store
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def publish(store, release, *parts):
 
 
 def broken(store, releases, link, says):
-    with pytest.raises(BrokenChainError, match=rf"broken link `{link}`: .*{says}"):
+    with pytest.raises(BrokenLinkError, match=rf"broken link `{link}`: .*{says}"):
         verify_store(store, None, releases)
 
 

@@ -3,7 +3,6 @@
 They need neither TensorFlow nor pandas: only NumPy and the backend's library.
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,7 @@ from unified_ranker.cli.app import PUBLISHING, app
 from unified_ranker.cli.console import print_json, say, say_check
 from unified_ranker.cli.options import ForceCheckOption, JsonOption
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.times import utc_text
 
 if TYPE_CHECKING:
     from unified_ranker.store import Entry, Version
@@ -199,7 +199,7 @@ def _entry_line(name: str, entry: "Entry") -> str:
     numbers = " ".join(f"{value:.4f}" for value in entry.vector[:NUMBERS])
     more = " …" if entry.width > NUMBERS else ""
     cold = ", cold" if entry.cold else ""
-    about = f"version {entry.version}, release {entry.release}, of {_time(entry.time)}, width {entry.width}{cold}"
+    about = f"version {entry.version}, release {entry.release}, of {utc_text(entry.time)}, width {entry.width}{cold}"
     return f"{entry.kind} {name} ({about}): {numbers}{more}"
 
 
@@ -225,7 +225,7 @@ def _version_line(version: "Version") -> str:
     forced = sorted({check["name"] for check in manifest["forced"]})
     return (
         f"{version.number:>4}  {marks or '-'}: release {manifest['release']['version']}, as of "
-        f"{_time(manifest['as_of'])}; {kinds}; vector space of version {manifest['space']['reference']}"
+        f"{utc_text(manifest['as_of'])}; {kinds}; vector space of version {manifest['space']['reference']}"
         + (f"; forced checks: {', '.join(forced)}" if forced else "")
     )
 
@@ -235,7 +235,3 @@ def _version_document(version: "Version") -> dict[str, Any]:
     space = {name: value for name, value in version.manifest["space"].items() if name != "transform"}
     states = {name: getattr(version, name) for name in ("published", "kept_for_rollback", "reference")}
     return {**version.manifest, "space": space, **states}
-
-
-def _time(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -5,7 +5,7 @@ parent.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,8 @@ from unified_ranker.release.counts import CountsDescription, StoredCounts
 from unified_ranker.release.index import IDS, IndexDescription
 from unified_ranker.release.items import read_catalogue, read_items
 from unified_ranker.release.layout import MANIFEST, Layout
+from unified_ranker.release.links import Link, require_same, walk
 from unified_ranker.release.manifest import Manifest, read_manifest
-
-ReleaseLink = tuple[str, Callable[[], str]]
-
-
-class BrokenLinkError(UserError):
-    """The first link of a release's chain that does not hold."""
 
 
 def verify_release(release: Path) -> list[str]:
@@ -32,18 +27,10 @@ def verify_release(release: Path) -> list[str]:
     Raises:
         BrokenLinkError: naming the first link that does not hold, and why.
     """
-    lines = []
-    for name, check in _links(release):
-        try:
-            lines.append(f"{name}: {check()}")
-        except UserError as error:
-            raise BrokenLinkError(f"`{release}`: broken link `{name}`: {error}") from error
-        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise BrokenLinkError(f"`{release}`: broken link `{name}`: {type(error).__name__}: {error}") from error
-    return lines
+    return walk(release, _links(release))
 
 
-def _links(release: Path) -> Iterator[ReleaseLink]:
+def _links(release: Path) -> Iterator[Link]:
     layout = Layout(release)
     yield "manifest", lambda: _manifest(read_manifest(release))
     # Readable, because the link before has read it.
@@ -74,7 +61,7 @@ def _extensions(manifest: Manifest) -> str:
 def _configuration(manifest: Manifest) -> str:
     _ = manifest.config  # raises where it is none that can be read
     digest = digest_of(manifest.declarations)
-    _same("config hash", digest, manifest.config_hash)
+    require_same("config hash", digest, manifest.config_hash)
     return digest
 
 
@@ -92,9 +79,9 @@ def _files(layout: Layout, manifest: Manifest) -> str:
 
 def _vectors(layout: Layout, manifest: Manifest) -> str:
     ids, vectors = read_items(layout.items)
-    _same("vector width", vectors.shape[1], manifest.vector_width)
-    _same("items", len(ids), manifest.rows["items"])
-    _same("version of the vectors", manifest.versions.vectors, manifest.version)
+    require_same("vector width", vectors.shape[1], manifest.vector_width)
+    require_same("items", len(ids), manifest.rows["items"])
+    require_same("version of the vectors", manifest.versions.vectors, manifest.version)
     if len(set(ids)) != len(ids):
         raise UserError("item ids must be unique among the vectors.")
     bad = ~np.isfinite(vectors).all(1) | ~vectors.any(1)
@@ -108,8 +95,8 @@ def _vectors(layout: Layout, manifest: Manifest) -> str:
 
 def _model(layout: Layout, manifest: Manifest) -> str:
     saved = layout.saved_model()
-    _same("version of the model", int(saved.name), manifest.version)
-    _same("version of the model", manifest.versions.model, manifest.version)
+    require_same("version of the model", int(saved.name), manifest.version)
+    require_same("version of the model", manifest.versions.model, manifest.version)
     if not (saved / "saved_model.pb").is_file():
         raise UserError(f"`{saved}` holds no saved_model.pb.")
     return f"model/{saved.name}, signatures {', '.join(manifest.signatures)}"
@@ -119,9 +106,9 @@ def _index(layout: Layout, manifest: Manifest) -> str:
     description = IndexDescription.read(layout.index)
     ids = json.loads((layout.index / IDS).read_text(encoding="utf-8"))
     items, _ = read_items(layout.items)
-    _same("version of the index", manifest.versions.index, manifest.version)
-    _same("width of the index", description.width, manifest.vector_width)
-    _same("items of the index", description.items, len(items))
+    require_same("version of the index", manifest.versions.index, manifest.version)
+    require_same("width of the index", description.width, manifest.vector_width)
+    require_same("items of the index", description.items, len(items))
     if ids != list(items):
         raise UserError("index and vectors must list the same items in the same order.")
     return f"{description.type}, {description.items} items"
@@ -129,7 +116,7 @@ def _index(layout: Layout, manifest: Manifest) -> str:
 
 def _counts(layout: Layout, manifest: Manifest, described: CountsDescription) -> str:
     stored = StoredCounts.read(layout.counts, described, manifest.config.towers.item.popularities)
-    _same("items that are counted", stored.before.shape[1], manifest.rows["items"])
+    require_same("items that are counted", stored.before.shape[1], manifest.rows["items"])
     if len(stored.item) and not 0 <= stored.item.min() <= stored.item.max() < manifest.rows["items"]:
         raise UserError("counted events must be of the release's items.")
     if (np.diff(stored.time) < 0).any() or (stored.time > described.end).any():
@@ -141,7 +128,7 @@ def _report(layout: Layout, manifest: Manifest) -> str:
     report = json.loads((layout.root / "report.json").read_text(encoding="utf-8"))
     if not (layout.root / "report.html").is_file():
         raise UserError("`report.html` is missing.")
-    _same("config hash of the report", report["config_digest"], manifest.config_hash)
+    require_same("config hash of the report", report["config_digest"], manifest.config_hash)
     return "report.json and report.html of this configuration"
 
 
@@ -152,10 +139,5 @@ def _parent(release: Path, manifest: Manifest) -> str:
     file = release.resolve().parent / str(parent.version) / MANIFEST
     if not file.is_file():
         return f"release {parent.version}, no longer kept"
-    _same("manifest of the parent", sha256(file), parent.manifest_sha256)
+    require_same("manifest of the parent", sha256(file), parent.manifest_sha256)
     return f"release {parent.version}, unchanged"
-
-
-def _same(what: str, received: object, expected: object) -> None:
-    if received != expected:
-        raise UserError(f"{what} must be {expected!r}. Received: {received!r}.")

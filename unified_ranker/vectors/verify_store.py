@@ -3,8 +3,7 @@
 The links are: pointer, version, data, vectors, entry, release, configuration, data window, commit.
 """
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +11,16 @@ import numpy as np
 
 from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.times import utc_text
 from unified_ranker.release.layout import MANIFEST
+from unified_ranker.release.links import Link, require_same, walk
 from unified_ranker.release.manifest import Manifest, read_manifest
 from unified_ranker.store.embedding_store import EmbeddingStore
 from unified_ranker.store.publishing import require_version
 from unified_ranker.store.records import unpack
 from unified_ranker.store.tally import Tally
 
-StoreLink = tuple[str, Callable[[], str]]
 _AT_ONCE = 10_000
-
-
-class BrokenChainError(UserError):
-    """Error: the first link of the chain that does not hold."""
 
 
 def verify_store(
@@ -38,18 +34,12 @@ def verify_store(
         releases: directory of the releases, if they were moved after the export.
 
     Raises:
-        BrokenChainError: naming the first link that does not hold, and why.
+        BrokenLinkError: naming the first link that does not hold, and why.
     """
-    lines = []
-    for name, check in _links(store, entry, releases):
-        try:
-            lines.append(f"{name}: {check()}")
-        except UserError as error:
-            raise BrokenChainError(f"`{store.backend.place}`: broken link `{name}`: {error}") from error
-    return lines
+    return walk(store.backend.place, _links(store, entry, releases))
 
 
-def _links(store: EmbeddingStore, entry: tuple[str, str] | None, releases: Path | None) -> Iterator[StoreLink]:
+def _links(store: EmbeddingStore, entry: tuple[str, str] | None, releases: Path | None) -> Iterator[Link]:
     yield "pointer", lambda: f"version {store.version}"
     version = store.version
     yield "version", lambda: _version(require_version(store.backend, version))
@@ -60,16 +50,16 @@ def _links(store: EmbeddingStore, entry: tuple[str, str] | None, releases: Path 
         yield "entry", lambda: _entry(store, manifest, *entry)
     yield "release", lambda: _release(manifest["release"], releases)
     release = _read_release(manifest["release"], releases)
-    yield "configuration", lambda: _same("config hash", release.config_hash, manifest["release"]["config_hash"])
+    yield "configuration", lambda: require_same("config hash", release.config_hash, manifest["release"]["config_hash"])
     yield "data window", lambda: _window(release, manifest["release"])
-    yield "commit", lambda: _same("commit", release.git_commit, manifest["release"]["git_commit"])
+    yield "commit", lambda: require_same("commit", release.git_commit, manifest["release"]["git_commit"])
 
 
 def _version(manifest: dict[str, Any]) -> str:
     kinds = ", ".join(f"{noted['count']:,} {kind} x {noted['width']}" for kind, noted in manifest["kinds"].items())
     forced = sorted({check["name"] for check in manifest["forced"]})
     space = manifest["space"]["reference"]
-    return f"{manifest['version']}: {kinds}; as of {_time(manifest['as_of'])}; in the space of version {space}" + (
+    return f"{manifest['version']}: {kinds}; as of {utc_text(manifest['as_of'])}; in the space of version {space}" + (
         f"; forced checks: {', '.join(forced)}" if forced else ""
     )
 
@@ -112,7 +102,7 @@ def _entry(store: EmbeddingStore, manifest: dict[str, Any], kind: str, name: str
     found = store.get(kind, name)
     if found is None:
         raise UserError(f"there is no {kind} `{name}`. Check the id.")
-    return f"{kind} {name}: width {found.width}, of {_time(found.time)}, by release {found.release}"
+    return f"{kind} {name}: width {found.width}, of {utc_text(found.time)}, by release {found.release}"
 
 
 def _release(noted: dict[str, Any], releases: Path | None) -> str:
@@ -125,23 +115,13 @@ def _read_release(noted: dict[str, Any], releases: Path | None) -> Manifest:
     file = folder / MANIFEST
     if not file.is_file():
         raise UserError(f"release {noted['version']} must lie at `{folder}`. Name where it is with --releases DIR.")
-    _same("SHA-256 of its manifest", sha256(file), noted["manifest_sha256"])
+    require_same("SHA-256 of its manifest", sha256(file), noted["manifest_sha256"])
     return read_manifest(folder)
 
 
 def _window(release: Manifest, noted: dict[str, Any]) -> str:
     data = release.data
-    _same("data", None if data is None else data.model_dump(), noted["data"])
+    require_same("data", None if data is None else data.model_dump(), noted["data"])
     if data is None:
         return "none is noted in the release"
-    return f"{_time(data.window.start)} to {_time(data.window.end)}, checksum {data.checksum[:16]}"
-
-
-def _time(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _same(what: str, received: object, expected: object) -> str:
-    if received != expected:
-        raise UserError(f"{what} must be {expected!r}. Received: {received!r}.")
-    return str(received)
+    return f"{utc_text(data.window.start)} to {utc_text(data.window.end)}, checksum {data.checksum[:16]}"
