@@ -5,7 +5,6 @@ The rules: temporal split, full-catalogue ranking, candidates as of the request.
 
 import logging
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ from unified_ranker.evaluation.baselines.base import Baseline
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import Ranks, rank_of_target
 from unified_ranker.evaluation.results import Contender, Evaluation, Part, TaskEvaluation
+from unified_ranker.evaluation.task_seed import task_seed
 from unified_ranker.evaluation.task_summary import summarise_task
 from unified_ranker.evaluation.top_items import TOP, top_items
 from unified_ranker.prepare.examples import Examples
@@ -173,7 +173,7 @@ def sample(requests: Examples, task: str, config: Config, most: int | None = Non
     size = min(config.project.evaluation.requests_per_task, most or len(requests))
     if len(requests) <= size:
         return requests
-    random = np.random.default_rng([config.project.seed, zlib.crc32(task.encode())])
+    random = np.random.default_rng(task_seed(config.project.seed, task))
     return requests.take(np.sort(random.choice(len(requests), size, replace=False)))
 
 

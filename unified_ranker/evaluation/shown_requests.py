@@ -1,12 +1,12 @@
 """Some real requests of a task as a reader sees them: what came before, what was recommended, what was taken."""
 
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from unified_ranker.core.arrays import MISSING, Ints
 from unified_ranker.evaluation.metrics import Ranks
+from unified_ranker.evaluation.task_seed import task_seed
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 
@@ -64,7 +64,7 @@ def show_requests(
         prepared: the prepared log.
         seed: of the draw.
     """
-    random = np.random.default_rng([seed, zlib.crc32(task.encode()), SHOWN])
+    random = np.random.default_rng(task_seed(seed, task, SHOWN))
     rows = np.sort(random.choice(len(requests), min(SHOWN, len(requests)), replace=False))
     drawn, length = requests.take(rows), np.minimum(requests.history_length[rows], LAST_ITEMS)
     past = [

@@ -1,6 +1,5 @@
 """Summary of the ranks of a task's requests: slices, intervals, and models against baselines."""
 
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +18,7 @@ from unified_ranker.evaluation.metrics import (
 from unified_ranker.evaluation.results import JOINT, Contender, PairedComparison, Row, Slice, TaskEvaluation
 from unified_ranker.evaluation.shown_requests import show_requests
 from unified_ranker.evaluation.slices import cut
+from unified_ranker.evaluation.task_seed import task_seed
 from unified_ranker.evaluation.top_items import concentration
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
@@ -49,7 +49,7 @@ def summarise_task(
     if len(requests) and contenders:
         values = np.concatenate([metric_values(c.ranks) for c in contenders], axis=1)
         for number, (dimension, name, mask) in enumerate(cut(requests, prepared, config)):
-            table = _Table(contenders, values[mask], config, [zlib.crc32(task.encode()), number])
+            table = _Table(contenders, values[mask], config, task_seed(config.project.seed, task, number))
             slices.append(Slice(dimension, name, int(mask.sum()), table.rows()))
             if dimension == "all":
                 comparisons = table.comparisons()
@@ -81,11 +81,11 @@ class _Table:
     All columns share their resamples, so that differences between contenders are paired by request.
     """
 
-    def __init__(self, contenders: Sequence[Contender], values: Values, config: Config, key: list[int]) -> None:
+    def __init__(self, contenders: Sequence[Contender], values: Values, config: Config, seed: list[int]) -> None:
         self._contenders, self._values = contenders, values
         if len(values):
             samples = config.project.evaluation.bootstrap_samples
-            self._resampled = bootstrap(values, samples, [config.project.seed, *key])
+            self._resampled = bootstrap(values, samples, seed)
 
     def rows(self) -> tuple[Row, ...]:
         """Return one row per contender; none where the slice is empty."""

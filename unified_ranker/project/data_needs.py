@@ -10,7 +10,7 @@ from unified_ranker.log.check import Check
 from unified_ranker.log.log_checks import require
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
-from unified_ranker.prepare.examples import match_positives
+from unified_ranker.prepare.examples import dated_positives
 from unified_ranker.prepare.prepared import Prepared, fit_end_of, split_times
 from unified_ranker.tasks.objectives.sampled import SampledItems
 
@@ -25,9 +25,7 @@ def data_need_checks(config: Config, log: InteractionLog, sampled: bool) -> Iter
     yield from _needs(config, log)
     if sampled:
         return
-    rows, _, _ = match_positives(log, config.tasks)
-    chosen = log.events.iloc[rows]
-    chosen = chosen[chosen["timestamp"].notna()]
+    chosen = dated_positives(log, config.tasks)
     if chosen.empty:
         return
     times = seconds(chosen["timestamp"])

@@ -12,7 +12,7 @@ from unified_ranker.core.positives import matches
 from unified_ranker.core.times import seconds
 from unified_ranker.log.check import Check
 from unified_ranker.log.schema import InteractionLog
-from unified_ranker.prepare.examples import match_positives
+from unified_ranker.prepare.examples import dated_positives, match_positives
 from unified_ranker.prepare.prepared import split_times
 
 MAX_LISTED = 10
@@ -179,9 +179,7 @@ def _undeclared(config: Config, found: "pd.Series[int]") -> Check:
 
 def _split(config: Config, log: InteractionLog) -> Iterator[Check]:
     """Check that tasks have positives of items that exist, and warn where none is to train or to test on."""
-    rows, _, _ = match_positives(log, config.tasks)
-    chosen = log.events.iloc[rows]
-    chosen = chosen[chosen["timestamp"].notna()]
+    chosen = dated_positives(log, config.tasks)
     if chosen.empty:
         return
     times = seconds(chosen["timestamp"])

@@ -10,6 +10,7 @@ import pyarrow as pa
 from unified_ranker.config import Config
 from unified_ranker.core.errors import UserError
 from unified_ranker.engines.shards import read_parts
+from unified_ranker.store.records import MOST_ID_BYTES
 
 ITEM_ROWS, USER_ROWS = 50_000, 20_000
 _IDS_AT_ONCE = 10_000
@@ -114,4 +115,4 @@ def _frequent(prepared: Path, task: str, most: int) -> tuple[str, ...]:
                 counts[row["values"]] = counts.get(row["values"], 0) + row["counts"]
     texts = np.array(sorted(counts, key=lambda text: (-counts[text], text)), object)
     # Longer queries cannot be keys of a store.
-    return tuple(text for text in texts if len(text.encode()) <= 480)[:most]
+    return tuple(text for text in texts if len(text.encode()) <= MOST_ID_BYTES)[:most]

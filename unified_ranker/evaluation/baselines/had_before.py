@@ -59,9 +59,7 @@ class HadNewest(_HadBefore):
     signal = "repeats"
 
     def _order(self, place: Ints, counts: Ints, popularity: Floats) -> Floats:
-        # In double precision, then ranks: float32 cannot tell ties of two in a long history.
-        most = counts.max(initial=0) + 1
-        return ranks(place + (counts + popularity) / (most + 1))
+        return _ordered(place, counts, popularity)
 
 
 @BASELINES.declare
@@ -72,8 +70,14 @@ class HadOften(_HadBefore):
     signal = "repeats"
 
     def _order(self, place: Ints, counts: Ints, popularity: Floats) -> Floats:
-        most = place.max(initial=0) + 1
-        return ranks(counts + (place + popularity) / (most + 1))
+        return _ordered(counts, place, popularity)
+
+
+def _ordered(first: Ints, then: Ints, last: Floats) -> Floats:
+    """Return ranks `[n]` by whole numbers from 0 up, between equals by others, and last by shares in [0, 1)."""
+    # In double precision, then ranks: float32 cannot tell ties of two in a long history.
+    most = then.max(initial=0) + 1
+    return ranks(first + (then + last) / (most + 1))
 
 
 def ranks(scores: Floats) -> Floats:

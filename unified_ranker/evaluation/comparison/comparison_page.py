@@ -22,12 +22,13 @@ from unified_ranker.evaluation.page_views import (
     depths_of,
 )
 from unified_ranker.evaluation.plots import bars
+from unified_ranker.evaluation.slices import COLD_USER_EVENTS
 from unified_ranker.tasks.head_kinds.reliability import BINS
 
 _KINDS = {"joint": "joint", "alone": "this task alone", "ablation": "ablation", "variant": "variant"}
 _DIMENSIONS = {
     "activity": "By events of the user before the request",
-    "user": "Cold users (fewer than 5 events) and warm ones",
+    "user": f"Cold users (fewer than {COLD_USER_EVENTS} events) and warm ones",
     "item": "Cold targets (no event before the request) and warm ones",
     "country": "By country",
     "event": "By event that the request ended in",
