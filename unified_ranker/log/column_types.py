@@ -139,9 +139,14 @@ def _times_of_seconds(column: pa.ChunkedArray, rule: str, remedy: str) -> pd.Ser
     )
 
 
+def _without_blanks(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return text with null in the place of blanks."""
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), pa.scalar(None, column.type), column)
+
+
 def _times_of_text(column: pa.ChunkedArray, rule: str, remedy: str) -> pd.Series:
     column = column.cast(pa.large_string())
-    column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), pa.scalar(None, column.type), column)
+    column = _without_blanks(column)
     digits = pc.fill_null(pc.match_substring_regex(column, r"^\s*-?\d{9,}\s*$"), False)
     numeric = pc.all(pc.or_(digits, pc.is_null(column))).as_py() and pc.any(digits).as_py()
     if numeric:
@@ -219,7 +224,7 @@ def to_availability(column: pa.ChunkedArray) -> pd.Series:
     if pt.is_null(column.type):
         column = column.cast(pa.bool_())
     if is_text(column.type):
-        column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), pa.scalar(None, column.type), column)
+        column = _without_blanks(column)
     return to_flags(pc.fill_null(column, "true" if is_text(column.type) else True))
 
 

@@ -45,3 +45,8 @@ def log_mixture(logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Combine logarithms `[..., n]` as log Σ weight · exp(logarithm); one of weight 0 takes no part."""
     log_weights = tf.where(weights > 0, tf.math.log(tf.maximum(weights, 1e-20)), -np.inf)
     return tf.reduce_logsumexp(logits + log_weights, -1)
+
+
+def gumbel_noise(shape: tf.Tensor) -> tf.Tensor:
+    """Draw Gumbel noise: the highest sums of it and of logits are a draw in proportion to their softmax."""
+    return -tf.math.log(-tf.math.log(tf.random.uniform(shape, 1e-9, 1.0)))

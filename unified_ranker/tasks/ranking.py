@@ -12,6 +12,7 @@ from unified_ranker.signals.base import SignalRequest
 from unified_ranker.tasks.encoded_state import EncodedState, Labels
 from unified_ranker.tasks.head_groups import RankedBatch
 from unified_ranker.tasks.item_vectors import ItemVectors
+from unified_ranker.tasks.losses import gumbel_noise
 from unified_ranker.towers.tensorflow import tf
 
 QualityLookup = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -64,7 +65,7 @@ class RankingObjective(tf.keras.layers.Layer):
         A task with n of the batch's examples is drawn in proportion to n to the power of 1 - balance (Gumbel top-k).
         """
         of_task = tf.math.unsorted_segment_sum(tf.ones_like(task, tf.float32), task, tf.reduce_max(task) + 1)
-        noise = -tf.math.log(-tf.math.log(tf.random.uniform(tf.shape(task), 1e-9, 1.0)))
+        noise = gumbel_noise(tf.shape(task))
         keys = noise - self.balance * tf.math.log(tf.gather(of_task, task))
         return tf.math.top_k(keys, tf.minimum(self.examples, tf.shape(task)[0])).indices
 
@@ -124,7 +125,7 @@ class RankingObjective(tf.keras.layers.Layer):
         others = self.candidates - 1 - proposed
         hard = others // 2
         shape = tf.shape(scores)
-        noise = -tf.math.log(-tf.math.log(tf.random.uniform(shape, 1e-9, 1.0)))
+        noise = gumbel_noise(shape)
         # Twice the temperature flattens the draw from the few most likely items to those that retrieval returns.
         logits = scores / (2 * self.temperature)
         likely = tf.math.top_k(logits + noise, tf.minimum(hard, shape[1])).indices

@@ -32,18 +32,31 @@ class CausalBlock(tf.keras.layers.Layer):
         return x + self.dropout(self.shrink(self.grow(self.norms[1](x))), training=training)
 
     def _attend(self, x: tf.Tensor) -> tf.Tensor:
-        batch, length = tf.shape(x)[0], tf.shape(x)[1]
         # Split, not sliced, because the gradient of each slice would be as large as the whole.
-        q, k, v = (
-            tf.transpose(tf.reshape(part, [batch, length, self.heads, self.width]), [0, 2, 1, 3])
-            for part in tf.split(self.qkv(x), 3, -1)
-        )
-        distance = tf.range(length)[:, None] - tf.range(length)[None, :]
+        q, k, v = (split_heads(part, self.heads) for part in tf.split(self.qkv(x), 3, -1))
+        distance = distances(tf.shape(x)[1])
         bias = tf.transpose(tf.gather(self.bias, distance_bucket(distance)), [2, 0, 1])
         future = tf.cast(distance < 0, tf.float32) * -1e9
         scores = tf.matmul(q, k, transpose_b=True) * self.width**-0.5 + bias + future
         mixed = tf.matmul(tf.nn.softmax(scores), v)
-        return self.out(tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch, length, self.heads * self.width]))
+        return self.out(join_heads(mixed))
+
+
+def split_heads(x: tf.Tensor, heads: int) -> tf.Tensor:
+    """Return `[batch, positions, dim]` as `[batch, heads, positions, dim / heads]`."""
+    return tf.transpose(tf.reshape(x, [*tf.unstack(tf.shape(x)[:2]), heads, x.shape[2] // heads]), [0, 2, 1, 3])
+
+
+def join_heads(x: tf.Tensor) -> tf.Tensor:
+    """Return `[batch, heads, positions, width]` as `[batch, positions, heads * width]`."""
+    joined = tf.transpose(x, [0, 2, 1, 3])
+    return tf.reshape(joined, [*tf.unstack(tf.shape(joined)[:2]), x.shape[1] * x.shape[3]])
+
+
+def distances(length: tf.Tensor) -> tf.Tensor:
+    """Return how many positions each of `length` positions lies after each other one, `[length, length]`."""
+    place = tf.range(length)
+    return place[:, None] - place[None, :]
 
 
 def distance_bucket(distance: tf.Tensor) -> tf.Tensor:

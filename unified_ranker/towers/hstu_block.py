@@ -1,6 +1,12 @@
 """Block of Hierarchical Sequential Transduction Units, an alternative to a transformer block (HSTU)."""
 
-from unified_ranker.towers.causal_block import DISTANCE_BUCKETS, distance_bucket
+from unified_ranker.towers.causal_block import (
+    DISTANCE_BUCKETS,
+    distance_bucket,
+    distances,
+    join_heads,
+    split_heads,
+)
 from unified_ranker.towers.normalisation import LayerNormalization
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
@@ -21,7 +27,7 @@ class HstuBlock(tf.keras.layers.Layer):
     def __init__(self, dim: int, heads: int, dropout: float, longest: int) -> None:
         """Build with `heads` that divide `dim`, for sequences of at most `longest` positions."""
         super().__init__()
-        self.heads, self.width, self.longest = heads, dim // heads, float(longest)
+        self.heads, self.longest = heads, float(longest)
         self.mix = tf.keras.layers.Dense(4 * dim, activation="swish")
         self.out = tf.keras.layers.Dense(dim)
         # The sums over a history are small, so that Keras' epsilon of 0.001 would dominate their variance.
@@ -38,24 +44,17 @@ class HstuBlock(tf.keras.layers.Layer):
             moments: time of each position, in seconds from any origin of its row, `[batch, positions]`.
             training: whether dropout is on.
         """
-        batch, length = tf.shape(x)[0], tf.shape(x)[1]
+        length = tf.shape(x)[1]
         # Split, not sliced, because the gradient of each slice would be as large as the whole.
-        u, v, q, k = (
-            tf.transpose(tf.reshape(part, [batch, length, self.heads, self.width]), [0, 2, 1, 3])
-            for part in tf.split(self.mix(self.norms[0](x)), 4, -1)
-        )
+        u, v, q, k = (split_heads(part, self.heads) for part in tf.split(self.mix(self.norms[0](x)), 4, -1))
         scores = tf.matmul(q, k, transpose_b=True) + self._bias(moments, length)
-        seen = tf.cast(tf.range(length)[:, None] >= tf.range(length)[None, :], tf.float32)
+        seen = tf.cast(distances(length) >= 0, tf.float32)
         attended = tf.matmul(tf.nn.silu(scores) * seen / self.longest, v)
-        attended, gate = (
-            tf.reshape(tf.transpose(part, [0, 2, 1, 3]), [batch, length, self.heads * self.width])
-            for part in (attended, u)
-        )
-        return x + self.out(self.dropout(self.norms[1](attended) * gate, training=training))
+        return x + self.out(self.dropout(self.norms[1](join_heads(attended)) * join_heads(u), training=training))
 
     def _bias(self, moments: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         """Return the bias of each pair of positions, `[batch, heads, positions, positions]`."""
-        distance = tf.range(length)[:, None] - tf.range(length)[None, :]
         between = tf.maximum(moments[:, :, None] - moments[:, None, :], 0)
-        bias = tf.gather(self.distance_bias, distance_bucket(distance)) + tf.gather(self.time_bias, gap_bucket(between))
+        of_distance = tf.gather(self.distance_bias, distance_bucket(distances(length)))
+        bias = of_distance + tf.gather(self.time_bias, gap_bucket(between))
         return tf.transpose(bias, [0, 3, 1, 2])

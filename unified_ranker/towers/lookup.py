@@ -48,21 +48,29 @@ def _asset_folder() -> str:
     return folder
 
 
-class NameTable(tf.keras.layers.Layer):
+class VectorRows(tf.keras.layers.Layer):
+    """Trained vectors `[rows, dim]` by index; index 0 is zero, so that it adds nothing to a sum."""
+
+    def __init__(self, rows: int, dim: int, name: str) -> None:
+        """Build `rows` rows besides that of index 0."""
+        super().__init__(name=name)
+        self.table = self.add_weight(
+            "table", (rows + 1, dim), initializer=tf.keras.initializers.RandomNormal(stddev=dim**-0.5)
+        )
+
+    def embed(self, indices: tf.Tensor) -> tf.Tensor:
+        """Return vectors `[..., dim]` of `indices`."""
+        return tf.gather(self.table, indices) * tf.cast(indices > 0, tf.float32)[..., None]
+
+
+class NameTable(VectorRows):
     """Trained vectors of a fixed list of names; index 0 is the unknown or absent name (a zero vector)."""
 
     def __init__(self, names: list[str], dim: int, name: str) -> None:
         """Build for `names` in their order; the first has index 1."""
-        super().__init__(name=name)
+        super().__init__(len(names), dim, name)
         self.lookup = string_table(names, first=1, default=0)
-        self.table = self.add_weight(
-            "table", (len(names) + 1, dim), initializer=tf.keras.initializers.RandomNormal(stddev=dim**-0.5)
-        )
 
     def index(self, names: tf.Tensor) -> tf.Tensor:
         """Return indices of strings, in their shape."""
         return self.lookup.lookup(names)
-
-    def embed(self, indices: tf.Tensor) -> tf.Tensor:
-        """Return vectors `[..., dim]`."""
-        return tf.gather(self.table, indices) * tf.cast(indices > 0, tf.float32)[..., None]

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from unified_ranker.core.candidate_rule import exists
 from unified_ranker.tasks.log_q import chance_among
+from unified_ranker.tasks.losses import gumbel_noise
 from unified_ranker.tasks.objectives.base import OBJECTIVES, ObjectiveKind, RetrievalBatch, RetrievalLoss
 from unified_ranker.towers.tensorflow import tf, tfrs
 
@@ -113,7 +114,7 @@ def draw_target(targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     if targets.shape[1] == 1:
         return targets[:, 0]
     logits = tf.where(targets >= 0, tf.math.log(tf.maximum(weights, 1e-20)), -1e9)
-    noise = -tf.math.log(-tf.math.log(tf.random.uniform(tf.shape(logits), 1e-9, 1.0)))
+    noise = gumbel_noise(tf.shape(logits))
     return tf.gather(targets, tf.argmax(logits + noise, 1), batch_dims=1)
 
 

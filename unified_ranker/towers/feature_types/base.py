@@ -47,6 +47,11 @@ class Contribution:
     vector: tf.Tensor | None = None
     channels: tf.Tensor | None = None
 
+    @classmethod
+    def both(cls, vector: tf.Tensor) -> Contribution:
+        """Return a vector `[n, dim]` that is a summand, and gives the channels."""
+        return cls(vector, vector)
+
 
 class FeatureType(Declaration, ABC):
     """Declaration of a feature, with the steps that depend on its type.

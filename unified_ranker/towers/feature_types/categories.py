@@ -55,8 +55,7 @@ class CategoriesFeature(FeatureType):
 
     def encode(self, parts: Mapping[str, tf.Tensor], shared: SharedEncoders) -> Contribution:
         """See `FeatureType.encode`: the mean of the vectors, as a summand and as channels."""
-        mean = shared.categories.mean(parts["rows"])
-        return Contribution(vector=mean, channels=mean)
+        return Contribution.both(shared.categories.mean(parts["rows"]))
 
 
 def _listed(value: Any) -> list[str]:

@@ -63,5 +63,4 @@ class CategoryFeature(FeatureType):
 
     def encode(self, parts: Mapping[str, tf.Tensor], shared: SharedEncoders) -> Contribution:
         """See `FeatureType.encode`: the category's vector, as a summand and as channels."""
-        mean = shared.categories.mean(parts["rows"])
-        return Contribution(vector=mean, channels=mean)
+        return Contribution.both(shared.categories.mean(parts["rows"]))

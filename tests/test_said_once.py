@@ -1,0 +1,85 @@
+"""Each thing is said once: no function of the engine has the body of another, whatever its variables are called."""
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "unified_ranker"
+FUNCTION = 20
+"""Nodes of the syntax tree from which a body is a thought, and not a turn of phrase such as `return len(self.rows)`."""
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+class _Renamed(ast.NodeTransformer):
+    """Numbers the local names of a function, in the order in which they occur."""
+
+    def __init__(self, local):
+        self._local, self._numbers = local, {}
+
+    def visit_Name(self, node):
+        return ast.Name(self._name(node.id), node.ctx)
+
+    def visit_arg(self, node):
+        return ast.arg(self._name(node.arg))
+
+    def _name(self, name):
+        return self._numbers.setdefault(name, f"local{len(self._numbers)}") if name in self._local else name
+
+
+def locals_of(function):
+    arguments = function.args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    stored = (n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+    return {*(a.arg for a in named), *stored}
+
+
+def size(nodes):
+    return sum(1 for node in nodes for _ in ast.walk(node))
+
+
+def bodies(tree):
+    """Yield (line, form) of each function whose body, without its docstring, is a thought."""
+    for function in ast.walk(tree):
+        if isinstance(function, FUNCTIONS):
+            body = function.body[ast.get_docstring(function) is not None :]
+            if size(body) >= FUNCTION:
+                module = ast.parse("\n".join(ast.unparse(statement) for statement in body))
+                yield function.lineno, ast.dump(_Renamed(locals_of(function)).visit(module))
+
+
+def repeated(parts, sources):
+    """The places of all parts that occur more than once, by what occurs."""
+    found = defaultdict(set)
+    for name, text in sources.items():
+        for line, form in parts(ast.parse(text)):
+            found[form].add(f"{name}:{line}")
+    return sorted(sorted(places) for places in found.values() if len(places) > 1)
+
+
+def engine():
+    return {str(f.relative_to(PACKAGE)): f.read_text(encoding="utf-8") for f in PACKAGE.rglob("*.py")}
+
+
+def test_no_function_is_a_copy_of_another():
+    assert not repeated(bodies, engine())
+
+
+COPY = '''
+def mean(values, weights):
+    """Return the mean."""
+    total = sum(w * v for v, w in zip(values, weights, strict=True))
+    return total / sum(weights)
+'''
+
+
+@pytest.mark.parametrize(
+    ("other", "copied"),
+    [
+        ("def m(xs, ws):\n  t = sum(w * v for v, w in zip(xs, ws, strict=True))\n  return t / sum(ws)", True),
+        ("def m(xs, ws):\n  t = sum(w * v for v, w in zip(xs, ws, strict=True))\n  return t / max(ws)", False),
+    ],
+)
+def test_a_copy_with_other_names_is_found(other, copied):
+    assert bool(repeated(bodies, {"one.py": COPY, "other.py": other})) is copied
