@@ -163,7 +163,7 @@ def command(project: Prepared, directory: Path, source: EmbeddingSource) -> tupl
             project.export_input(), store, ExportOptions(AS_OF, EngineChoice("beam", 1), force=FORCED)
         )
         seconds = time.perf_counter() - started
-    return seconds, {kind: of_kind["count"] for kind, of_kind in done.manifest["kinds"].items()}
+    return seconds, {kind: of_kind.count for kind, of_kind in done.manifest.kinds.items()}
 
 
 def fresh(directory: Path, items: int, trials: int = 25) -> dict[str, object]:

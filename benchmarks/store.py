@@ -22,6 +22,7 @@ from synthetic_release import clustered
 
 from unified_ranker.store import EmbeddingStore, Limits, open_store
 from unified_ranker.store.alignment import VectorSpace
+from unified_ranker.store.version_manifest import ReleaseOrigin, VersionNotes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "toys"))
 from redis_process import RedisProcess
@@ -31,10 +32,9 @@ SMALL, WIDE = 500, 8
 ANYTHING = Limits(1, 1, 1, 1, 1)
 
 
-def notes(version: int) -> dict[str, object]:
+def notes(version: int, width: int = WIDTH) -> VersionNotes:
     """Return what a version must note."""
-    release = {"version": 1, "project": "benchmark"}
-    return {"release": release, "as_of": 1, "key": "", "space": VectorSpace(version, np.eye(WIDTH), {}).document()}
+    return VersionNotes(release=ReleaseOrigin(1, "benchmark"), as_of=1, space=VectorSpace(version, np.eye(width)))
 
 
 def load(store: EmbeddingStore, items: int) -> dict[str, float]:
@@ -122,8 +122,7 @@ def _publish_for_ever(place: str, pipe: object) -> None:
             for at in range(0, len(ids), 250):
                 part = np.full((250, WIDE), float(draft.version), np.float32)
                 draft.put_many("item", ids[at : at + 250], part, 1, 1)
-            space = VectorSpace(1, np.eye(WIDE), {}).document()
-            draft.seal({**notes(1), "space": space})
+            draft.seal(notes(1, WIDE))
             store.publish(draft.version, ANYTHING, force=["duplicate_vectors"], keep=1)
             pipe.send(draft.version)
 

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import threading
+from dataclasses import replace
 
 import numpy as np
 import own_extensions
@@ -188,7 +189,7 @@ def test_spoilt_vectors_stop_the_publishing_and_are_named(store, check, spoil):
         assert store.version == first
         store.publish(version, Limits(neighbours=1), force=[check])
     assert store.version == version
-    assert [found["name"] for found in store.manifest["forced"]] == [check]
+    assert [found.name for found in store.manifest.forced] == [check]
 
 
 def test_an_id_twice_keeps_its_first_vector_and_stops_the_publishing(store, tmp_path):
@@ -317,8 +318,8 @@ def test_verify_walks_from_a_vector_to_the_commit(store, tmp_path):
 
 def test_verify_finds_a_vector_that_is_not_what_was_written(store):
     export(store, unit(20))
-    kinds = {"item": {**store.manifest["kinds"]["item"], "digest": "0" * 16}}
-    store.backend.note(1, {**store.manifest, "kinds": kinds})
+    kinds = {"item": replace(store.manifest.kinds["item"], digest="0" * 16)}
+    store.backend.note(1, replace(store.manifest, kinds=kinds).document())
     with pytest.raises(BrokenLinkError, match="broken link `vectors`: the item vectors are not those that were"):
         verify_store(store)
 

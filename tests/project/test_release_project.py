@@ -1,6 +1,5 @@
 """Project of a release: found from where the release lies, or as it was named, and no other."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -103,5 +102,5 @@ def test_what_is_published_is_declared_by_the_project_of_today(released):
     assert opened.embedded.config.towers == load_config(project).towers
     with pytest.raises(UserError, match="has no prepared data"):
         opened.as_prepared()
-    origin = json.loads(json.dumps(opened.embedded.origin()))
-    assert (origin["version"], origin["project"], origin["path"]) == (1, "small", str(release))
+    origin = opened.embedded.origin()
+    assert (origin.version, origin.project, origin.path) == (1, "small", str(release))

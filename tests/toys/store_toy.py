@@ -6,6 +6,7 @@ import json
 import numpy as np
 
 from unified_ranker.store.alignment import VectorSpace
+from unified_ranker.store.version_manifest import LogOrigin, ReleaseOrigin, VersionNotes
 
 WIDTH = 8
 DATA = {"checksum": "d" * 64, "window": {"start": 0, "fit_end": 500, "end": 999}}
@@ -16,15 +17,15 @@ MANIFEST = json.dumps(
         "parent": None, "git_commit": "f00", "data": DATA,
     }
 )  # fmt: skip
-RELEASE = {
-    "version": 7,
-    "project": "toy",
-    "path": "/nowhere/7",
-    "manifest_sha256": hashlib.sha256(MANIFEST.encode()).hexdigest(),
-    "config_hash": "abc",
-    "git_commit": "f00",
-    "data": DATA,
-}
+RELEASE = ReleaseOrigin(
+    version=7,
+    project="toy",
+    path="/nowhere/7",
+    manifest_sha256=hashlib.sha256(MANIFEST.encode()).hexdigest(),
+    config_hash="abc",
+    git_commit="f00",
+    log=LogOrigin("d" * 64, 0, 500, 999),
+)
 
 
 def write_release(releases):
@@ -43,9 +44,8 @@ def names(count, kind="item"):
     return [f"{kind}-{n}" for n in range(count)]
 
 
-def notes(version, reference=0, **more):
-    space = VectorSpace(reference or version, np.eye(WIDTH), {})
-    return {"release": RELEASE, "as_of": 1000, "key": "k", "space": space.document(), **more}
+def notes(version, reference=0, release=RELEASE):
+    return VersionNotes(release=release, as_of=1000, key="k", space=VectorSpace(reference or version, np.eye(WIDTH)))
 
 
 def seal(store, items=None, users=None, limits=None, time=1000, reference=0, ids=None):

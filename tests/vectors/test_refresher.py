@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -171,7 +172,7 @@ def test_a_refresher_goes_on_where_it_was_and_follows_the_next_version(project, 
 def test_a_version_of_a_release_that_is_not_there_stops_the_refresher(project, store, sources, refresher, incoming):
     refresher.step()
     manifest = store.manifest
-    store.backend.note(1, {**manifest, "release": {**manifest["release"], "version": 9}})
+    store.backend.note(1, replace(manifest, release=replace(manifest.release, version=9)).document())
     with pytest.raises(UserError, match=r"version 1 of the store is of release 9, and there is none at"):
         Refresher(project.embedded, store, sources, project.reopen).step()
 

@@ -81,7 +81,7 @@ def test_every_id_has_exactly_one_vector_and_it_is_that_of_the_release(project):
         assert store.backend.count(done.version, "user") == USERS
         assert set(batch.time) == {end_of(project)}
         assert set(batch.release) == {1}
-        assert all(check["passed"] for check in done.manifest["checks"])
+        assert all(check.passed for check in done.manifest.checks)
         assert verify_store(store, ("item", "i3"))[-1].startswith("commit: ")
 
 
@@ -237,11 +237,11 @@ def test_a_version_that_a_guard_stops_waits_and_is_published_by_naming_the_check
             export(project, store, later)
         assert store.version == 1
         waiting = store.versions()[-1]
-        assert (waiting.number, waiting.manifest["published_at"]) == (2, None)
+        assert (waiting.number, waiting.manifest.published_at) == (2, None)
         forced = options(project, as_of=end_of(project) + 60, force=("lost",))
         done = export(project, store, forced)
         assert (done.version, store.version) == (2, 2), "the version that waited, not another one"
-        assert [(c["name"], c["kind"], c["count"]) for c in done.manifest["forced"]] == [("lost", "user", 30)]
+        assert [(c.name, c.kind, c.count) for c in done.manifest.forced] == [("lost", "user", 30)]
 
 
 def test_the_command_says_what_it_did_and_json_is_json(project):

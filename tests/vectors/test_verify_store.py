@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 from store_toy import MANIFEST, RELEASE, WIDTH, export, names, notes, unit, write_release
 
 from unified_ranker.release.links import BrokenLinkError
 from unified_ranker.store import open_store
+from unified_ranker.store.version_manifest import LogOrigin
 from unified_ranker.vectors.verify_store import verify_store
 
 
@@ -60,16 +62,16 @@ def test_a_user_of_another_release_breaks_it_though_all_items_are_right(store, r
 
 
 @pytest.mark.parametrize(
-    ("key", "link", "says"),
+    ("other", "link", "says"),
     [
-        ("config_hash", "configuration", "config hash must be 'other'"),
-        ("git_commit", "commit", "commit must be 'other'"),
-        ("data", "data window", "data must be 'other'"),
-        ("manifest_sha256", "release", "SHA-256 of its manifest must be 'other'"),
+        ({"config_hash": "other"}, "configuration", "config hash must be 'other'"),
+        ({"git_commit": "other"}, "commit", "commit must be 'other'"),
+        ({"log": LogOrigin("other", 0, 500, 999)}, "data window", "data must be .*'other'"),
+        ({"manifest_sha256": "other"}, "release", "SHA-256 of its manifest must be 'other'"),
     ],
 )
-def test_what_the_store_says_of_its_release_must_be_what_the_release_says(store, releases, key, link, says):
-    publish(store, {**RELEASE, key: "other"}, (20, 7))
+def test_what_the_store_says_of_its_release_must_be_what_the_release_says(store, releases, other, link, says):
+    publish(store, replace(RELEASE, **other), (20, 7))
     broken(store, releases, link, says)
 
 
@@ -78,12 +80,12 @@ def test_a_release_without_a_data_window_says_so(store, tmp_path):
     (tmp_path / "releases" / "7").mkdir(parents=True)
     (tmp_path / "releases" / "7" / "manifest.json").write_text(manifest)
     sha = hashlib.sha256(manifest.encode()).hexdigest()
-    publish(store, {**RELEASE, "data": None, "manifest_sha256": sha}, (20, 7))
+    publish(store, replace(RELEASE, log=None, manifest_sha256=sha), (20, 7))
     assert "data window: none is noted in the release" in verify_store(store, None, tmp_path / "releases")
 
 
 def test_entries_that_are_missing_are_counted(store, releases):
     export(store, unit(20))
-    kinds = {"item": {**store.manifest["kinds"]["item"], "count": 21}}
-    store.backend.note(1, {**store.manifest, "kinds": kinds})
+    kinds = {"item": replace(store.manifest.kinds["item"], count=21)}
+    store.backend.note(1, replace(store.manifest, kinds=kinds).document())
     broken(store, releases, "data", "21")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,7 @@ from unified_ranker.core.errors import UserError
 
 if TYPE_CHECKING:
     from unified_ranker.project.release_project import ReleaseProject
+    from unified_ranker.store.alignment import Drift
     from unified_ranker.vectors.refresher import Refreshed, Sources
 
 StoreOption = Annotated[
@@ -69,7 +70,7 @@ def export_embeddings_command(
     from unified_ranker.engines.by_name import EngineChoice
     from unified_ranker.project.release_project import open_project
     from unified_ranker.store import open_store
-    from unified_ranker.vectors.vector_export import ExportOptions, export_embeddings, kinds_in_words
+    from unified_ranker.vectors.vector_export import ExportOptions, export_embeddings
 
     started = time.perf_counter()
     opened = open_project(release, project)
@@ -80,24 +81,25 @@ def export_embeddings_command(
         done = export_embeddings(opened.export_input(), vectors, options)
     seconds, manifest = time.perf_counter() - started, done.manifest
     if as_json:
+        document = manifest.document()
         print_json(
             {
                 "store": place, "version": done.version, "skipped": done.skipped,
                 "offline": None if done.offline is None else str(done.offline),
-                **{name: manifest[name] for name in ("kinds", "as_of", "checks", "forced")},
-                "reference": manifest["space"]["reference"], "drift": manifest["space"]["report"],
+                **{name: document[name] for name in ("kinds", "as_of", "checks", "forced")},
+                "reference": manifest.space.reference, "drift": document["space"]["report"],
                 "seconds": round(seconds, 2),
             }
         )  # fmt: skip
         return
     took = "up to date" if done.skipped else f"{seconds:.1f} s"
-    say(f"version {done.version}: {', '.join(kinds_in_words(manifest))} ({took})")
+    say(f"version {done.version}: {manifest.kinds_line} ({took})")
     if done.skipped and (why := choice.why_unused()):
         say(why)
-    for line in _drift_lines(manifest):
+    for line in _drift_lines(manifest.space.drift):
         say(line)
-    for check in manifest["forced"]:
-        say(f"forced check {check['name']} ({check['kind']}): {check['count']:,} of {check['of']:,}", "warning")
+    for check in manifest.forced:
+        say(f"forced check {check.name} ({check.kind}): {check.count:,} of {check.of:,}", "warning")
     say(f"store: {place}")
     if done.offline is not None:
         say(f"offline: {done.offline}")
@@ -238,20 +240,19 @@ def _print_step(done: "Refreshed", as_json: bool) -> None:
     )
 
 
-def _drift_lines(manifest: dict[str, Any]) -> list[str]:
+def _drift_lines(drift: "Drift | None") -> list[str]:
     """Return lines on the drift of a version, against the reference and the version published before."""
-    report = manifest["space"]["report"]
-    if not report:
+    if drift is None:
         return ["this version is the reference: later versions are mapped into its vector space"]
     lines = [
-        f"mapped onto version {report['reference']} by {report['items']:,} shared items: mean cosine "
-        f"{report['cosine_before']:.3f} before, {report['cosine_after']:.3f} after; "
-        f"{report['neighbour_overlap']:.1%} of the ten nearest items are the same"
+        f"mapped onto version {drift.reference} by {drift.items:,} shared items: mean cosine "
+        f"{drift.cosine_before:.3f} before, {drift.cosine_after:.3f} after; "
+        f"{drift.neighbour_overlap:.1%} of the ten nearest items are the same"
     ]
-    if before := report.get("published"):
+    if before := drift.published:
         lines.append(
-            f"against version {before['version']}, published before: mean cosine {before['cosine']:.3f}; "
-            f"{before['neighbour_overlap']:.1%} of the ten nearest items are the same"
+            f"against version {before.version}, published before: mean cosine {before.cosine:.3f}; "
+            f"{before.neighbour_overlap:.1%} of the ten nearest items are the same"
         )
     return lines
 

@@ -12,7 +12,6 @@ from unified_ranker.cli.app import PUBLISHING, app
 from unified_ranker.cli.console import print_json, say, say_check
 from unified_ranker.cli.options import ForceCheckOption, JsonOption
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.times import utc_text
 
 if TYPE_CHECKING:
     from unified_ranker.store import Entry, Version
@@ -196,6 +195,8 @@ def rollback_store_command(place: PlaceArgument, as_json: JsonOption = False) ->
 
 
 def _entry_line(name: str, entry: "Entry") -> str:
+    from unified_ranker.core.times import utc_text
+
     numbers = " ".join(f"{value:.4f}" for value in entry.vector[:NUMBERS])
     more = " …" if entry.width > NUMBERS else ""
     cold = ", cold" if entry.cold else ""
@@ -213,25 +214,25 @@ def _entry_document(name: str, entry: "Entry | None") -> dict[str, Any]:
 
 
 def _version_line(version: "Version") -> str:
+    from unified_ranker.core.times import utc_text
+
     manifest = version.manifest
     states = (
         ("published", version.published),
         ("kept for rollback", version.kept_for_rollback),
         ("reference", version.reference),
-        ("never published", manifest["published_at"] is None),
+        ("never published", manifest.published_at is None),
     )
     marks = ", ".join(mark for mark, holds in states if holds)
-    kinds = ", ".join(f"{one['count']:,} {kind} x {one['width']}" for kind, one in manifest["kinds"].items())
-    forced = sorted({check["name"] for check in manifest["forced"]})
     return (
-        f"{version.number:>4}  {marks or '-'}: release {manifest['release']['version']}, as of "
-        f"{utc_text(manifest['as_of'])}; {kinds}; vector space of version {manifest['space']['reference']}"
-        + (f"; forced checks: {', '.join(forced)}" if forced else "")
+        f"{version.number:>4}  {marks or '-'}: release {manifest.release.version}, as of {utc_text(manifest.as_of)}; "
+        f"{manifest.kinds_line}; vector space of version {manifest.space.reference}{manifest.forced_line}"
     )
 
 
 def _version_document(version: "Version") -> dict[str, Any]:
     """Return a version's manifest and state, without the matrix of its transform, which is too long to read."""
-    space = {name: value for name, value in version.manifest["space"].items() if name != "transform"}
+    document = version.manifest.document()
+    space = {name: value for name, value in document["space"].items() if name != "transform"}
     states = {name: getattr(version, name) for name in ("published", "kept_for_rollback", "reference")}
-    return {**version.manifest, "space": space, **states}
+    return {**document, "space": space, **states}

@@ -8,7 +8,7 @@ Reference: Schönemann, A generalized solution of the orthogonal Procrustes prob
 """
 
 import base64
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,59 @@ from unified_ranker.core.errors import UserError
 Matrix = npt.NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class DriftSince:
+    """Drift of the items since the version that was published before, which is in the same space; means.
+
+    Attributes:
+        version: number of that version.
+        cosine: of an item's two vectors.
+        neighbour_overlap: share of an item's ten nearest that are the same.
+    """
+
+    version: int
+    cosine: float
+    neighbour_overlap: float
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Drift of the shared items from the version that a new one was mapped onto, before and after the mapping; means.
+
+    Attributes:
+        reference: number of that version.
+        items: number of shared items.
+        cosine_before: of an item's two vectors, as the towers made them.
+        cosine_after: likewise, mapped.
+        distance_before: Euclidean, as the towers made them.
+        distance_after: likewise, mapped.
+        neighbour_overlap: share of an item's ten nearest that are the same.
+        published: drift since the version that was published before; None where that is the reference.
+    """
+
+    reference: int
+    items: int
+    cosine_before: float
+    cosine_after: float
+    distance_before: float
+    distance_after: float
+    neighbour_overlap: float
+    published: DriftSince | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the drift as JSON values."""
+        out = asdict(self)
+        if self.published is None:
+            del out["published"]
+        return out
+
+    @classmethod
+    def of_document(cls, document: dict[str, Any]) -> "Drift":
+        """Read what `document` returned."""
+        published = document.get("published")
+        return cls(**{**document, "published": DriftSince(**published) if published else None})
+
+
 @dataclass(frozen=True, eq=False)
 class VectorSpace:
     """Vector space of a version.
@@ -27,12 +80,12 @@ class VectorSpace:
     Attributes:
         reference: the version whose space it is mapped into; its own number for the first version of a space.
         transform: float64 `[width, width]`, orthogonal: stored vectors = the towers' vectors @ transform.
-        report: result of `vector_drift`; {} for the first version of a space.
+        drift: of the items by the mapping; None for the first version of a space.
     """
 
     reference: int
     transform: Matrix
-    report: dict[str, Any]
+    drift: Drift | None = None
 
     def apply(self, vectors: Floats) -> Floats:
         """Map the towers' vectors `[n, width]` into the space; the first version of a space is not changed."""
@@ -43,13 +96,15 @@ class VectorSpace:
     def document(self) -> dict[str, Any]:
         """Return the space as JSON values."""
         packed = base64.b64encode(np.ascontiguousarray(self.transform, "<f8").tobytes()).decode()
-        return {"reference": self.reference, "width": len(self.transform), "transform": packed, "report": self.report}
+        report = {} if self.drift is None else self.drift.document()
+        return {"reference": self.reference, "width": len(self.transform), "transform": packed, "report": report}
 
     @classmethod
     def of_document(cls, document: dict[str, Any]) -> "VectorSpace":
         """Read what `document` returned."""
         flat = np.frombuffer(base64.b64decode(document["transform"]), "<f8")
-        return cls(document["reference"], flat.reshape(document["width"], -1), document["report"])
+        drift = Drift.of_document(document["report"]) if document["report"] else None
+        return cls(document["reference"], flat.reshape(document["width"], -1), drift)
 
 
 def procrustes(made: npt.NDArray, reference: npt.NDArray) -> Matrix:
@@ -67,17 +122,12 @@ def procrustes(made: npt.NDArray, reference: npt.NDArray) -> Matrix:
     return left @ right
 
 
-def vector_drift(made: npt.NDArray, mapped: npt.NDArray, reference: npt.NDArray) -> dict[str, float]:
-    """Return mean cosine and distance of shared items `[n, width]` to the reference, before and after the mapping."""
-    return {
-        "items": len(made),
-        "cosine_before": _cosine(made, reference),
-        "cosine_after": _cosine(mapped, reference),
-        "distance_before": float(np.linalg.norm(made - reference, axis=1).mean()),
-        "distance_after": float(np.linalg.norm(mapped - reference, axis=1).mean()),
-    }
+def mean_distance(one: npt.NDArray, other: npt.NDArray) -> float:
+    """Return the mean distance of vectors `[n, width]`, pair by pair."""
+    return float(np.linalg.norm(one - other, axis=1).mean())
 
 
-def _cosine(one: npt.NDArray, other: npt.NDArray) -> float:
+def mean_cosine(one: npt.NDArray, other: npt.NDArray) -> float:
+    """Return the mean cosine of vectors `[n, width]`, pair by pair."""
     lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     return float((np.einsum("nd,nd->n", one, other) / np.maximum(lengths, 1e-12)).mean())

@@ -3,18 +3,17 @@
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import fields
 
 import numpy as np
 import numpy.typing as npt
 
 from unified_ranker.core.errors import UserError, unknown_name
 from unified_ranker.store.base import StoreBackend
-from unified_ranker.store.guards import Limits
+from unified_ranker.store.limits import Limits
 from unified_ranker.store.records import KINDS, pack, require_ids
-from unified_ranker.store.state import STORE_FORMAT
 from unified_ranker.store.tally import Tally
+from unified_ranker.store.version_manifest import KindEntries, VersionManifest, VersionNotes
 
 
 class Draft:
@@ -85,26 +84,24 @@ class Draft:
         tally.add(names, vectors, flags)
         self._stored[kind] += len(names)
 
-    def seal(self, notes: Mapping[str, Any]) -> dict[str, Any]:
+    def seal(self, notes: VersionNotes) -> VersionManifest:
         """End the writing; returns the manifest, with `notes` and the findings of the checks of entries.
 
         Raises:
             UserError: the backend has lost entries, or cannot write.
         """
-        checks = [c for tally in self._tallies.values() for c in tally.checks(self._limits.duplicate_vectors)]
-        manifest: dict[str, Any] = {
-            "format": STORE_FORMAT,
-            "version": self.version,
-            "kinds": {
-                kind: {"width": tally.width, "count": self._stored[kind], "digest": tally.digest}
+        manifest = VersionManifest(
+            **{name: getattr(notes, name) for name in (f.name for f in fields(VersionNotes))},
+            version=self.version,
+            kinds={
+                kind: KindEntries(tally.width, self._stored[kind], tally.digest)
                 for kind, tally in self._tallies.items()
             },
-            **notes,
-            "created_at": int(time.time()),
-            "published_at": None,
-            "limits": asdict(self._limits),
-            "checks": [check.document() for check in checks],
-            "forced": [],
-        }
-        self._backend.seal(self.version, manifest)
+            created_at=int(time.time()),
+            limits=self._limits,
+            checks=tuple(
+                check for tally in self._tallies.values() for check in tally.checks(self._limits.duplicate_vectors)
+            ),
+        )
+        self._backend.seal(self.version, manifest.document())
         return manifest

@@ -4,7 +4,6 @@ import contextlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +11,13 @@ import numpy.typing as npt
 from unified_ranker.core.errors import UserError, unknown_name
 from unified_ranker.store.base import StoreBackend
 from unified_ranker.store.draft import Draft
-from unified_ranker.store.guards import Limits
+from unified_ranker.store.limits import Limits
 from unified_ranker.store.matrix import Neighbour, VectorMatrix
-from unified_ranker.store.publishing import publish, require_version, rollback
+from unified_ranker.store.publishing import publish, rollback
 from unified_ranker.store.records import KINDS, Entry, EntryBatch, pack, require_ids, to_batch
 from unified_ranker.store.state import StoreState
 from unified_ranker.store.tally import VectorCheck
+from unified_ranker.store.version_manifest import VersionManifest, find_version, require_version
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Version:
     """Version in a list: its manifest and its state."""
 
     number: int
-    manifest: dict[str, Any]
+    manifest: VersionManifest
     published: bool
     kept_for_rollback: bool
     reference: bool
@@ -118,7 +118,7 @@ class EmbeddingStore:
         return state.published
 
     @property
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> VersionManifest:
         """Manifest of the version that is read."""
         return require_version(self.backend, self.version)
 
@@ -126,7 +126,7 @@ class EmbeddingStore:
         """Return all sealed versions, ascending."""
         state, out = self._state(), []
         for number in self.backend.versions():
-            manifest = self.backend.manifest(number)
+            manifest = find_version(self.backend, number)
             if manifest is not None:  # None if it was dropped just now
                 flags = (number == state.published, number in state.previous, number == state.reference)
                 out.append(Version(number, manifest, *flags))
@@ -192,7 +192,7 @@ class EmbeddingStore:
         """
         manifest, names = self.manifest, list(ids)
         require_ids(names)
-        width = self._width(manifest["version"], kind)
+        width = self._width(manifest.version, kind)
         vectors = np.asarray(vectors, np.float32)
         good = vectors.shape == (len(names), width) and bool(np.isfinite(vectors).all() and vectors.any(1).all())
         if not good:
@@ -202,8 +202,8 @@ class EmbeddingStore:
             )
         flags = np.zeros(len(names), bool) if cold is None else cold
         times = np.broadcast_to(np.asarray(time, np.int64), len(names))
-        records = pack(vectors, times, manifest["release"]["version"], flags)
-        self.backend.update(manifest["version"], kind, names, records, position)
+        records = pack(vectors, times, manifest.release.version, flags)
+        self.backend.update(manifest.version, kind, names, records, position)
 
     def close(self) -> None:
         """Free what is open."""
@@ -230,6 +230,6 @@ class EmbeddingStore:
     def _kinds(self, version: int) -> dict[str, int]:
         known = self._widths.get(version)
         if known is None:
-            kinds = require_version(self.backend, version)["kinds"]
-            known = self._widths[version] = {kind: noted["width"] for kind, noted in kinds.items()}
+            kinds = require_version(self.backend, version).kinds
+            known = self._widths[version] = {kind: own.width for kind, own in kinds.items()}
         return known

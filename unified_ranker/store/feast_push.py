@@ -35,7 +35,7 @@ def push(store: EmbeddingStore, kind: str, features: Any, view: str, entity: str
     except ModuleNotFoundError as error:
         raise UserError("`push` runs in Feast's environment, which has pandas 2. See docs/guide/vectors.md.") from error
     version, pushed = store.version, 0
-    width = store.manifest["kinds"][kind]["width"]
+    width = store.manifest.kinds[kind].width
     for ids, records in store.backend.scan(version, kind, _AT_ONCE):
         rows = unpack(records, width)
         frame = pd.DataFrame(

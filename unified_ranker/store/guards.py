@@ -1,37 +1,19 @@
 """Guards of publishing: checks of a new version by itself, and of its changes from the published one."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from unified_ranker.store.base import StoreBackend
+from unified_ranker.store.limits import Limits
 from unified_ranker.store.sample import NEAREST, neighbour_overlap, read_many, sample_ids, shared
 from unified_ranker.store.tally import EXAMPLES, Seen, VectorCheck
+from unified_ranker.store.version_manifest import find_version
 
 NAMES = (
     "width", "finite", "zero", "duplicate_ids", "duplicate_vectors", "missing", "lost", "norms", "neighbours",
 )  # fmt: skip
 """All checks; those up to `missing` are of a version alone, the others compare it with the published one."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits as shares from 0 to 1, above which a check stops the publishing.
-
-    Attributes:
-        duplicate_vectors: share of entries with the same vector as another; entries without history do not count.
-        lost: share of the published ids that the new version lacks.
-        norm_change: relative change of a vector's length.
-        norms: share of entries whose length changed by more than that.
-        neighbours: mean share of the ten nearest entries that are others than before.
-    """
-
-    duplicate_vectors: float = 0.1
-    lost: float = 0.05
-    norm_change: float = 0.1
-    norms: float = 0.05
-    neighbours: float = 0.9
 
 
 def check_missing(
@@ -49,16 +31,16 @@ def check_missing(
 
 def check_movement(backend: StoreBackend, version: int, published: int, limits: Limits) -> list[VectorCheck]:
     """Compare a sealed version with the published one, on a sample of ids that both share."""
-    new, old = backend.manifest(version), backend.manifest(published)
+    new, old = find_version(backend, version), find_version(backend, published)
     if new is None or old is None or version == published:
         return []
     out: list[VectorCheck] = []
-    for kind, noted in old["kinds"].items():
-        if noted["count"] == 0:
+    for kind, noted in old.kinds.items():
+        if noted.count == 0:
             continue
         ids = sample_ids(backend, published, kind)
-        width = new["kinds"].get(kind, {}).get("width", noted["width"])
-        before = read_many(backend, published, kind, ids, noted["width"])
+        width = new.kinds.get(kind, noted).width
+        before = read_many(backend, published, kind, ids, noted.width)
         after = read_many(backend, version, kind, ids, width)
         out.append(_lost(kind, ids, after.found, limits))
         both = shared(before, after)

@@ -21,6 +21,7 @@ from unified_ranker.core.locks import lock
 from unified_ranker.store.base import WRITERS, Document, Records, WriterRole
 from unified_ranker.store.lmdb_version import DATA_FILE, Opened, acquire, release
 from unified_ranker.store.state import StoreState, require_format
+from unified_ranker.store.version_manifest import missing_entries, require_version
 
 _STATE_FILE, _MANIFEST_FILE = "state.json", "manifest.json"
 _NUMBER = struct.Struct(">Q")
@@ -190,14 +191,13 @@ class LmdbBackend:
     def check(self, version: int) -> list[str]:
         """See `StoreBackend.check`."""
         try:
-            manifest, _ = self.manifest(version) or {}, self._whole(version)
+            self._whole(version)
+            manifest = require_version(self, version)
         except UserError as error:
             return [str(error)]
-        counts = {kind: self.count(version, kind) for kind in manifest["kinds"]}
         return [
-            f"version {version} must have {noted['count']:,} entries of kind `{kind}`. Received: {counts[kind]:,}."
-            for kind, noted in manifest["kinds"].items()
-            if counts[kind] < noted["count"]
+            f"version {version} must have {written:,} entries of kind `{kind}`. Received: {stored:,}."
+            for kind, stored, written in missing_entries(self, manifest)
         ]
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ def open_store(place: str | Path, version: int | None = None) -> EmbeddingStore:
     store = EmbeddingStore(backend(str(place)), version)
     if version is not None:
         # Checked now and not at the first read, so that an incomplete version is refused at once.
-        store.get_many(next(iter(store.manifest["kinds"])), [])
+        store.get_many(next(iter(store.manifest.kinds)), [])
     return store
 
 

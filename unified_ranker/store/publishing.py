@@ -3,16 +3,14 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from unified_ranker.core.errors import UserError, unknown_name
 from unified_ranker.store.base import StoreBackend
-from unified_ranker.store.guards import NAMES, Limits, check_movement
-from unified_ranker.store.state import StoreState, require_format
+from unified_ranker.store.guards import NAMES, check_movement
+from unified_ranker.store.limits import Limits
+from unified_ranker.store.state import StoreState
 from unified_ranker.store.tally import VectorCheck
-
-KEEP = 3
-"""Number of earlier versions that are kept for rollback."""
+from unified_ranker.store.version_manifest import find_version, require_version
 
 
 class GuardError(UserError):
@@ -52,15 +50,14 @@ def publish(
             raise unknown_name("check", name, NAMES)
     manifest = require_version(backend, version)
     state = StoreState.of(backend.state(), backend.place)
-    alone = [VectorCheck.of_document(document) for document in manifest["checks"] if document["name"] in _ALONE]
-    limits = limits or Limits(**manifest["limits"])
-    beside = check_movement(backend, version, state.published, limits) if state.published else []
-    checks = [*alone, *beside]
+    alone = [check for check in manifest.checks if check.name in _ALONE]
+    moved = check_movement(backend, version, state.published, limits or manifest.limits) if state.published else []
+    checks = [*alone, *moved]
     failed = [check for check in checks if not check.passed]
     open_ones = [check for check in failed if check.name not in force]
-    manifest = {**manifest, "checks": [check.document() for check in checks]}
+    manifest = replace(manifest, checks=tuple(checks))
     if open_ones:
-        backend.note(version, manifest)
+        backend.note(version, manifest.document())
         names = " ".join(f"--force {name}" for name in dict.fromkeys(c.name for c in open_ones))
         listed = "\n".join(f"  {check.line()}" for check in open_ones)
         still = f"version {state.published} stays published" if state.published else "nothing is published yet"
@@ -70,9 +67,9 @@ def publish(
             f"unified-ranker store publish {backend.place} {version} {names}",
             checks,
         )
-    forced = [*manifest["forced"], *(check.document() for check in failed)]
-    backend.note(version, {**manifest, "forced": forced, "published_at": int(time.time())})
-    _switch(backend, state.publish(version, manifest["space"]["reference"], _keep(manifest, keep)))
+    published = replace(manifest, forced=(*manifest.forced, *failed), published_at=int(time.time()))
+    backend.note(version, published.document())
+    _switch(backend, state.publish(version, manifest.space.reference, manifest.keep if keep is None else keep))
     return checks
 
 
@@ -92,35 +89,18 @@ def rollback(backend: StoreBackend) -> int:
     manifest = require_version(backend, version)
     if wrong := backend.check(version):
         raise UserError(f"version {version} cannot be rolled back to: {' '.join(wrong)}")
-    reference = manifest["space"]["reference"]
-    backend.switch(replace(state, published=version, previous=tuple(earlier), reference=reference).document())
+    after = replace(state, published=version, previous=tuple(earlier), reference=manifest.space.reference)
+    backend.switch(after.document())
     return version
-
-
-def require_version(backend: StoreBackend, version: int) -> dict[str, Any]:
-    """Return the manifest of a sealed version.
-
-    Raises:
-        UserError: there is none, or it is of another format.
-    """
-    manifest = backend.manifest(version)
-    if manifest is None:
-        raise UserError(f"`{backend.place}` has no version {version}. There: {backend.versions() or 'none'}.")
-    require_format(manifest, f"version {version} of `{backend.place}`")
-    return manifest
-
-
-def _keep(manifest: dict[str, Any], keep: int | None) -> int:
-    return int(manifest.get("keep", KEEP)) if keep is None else keep
 
 
 def _switch(backend: StoreBackend, state: StoreState) -> None:
     backend.switch(state.document())
     kept = state.kept
     for version in state.previous:
-        manifest = backend.manifest(version)
+        manifest = find_version(backend, version)
         if manifest is not None:
-            kept.add(manifest["space"]["reference"])
+            kept.add(manifest.space.reference)
     for version in backend.versions():
         if version not in kept:
             backend.drop(version)

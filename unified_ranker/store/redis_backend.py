@@ -16,7 +16,8 @@ from unified_ranker.core.places import cut_prefix
 from unified_ranker.store.base import Document, Records, WriterRole
 from unified_ranker.store.records import KINDS
 from unified_ranker.store.redis_lock import hold
-from unified_ranker.store.state import StoreState, require_format
+from unified_ranker.store.state import StoreState
+from unified_ranker.store.version_manifest import VersionManifest, find_version, missing_entries
 
 _PREFIX = "unified_ranker:vectors:"
 _SECONDS = 30.0
@@ -149,7 +150,7 @@ class RedisBackend:
         """See `StoreBackend.seal`."""
         with self._asking():
             run = self._redis.info("server")["run_id"]
-            lacking = self._lacking(version, manifest)
+            lacking = self._lacking(VersionManifest.of_document(manifest, f"version {version}"))
             if run != self._run or lacking:
                 why = "Redis was restarted meanwhile" if run != self._run else "Redis has lost entries"
                 raise UserError(
@@ -262,24 +263,21 @@ class RedisBackend:
 
     def check(self, version: int) -> list[str]:
         """See `StoreBackend.check`."""
-        manifest = self.manifest(version)
+        manifest = find_version(self, version)
         if manifest is None:
             return [f"`{self.place}` has no version {version}. There: {self.versions()}."]
-        require_format(manifest, f"version {version} of `{self.place}`")
         with self._asking():
-            lacking = self._lacking(version, manifest)
+            lacking = self._lacking(manifest)
         return [f"version {version} must be complete. Received: {one}." for one in lacking]
 
     def close(self) -> None:
         """See `StoreBackend.close`."""
         self._redis.close()
 
-    def _lacking(self, version: int, manifest: Document) -> list[str]:
-        counts = {kind: self.count(version, kind) for kind in manifest["kinds"]}
+    def _lacking(self, manifest: VersionManifest) -> list[str]:
         return [
-            f"{counts[kind]:,} of {noted['count']:,} entries of kind `{kind}`"
-            for kind, noted in manifest["kinds"].items()
-            if counts[kind] < noted["count"]
+            f"{stored:,} of {written:,} entries of kind `{kind}`"
+            for kind, stored, written in missing_entries(self, manifest)
         ]
 
     def _key(self, *parts: object) -> str:

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from unified_ranker.store.base import StoreBackend
-from unified_ranker.store.publishing import require_version
 from unified_ranker.store.sample import read_many
 from unified_ranker.store.tally import EXAMPLES, Seen
+from unified_ranker.store.version_manifest import require_version
 
 _TOLERANCE = 1e-4
 """Distance below which two unit vectors count as equal: rounding of the same computation in float32."""
@@ -114,11 +114,11 @@ def diff(backend: StoreBackend, one: int, other: int, tolerance: float = _TOLERA
     Raises:
         UserError: one of them is missing or incomplete.
     """
-    kinds = [require_version(backend, version)["kinds"] for version in (one, other)]
+    kinds = [require_version(backend, version).kinds for version in (one, other)]
     out = []
     for kind in dict.fromkeys([*kinds[0], *kinds[1]]):
         comparison = VersionDiff(kind, tolerance)
-        widths = [own[kind]["width"] if kind in own else None for own in kinds]
+        widths = [own[kind].width if kind in own else None for own in kinds]
         for version, width, against in ((one, widths[0], other), (other, widths[1], one)):
             if width is None:
                 continue

@@ -11,7 +11,6 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.engines.shards import read_parts
 from unified_ranker.prepare.prepared import to_frame
 from unified_ranker.store import EmbeddingStore
-from unified_ranker.store.alignment import VectorSpace
 from unified_ranker.store.sample import read_many
 from unified_ranker.store.version_diff import Difference, VersionDiff
 from unified_ranker.vectors.embedded_release import EmbeddedRelease
@@ -41,7 +40,7 @@ def check_consistency(
         UserError: the published version is of another release.
     """
     manifest = store.manifest
-    number = manifest["release"]["version"]
+    number = manifest.release.version
     if number != release.manifest.version:
         raise UserError(
             f"the published version is of release {number}. Received: release {release.manifest.version}. Name "
@@ -49,7 +48,7 @@ def check_consistency(
         )
     if sources.feed is not None:
         sources.feed.poll()
-    embedder = Embedder(release, VectorSpace.of_document(manifest["space"]))
+    embedder = Embedder(release, manifest.space)
     return [_items(prepared, store, sources, embedder), _users(prepared, store, sources, embedder)]
 
 
@@ -73,11 +72,11 @@ def _users(prepared: Path, store: EmbeddingStore, sources: Sources, embedder: Em
     manifest, comparison = store.manifest, VersionDiff("user", _TOLERANCE)
     names = iter(expected)
     while part := list(islice(names, _AT_ONCE)):
-        there = read_many(store.backend, manifest["version"], "user", part, manifest["kinds"]["user"]["width"])
+        there = read_many(store.backend, manifest.version, "user", part, manifest.kinds["user"].width)
         histories = [sources.histories.before(user, 0) for user in part]
         last = np.array([history.timestamp.max(initial=0) for history in histories])
         # As of the entry's time, or of the user's last event since, which the entry should include.
-        of = np.where(there.found, there.time, manifest["as_of"])
+        of = np.where(there.found, there.time, manifest.as_of)
         times = np.where(last >= of, last + 1, of).tolist()
         comparison.add(part, embedder.users(part, histories, times), there.vectors, there.found)
     _find_extra(store, comparison, "user", expected)

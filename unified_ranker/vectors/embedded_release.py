@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from unified_ranker.config import Config
 from unified_ranker.core.digests import sha256
 from unified_ranker.release.layout import MANIFEST
 from unified_ranker.release.manifest import Manifest
 from unified_ranker.store.delta import DeltaCopy
+from unified_ranker.store.version_manifest import LogOrigin, ReleaseOrigin
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,23 @@ class EmbeddedRelease:
     manifest: Manifest
     config: Config
 
-    def origin(self) -> dict[str, Any]:
+    def origin(self) -> ReleaseOrigin:
         """Return the facts of the release that a version of the store holds, for `store verify`."""
-        return {
-            "version": self.manifest.version,
-            "project": self.manifest.project,
-            "path": str(self.directory),
-            "manifest_sha256": sha256(self.directory / MANIFEST),
-            "config_hash": self.manifest.config_hash,
-            "git_commit": self.manifest.git_commit,
-            "data": None if self.manifest.data is None else self.manifest.data.model_dump(),
-        }
+        return ReleaseOrigin(
+            version=self.manifest.version,
+            project=self.manifest.project,
+            path=str(self.directory),
+            manifest_sha256=sha256(self.directory / MANIFEST),
+            config_hash=self.manifest.config_hash,
+            git_commit=self.manifest.git_commit,
+            log=log_origin(self.manifest),
+        )
+
+
+def log_origin(manifest: Manifest) -> LogOrigin | None:
+    """Return the log that a release was made from, as a version of the store holds it; None where it notes none."""
+    data = manifest.data
+    return None if data is None else LogOrigin(data.checksum, data.window.start, data.window.fit_end, data.window.end)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from unified_ranker.events.feed import EventFeed
 from unified_ranker.events.growing_directory import GrowingDirectory
 from unified_ranker.events.parquet_events import items_of
 from unified_ranker.store import EmbeddingStore
-from unified_ranker.store.alignment import VectorSpace
 from unified_ranker.vectors.embedded_release import EmbeddedRelease
 from unified_ranker.vectors.embedder import Embedder
 
@@ -128,7 +127,7 @@ class Refresher:
         if version == self._version and self._embedder is not None:
             return self._embedder
         manifest = self._store.manifest
-        number = manifest["release"]["version"]
+        number = manifest.release.version
         if number != self._release.manifest.version:
             beside = self._release.directory.parent / str(number)
             if not beside.is_dir():
@@ -137,8 +136,8 @@ class Refresher:
                     "where that release is, or publish a version of this one."
                 )
             self._release = self._reopen(beside)
-        self._embedder = Embedder(self._release, VectorSpace.of_document(manifest["space"]))
-        self._version, self._since = version, manifest["as_of"] - LATE
+        self._embedder = Embedder(self._release, manifest.space)
+        self._version, self._since = version, manifest.as_of - LATE
         self._position, self._items = self._store.backend.position(version), {}
         return self._embedder
 

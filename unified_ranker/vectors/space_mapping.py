@@ -1,16 +1,16 @@
 """Mapping of a new version into the space of an earlier one, and the drift of its items there."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.store import EmbeddingStore
-from unified_ranker.store.alignment import VectorSpace, procrustes, vector_drift
+from unified_ranker.store.alignment import Drift, DriftSince, VectorSpace, mean_cosine, mean_distance, procrustes
 from unified_ranker.store.sample import is_sampled, neighbour_overlap, read_many, shared, thinning
 from unified_ranker.store.state import StoreState
+from unified_ranker.store.version_manifest import find_version
 from unified_ranker.vectors.embedding_stages import vector_matrix
 
 _MOST = 100_000
@@ -37,12 +37,12 @@ def choose_space(
     state = StoreState.of(store.backend.state(), store.backend.place)
     chosen = _number(reference, state.reference)
     if chosen == 0:
-        return VectorSpace(version, np.eye(width), {})
-    manifest = store.backend.manifest(chosen)
+        return VectorSpace(version, np.eye(width))
+    manifest = find_version(store.backend, chosen)
     if manifest is None:
         known = store.backend.versions()
         raise UserError(f"`--reference` must be a version of the store, or `new`. Received: {chosen}. There: {known}.")
-    wide = manifest["kinds"]["item"]["width"]
+    wide = manifest.kinds["item"].width
     if wide != width:
         raise UserError(
             f"vectors must have the width of the reference, version {chosen}. Received: {width} instead of {wide}. "
@@ -54,28 +54,31 @@ def choose_space(
     transform = procrustes(made[both], there.vectors[both])
     mapped = (made.astype(np.float64) @ transform).astype(np.float32)
     few = np.flatnonzero(both)[: len(ids) if len(ids) <= _OVERLAP else _OVERLAP]
-    report: dict[str, Any] = {
-        "reference": chosen,
-        **vector_drift(made[both], mapped[both], there.vectors[both]),
-        "neighbour_overlap": float(neighbour_overlap(mapped[few], there.vectors[few]).mean()),
-    }
-    if state.published and state.published != chosen:
-        report["published"] = _since(store, state.published, ids, mapped)
+    drift = Drift(
+        reference=chosen,
+        items=int(both.sum()),
+        cosine_before=mean_cosine(made[both], there.vectors[both]),
+        cosine_after=mean_cosine(mapped[both], there.vectors[both]),
+        distance_before=mean_distance(made[both], there.vectors[both]),
+        distance_after=mean_distance(mapped[both], there.vectors[both]),
+        neighbour_overlap=float(neighbour_overlap(mapped[few], there.vectors[few]).mean()),
+        published=_since(store, state.published, ids, mapped) if state.published not in (0, chosen) else None,
+    )
     # The reference may itself be mapped; all versions in a space are named by the first version of the space.
-    return VectorSpace(manifest["space"]["reference"], transform, report)
+    return VectorSpace(manifest.space.reference, transform, drift)
 
 
-def _since(store: EmbeddingStore, published: int, ids: list[str], mapped: np.ndarray) -> dict[str, float]:
+def _since(store: EmbeddingStore, published: int, ids: list[str], mapped: np.ndarray) -> DriftSince | None:
     """Return the drift of the items from those of the published version, which is in the same space."""
-    manifest = store.backend.manifest(published)
-    if manifest is None or manifest["kinds"]["item"]["width"] != mapped.shape[1]:
-        return {}
+    manifest = find_version(store.backend, published)
+    if manifest is None or manifest.kinds["item"].width != mapped.shape[1]:
+        return None
     before = read_many(store.backend, published, "item", ids, mapped.shape[1])
     both = shared(before, before)
     cosine = np.einsum("nd,nd->n", mapped[both], before.vectors[both])
     few = np.flatnonzero(both)[:_OVERLAP]
     overlap = neighbour_overlap(mapped[few], before.vectors[few])
-    return {"version": published, "cosine": float(cosine.mean()), "neighbour_overlap": float(overlap.mean())}
+    return DriftSince(published, float(cosine.mean()), float(overlap.mean()))
 
 
 def _sample(items: Iterable[pa.Table], thin: int) -> tuple[list[str], np.ndarray]:

@@ -5,10 +5,9 @@ one, a version that a guard stopped can still be published by force, and a missi
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,11 +18,10 @@ from unified_ranker.engines.job import Job
 from unified_ranker.engines.job_progress import run_job
 from unified_ranker.engines.shards import DiskShards
 from unified_ranker.store import EmbeddingStore, Limits
-from unified_ranker.store.alignment import VectorSpace
 from unified_ranker.store.delta import offline_schema
 from unified_ranker.store.guards import check_missing
-from unified_ranker.store.publishing import require_version
 from unified_ranker.store.records import unpack
+from unified_ranker.store.version_manifest import VersionManifest, VersionNotes, require_version
 from unified_ranker.vectors.embedded_release import EmbeddedRelease, ExportInput
 from unified_ranker.vectors.embedding_source import EmbeddingSource, open_source
 from unified_ranker.vectors.embedding_stages import VECTORS_STAGE, vector_matrix
@@ -56,7 +54,7 @@ class Exported:
 
     version: int
     skipped: bool
-    manifest: dict[str, Any]
+    manifest: VersionManifest
     offline: Path | None
 
 
@@ -88,11 +86,11 @@ def export_embeddings(given: ExportInput, store: EmbeddingStore, options: Export
 
 def offline_batches(store: EmbeddingStore, version: int) -> Iterator[pa.RecordBatch]:
     """Yield all entries of a version as rows of the offline copy."""
-    for kind, noted in require_version(store.backend, version)["kinds"].items():
+    for kind, noted in require_version(store.backend, version).kinds.items():
         for ids, records in store.backend.scan(version, kind, _AT_ONCE):
-            rows = unpack(records, noted["width"])
+            rows = unpack(records, noted.width)
             flat = pa.array(np.ascontiguousarray(rows["vector"]).reshape(-1))
-            offsets = pa.array(np.arange(0, len(flat) + 1, noted["width"], dtype=np.int32))
+            offsets = pa.array(np.arange(0, len(flat) + 1, noted.width, dtype=np.int32))
             columns = [
                 pa.array([kind] * len(ids)),
                 pa.array(ids, pa.string()),
@@ -108,7 +106,7 @@ def offline_batches(store: EmbeddingStore, version: int) -> Iterator[pa.RecordBa
 def _finished(store: EmbeddingStore, key: str) -> tuple[int | None, bool]:
     """Return the version that already holds the job's output, if any, and whether it is the published one."""
     for noted in reversed(store.versions()):
-        if noted.manifest.get("key") == key and (noted.published or noted.manifest["published_at"] is None):
+        if noted.manifest.key == key and (noted.published or noted.manifest.published_at is None):
             return noted.number, noted.published
     return None, False
 
@@ -145,24 +143,14 @@ def _write(
                 vectors, cold = space.apply(vector_matrix(table)), table["cold"].to_numpy()
                 draft.put_many(kind, table["id"].to_pylist(), vectors, source.as_of, number, cold)
                 progress.advance(len(table))
-    manifest = draft.seal(_notes(release, source, job, space))
+    keep = release.config.export.embeddings.store.keep
+    draft.seal(VersionNotes(release=release.origin(), as_of=source.as_of, space=space, key=job.key, keep=keep))
     missing = [check_missing(store.backend, draft.version, kind, source.ids(kind), width) for kind in kinds]
-    checks = [*manifest["checks"], *(check.document() for check in missing)]
-    store.backend.note(draft.version, {**require_version(store.backend, draft.version), "checks": checks})
+    sealed = require_version(store.backend, draft.version)
+    store.backend.note(draft.version, replace(sealed, checks=(*sealed.checks, *missing)).document())
     return draft.version
 
 
 def _tables(job: Job, shards: DiskShards, kind: str) -> Iterator[pa.Table]:
     for number in range(job.stage(STAGES_BY_KIND[kind]).shards):
         yield shards.read(STAGES_BY_KIND[kind], number, VECTORS_STAGE)
-
-
-def _notes(release: EmbeddedRelease, source: EmbeddingSource, job: Job, space: VectorSpace) -> dict[str, Any]:
-    keep = release.config.export.embeddings.store.keep
-    noted = {"release": release.origin(), "as_of": source.as_of, "key": job.key, "keep": keep}
-    return {**noted, "space": space.document()}
-
-
-def kinds_in_words(manifest: dict[str, Any]) -> Sequence[str]:
-    """Return the kinds of entries that a version has, with their counts and widths, as text."""
-    return [f"{noted['count']:,} {kind} x {noted['width']}" for kind, noted in manifest["kinds"].items()]
