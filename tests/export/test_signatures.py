@@ -12,7 +12,7 @@ from random_model import AsReleased
 from tiny_world import DIM, FRESHNESS, LENGTH, QUALITY, STATES, everything, states
 
 from unified_ranker.core.array_module import NUMPY
-from unified_ranker.core.proposals import marked, raised
+from unified_ranker.core.proposal_rule import proposed_mask, raised
 from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.core.times import DAY
 from unified_ranker.evaluation.candidates import CandidateRules
@@ -217,7 +217,7 @@ def test_the_joint_scorer_puts_the_ranked_candidates_first(world, config, exampl
     mask, first_stage = rules.allowed(examples), towers.copy()
     model = tiny_world.trained().model
     proposals = np.concatenate([model.proposals(chunk.state) for chunk in encoder.chunks(examples)])
-    first_stage = raised(first_stage, marked(proposals, len(world.items)), NUMPY)
+    first_stage = raised(first_stage, proposed_mask(proposals, len(world.items)), NUMPY)
     assert not np.array_equal(first_stage, towers)
     for row, allowed in enumerate(mask):
         retrieved = np.argsort(-np.where(allowed, first_stage[row], -np.inf), kind="stable")[:12]

@@ -9,7 +9,7 @@ import numpy as np
 
 from unified_ranker.core.array_module import NUMPY
 from unified_ranker.core.arrays import MISSING, Ints
-from unified_ranker.core.proposals import marked, raised
+from unified_ranker.core.proposal_rule import proposed_mask, raised
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import decisive, rank_of_target
 from unified_ranker.evaluation.results import JOINT
@@ -254,7 +254,7 @@ class CandidateRanker:
         state = chunk.state.at(rows)
         candidates = np.where(allowed[rows], chunk.scores[rows], -np.inf)
         proposals = self._proposals(state, None if time is None else time[rows], chunk.time[rows] - counts_age)
-        candidates = raised(candidates, marked(proposals, candidates.shape[1]), NUMPY)
+        candidates = raised(candidates, proposed_mask(proposals, candidates.shape[1]), NUMPY)
         count = min(self._model.config.tasks[task].serving.candidates, candidates.shape[1])
         chosen = np.argpartition(-candidates, count - 1, axis=1)[:, :count]
         present = np.isfinite(np.take_along_axis(candidates, chosen, 1))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unified_ranker.core.proposals import raised
+from unified_ranker.core.proposal_rule import raised
 from unified_ranker.core.times import NEVER
 from unified_ranker.export.candidate_mask import candidate_mask, marked
 from unified_ranker.export.offer_table import OfferTable

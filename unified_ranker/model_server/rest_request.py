@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 import numpy as np
 
-from unified_ranker.core.tensor_protos import STRING
+from unified_ranker.core.tensor_messages import STRING
 from unified_ranker.model_server.status_codes import ServingError, invalid_argument
 from unified_ranker.model_server.tensor_protos import ProtoSpec
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from unified_ranker.core.tensor_protos import STRING
+from unified_ranker.core.tensor_messages import STRING
 from unified_ranker.model_server.rest_request import JSON_DTYPES
 from unified_ranker.model_server.status_codes import invalid_argument
 

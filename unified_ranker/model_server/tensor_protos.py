@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from unified_ranker.core.tensor_protos import STRING, TensorSpec, fill_tensor
+from unified_ranker.core.tensor_messages import STRING, TensorSpec, fill_tensor
 from unified_ranker.model_server.messages import meta_graph_pb2, tensor_pb2
 from unified_ranker.model_server.plain_tensorflow import tf
 

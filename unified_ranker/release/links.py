@@ -13,7 +13,7 @@ class BrokenLinkError(UserError):
     """Error: the first link of a chain that does not hold."""
 
 
-def walk(place: Path | str, links: Iterable[Link]) -> list[str]:
+def walk_links(place: Path | str, links: Iterable[Link]) -> list[str]:
     """Check links in order; returns one line for each.
 
     Args:

@@ -17,7 +17,7 @@ from unified_ranker.release.counts import CountsDescription, StoredCounts
 from unified_ranker.release.index import IDS, IndexDescription
 from unified_ranker.release.items import read_catalogue, read_items
 from unified_ranker.release.layout import MANIFEST, Layout
-from unified_ranker.release.links import Link, require_same, walk
+from unified_ranker.release.links import Link, require_same, walk_links
 from unified_ranker.release.manifest import Manifest, read_manifest
 
 
@@ -27,7 +27,7 @@ def verify_release(release: Path) -> list[str]:
     Raises:
         BrokenLinkError: naming the first link that does not hold, and why.
     """
-    return walk(release, _links(release))
+    return walk_links(release, _links(release))
 
 
 def _links(release: Path) -> Iterator[Link]:

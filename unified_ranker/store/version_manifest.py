@@ -85,7 +85,7 @@ class ReleaseOrigin:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class VersionNotes:
-    """What an export notes of a version.
+    """Facts that an export notes of a version.
 
     Attributes:
         release: whose towers made the vectors.

@@ -12,7 +12,7 @@ from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.times import utc_text
 from unified_ranker.release.layout import MANIFEST
-from unified_ranker.release.links import Link, require_same, walk
+from unified_ranker.release.links import Link, require_same, walk_links
 from unified_ranker.release.manifest import Manifest, read_manifest
 from unified_ranker.store.embedding_store import EmbeddingStore
 from unified_ranker.store.records import unpack
@@ -36,7 +36,7 @@ def verify_store(
     Raises:
         BrokenLinkError: naming the first link that does not hold, and why.
     """
-    return walk(store.backend.place, _links(store, entry, releases))
+    return walk_links(store.backend.place, _links(store, entry, releases))
 
 
 def _links(store: EmbeddingStore, entry: tuple[str, str] | None, releases: Path | None) -> Iterator[Link]:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import strategies as st
 from model_server_toy import MODEL, NEWEST
 
-from unified_ranker.core.tensor_protos import TensorSpec
+from unified_ranker.core.tensor_messages import TensorSpec
 from unified_ranker.model_server.messages import get_model_status_pb2, model_service_pb2_grpc, tensor_pb2
 from unified_ranker.model_server.tensor_protos import fill_proto, from_proto
 from unified_ranker.serving.client.grpc_client import ModelClient, VersionStatus

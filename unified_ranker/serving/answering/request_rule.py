@@ -5,7 +5,7 @@ import numpy as np
 from unified_ranker.core.arrays import MISSING, Ints, Mask
 from unified_ranker.core.candidate_rule import Pairs, allowed, excluded_events
 from unified_ranker.core.offers import Offers
-from unified_ranker.core.proposals import proposals_first
+from unified_ranker.core.proposal_rule import proposals_first
 from unified_ranker.core.request import Request
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 

@@ -17,7 +17,7 @@ import grpc
 import numpy as np
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.tensor_protos import TensorSpec
+from unified_ranker.core.tensor_messages import TensorSpec
 from unified_ranker.serving.backends.base import VersionStatus
 from unified_ranker.serving.client.grpc_client import DEFAULT_TIMEOUT, ModelMetadata, SignatureMetadata
 from unified_ranker.serving.client.model_server_error import ModelServerError

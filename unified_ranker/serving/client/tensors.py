@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from unified_ranker.core.tensor_protos import STRING_NUMBER, TensorSpec, fill_tensor
+from unified_ranker.core.tensor_messages import STRING_NUMBER, TensorSpec, fill_tensor
 
 _NUMBERS = {
     "float32": 1, "float64": 2, "int32": 3, "uint8": 4, "int16": 5, "int8": 6, "string": STRING_NUMBER, "int64": 9,

@@ -24,7 +24,7 @@ def raised(scores: Array, proposed: Array, arrays: ArrayModule) -> Array:
     return arrays.where(proposed, scores + _BONUS, scores)
 
 
-def marked(proposals: Ints, items: int) -> Mask:
+def proposed_mask(proposals: Ints, items: int) -> Mask:
     """Return the mask `[batch, items]` of proposals `[batch, n]`, where -1 is none."""
     out = np.zeros((len(proposals), items), bool)
     rows, columns = np.nonzero(proposals >= 0)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unified_ranker.core.array_module import NUMPY
-from unified_ranker.core.proposals import marked, proposals_first, raised
+from unified_ranker.core.proposal_rule import proposals_first, proposed_mask, raised
 from unified_ranker.towers.array_functions import TENSORS
 
 ITEMS = 12
@@ -23,7 +23,7 @@ def test_every_form_of_the_rule_chooses_the_same_items(order, refused, proposed,
         *(proposed - refused),
         *[item for item in may if item not in proposed][: wanted - len(proposed - refused)],
     }
-    mask = marked(proposals, ITEMS)
+    mask = proposed_mask(proposals, ITEMS)
     for made in (raised(scores, mask, NUMPY), raised(scores, mask, TENSORS).numpy()):
         best = np.argsort(-made[0], kind="stable")[:wanted]
         assert {int(item) for item in best if np.isfinite(made[0, item])} == expected
