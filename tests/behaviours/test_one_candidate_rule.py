@@ -31,9 +31,10 @@ from unified_ranker.prepare.log_history import LogHistory
 from unified_ranker.prepare.prepared import fit_end_of
 from unified_ranker.prepare.request_arrays import request_arrays
 from unified_ranker.release.indexes.exact import ExactSearch
+from unified_ranker.serving.answering.model_outputs import proposals
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommender import Recommender
-from unified_ranker.serving.answering.recommending import Answer, proposed
+from unified_ranker.serving.answering.recommending import Answer
 from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.service.ranking_service import RankingService, UnavailableError, fill_popular
 from unified_ranker.tasks.blend import FittedBlend
@@ -260,17 +261,18 @@ def test_requests_meet_every_reason_and_every_reason_meets_what_signals_propose(
     """Else the tests below could hold of a rule that lacks one."""
     by_id = {item.item_id: item for item in catalogue}
     encoded = project.predict("encode", to_arrays(requests, project.config.towers.events_read))
-    release, met, proposals = OpenedRelease.open(project.release), set(), set()
+    release, met, reasons = OpenedRelease.open(project.release), set(), set()
+    proposed = proposals(release, encoded, len(requests))
     for row, request in enumerate(requests):
         task = project.config.tasks[request.task]
         met |= {refusal(item, request, task) for item in catalogue}
-        names = release.ids_at(proposed(release, encoded, row))
-        proposals |= {refusal(by_id[name], request, task) for name in names}
+        names = release.ids_at(proposed[row])
+        reasons |= {refusal(by_id[name], request, task) for name in names}
     wanted = {"", *(reason.value for reason in Reason)} - {Reason.UNKNOWN.value}
     assert met == wanted
     # In the other logs few items come late, and none of them may be proposed.
     rare = set() if project.release.parent.name == "toy shop" else {Reason.LATE.value}
-    assert proposals | rare == wanted
+    assert reasons | rare == wanted
 
 
 @pytest.mark.parametrize("name", SERVED)

@@ -13,13 +13,13 @@ from tiny_world import config, late_examples, prepared
 
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.signature_names import EMBED, ENCODE_EMBEDDED
 from unified_ranker.export.savedmodel import save_model
 from unified_ranker.prepare.quality import TRENDING
 from unified_ranker.prepare.request_arrays import request_arrays
 from unified_ranker.project import declaration_checks as checks
 from unified_ranker.project.declaration_checks import check_declarations
 from unified_ranker.project.project_report import text_encoder_of
-from unified_ranker.release.signature_names import EMBED, ENCODE_EMBEDDED
 from unified_ranker.serving.answering.query_vectors import QueryVectorCache
 from unified_ranker.towers.tensorflow import text_ops, tf
 from unified_ranker.towers.text.base import TextPairSettings as PairSettings

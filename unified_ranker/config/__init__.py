@@ -31,7 +31,6 @@ from unified_ranker.config.project_file import (
     TrainingSettings,
 )
 from unified_ranker.config.task_files import (
-    RESERVED_OUTPUTS,
     Imputation,
     Positive,
     Task,
@@ -51,7 +50,6 @@ from unified_ranker.config.tower_files import (
 from unified_ranker.config.whole import Config, digest_of
 
 __all__ = [
-    "RESERVED_OUTPUTS",
     "Config",
     "ContextField",
     "ContextTower",

@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from unified_ranker.config import RESERVED_OUTPUTS, Config
+from unified_ranker.config import Config
 from unified_ranker.config.wording import Keys, SettingOrigin, received, word_errors
 from unified_ranker.config.yaml_files import FOLDERS, LOWER_NAME, Files, Tree, parse_yaml, read_files, section_model
 from unified_ranker.core.errors import UserError, listed, nearest
+from unified_ranker.core.signature_names import RESERVED_OUTPUTS
 
 # Item columns are inputs, and heads outputs, of the served model. TensorFlow renames or refuses other names.
 INPUT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

@@ -6,9 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from unified_ranker.config.declaration import Declaration
 from unified_ranker.config.kinds import OneOf
-
-RESERVED_OUTPUTS = frozenset({"score", "retrieval_score"})
-"""Outputs of the served ranker whose names no head may take."""
+from unified_ranker.core.signature_names import RESERVED_OUTPUTS
 
 
 class Positive(Declaration):

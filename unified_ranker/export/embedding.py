@@ -7,6 +7,7 @@ import pandas as pd
 
 from unified_ranker.config import Config
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.signature_names import EMBED_ITEMS, ITEM_VECTOR
 from unified_ranker.core.times import NEVER, seconds
 from unified_ranker.export.savedmodel import Served
 from unified_ranker.prepare.prepared import Prepared
@@ -22,9 +23,9 @@ def embed_catalogue(served: Served, prepared: Prepared, config: Config) -> np.nd
     Raises:
         UserError: a vector is zero or not finite.
     """
-    embed = served["embed_items"]
+    embed = served[EMBED_ITEMS]
     batches = item_batches(prepared.items, config)
-    parts = [embed(**batch)["item_vector"].numpy() for batch in batches]
+    parts = [embed(**batch)[ITEM_VECTOR].numpy() for batch in batches]
     vectors = np.concatenate(parts)
     broken = ~np.isfinite(vectors).all(1) | (np.linalg.norm(vectors[:, : config.towers.item.dim], axis=1) < 1e-6)
     if broken.any():

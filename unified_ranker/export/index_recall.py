@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from unified_ranker.config import Config
+from unified_ranker.core.signature_names import ENCODE, QUERY_VECTOR
 from unified_ranker.evaluation.report import IndexRecall
 from unified_ranker.export.savedmodel import Served
 from unified_ranker.prepare.examples import Examples
@@ -65,10 +66,10 @@ def measure_index(
 
 def _encode(served: Served, requests: Examples, prepared: Prepared, config: Config) -> np.ndarray:
     """Return the query vectors of requests, `[requests, dim + quality]`, by the exported graph."""
-    encode = served["encode"]
+    encode = served[ENCODE]
     parts = []
     for start in range(0, len(requests), _AT_ONCE):
         rows = np.arange(start, min(start + _AT_ONCE, len(requests)))
         arrays = request_arrays(requests.take(rows), prepared, config.towers.user.history_length)
-        parts.append(encode(**{name: tf.constant(array) for name, array in arrays.items()})["query_vector"].numpy())
+        parts.append(encode(**{name: tf.constant(array) for name, array in arrays.items()})[QUERY_VECTOR].numpy())
     return np.concatenate(parts)

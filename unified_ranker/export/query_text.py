@@ -1,5 +1,6 @@
 """Vectors of queries in the served graph."""
 
+from unified_ranker.core.signature_names import QUERY_EMBEDDING
 from unified_ranker.export.request_graph import LookedUp
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.towers.tensorflow import tf
@@ -39,4 +40,4 @@ class QueryText(tf.Module):
 
     def embed(self, query: tf.Tensor) -> dict[str, tf.Tensor]:
         """Compute the signature `embed_queries`."""
-        return {"query_embedding": self._text()(query)}
+        return {QUERY_EMBEDDING: self._text()(query)}

@@ -10,6 +10,18 @@ import numpy as np
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING, Arrays
 from unified_ranker.core.request import state_arrays
+from unified_ranker.core.signature_names import (
+    CANDIDATE_IDS,
+    ENCODE,
+    ENCODE_LIVE,
+    LIVE_PLACE,
+    LIVE_VECTORS,
+    POPULARITY_NOW,
+    RANK,
+    RANK_ENCODED,
+    RANK_LIVE,
+    TRENDING_PLACES,
+)
 from unified_ranker.export.signature_graph import SignatureGraph
 from unified_ranker.export.signatures import signatures_of
 from unified_ranker.model.ranker import UnifiedRanker
@@ -17,7 +29,6 @@ from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.quality import TRENDING
 from unified_ranker.prepare.request_arrays import request_arrays
-from unified_ranker.release.signature_names import ENCODE_LIVE
 from unified_ranker.towers.tensorflow import tf
 
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
@@ -72,7 +83,7 @@ def write_warmup(
 
 def warmed(served: Served) -> tuple[str, str, str]:
     """Return the signatures that are warmed up: the two that the ranking service calls, and `rank`."""
-    return (ENCODE_LIVE, "rank_live", "rank") if ENCODE_LIVE in served else ("encode", "rank_encoded", "rank")
+    return (ENCODE_LIVE, RANK_LIVE, RANK) if ENCODE_LIVE in served else (ENCODE, RANK_ENCODED, RANK)
 
 
 def _recorded(prepared: Prepared, examples: Examples, config: Config, served: Served) -> Iterator[tuple[str, Arrays]]:
@@ -84,19 +95,19 @@ def _recorded(prepared: Prepared, examples: Examples, config: Config, served: Se
         size, signature = calls[number % len(calls)]
         rows = [rng.choice(of_task[(number + place) % len(of_task)]) for place in range(size)]
         arrays = request_arrays(examples.take(np.array(rows)), prepared, config.towers.events_read)
-        if signature in ("rank_encoded", "rank_live"):
-            encoded = served["encode"](**{name: tf.constant(array) for name, array in arrays.items()})
+        if signature in (RANK_ENCODED, RANK_LIVE):
+            encoded = served[ENCODE](**{name: tf.constant(array) for name, array in arrays.items()})
             arrays = state_arrays({name: value.numpy() for name, value in encoded.items()})
-        if signature not in ("encode", ENCODE_LIVE):
+        if signature not in (ENCODE, ENCODE_LIVE):
             candidates = prepared.item_ids[rng.permutation(len(prepared.items))[:most]]
-            arrays = {**arrays, "candidate_ids": np.tile(candidates, (size, 1))}
+            arrays = {**arrays, CANDIDATE_IDS: np.tile(candidates, (size, 1))}
         popularities = len(config.towers.item.popularities)
         if signature == ENCODE_LIVE:
-            arrays = {**arrays, "trending": np.full((size, popularities, TRENDING), MISSING, np.int64)}
-        if signature == "rank_live":
-            arrays["live_place"] = np.full((size, most), -1, np.int32)
-            arrays["live_vectors"] = np.zeros((size, 0, config.query_dim), np.float32)
-            arrays["popularity"] = np.full((size, most, popularities), np.nan, np.float32)
+            arrays = {**arrays, TRENDING_PLACES: np.full((size, popularities, TRENDING), MISSING, np.int64)}
+        if signature == RANK_LIVE:
+            arrays[LIVE_PLACE] = np.full((size, most), -1, np.int32)
+            arrays[LIVE_VECTORS] = np.zeros((size, 0, config.query_dim), np.float32)
+            arrays[POPULARITY_NOW] = np.full((size, most, popularities), np.nan, np.float32)
         yield signature, arrays
 
 

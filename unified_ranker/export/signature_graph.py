@@ -5,6 +5,24 @@ from typing import NamedTuple
 import numpy as np
 
 from unified_ranker.core.proposal_rule import raised
+from unified_ranker.core.signature_names import (
+    CANDIDATE_IDS,
+    FINAL_SCORE,
+    IMPUTED_QUERY,
+    ITEM_IDS,
+    ITEM_VECTOR,
+    LIMIT,
+    LIVE_PLACE,
+    LIVE_VECTORS,
+    POPULARITY_NOW,
+    PROPOSED_IDS,
+    PROPOSED_PLACES,
+    QUERY_EMBEDDING,
+    QUERY_VECTOR,
+    RETRIEVAL_SCORE,
+    SCORES,
+    TRENDING_PLACES,
+)
 from unified_ranker.core.times import NEVER
 from unified_ranker.export.candidate_mask import candidate_mask, marked
 from unified_ranker.export.offer_table import OfferTable
@@ -73,7 +91,7 @@ class SignatureGraph(tf.Module):
         encoded, state = self._encoded(fields)
         proposed = self._model().proposals(state)
         ids = tf.where(proposed < 0, "", tf.gather(self.item_ids, tf.maximum(proposed, 0)))
-        return {**encoded, "proposed_ids": ids}
+        return {**encoded, PROPOSED_IDS: ids}
 
     def encode_live(self, **fields: tf.Tensor) -> Tensors:
         """Encode requests with the most popular items as of now.
@@ -81,24 +99,24 @@ class SignatureGraph(tf.Module):
         `trending` `[batch, popularities, n]` are places in the release's catalogue, the most popular first; -1 is
         none, and higher places stand for items that came later. So do those of `proposed` `[batch, m]`.
         """
-        trending = fields.pop("trending")
+        trending = fields.pop(TRENDING_PLACES)
         encoded, state = self._encoded(fields)
-        return {**encoded, "proposed": self._model().proposals(state, trending)}
+        return {**encoded, PROPOSED_PLACES: self._model().proposals(state, trending)}
 
     def rank_encoded(self, **inputs: tf.Tensor) -> Tensors:
         """Score `candidate_ids` `[batch, n]` for encoded requests; unknown candidates get the empty vector."""
-        return self._rank(states_of(inputs), inputs["candidate_ids"])
+        return self._rank(states_of(inputs), inputs[CANDIDATE_IDS])
 
     def rank(self, **inputs: tf.Tensor) -> Tensors:
         """Encode and score in one call."""
-        candidates = inputs.pop("candidate_ids")
+        candidates = inputs.pop(CANDIDATE_IDS)
         _, state = self._encode(inputs)
         return self._rank(state, candidates)
 
     def rank_live(self, **inputs: tf.Tensor) -> Tensors:
         """Score candidates for encoded requests by what came since the release was written; see `LiveInputs`."""
-        live = LiveInputs(inputs["live_place"], inputs["live_vectors"], inputs.get("popularity"))
-        return self._rank(states_of(inputs), inputs["candidate_ids"], live)
+        live = LiveInputs(inputs[LIVE_PLACE], inputs[LIVE_VECTORS], inputs.get(POPULARITY_NOW))
+        return self._rank(states_of(inputs), inputs[CANDIDATE_IDS], live)
 
     def recommend(self, **inputs: tf.Tensor) -> Tensors:
         """Answer from the whole catalogue: `item_ids` and `scores` `[batch, limit]`, "" and -inf behind the end.
@@ -107,7 +125,7 @@ class SignatureGraph(tf.Module):
         the task's own. Where a task leaves out what its user has engaged with, the whole history that is given counts,
         and not only the part that the model reads.
         """
-        given = inputs.pop("limit")
+        given = inputs.pop(LIMIT)
         asked, state = self._encode(inputs)
         count, task = tf.shape(self.item_ids)[0], state.task
         limit = tf.where(given > 0, given, tf.gather(self.limits, task))
@@ -123,7 +141,7 @@ class SignatureGraph(tf.Module):
         best, place = tf.math.top_k(ranked, tf.minimum(_highest(limit), count))
         ids = tf.gather(self.item_ids, tf.gather(chosen, place, batch_dims=1))
         answered = (best > -np.inf) & (tf.range(tf.shape(best)[1])[None] < limit[:, None])
-        return {"item_ids": tf.where(answered, ids, ""), "scores": tf.where(answered, best, -np.inf)}
+        return {ITEM_IDS: tf.where(answered, ids, ""), SCORES: tf.where(answered, best, -np.inf)}
 
     def embed_items(self, **fields: tf.Tensor) -> Tensors:
         """Embed items from their fields: `item_vector` `[batch, dim + quality]`, also for ids never seen."""
@@ -131,7 +149,7 @@ class SignatureGraph(tf.Module):
         index = self.requests.items.lookup(fields["item_id"])
         created = tf.where(fields["created_at"] == 0, NEVER, fields["created_at"])
         vectors = model.item_tower(model.item_tower.encode(fields, index, created))
-        return {"item_vector": tf.concat([vectors, self.quality.stored(index, created)], 1)}
+        return {ITEM_VECTOR: tf.concat([vectors, self.quality.stored(index, created)], 1)}
 
     # --- their parts ----------------------------------------------------------------------------------------------
 
@@ -143,9 +161,9 @@ class SignatureGraph(tf.Module):
 
     def _encoded(self, fields: Tensors) -> tuple[Tensors, EncodedState]:
         """Return the outputs of every `encode`, and the state; `query_embedding` `[batch, dim]` may be a field, too."""
-        given = fields.pop("query_embedding", None)
+        given = fields.pop(QUERY_EMBEDDING, None)
         asked, state = self._encode(fields, given)
-        out = {"query_vector": self._query_vector(state), "imputed_query": asked.query, **served_states(state)}
+        out = {QUERY_VECTOR: self._query_vector(state), IMPUTED_QUERY: asked.query, **served_states(state)}
         return out, state
 
     def _query_vector(self, state: EncodedState) -> tf.Tensor:
@@ -160,7 +178,7 @@ class SignatureGraph(tf.Module):
         found = self._scored(state, self.requests.items.lookup(candidates), candidates != "", live)
         chances = self._model().head_outputs(found.logits, state.task)
         heads = {name: chances[..., number] for number, name in enumerate(self.heads)}
-        return {"score": found.score, "retrieval_score": found.retrieval, **heads}
+        return {FINAL_SCORE: found.score, RETRIEVAL_SCORE: found.retrieval, **heads}
 
     def _scored(
         self, state: EncodedState, indices: tf.Tensor, present: tf.Tensor, live: LiveInputs | None = None

@@ -4,10 +4,29 @@ from collections.abc import Callable
 
 from unified_ranker.config import Config
 from unified_ranker.core.request import EVENT_FIELDS, REQUEST_FIELDS, TEXT_FIELD, history_input
+from unified_ranker.core.signature_names import (
+    CANDIDATE_IDS,
+    DEFAULT_SIGNATURE,
+    EMBED,
+    EMBED_ITEMS,
+    ENCODE,
+    ENCODE_EMBEDDED,
+    ENCODE_LIVE,
+    LIMIT,
+    LIVE_PLACE,
+    LIVE_VECTORS,
+    POPULARITY_NOW,
+    QUERY_EMBEDDING,
+    QUERY_FIELD,
+    RANK,
+    RANK_ENCODED,
+    RANK_LIVE,
+    RECOMMEND,
+    TRENDING_PLACES,
+)
 from unified_ranker.export.signature_graph import SignatureGraph, Tensors
 from unified_ranker.model.encode import served_states
 from unified_ranker.prepare.quality import TRENDING
-from unified_ranker.release.signature_names import EMBED, ENCODE_EMBEDDED, ENCODE_LIVE
 from unified_ranker.tasks.encoded_state import EncodedState
 from unified_ranker.towers.tensorflow import tf
 
@@ -44,38 +63,38 @@ def state_signature(config: Config) -> dict[str, tf.TensorSpec]:
 def live_signature(config: Config) -> dict[str, tf.TensorSpec]:
     """Return what `rank_live` takes besides the inputs of `rank_encoded`."""
     specs = {
-        "live_place": tf.TensorSpec([None, None], tf.int32, name="live_place"),
-        "live_vectors": tf.TensorSpec([None, None, config.query_dim], tf.float32, name="live_vectors"),
+        LIVE_PLACE: tf.TensorSpec([None, None], tf.int32, name=LIVE_PLACE),
+        LIVE_VECTORS: tf.TensorSpec([None, None, config.query_dim], tf.float32, name=LIVE_VECTORS),
     }
     if popularities := len(config.towers.item.popularities):
-        specs["popularity"] = tf.TensorSpec([None, None, popularities], tf.float32, name="popularity")
+        specs[POPULARITY_NOW] = tf.TensorSpec([None, None, popularities], tf.float32, name=POPULARITY_NOW)
     return specs
 
 
 def signatures_of(served: SignatureGraph, config: Config) -> dict[str, tf.types.experimental.ConcreteFunction]:
     """Trace all signatures; `rank` is also the default."""
-    request, candidates = request_signature(), tf.TensorSpec([None, None], tf.string, name="candidate_ids")
+    request, candidates = request_signature(), tf.TensorSpec([None, None], tf.string, name=CANDIDATE_IDS)
     wanted: dict[str, tuple[Callable[..., Tensors], dict[str, tf.TensorSpec]]] = {
-        "encode": (served.encode, request),
-        "rank_encoded": (served.rank_encoded, {**state_signature(config), "candidate_ids": candidates}),
-        "rank": (served.rank, {**request, "candidate_ids": candidates}),
-        "rank_live": (
+        ENCODE: (served.encode, request),
+        RANK_ENCODED: (served.rank_encoded, {**state_signature(config), CANDIDATE_IDS: candidates}),
+        RANK: (served.rank, {**request, CANDIDATE_IDS: candidates}),
+        RANK_LIVE: (
             served.rank_live,
-            {**state_signature(config), "candidate_ids": candidates, **live_signature(config)},
+            {**state_signature(config), CANDIDATE_IDS: candidates, **live_signature(config)},
         ),
-        "recommend": (served.recommend, {**request, "limit": tf.TensorSpec([None], tf.int32, name="limit")}),
-        "embed_items": (served.embed_items, item_signature(config)),
+        RECOMMEND: (served.recommend, {**request, LIMIT: tf.TensorSpec([None], tf.int32, name=LIMIT)}),
+        EMBED_ITEMS: (served.embed_items, item_signature(config)),
     }
-    encode = wanted["encode"]
+    encode = wanted[ENCODE]
     if popularities := len(config.towers.item.popularities):
-        lists = tf.TensorSpec([None, popularities, TRENDING], tf.int64, name="trending")
-        wanted[ENCODE_LIVE] = encode = (served.encode_live, {**request, "trending": lists})
+        lists = tf.TensorSpec([None, popularities, TRENDING], tf.int64, name=TRENDING_PLACES)
+        wanted[ENCODE_LIVE] = encode = (served.encode_live, {**request, TRENDING_PLACES: lists})
     if served.query_text.titles is not None:
         width = config.towers.item.dim
-        given = {"query_embedding": tf.TensorSpec([None, width], tf.float32, name="query_embedding")}
-        wanted[EMBED] = (served.query_text.embed, {"query": tf.TensorSpec([None], tf.string, name="query")})
+        given = {QUERY_EMBEDDING: tf.TensorSpec([None, width], tf.float32, name=QUERY_EMBEDDING)}
+        wanted[EMBED] = (served.query_text.embed, {QUERY_FIELD: tf.TensorSpec([None], tf.string, name=QUERY_FIELD)})
         wanted[ENCODE_EMBEDDED] = (encode[0], {**encode[1], **given})
     traced = {
         name: tf.function(call, autograph=False).get_concrete_function(**spec) for name, (call, spec) in wanted.items()
     }
-    return {**traced, "serving_default": traced["rank"]}
+    return {**traced, DEFAULT_SIGNATURE: traced[RANK]}

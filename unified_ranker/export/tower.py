@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from unified_ranker.core.signature_names import EMBED_ITEMS, ENCODE, ITEM_VECTOR, QUERY_VECTOR
 from unified_ranker.release.layout import Layout
 from unified_ranker.release.manifest import read_manifest
 from unified_ranker.towers.tensorflow import text_ops, tf
 
-OUTPUTS = {"encode": "query_vector", "embed_items": "item_vector"}
+OUTPUTS = {ENCODE: QUERY_VECTOR, EMBED_ITEMS: ITEM_VECTOR}
 
 
 class SavedTower(tf.keras.layers.Layer):

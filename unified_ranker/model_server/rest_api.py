@@ -15,11 +15,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import HTTPException
 from google.protobuf import json_format
 
+from unified_ranker.core.signature_names import DEFAULT_SIGNATURE
 from unified_ranker.model_server.grpc_api import SIGNATURE_DEF, get_model_metadata, get_model_status
 from unified_ranker.model_server.messages import get_model_metadata_pb2, get_model_status_pb2, model_pb2
 from unified_ranker.model_server.rest_request import InputSpecs, parse_predict
 from unified_ranker.model_server.rest_response import format_outputs
-from unified_ranker.model_server.savedmodels import DEFAULT_SIGNATURE
 from unified_ranker.model_server.status_codes import ServingError, http_status, invalid_argument
 from unified_ranker.model_server.versions import ModelVersions
 

@@ -14,6 +14,7 @@ import grpc
 import numpy as np
 
 from unified_ranker.core.extras import text_ops
+from unified_ranker.core.signature_names import DEFAULT_SIGNATURE
 from unified_ranker.model_server.batching import Batcher, BatchingParameters
 from unified_ranker.model_server.messages import meta_graph_pb2, saved_model_pb2
 from unified_ranker.model_server.plain_tensorflow import tf
@@ -21,7 +22,6 @@ from unified_ranker.model_server.status_codes import ServingError, invalid_argum
 from unified_ranker.model_server.tensor_protos import ProtoSpec
 
 SERVE_TAG = "serve"
-DEFAULT_SIGNATURE = "serving_default"
 _INITIALISER = "__saved_model_init_op"
 
 _CALLABLES_KEPT = 64

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unified_ranker.core.signature_names import EMBED_ITEMS, ENCODE, ITEM_VECTOR, QUERY_VECTOR
 from unified_ranker.release.layout import Layout
 from unified_ranker.release.manifest import read_manifest
 from unified_ranker.towers.tensorflow import text_ops, tf
@@ -26,8 +27,8 @@ class SavedTowers:
             text_ops()
         # Kept, because the functions hold no reference to the variables.
         self._loaded = tf.saved_model.load(str(saved_model))
-        self._items = self._cut("embed_items", "item_vector", dim)
-        self._requests = self._cut("encode", "query_vector", dim)
+        self._items = self._cut(EMBED_ITEMS, ITEM_VECTOR, dim)
+        self._requests = self._cut(ENCODE, QUERY_VECTOR, dim)
 
     def items(self, fields: Mapping[str, Any]) -> npt.NDArray[np.float32]:
         """Return unit vectors `[batch, dim]` of items from their fields."""

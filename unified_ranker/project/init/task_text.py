@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 
-from unified_ranker.config import RESERVED_OUTPUTS
 from unified_ranker.config.yaml_files import LOWER_NAME
+from unified_ranker.core.signature_names import RESERVED_OUTPUTS
 from unified_ranker.project.init.inspect_columns import percent
 from unified_ranker.project.init.inspect_events import OFFERED_AGAIN, EventKind, Surface
 from unified_ranker.project.init.inspect_facts import Facts

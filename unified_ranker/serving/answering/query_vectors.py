@@ -6,7 +6,14 @@ from collections import OrderedDict
 import numpy as np
 
 from unified_ranker.core.arrays import Arrays
-from unified_ranker.release.signature_names import EMBED, ENCODE_EMBEDDED, ENCODE_LIVE
+from unified_ranker.core.signature_names import (
+    EMBED,
+    ENCODE,
+    ENCODE_EMBEDDED,
+    ENCODE_LIVE,
+    QUERY_EMBEDDING,
+    QUERY_FIELD,
+)
 from unified_ranker.serving.answering.recommending import Predict
 
 CAPACITY = 50_000
@@ -26,20 +33,20 @@ class QueryVectorCache:
         """Return `predict` with a cache: encoding gets the vectors of queries, and only new queries are embedded."""
 
         def call(signature: str, inputs: Arrays) -> Arrays:
-            if signature not in ("encode", ENCODE_LIVE):
+            if signature not in (ENCODE, ENCODE_LIVE):
                 return predict(signature, inputs)
-            typed = [_key(query) for query in inputs["query"]]
+            typed = [_key(query) for query in inputs[QUERY_FIELD]]
             found = self._look_up({query for query in typed if query})
             new = sorted({query for query in typed if query and query not in found})
             if new:
-                vectors = predict(EMBED, {"query": np.array(new, object)})["query_embedding"]
+                vectors = predict(EMBED, {QUERY_FIELD: np.array(new, object)})[QUERY_EMBEDDING]
                 found |= self._keep(dict(zip(new, vectors, strict=True)))
             if not found:
                 # No request has a query, so there is nothing to embed.
                 return predict(signature, inputs)
             blank = np.zeros_like(next(iter(found.values())))
             rows = np.stack([found.get(query, blank) for query in typed])
-            return predict(ENCODE_EMBEDDED, {**inputs, "query_embedding": rows})
+            return predict(ENCODE_EMBEDDED, {**inputs, QUERY_EMBEDDING: rows})
 
         return call
 

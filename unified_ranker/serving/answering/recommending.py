@@ -6,10 +6,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unified_ranker.core.arrays import MISSING, Arrays, Floats, Ints
-from unified_ranker.core.errors import UserError
-from unified_ranker.core.request import Request, state_arrays, to_arrays
-from unified_ranker.release.signature_names import ENCODE_LIVE
+from unified_ranker.core.arrays import Arrays, Floats, Ints
+from unified_ranker.core.request import Request, to_arrays
+from unified_ranker.core.signature_names import (
+    CANDIDATE_IDS,
+    ENCODE,
+    ENCODE_LIVE,
+    LIVE_PLACE,
+    LIVE_VECTORS,
+    POPULARITY_NOW,
+    RANK_ENCODED,
+    RANK_LIVE,
+    TRENDING_PLACES,
+)
+from unified_ranker.serving.answering.model_outputs import NOTHING_RANKED, CandidateOutputs, EncodedRequests
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.request_rule import RequestRule
 from unified_ranker.serving.answering.stored_popularity import Popularity
@@ -22,10 +32,6 @@ Predict = Callable[[str, Arrays], Arrays]
 
 Retrieve = Callable[[np.ndarray, Sequence[RequestRule]], list[Ints]]
 """Finds candidates: query vectors `[batch, width]` and the requests' rules to positions of items, best first."""
-
-
-class ModelOutputError(UserError):
-    """Error: the model of a release gave invalid outputs, such as NaN."""
 
 
 @dataclass(frozen=True)
@@ -75,93 +81,69 @@ def answer_batch(
     """Answer requests of known tasks: every one is encoded once, for retrieval and ranking alike.
 
     Raises:
-        ModelOutputError: the model's numbers are not finite, or its query vectors do not fit the item vectors.
+        ModelOutputError: see `encode_batch` and `rank`.
     """
     encoded = encode_batch(release, requests, predict)
     rules = [RequestRule(release, request) for request in requests]
-    found = retrieve(encoded["query_vector"], rules)
-    candidates = [rule.with_proposals(found[row], proposed(release, encoded, row)) for row, rule in enumerate(rules)]
+    found = retrieve(encoded.query_vectors, rules)
+    candidates = [rule.with_proposals(found[row], encoded.proposed[row]) for row, rule in enumerate(rules)]
     ranked = rank(release, requests, candidates, encoded, predict)
     return [
-        Answer(
-            imputed_query(encoded, row),
-            best_items(release, candidates[row], {n: v[row] for n, v in ranked.items()}, release.limit(request)),
-        )
+        Answer(encoded.queries[row], best_items(release, candidates[row], ranked[row], release.limit(request)))
         for row, request in enumerate(requests)
     ]
 
 
-def encode_batch(release: OpenedRelease, requests: Sequence[Request], predict: Predict) -> Arrays:
-    """Encode requests once, for retrieval and ranking: `query_vector` `[batch, width]`, `imputed_query`, the states.
+def encode_batch(release: OpenedRelease, requests: Sequence[Request], predict: Predict) -> EncodedRequests:
+    """Encode requests once, for retrieval and ranking.
 
     Raises:
         ModelOutputError: query vectors that are not finite, or do not fit the item vectors.
     """
     arrays = to_arrays(requests, release.config.towers.events_read)
     if release.popularity is None:
-        encoded = predict("encode", arrays)
-    else:
-        encoded = predict(ENCODE_LIVE, {**arrays, "trending": release.popularity.trending(_times(release, requests))})
-    queries = encoded.get("query_vector")
-    if queries is None or queries.shape != (len(requests), release.vectors.shape[1]):
-        raise ModelOutputError(
-            f"query vectors must be as wide as the release's item vectors, {release.vectors.shape[1]}. "
-            f"Received: {'none' if queries is None else list(queries.shape)} for {len(requests)} requests. "
-            "Verify the release."
-        )
-    _require_finite("query_vector", queries)
-    return encoded
-
-
-def imputed_query(encoded: Arrays, row: int) -> str:
-    """Return the query of a request after imputation; "" for none."""
-    text = encoded["imputed_query"][row]
-    return text.decode() if isinstance(text, bytes) else str(text)
-
-
-def proposed(release: OpenedRelease, encoded: Arrays, row: int) -> Ints:
-    """Return the positions of the items that the model proposes for a request, each once.
-
-    The models of early releases have no signals and propose nothing.
-    """
-    if "proposed" in encoded:
-        numbers = encoded["proposed"][row]
-        return release.positions_of(numbers[numbers != MISSING])
-    if "proposed_ids" not in encoded:
-        return np.zeros(0, np.int64)
-    names = (name.decode() if isinstance(name, bytes) else str(name) for name in encoded["proposed_ids"][row])
-    return release.positions(name for name in dict.fromkeys(names) if name)
+        return EncodedRequests.of(release, len(requests), predict(ENCODE, arrays))
+    trending = release.popularity.trending(_times(release, requests))
+    return EncodedRequests.of(release, len(requests), predict(ENCODE_LIVE, {**arrays, TRENDING_PLACES: trending}))
 
 
 def rank(
-    release: OpenedRelease, requests: Sequence[Request], candidates: list[Ints], encoded: Arrays, predict: Predict
-) -> Arrays:
-    """Score candidates, in rows padded by ""; without any candidate the model is not called.
+    release: OpenedRelease,
+    requests: Sequence[Request],
+    candidates: list[Ints],
+    encoded: EncodedRequests,
+    predict: Predict,
+) -> list[CandidateOutputs]:
+    """Score the candidates of each request; without any candidate the model is not called.
 
     For candidates that were added since the release, which the model does not know, the vectors are sent, too; and
     popularity as of the requests, where the release has its counts.
+
+    Raises:
+        ModelOutputError: the model's numbers are not finite.
     """
-    width = max(len(positions) for positions in candidates)
+    counts = [len(positions) for positions in candidates]
+    width = max(counts)
     if width == 0:
-        return {}
+        return [NOTHING_RANKED for _ in candidates]
     ids = np.full((len(candidates), width), "", object)
     for row, positions in enumerate(candidates):
         ids[row, : len(positions)] = release.ids_at(positions)
-    inputs = {**state_arrays(encoded), "candidate_ids": ids}
+    inputs = {**encoded.states, CANDIDATE_IDS: ids}
     foreign = [release.foreign_at(positions) for positions in candidates]
     most = max(int(known.sum()) for known in foreign)
     if not most and release.popularity is None:
-        return predict("rank_encoded", inputs)
+        return CandidateOutputs.of(counts, predict(RANK_ENCODED, inputs))
     place = np.full(ids.shape, -1, np.int32)
     vectors = np.zeros((len(candidates), most, release.vectors.shape[1]), np.float32)
     for row, (positions, known) in enumerate(zip(candidates, foreign, strict=True)):
         number = int(known.sum())
         place[row, np.flatnonzero(known)] = np.arange(number)
         vectors[row, :number] = release.vectors_at(positions[known])
-    inputs |= {"live_place": place, "live_vectors": vectors}
+    inputs |= {LIVE_PLACE: place, LIVE_VECTORS: vectors}
     if release.popularity is not None:
-        inputs["popularity"] = _popularity(release.popularity, release, requests, candidates)
-    return predict("rank_live", inputs)
+        inputs[POPULARITY_NOW] = _popularity(release.popularity, release, requests, candidates)
+    return CandidateOutputs.of(counts, predict(RANK_LIVE, inputs))
 
 
 def _popularity(
@@ -180,29 +162,18 @@ def _times(release: OpenedRelease, requests: Sequence[Request]) -> Ints:
     return np.array([release.moment(request) for request in requests], np.int64)
 
 
-def best_items(release: OpenedRelease, positions: Ints, ranked: Arrays, limit: int) -> tuple[Answered, ...]:
-    """Put a request's candidates in the ranker's order and keep `limit` of them; ties stay as retrieved.
-
-    Raises:
-        ModelOutputError: the model's numbers are not finite.
-    """
-    if len(positions) == 0:
-        return ()
-    outputs = {name: values[: len(positions)] for name, values in ranked.items()}
-    for name, values in outputs.items():
-        _require_finite(name, values)
-    score, retrieval = outputs.pop("score"), outputs.pop("retrieval_score")
-    best = np.argsort(-score, kind="stable")[:limit]
+def best_items(release: OpenedRelease, positions: Ints, ranked: CandidateOutputs, limit: int) -> tuple[Answered, ...]:
+    """Put a request's candidates in the ranker's order and keep `limit` of them; ties stay as retrieved."""
+    best = np.argsort(-ranked.score, kind="stable")[:limit]
     ids, titles = release.ids_at(positions[best]), release.titles_at(positions[best])
     quality = quality_at(release, positions[best])
     return tuple(
         Answered(
             item_id=str(item_id),
             title=str(title),
-            score=float(score[column]),
-            retrieval_score=float(retrieval[column]),
-            # Sorted, because the order of a SavedModel's outputs changes each time that it is loaded.
-            heads={name: float(outputs[name][column]) for name in sorted(outputs)},
+            score=float(ranked.score[column]),
+            retrieval_score=float(ranked.retrieval_score[column]),
+            heads={name: float(values[column]) for name, values in ranked.heads.items()},
             quality=features,
         )
         for column, item_id, title, features in zip(best, ids, titles, quality, strict=True)
@@ -216,12 +187,3 @@ def quality_at(release: OpenedRelease, positions: Ints) -> list[dict[str, float]
         return [{} for _ in positions]
     stored = release.vectors_at(positions)[:, -len(names) :]
     return [dict(zip(names, map(float, row), strict=True)) for row in stored]
-
-
-def _require_finite(name: str, values: np.ndarray) -> None:
-    broken = ~np.isfinite(values)
-    if broken.any():
-        raise ModelOutputError(
-            f"the model's output `{name}` must be finite. Received: {int(broken.sum())} of {values.size} "
-            "numbers that are not. Verify the release, or serve the previous one."
-        )

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from unified_ranker.core.errors import UserError, unknown_name
 from unified_ranker.events.base import StoreError
-from unified_ranker.serving.answering.recommending import ModelOutputError
+from unified_ranker.serving.answering.model_outputs import ModelOutputError
 from unified_ranker.serving.backends.base import ModelBackendError
 from unified_ranker.serving.http.admission import OverloadedError
 from unified_ranker.serving.http.bodies import (

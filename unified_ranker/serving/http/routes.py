@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import FastAPI, Path, Query, Request, Response
 
 from unified_ranker.events.base import HistoryStore, StoreError
-from unified_ranker.serving.answering.recommending import ModelOutputError
+from unified_ranker.serving.answering.model_outputs import ModelOutputError
 from unified_ranker.serving.backends.base import ModelBackendError
 from unified_ranker.serving.http.admission import Admission
 from unified_ranker.serving.http.bodies import (

@@ -10,9 +10,10 @@ import numpy as np
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import Arrays
 from unified_ranker.core.errors import UserError, nearest
+from unified_ranker.core.signature_names import EMBED_ITEMS, ITEM_VECTOR
 from unified_ranker.core.times import NEVER
 from unified_ranker.events.base import HistoryStore
-from unified_ranker.serving.answering.recommending import ModelOutputError
+from unified_ranker.serving.answering.model_outputs import ModelOutputError
 from unified_ranker.serving.retrieval.overlay import LiveItem
 from unified_ranker.serving.service.ranking_service import RankingService
 from unified_ranker.serving.service.served_release import ServedRelease, parts_of
@@ -121,7 +122,7 @@ def embed(engine: ServedRelease, items: Mapping[str, Fields]) -> dict[str, LiveI
             if fault := _faults(config, items[item_id]):
                 raise UserError(fault)
         arrays = _arrays(config, part, [items[item_id] for item_id in part])
-        vectors = engine.model.predict("embed_items", arrays, timeout=_TIMEOUT)["item_vector"]
+        vectors = engine.model.predict(EMBED_ITEMS, arrays, timeout=_TIMEOUT)[ITEM_VECTOR]
         if not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
             raise ModelOutputError("the vector of an item must be finite and not zero. Verify the release.")
         for item_id, vector in zip(part, vectors, strict=True):

@@ -6,6 +6,7 @@ import numpy as np
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.request import Request, state_arrays, to_arrays
+from unified_ranker.core.signature_names import CANDIDATE_IDS, ENCODE, QUERY_VECTOR, RANK_ENCODED, RETRIEVAL_SCORE
 from unified_ranker.release.layout import Layout
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.request_rule import RequestRule
@@ -44,18 +45,18 @@ def _difference(opened: OpenedRelease, model: ModelBackend, timeout: float) -> s
     so its retrieval scores equal those of the stored vectors only if it belongs to them.
     """
     request = Request(user_id="", task=next(iter(opened.config.tasks)))
-    encoded = model.predict("encode", to_arrays([request], opened.config.towers.events_read), timeout)
-    query, width = encoded.get("query_vector"), opened.vectors.shape[1]
+    encoded = model.predict(ENCODE, to_arrays([request], opened.config.towers.events_read), timeout)
+    query, width = encoded.get(QUERY_VECTOR), opened.vectors.shape[1]
     if query is None or query.shape != (1, width):
         found = "none" if query is None else list(query.shape)
         return f"the query vector of a request must be [1, {width}]. Received: {found}"
     allowed = np.flatnonzero(RequestRule(opened, request).of_release())
     places = allowed[:: max(len(allowed) // _COMPARED_ITEMS, 1)]
-    candidates = {"candidate_ids": opened.item_ids[places][None]}
-    ranked = model.predict("rank_encoded", {**state_arrays(encoded), **candidates}, timeout)
-    served, stored = ranked.get("retrieval_score"), query @ opened.vectors[places].T
+    candidates = {CANDIDATE_IDS: opened.item_ids[places][None]}
+    ranked = model.predict(RANK_ENCODED, {**state_arrays(encoded), **candidates}, timeout)
+    served, stored = ranked.get(RETRIEVAL_SCORE), query @ opened.vectors[places].T
     if served is None or served.shape != stored.shape:
-        return f"`rank_encoded` gives no `retrieval_score` for {len(places)} candidates"
+        return f"`{RANK_ENCODED}` gives no `{RETRIEVAL_SCORE}` for {len(places)} candidates"
     apart = np.abs(served - stored) > _TOLERANCE * (1 + np.abs(stored))
     if apart.any() or not np.isfinite(served).all():
         worst = int(np.argmax(np.abs(served - stored)))

@@ -17,15 +17,13 @@ from unified_ranker.core.arrays import Arrays, Ints
 from unified_ranker.core.request import NO_HISTORY, History, Request
 from unified_ranker.events.base import HistoryReader, StoreError
 from unified_ranker.release.indexes.base import Index
+from unified_ranker.serving.answering.model_outputs import EncodedRequests, ModelOutputError
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.recommending import (
     Answer,
     Answered,
-    ModelOutputError,
     best_items,
     encode_batch,
-    imputed_query,
-    proposed,
     quality_at,
     rank,
 )
@@ -173,11 +171,11 @@ class RankingService:
         encoded = self._encode(engine, parts, request, watch, until)
         if isinstance(encoded, str):
             return self._from_fallbacks(engine, parts, request, encoded)
-        query = imputed_query(encoded, 0)
+        query = encoded.queries[0]
         with watch.stage("retrieve"):
             rule = RequestRule(parts.release, request)
-            positions, scores = self._retrieve(engine, parts, encoded["query_vector"], rule)
-            candidates = rule.with_proposals(positions, proposed(parts.release, encoded, 0))
+            positions, scores = self._retrieve(engine, parts, encoded.query_vectors, rule)
+            candidates = rule.with_proposals(positions, encoded.proposed[0])
         items = self._rank(engine, parts, request, (candidates, encoded), watch, until)
         if items is None:
             return "two_tower", Answer(query, _as_retrieved(parts.release, positions, scores, request))
@@ -186,7 +184,7 @@ class RankingService:
 
     def _encode(
         self, engine: ServedRelease, parts: Parts, request: Request, watch: "_Stopwatch", until: float
-    ) -> Arrays | str:
+    ) -> EncodedRequests | str:
         """Return the encoding, or the reason for which there is none."""
 
         def predict(signature: str, inputs: Arrays) -> Arrays:
@@ -225,7 +223,7 @@ class RankingService:
         engine: ServedRelease,
         parts: Parts,
         request: Request,
-        found: tuple[Ints, Arrays],
+        found: tuple[Ints, EncodedRequests],
         watch: "_Stopwatch",
         until: float,
     ) -> tuple[Answered, ...] | None:
@@ -238,9 +236,8 @@ class RankingService:
             return ()
         try:
             with watch.stage("rank"):
-                ranked = rank(parts.release, [request], [positions], encoded, predict)
-                first = {name: values[0] for name, values in ranked.items()}
-                return best_items(parts.release, positions, first, max(parts.release.limit(request), ANSWERS_KEPT))
+                (ranked,) = rank(parts.release, [request], [positions], encoded, predict)
+                return best_items(parts.release, positions, ranked, max(parts.release.limit(request), ANSWERS_KEPT))
         except (ModelBackendError, ModelOutputError) as error:
             self._failed(engine, "rank", error)
             return None

@@ -14,8 +14,8 @@ from unified_ranker.core.memory import give_back
 from unified_ranker.release.index import load_index
 from unified_ranker.release.layout import Layout, release_numbers
 from unified_ranker.release.manifest import read_manifest
+from unified_ranker.serving.answering.model_outputs import ModelOutputError
 from unified_ranker.serving.answering.opened_release import OpenedRelease
-from unified_ranker.serving.answering.recommending import ModelOutputError
 from unified_ranker.serving.backends.base import ModelBackend, ModelBackendError, OpenModel, ServedModel
 from unified_ranker.serving.client.splitting import LabelSplit
 from unified_ranker.serving.service.counts_follower import CountsFollower

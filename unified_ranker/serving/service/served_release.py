@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unified_ranker.core.request import Request
+from unified_ranker.core.signature_names import EMBED
 from unified_ranker.release.indexes.base import Index
-from unified_ranker.release.signature_names import EMBED
 from unified_ranker.serving.answering.live_popularity import LivePopularity
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.query_vectors import QueryVectorCache
