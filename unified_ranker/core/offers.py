@@ -42,7 +42,8 @@ class Offers:
     items: Ints
     codes: Ints
     countries: tuple[str, ...]
-    _memo: dict[str, Any] = field(default_factory=dict, repr=False, init=False)
+    _offered: dict[str, Mask] = field(default_factory=dict, repr=False, init=False)
+    _withheld: dict[str, int] = field(default_factory=dict, repr=False, init=False)
 
     @classmethod
     def of(cls, available: npt.ArrayLike, countries: Iterable[Sequence[str]]) -> "Offers":
@@ -77,19 +78,21 @@ class Offers:
 
     def offered(self, country: str) -> Mask:
         """Return the items that are offered in a country ("" = unknown), `[items]`; computed once per country."""
-        key = country if not country or country in self.countries else NOWHERE
-        if key not in self._memo:
-            self._memo[key] = offered(np.bool_(country != ""), self.named(country), self.restricted)
-        mask: Mask = self._memo[key]
-        return mask
+        key = self._key(country)
+        if key not in self._offered:
+            self._offered[key] = offered(np.bool_(country != ""), self.named(country), self.restricted)
+        return self._offered[key]
 
     def withheld(self, country: str) -> int:
         """Return the number of items that may not be shown in a country ("" = unknown)."""
-        key = f"withheld {country if not country or country in self.countries else NOWHERE}"
-        if key not in self._memo:
-            self._memo[key] = int((~(self.offered(country) & self.available)).sum())
-        count: int = self._memo[key]
-        return count
+        key = self._key(country)
+        if key not in self._withheld:
+            self._withheld[key] = int((~(self.offered(country) & self.available)).sum())
+        return self._withheld[key]
+
+    def _key(self, country: str) -> str:
+        """Return the country, or `NOWHERE` for all those that no item names, which then have one entry together."""
+        return country if not country or country in self.countries else NOWHERE
 
     def take(self, kept: Mask) -> "Offers":
         """Return the offers of the items of a mask `[items]`."""

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,8 +51,7 @@ class OpenedRelease:
     foreign: npt.NDArray[np.bool_] | None = None
     live: Overlay | None = None
     popularity: Popularity | None = None
-    # Computed once, and shared with the results of `with_changes`.
-    memo: dict[str, Any] = field(default_factory=dict, repr=False, init=False)
+    _made: "_MadeOnce" = field(default_factory=lambda: _MadeOnce(), repr=False, init=False)
 
     @classmethod
     def open(cls, release: Path) -> "OpenedRelease":
@@ -89,9 +87,11 @@ class OpenedRelease:
     def with_changes(self, changes: Changes) -> "OpenedRelease":
         """Return the release with other changes; its arrays are shared and not copied."""
         live = overlay_of(changes, self.place, self.vectors.shape[1]) if changes else None
-        changed = replace(self, live=live)
-        changed.memo.update(self.memo)
-        return changed
+        return self._of_same_items(replace(self, live=live))
+
+    def with_popularity(self, popularity: Popularity) -> "OpenedRelease":
+        """Return the release with another popularity, which numbers the items alike; arrays are shared, not copied."""
+        return self._of_same_items(replace(self, popularity=popularity))
 
     @property
     def version(self) -> int:
@@ -106,15 +106,15 @@ class OpenedRelease:
     @property
     def place(self) -> Mapping[str, int]:
         """Positions of the release's own items by id."""
-        if "place" not in self.memo:
+        if self._made.place is None:
             place: dict[str, int] = {}
             for start in range(0, len(self.item_ids), AT_ONCE):
                 place.update(
                     zip(self.item_ids[start : start + AT_ONCE], range(start, len(self.item_ids)), strict=False)
                 )
                 time.sleep(0)  # lets other threads answer requests while a large release is opened
-            self.memo["place"] = place
-        return self.memo["place"]
+            self._made.place = place
+        return self._made.place
 
     @property
     def position_count(self) -> int:
@@ -161,10 +161,10 @@ class OpenedRelease:
     @property
     def own_numbers(self) -> Ints:
         """Numbers of the items in the index, `[items]`, after a rebuild has given them other positions."""
-        if "numbers" not in self.memo and self.popularity is not None:
-            self.memo["numbers"] = self.popularity.numbers(self.item_ids)
-        numbers: Ints = self.memo["numbers"]
-        return numbers
+        if self._made.numbers is None:
+            everywhere = np.arange(len(self.item_ids))
+            self._made.numbers = everywhere if self.popularity is None else self.popularity.numbers(self.item_ids)
+        return self._made.numbers
 
     def positions_of(self, numbers: Ints) -> Ints:
         """Return the present positions of items by their numbers `[n]`; -1 for an item that is not in the catalogue."""
@@ -199,10 +199,15 @@ class OpenedRelease:
 
     def created_after(self, moment: int) -> int:
         """Return how many items were created after a moment, in seconds."""
-        if "creation" not in self.memo:
-            self.memo["creation"] = np.sort(self.created_at)
-        times: Ints = self.memo["creation"]
-        return len(times) - int(np.searchsorted(times, moment, side="right"))
+        if self._made.creation is None:
+            self._made.creation = np.sort(self.created_at)
+        return len(self.created_at) - int(np.searchsorted(self._made.creation, moment, side="right"))
+
+    def _of_same_items(self, changed: "OpenedRelease") -> "OpenedRelease":
+        """Share what was computed of the items with a release that has the same ones."""
+        for name, value in vars(self._made).items():
+            setattr(changed._made, name, value)
+        return changed
 
     def _position(self, item_id: str) -> int:
         if self.live is not None and item_id in self.live.changes:
@@ -217,6 +222,21 @@ class OpenedRelease:
         out = of_release[np.where(late, 0, positions)]
         out[late] = of_live[positions[late] - len(self.item_ids)]
         return out
+
+
+@dataclass
+class _MadeOnce:
+    """Look-ups over a release's own items; None: not needed until now.
+
+    Attributes:
+        place: positions of the items by id.
+        numbers: see `OpenedRelease.own_numbers`.
+        creation: times of creation, ascending.
+    """
+
+    place: dict[str, int] | None = None
+    numbers: Ints | None = None
+    creation: Ints | None = None
 
 
 def _popularity(layout: Layout, manifest: Manifest, item_ids: Strings) -> Popularity | None:

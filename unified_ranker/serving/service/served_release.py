@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -44,10 +44,7 @@ def counting(release: OpenedRelease) -> OpenedRelease:
     stored = release.popularity
     if not isinstance(stored, StoredPopularity):
         return release
-    live = LivePopularity(stored, release.place, int(release.clock()))
-    changed = replace(release, popularity=live)
-    changed.memo.update(release.memo)
-    return changed
+    return release.with_popularity(LivePopularity(stored, release.place, int(release.clock())))
 
 
 class ServedRelease:
