@@ -86,9 +86,9 @@ def bare(source: EmbeddingSource, release: Path) -> dict[str, float]:
     from unified_ranker.prepare.prepared import to_frame
 
     towers, out = load_towers(release), {}
-    rows = to_frame(read_parts(source.prepared / "items.arrow").slice(0, ITEM_ROWS))
+    rows = to_frame(source.prepared.items().slice(0, ITEM_ROWS))
     batches = list(item_batches(rows, source.config))
-    users = read_parts(source.prepared / "users.arrow")["user_id"].slice(0, USER_ROWS)
+    users = source.prepared.users()["user_id"].slice(0, USER_ROWS)
     ids, histories = users.to_numpy().astype(object), UserHistories(source, 0, min(USER_ROWS, source.users))
     order, size = np.argsort(histories.length, kind="stable"), source.config.export.embeddings.users.batch_size
     asked = [histories.requests(ids, p) for p in np.array_split(order, -(-len(ids) // size))]
@@ -131,7 +131,7 @@ def export(directory: Path, items: int) -> dict[str, object]:
     """Measure the bare model, the stages, and the whole command into LMDB, in one run and by turns."""
     project = synthetic(directory, items)
     more_users(project.as_prepared().directory, 20)
-    source = open_source(project.embedded.directory, project.as_prepared().directory, project.embedded.config, AS_OF)
+    source = open_source(project.embedded.directory, project.as_prepared().folder, project.embedded.config, AS_OF)
     runs = [(bare(source, project.embedded.directory), stages(source, directory / "shards")) for _ in range(2)]
     best = {
         name: {of: round(max(run[number][name] for run in runs)) for number, of in enumerate(("bare", "export"))}

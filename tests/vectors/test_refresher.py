@@ -181,7 +181,7 @@ def test_the_check_finds_nothing_after_export_and_refresh(project, store, source
     write(incoming / "events", "a", rows(event("u1"), event("brand-new")))
     write(incoming / "items", "a", [{"item_id": "n1", "title": "The Blue Western"}])
     refresher.step()
-    items, users = check_consistency(project.embedded, project.as_prepared().directory, store, sources)
+    items, users = check_consistency(project.embedded, project.as_prepared().folder, store, sources)
     assert (items.both, users.both) == (ITEMS + 1, USERS + 1)
     assert items.same
     assert users.same
@@ -193,7 +193,7 @@ def test_the_check_finds_missing_extra_and_differing_vectors_and_events_not_take
     store.put_many("item", ["ghost", "i4"], wrong[:2], 5)
     write(incoming / "items", "a", [{"item_id": "late", "title": "The Blue Western"}])
     write(incoming / "events", "a", rows(event("u3"), event("never-seen")))
-    items, users = check_consistency(project.embedded, project.as_prepared().directory, store, sources)
+    items, users = check_consistency(project.embedded, project.as_prepared().folder, store, sources)
     assert (items.missing, items.missing_examples) == (1, ("late",))
     assert (items.extra, items.extra_examples) == (1, ("ghost",))
     assert (items.differing, items.differing_examples) == (1, ("i4",))

@@ -122,7 +122,7 @@ def test_engines_give_the_same_bytes(project, tmp_path, engine):
 
 def test_an_interrupted_export_goes_on_from_its_shards(project):
     source = open_source(
-        project.embedded.directory, project.prepared().directory, project.embedded.config, end_of(project)
+        project.embedded.directory, project.prepared().folder, project.embedded.config, end_of(project)
     )
     job = embedding_job(source, project.prepared().key)
     shards = DiskShards(project.workspace.work / "embeddings" / job.key)

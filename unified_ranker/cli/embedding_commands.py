@@ -180,7 +180,7 @@ def _check(project: "ReleaseProject", place: str, events: str, items: Path | Non
     from unified_ranker.vectors.consistency import check_consistency
 
     with open_store(place) as store, open_sources(project, events, items) as sources:
-        found = check_consistency(project.embedded, project.as_prepared().directory, store, sources)
+        found = check_consistency(project.embedded, project.as_prepared().folder, store, sources)
     if as_json:
         print_json([difference.document() for difference in found])
     else:

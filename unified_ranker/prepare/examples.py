@@ -8,6 +8,7 @@ Times are whole seconds: events within one second are simultaneous, and none is 
 and users are valid within one prepared log; ids identify rows across logs.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -17,6 +18,7 @@ import pandas as pd
 from unified_ranker.config import Task
 from unified_ranker.core.arrays import MISSING, Floats, Ints, Mask, Strings
 from unified_ranker.core.positives import matches
+from unified_ranker.core.request import History
 from unified_ranker.core.times import seconds
 from unified_ranker.core.windows import Windows, last_events
 from unified_ranker.log.schema import InteractionLog
@@ -66,6 +68,16 @@ class Histories:
     def user(self) -> Ints:
         """Index of the user of each event, `[events]`."""
         return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+
+    def events(self, rows: Ints | slice, ids_of: Callable[[Ints], Strings]) -> History:
+        """Return the events at rows; `ids_of` gives the ids of items by their indices."""
+        return History(
+            item_id=ids_of(self.item[rows]),
+            event_type=self.event_type[rows],
+            task=self.task[rows],
+            timestamp=self.timestamp[rows],
+            value=self.value[rows],
+        )
 
     def lengths_before(self, user: Ints, timestamp: Ints) -> Ints:
         """Count events of `user[i]` strictly before `timestamp[i]` (seconds); 0 for anonymous users."""

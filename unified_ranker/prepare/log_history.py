@@ -15,7 +15,7 @@ class LogHistory:
 
     def __init__(self, prepared: Prepared) -> None:
         """Index the users of `prepared`."""
-        self._histories, self._item_ids = prepared.histories, prepared.item_ids
+        self._histories, self._ids_of = prepared.histories, prepared.ids_of
         self._users = {user: i for i, user in enumerate(prepared.user_ids)}
 
     def before(self, user_id: str, timestamp: int) -> History:
@@ -27,28 +27,15 @@ class LogHistory:
         start, end = int(columns.offsets[number]), int(columns.offsets[number + 1])
         if timestamp:
             end = start + int(np.searchsorted(columns.timestamp[start:end], timestamp, side="left"))
-        rows = slice(start, end)
-        return History(
-            item_id=self._item_ids[columns.item[rows]],
-            event_type=columns.event_type[rows],
-            task=columns.task[rows],
-            timestamp=columns.timestamp[rows],
-            value=columns.value[rows],
-        )
+        return columns.events(slice(start, end), self._ids_of)
 
 
 def log_lines(prepared: Prepared) -> Iterator[tuple[str, int, bytes, bytes]]:
     """Yield the latest events of every user of a prepared log, in the form that `HistoryStore.import_lines` takes."""
-    columns, ids, users = prepared.histories, prepared.item_ids, np.arange(len(prepared.users))
-    windows = columns.windows(users, np.diff(columns.offsets), MOST)
-    for user, row in zip(np.repeat(prepared.user_ids, windows.length), windows.rows.tolist(), strict=True):
-        value = float(columns.value[row])
-        event = Event(
-            user_id=str(user),
-            item_id=str(ids[columns.item[row]]),
-            task=str(columns.task[row]),
-            event_type=str(columns.event_type[row]),
-            timestamp=int(columns.timestamp[row]),
-            value=value or None,
-        )
+    histories, users = prepared.histories, np.arange(len(prepared.users))
+    windows = histories.windows(users, np.diff(histories.offsets), MOST)
+    names, events = np.repeat(prepared.user_ids, windows.length), histories.events(windows.rows, prepared.ids_of)
+    columns = (events.item_id, events.task, events.event_type, events.timestamp.tolist(), events.value.tolist())
+    for user, item_id, task, event_type, timestamp, value in zip(names, *columns, strict=True):
+        event = Event(str(user), str(item_id), str(task), str(event_type), timestamp, value or None)
         yield event.user_id, event.timestamp, event.digest(), event.line()

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from unified_ranker.config import Config
-from unified_ranker.core.arrays import Ints, Mask, Strings
+from unified_ranker.core.arrays import MISSING, Ints, Mask, Strings
 from unified_ranker.core.candidate_rule import existed_before
 from unified_ranker.core.times import seconds
 from unified_ranker.engines.in_process import InProcess
@@ -24,7 +24,7 @@ from unified_ranker.prepare.shuffle_stage import names_of
 from unified_ranker.prepare.stage_names import FINISH, HISTORIES, ORDER, SECOND, TABLES, USERS, LogSource
 from unified_ranker.prepare.table_splits import Piece
 
-NAMES_FILE, SPLIT_FILE = "names.json", "split.json"
+NAMES_FILE, SPLIT_FILE, ITEMS_FILE, USERS_FILE = "names.json", "split.json", "items.arrow", "users.arrow"
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,10 @@ class Prepared:
         """Creation time of each item in seconds, `[items]`; the least int64 where absent."""
         return seconds(self.items["created_at"])
 
+    def ids_of(self, items: Ints) -> Strings:
+        """Return the ids of items by their indices `[n]`, "" for `MISSING`."""
+        return np.where(items == MISSING, "", self.item_ids[items])
+
     def items_before(self, end: int) -> Mask:
         """Mark the items that existed before the end (exclusive, seconds) of a window, `[items]`."""
         return existed_before(self.created_at, end)
@@ -97,8 +101,8 @@ class Prepared:
         }
         _write_json(directory / NAMES_FILE, coded)
         _write_json(directory / SPLIT_FILE, vars(self.split))
-        for name, frame in (("items", self.items), ("users", self.users)):
-            write_parts(directory / f"{name}.arrow", [pa.Table.from_pandas(frame, preserve_index=False)])
+        for name, frame in ((ITEMS_FILE, self.items), (USERS_FILE, self.users)):
+            write_parts(directory / name, [pa.Table.from_pandas(frame, preserve_index=False)])
         histories = {**vars(self.histories), "user": self.histories.user, "time": self.histories.timestamp * SECOND}
         del histories["offsets"], histories["timestamp"]
         for name, columns in (
@@ -115,9 +119,9 @@ class Prepared:
         """Read what `save` or `publish` wrote."""
         names = json.loads((directory / NAMES_FILE).read_text(encoding="utf-8"))
         of_rows = (names["tasks"], names["event_types"])
-        users = to_frame(read_parts(directory / "users.arrow"))
+        users = to_frame(read_parts(directory / USERS_FILE))
         return cls(
-            items=to_frame(read_parts(directory / "items.arrow")),
+            items=to_frame(read_parts(directory / ITEMS_FILE)),
             users=users,
             events=to_events(read_folder(directory / "events"), of_rows),
             histories=to_histories(read_folder(directory / "histories"), of_rows, len(users)),
@@ -158,9 +162,9 @@ EventNames = tuple[list[str], list[str]]
 """Names of tasks and of event types, in order of their numbers."""
 
 
-def to_histories(table: pa.Table, names: EventNames, users: int) -> Histories:
-    """Return histories from rows by (user, time)."""
-    counts = np.bincount(table["user"].to_numpy(), minlength=users)
+def to_histories(table: pa.Table, names: EventNames, users: int, first: int = 0) -> Histories:
+    """Return histories of so many users, from the `first` on, from their rows by (user, time)."""
+    counts = np.bincount(table["user"].to_numpy() - first, minlength=users)
     return Histories(
         offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         item=_ints(table["item"]),
@@ -241,8 +245,8 @@ def _floats(column: pa.ChunkedArray, absent: float) -> np.ndarray:
 
 
 def _named(column: pa.ChunkedArray, names: list[str]) -> Strings:
-    """Return the names of numbers; all rows of a name share one Python string."""
-    return np.array(names, object)[column.to_numpy()]
+    """Return the names of numbers, "" for `MISSING`; all rows of a name share one Python string."""
+    return np.array([*names, ""], object)[column.to_numpy()]
 
 
 def _texts(column: pa.ChunkedArray) -> Strings:

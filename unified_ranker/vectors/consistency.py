@@ -2,14 +2,13 @@
 
 from collections.abc import Container, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.engines.shards import read_parts
 from unified_ranker.prepare.prepared import to_frame
+from unified_ranker.prepare.prepared_folder import PreparedFolder
 from unified_ranker.store import EmbeddingStore
 from unified_ranker.store.sample import read_many
 from unified_ranker.store.version_diff import Difference, VersionDiff
@@ -24,7 +23,7 @@ _ALL = 2**31
 
 
 def check_consistency(
-    release: EmbeddedRelease, prepared: Path, store: EmbeddingStore, sources: Sources
+    release: EmbeddedRelease, prepared: PreparedFolder, store: EmbeddingStore, sources: Sources
 ) -> list[Difference]:
     """Compare the published version with vectors that the release's towers compute from the log and later events.
 
@@ -32,7 +31,7 @@ def check_consistency(
 
     Args:
         release: of the published version.
-        prepared: directory of its prepared data.
+        prepared: its prepared data.
         store: that holds the version.
         sources: of events and items since the release.
 
@@ -52,8 +51,8 @@ def check_consistency(
     return [_items(prepared, store, sources, embedder), _users(prepared, store, sources, embedder)]
 
 
-def _items(prepared: Path, store: EmbeddingStore, sources: Sources, embedder: Embedder) -> Difference:
-    table, late = read_parts(prepared / "items.arrow"), sources.new_items()
+def _items(prepared: PreparedFolder, store: EmbeddingStore, sources: Sources, embedder: Embedder) -> Difference:
+    table, late = prepared.items(), sources.new_items()
     comparison, expected = VersionDiff("item", _TOLERANCE), set(late)
     parts: Iterator[pd.DataFrame] = (to_frame(table.slice(start, _AT_ONCE)) for start in range(0, len(table), _AT_ONCE))
     for rows in parts:
@@ -66,8 +65,8 @@ def _items(prepared: Path, store: EmbeddingStore, sources: Sources, embedder: Em
     return comparison.result()
 
 
-def _users(prepared: Path, store: EmbeddingStore, sources: Sources, embedder: Embedder) -> Difference:
-    listed = read_parts(prepared / "users.arrow")["user_id"].to_pylist()
+def _users(prepared: PreparedFolder, store: EmbeddingStore, sources: Sources, embedder: Embedder) -> Difference:
+    listed = prepared.users()["user_id"].to_pylist()
     expected = dict.fromkeys([*listed, *sources.histories.users("", _ALL)])
     manifest, comparison = store.manifest, VersionDiff("user", _TOLERANCE)
     names = iter(expected)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from unified_ranker.config import Config
 from unified_ranker.core.digests import sha256
+from unified_ranker.prepare.prepared_folder import PreparedFolder
 from unified_ranker.release.layout import MANIFEST
 from unified_ranker.release.manifest import Manifest
 from unified_ranker.store.delta import DeltaCopy
@@ -50,6 +51,11 @@ class PreparedFiles:
 
     directory: Path
     key: str
+
+    @property
+    def folder(self) -> PreparedFolder:
+        """The data, to be read in parts."""
+        return PreparedFolder(self.directory)
 
 
 @dataclass(frozen=True)

@@ -4,25 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-
 from unified_ranker.config import Config
 from unified_ranker.core.errors import UserError
-from unified_ranker.engines.shards import read_parts
+from unified_ranker.prepare.prepared_folder import HistoryFile, PreparedFolder
 from unified_ranker.store.records import MOST_ID_BYTES
 
 ITEM_ROWS, USER_ROWS = 50_000, 20_000
 _IDS_AT_ONCE = 10_000
-
-
-@dataclass(frozen=True)
-class HistoryFile:
-    """File of histories: rows by (user, time), from the `first` to the `last` user."""
-
-    file: Path
-    first: int
-    last: int
 
 
 @dataclass(frozen=True)
@@ -31,17 +19,17 @@ class EmbeddingSource:
 
     Attributes:
         release: with the towers.
-        prepared: directory of the prepared data.
+        prepared: the prepared data.
         config: the release's declarations.
         as_of: time as of which users are embedded, seconds; later events do not count.
-        items: number of rows of `items.arrow`.
-        users: number of rows of `users.arrow`.
+        items: number of items.
+        users: number of users.
         histories: files of histories.
         queries: distinct texts to embed as queries.
     """
 
     release: Path
-    prepared: Path
+    prepared: PreparedFolder
     config: Config
     as_of: int
     items: int
@@ -54,18 +42,13 @@ class EmbeddingSource:
         if kind == "query":
             yield list(self.queries)
             return
-        column = read_parts(self.prepared / f"{kind}s.arrow")[f"{kind}_id"]
+        column = (self.prepared.items() if kind == "item" else self.prepared.users())[f"{kind}_id"]
         for start in range(0, len(column), _IDS_AT_ONCE):
             yield column.slice(start, _IDS_AT_ONCE).to_pylist()
 
 
-def open_source(release: Path, prepared: Path, config: Config, as_of: int) -> EmbeddingSource:
+def open_source(release: Path, prepared: PreparedFolder, config: Config, as_of: int) -> EmbeddingSource:
     """Open prepared data; large tables stay on disk."""
-    histories = []
-    for file in sorted((prepared / "histories").glob("*.arrow")):
-        users = read_parts(file)["user"]
-        if len(users):
-            histories.append(HistoryFile(file, users[0].as_py(), users[-1].as_py()))
     declared = config.export.embeddings.queries
     task = declared.task or ("search" if "search" in config.tasks else None)
     return EmbeddingSource(
@@ -73,9 +56,9 @@ def open_source(release: Path, prepared: Path, config: Config, as_of: int) -> Em
         prepared=prepared,
         config=config,
         as_of=as_of,
-        items=len(read_parts(prepared / "items.arrow")),
-        users=len(read_parts(prepared / "users.arrow")),
-        histories=tuple(histories),
+        items=len(prepared.items()),
+        users=len(prepared.users()),
+        histories=prepared.history_files(),
         queries=_frequent(prepared, task, declared.most) if task else (),
     )
 
@@ -97,22 +80,9 @@ def query_task(config: Config) -> str:
     return config.export.embeddings.queries.task or "search"
 
 
-def _frequent(prepared: Path, task: str, most: int) -> tuple[str, ...]:
+def _frequent(prepared: PreparedFolder, task: str, most: int) -> tuple[str, ...]:
     """Return the most frequent queries of the examples of a task, by their number, then by their text."""
-    import json
-
-    names = json.loads((prepared / "names.json").read_text(encoding="utf-8"))["tasks"]
-    if task not in names or most == 0:
-        return ()
-    number = names.index(task)
-    counts: dict[str, int] = {}
-    for file in sorted((prepared / "examples").glob("*.arrow")):
-        table = read_parts(file).select(["task", "query"])
-        chosen = table.filter(pa.array(table["task"].to_numpy() == number))
-        found = chosen["query"].cast(pa.string()).drop_null().combine_chunks().value_counts()
-        for row in found.to_pylist():
-            if row["values"]:
-                counts[row["values"]] = counts.get(row["values"], 0) + row["counts"]
-    texts = np.array(sorted(counts, key=lambda text: (-counts[text], text)), object)
+    counts = prepared.queries(task) if most else {}
+    texts = sorted(counts, key=lambda text: (-counts[text], text))
     # Longer queries cannot be keys of a store.
     return tuple(text for text in texts if len(text.encode()) <= MOST_ID_BYTES)[:most]

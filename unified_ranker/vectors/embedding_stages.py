@@ -1,6 +1,5 @@
 """Stages of the export: pure functions from rows of the prepared data to Arrow tables of vectors."""
 
-import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,13 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from unified_ranker.core.arrays import Arrays, Ints
-from unified_ranker.core.request import NO_HISTORY, History, Request, model_inputs, to_arrays
-from unified_ranker.core.windows import last_events
+from unified_ranker.core.request import Request, model_inputs, to_arrays
 from unified_ranker.engines.job import Outputs, Reader
-from unified_ranker.engines.shards import read_parts
 from unified_ranker.export.embedding import item_batches
-from unified_ranker.prepare.prepared import NAMES_FILE
-from unified_ranker.prepare.stage_names import SECOND
 from unified_ranker.vectors.embedding_source import ITEM_ROWS, USER_ROWS, EmbeddingSource, query_task, user_task
 from unified_ranker.vectors.saved_towers import load_towers
 
@@ -34,7 +29,7 @@ class EmbedItems:
     def __call__(self, shard: int, reader: Reader) -> Outputs:
         """Return `id`, `vector`, `cold` of the shard's items."""
         source, towers = self.source, load_towers(self.source.release)
-        table = read_parts(source.prepared / "items.arrow").slice(shard * ITEM_ROWS, ITEM_ROWS)
+        table = source.prepared.items().slice(shard * ITEM_ROWS, ITEM_ROWS)
 
         def embed(rows: pa.Table) -> np.ndarray:
             return np.concatenate([towers.items(batch) for batch in item_batches(rows.to_pandas(), source.config)])
@@ -55,7 +50,7 @@ class EmbedUsers:
         source, towers = self.source, load_towers(self.source.release)
         start = shard * USER_ROWS
         end = min(start + USER_ROWS, source.users)
-        ids = read_parts(source.prepared / "users.arrow")["user_id"].slice(start, end - start).to_numpy().astype(object)
+        ids = source.prepared.users()["user_id"].slice(start, end - start).to_numpy().astype(object)
         histories = UserHistories(source, start, end)
         out = np.zeros((len(ids), source.config.towers.item.dim), np.float32)
         # In order of the length of their histories, because a batch is as wide as its longest history.
@@ -95,43 +90,17 @@ class UserHistories:
     def __init__(self, source: EmbeddingSource, start: int, end: int) -> None:
         """Read the events of users `start` to `end` (exclusive)."""
         self._source = source
-        parts = []
-        for file in source.histories:
-            if file.last < start or file.first >= end:
-                continue
-            table = read_parts(file.file)
-            low, high = np.searchsorted(table["user"].to_numpy(), [start, end])
-            part = table.slice(low, high - low)
-            parts.append(part.filter(pa.array(part["time"].to_numpy() < source.as_of * SECOND)))
-        names = json.loads((source.prepared / NAMES_FILE).read_text(encoding="utf-8"))
-        self._events = NO_HISTORY
-        user = np.zeros(0, np.int64)
-        if parts:
-            table = pa.concat_tables(parts).combine_chunks()
-            user = table["user"].to_numpy()
-            self._events = History(
-                item_id=self._items(table["item"].to_numpy()),
-                event_type=np.array([*names["event_types"], ""], object)[table["event_type"].to_numpy()],
-                task=np.array([*names["tasks"], ""], object)[table["task"].to_numpy()],
-                timestamp=np.floor_divide(table["time"].to_numpy(), SECOND),
-                value=table["value"].fill_null(0.0).to_numpy(),
-            )
-        bounds = np.searchsorted(user, np.arange(start, end + 1))
-        self._end, self.length = bounds[1:], np.diff(bounds)
+        self._histories = source.prepared.histories(source.histories, start, end, source.as_of)
+        self._events = self._histories.events(slice(None), source.prepared.ids_of)
+        self.length = np.diff(self._histories.offsets)
 
     def requests(self, ids: np.ndarray, rows: Ints) -> Arrays:
         """Return requests of the users at `rows` as inputs of the model, without a query, as of the moment."""
         source = self._source
-        windows = last_events(self._end[rows], self.length[rows], source.config.towers.user.history_length)
+        most = source.config.towers.user.history_length
+        windows = self._histories.windows(rows, self.length[rows], most)
         given = {"user_id": ids[rows], "task": user_task(source.config), "timestamp": source.as_of}
         return model_inputs(len(rows), given, windows, self._events.take(windows.rows))
-
-    def _items(self, item: np.ndarray) -> np.ndarray:
-        """Return the ids of items; only those are read, because a catalogue may be large."""
-        column = read_parts(self._source.prepared / "items.arrow")["item_id"]
-        known, place = np.unique(item, return_inverse=True)
-        names = column.take(pa.array(np.maximum(known, 0))).to_numpy().astype(object)
-        return np.where(known < 0, "", names)[place]
 
 
 def overlapped(embed: Callable[[Any], np.ndarray], batches: Iterable[Any]) -> list[np.ndarray]:

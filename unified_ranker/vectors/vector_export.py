@@ -66,7 +66,7 @@ def export_embeddings(given: ExportInput, store: EmbeddingStore, options: Export
         UserError: by a fault of the input or the machine. The published version is unchanged.
     """
     release, copy = given.release, given.copy
-    source = open_source(release.directory, given.prepared.directory, release.config, options.as_of)
+    source = open_source(release.directory, given.prepared.folder, release.config, options.as_of)
     job = embedding_job(source, given.prepared.key)
     limits = Limits(**release.config.export.embeddings.guards.model_dump())
     with store.writing():
