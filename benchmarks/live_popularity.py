@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from machine import write_result
 
-from unified_ranker.config import PopularityFeature
 from unified_ranker.core.times import DAY, HOUR
 from unified_ranker.prepare.quality import TRENDING
+from unified_ranker.prepare.quality_types.popularity_feature import PopularityFeature
 from unified_ranker.release.counts import CountsDescription, StoredCounts
 from unified_ranker.serving.answering.live_popularity import LivePopularity
 from unified_ranker.serving.answering.stored_popularity import StoredPopularity

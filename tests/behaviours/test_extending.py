@@ -1,4 +1,4 @@
-"""A signal, a kind of head and a store are each one file of a project and its name in project.yaml: nothing else."""
+"""A signal, a kind of head, a quality feature and a store are each one file of a project, named in project.yaml."""
 
 import json
 import os
@@ -34,6 +34,7 @@ def extended_files(directory):
         "signals": [{"type": "same_category", "candidates": 6}],
         "heads": {"dwell": {"type": "dwell", "of": "click", "longest": 600}},
     }
+    files["towers/item.yaml"]["quality"] |= {"chosen": {"type": "positive_share", "prior": 2}}
     files["export/embeddings.yaml"] = {"store": {"place": f"sqlite://{directory / 'vectors'}"}}
     return files
 
@@ -65,7 +66,7 @@ def built(project):
 
 def test_the_engine_knows_none_of_them():
     sources = [file.read_text(encoding="utf-8") for file in Path(unified_ranker.__file__).parent.rglob("*.py")]
-    for word in ("same_category", "dwell", "SqliteBackend", "jsonl"):
+    for word in ("same_category", "dwell", "positive_share", "SqliteBackend", "jsonl"):
         assert not [text for text in sources if word in text]
 
 
@@ -99,6 +100,7 @@ def test_validate_says_what_they_need(project):
     said = cli("validate", "--project", project).stdout
     assert "PASS `towers/ranker.yaml`, `heads.dwell`: dwell needs that events of `click` have a `value`" in said
     assert "PASS `towers/ranker.yaml`, `signals[0]`: same_category needs that items have categories" in said
+    assert "PASS `towers/item.yaml`, `quality.chosen`: the log has events" in said
 
 
 def test_the_report_has_the_line_of_the_head(built):
@@ -125,6 +127,8 @@ def test_an_answer_has_seconds_and_its_score_does_not_mix_them_in(built):
     for item in items:
         assert 1 < item["heads"]["dwell"] < 600
         assert 0 < item["heads"]["click"] < 1
+        assert list(item["quality"]) == ["popularity", "rating", "chosen"]
+        assert 0 < item["quality"]["chosen"] < 1
         # One head that ranks: the score is its logit, whatever the other says.
     by_score = [item["heads"]["click"] for item in items]
     assert by_score == sorted(by_score, reverse=True)

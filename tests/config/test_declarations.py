@@ -10,9 +10,11 @@ import yaml
 from pydantic import ValidationError
 from toy_project import FILES, ROOT, changed, line_of, lines_of, write_files, write_project
 
-from unified_ranker.config import Config, FreshnessFeature, MeanValueFeature
+from unified_ranker.config import Config
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
+from unified_ranker.prepare.quality_types.freshness_feature import FreshnessFeature
+from unified_ranker.prepare.quality_types.mean_value_feature import MeanValueFeature
 from unified_ranker.tasks.objectives.all_items import AllItems
 from unified_ranker.tasks.objectives.sampled import SampledItems
 from unified_ranker.towers.feature_types.number import NumberFeature

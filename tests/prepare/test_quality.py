@@ -9,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from log_by_rows import event, log_of
 
-from unified_ranker.config import FreshnessFeature, MeanValueFeature, PopularityFeature
 from unified_ranker.core.times import DAY, NEVER
+from unified_ranker.prepare.counts_as_of import CountsAsOf, Stream
 from unified_ranker.prepare.examples import EventColumns
 from unified_ranker.prepare.prepared import prepare
-from unified_ranker.prepare.quality import CountsAsOf, QualityAsOf, Stream, most_popular
+from unified_ranker.prepare.quality import QualityAsOf, most_popular
+from unified_ranker.prepare.quality_types.freshness_feature import FreshnessFeature
+from unified_ranker.prepare.quality_types.mean_value_feature import MeanValueFeature
+from unified_ranker.prepare.quality_types.popularity_feature import PopularityFeature
 
 ITEMS = 4
 EVENTS = st.lists(

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from release_toy import make_release
 
-from unified_ranker.config import Config, FreshnessFeature, PopularityFeature
+from unified_ranker.config import Config
 from unified_ranker.core.request import Arrays
 from unified_ranker.export.embedding import embed_catalogue
 from unified_ranker.export.signature_graph import SignatureGraph
@@ -47,7 +47,7 @@ class AsReleased:
 
     def __init__(self, quality: QualityAsOf, fit_end: int) -> None:
         self.features, self._quality, self._end = quality.features, quality, fit_end
-        self._fresh = [isinstance(feature, FreshnessFeature) for feature in quality.features.values()]
+        self._fresh = [feature.decay > 0 for feature in quality.features.values()]
 
     def matrix(self, times: np.ndarray) -> np.ndarray:
         counts = np.repeat(self._quality.matrix(np.array([self._end])), len(times), 0)
@@ -58,7 +58,7 @@ class AsReleased:
         return np.einsum("nq,niq->ni", weights, self.matrix(times))
 
     def trending(self, times: np.ndarray, most: int) -> np.ndarray:
-        counted = [isinstance(feature, PopularityFeature) for feature in self.features.values()]
+        counted = [feature.counted_live for feature in self.features.values()]
         found = most_popular(self._quality.matrix(np.array([self._end]))[..., counted], most)
         return np.repeat(found, len(times), 0)
 

@@ -15,11 +15,7 @@ from unified_ranker.config.export_files import (
     VectorStore,
 )
 from unified_ranker.config.feature_columns import (
-    FreshnessFeature,
     ItemFeature,
-    MeanValueFeature,
-    PopularityFeature,
-    QualityFeature,
     UserFeature,
 )
 from unified_ranker.config.project_file import (
@@ -57,19 +53,15 @@ __all__ = [
     "Embeddings",
     "EvaluationSettings",
     "Export",
-    "FreshnessFeature",
     "Guards",
     "Hstu",
     "Imputation",
     "ItemFeature",
     "ItemTower",
-    "MeanValueFeature",
     "MovieLensSource",
     "NextK",
-    "PopularityFeature",
     "Positive",
     "ProjectFile",
-    "QualityFeature",
     "QueryVectorExport",
     "RankerSettings",
     "Serving",

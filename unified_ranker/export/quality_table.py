@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from unified_ranker.config import Config, FreshnessFeature
+from unified_ranker.config import Config
 from unified_ranker.core.freshness import freshness, query_factor, stored_factor
 from unified_ranker.core.times import NEVER
 from unified_ranker.model.catalogue import Catalogue
@@ -23,9 +23,8 @@ class QualityTable(tf.Module):
         """Store the table, with one more row for unknown items."""
         super().__init__(name="quality")
         self.origin = catalogue.log_end
-        features = config.towers.item.quality.values()
         self.counted = [list(config.towers.item.quality).index(name) for name in config.towers.item.popularities]
-        self.scales = [f.scale if isinstance(f, FreshnessFeature) else 0.0 for f in features]
+        self.scales = [feature.decay for feature in config.towers.item.quality.values()]
         self.table = tf.Variable(
             np.concatenate([catalogue.quality, catalogue.quality_unseen[None]]), trainable=False, dtype=tf.float32
         )
@@ -33,16 +32,14 @@ class QualityTable(tf.Module):
 
     def at(self, indices: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
         """Return quality `[batch, n, features]` of items `[batch, n]` (-1 = unknown) at times `[batch]` (seconds)."""
-        rows = tf.where(indices < 0, tf.shape(self.table, tf.int64)[0] - 1, indices)
+        rows = self._rows(indices)
         created = tf.gather(self.created, rows)
         return self._with(tf.gather(self.table, rows), lambda scale: freshness(created, time[:, None], scale, TENSORS))
 
     def stored(self, known: tf.Tensor, created: tf.Tensor) -> tf.Tensor:
         """Return the part of the item vector `[n, features]`: items at table rows `known` `[n]` (-1 = a new item)."""
-        rows = tf.where(known < 0, tf.shape(self.table, tf.int64)[0] - 1, known)
-        return self._with(
-            tf.gather(self.table, rows), lambda scale: stored_factor(created, self.origin, scale, TENSORS)
-        )
+        table = tf.gather(self.table, self._rows(known))
+        return self._with(table, lambda scale: stored_factor(created, self.origin, scale, TENSORS))
 
     def decay(self, time: tf.Tensor) -> tf.Tensor:
         """Return the query vector's factors `[batch, features]`, which are 1 for all features but freshness."""
@@ -55,6 +52,10 @@ class QualityTable(tf.Module):
         for place, now in zip(self.counted, tf.unstack(popularity, len(self.counted), axis=-1), strict=True):
             columns[place] = tf.where(tf.math.is_nan(now), columns[place], now)
         return tf.stack(columns, -1)
+
+    def _rows(self, indices: tf.Tensor) -> tf.Tensor:
+        """Return the rows of items in the table; the last one for an unknown item (-1)."""
+        return tf.where(indices < 0, tf.shape(self.table, tf.int64)[0] - 1, indices)
 
     def _with(self, table: tf.Tensor, fresh: Callable[[float], tf.Tensor]) -> tf.Tensor:
         """Return the `table` `[…, features]` with every freshness replaced by `fresh` of its scale."""

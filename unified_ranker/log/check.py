@@ -13,6 +13,8 @@ from unified_ranker.log.row_rules import Severity
 
 Example = Mapping[str, Any] | str
 MAX_EXAMPLE_LENGTH = 160
+MAX_LISTED = 10
+"""Most names that a check lists."""
 
 
 @dataclass(frozen=True)
@@ -87,3 +89,9 @@ def _shown(example: Example) -> str:
         text = " ".join(f"{k}={v.isoformat() if isinstance(v, datetime) else v}" for k, v in there.items())
     text = re.sub(r"\s+", " ", text) or "(all null)"
     return text if len(text) <= MAX_EXAMPLE_LENGTH else text[: MAX_EXAMPLE_LENGTH - 1] + "…"
+
+
+def counted(counts: "pd.Series[int]") -> str:
+    """Return the first names of a count with their numbers: "`click` (1,200), `view` (80)"."""
+    rest = f" and {len(counts) - MAX_LISTED} more" if len(counts) > MAX_LISTED else ""
+    return ", ".join(f"`{n}` ({c:,})" for n, c in counts.head(MAX_LISTED).items()) + rest or "none"

@@ -1,119 +1,19 @@
-"""Quality features of items as of any moment, counted exactly from the log.
+"""Quality features of items as of any moment, counted exactly from the log; see `CountsAsOf`."""
 
-Counts are of events strictly before the moment. `gather` takes single (item, time) pairs and uses a binary
-search; `matrix` takes times, and counts for every item in one sweep through the log. Both give the same bytes.
-"""
-
-import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from unified_ranker.config import MeanValueFeature, PopularityFeature, QualityFeature
-from unified_ranker.core.arrays import MISSING, Floats, Ints, Mask
-from unified_ranker.core.freshness import freshness
+from unified_ranker.core.arrays import MISSING, Floats, Ints
 from unified_ranker.core.times import HOUR
-from unified_ranker.prepare.examples import EventColumns, TimeIndex
+from unified_ranker.prepare.counts_as_of import CountsAsOf
+from unified_ranker.prepare.examples import EventColumns
+from unified_ranker.prepare.quality_types.base import QualityFeature
 
 TRENDING = 100
 """Number of most popular items that each popularity feature of the quality vector proposes."""
-_SWEEPS_KEPT = 2
-"""Sweeps that are kept: evaluation asks for counts as of requests, and as of the hours before them."""
 _HOURS_KEPT = 4096
 """Hours of which the most popular items are kept."""
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Events of one kind, `[n]`: `item`, `time` in seconds and ascending, and the `amount` that each adds."""
-
-    item: Ints
-    time: Ints
-    amount: Floats
-
-
-class CountsAsOf:
-    """Sums of `amount` per item over events strictly before a time.
-
-    Args:
-        stream: the events.
-        items: the number of items in the catalogue.
-        window: count only events in that many seconds before the time, without a fraction, because times have none;
-            None counts all.
-        before: sums of events before those of `stream`, `[items]`, for counts without a window; None: there are none.
-    """
-
-    def __init__(self, stream: Stream, items: int, window: float | None = None, before: Ints | None = None) -> None:
-        self._stream, self._items, self._earlier = stream, items, before
-        self._window = None if window is None else int(window)
-        # Running sums of each item. They are summed item by item, so that not even their rounding depends on other
-        # items or on later events.
-        amount = pd.Series(stream.amount.astype(np.float64))
-        self._after = amount.groupby(stream.item).cumsum().to_numpy(np.float64)
-        order = np.argsort(stream.item, kind="stable")
-        offsets = np.searchsorted(stream.item[order], np.arange(items + 1)).astype(np.int64)
-        self._index = TimeIndex(offsets, stream.time[order])
-        self._sums = np.append(self._after[order], 0.0)
-        # Where earlier calls of `matrix` have ended: requests in order of time need not begin again.
-        self._ended: list[tuple[_Sweep, _Sweep]] = []
-        self._lock = threading.Lock()
-
-    def gather(self, item: Ints, time: Ints) -> Floats:
-        """Return the sums for pairs `item` `[n]`, `time` `[n]` (seconds), `[n]`."""
-        out = self._before(item, time)
-        if self._window is not None:
-            out = out - self._before(item, time - self._window)
-        if self._earlier is not None:
-            out = out + self._earlier[item]
-        return out.astype(np.float32)
-
-    def matrix(self, times: Ints) -> Floats:
-        """Return the sums for all items at `times` `[n]` (seconds), `[n, items]`."""
-        out = np.empty((len(times), self._items), np.float32)
-        order = np.argsort(times, kind="stable")
-        upper, lower = self._sweeps(int(times.min(initial=np.iinfo(np.int64).max)))
-        for row in order:
-            sums = upper.until(times[row])
-            if self._window is not None:
-                sums = sums - lower.until(times[row] - self._window)
-            out[row] = sums if self._earlier is None else sums + self._earlier
-        with self._lock:
-            self._ended = [(upper, lower), *self._ended][:_SWEEPS_KEPT]
-        return out
-
-    def _sweeps(self, first: int) -> "tuple[_Sweep, _Sweep]":
-        """Return sweeps to a time and to the begin of its window, where they stand at most at `first` (seconds)."""
-        with self._lock:
-            behind = [pair for pair in self._ended if pair[0].time <= first]
-            if behind:
-                latest = max(behind, key=lambda pair: pair[0].time)
-                self._ended.remove(latest)
-                return latest
-        return _Sweep(self._stream, self._after, self._items), _Sweep(self._stream, self._after, self._items)
-
-    def _before(self, item: Ints, time: Ints) -> np.ndarray:
-        end = self._index.end(item, time)
-        return np.where(end > self._index.offsets[item], self._sums[end - 1], 0.0)
-
-
-class _Sweep:
-    """Every item's sum of amounts strictly before a time that only moves forward."""
-
-    def __init__(self, stream: Stream, after: np.ndarray, items: int) -> None:
-        self._stream, self._after = stream, after
-        self._sums, self._end, self.time = np.zeros(items), 0, np.iinfo(np.int64).min
-
-    def until(self, time: np.int64) -> np.ndarray:
-        """Move to `time` (seconds) and return the sums `[items]`; the next call overwrites the array."""
-        self.time = int(time)
-        end = int(np.searchsorted(self._stream.time, time, side="left"))
-        new = slice(self._end, end)
-        # Where an item has several events, the sum of the last one stays, because NumPy assigns in order.
-        self._sums[self._stream.item[new]] = self._after[new]
-        self._end = end
-        return self._sums
 
 
 class QualityAsOf:
@@ -137,34 +37,24 @@ class QualityAsOf:
         reference: int,
     ) -> None:
         self.features, self.created_at = features, created_at
-        streams = quality_streams(features, events)
         self._counts: dict[str, tuple[CountsAsOf, ...]] = {}
-        self._scale: dict[str, float] = {}
+        self._constant: dict[str, float] = {}
         self._trending: dict[int, TrendingByHour] = {}
-        items = len(created_at)
         for name, feature in features.items():
-            if isinstance(feature, PopularityFeature):
-                counts = CountsAsOf(streams[name], items, feature.window)
-                self._counts[name] = (counts,)
-                highest = counts.matrix(np.array([reference]))[0].max(initial=0.0)
-                self._scale[name] = float(np.log1p(max(highest, 1.0)))
-            elif isinstance(feature, MeanValueFeature):
-                stream = streams[name]
-                ones = Stream(stream.item, stream.time, np.ones_like(stream.amount))
-                self._counts[name] = (CountsAsOf(stream, items), CountsAsOf(ones, items))
-                before = stream.amount[stream.time < reference]
-                self._scale[name] = float(before.mean(dtype=np.float64)) if len(before) else 0.0
+            streams = feature.streams(events)
+            self._counts[name] = tuple(CountsAsOf(stream, len(created_at), feature.window) for stream in streams)
+            self._constant[name] = feature.constant(self._counts[name], reference)
 
     def gather(self, item: Ints, time: Ints, age: int = 0) -> Floats:
         """Return the features of pairs `item` `[n]`, `time` `[n]` (seconds), `[n, features]`.
 
         Counts within a window are `age` seconds old.
         """
-        columns = []
+        columns, created_at = [], self.created_at[item]
         for name, feature in self.features.items():
-            windowed = isinstance(feature, PopularityFeature) and feature.window is not None
-            sums = [c.gather(item, time - age if windowed else time) for c in self._counts.get(name, ())]
-            columns.append(self._feature(name, sums, item, time))
+            until = time if feature.window is None else time - age
+            sums = [counts.gather(item, until) for counts in self._counts[name]]
+            columns.append(feature.value(sums, self._constant[name], created_at, time))
         return _stack(columns, (len(item),))
 
     def matrix(self, times: Ints) -> Floats:
@@ -188,42 +78,24 @@ class QualityAsOf:
         As of the last full hour before each of `times` `[n]` (seconds).
         """
         if most not in self._trending:
-            counted = [counts for name, (counts, *_) in self._counts.items() if name in self.scales]
-            self._trending[most] = TrendingByHour(counted, most)
+            self._trending[most] = TrendingByHour([self._counts[name][0] for name in self.scales], most)
         return self._trending[most](times)
 
     @property
     def scales(self) -> dict[str, float]:
         """The scale of each popularity, see `popularity`."""
-        return {name: self._scale[name] for name, f in self.features.items() if isinstance(f, PopularityFeature)}
+        return {name: self._constant[name] for name, feature in self.features.items() if feature.counted_live}
 
     def unseen(self) -> Floats:
         """Return the features of an item without events, `[features]`.
 
         Freshness is 0, as for an item of unknown age; a caller that knows the creation time fills it in.
         """
-        return np.array(
-            [self._scale[n] if isinstance(f, MeanValueFeature) else 0.0 for n, f in self.features.items()],
-            np.float32,
-        )
+        return np.array([f.unseen(self._constant[name]) for name, f in self.features.items()], np.float32)
 
     def _of_all(self, name: str, times: Ints) -> np.ndarray:
-        everything = np.arange(len(self.created_at))[None, :]
-        return self._feature(name, [c.matrix(times) for c in self._counts.get(name, ())], everything, times[:, None])
-
-    def _feature(self, name: str, sums: list[np.ndarray], item: Ints, time: Ints) -> np.ndarray:
-        feature = self.features[name]
-        if isinstance(feature, PopularityFeature):
-            return popularity(sums[0], self._scale[name])
-        if isinstance(feature, MeanValueFeature):
-            total, count = sums
-            return (total + feature.prior * self._scale[name]) / (count + feature.prior)
-        return np.asarray(freshness(self.created_at[item], time, feature.scale))
-
-
-def popularity(counts: Floats, scale: float | Floats) -> Floats:
-    """Return the popularity of items with `counts`; `scale` is the log1p of the highest count of the fit window."""
-    return np.asarray(np.log1p(counts) / scale)
+        sums = [counts.matrix(times) for counts in self._counts[name]]
+        return self.features[name].value(sums, self._constant[name], self.created_at[None, :], times[:, None])
 
 
 def trending(counted: Sequence[CountsAsOf], times: Ints, most: int) -> Ints:
@@ -275,28 +147,6 @@ def most_popular(counts: Floats, most: int) -> Ints:
             best = above[np.argsort(-own[above], kind="stable")][:most]
             found[row, number, : len(best)] = best
     return found
-
-
-def counted_by(feature: PopularityFeature, events: EventColumns) -> Mask:
-    """Mark the events that a popularity counts, `[events]`."""
-    types = feature.event_types
-    return events.positive if types is None else np.isin(events.event_type, types)
-
-
-def quality_streams(features: dict[str, QualityFeature], events: EventColumns) -> dict[str, Stream]:
-    """Return the events that each counting feature counts."""
-    out = {}
-    for name, feature in features.items():
-        if isinstance(feature, PopularityFeature):
-            keep = counted_by(feature, events)
-            amount = np.ones(int(keep.sum()), np.float32)
-        elif isinstance(feature, MeanValueFeature):
-            keep = ~np.isnan(events.value)
-            amount = events.value[keep]
-        else:
-            continue
-        out[name] = Stream(events.item[keep], events.timestamp[keep], amount)
-    return out
 
 
 def _stack(columns: list[np.ndarray], shape: tuple[int, ...]) -> Floats:

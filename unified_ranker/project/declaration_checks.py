@@ -9,14 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from unified_ranker.config import (
-    Config,
-    FreshnessFeature,
-    MeanValueFeature,
-    PopularityFeature,
-    QualityFeature,
-    Towers,
-)
+from unified_ranker.config import Config, Towers
 from unified_ranker.config.kinds import Kinds
 from unified_ranker.core.errors import nearest
 from unified_ranker.core.extras import HASHED_INSTEAD, install_command, missing_modules
@@ -26,7 +19,7 @@ from unified_ranker.log.column_types import MAX_EXAMPLES
 from unified_ranker.log.schema import COLUMNS, InteractionLog
 from unified_ranker.project.data_needs import data_need_checks
 from unified_ranker.project.init.inspect_columns import describe, present
-from unified_ranker.project.task_checks import counted, task_checks
+from unified_ranker.project.task_checks import task_checks
 from unified_ranker.towers.feature_group import fitting_types
 from unified_ranker.towers.feature_types.base import ITEM_FEATURES, USER_FEATURES, FeatureType
 
@@ -53,7 +46,7 @@ def check_declarations(config: Config, log: InteractionLog, sampled: bool = Fals
         *_files(towers),
         *_features("towers/item.yaml", "features", towers.item.features, log.items, "items", ITEM_FEATURES),
         *_text(config),
-        *(c for n, f in towers.item.quality.items() for c in _quality(f"quality.{n}", f, log)),
+        *(c for n, f in towers.item.quality.items() for c in f.checks(f"`towers/item.yaml`, `quality.{n}", log)),
         *_features("towers/user.yaml", "profile", towers.user.profile, log.users, "users", USER_FEATURES),
         *_context(config, log),
         *_baselines(config),
@@ -151,43 +144,6 @@ def _strays(rule: str, feature: FeatureType, table: pd.DataFrame, name: str) -> 
         found=f"{count:,} of {len(values):,} values {'is' if count == 1 else 'are'} not {feature.holds}",
         what_to_do=f"write {feature.holds} there, or leave the cells empty (null)",
     )
-
-
-def _quality(path: str, feature: QualityFeature, log: InteractionLog) -> Iterator[Check]:
-    """Check that the log has the data of a quality feature."""
-    at, events = f"`towers/item.yaml`, `{path}", log.events
-    if isinstance(feature, PopularityFeature) and feature.event_types is not None:
-        found = events["event_type"].value_counts()
-        for number, event_type in enumerate(feature.event_types):
-            known = [str(t) for t in found.index]
-            yield Check(
-                f"{at}.event_types[{number}]`: the log has `{event_type}` events",
-                passed=event_type in known,
-                found="no such event",
-                what_to_do=f"name one of {counted(found)}.{nearest(event_type, known)}",
-            )
-    elif isinstance(feature, FreshnessFeature):
-        yield Check(
-            f"{at}`: items have a `created_at`",
-            passed=bool(log.items["created_at"].notna().any()),
-            found="no item has one",
-            what_to_do="remove the feature, or add creation times to the items table",
-        )
-    elif isinstance(feature, MeanValueFeature):
-        valued = events.loc[events["value"].notna(), "event_type"].value_counts()
-        yield Check(
-            f"{at}`: events have a `value`",
-            passed=len(valued) > 0,
-            found="no event has one",
-            what_to_do="remove the feature, or add values to the events table",
-        )
-        yield Check(
-            f"{at}`: values are of one kind of event",
-            passed=len(valued) <= 1,
-            found=f"{counted(valued)} have values",
-            what_to_do="one mean is taken over all of them; remove the feature if their scales differ",
-            severity="warning",
-        )
 
 
 def _context(config: Config, log: InteractionLog) -> Iterator[Check]:

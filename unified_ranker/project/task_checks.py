@@ -10,12 +10,11 @@ from unified_ranker.core.candidate_rule import exists
 from unified_ranker.core.errors import nearest
 from unified_ranker.core.positives import matches
 from unified_ranker.core.times import seconds
-from unified_ranker.log.check import Check
+from unified_ranker.log.check import MAX_LISTED, Check, counted
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.examples import dated_positives, match_positives
 from unified_ranker.prepare.prepared import split_times
 
-MAX_LISTED = 10
 LEAST_LEARNABLE = 0.05
 """Least share of a task's positives whose item exists at their time. Below it, `created_at` probably means something
 else, such as the time of an import, and nothing sound can be learnt or measured."""
@@ -45,12 +44,6 @@ def task_checks(config: Config, log: InteractionLog, sampled: bool = False) -> I
         yield from _imputation(name, task, of_task, log)
     yield _undeclared(config, found)
     yield from _split(config, log)
-
-
-def counted(counts: "pd.Series[int]") -> str:
-    """Return the first names of a count with their numbers: "`click` (1,200), `view` (80)"."""
-    rest = f" and {len(counts) - MAX_LISTED} more" if len(counts) > MAX_LISTED else ""
-    return ", ".join(f"`{n}` ({c:,})" for n, c in counts.head(MAX_LISTED).items()) + rest or "none"
 
 
 def _positives(name: str, task: Task, of_task: pd.DataFrame, fed: frozenset[str] | None) -> Iterator[Check]:

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from unified_ranker.config import PopularityFeature
 from unified_ranker.core.arrays import Floats, Ints, Mask
+from unified_ranker.prepare.counts_as_of import CountsAsOf, Stream
 from unified_ranker.prepare.examples import EventColumns
-from unified_ranker.prepare.quality import TRENDING, CountsAsOf, QualityAsOf, Stream, counted_by
+from unified_ranker.prepare.quality import TRENDING, QualityAsOf
+from unified_ranker.prepare.quality_types.base import QualityFeature
 
 EVENTS_FILE, BEFORE = "events.parquet", "before.parquet"
 
@@ -24,7 +25,7 @@ class CountsDescription(BaseModel):
     """Entry of the manifest.
 
     Attributes:
-        scales: of each popularity by name, see `prepare.quality.popularity`.
+        scales: of each popularity by name, see `popularity_feature.popularity`.
         exact_from: seconds; from then on the popularities can be counted, which is the end of the fit window.
         end: time of the log's last event, seconds. Later events come from the service.
         trending: how many of its most popular items the model takes, of each popularity.
@@ -52,7 +53,7 @@ class StoredCounts:
     """
 
     description: CountsDescription
-    features: dict[str, PopularityFeature]
+    features: dict[str, QualityFeature]
     before: Ints
     item: Ints
     time: Ints
@@ -61,10 +62,10 @@ class StoredCounts:
     @classmethod
     def of(cls, quality: QualityAsOf, events: EventColumns, exact_from: int) -> "StoredCounts":
         """Collect what a release needs for counts as of any moment from `exact_from` (seconds) on."""
-        features = {n: f for n, f in quality.features.items() if isinstance(f, PopularityFeature)}
+        features = {name: feature for name, feature in quality.features.items() if feature.counted_live}
         begin = exact_from - max((f.window or 0 for f in features.values()), default=0)
         items, late = len(quality.created_at), events.timestamp >= begin
-        marked = np.stack([counted_by(feature, events) for feature in features.values()])
+        marked = np.stack([feature.counted(events) for feature in features.values()])
         early = [
             np.bincount(events.item[own & ~late], minlength=items) if feature.window is None else np.zeros(items)
             for own, feature in zip(marked, features.values(), strict=True)
@@ -91,7 +92,7 @@ class StoredCounts:
 
     @classmethod
     def read(
-        cls, directory: Path, description: CountsDescription, features: dict[str, PopularityFeature]
+        cls, directory: Path, description: CountsDescription, features: dict[str, QualityFeature]
     ) -> "StoredCounts":
         """Read what `write` wrote; `features` are the popularities that the release declares."""
         events, before = pq.read_table(directory / EVENTS_FILE), pq.read_table(directory / BEFORE)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unified_ranker.config import Config, FreshnessFeature
+from unified_ranker.config import Config
 from unified_ranker.core.freshness import freshness
 from unified_ranker.tasks.encoded_state import EncodedQuery
 from unified_ranker.tasks.item_vectors import ItemVectors
@@ -37,14 +37,14 @@ class CandidateScores(tf.keras.layers.Layer):
             quality: look-up of features as of any time.
         """
         super().__init__(name="candidate_scores")
-        features = list(config.towers.item.quality.values())
         weighted = {name for task in config.tasks.values() for name, w in task.quality_weights.items() if w}
-        names = list(config.towers.item.quality)
-        self.fresh = [(n, f.scale) for n, f in enumerate(features) if isinstance(f, FreshnessFeature)]
-        self.fresh = [(n, scale) for n, scale in self.fresh if names[n] in weighted]
-        self.counted = [
-            n for n, f in enumerate(features) if not isinstance(f, FreshnessFeature) and names[n] in weighted
+        decays = [
+            (place, feature.decay)
+            for place, (name, feature) in enumerate(config.towers.item.quality.items())
+            if name in weighted
         ]
+        self.fresh = [(place, decay) for place, decay in decays if decay]
+        self.counted = [place for place, decay in decays if not decay]
         if self.counted:
             most = max(min(_MOMENTS, _TABULATED // max(items * len(self.counted), 1)), 1)
             moments = np.unique(np.quantile(times, np.linspace(0, 1, most), method="lower"))

@@ -13,11 +13,11 @@ import yaml
 from small_project import cli, write_project
 from toy_shop import DAYS, ITEMS, ROOT, START, comment_above, new_project, shop, write_tables
 
-from unified_ranker.config import PopularityFeature
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
 from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.prepared import prepare
+from unified_ranker.prepare.quality_types.popularity_feature import PopularityFeature
 from unified_ranker.project.init import serving_text
 from unified_ranker.project.init.write_project import init_project, project_name
 from unified_ranker.tasks.objectives.all_items import AllItems

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_ranker.config import PopularityFeature
 from unified_ranker.core.times import DAY, HOUR
-from unified_ranker.prepare.quality import CountsAsOf, Stream, popularity, trending
+from unified_ranker.prepare.counts_as_of import CountsAsOf, Stream
+from unified_ranker.prepare.quality import trending
+from unified_ranker.prepare.quality_types.popularity_feature import PopularityFeature, popularity
 from unified_ranker.release.counts import CountsDescription, StoredCounts
 from unified_ranker.serving.answering.live_popularity import LivePopularity
 from unified_ranker.serving.answering.stored_popularity import StoredPopularity

@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from unified_ranker.core.arrays import MISSING, Floats, Ints, Mask, Strings
 from unified_ranker.core.times import HOUR
-from unified_ranker.prepare.quality import most_popular, popularity
+from unified_ranker.prepare.quality import most_popular
+from unified_ranker.prepare.quality_types.popularity_feature import popularity
 from unified_ranker.serving.answering.event_queue import EventQueue
 from unified_ranker.serving.answering.stored_popularity import StoredPopularity
 

@@ -6,9 +6,11 @@ from typing import Protocol
 
 import numpy as np
 
-from unified_ranker.config import PopularityFeature
 from unified_ranker.core.arrays import MISSING, Floats, Ints, Strings
-from unified_ranker.prepare.quality import CountsAsOf, TrendingByHour, popularity
+from unified_ranker.prepare.counts_as_of import CountsAsOf
+from unified_ranker.prepare.quality import TrendingByHour
+from unified_ranker.prepare.quality_types.base import QualityFeature
+from unified_ranker.prepare.quality_types.popularity_feature import popularity
 from unified_ranker.release.counts import CountsDescription, StoredCounts
 
 _OFTEN = 8
@@ -54,7 +56,7 @@ class StoredPopularity:
         self,
         directory: Path,
         description: CountsDescription,
-        features: dict[str, PopularityFeature],
+        features: dict[str, QualityFeature],
         item_ids: Strings,
     ) -> None:
         self._directory, self.description, self._features = directory, description, features
