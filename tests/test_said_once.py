@@ -83,3 +83,76 @@ def mean(values, weights):
 )
 def test_a_copy_with_other_names_is_found(other, copied):
     assert bool(repeated(bodies, {"one.py": COPY, "other.py": other})) is copied
+
+
+# --- rules that have one hand -------------------------------------------------------------------------------------
+
+
+def places(found, *homes):
+    """The places of nodes that `found` picks, outside of the files that they belong to."""
+    return [
+        f"{name}:{node.lineno}"
+        for name, text in engine().items()
+        if name not in homes
+        for node in ast.walk(ast.parse(text))
+        if found(node)
+    ]
+
+
+def named(node):
+    return getattr(node, "attr", getattr(node, "id", None))
+
+
+def test_only_one_hand_replaces_a_file():
+    """`Path.replace` has one argument, that of text two. `latest` is a link, and `init` moves whole folders."""
+    hands = places(
+        lambda n: isinstance(n, ast.Call) and named(n.func) == "replace" and len(n.args) == 1 and not n.keywords,
+        "core/files.py",
+        "release/layout.py",
+        "project/init/write_project.py",
+    )
+    assert not hands
+
+
+def test_only_the_candidate_rule_compares_creation_times():
+    hands = places(
+        lambda n: (
+            isinstance(n, ast.Compare)
+            and isinstance(n.ops[0], ast.Lt | ast.LtE | ast.Gt | ast.GtE)
+            and "created_at" in (sides := {named(side) for side in (n.left, *n.comparators)})
+            and "NEVER" not in sides
+        ),
+        "core/candidate_rule.py",
+    )
+    assert not hands
+
+
+def test_only_preparation_names_its_files():
+    names = {"items.arrow", "users.arrow", "names.json", "split.json"}
+    assert not places(lambda n: isinstance(n, ast.Constant) and n.value in names, "prepare/prepared.py")
+
+
+def registered():
+    """Classes that are registered as an implementation of an extension point, by name: the file that defines each."""
+    return {
+        node.name: name
+        for name, text in engine().items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ClassDef)
+        and any(named(getattr(mark, "func", mark)) in ("declare", "register") for mark in node.decorator_list)
+    }
+
+
+def test_nobody_asks_of_which_registered_type_something_is():
+    """It has a method instead, so that another type is a file and not a branch in six."""
+    known = registered()
+    assert {"PopularityFeature", "CategoryFeature"} <= known.keys()
+    hands = [
+        f"{name}:{node.lineno}"
+        for name, text in engine().items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call) and named(node.func) == "isinstance"
+        for asked in ast.walk(node.args[1])
+        if known.get(named(asked), name) != name
+    ]
+    assert not hands

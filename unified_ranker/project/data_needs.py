@@ -12,7 +12,6 @@ from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.examples import dated_positives
 from unified_ranker.prepare.prepared import Prepared, fit_end_of, split_times
-from unified_ranker.tasks.objectives.sampled import SampledItems
 
 LEAST_FOR_HARD = 500
 """Least positives of a task in the fit window for hard negatives. With fewer, the hardest negatives of a half-trained
@@ -54,11 +53,7 @@ def require_enough_data(prepared: Prepared, config: Config, tasks: Collection[st
 def _hard_negatives(config: Config, tasks: Collection[str]) -> dict[str, tuple[int, int]]:
     """Return the number of kept and of drawn negatives, by the tasks that keep only the hardest ones."""
     found = {name: task.negatives for name, task in config.tasks.items() if not tasks or name in tasks}
-    return {
-        name: (kind.hard, kind.uniform)
-        for name, kind in found.items()
-        if isinstance(kind, SampledItems) and kind.hard is not None
-    }
+    return {name: (kind.keeps, kind.draws) for name, kind in found.items() if kind.keeps is not None}
 
 
 def _hard(config: Config, positives: dict[str, int], tasks: Collection[str] = ()) -> Iterator[Check]:

@@ -76,6 +76,11 @@ class ObjectiveKind(Declaration, ABC):
         """Number of items that a batch draws uniformly from the catalogue; 0 by default. All objectives share them."""
         return 0
 
+    @property
+    def keeps(self) -> int | None:
+        """Number of negatives of a step that count, the hardest ones; None, which is the default: all."""
+        return None
+
     @abstractmethod
     def build(self, share: np.ndarray, temperature: float) -> RetrievalLoss:
         """Build the loss.

@@ -39,6 +39,11 @@ class SampledItems(ObjectiveKind):
         """See `ObjectiveKind.draws`."""
         return self.uniform
 
+    @property
+    def keeps(self) -> int | None:
+        """See `ObjectiveKind.keeps`."""
+        return self.hard
+
     def build(self, share: np.ndarray, temperature: float) -> RetrievalLoss:
         """See `ObjectiveKind.build`."""
         return SampledLoss(self, share, temperature)
