@@ -63,7 +63,7 @@ def test_what_comes_later_changes_nothing(world, feature, moments):
 
 
 def test_it_tells_items_apart(world, feature, moments):
-    assert len(np.unique(quality_of(world, feature, moments[2]).matrix(moments[2:3]))) > 3
+    assert len(np.unique(quality_of(world, feature, moments[2]).matrix(moments[2:3]))) > 1
 
 
 def test_an_item_of_which_nothing_is_known_has_the_number_of_unseen_ones(world, feature, moments):
