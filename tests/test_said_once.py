@@ -1,4 +1,4 @@
-"""Each thing is said once: no function of the engine has the body of another, whatever its variables are called."""
+"""Each thing is said once: no function or long expression of the engine is that of another, by whatever names."""
 
 import ast
 from collections import defaultdict
@@ -9,6 +9,10 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "unified_ranker"
 FUNCTION = 20
 """Nodes of the syntax tree from which a body is a thought, and not a turn of phrase such as `return len(self.rows)`."""
+EXPRESSION = 29
+"""Likewise of an expression, which is longer than a line then."""
+PARTS = (ast.Slice, ast.Tuple, ast.Starred)
+"""Kinds of expression that are no expression by themselves."""
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -49,6 +53,17 @@ def bodies(tree):
                 yield function.lineno, ast.dump(_Renamed(locals_of(function)).visit(module))
 
 
+def expressions(tree):
+    """Yield (line, form) of each long expression inside of a function; in order of the tree, the outer ones first."""
+    for function in ast.walk(tree):
+        if isinstance(function, FUNCTIONS):
+            local = locals_of(function)
+            for node in ast.walk(function):
+                if isinstance(node, ast.expr) and not isinstance(node, PARTS) and size([node]) >= EXPRESSION:
+                    module = ast.parse(ast.unparse(node))
+                    yield node.lineno, ast.dump(_Renamed(local).visit(module))
+
+
 def repeated(parts, sources):
     """The places of all parts that occur more than once, by what occurs."""
     found = defaultdict(set)
@@ -64,6 +79,10 @@ def engine():
 
 def test_no_function_is_a_copy_of_another():
     assert not repeated(bodies, engine())
+
+
+def test_no_long_expression_is_written_twice():
+    assert not repeated(expressions, engine())
 
 
 COPY = '''
