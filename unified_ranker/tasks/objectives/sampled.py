@@ -64,7 +64,7 @@ class SampledItems(ObjectiveKind):
 
 
 class SampledLoss(RetrievalLoss):
-    """Softmax of each positive among the positives of its rows and `uniform` drawn items, through TFRS' retrieval task.
+    """Softmax of each positive among the positives of its rows and `uniform` drawn items; the hardest through TFRS.
 
     An item's chance to be among the candidates at least once is 1 - (1 - q)^positives · (1 - 1/items)^uniform, with q
     its share of all positives; its log corrects the logits (Yi et al., RecSys 2019, for batches alone). Other
@@ -75,12 +75,11 @@ class SampledLoss(RetrievalLoss):
         """Build for items whose share of training positives is `share` `[items]`."""
         self.config = config
         self.share = tf.constant(share, tf.float32)
-        self.task = _task(temperature, config.hard)
-        # Traced with AutoGraph, because TFRS takes `len` of a shape; the model's own code is traced without it.
-        self.loss = tf.function(self.task.call, reduce_retracing=True)
-        if config.ramps:
-            self.easy_task = _task(temperature, None)
-            self.easy_loss = tf.function(self.easy_task.call, reduce_retracing=True)
+        self.temperature = temperature
+        if config.hard is not None:
+            self.hard_task = _task(temperature, config.hard)
+            # Traced with AutoGraph, because TFRS takes `len` of a shape; the model's own code is traced without it.
+            self.hard_loss = tf.function(self.hard_task.call, reduce_retracing=True)
 
     def of_rows(self, batch: RetrievalBatch, rows: tf.Tensor) -> tf.Tensor:
         """See `RetrievalLoss.of_rows`."""
@@ -99,19 +98,38 @@ class SampledLoss(RetrievalLoss):
             existed: whether a candidate existed at the time of an example, `[examples, examples + uniform]`; an
                 example's own item always takes part.
         """
-        among = chance_among(tf.gather(self.share, ids), len(self.share), tf.shape(queries)[0], self.config.uniform)
-        drawn_from = {
-            "candidate_sampling_probability": tf.maximum(among, 1e-6),
-            "candidate_ids": ids,
-            "score_mask": existed | tf.eye(tf.shape(queries)[0], tf.shape(ids)[0], dtype=tf.bool),
-            "compute_metrics": False,
-            "compute_batch_metrics": False,
-        }
-        hard = self.loss(queries, candidates, **drawn_from)
+        chance = tf.maximum(
+            chance_among(tf.gather(self.share, ids), len(self.share), tf.shape(queries)[0], self.config.uniform), 1e-6
+        )
+        if self.config.hard is None:
+            return self._of_all(queries, candidates, ids, existed, chance)
+        hard = self.hard_loss(
+            queries,
+            candidates,
+            candidate_sampling_probability=chance,
+            candidate_ids=ids,
+            score_mask=existed | tf.eye(tf.shape(queries)[0], tf.shape(ids)[0], dtype=tf.bool),
+            compute_metrics=False,
+            compute_batch_metrics=False,
+        )
         if not self.config.ramps:
             return hard
         share = hard_share(self.progress(), self.config)
-        return share * hard + (1.0 - share) * self.easy_loss(queries, candidates, **drawn_from)
+        return share * hard + (1.0 - share) * self._of_all(queries, candidates, ids, existed, chance)
+
+    def _of_all(
+        self, queries: tf.Tensor, candidates: tf.Tensor, ids: tf.Tensor, existed: tf.Tensor, chance: tf.Tensor
+    ) -> tf.Tensor:
+        """Return the loss over all negatives, `[examples]`; for the arguments see `among`."""
+        from unified_ranker.tasks.losses import softmax_against
+
+        count = tf.shape(queries)[0]
+        rows = tf.concat([queries / self.temperature, tf.ones([count, 1])], 1)
+        # The correction is a column of the product.
+        columns = tf.concat([candidates, -tf.math.log(chance)[:, None]], 1)
+        # Ids of 32 bits are compared twice as fast.
+        short = tf.cast(ids, tf.int32)
+        return softmax_against(rows, columns[:count], columns, existed & (short[None] != short[:count, None]))
 
 
 def draw_target(targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -131,7 +149,7 @@ def hard_share(progress: tf.Tensor, config: SampledItems) -> tf.Tensor:
     return tf.clip_by_value(begun / config.hard_ramp, 0.0, 1.0)
 
 
-def _task(temperature: float, hard: int | None) -> tfrs.tasks.Retrieval:
+def _task(temperature: float, hard: int) -> tfrs.tasks.Retrieval:
     return tfrs.tasks.Retrieval(
         loss=tf.keras.losses.CategoricalCrossentropy(from_logits=True, reduction=tf.keras.losses.Reduction.NONE),
         temperature=temperature,
