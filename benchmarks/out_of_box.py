@@ -4,7 +4,8 @@ Run: `python benchmarks/out_of_box.py ../shared/data [--only deskdrop --only gro
 is a directory with `events.parquet`, `items.parquet` and perhaps `users.parquet`. The MovieLens project is not among
 them: its settings are tuned.
 
-For every task: NDCG@10 and Recall@100 of the joint model and of the best baseline on the test slice, and their ratios.
+For every task: NDCG@10 and Recall@100 of the joint model and of the best baseline on the test slice, and their ratios;
+and the same for the best of the baselines without those of earlier items (`EARLIER`), which reports did not have at first.
 """
 
 import argparse
@@ -17,9 +18,12 @@ from typing import Any
 
 from machine import RESULTS, keep, machine, measure, plain
 
-from unified_ranker.evaluation.results import Evaluation, TaskEvaluation
+from unified_ranker.evaluation.results import Evaluation, Row, TaskEvaluation
 
 MODEL = "joint model"
+METRICS = ("ndcg@10", "recall@100")
+EARLIER = "had before"
+"""First words of the names of baselines that offer what the user had before."""
 
 
 def main() -> None:
@@ -38,9 +42,13 @@ def main() -> None:
             # Logs may have been built on several days: each has the commit and the load of its own.
             made = {key: before[key] for key in ("commit", "date", "load_before")}
             out[name] = {**made, **built(given.logs / name, (given.keep or Path(scratch)) / name)}
-            ratios = [t["ratio"]["ndcg@10"] for log in out.values() for t in log["tasks"].values()]
-            mean = math.exp(sum(math.log(max(r, 1e-3)) for r in ratios) / len(ratios))
-            keep("out_of_box", {"geometric_mean_ratio": round(mean, 3), "logs": out}, before)
+            keep("out_of_box", {**{key: mean(out, key) for key in ("ratio", "ratio_to_others")}, "logs": out}, before)
+
+
+def mean(logs: dict[str, Any], key: str) -> float:
+    """Return the geometric mean over all tasks of a ratio of NDCG@10."""
+    ratios = [t[key]["ndcg@10"] for log in logs.values() for t in log["tasks"].values() if key in t]
+    return round(math.exp(sum(math.log(max(r, 1e-3)) for r in ratios) / max(len(ratios), 1)), 3)
 
 
 def built(log: Path, project: Path) -> dict[str, Any]:
@@ -60,14 +68,29 @@ def against_baselines(task: TaskEvaluation) -> dict[str, Any]:
     """Return the model's metrics, the best baseline's by each metric, and the ratios."""
     assert task.overall is not None
     rows = {row.scorer: row for row in task.overall.rows}
-    out: dict[str, Any] = {"requests": task.requests, "model": {}, "best": {}, "ratio": {}}
-    for metric in ("ndcg@10", "recall@100"):
-        own = rows[MODEL].metrics[metric].value
-        best = max((row for row in rows.values() if row.kind == "baseline"), key=lambda row: row.metrics[metric].value)
-        value = best.metrics[metric].value
-        out["model"][metric], out["best"][metric] = round(own, 4), [best.scorer, round(value, 4)]
-        out["ratio"][metric] = round(own / value, 3) if value else math.inf
-    return out
+    baselines = [row for row in rows.values() if row.kind == "baseline"]
+    others = [row for row in baselines if not row.scorer.startswith(EARLIER)]
+    best, ratio = beside(rows[MODEL], baselines)
+    best_other, ratio_to_others = beside(rows[MODEL], others)
+    return {
+        "requests": task.requests,
+        "model": {metric: round(rows[MODEL].metrics[metric].value, 4) for metric in METRICS},
+        "best": best,
+        "ratio": ratio,
+        "best_other": best_other,
+        "ratio_to_others": ratio_to_others,
+    }
+
+
+def beside(model: Row, baselines: list[Row]) -> tuple[dict[str, Any], dict[str, float]]:
+    """Return name and value of the best of the baselines by each metric, and the model's ratio to it."""
+    best, ratio = {}, {}
+    for metric in METRICS:
+        found = max(baselines, key=lambda row: row.metrics[metric].value)
+        value = found.metrics[metric].value
+        best[metric] = [found.scorer, round(value, 4)]
+        ratio[metric] = round(model.metrics[metric].value / value, 3) if value else math.inf
+    return best, ratio
 
 
 if __name__ == "__main__":
