@@ -6,7 +6,7 @@ from unified_ranker.project.init.yaml_page import YamlPage
 
 RANKING_EVERY = 4
 """Batches of which one teaches the ranking head."""
-WORK = 1_500_000
+WORK = 2_500_000
 """Labelled events that a training job should see over all epochs."""
 EPOCHS = (3, 20)
 MINUTES = 6

@@ -20,6 +20,8 @@ TREND_SHARE = 8
 MAX_SIGNALS = 4
 """Most event types that get a quality feature each; more of them share one."""
 NEXT_K = 4
+DECAY = 0.7
+"""Decay of the next positives: three quarters of the weight are the first one's."""
 OFTEN_AGAIN = 0.1
 """Share of positives with an item that the user had before, from which `repeats` is declared. It counts all surfaces:
 people choose on one what they saw on another (docs/records/sources.md)."""
@@ -44,7 +46,7 @@ def user_page(facts: Facts) -> str:
             f"Most of the events have no query, so the model learns the user's next {NEXT_K} positives on the surface, "
             "with smaller weights for later ones."
         )
-        page.put("objective", {"k": NEXT_K, "decay": 2.0})
+        page.put("objective", {"k": NEXT_K, "decay": DECAY})
     else:
         page.note("Most of the events have a query, and later ones have another query: only the next one is learnt.")
         page.put("objective", {"k": 1})
