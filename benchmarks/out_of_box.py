@@ -5,7 +5,7 @@ is a directory with `events.parquet`, `items.parquet` and perhaps `users.parquet
 them: its settings are tuned.
 
 For every task: NDCG@10 and Recall@100 of the joint model and of the best baseline on the test slice, and their ratios;
-and the same for the best of the baselines without those of earlier items (`EARLIER`), which reports did not have at first.
+and the same for the best of the baselines without those of earlier items (`EARLIER`), which are younger than the rest.
 """
 
 import argparse

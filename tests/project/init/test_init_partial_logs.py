@@ -21,13 +21,7 @@ def test_a_log_of_bare_events(tmp_path):
         "popularity", "last_hour", "last_day", "last_week", "upvote_popularity"
     }  # fmt: skip
     assert {t.imputation.query for t in config.tasks.values()} == {"none"}
-<<<<<<< HEAD
     assert "The items table has no column" in comment_above(directory, "towers/item.yaml", "features")
-=======
-    assert "The items table has no column that can be a feature" in comment_above(
-        directory, "towers/item.yaml", "features"
-    )
->>>>>>> 0f6646d (The reference follows)
 
 
 def test_anonymous_searches_are_positives(tmp_path):
