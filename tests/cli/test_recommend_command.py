@@ -133,7 +133,7 @@ def test_a_release_away_from_its_project_answers_without_histories(release, tmp_
     away = shutil.copytree(release, tmp_path / "elsewhere" / "1")
     shown = cli("recommend", away, "--user", "u1", "--task", "home_feed")
     assert shown.exit_code == 0
-    assert "no histories; name one with --project" in shown.stderr
+    assert "users have no histories: " in shown.stderr
     assert "(0 events)" in shown.stdout
     named = cli("recommend", away, "--user", "u1", "--task", "home_feed", "--project", built_project().directory)
     assert named.stderr == ""

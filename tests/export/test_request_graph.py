@@ -56,7 +56,9 @@ def test_windows_hold_the_last_events_strictly_before_each_request(graph, asked)
         assert (columns.item[len(kept) :] == MISSING).numpy().all()
         assert found.request.gap[row] == (moment - times[-1] if times else -1)
         recent = [item for _, item in before[::-1]][: graph.read]
-        blank = graph.read - len(recent)
+        # No wider than the longest history of the batch.
+        blank = found.signals.recent.shape[1] - len(recent)
+        assert found.signals.recent.shape[1] <= graph.read
         assert found.signals.recent[row].numpy().tolist() == recent + [MISSING] * blank
         when = [time for time, _ in before[::-1]][: graph.read]
         assert found.signals.recent_time[row].numpy().tolist() == when + [0] * blank

@@ -27,6 +27,8 @@ def in_batches(requests: Sequence[Request], answer: Callable[[Sequence[Request]]
         requests: in any order.
         answer: answers some of them, in their order; is called from several threads.
     """
+    if not requests:
+        return
     if len(requests) <= BATCH:
         yield from answer(requests)
         return

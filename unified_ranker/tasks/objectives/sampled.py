@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 
 from unified_ranker.core.candidate_rule import exists
 from unified_ranker.tasks.log_q import chance_among
-from unified_ranker.tasks.losses import gumbel_noise
 from unified_ranker.tasks.objectives.base import OBJECTIVES, ObjectiveKind, RetrievalBatch, RetrievalLoss
 from unified_ranker.towers.tensorflow import tf, tfrs
 
@@ -134,6 +133,8 @@ class SampledLoss(RetrievalLoss):
 
 def draw_target(targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Draw one of the next items `[examples, k]` in proportion to its weight: next-k in expectation, `[examples]`."""
+    from unified_ranker.tasks.losses import gumbel_noise
+
     if targets.shape[1] == 1:
         return targets[:, 0]
     logits = tf.where(targets >= 0, tf.math.log(tf.maximum(weights, 1e-20)), -1e9)
