@@ -47,7 +47,7 @@ def test_a_blend_that_was_kept_has_weights_alone(tmp_path):
     kept = TaskBlend("home_feed", 0, 0.0, None, (ChannelWeight("head", 1.0),))
     shown = Page(rendered(report(evaluated(), blends=(kept,)), tmp_path)).text
 
-    assert "the blend of the release that training went on from" in shown
+    assert "the blend of the release that training continued from" in shown
     assert "head 1.000 not measured" in shown
     assert "What decides" not in rendered(report(evaluated("search"), blends=(BLEND,)), tmp_path)
 

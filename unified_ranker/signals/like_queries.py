@@ -15,7 +15,7 @@ from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
 from unified_ranker.signals.partner_table import PartnerTable, highest_sums, strongest, sums_of
 from unified_ranker.signals.query_memory import choices, need_queries
-from unified_ranker.signals.word_hashes import word_and_ngram_hashes
+from unified_ranker.signals.word_hashes import rows_of, vocabulary_of, word_and_ngram_hashes
 from unified_ranker.towers.tensorflow import tf
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class LikeQueriesSignal(Signal):
         self.chosen = table_of(counts.multiply(1 / np.sqrt(1 + total)[:, None]).tocsr(), config.items)
         names, vectors = self._vectors(texts[kept])
         self.postings = table_of(vectors, config.postings)
-        self.vocabulary = tf.Variable(np.append(names, np.iinfo(np.int64).max), trainable=False, name="vocabulary")
+        self.vocabulary = vocabulary_of(names)
 
     def _vectors(self, texts: np.ndarray) -> tuple[Ints, sparse.csr_array]:
         """Return the hashes of words and n-grams, ascending, and what each adds to likeness `[hashes, queries]`."""
@@ -108,10 +108,7 @@ class LikeQueriesSignal(Signal):
 
     def read_text(self, text: tf.Tensor) -> tf.Tensor:
         """See `Signal.read_text`: the rows of words and n-grams; -1 for unknown ones."""
-        hashes = self._hashes(text)
-        place = tf.searchsorted(self.vocabulary, tf.reshape(hashes, [-1]), out_type=tf.int64)
-        known = tf.gather(self.vocabulary, place) == tf.reshape(hashes, [-1])
-        return tf.reshape(tf.where(known, place, tf.constant(MISSING, tf.int64)), tf.shape(hashes))
+        return rows_of(self._hashes(text), self.vocabulary)
 
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
         """See `Signal.features`."""

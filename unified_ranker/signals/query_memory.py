@@ -16,7 +16,7 @@ from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKin
 from unified_ranker.signals.first_places import once_of_few
 from unified_ranker.signals.partner_table import PartnerTable, strongest, sums_of
 from unified_ranker.signals.row_starts import row_starts
-from unified_ranker.signals.word_hashes import split_words
+from unified_ranker.signals.word_hashes import rows_of, split_words, vocabulary_of
 from unified_ranker.towers.tensorflow import tf
 
 _PRIOR = 3.0
@@ -87,7 +87,7 @@ class QueryMemorySignal(Signal):
         counts = np.bincount(token[kept], minlength=len(names))
         starts = row_starts(counts)
         self.table = PartnerTable(starts, item[kept], np.stack([count[kept], share[kept]], -1))
-        self.vocabulary = tf.Variable(np.append(names, np.iinfo(np.int64).max), trainable=False, name="vocabulary")
+        self.vocabulary = vocabulary_of(names)
 
     @property
     def variables(self) -> Sequence[tf.Variable]:
@@ -96,10 +96,7 @@ class QueryMemorySignal(Signal):
 
     def read_text(self, text: tf.Tensor) -> tf.Tensor:
         """See `Signal.read_text`: the row of the query, then those of its words, each once; -1 elsewhere."""
-        hashes = self._hashes(text)
-        place = tf.searchsorted(self.vocabulary, tf.reshape(hashes, [-1]), out_type=tf.int64)
-        known = tf.gather(self.vocabulary, place) == tf.reshape(hashes, [-1])
-        return tf.reshape(tf.where(known, place, tf.constant(MISSING, tf.int64)), tf.shape(hashes))
+        return rows_of(self._hashes(text), self.vocabulary)
 
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
         """See `Signal.features`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text.words import character_ngrams, clean
@@ -25,3 +27,17 @@ def word_and_ngram_hashes(text: tf.Tensor, most_words: int, most_ngrams: int) ->
     hashed = tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, ngrams, 2**62)
     both = [part.to_tensor(MISSING, [None, width]) for part, width in ((words, most_words), (hashed, most_ngrams))]
     return tf.concat(both, 1)
+
+
+def vocabulary_of(hashes: np.ndarray) -> tf.Variable:
+    """Return the table that `rows_of` looks up in, for hashes in ascending order `[n]`."""
+    # One more than all hashes, so that every look-up has a place.
+    return tf.Variable(np.append(hashes, np.iinfo(np.int64).max), trainable=False, name="vocabulary")
+
+
+def rows_of(hashes: tf.Tensor, vocabulary: tf.Variable) -> tf.Tensor:
+    """Return the rows of hashes of any shape in a vocabulary; -1 for unknown ones."""
+    flat = tf.reshape(hashes, [-1])
+    place = tf.searchsorted(vocabulary, flat, out_type=tf.int64)
+    known = tf.gather(vocabulary, place) == flat
+    return tf.reshape(tf.where(known, place, tf.constant(MISSING, tf.int64)), tf.shape(hashes))

@@ -170,7 +170,7 @@ def test_lengths_scales_and_windows_follow_the_counts():
         ["last_hour", "last_day", "last_week"],
         ["last_hour", "last_day", "last_week", "last_month"],
     ]
-    assert [epochs_for(n) for n in (10, 136_129, 754_211)] == [20, 11, 3]
+    assert [epochs_for(n) for n in (10, 136_129, 754_211)] == [20, 18, 3]
     assert [batch_for(n) for n in (10, 3_300, 10_000, 500_000)] == [32, 64, 128, 2048]
 
 
