@@ -275,10 +275,6 @@ FAULTS = {
         {},
         False,
         ["`towers/user.yaml`, `objective.k`", "no user has more than 4 in the fit window", "set `k` to 4 or less"],
-            "`towers/user.yaml`, `objective.k`",
-            "no user has more than 4 in the fit window, and `k` is 9",
-            "set `k` to 4 or less",
-        ],
     ),
     "age gate without ages": (
         {"item": {"age_gate": True, "quality": {}}},
