@@ -90,3 +90,19 @@ def test_identifiers_have_no_words_of_our_own(folder):
         if words_of(name) & PRIVATE
     }
     assert not private, "\n".join(sorted(private))
+
+
+# --- names in strings --------------------------------------------------------------------------------------------
+
+
+def test_no_test_patches_what_it_names_in_a_string():
+    """A string outlives what it names: such a patch is not found by a rename, and then changes nothing."""
+    strings = re.compile(r"""(?:setattr|patch|patch\.object)\(\s*f?["'][\w.]+\.[\w.]+["']|__defaults__""")
+    found = [
+        f"{file.name}:{text[: match.start()].count(chr(10)) + 1}"
+        for file in sorted(ROOT.parent.joinpath("tests").rglob("*.py"))
+        if file.name != "test_words.py"
+        for text in [file.read_text(encoding="utf-8")]
+        for match in strings.finditer(text)
+    ]
+    assert not found

@@ -48,7 +48,7 @@ def print_evaluation(evaluation: "Evaluation", as_json: bool) -> None:
             ]
             for row in task.overall.rows
         ]
-        title = f"{task.task} ({task.requests:,} of {task.available:,} test requests{derived})"
+        title = f"{task.task} ({task.requests:,} of {task.available:,} {evaluation.part} requests{derived})"
         print_table(title, ["scorer", *METRICS], rows)
     for found in verdicts_of(evaluation):
         tone: Tone = "good" if not found.below else "bad" if found.certain else "warning"

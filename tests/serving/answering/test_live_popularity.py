@@ -135,9 +135,9 @@ def test_moments_within_the_log_get_what_the_log_says(scratch):
     np.testing.assert_array_equal(live.trending(asked)[0], trending(whole(log), asked[:1], MOST)[0])
 
 
-def test_events_within_the_log_are_not_counted_twice_and_ids_past_the_limit_not_at_all(scratch, monkeypatch):
-    monkeypatch.setattr("unified_ranker.serving.answering.live_popularity.MOST_NEW", 1)
-    live = LivePopularity(stored(scratch(), [(END, 0, [True] * 3)]), {i: n for n, i in enumerate(IDS)}, END + 10)
+def test_events_within_the_log_are_not_counted_twice_and_ids_past_the_limit_not_at_all(scratch):
+    own = stored(scratch(), [(END, 0, [True] * 3)])
+    live = LivePopularity(own, {i: n for n, i in enumerate(IDS)}, END + 10, most_new=1)
     times, every = np.array([END, END + 5, END + 6]), np.ones((3, 3), bool)
     assert live.add(np.array(["a", "new", "newer"], object), times, every) == 1
     assert live.numbers(ALL).tolist() == [0, 1, 2, 3, -1]

@@ -202,11 +202,10 @@ def test_an_address_that_no_model_can_have_is_refused(release, where):
     assert f"Received: `{where}`" in shown.stderr
 
 
-def test_it_is_said_which_model_server_is_waited_for(release, monkeypatch):
-    monkeypatch.setattr(open_service, "__defaults__", (0.2, 1.0, None))  # Seconds of patience, of a request.
+def test_it_is_said_which_model_server_is_waited_for(release):
     said = []
     with pytest.raises(UserError, match="the model server at `localhost:1` must serve version"):
-        run_service(release, ServeOptions(port=0), partial(open_backend, "localhost:1"), announce=said.append)
+        run_service(release, ServeOptions(port=0, wait=0.2), partial(open_backend, "localhost:1"), announce=said.append)
     assert len(said) == 1
     assert "waiting for the model server at `localhost:1`" in said[0]
 

@@ -27,9 +27,10 @@ class LivePopularity:
         stored: the release's own counts.
         place: numbers of the release's items by id.
         now: the present second, seconds since 1970.
+        most_new: items that are counted beside the release's.
     """
 
-    def __init__(self, stored: StoredPopularity, place: Mapping[str, int], now: int) -> None:
+    def __init__(self, stored: StoredPopularity, place: Mapping[str, int], now: int, most_new: int = MOST_NEW) -> None:
         self.stored, self._place = stored, place
         counts, description = stored.counts, stored.description
         self._windows = [feature.window for feature in counts.features.values()]
@@ -39,6 +40,7 @@ class LivePopularity:
         self._moment = description.exact_from - self._longest
         self._counts = counts.before.astype(np.int32)
         self._new: dict[str, int] = {}
+        self._most_new = most_new
         self._new_ids: list[str] = []
         self._stale = True
         self._moving = threading.Lock()
@@ -129,11 +131,11 @@ class LivePopularity:
         return counted[without].any(0)
 
     def _numbered(self, item_ids: Strings) -> Ints:
-        """Return the numbers of items, new ones for those that had none; -1 past `MOST_NEW`."""
+        """Return the numbers of items, new ones for those that had none; -1 past `most_new`."""
         numbers = self.numbers(item_ids)
         for row in np.flatnonzero(numbers == MISSING):
             item_id = str(item_ids[row])
-            if item_id not in self._new and len(self._new) < MOST_NEW:
+            if item_id not in self._new and len(self._new) < self._most_new:
                 self._new_ids.append(item_id)
                 self._make_room(len(self.stored.item_ids) + len(self._new_ids))
                 # Last, because readers look an item up here.

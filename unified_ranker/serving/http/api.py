@@ -36,8 +36,8 @@ class Capacity:
 
     Attributes:
         places: requests that are answered at once. One for each core where the model server shares the machine, because
-            more only take turns (p99 at 40 requests/s: 36 ms with 2 places, 64 ms with 4); four with a model server
-            on another machine.
+            more only take turns (p99 at 40 requests/s: 36 ms with 2 places, 64 ms with 4); four for each core with a
+            model server on another machine.
         queue: requests that may wait for a place.
         patience: seconds that a request may wait.
     """

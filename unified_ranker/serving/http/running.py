@@ -22,7 +22,13 @@ from unified_ranker.serving.http.security import LOOPBACK_NAMES, AccessTokens
 from unified_ranker.serving.service.counts_follower import CountsFollower
 from unified_ranker.serving.service.index_keeper import IndexHealth, IndexKeeper
 from unified_ranker.serving.service.live_items import LiveItems
-from unified_ranker.serving.service.open_service import import_project, open_release, open_service, store_place
+from unified_ranker.serving.service.open_service import (
+    MODEL_SERVER_SECONDS,
+    import_project,
+    open_release,
+    open_service,
+    store_place,
+)
 from unified_ranker.serving.service.ranking_service import DEADLINE, fill_popular
 from unified_ranker.serving.service.releases import Releases
 from unified_ranker.serving.service.served_release import STABLE
@@ -46,6 +52,7 @@ class ServeOptions:
         store: of events: a directory, or `redis://…`; None: `.serving` beside the releases.
         tokens: file of access tokens.
         deadline: seconds that a request may take.
+        wait: seconds to wait at the start until the model is served.
         capacity: limits of running and waiting requests.
         health: limits of a healthy index.
         canary: number of a second release, for `canary_share` of the users.
@@ -58,6 +65,7 @@ class ServeOptions:
     store: str | None = None
     tokens: Path | None = None
     deadline: float = DEADLINE
+    wait: float = MODEL_SERVER_SECONDS
     capacity: Capacity = field(default_factory=Capacity)
     health: IndexHealth = field(default_factory=IndexHealth)
     canary: int | None = None
@@ -96,7 +104,7 @@ def run_service(
         store = _open_store(release, options)
         stack.callback(store.close)
         model.start()
-        service = open_service(release, opened, model, store, deadline=options.deadline, metrics=Metrics())
+        service = open_service(release, opened, model, store, options.wait, options.deadline, Metrics())
         live = LiveItems(service, store)
         counts = CountsFollower(service, store)
         releases = Releases(service, release.parent, open_model, live, counts)
