@@ -8,7 +8,7 @@ import tiny_world
 
 from unified_ranker.evaluation import calibrate, passes
 from unified_ranker.evaluation.blend_fit import LEAST_REQUESTS
-from unified_ranker.evaluation.passes import Budget, PassWatch
+from unified_ranker.evaluation.passes import Budget, PassWatch, error_of_difference
 from unified_ranker.prepare.prepared import fit_end_of
 from unified_ranker.project import train_stage
 from unified_ranker.project.holdout import Holdout, blend_start, learn_from_holdout
@@ -137,6 +137,12 @@ def test_a_saved_model_has_its_blend_when_it_is_loaded(job, tmp_path):
 # --- the passes -------------------------------------------------------------------------------------------------
 
 
+def gains_of(score, noise=0.0, requests=50):
+    """Gains of one task whose mean log NDCG@10 is a score; requests differ by chance."""
+    own = np.random.default_rng(abs(hash((score, noise)))).normal(0, 1, requests)
+    return [np.full((2, requests), np.exp(score) - 1e-3) + noise * (own - own.mean())]
+
+
 class WatchedRun:
     """Stands for a job whose measurements are known: `scores` of passes."""
 
@@ -152,7 +158,8 @@ class WatchedRun:
             directory,
             **{"patience": 2, **more},
         )
-        self.watch.model, self.watch._score = self.model, lambda: scores[self.passes]
+        self.watch.model = self.model
+        self.watch._measured_gains = lambda: gains_of(scores[self.passes])
         self.model.stop_training = False
 
     def run(self, first=1):
@@ -168,7 +175,7 @@ class WatchedRun:
 def test_a_training_that_gains_takes_all_its_passes(tmp_path):
     watched = WatchedRun(dict.fromkeys(range(9), 0.0) | {4: 0.1, 5: 0.2, 7: 0.3, 8: 0.4}, tmp_path)
     assert watched.run() == 8
-    assert watched.watch.scores == {4: 0.1, 5: 0.2, 7: 0.3, 8: 0.4}
+    assert watched.watch.scores == pytest.approx({4: 0.1, 5: 0.2, 7: 0.3, 8: 0.4})
     assert watched.watch.best == 8
 
 
@@ -189,6 +196,24 @@ def test_a_difference_that_chance_makes_costs_no_passes(tmp_path):
     watched = WatchedRun({4: 0.31, 5: 0.32, 7: 0.3, 8: 0.3}, tmp_path)
     assert watched.run() == 8
     assert watched.watch.best == 8
+
+
+@pytest.mark.parametrize(("noise", "best"), [(0.0, 4), (3.0, 8)])
+def test_few_requests_that_differ_much_cut_no_passes(tmp_path, noise, best):
+    """Fewer passes are taken where a loss is more than what drawing the requests explains."""
+    watched = WatchedRun({}, tmp_path, patience=9)
+    scores = {4: 0.4, 5: 0.3, 7: 0.3, 8: 0.3}
+    watched.watch._measured_gains = lambda: gains_of(scores[watched.passes], noise)
+    assert watched.run() == 8
+    assert watched.watch.best == best
+
+
+def test_the_error_of_a_difference_is_that_of_repeated_draws():
+    rng = np.random.default_rng(3)
+    drawn = [[rng.gamma(1, 1, (2, 400)), rng.gamma(1, 1, (2, 400))] for _ in range(300)]
+    shares = [(one - other).mean(1) / np.maximum(one.mean(1), other.mean(1)) for one, other in drawn]
+    found = np.mean([error_of_difference([one], [other]) for one, other in drawn])
+    assert found == pytest.approx(np.std(np.mean(shares, 1)), rel=0.15)
 
 
 def test_an_interrupted_one_goes_on_where_it_was(tmp_path):
@@ -246,11 +271,13 @@ def test_what_is_measured_is_the_mean_of_logs_over_tasks(job, tmp_path):
     later = world.between(begin, fit_end_of(world, config()))
     requests = {task: later.take(later.task == task) for task in tiny_world.TASKS}
     watch = PassWatch(made[0].model, made[0].quality, TrainingLength(1, 1), world, requests, tmp_path, patience=1)
-    whole = watch._score()
+    watch._take(1, watch._measured_gains())
+    whole = watch.scores[1]
     parts = []
     for task in requests:
         watch._later = {task: requests[task]}
-        parts.append(watch._score())
+        watch._take(1, watch._measured_gains())
+        parts.append(watch.scores[1])
     assert whole == pytest.approx(np.mean(parts))
     assert np.log(0.001) < whole < np.log(1.001)
     assert len(set(parts)) > 1

@@ -3,13 +3,14 @@
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from unified_ranker.core.arrays import Floats
 from unified_ranker.core.files import write_whole
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import decisive, rank_of_target
@@ -28,11 +29,13 @@ logger = logging.getLogger(__name__)
 _MEASUREMENTS = 4
 """Measurements of a training, spread over the second half of its epochs. Before, the learning rate is so high that a
 measurement says little."""
-_REQUESTS = 300
+_REQUESTS = 500
 """Requests of a task in a measurement, at most."""
 _CHANCE = 0.03
-"""Difference of two measurements that chance may make: 3 % of NDCG@10. On Travel five passes of eight were higher by
-less, and the release was 2 % better on the feed and 7 to 8 % worse on the two surfaces with few examples."""
+"""Difference of two measurements that chance may make, at least: 3 % of NDCG@10. On Travel five passes of eight were
+higher by less, and the release was 2 % better on the feed and 7 to 8 % worse on the two surfaces with few examples."""
+_ERRORS = 2.0
+"""Standard errors of a difference that chance may make: where NDCG@10 is .05, 500 requests say it to a fifth."""
 _FIT = 10
 """Measurements that have as many requests as the fit of the blend, at the most."""
 _LEAST = 1e-3
@@ -107,10 +110,12 @@ class PassWatch(tf.keras.callbacks.Callback):
         self._best = tf.train.Checkpoint(model=model)
         self._state, self._weights = directory / "passes.json", str(directory / "best")
         self.scores: dict[int, float] = {}
+        self._gains: dict[int, list[Floats]] = {}
         self._began, self._built = 0.0, 0.0
         if self._state.is_file():
             kept = json.loads(self._state.read_text(encoding="utf-8"))
-            self.scores = {int(passes): score for passes, score in kept["scores"].items()}
+            for passes, gains in kept["gains"].items():
+                self._take(int(passes), [np.array(of_task) for of_task in gains])
             length.cut(kept["epochs"])
 
     @cached_property
@@ -128,8 +133,15 @@ class PassWatch(tf.keras.callbacks.Callback):
 
         Of measurements that chance may tell apart the last: fewer passes are taken only where more do harm.
         """
-        highest = max(self.scores.values(), default=0.0)
-        return max((n for n, score in self.scores.items() if score >= highest - _CHANCE), default=self._length.epochs)
+        if not self.scores:
+            return self._length.epochs
+        highest = max(self.scores, key=lambda passes: self.scores[passes])
+
+        def is_as_good(passes: int) -> bool:
+            error = error_of_difference(self._gains[highest], self._gains[passes])
+            return self.scores[highest] - self.scores[passes] <= max(_CHANCE, _ERRORS * error)
+
+        return max(filter(is_as_good, self.scores))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Start the clock."""
@@ -166,10 +178,10 @@ class PassWatch(tf.keras.callbacks.Callback):
         """Return how long a measurement takes; 0 where nothing is measured."""
         if not self._patience:
             return 0.0
-        self._score()
+        self._measured_gains()
         # The first one traces the model.
         began = time.perf_counter()
-        self._score()
+        self._measured_gains()
         return time.perf_counter() - began
 
     def _measured_at(self) -> set[int]:
@@ -177,7 +189,8 @@ class PassWatch(tf.keras.callbacks.Callback):
         return {round(passes) for passes in np.linspace(max(last / 2, 1), last, _MEASUREMENTS)}
 
     def _measure(self, passes: int) -> None:
-        self.scores[passes] = score = self._score()
+        self._take(passes, self._measured_gains())
+        score = self.scores[passes]
         if passes == self.best:
             self._best.write(self._weights)
         since = sum(1 for measured in self.scores if measured > self.best)
@@ -187,17 +200,36 @@ class PassWatch(tf.keras.callbacks.Callback):
 
     def _keep(self) -> None:
         self._state.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(self._state, json.dumps({"epochs": self._length.epochs, "scores": self.scores}))
+        kept = {passes: [of_task.tolist() for of_task in gains] for passes, gains in self._gains.items()}
+        write_whole(self._state, json.dumps({"epochs": self._length.epochs, "gains": kept}))
 
-    def _score(self) -> float:
-        """Return the mean over tasks of the log of NDCG@10, of two towers and ranking head."""
+    def _take(self, passes: int, gains: list[Floats]) -> None:
+        self._gains[passes] = gains
+        self.scores[passes] = float(np.mean([np.log(of_task.mean(1) + _LEAST).mean() for of_task in gains]))
+
+    def _measured_gains(self) -> list[Floats]:
+        """Return NDCG@10 of two towers and of the ranking head, of each task `[2, requests]`."""
         self._encoder.refresh()
         found = []
         for task, requests in self._later.items():
-            gains: list[np.ndarray] = []
+            gains: list[Floats] = []
             for part in ranked_candidates(self._encoder, self._rules, requests, task):
                 chosen = part.requests.item
                 towers = decisive(rank_of_target(part.chunk.scores, chosen, part.allowed))
                 gains.append(np.stack([towers, part.ranked.ndcg(chosen)]))
-            found.append(np.log(np.concatenate(gains, 1).mean(1) + _LEAST).mean())
-        return float(np.mean(found))
+            found.append(np.concatenate(gains, 1))
+        return found
+
+
+def error_of_difference(one: Sequence[Floats], other: Sequence[Floats]) -> float:
+    """Return the standard error of the difference of two measurements of the same requests, as a share of NDCG@10.
+
+    Each is NDCG@10 of two scorers by task, `[2, requests]`. The requests are paired, because those of a task differ
+    more than the measurements do.
+    """
+    variances = []
+    for before, after in zip(one, other, strict=True):
+        level = np.maximum(before.mean(1), after.mean(1)) + _LEAST
+        apart = ((before - after) / level[:, None]).mean(0)
+        variances.append(apart.var() / len(apart))
+    return float(np.sqrt(np.sum(variances)) / len(variances))
