@@ -49,10 +49,14 @@ def learnt(kind):
     return signal
 
 
+def queries(rows=5):
+    return tf.constant([f"{word} lamp" for word in tiny_world.WORDS[:rows]])
+
+
 def requests(signal, rows=5):
     """Requests that have everything: a query that titles answer, a source item, and a user's past."""
     rng = np.random.default_rng(7)
-    texts = tf.constant([f"{word} lamp" for word in tiny_world.WORDS[:rows]])
+    texts = queries(rows)
     words = signal.read_text(texts) if signal.text_width else tf.fill([rows, 0], MISSING)
     return signal_request(
         rows,
@@ -192,7 +196,8 @@ def test_its_graph_is_saved_with_its_tables_in_stock_operations(kind, tmp_path):
     signal = built(kind)
     asked = requests(signal)
 
-    def call(words, source_item, recent, recent_time, task, timestamp, items):
+    def call(text, words, source_item, recent, recent_time, task, timestamp, items):
+        words = signal.read_text(text) if signal.text_width else words
         request = SignalRequest(words, source_item, recent, recent_time, task, timestamp)
         return {"features": signal.features(request, items, None), "proposals": signal.proposals(request)}
 
@@ -201,11 +206,11 @@ def test_its_graph_is_saved_with_its_tables_in_stock_operations(kind, tmp_path):
     indices = tf.TensorSpec([None, None], tf.int64)
     number = tf.TensorSpec([None], tf.int64)
     words = tf.TensorSpec([None, asked.words.shape[1]], tf.int64)
-    spec = [words, number, indices, indices, number, number, indices]
+    spec = [tf.TensorSpec([None], tf.string), words, number, indices, indices, number, number, indices]
     graph = tf.function(call, input_signature=spec, autograph=False)
     tf.saved_model.save(served, str(tmp_path), signatures=graph)
     loaded = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]
-    found = loaded(**vars(asked), items=candidates())
+    found = loaded(**vars(asked), text=queries(), items=candidates())
     np.testing.assert_allclose(found["features"], signal.features(asked, candidates(), None), atol=1e-5)
     np.testing.assert_array_equal(found["proposals"], signal.proposals(asked))
     assert foreign_ops(ops_of(tmp_path)) == []

@@ -25,7 +25,9 @@ def word_and_ngram_hashes(text: tf.Tensor, most_words: int, most_ngrams: int) ->
     words = split_words(text, most_words)
     ngrams = character_ngrams(clean(text), _CHARACTERS)[:, :most_ngrams]
     hashed = tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, ngrams, 2**62)
-    both = [part.to_tensor(MISSING, [None, width]) for part, width in ((words, most_words), (hashed, most_ngrams))]
+    both = [
+        part.to_tensor(MISSING, shape=[None, width]) for part, width in ((words, most_words), (hashed, most_ngrams))
+    ]
     return tf.concat(both, 1)
 
 

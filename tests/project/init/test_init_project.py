@@ -177,7 +177,6 @@ def test_signals_are_those_that_requests_have(shop_project):
     learnt = ["lexical", "source_pairs", "successions"]
     assert [s.type for s in config.towers.ranker.signals] == [
         *learnt,
-        "affinity",
         *COUNTED[:2],
         "query_memory",
         "like_queries",
@@ -202,16 +201,7 @@ def test_a_feed_alone_has_no_words_and_no_source(tmp_path):
     events, items, _ = shop()
     config, _ = new_project(tmp_path, events[events["task"] == "home_feed"], items)
     # People come back on this feed, so what they had is a signal, too.
-    assert [s.type for s in config.towers.ranker.signals] == ["successions", "affinity", *COUNTED, "repeats", "returns"]
-
-
-def test_columns_with_categories_are_declared_for_the_affinity_of_users(shop_project, tmp_path):
-    config, _ = shop_project
-    (affinity,) = [s for s in config.towers.ranker.signals if s.type == "affinity"]
-    assert affinity.columns == ("categories", "brand_id", "shelf (aisle)")
-    events, items, _ = shop()
-    config, _ = new_project(tmp_path, events, items[["item_id", "title"]])
-    assert "affinity" not in [s.type for s in config.towers.ranker.signals]
+    assert [s.type for s in config.towers.ranker.signals] == ["successions", *COUNTED, "repeats", "returns"]
 
 
 def test_what_a_log_lacks_is_no_signal(tmp_path):

@@ -139,10 +139,6 @@ def _signals(page: YamlPage, facts: Facts) -> None:
         latitude, longitude = facts.coordinates
         page.note(f"How near the item is to the user's last places, by `{latitude}` and `{longitude}`.", 2)
         page.item({"type": "nearby"} | _unless("latitude", latitude) | _unless("longitude", longitude))
-    columns = [c.column for c in facts.item_columns if c.type in ("category", "categories")]
-    if columns:
-        page.note(f"How much of the user's past has the item's {', '.join(columns)}, and whether the source has.", 2)
-        page.item({"type": "affinity", "columns": columns})
     _counted_signals(page, facts)
     again = [s for s in surfaces if (s.offers_again if s.kind == "feed" else s.had_share >= OFTEN_AGAIN)]
     if again:
