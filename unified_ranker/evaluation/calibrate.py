@@ -21,7 +21,9 @@ _REQUESTS = 500
 """Most requests of a task. Each has hundreds of candidates, enough to fit the two numbers of a head."""
 
 
-def calibrate(trained: TrainedModel, prepared: Prepared, tasks: Sequence[str] = ()) -> None:
+def calibrate(
+    trained: TrainedModel, prepared: Prepared, tasks: Sequence[str] = (), encoder: RequestEncoder | None = None
+) -> None:
     """Fit the two numbers of each head of `tasks`, all when empty, and store them in the model.
 
     In training a head sees few, drawn candidates, and its softmax determines the logits only up to a constant for each
@@ -30,10 +32,12 @@ def calibrate(trained: TrainedModel, prepared: Prepared, tasks: Sequence[str] = 
 
     The requests are the last ones of the training data, with signals and histories as of each. A model that has
     overfitted them is over-confident afterwards; the report shows it as the expected calibration error.
+
+    `encoder` is one of the same model, whose graphs are traced already; None: a new one.
     """
     model = trained.model
     config, heads, kinds = model.config, model.config.heads, head_kinds(model.config)
-    encoder, rules = RequestEncoder(model, prepared, trained.quality), CandidateRules(prepared, config)
+    encoder, rules = encoder or RequestEncoder(model, prepared, trained.quality), CandidateRules(prepared, config)
     fit = prepared.between(None, trained.fit_end)
     late = fit.take(fit.timestamp >= np.quantile(fit.timestamp, _LAST))
     found = model.calibration.numpy()

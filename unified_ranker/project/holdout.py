@@ -96,8 +96,8 @@ def learn_from_holdout(prepared: "Prepared", config: Config, tasks: Sequence[str
     blends: tuple[FittedBlend, ...] = ()
     if training.blend:
         # The score of several heads is a sum of their calibrated outputs.
-        calibrate(earlier, prepared, names)
         encoder = RequestEncoder(earlier.model, prepared, earlier.quality)
+        calibrate(earlier, prepared, names, encoder)
         blends = tuple(fit_blends(encoder, CandidateRules(prepared, config), later, names))
     found = Holdout(blends, watches[0].best, watches[0].scores)
     shutil.rmtree(checkpoints, ignore_errors=True)
