@@ -136,16 +136,16 @@ def kill(place: str, kills: int) -> dict[str, int]:
         process = spawn.Process(target=_publish_for_ever, args=(place, theirs))
         process.start()
         assert ours.recv() == "writing"
-        pipe = ours.recv()
+        last = ours.recv()
         process.join(rng.random() * 0.15)
         while ours.poll():
-            pipe = ours.recv()
+            last = ours.recv()
         process.kill()
         process.join()
         ids = ids or [f"item-{n}" for n in range(2000)]
         with open_store(place) as store:
             batch = store.get_many("item", ids)
-            whole = batch.found.all() and (batch.vectors == batch.version).all() and batch.version >= pipe
+            whole = batch.found.all() and (batch.vectors == batch.version).all() and batch.version >= last
         lost += not whole
         published = batch.version
     return {"kills": kills, "lost_something": lost, "versions_published": published}

@@ -14,8 +14,8 @@ from signal_toy import signal_request
 from unified_ranker.evaluation.baselines.neighbours import Ease as EaseBaseline
 from unified_ranker.prepare.examples import Histories
 from unified_ranker.signals.base import SIGNALS, SignalInputs
-from unified_ranker.signals.history_pairs import strongest_of
 from unified_ranker.signals.history_sums import HistorySums
+from unified_ranker.signals.ragged_rows import strongest_of
 from unified_ranker.towers.tensorflow import tf
 
 ITEMS, USERS, END = 10, 14, 400

@@ -74,9 +74,6 @@ class PassWatch(tf.keras.callbacks.Callback):
     What is measured is the mean over tasks of log NDCG@10, of the two towers and of the ranking head: a gain counts by
     its share, whatever the task's level. So the order of passes is that of NDCG@10 relative to a baseline, which is the
     same for all of them.
-
-    Attributes:
-        scores: what was measured, by passes.
     """
 
     def __init__(
@@ -109,13 +106,12 @@ class PassWatch(tf.keras.callbacks.Callback):
         self._later = {task: sample(requests, task, model.config, _REQUESTS) for task, requests in later.items()}
         self._best = tf.train.Checkpoint(model=model)
         self._state, self._weights = directory / "passes.json", str(directory / "best")
-        self.scores: dict[int, float] = {}
         self._gains: dict[int, list[Floats]] = {}
         self._began, self._built = 0.0, 0.0
         if self._state.is_file():
             kept = json.loads(self._state.read_text(encoding="utf-8"))
-            for passes, gains in kept["gains"].items():
-                self._take(int(passes), [np.array(of_task) for of_task in gains])
+            kept_gains = kept["gains"].items()
+            self._gains = {int(passes): [np.array(of_task) for of_task in gains] for passes, gains in kept_gains}
             length.cut(kept["epochs"])
 
     @cached_property
@@ -128,20 +124,29 @@ class PassWatch(tf.keras.callbacks.Callback):
         return CandidateRules(prepared, model.config)
 
     @property
+    def scores(self) -> dict[int, float]:
+        """The mean over tasks of log NDCG@10, of two towers and ranking head, by passes."""
+        return {
+            passes: float(np.mean([np.log(of_task.mean(1) + _LEAST).mean() for of_task in gains]))
+            for passes, gains in self._gains.items()
+        }
+
+    @property
     def best(self) -> int:
         """Number of passes after which the model was best; all of them where nothing was measured.
 
         Of measurements that chance may tell apart the last: fewer passes are taken only where more do harm.
         """
-        if not self.scores:
+        scores = self.scores
+        if not scores:
             return self._length.epochs
-        highest = max(self.scores, key=lambda passes: self.scores[passes])
+        highest = max(scores, key=lambda passes: scores[passes])
 
         def is_as_good(passes: int) -> bool:
             error = error_of_difference(self._gains[highest], self._gains[passes])
-            return self.scores[highest] - self.scores[passes] <= max(_CHANCE, _ERRORS * error)
+            return scores[highest] - scores[passes] <= max(_CHANCE, _ERRORS * error)
 
-        return max(filter(is_as_good, self.scores))
+        return max(filter(is_as_good, scores))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Start the clock."""
@@ -161,7 +166,7 @@ class PassWatch(tf.keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Give the model the weights with which it was best."""
-        if self.scores and self.best < self._length.epochs:
+        if self.best < self._length.epochs:
             self._best.read(self._weights).assert_existing_objects_matched()
 
     def _keep_to_budget(self, seconds: float) -> None:
@@ -189,12 +194,12 @@ class PassWatch(tf.keras.callbacks.Callback):
         return {round(passes) for passes in np.linspace(max(last / 2, 1), last, _MEASUREMENTS)}
 
     def _measure(self, passes: int) -> None:
-        self._take(passes, self._measured_gains())
-        score = self.scores[passes]
-        if passes == self.best:
+        self._gains[passes] = self._measured_gains()
+        best = self.best
+        if passes == best:
             self._best.write(self._weights)
-        since = sum(1 for measured in self.scores if measured > self.best)
-        logger.info("%d epochs: mean log NDCG@10 %.4f, the best after %d", passes, score, self.best)
+        since = sum(1 for measured in self._gains if measured > best)
+        logger.info("%d epochs: mean log NDCG@10 %.4f, the best after %d", passes, self.scores[passes], best)
         if since >= self._patience:
             self._length.epochs = passes
 
@@ -202,10 +207,6 @@ class PassWatch(tf.keras.callbacks.Callback):
         self._state.parent.mkdir(parents=True, exist_ok=True)
         kept = {passes: [of_task.tolist() for of_task in gains] for passes, gains in self._gains.items()}
         write_whole(self._state, json.dumps({"epochs": self._length.epochs, "gains": kept}))
-
-    def _take(self, passes: int, gains: list[Floats]) -> None:
-        self._gains[passes] = gains
-        self.scores[passes] = float(np.mean([np.log(of_task.mean(1) + _LEAST).mean() for of_task in gains]))
 
     def _measured_gains(self) -> list[Floats]:
         """Return NDCG@10 of two towers and of the ranking head, of each task `[2, requests]`."""

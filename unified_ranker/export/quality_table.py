@@ -9,6 +9,7 @@ from unified_ranker.core.freshness import freshness, query_factor, stored_factor
 from unified_ranker.core.times import NEVER
 from unified_ranker.model.catalogue import Catalogue
 from unified_ranker.towers.array_functions import TENSORS
+from unified_ranker.towers.known_rows import known_rows
 from unified_ranker.towers.tensorflow import tf
 
 
@@ -32,13 +33,13 @@ class QualityTable(tf.Module):
 
     def at(self, indices: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
         """Return quality `[batch, n, features]` of items `[batch, n]` (-1 = unknown) at times `[batch]` (seconds)."""
-        rows = self._rows(indices)
+        rows = known_rows(self.table, indices)
         created = tf.gather(self.created, rows)
         return self._with(tf.gather(self.table, rows), lambda scale: freshness(created, time[:, None], scale, TENSORS))
 
     def stored(self, known: tf.Tensor, created: tf.Tensor) -> tf.Tensor:
         """Return the part of the item vector `[n, features]`: items at table rows `known` `[n]` (-1 = a new item)."""
-        table = tf.gather(self.table, self._rows(known))
+        table = tf.gather(self.table, known_rows(self.table, known))
         return self._with(table, lambda scale: stored_factor(created, self.origin, scale, TENSORS))
 
     def decay(self, time: tf.Tensor) -> tf.Tensor:
@@ -52,10 +53,6 @@ class QualityTable(tf.Module):
         for place, now in zip(self.counted, tf.unstack(popularity, len(self.counted), axis=-1), strict=True):
             columns[place] = tf.where(tf.math.is_nan(now), columns[place], now)
         return tf.stack(columns, -1)
-
-    def _rows(self, indices: tf.Tensor) -> tf.Tensor:
-        """Return the rows of items in the table; the last one for an unknown item (-1)."""
-        return tf.where(indices < 0, tf.shape(self.table, tf.int64)[0] - 1, indices)
 
     def _with(self, table: tf.Tensor, fresh: Callable[[float], tf.Tensor]) -> tf.Tensor:
         """Return the `table` `[…, features]` with every freshness replaced by `fresh` of its scale."""

@@ -35,6 +35,7 @@ from unified_ranker.model.scored import Scored
 from unified_ranker.tasks.encoded_state import EncodedState
 from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.towers.array_functions import TENSORS
+from unified_ranker.towers.known_rows import known_rows
 from unified_ranker.towers.tensorflow import tf
 
 Tensors = dict[str, tf.Tensor]
@@ -183,7 +184,7 @@ class SignatureGraph(tf.Module):
     def _scored(
         self, state: EncodedState, indices: tf.Tensor, present: tf.Tensor, live: LiveInputs | None = None
     ) -> Scored:
-        rows = tf.where(indices < 0, tf.shape(self.vectors, tf.int64)[0] - 1, indices)
+        rows = known_rows(self.vectors, indices)
         quality = self.quality.at(indices, state.timestamp)
         vectors = tf.gather(self.vectors, rows)
         if live is not None:

@@ -35,7 +35,7 @@ def evaluate_stage(context: StageContext) -> StageResult:
         evaluation = measure_contenders(prepared, config, tasks, trained, baselines)
         text = json.dumps(evaluation.to_json(), indent=2, allow_nan=False)
         (draft / EVALUATION).write_text(text, encoding="utf-8")
-        return "; ".join(_headline(evaluation, config.project.evaluation.part))
+        return "; ".join(_headline(evaluation))
 
     return run_stage(context, "evaluate", context.keys.evaluate, make)
 
@@ -93,10 +93,10 @@ def metrics_of(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float]]]
     }
 
 
-def _headline(evaluation: Evaluation, part: str) -> list[str]:
+def _headline(evaluation: Evaluation) -> list[str]:
     lines = []
     for task, scorers in metrics_of(evaluation).items():
         model = scorers.get(JOINT)
         if model:
             lines.append(f"{task} NDCG@10 {model['ndcg@10']:.3f}")
-    return lines or [f"no requests in the {part} slice"]
+    return lines or [f"no requests in the {evaluation.part} slice"]

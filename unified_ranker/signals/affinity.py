@@ -14,9 +14,11 @@ from unified_ranker.core.arrays import MISSING, Ints
 from unified_ranker.core.times import NEVER
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
-from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
+from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalRequest
+from unified_ranker.signals.history_kind import HistoryKind
 from unified_ranker.signals.partner_table import strongest, sums_of
 from unified_ranker.signals.tables import TableSignal
+from unified_ranker.towers.known_rows import known_rows
 from unified_ranker.towers.tensorflow import tf
 
 _MOST_VALUES = 8
@@ -28,7 +30,7 @@ _FROM = 5
 
 
 @SIGNALS.declare
-class Affinity(SignalKind):
+class Affinity(HistoryKind):
     """Share of the user's last items, and of the source item, in the candidate's category; rare ones count for more."""
 
     type: Literal["affinity"]
@@ -38,11 +40,6 @@ class Affinity(SignalKind):
     """Last events of the user that are read."""
     candidates: int = Field(100, ge=0)
     """Candidates that it proposes: of the categories that count most, the most chosen and the newest items."""
-
-    @property
-    def events_read(self) -> int:
-        """See `SignalKind.events_read`."""
-        return self.window
 
     def need(self, config: Config, log: InteractionLog) -> Need:
         """See `SignalKind.need`."""
@@ -113,7 +110,7 @@ class AffinitySignal(TableSignal):
         del time
         batch, width = tf.shape(candidates)[0], sum(self._widths)
         values, weights = self._asked(request)
-        own = tf.gather(self.values, self._rows(candidates))
+        own = tf.gather(self.values, known_rows(self.values, candidates))
         flat = tf.reshape(tf.cast(own, tf.int64), [batch, -1])
         sums = tf.reshape(sums_of(flat, values, weights, self._count), [batch, -1, width, 2])
         sums *= tf.gather(self.rarity, tf.maximum(own, 0))[..., None]
@@ -146,7 +143,7 @@ class AffinitySignal(TableSignal):
         """Return the values `[batch, n]` of source item and history, and how much each counts `[batch, n, 2]`."""
         recent = request.recent[:, : self._window]
         items = tf.concat([request.source_item[:, None], recent], 1)
-        values = tf.gather(self.values, self._rows(items))
+        values = tf.gather(self.values, known_rows(self.values, items))
         batch, places = tf.shape(items)[0], tf.shape(items)[1] * values.shape[2]
         known = tf.maximum(tf.reduce_sum(tf.cast(recent >= 0, tf.float32), 1), 1.0)
         share = tf.broadcast_to(1.0 / known[:, None], tf.shape(recent))
@@ -154,9 +151,6 @@ class AffinitySignal(TableSignal):
         weights = tf.stack([tf.concat([tf.zeros([batch, 1]), share], 1), first], -1)
         weights = tf.repeat(weights, values.shape[2], 1)
         return tf.reshape(tf.cast(values, tf.int64), [batch, places]), weights
-
-    def _rows(self, items: tf.Tensor) -> tf.Tensor:
-        return tf.where(items < 0, tf.shape(self.values, tf.int64)[0] - 1, items)
 
 
 def values_of(items: pd.DataFrame, columns: Sequence[str]) -> tuple[Ints, list[int]]:

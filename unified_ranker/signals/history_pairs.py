@@ -7,7 +7,7 @@ from scipy.linalg import lapack
 
 from unified_ranker.core.arrays import MISSING, Floats
 from unified_ranker.prepare.examples import Examples, Histories
-from unified_ranker.signals.row_starts import row_starts
+from unified_ranker.signals.ragged_rows import strongest_of
 
 _LATEST = 500
 """Number of a user's last items that make neighbours; the pairs grow with its square."""
@@ -101,17 +101,3 @@ def ease_weights(gram: npt.NDArray[np.float32], regularisation: float) -> Floats
     weights = -weights / np.diag(weights)
     weights[diagonal] = 0.0
     return weights
-
-
-def strongest_of(pairs: sparse.csr_array, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the `most` largest entries of each row of `pairs` `[items, items]`, as `PartnerTable` takes them.
-
-    The largest by size, whatever their sign; starts `[items + 2]`, partners and weights `[pairs]`.
-    """
-    rows = np.repeat(np.arange(pairs.shape[0]), np.diff(pairs.indptr))
-    order = np.lexsort((pairs.indices, -np.abs(pairs.data), rows))
-    rank = np.arange(len(rows)) - pairs.indptr[rows]
-    kept = order[rank < most]
-    counts = np.minimum(np.diff(pairs.indptr), most)
-    starts = row_starts(counts)
-    return starts, pairs.indices[kept], pairs.data[kept].astype(np.float32)

@@ -13,6 +13,7 @@ from unified_ranker.signals.base import Signal, SignalInputs, SignalRequest
 from unified_ranker.signals.first_places import once
 from unified_ranker.signals.history_kind import HistoryKind
 from unified_ranker.signals.partner_table import PartnerTable, strongest
+from unified_ranker.signals.ragged_rows import strongest_of
 from unified_ranker.towers.tensorflow import tf
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ class HistorySumsKind(HistoryKind, ABC):
 
     def build(self, inputs: SignalInputs) -> Signal:
         """See `SignalKind.build`."""
-        from unified_ranker.signals.history_pairs import strongest_of
-
         return HistorySums(*strongest_of(self.pairs(inputs), self.neighbours), self.window, self.candidates)
 
     @abstractmethod

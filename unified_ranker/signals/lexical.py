@@ -8,13 +8,15 @@ import numpy as np
 from pydantic import Field
 
 from unified_ranker.config import Config
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
 from unified_ranker.signals.first_places import once_of_few
-from unified_ranker.signals.row_starts import row_starts
+from unified_ranker.signals.ragged_rows import strongest_of
 from unified_ranker.signals.tables import TableSignal
-from unified_ranker.signals.word_hashes import split_words
+from unified_ranker.signals.word_hashes import rows_of, split_words, vocabulary_of
+from unified_ranker.towers.known_rows import known_rows
 from unified_ranker.towers.tensorflow import tf
 
 LEXICAL_SCALE = 0.1
@@ -66,7 +68,7 @@ class LexicalSignal(TableSignal):
         for row, word in zip(of_title.tolist(), ids.tolist(), strict=True):
             texts[row].append(str(word))
         scores, numbers = title_scores(texts, known)
-        self.vocabulary = self.table("vocabulary", _at_least_one(vocabulary, np.iinfo(np.int64).max))
+        self.vocabulary = self.table("vocabulary", vocabulary_of(vocabulary))
         names = np.array([numbers[str(n)] for n in range(len(vocabulary))], np.int64)
         by_word = scores[names] if len(names) else scores
         found = np.zeros(max(len(vocabulary), 1))
@@ -79,18 +81,13 @@ class LexicalSignal(TableSignal):
 
     def read_text(self, text: tf.Tensor) -> tf.Tensor:
         """See `Signal.read_text`: the ids of the known words, each once; -1 elsewhere."""
-        hashes = split_words(text, self.config.max_words)
-        place = tf.searchsorted(self.vocabulary, hashes.flat_values, out_type=tf.int64)
-        place = tf.minimum(place, tf.shape(self.vocabulary, tf.int64)[0] - 1)
-        known = tf.gather(self.vocabulary, place) == hashes.flat_values
-        ids = hashes.with_flat_values(tf.where(known, place, -1))
-        padded = ids.to_tensor(default_value=-1, shape=[None, self.config.max_words])
-        return once_of_few(padded)
+        hashes = split_words(text, self.text_width).to_tensor(MISSING, shape=[None, self.text_width])
+        return once_of_few(rows_of(hashes, self.vocabulary))
 
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
         """See `Signal.features`; titles do not change with time."""
         del time
-        rows = tf.where(candidates < 0, tf.shape(self.title_words, tf.int64)[0] - 1, candidates)
+        rows = known_rows(self.title_words, candidates)
         title, weight = tf.gather(self.title_words, rows), tf.gather(self.title_weights, rows)
         # As wide as the longest query: every word of a title is compared with every word of the query.
         used = tf.reduce_max(tf.where(request.words >= 0, tf.range(1, self.text_width + 1), 0))
@@ -157,14 +154,10 @@ class LexicalSignal(TableSignal):
     def _index_words(self, by_word: object) -> None:
         """Store for each word the `postings` titles with its highest BM25; the last word is blank."""
         table = by_word.tocsr()  # type: ignore[attr-defined]
-        word = np.repeat(np.arange(table.shape[0]), np.diff(table.indptr))
-        order = np.lexsort((table.indices, -table.data, word))
-        rank = np.arange(len(word)) - table.indptr[word]
-        kept = order[rank < self.config.postings]
-        counts = np.minimum(np.diff(table.indptr), self.config.postings)
-        self.starts = self.table("starts", row_starts(counts))
-        self.posting_items = self.table("posting_items", _at_least_one(table.indices[kept].astype(np.int64), 0))
-        self.posting_weights = self.table("posting_weights", _at_least_one(table.data[kept].astype(np.float32), 0.0))
+        starts, items, weights = strongest_of(table, self.config.postings)
+        self.starts = self.table("starts", starts)
+        self.posting_items = self.table("posting_items", _at_least_one(items.astype(np.int64), 0))
+        self.posting_weights = self.table("posting_weights", _at_least_one(weights, 0.0))
 
 
 def _at_least_one(values: np.ndarray, blank: float) -> np.ndarray:

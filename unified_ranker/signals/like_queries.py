@@ -15,6 +15,7 @@ from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
 from unified_ranker.signals.partner_table import PartnerTable, highest_sums, strongest, sums_of
 from unified_ranker.signals.query_memory import choices, need_queries
+from unified_ranker.signals.ragged_rows import strongest_of
 from unified_ranker.signals.word_hashes import rows_of, vocabulary_of, word_and_ngram_hashes
 from unified_ranker.towers.tensorflow import tf
 
@@ -85,7 +86,7 @@ class LikeQueriesSignal(Signal):
         self.chosen = table_of(counts.multiply(1 / np.sqrt(1 + total)[:, None]).tocsr(), config.items)
         names, vectors = self._vectors(texts[kept])
         self.postings = table_of(vectors, config.postings)
-        self.vocabulary = vocabulary_of(names)
+        self.vocabulary = tf.Variable(vocabulary_of(names), trainable=False, name="vocabulary")
 
     def _vectors(self, texts: np.ndarray) -> tuple[Ints, sparse.csr_array]:
         """Return the hashes of words and n-grams, ascending, and what each adds to likeness `[hashes, queries]`."""
@@ -144,10 +145,5 @@ class LikeQueriesSignal(Signal):
 
 def table_of(weights: sparse.csr_array, most: int) -> PartnerTable:
     """Return the `most` columns with the highest weights of each row as a table."""
-    rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
-    order = np.lexsort((weights.indices, -weights.data, rows))
-    rank = np.arange(len(order)) - weights.indptr[rows]
-    kept = order[rank < most]
-    counts = np.bincount(rows[kept], minlength=weights.shape[0])
-    starts = np.concatenate([[0], np.cumsum(counts), [counts.sum()]]).astype(np.int64)
-    return PartnerTable(starts, weights.indices[kept], weights.data[kept][:, None])
+    starts, columns, values = strongest_of(weights, most)
+    return PartnerTable(starts, columns, values[:, None])

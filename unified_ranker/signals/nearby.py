@@ -13,8 +13,11 @@ from unified_ranker.core.arrays import MISSING, Floats, Ints
 from unified_ranker.core.times import HOUR
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
-from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
+from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalRequest
+from unified_ranker.signals.first_places import once_of_few
+from unified_ranker.signals.history_kind import HistoryKind
 from unified_ranker.signals.tables import TableSignal
+from unified_ranker.towers.known_rows import known_rows
 from unified_ranker.towers.tensorflow import tf
 
 _RADIUS = 6371.0
@@ -28,7 +31,7 @@ _PROPOSING = 3
 
 
 @SIGNALS.declare
-class Nearby(SignalKind):
+class Nearby(HistoryKind):
     """Distances from the candidate to the places of the user's last items and of the source item, by coordinates."""
 
     type: Literal["nearby"]
@@ -42,11 +45,6 @@ class Nearby(SignalKind):
     """Nearest items that are kept for an item."""
     candidates: int = Field(100, ge=0)
     """Candidates that it proposes."""
-
-    @property
-    def events_read(self) -> int:
-        """See `SignalKind.events_read`."""
-        return self.window
 
     def need(self, config: Config, log: InteractionLog) -> Need:
         """See `SignalKind.need`."""
@@ -116,9 +114,8 @@ class NearbySignal(TableSignal):
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """See `Signal.proposals`: the nearest of the source item and of the last items, in turns."""
         recent = request.recent[:, : min(_PROPOSING, self._window)]
-        again = tf.pad(recent[:, 1:] == recent[:, :-1], [[0, 0], [1, 0]])
-        origins = tf.concat([request.source_item[:, None], tf.where(again, np.int64(MISSING), recent)], 1)
-        near = tf.gather(self.neighbours, self._rows(origins))
+        origins = once_of_few(tf.concat([request.source_item[:, None], recent], 1))
+        near = tf.gather(self.neighbours, known_rows(self.neighbours, origins))
         turns = tf.reshape(tf.transpose(near, [0, 2, 1]), [tf.shape(near)[0], tf.shape(near)[1] * tf.shape(near)[2]])
         # There are as many origins as the history is long.
         padded = tf.pad(tf.cast(turns, tf.int64), [[0, 0], [0, self._proposed]], constant_values=MISSING)
@@ -133,10 +130,7 @@ class NearbySignal(TableSignal):
         return tf.where(tf.math.is_finite(near), near, 0.0)
 
     def _points_of(self, items: tf.Tensor) -> tf.Tensor:
-        return tf.gather(self.points, self._rows(items))
-
-    def _rows(self, items: tf.Tensor) -> tf.Tensor:
-        return tf.where(items < 0, tf.shape(self.points, tf.int64)[0] - 1, items)
+        return tf.gather(self.points, known_rows(self.points, items))
 
 
 def nearest_items(points: Floats, count: int) -> Ints:

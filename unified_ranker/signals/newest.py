@@ -14,6 +14,7 @@ from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
 from unified_ranker.signals.tables import TableSignal
+from unified_ranker.towers.known_rows import known_rows
 from unified_ranker.towers.tensorflow import tf
 
 
@@ -59,7 +60,7 @@ class NewestSignal(TableSignal):
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
         """See `Signal.features`."""
         del time
-        rows = tf.where(candidates < 0, tf.shape(self.created, tf.int64)[0] - 1, candidates)
+        rows = known_rows(self.created, candidates)
         created = tf.maximum(tf.gather(self.created, rows), self.oldest)
         age = tf.maximum(request.timestamp[:, None] - created, 0)
         age = tf.where(candidates < 0, tf.zeros_like(age), age)

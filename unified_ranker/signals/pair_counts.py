@@ -7,7 +7,7 @@ from scipy import sparse
 
 from unified_ranker.core.arrays import MISSING, Floats, Ints
 from unified_ranker.prepare.examples import Examples, Histories, TimeIndex
-from unified_ranker.signals.row_starts import row_starts
+from unified_ranker.signals.ragged_rows import row_starts
 
 
 class PairsAsOf:

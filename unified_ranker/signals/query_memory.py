@@ -15,7 +15,7 @@ from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
 from unified_ranker.signals.first_places import once_of_few
 from unified_ranker.signals.partner_table import PartnerTable, strongest, sums_of
-from unified_ranker.signals.row_starts import row_starts
+from unified_ranker.signals.ragged_rows import row_starts
 from unified_ranker.signals.word_hashes import rows_of, split_words, vocabulary_of
 from unified_ranker.towers.tensorflow import tf
 
@@ -87,7 +87,7 @@ class QueryMemorySignal(Signal):
         counts = np.bincount(token[kept], minlength=len(names))
         starts = row_starts(counts)
         self.table = PartnerTable(starts, item[kept], np.stack([count[kept], share[kept]], -1))
-        self.vocabulary = vocabulary_of(names)
+        self.vocabulary = tf.Variable(vocabulary_of(names), trainable=False, name="vocabulary")
 
     @property
     def variables(self) -> Sequence[tf.Variable]:

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from unified_ranker.core.arrays import MISSING, Floats, Ints
 from unified_ranker.signals.pair_counts import PairsAsOf
-from unified_ranker.signals.row_starts import row_starts
+from unified_ranker.signals.ragged_rows import row_starts
 
 REVERSE = 0.25
 """Weight of a pair in the other direction. Best of 0, ¼, ½ and 1 over the validation slices of three logs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from unified_ranker.core.arrays import MISSING
+from unified_ranker.core.arrays import MISSING, Ints
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text.words import character_ngrams, clean
 
@@ -31,10 +31,10 @@ def word_and_ngram_hashes(text: tf.Tensor, most_words: int, most_ngrams: int) ->
     return tf.concat(both, 1)
 
 
-def vocabulary_of(hashes: np.ndarray) -> tf.Variable:
-    """Return the table that `rows_of` looks up in, for hashes in ascending order `[n]`."""
+def vocabulary_of(hashes: Ints) -> Ints:
+    """Return the table that `rows_of` looks up in, for hashes in ascending order `[n]`, `[n + 1]`."""
     # One more than all hashes, so that every look-up has a place.
-    return tf.Variable(np.append(hashes, np.iinfo(np.int64).max), trainable=False, name="vocabulary")
+    return np.append(hashes, np.iinfo(np.int64).max)
 
 
 def rows_of(hashes: tf.Tensor, vocabulary: tf.Variable) -> tf.Tensor:

@@ -92,15 +92,18 @@ class Tally:
         self._keep(hashes[warm], names[warm])
 
     def _keep(self, hashes: np.ndarray, names: np.ndarray) -> None:
-        mixed = hashes * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(16)
-        chosen = mixed % np.uint64(self._thin) == 0
+        chosen = self._is_kept(hashes)
         self._hashes = np.concatenate([self._hashes, hashes[chosen]])
         self._names = np.concatenate([self._names, names[chosen]])
         while len(self._hashes) > _HASHES and self._thin < 2**20:
             self._thin *= 2
-            mixed = self._hashes * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(16)
-            chosen = mixed % np.uint64(self._thin) == 0
+            chosen = self._is_kept(self._hashes)
             self._hashes, self._names = self._hashes[chosen], self._names[chosen]
+
+    def _is_kept(self, hashes: np.ndarray) -> np.ndarray:
+        """Mark one hash in `_thin`, by its higher bits."""
+        mixed = hashes * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(16)
+        return np.asarray(mixed % np.uint64(self._thin) == 0)
 
     @property
     def digest(self) -> str:

@@ -128,7 +128,7 @@ class HeadGroups:
             weights: value of each head's event for each request's task, `[batch, heads]`; 0 for a head that does not
                 rank.
         """
-        logs = self._by_kind(logits, numbers, lambda kind: kind.log_output if kind.ranks else kind.output)
+        logs = self._by_kind(logits, numbers, lambda kind: kind.log_output)
         return log_mixture(logs, weights[:, None])
 
     def _by_kind(self, logits: tf.Tensor, numbers: tf.Tensor, of: Callable[[HeadKind], _Output]) -> tf.Tensor:

@@ -76,8 +76,9 @@ def softmax_against(
 
 def log_mixture(logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Combine logarithms `[..., n]` as log Σ weight · exp(logarithm); one of weight 0 takes no part."""
-    log_weights = tf.where(weights > 0, tf.math.log(tf.maximum(weights, 1e-20)), -np.inf)
-    return tf.reduce_logsumexp(logits + log_weights, -1)
+    # Chosen, not added, because an infinite logarithm and that of the weight 0 would be NaN.
+    parts = tf.where(weights > 0, logits + tf.math.log(tf.maximum(weights, 1e-20)), -np.inf)
+    return tf.reduce_logsumexp(parts, -1)
 
 
 def gumbel_noise(shape: tf.Tensor) -> tf.Tensor:

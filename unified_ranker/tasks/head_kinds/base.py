@@ -129,7 +129,7 @@ class HeadKind(Declaration, ABC):
         """
 
     def log_output(self, logits: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
-        """Return the logarithm of `output`, for kinds that rank: the score adds outputs by their values.
+        """Return the logarithm of `output`: the score adds the outputs of kinds that rank, by their values.
 
         A kind whose output saturates computes it directly, so that candidates keep their order.
         """
