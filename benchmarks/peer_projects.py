@@ -57,9 +57,9 @@ class LogProject:
         return Evaluation.from_json(json.loads(file.read_text(encoding="utf-8")))
 
     def trained(self) -> dict[str, Any]:
-        """Return what the training took: seconds, passes, memory of its process, and labelled events a second."""
+        """Return what the training took: seconds, epochs, memory of its process, and labelled events a second."""
         stamp = stamp_of(self.context.workspace.stage("train"))
-        found = {"seconds": stamp["seconds"], "passes": len(stamp["curves"]["loss"])}
+        found = {"seconds": stamp["seconds"], "epochs": len(stamp["curves"]["loss"])}
         return {**found, "peak_mib": stamp["peak_memory_mib"], "events_per_second": round(self._rate())}
 
     def _rate(self) -> float:

@@ -21,7 +21,7 @@ from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
 
 VALIDATION_REQUESTS = 1000
-"""Most requests of a task by which a library finds its number of passes."""
+"""Most requests of a task by which a library finds its number of epochs."""
 
 
 def tasks_of(prepared: Prepared, config: Config) -> list[str]:

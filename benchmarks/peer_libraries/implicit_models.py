@@ -21,7 +21,7 @@ from train_within import Make, run
 class _Factors:
     """A model of factors; `learn` goes on from the factors that it has.
 
-    Its random numbers go on, too: a seed would draw the same samples in each pass.
+    Its random numbers go on, too: a seed would draw the same samples in each epoch.
     """
 
     def __init__(self, folder: Folder, interactions: Interactions) -> None:

@@ -30,7 +30,7 @@ USER, ITEM, TIME = "user_id", "item_id", "timestamp"
 
 
 class _Learner:
-    """A model with RecBole's own data loader and trainer; a pass is an epoch of the trainer."""
+    """A model with RecBole's own data loader and trainer; an epoch is one of the trainer."""
 
     name = ""
     settings: dict[str, Any]

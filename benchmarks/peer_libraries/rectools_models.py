@@ -28,7 +28,7 @@ EVENTS = 50
 
 
 class ESasRec:
-    """eSASRec; a pass is an epoch of `fit_partial`."""
+    """eSASRec; an epoch is one of `fit_partial`."""
 
     def __init__(self, folder: Folder, interactions: Interactions) -> None:
         about = folder.about

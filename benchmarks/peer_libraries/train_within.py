@@ -1,6 +1,6 @@
-"""Training within a budget of time: passes are found on the validation slice, then the whole fit window is trained on.
+"""Training within a budget of time: epochs are found on the validation slice, then the whole fit window is trained on.
 
-It is what `unified-ranker build` does with the time that it has: a model of the earlier part says how many passes are
+It is what `unified-ranker build` does with the time that it has: a model of the earlier part says how many epochs are
 enough, and the model that answers learns from all of it. Every library is trained this way.
 """
 
@@ -21,7 +21,7 @@ from exchange import NOTHING, Floats, Folder, Interactions, Requests
 from unified_ranker.evaluation.metrics import decisive, rank_of_target
 
 PATIENCE = 5
-"""Measurements without a gain after which the search for the number of passes ends."""
+"""Measurements without a gain after which the search for the number of epochs ends."""
 BATCH = 256
 """Requests that are scored at once."""
 
@@ -30,13 +30,13 @@ class Learner(Protocol):
     """Model of a library while it is trained.
 
     Attributes:
-        events: labelled events that a pass learns from.
+        events: labelled events that an epoch learns from.
     """
 
     events: int
 
     def learn(self) -> None:
-        """Make one pass over the interactions."""
+        """Make one epoch over the interactions."""
         ...
 
     def score(self, requests: Requests) -> Floats:
@@ -48,8 +48,8 @@ Make = Callable[[Interactions], Learner]
 
 
 @dataclass
-class Passes:
-    """Passes of a learner, with the time that they took.
+class Epochs:
+    """Epochs of a learner, with the time that they took.
 
     Attributes:
         number: how many.
@@ -60,35 +60,35 @@ class Passes:
     seconds: float = 0.0
 
     def make(self, learner: Learner) -> None:
-        """Make one pass, and time it."""
+        """Make one epoch, and time it."""
         began = time.perf_counter()
         learner.learn()
         self.seconds += time.perf_counter() - began
         self.number += 1
 
     def fits(self, seconds: float) -> bool:
-        """Tell whether another pass fits in so many seconds, by the mean of those before; the first one always does."""
+        """Tell whether another epoch fits in so many seconds, by the mean of those before; the first one does."""
         return not self.number or self.seconds / self.number < seconds
 
 
 def train_within(make: Make, folder: Folder) -> tuple[Learner, dict[str, Any]]:
     """Train a model within `About.seconds`; returns it and what the training took.
 
-    The model of the earlier part has the share of the time that makes room for as many passes over the whole window.
+    The model of the earlier part has the share of the time that makes room for as many epochs over the whole window.
     """
     about, everything = folder.about, folder.interactions
     began, earlier = time.perf_counter(), everything.before(about.validation_start)
     share = len(earlier.item) / (len(earlier.item) + len(everything.item))
-    best, score, ended = passes_found(
+    best, score, ended = epochs_found(
         make(earlier), folder.requests("validation"), about.exclude_engaged, share * about.seconds - 1e-9
     )
-    learner, done = make(everything), Passes()
+    learner, done = make(everything), Epochs()
     while done.number < best and done.fits(about.seconds - (time.perf_counter() - began)):
         done.make(learner)
     return learner, {
         "seconds": round(time.perf_counter() - began, 1),
-        "passes": done.number,
-        "passes_found": best,
+        "epochs": done.number,
+        "epochs_found": best,
         "ended": ended,
         "validation_ndcg@10": round(score, 4),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
@@ -96,30 +96,30 @@ def train_within(make: Make, folder: Folder) -> tuple[Learner, dict[str, Any]]:
     }
 
 
-def passes_found(
+def epochs_found(
     learner: Learner, requests: dict[str, Requests], exclude: dict[str, bool], seconds: float
 ) -> tuple[int, float, str]:
-    """Return after how many passes the mean NDCG@10 over the tasks was best, its value, and what ended the search.
+    """Return after how many epochs the mean NDCG@10 over the tasks was best, its value, and what ended the search.
 
-    A measurement follows where the passes since the last one took twice as long as a measurement does.
+    A measurement follows where the epochs since the last one took twice as long as a measurement does.
     """
-    began, passes, since, measuring = time.perf_counter(), Passes(), 0.0, 0.0
+    began, epochs, since, measuring = time.perf_counter(), Epochs(), 0.0, 0.0
     best, highest, without = 0, -1.0, 0
     while without < PATIENCE:
         left = seconds - (time.perf_counter() - began)
-        last = not passes.fits(left - measuring)
+        last = not epochs.fits(left - measuring)
         if not last:
-            before = passes.seconds
-            passes.make(learner)
-            since += passes.seconds - before
+            before = epochs.seconds
+            epochs.make(learner)
+            since += epochs.seconds - before
         if since and (last or since >= 2 * measuring):
             started = time.perf_counter()
             score = float(np.mean([ndcg(learner, found, exclude[task]) for task, found in requests.items()]))
             measuring, since = time.perf_counter() - started, 0.0
-            print(f"{passes.number} passes: NDCG@10 {score:.4f} on the validation slice", flush=True)
+            print(f"{epochs.number} epochs: NDCG@10 {score:.4f} on the validation slice", flush=True)
             without = 0 if score > highest else without + 1
             if score > highest:
-                best, highest = passes.number, score
+                best, highest = epochs.number, score
         if last:
             return best, highest, "minutes"
     return best, highest, "no gain"

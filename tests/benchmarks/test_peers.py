@@ -128,20 +128,20 @@ class Clock:
 
 
 class Learner:
-    """A model whose scores are right for the share `quality(passes)` of the requests; a pass takes a second."""
+    """A model whose scores are right for the share `quality(epochs)` of the requests; an epoch takes a second."""
 
     events = 10
 
     def __init__(self, clock, quality):
-        self._clock, self._quality, self.passes = clock, quality, 0
+        self._clock, self._quality, self.epochs = clock, quality, 0
 
     def learn(self):
-        self.passes += 1
+        self.epochs += 1
         self._clock.now += 1
 
     def score(self, requests):
         scores = np.zeros((len(requests), 12), np.float32)
-        right = round(self._quality(self.passes) * len(requests))
+        right = round(self._quality(self.epochs) * len(requests))
         scores[np.arange(right), requests.target[:right]] = 1
         return scores
 
@@ -157,14 +157,14 @@ def test_the_model_that_answers_has_the_passes_that_were_best_on_the_validation_
     makes = []
 
     def make(interactions):
-        makes.append((len(interactions.item), Learner(clock, lambda passes: 1 - abs(passes - 3) / 10)))
+        makes.append((len(interactions.item), Learner(clock, lambda epochs: 1 - abs(epochs - 3) / 10)))
         return makes[-1][1]
 
     learner, found = code.train_within.train_within(make, code.exchange.Folder(folder.path))
 
-    assert (learner.passes, found["passes_found"], found["ended"]) == (3, 3, "no gain")
+    assert (learner.epochs, found["epochs_found"], found["ended"]) == (3, 3, "no gain")
     assert [size for size, _ in makes] == [41, 61], "the validation slice is learnt from by the second model only"
-    assert makes[0][1].passes == 3 + code.train_within.PATIENCE
+    assert makes[0][1].epochs == 3 + code.train_within.PATIENCE
     assert found["events_per_second"] == 10
 
 
@@ -173,11 +173,11 @@ def test_training_keeps_to_its_time(code, folder, clock, monkeypatch, seconds):
     about = code.exchange.About(**vars(folder.about) | {"seconds": seconds})
     monkeypatch.setattr(code.exchange.Folder, "about", about)
     learner, found = code.train_within.train_within(
-        lambda _: Learner(clock, lambda passes: passes / 25), code.exchange.Folder(folder.path)
+        lambda _: Learner(clock, lambda epochs: epochs / 25), code.exchange.Folder(folder.path)
     )
     assert found["ended"] == "minutes"
-    assert learner.passes == found["passes_found"]
-    assert -2 < learner.passes - seconds * 41 / (41 + 61) <= 0, "as many passes fit over the whole window, too"
+    assert learner.epochs == found["epochs_found"]
+    assert -2 < learner.epochs - seconds * 41 / (41 + 61) <= 0, "as many epochs fit over the whole window, too"
     assert clock.now <= seconds
 
 

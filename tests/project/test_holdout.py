@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import tiny_world
 
-from unified_ranker.evaluation import calibrate, passes
 from unified_ranker.evaluation.blend_fit import LEAST_REQUESTS
-from unified_ranker.evaluation.passes import Budget, PassWatch, error_of_difference
+from unified_ranker.evaluation.calibrate import calibrate
+from unified_ranker.evaluation.epoch_watch import Budget, EpochWatch, LaterGains, error_of_difference, mean_log
 from unified_ranker.prepare.prepared import fit_end_of
-from unified_ranker.project import train_stage
-from unified_ranker.project.holdout import Holdout, blend_start, learn_from_holdout
+from unified_ranker.project.holdout import Holdout, blend_start, learn_from_holdout, train_holdout
 from unified_ranker.project.train_stage import train_model
+from unified_ranker.release.items import write_items
 from unified_ranker.tasks.blend import BLEND
-from unified_ranker.training import training_job
+from unified_ranker.towers.tensorflow import tf
+from unified_ranker.training.continuing import write_start
 from unified_ranker.training.optimizer import TrainingLength
 from unified_ranker.training.trained_files import load_trained, save_trained
 
@@ -27,6 +28,11 @@ def config(split=None, **training):
     whole = tiny_world.config({**SHORT, **training}, ranker={"signals": SIGNALS})
     changed = whole.project.split.model_copy(update=split or {})
     return whole.model_copy(update={"project": whole.project.model_copy(update={"split": changed})})
+
+
+def bare(**training):
+    """Declarations of a model without signals that fits no blend, for what is said of its training alone."""
+    return tiny_world.config({**SHORT, "blend": False, **training}, ranker={"signals": []})
 
 
 # --- where the slice begins -------------------------------------------------------------------------------------
@@ -67,28 +73,25 @@ def halved():
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory):
-    """A whole training, and every model that it trained."""
-    made, directory = [], tmp_path_factory.mktemp("job")
-    with pytest.MonkeyPatch.context() as patch:
-        train = training_job.train
-        patch.setattr(training_job, "train", lambda *rest, **more: made.append(train(*rest, **more)) or made[-1])
-        trained = train_model(halved(), config(), (), directory)
-    return trained, made, directory
+    """A whole training, and the model of the holdout that it goes on from."""
+    directory = tmp_path_factory.mktemp("job")
+    earlier, _ = train_holdout(halved(), config(), (), directory / "holdout")
+    return train_model(halved(), config(), (), directory), earlier, directory
 
 
-def test_two_models_are_trained_and_the_second_is_of_the_whole_window(job):
-    trained, made, directory = job
+def test_the_model_of_the_holdout_ends_where_the_slice_begins_and_the_other_is_of_the_whole_window(job):
+    trained, earlier, directory = job
     world = halved()
-    assert [model.fit_end for model in made] == [blend_start(world, config()), fit_end_of(world, config())]
-    assert trained.model is made[1].model
+    assert earlier.fit_end == blend_start(world, config())
+    assert trained.fit_end == fit_end_of(world, config())
     # What was found is kept for a training that is interrupted after it, and the weights are not.
     assert [file.name for file in (directory / "holdout").iterdir()] == ["found.json"]
 
 
 def test_nothing_of_the_slice_reaches_the_model_of_the_holdout(job):
     """Its weights and tables are those of a log that ends where the slice begins."""
-    _, made, directory = job
-    world, begin = halved(), made[0].fit_end
+    _, earlier, directory = job
+    world, begin = halved(), earlier.fit_end
     later = world.examples.timestamp >= begin
     other = np.where(later, (world.examples.item + 1) % 18, world.examples.item)
     events = dataclasses.replace(
@@ -103,9 +106,10 @@ def test_nothing_of_the_slice_reaches_the_model_of_the_holdout(job):
         world, examples=dataclasses.replace(world.examples, item=other), events=events, histories=histories
     )
     assert later.sum() > 100
-    again = training_job.train(changed, config(), directory / "changed", end=begin)
-    calibrate.calibrate(again, changed)
-    for variable, same in zip(made[0].model.variables, again.model.variables, strict=True):
+    again, _ = train_holdout(changed, config(), (), directory / "changed")
+    calibrate(earlier, world)
+    calibrate(again, changed)
+    for variable, same in zip(earlier.model.variables, again.model.variables, strict=True):
         np.testing.assert_array_equal(variable.numpy(), same.numpy(), err_msg=variable.name)
 
 
@@ -134,7 +138,7 @@ def test_a_saved_model_has_its_blend_when_it_is_loaded(job, tmp_path):
     ]
 
 
-# --- the passes -------------------------------------------------------------------------------------------------
+# --- the epochs -------------------------------------------------------------------------------------------------
 
 
 def gains_of(score, noise=0.0, requests=50):
@@ -144,66 +148,53 @@ def gains_of(score, noise=0.0, requests=50):
 
 
 class WatchedRun:
-    """Stands for a job whose measurements are known: `scores` of passes."""
+    """Stands for a job whose measurements are known: `scores` of epochs. Each epoch sets `weight` to its number."""
 
-    def __init__(self, scores, directory, epochs=8, **more):
-        self.length, self.model = TrainingLength(10, epochs), tiny_world.trained().model
-        quality = tiny_world.trained().quality
-        self.watch = PassWatch(
-            self.model,
-            quality,
-            self.length,
-            tiny_world.prepared(),
-            {},
-            directory,
-            **{"patience": 2, **more},
-        )
+    def __init__(self, scores, directory, epochs=8, noise=0.0, **more):
+        self.scores, self.noise, self.epochs = scores, noise, 0
+        self.length, self.model = TrainingLength(10, epochs), tf.keras.Model()
+        self.model.weight = self.weight = tf.Variable(0.0)
+        self.watch = EpochWatch(self.model, self.length, self.measured, directory, **{"patience": 2, **more})
         self.watch.model = self.model
-        self.watch._measured_gains = lambda: gains_of(scores[self.passes])
-        self.model.stop_training = False
 
-    def run(self, first=1):
-        """The passes that it takes."""
-        for self.passes in range(first, 100):
-            self.watch.on_epoch_begin(self.passes - 1)
-            self.watch.on_epoch_end(self.passes - 1)
+    def measured(self):
+        return gains_of(self.scores[self.epochs], self.noise)
+
+    def run(self, first=1, last=100):
+        """The epochs that it takes."""
+        for self.epochs in range(first, last):
+            self.watch.on_epoch_begin(self.epochs - 1)
+            self.weight.assign(self.epochs)
+            self.watch.on_epoch_end(self.epochs - 1)
             if self.model.stop_training:
-                return self.passes
-        raise AssertionError("it never ends")
+                self.watch.on_train_end()
+                return self.epochs
+        return None
 
 
-def test_a_training_that_gains_takes_all_its_passes(tmp_path):
+def test_a_training_that_gains_takes_all_its_epochs(tmp_path):
     watched = WatchedRun(dict.fromkeys(range(9), 0.0) | {4: 0.1, 5: 0.2, 7: 0.3, 8: 0.4}, tmp_path)
     assert watched.run() == 8
     assert watched.watch.scores == pytest.approx({4: 0.1, 5: 0.2, 7: 0.3, 8: 0.4})
-    assert watched.watch.best == 8
+    assert (watched.watch.best, watched.weight.numpy()) == (8, 8)
 
 
 def test_one_that_no_longer_gains_ends_and_has_the_weights_with_which_it_was_best(tmp_path):
     watched = WatchedRun({4: 0.3, 5: 0.2, 7: 0.1, 8: 0.9}, tmp_path)
-    weights = watched.model.blend.factors.numpy().copy()
-    written = watched.watch._best.write
-    watched.watch._best.write = lambda place: (watched.model.blend.factors.assign(weights + 1), written(place))
     assert watched.run() == 7
-    assert watched.watch.best == 4
-    watched.model.blend.factors.assign(weights)
-    watched.watch.on_train_end()
-    np.testing.assert_array_equal(watched.model.blend.factors, weights + 1)
-    watched.model.blend.factors.assign(weights)
+    assert (watched.watch.best, watched.weight.numpy()) == (4, 4)
 
 
-def test_a_difference_that_chance_makes_costs_no_passes(tmp_path):
+def test_a_difference_that_chance_makes_costs_no_epochs(tmp_path):
     watched = WatchedRun({4: 0.31, 5: 0.32, 7: 0.3, 8: 0.3}, tmp_path)
     assert watched.run() == 8
     assert watched.watch.best == 8
 
 
 @pytest.mark.parametrize(("noise", "best"), [(0.0, 4), (3.0, 8)])
-def test_few_requests_that_differ_much_cut_no_passes(tmp_path, noise, best):
-    """Fewer passes are taken where a loss is more than what drawing the requests explains."""
-    watched = WatchedRun({}, tmp_path, patience=9)
-    scores = {4: 0.4, 5: 0.3, 7: 0.3, 8: 0.3}
-    watched.watch._measured_gains = lambda: gains_of(scores[watched.passes], noise)
+def test_few_requests_that_differ_much_cut_no_epochs(tmp_path, noise, best):
+    """Fewer epochs are taken where a loss is more than what drawing the requests explains."""
+    watched = WatchedRun({4: 0.4, 5: 0.3, 7: 0.3, 8: 0.3}, tmp_path, noise=noise, patience=9)
     assert watched.run() == 8
     assert watched.watch.best == best
 
@@ -218,66 +209,53 @@ def test_the_error_of_a_difference_is_that_of_repeated_draws():
 
 def test_an_interrupted_one_goes_on_where_it_was(tmp_path):
     scores = {4: 0.3, 5: 0.2, 7: 0.1}
-    watched = WatchedRun(scores, tmp_path)
-    for watched.passes in range(1, 6):
-        watched.watch.on_epoch_begin(watched.passes - 1)
-        watched.watch.on_epoch_end(watched.passes - 1)
+    assert WatchedRun(scores, tmp_path).run(last=6) is None
     again = WatchedRun(scores, tmp_path)
     assert again.run(first=6) == 7
-    assert again.watch.best == 4
+    assert (again.watch.best, again.weight.numpy()) == (4, 4)
     # One that was stopped after its end has nothing left to do.
     assert WatchedRun(scores, tmp_path).length.epochs == 7
 
 
 def test_the_budget_has_room_for_both_models_and_what_is_measured():
-    """800 of 1,000 examples: a pass of 10 s is one of 12.5 s of the other model. Two builds, and 14 measurements."""
+    """800 of 1,000 examples: an epoch of 10 s is one of 12.5 s of the other model. Two builds, and 14 measurements."""
     budget = Budget(seconds=200.0, began=0.0, share=0.8)
-    assert budget.passes(build=10.0, one=10.0, measurement=0.0) == 8
-    assert budget.passes(build=10.0, one=10.0, measurement=3.0) == 6
-    assert budget.passes(build=90.0, one=10.0, measurement=3.0) == 2
+    assert budget.epochs(build=10.0, one=10.0, measurement=0.0) == 8
+    assert budget.epochs(build=10.0, one=10.0, measurement=3.0) == 6
+    assert budget.epochs(build=90.0, one=10.0, measurement=3.0) == 2
 
 
-def test_the_budget_cuts_the_passes_by_what_the_second_takes(tmp_path, monkeypatch):
+def test_the_budget_cuts_the_epochs_by_what_the_second_takes(tmp_path):
     clock = iter([30.0, 100.0, 110.0, *range(200, 300)])
-    monkeypatch.setattr(passes.time, "perf_counter", lambda: next(clock))
-    watched = WatchedRun({}, tmp_path, patience=0, budget=Budget(160.0, 20.0, 1.0))
+    budget = Budget(160.0, 20.0, 1.0)
+    watched = WatchedRun({}, tmp_path, patience=0, budget=budget, clock=lambda: next(clock))
     before = float(watched.length.steps)
-    # Ten seconds went by before the first pass.
+    # Ten seconds went by before the first epoch.
     assert watched.run() == 7
     assert float(watched.length.steps) == before * 7 / 8
     assert watched.watch.best == 7
 
 
-def test_where_nothing_is_measured_all_passes_are_taken(tmp_path):
+def test_where_nothing_is_measured_all_epochs_are_taken(tmp_path):
     assert WatchedRun({}, tmp_path, patience=0).run() == 8
     assert WatchedRun({}, tmp_path / "other", patience=0, budget=Budget(1e6, 0.0, 0.9)).run() == 8
 
 
-def test_the_model_of_the_release_takes_the_passes_that_were_best(monkeypatch, tmp_path):
-    trained = []
-    monkeypatch.setattr(train_stage, "learn_from_holdout", lambda *rest: Holdout((), 2, {1: 0.1, 2: 0.2}))
-    monkeypatch.setattr(
-        training_job, "train", lambda _, config, *rest, **more: trained.append(config) or tiny_world.trained()
-    )
-    monkeypatch.setattr(calibrate, "calibrate", lambda *rest: None)
-    train_model(tiny_world.prepared(), config(epochs=5, patience=1), (), tmp_path)
-    assert [own.project.training.epochs for own in trained] == [2]
+def test_the_model_of_the_release_takes_the_epochs_that_the_holdout_found(tmp_path):
+    """In no time there are two of them."""
+    declared = bare(epochs=5, minutes=1e-6)
+    assert len(train_model(halved(), declared, ("home_feed",), tmp_path).curves["loss"]) == 2
 
 
-def test_what_is_measured_is_the_mean_of_logs_over_tasks(job, tmp_path):
+def test_what_is_measured_is_the_mean_of_logs_over_tasks(job):
     """Of two towers and ranking head, over the requests of the slice."""
-    _, made, _ = job
-    world, begin = halved(), made[0].fit_end
-    later = world.between(begin, fit_end_of(world, config()))
+    _, earlier, _ = job
+    world = halved()
+    later = world.between(earlier.fit_end, fit_end_of(world, config()))
     requests = {task: later.take(later.task == task) for task in tiny_world.TASKS}
-    watch = PassWatch(made[0].model, made[0].quality, TrainingLength(1, 1), world, requests, tmp_path, patience=1)
-    watch._gains = {1: watch._measured_gains()}
-    whole = watch.scores[1]
-    parts = []
-    for task in requests:
-        watch._later = {task: requests[task]}
-        watch._gains = {1: watch._measured_gains()}
-        parts.append(watch.scores[1])
+    gains = LaterGains(earlier.model, world, earlier.quality, requests)()
+    assert [of_task.shape for of_task in gains] == [(2, min(len(of), 500)) for of in requests.values()]
+    whole, parts = mean_log(gains), [mean_log([of_task]) for of_task in gains]
     assert whole == pytest.approx(np.mean(parts))
     assert np.log(0.001) < whole < np.log(1.001)
     assert len(set(parts)) > 1
@@ -286,29 +264,14 @@ def test_what_is_measured_is_the_mean_of_logs_over_tasks(job, tmp_path):
 # --- who goes without -------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def trainings(monkeypatch):
-    """The ends of the windows of all that is trained, without any training."""
-    ends = []
-
-    def train(prepared, config, *rest, end=None, **more):
-        ends.append(end)
-        return tiny_world.trained()
-
-    monkeypatch.setattr(training_job, "train", train)
-    # The tiny world's model is shared with other tests.
-    monkeypatch.setattr(calibrate, "calibrate", lambda *rest: None)
-    return ends
-
-
-def test_a_project_may_do_without(trainings, tmp_path):
-    trained = train_model(tiny_world.prepared(), config(blend=False), (), tmp_path)
-    assert trainings == [None]
+def test_a_project_may_do_without(tmp_path):
+    trained = train_model(tiny_world.prepared(), bare(), ("home_feed",), tmp_path)
+    assert not (tmp_path / "holdout").exists()
     assert trained.blends == ()
     assert not trained.model.blend.fitted.numpy().any()
 
 
-def test_a_log_that_is_too_short_is_not_trained_twice(trainings, tmp_path, caplog):
+def test_a_log_that_is_too_short_is_not_trained_twice(tmp_path, caplog):
     world = tiny_world.prepared()
     begin = blend_start(world, config())
     rows = np.flatnonzero(world.examples.timestamp >= begin)
@@ -322,14 +285,18 @@ def test_a_log_that_is_too_short_is_not_trained_twice(trainings, tmp_path, caplo
     nothing_before = dataclasses.replace(world, examples=world.examples.take(rows))
     late = config({"fit_on": "train_and_validation"})
     assert learn_from_holdout(nothing_before, late, (), tmp_path) == Holdout()
-    assert trainings == []
+    assert not list(tmp_path.iterdir())
     assert "No blend is fitted" in caplog.text
 
 
-def test_a_training_that_goes_on_from_a_release_fits_no_blend(trainings, tmp_path, monkeypatch):
-    from unified_ranker.training import continuing
-
-    monkeypatch.setattr(continuing, "read_start", lambda release: release)
-    monkeypatch.setattr(train_stage, "learn_from_holdout", lambda *rest: pytest.fail("fitted"))
-    train_model(tiny_world.prepared(), config(), (), tmp_path, tmp_path / "release")
-    assert trainings == [None]
+def test_a_training_that_goes_on_from_a_release_keeps_its_blend_and_fits_none(job, tmp_path):
+    released, _, _ = job
+    world, release = halved(), tmp_path / "release"
+    (release / "items").mkdir(parents=True)
+    write_items(release / "items", world.item_ids, np.zeros((len(world.item_ids), 1)))
+    write_start(release, dataclasses.replace(released, fit_end=blend_start(world, config())), world)
+    continued = train_model(world, config(), (), tmp_path, release)
+    assert not (tmp_path / "holdout").exists()
+    assert continued.blends == ()
+    assert released.model.blend.fitted.numpy().any()
+    np.testing.assert_array_equal(continued.model.blend.factors, released.model.blend.factors)

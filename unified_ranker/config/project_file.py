@@ -61,7 +61,7 @@ class TrainingSettings(Declaration):
     """The training job: AdamW with warm-up and cosine decay."""
 
     epochs: int = Field(10, ge=1)
-    """Passes over the training examples, at the most where `patience` or `minutes` are declared."""
+    """Times that training reads all examples; at the most where `patience` or `minutes` are declared."""
     patience: int = Field(0, ge=0)
     """Measurements of the holdout model without a gain after which its training ends; the model of the release is
     trained for as many epochs as were best. The second half of the epochs is measured, four times. 0: all epochs."""

@@ -1,4 +1,4 @@
-"""The holdout of a training job: a model of the fit window but for its last part, where passes and blend are found."""
+"""The holdout of a training job: a model of the fit window but for its last part, where epochs and blend are found."""
 
 import json
 import logging
@@ -16,7 +16,9 @@ from unified_ranker.core.files import write_whole
 from unified_ranker.evaluation.blend_weights import ChannelWeight, TaskBlend
 
 if TYPE_CHECKING:
+    from unified_ranker.evaluation.epoch_watch import EpochWatch
     from unified_ranker.model.ranker import UnifiedRanker
+    from unified_ranker.prepare.examples import Examples
     from unified_ranker.prepare.prepared import Prepared
     from unified_ranker.prepare.quality import QualityAsOf
     from unified_ranker.tasks.blend import FittedBlend
@@ -35,17 +37,17 @@ class Holdout:
 
     Attributes:
         blends: of each task that has enough requests.
-        passes: after how many it was best.
-        scores: mean log NDCG@10 by passes, where it was measured.
+        epochs: after how many it was best.
+        scores: mean log NDCG@10 by epochs, where it was measured.
     """
 
     blends: "tuple[FittedBlend, ...]" = ()
-    passes: int | None = None
+    epochs: int | None = None
     scores: dict[int, float] = field(default_factory=dict)
 
 
 def learn_from_holdout(prepared: "Prepared", config: Config, tasks: Sequence[str], checkpoints: Path) -> Holdout:
-    """Train on the fit window but for its last part; find the passes, and the blend of each task, on that part.
+    """Train on the fit window but for its last part; find the epochs, and the blend of each task, on that part.
 
     They hold for a model that is trained on the whole window by the same settings: it relates to signals and baselines
     as this one does, and has seen a little more. What is found is kept until the whole training is done.
@@ -59,60 +61,90 @@ def learn_from_holdout(prepared: "Prepared", config: Config, tasks: Sequence[str
     from unified_ranker.evaluation.blend_fit import LEAST_REQUESTS, fit_blends
     from unified_ranker.evaluation.calibrate import calibrate
     from unified_ranker.evaluation.candidates import CandidateRules
-    from unified_ranker.evaluation.passes import Budget, PassWatch
     from unified_ranker.evaluation.scoring import RequestEncoder
-    from unified_ranker.prepare.prepared import fit_end_of
-    from unified_ranker.training.training_job import train
 
-    began, kept = time.perf_counter(), checkpoints / "found.json"
+    kept = checkpoints / "found.json"
     if kept.is_file():
         return _read(kept)
-    begin, end = blend_start(prepared, config), fit_end_of(prepared, config)
     names = list(tasks or config.tasks)
-    before, later = prepared.between(None, begin), prepared.between(begin, end)
-    counts = {task: np.count_nonzero(later.task == task) for task in names}
-    if max(counts.values()) < LEAST_REQUESTS or not np.isin(before.task, names).any():
+    before, later = _parts(prepared, config)
+    if not _enough(later, names) or not np.isin(before.task, names).any():
         logger.warning(
             "No blend is fitted: no task has %d positives in the last part of the fit window. The ranking head decides "
             "alone; bring a longer log.",
             LEAST_REQUESTS,
         )
         return Holdout()
-    training, watches = config.project.training, []
-    budget = None
-    if training.minutes is not None:
-        budget = Budget(60 * training.minutes, began, len(before) / (len(before) + len(later)))
-    requests = {task: later.take(later.task == task) for task in names if counts[task] >= LEAST_REQUESTS}
-
-    def watched(model: "UnifiedRanker", quality: "QualityAsOf", length: "TrainingLength") -> PassWatch:
-        watches.append(
-            PassWatch(
-                model, quality, length, prepared, requests, checkpoints, patience=training.patience, budget=budget
-            )
-        )
-        return watches[0]
-
-    earlier = train(prepared, config, checkpoints, tuple(tasks), end=begin, watched=watched)
+    earlier, watch = train_holdout(prepared, config, tasks, checkpoints)
     blends: tuple[FittedBlend, ...] = ()
-    if training.blend:
+    if config.project.training.blend:
         # The score of several heads is a sum of their calibrated outputs.
         encoder = RequestEncoder(earlier.model, prepared, earlier.quality)
         calibrate(earlier, prepared, names, encoder)
         blends = tuple(fit_blends(encoder, CandidateRules(prepared, config), later, names))
-    found = Holdout(blends, watches[0].best, watches[0].scores)
+    found = Holdout(blends, watch.best, watch.scores)
     shutil.rmtree(checkpoints, ignore_errors=True)
     checkpoints.mkdir(parents=True)
-    tree = {"blends": [b.to_json() for b in blends], "passes": found.passes, "scores": found.scores}
+    tree = {"blends": [b.to_json() for b in blends], "epochs": found.epochs, "scores": found.scores}
     write_whole(kept, json.dumps(tree))
     return found
+
+
+def train_holdout(
+    prepared: "Prepared", config: Config, tasks: Sequence[str], checkpoints: Path
+) -> "tuple[TrainedModel, EpochWatch]":
+    """Train on the fit window but for its last part, for as many epochs as gain there and have time.
+
+    Args:
+        prepared: the data, with enough requests in that part.
+        config: the declarations.
+        tasks: to train for; all when empty.
+        checkpoints: where the epochs are kept; a training that was interrupted goes on from them.
+
+    Returns:
+        The model with the weights that were best, and what was measured.
+    """
+    from unified_ranker.evaluation.epoch_watch import Budget, EpochWatch, LaterGains
+    from unified_ranker.training.training_job import train
+
+    began = time.perf_counter()
+    before, later = _parts(prepared, config)
+    requests = _enough(later, list(tasks or config.tasks))
+    training, watches, budget = config.project.training, [], None
+    if training.minutes is not None:
+        budget = Budget(60 * training.minutes, began, len(before) / (len(before) + len(later)))
+
+    def watched(model: "UnifiedRanker", quality: "QualityAsOf", length: "TrainingLength") -> EpochWatch:
+        measure = LaterGains(model, prepared, quality, requests)
+        watches.append(EpochWatch(model, length, measure, checkpoints, patience=training.patience, budget=budget))
+        return watches[0]
+
+    end = blend_start(prepared, config)
+    return train(prepared, config, checkpoints, tuple(tasks), end=end, watched=watched), watches[0]
+
+
+def _parts(prepared: "Prepared", config: Config) -> "tuple[Examples, Examples]":
+    """Return the examples of the fit window: those that the holdout model learns from, and the later ones."""
+    from unified_ranker.prepare.prepared import fit_end_of
+
+    begin = blend_start(prepared, config)
+    return prepared.between(None, begin), prepared.between(begin, fit_end_of(prepared, config))
+
+
+def _enough(later: "Examples", tasks: Sequence[str]) -> "dict[str, Examples]":
+    """Return the requests of each task that has enough of them for a fit."""
+    from unified_ranker.evaluation.blend_fit import LEAST_REQUESTS
+
+    of_tasks = {task: later.take(later.task == task) for task in tasks}
+    return {task: requests for task, requests in of_tasks.items() if len(requests) >= LEAST_REQUESTS}
 
 
 def _read(kept: Path) -> Holdout:
     from unified_ranker.tasks.blend import FittedBlend
 
     tree = json.loads(kept.read_text(encoding="utf-8"))
-    scores = {int(passes): score for passes, score in tree["scores"].items()}
-    return Holdout(tuple(map(FittedBlend.of_json, tree["blends"])), tree["passes"], scores)
+    scores = {int(epochs): score for epochs, score in tree["scores"].items()}
+    return Holdout(tuple(map(FittedBlend.of_json, tree["blends"])), tree["epochs"], scores)
 
 
 def blend_start(prepared: "Prepared", config: Config) -> int:

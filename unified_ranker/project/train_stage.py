@@ -31,8 +31,8 @@ def train_stage(context: StageContext) -> StageResult:
         context.memory.trained = trained
         notes["curves"] = trained.curves
         done, most = len(trained.curves["loss"]), context.config.project.training.epochs
-        passes = f"{done} of at most {most}" if done < most else f"{done}"
-        return f"{passes} epochs, loss {trained.curves['loss'][-1]:.3f}"
+        epochs = f"{done} of at most {most}" if done < most else f"{done}"
+        return f"{epochs} epochs, loss {trained.curves['loss'][-1]:.3f}"
 
     result = run_stage(context, "train", context.keys.train, make)
     shutil.rmtree(checkpoints, ignore_errors=True)
@@ -81,7 +81,7 @@ def train_model(
     training, found = config.project.training, Holdout()
     if start is None and (training.blend or training.patience or training.minutes):
         found = learn_from_holdout(prepared, config, tasks, checkpoints / "holdout")
-    trained = train(prepared, with_passes(config, found.passes), checkpoints, tuple(tasks), start=begin)
+    trained = train(prepared, with_epochs(config, found.epochs), checkpoints, tuple(tasks), start=begin)
     numbers = {name: number for number, name in enumerate(config.tasks, start=1)}
     trained.model.blend.assign({numbers[blend.task]: blend for blend in found.blends})
     trained = replace(trained, blends=found.blends)
@@ -89,9 +89,9 @@ def train_model(
     return trained
 
 
-def with_passes(config: Config, passes: int | None) -> Config:
+def with_epochs(config: Config, epochs: int | None) -> Config:
     """Return the declarations with as many epochs as the holdout model found to be best; as they are for None."""
-    if passes is None or passes == config.project.training.epochs:
+    if epochs is None or epochs == config.project.training.epochs:
         return config
-    training = config.project.training.model_copy(update={"epochs": passes})
+    training = config.project.training.model_copy(update={"epochs": epochs})
     return config.model_copy(update={"project": config.project.model_copy(update={"training": training})})
