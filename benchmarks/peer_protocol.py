@@ -14,7 +14,7 @@ from peer_libraries.exchange import NOTHING, About, Folder, Interactions, Part, 
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING, Floats, Ints
 from unified_ranker.evaluation.baselines.counting import positives_per_item
-from unified_ranker.evaluation.baselines.selection import task_facts
+from unified_ranker.evaluation.baselines.selection import facts_of_task
 from unified_ranker.evaluation.engagements import Engagements
 from unified_ranker.evaluation.protocol import fit_end, sample, window
 from unified_ranker.prepare.examples import Examples
@@ -27,7 +27,7 @@ VALIDATION_REQUESTS = 1000
 def tasks_of(prepared: Prepared, config: Config) -> list[str]:
     """Return the tasks that a library of users and items can do: those whose requests have no query."""
     end = fit_end(prepared, config, "test")
-    return [task for task in config.tasks if not task_facts(prepared, task, end).queries]
+    return [task for task in config.tasks if not facts_of_task(prepared, task, end).queries]
 
 
 def write_folder(folder: Folder, prepared: Prepared, config: Config, minutes: float, threads: int) -> None:

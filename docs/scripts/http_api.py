@@ -8,7 +8,7 @@ from page_text import table
 
 from unified_ranker.serving.http.api import RankingBackend, create_app
 from unified_ranker.serving.http.security import role_needed
-from unified_ranker.serving.service.service_metrics import Metrics
+from unified_ranker.serving.service.service_metrics import ServiceMetrics
 
 _INTRODUCTION = """
 # HTTP
@@ -24,7 +24,7 @@ traces.
 
 def page() -> str:
     """Return the page."""
-    metrics = Metrics()
+    metrics = ServiceMetrics()
     # Nothing is asked of these: the document is made from the routes alone.
     absent: Any = SimpleNamespace(metrics=metrics)
     document = create_app(RankingBackend(absent, store=absent, live=absent, releases=absent)).openapi()
@@ -39,7 +39,7 @@ def page() -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _own(metrics: Metrics) -> list[Any]:
+def _own(metrics: ServiceMetrics) -> list[Any]:
     return [metric for metric in metrics.registry.collect() if metric.name.startswith("unified_ranker")]
 
 

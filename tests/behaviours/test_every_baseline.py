@@ -5,7 +5,7 @@ import pytest
 from log_by_rows import ask, at, by_id, event, item, task, world
 
 from unified_ranker.evaluation.baselines.base import BASELINES, TaskFacts
-from unified_ranker.evaluation.baselines.selection import task_facts
+from unified_ranker.evaluation.baselines.selection import facts_of_task
 
 ITEMS = [item(f"i{n}", f"common word{n % 3} only{n}", created=n) for n in range(6)]
 TASKS = {"home_feed": task(), "search": task()}
@@ -113,8 +113,8 @@ def test_it_scores_its_own_task_and_suits_one_that_has_everything(kind):
 def test_the_facts_are_those_of_the_fit_window():
     events = [event("u", "i0", 7), event("u", "i1", 30, query="word1"), event("u", "i2", 31, query="word2")]
     prepared, _ = world(events, ITEMS, {"home_feed": TASKS["home_feed"]})
-    assert task_facts(prepared, "home_feed", at(20)) == TaskFacts(False, False, True, True, True, False)
-    assert task_facts(prepared, "home_feed", at(40)).queries
+    assert facts_of_task(prepared, "home_feed", at(20)) == TaskFacts(False, False, True, True, True, False)
+    assert facts_of_task(prepared, "home_feed", at(40)).queries
 
 
 def test_a_task_offers_again_where_its_positives_come_again_at_a_later_time():
@@ -125,4 +125,4 @@ def test_a_task_offers_again_where_its_positives_come_again_at_a_later_time():
         ([event("u", "i0", 10)], True, False),
     ):
         prepared, _ = world(events + more, ITEMS, {"home_feed": task(first_engagement_only=first_only)})
-        assert task_facts(prepared, "home_feed", at(20)).again == again
+        assert facts_of_task(prepared, "home_feed", at(20)).again == again

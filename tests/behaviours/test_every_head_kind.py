@@ -14,7 +14,7 @@ from unified_ranker.evaluation.diagnosis import diagnose
 from unified_ranker.evaluation.scoring import RequestEncoder
 from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.prepared import prepare
-from unified_ranker.tasks.head_groups import HeadGroups, RankedBatch, head_kinds, heads_of_task
+from unified_ranker.tasks.head_groups import HeadGroups, RankedBatch, heads_of_task, kind_by_head
 from unified_ranker.tasks.head_kinds.base import HEAD_KINDS, HeadExamples, HeadPairs
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.training_job import train
@@ -140,7 +140,7 @@ def test_it_stands_beside_the_other_heads_of_a_model(kind):
     """A head of the kind beside today's: who teaches it, what it costs, and whether it mixes into the score."""
     config = tiny_world.config(ranker={"heads": {"own": kind.model_dump()}}, search={"positives": POSITIVES})
     assert set(config.heads) == {"click", "own", "buy", "like"}
-    kinds = head_kinds(config)
+    kinds = kind_by_head(config)
     teacher = kinds["own"].taught_by("own")
     assert teacher in config.event_heads
     assert all(("own" in heads_of_task(config, task)) == (teacher in config.tasks[task].heads) for task in config.tasks)

@@ -13,7 +13,7 @@ from unified_ranker.log.check import Check
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.quality import QualityAsOf
 from unified_ranker.prepare.quality_types.base import QUALITY_FEATURES
-from unified_ranker.prepare.quality_types.popularity_feature import popularity
+from unified_ranker.prepare.quality_types.popularity_feature import scaled_popularity
 
 EXTENSION = "positive_share"
 KINDS = [*QUALITY_FEATURES, EXTENSION]
@@ -85,7 +85,7 @@ def test_the_graph_can_make_it_of_what_it_keeps(world, feature, moments):
         since = moments[:, None] - world.events.timestamp[None]
         inside = marked & (since > 0) & (since <= longest) & (world.events.item != MISSING)
         counts = np.stack([np.bincount(world.events.item[row], minlength=len(world.items)) for row in inside])
-        expected = popularity(counts.astype(np.float32), quality.scales["own"])
+        expected = scaled_popularity(counts.astype(np.float32), quality.scales["own"])
     else:
         return
     np.testing.assert_allclose(found, expected, rtol=1e-6)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_ranker.core.positives import matches, positive
+from unified_ranker.core.positives import matches, matches_any
 
 TYPES = st.sampled_from(["click", "rating", "buy"])
 VALUES = st.one_of(st.just(np.nan), st.sampled_from([-1.0, 0.0, 3.5, 4.0, 5.0]))
@@ -41,7 +41,7 @@ FORMS = {
 def test_an_event_counts_when_any_kind_matches_it(form, events, kinds):
     names, numbers = FORMS[form]
     types, values = zip(*events, strict=True)
-    found = np.asarray(positive(names(list(types)), numbers(list(values)), kinds))
+    found = np.asarray(matches_any(names(list(types)), numbers(list(values)), kinds))
     assert found.tolist() == [any(by_hand(*event, kind) for kind in kinds) for event in events]
 
 

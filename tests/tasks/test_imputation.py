@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unified_ranker.config import Imputation, Positive, Task
-from unified_ranker.tasks.imputation import Imputer, RequestFields
+from unified_ranker.tasks.imputation import ImputableFields, Imputer
 from unified_ranker.towers.tensorflow import tf
 
 TITLES = np.array(["red lamp", "", "blue lamp"], object)
@@ -35,7 +35,7 @@ def imputer():
 
 def impute(imputer, rows):
     task, query, source, country, last, user = zip(*rows, strict=True)
-    fields = RequestFields(tf.constant(task), tf.constant(query), tf.constant(source, tf.int64), tf.constant(country))
+    fields = ImputableFields(tf.constant(task), tf.constant(query), tf.constant(source, tf.int64), tf.constant(country))
     filled = imputer(fields, tf.constant(last, tf.int64), tf.constant(user, tf.int64))
     texts = (np.char.decode(x.numpy().astype(bytes), "utf-8") for x in (filled.task, filled.query, filled.country))
     task, query, country = (x.tolist() for x in texts)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from unified_ranker.core.candidate_rule import Pairs, allowed, excluded_events, refusals
 from unified_ranker.core.freshness import freshness, query_factor, stored_factor
-from unified_ranker.core.positives import positive
+from unified_ranker.core.positives import matches_any
 from unified_ranker.core.request import History
 from unified_ranker.core.times import DAY, NEVER
-from unified_ranker.towers.array_functions import TENSORS
+from unified_ranker.towers.array_functions import TENSORFLOW
 from unified_ranker.towers.tensorflow import tf
 
 NOW = 1_700_000_000
@@ -64,8 +64,8 @@ def test_histories_exclude_the_same_items(events, moment, declared):
 )
 def test_the_same_events_count(events, kinds):
     types, values = zip(*events, strict=True)
-    arrays = positive(np.array(types, object), np.array(values, np.float32), kinds)
-    np.testing.assert_array_equal(positive(tf.constant(types), tf.constant(values, tf.float32), kinds), arrays)
+    arrays = matches_any(np.array(types, object), np.array(values, np.float32), kinds)
+    np.testing.assert_array_equal(matches_any(tf.constant(types), tf.constant(values, tf.float32), kinds), arrays)
 
 
 @given(st.lists(CREATED, min_size=1, max_size=4), st.lists(st.integers(1, 2 * NOW), min_size=1, max_size=3), SCALES)
@@ -73,14 +73,14 @@ def test_freshness_and_its_factors_are_as_exact_as_float32_allows(created, times
     """It has 24 bits for an exponent of up to 60."""
     made, asked = np.array(created)[None], np.array(times)[:, None]
     for rule in (freshness, stored_factor):
-        found = rule(whole(made), whole(asked), scale, TENSORS)
+        found = rule(whole(made), whole(asked), scale, TENSORFLOW)
         np.testing.assert_allclose(found, rule(made, asked, scale), rtol=1e-5)
-    found = query_factor(whole(asked), whole(NOW), scale, TENSORS)
+    found = query_factor(whole(asked), whole(NOW), scale, TENSORFLOW)
     np.testing.assert_allclose(found, query_factor(asked, NOW, scale), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("later", "scales"), [(10_000, -60), (-10_000, 60)])
 def test_what_a_request_holds_stays_finite(later, scales):
-    found = query_factor(whole([NOW + later * DAY]), whole(NOW), DAY, TENSORS).numpy()
+    found = query_factor(whole([NOW + later * DAY]), whole(NOW), DAY, TENSORFLOW).numpy()
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, [np.exp(float(scales))], rtol=1e-5)

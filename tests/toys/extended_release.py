@@ -5,7 +5,7 @@ import json
 from release_toy import make_release, seal
 
 from unified_ranker.release.carried_extensions import write_extensions
-from unified_ranker.release.layout import MANIFEST
+from unified_ranker.release.layout import RELEASE_MANIFEST
 
 MODULES = ("slow_index", "slow_words")
 INDEX = """
@@ -37,10 +37,10 @@ def write_modules(directory, says="slow"):
 def extended_release(releases, prepared, config, project):
     """Write the next release, as the export of `project` would leave it."""
     release = make_release(releases, prepared, config)
-    tree = json.loads((release / MANIFEST).read_text())
+    tree = json.loads((release / RELEASE_MANIFEST).read_text())
     tree["config"]["project"]["extensions"] = ["slow_index"]
     tree["config"]["export"]["embeddings"]["index"] = {"type": "slow"}
     tree["extensions"] = [one.model_dump() for one in write_extensions(release, ["slow_index"], project)]
-    (release / MANIFEST).write_text(json.dumps(tree))
+    (release / RELEASE_MANIFEST).write_text(json.dumps(tree))
     seal(release)
     return release

@@ -16,7 +16,7 @@ from unified_ranker.release.index import build_index
 from unified_ranker.release.indexes.exact import ExactIndex
 from unified_ranker.release.indexes.scann import ScannIndex
 from unified_ranker.release.items import write_catalogue, write_items
-from unified_ranker.release.layout import MANIFEST, new_release
+from unified_ranker.release.layout import RELEASE_MANIFEST, new_release
 from unified_ranker.release.manifest import Manifest, Parent, PartVersions, write_manifest
 
 EXACT = ExactIndex(type="exact")
@@ -33,7 +33,7 @@ def make_release(
     """Write the next release into `releases`; without `vectors` they are random, and differ from release to release."""
     before = None
     if parent is not None:
-        before = Parent(version=int(parent.name), manifest_sha256=sha256(parent / MANIFEST))
+        before = Parent(version=int(parent.name), manifest_sha256=sha256(parent / RELEASE_MANIFEST))
     if vectors is None:
         seed = len(list(releases.glob("*")))
         vectors = np.random.default_rng(seed).normal(size=(len(prepared.items), config.query_dim)).astype(np.float32)
@@ -90,7 +90,7 @@ def toy_manifest(config: Config, version: int, items: int, **more: Any) -> Manif
 
 def edit_manifest(release: Path, *path: str, value: object) -> None:
     """Set one value in the manifest."""
-    file = release / MANIFEST
+    file = release / RELEASE_MANIFEST
     manifest = json.loads(file.read_text())
     node = manifest
     for key in path[:-1]:
@@ -101,5 +101,7 @@ def edit_manifest(release: Path, *path: str, value: object) -> None:
 
 def seal(release: Path) -> None:
     """Make the manifest list the files as they are: only what they hold can then be wrong."""
-    files = {str(f.relative_to(release)): sha256(f) for f in release.rglob("*") if f.is_file() and f.name != MANIFEST}
+    files = {
+        str(f.relative_to(release)): sha256(f) for f in release.rglob("*") if f.is_file() and f.name != RELEASE_MANIFEST
+    }
     edit_manifest(release, "files", value=files)

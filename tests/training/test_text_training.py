@@ -13,7 +13,7 @@ from tiny_world import config, late_examples, prepared
 
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.signature_names import EMBED, ENCODE_EMBEDDED
+from unified_ranker.core.signature_names import EMBED_QUERIES, ENCODE_EMBEDDED
 from unified_ranker.export.savedmodel import save_model
 from unified_ranker.prepare.quality import TRENDING
 from unified_ranker.prepare.request_arrays import request_arrays
@@ -214,7 +214,7 @@ assert "tensorflow_text" in sys.modules
 given = np.load({str(tmp_path / "request.npz")!r})
 arrays = {{k: v.astype(object) if v.dtype.kind == "U" else v for k, v in given.items()}}
 plain = predict("encode", arrays)["query_vector"]
-embedded = predict({EMBED!r}, {{"query": arrays["query"]}})["query_embedding"]
+embedded = predict({EMBED_QUERIES!r}, {{"query": arrays["query"]}})["query_embedding"]
 trending = np.full((len(arrays["query"]), {len(config().towers.item.popularities)}, {TRENDING}), -1)
 answer = predict({ENCODE_EMBEDDED!r}, {{**arrays, "query_embedding": embedded, "trending": trending}})
 np.testing.assert_allclose(answer["query_vector"], plain, atol=1e-5)
@@ -232,7 +232,7 @@ def test_the_service_embeds_a_query_once_and_keeps_the_last_ones():
 
     def predict(signature, inputs):
         asked.append((signature, list(inputs.get("query", []))))
-        if signature == EMBED:
+        if signature == EMBED_QUERIES:
             return {"query_embedding": np.array([[len(q), 1.0] for q in inputs["query"]], np.float32)}
         return {"seen": inputs.get("query_embedding")}
 
@@ -240,16 +240,16 @@ def test_the_service_embeds_a_query_once_and_keeps_the_last_ones():
     call = kept.around(predict)
     queries = lambda *texts: {"query": np.array(texts, object)}  # noqa: E731
     np.testing.assert_array_equal(call("encode", queries("aa", "", "b", "aa"))["seen"][:, 0], [2, 0, 1, 2])
-    assert [name for name, _ in asked] == [EMBED, ENCODE_EMBEDDED]
+    assert [name for name, _ in asked] == [EMBED_QUERIES, ENCODE_EMBEDDED]
     assert asked[0][1] == [b"aa", b"b"]
     np.testing.assert_array_equal(call("encode", queries("b"))["seen"], [[1, 1]])
-    assert [name for name, _ in asked] == [EMBED, ENCODE_EMBEDDED, ENCODE_EMBEDDED]
+    assert [name for name, _ in asked] == [EMBED_QUERIES, ENCODE_EMBEDDED, ENCODE_EMBEDDED]
     call("encode", queries("cccc"))
     assert call("encode", queries("b"))["seen"][0, 0] == 1
     # "aa" was used longest ago and has gone; a request without a query is encoded as it is.
     before = len(asked)
     call("encode", queries("aa"))
-    assert [name for name, _ in asked[before:]] == [EMBED, ENCODE_EMBEDDED]
+    assert [name for name, _ in asked[before:]] == [EMBED_QUERIES, ENCODE_EMBEDDED]
     assert call("encode", queries(""))["seen"] is None
     assert call("rank_encoded", {})["seen"] is None
 

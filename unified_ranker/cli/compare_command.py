@@ -48,7 +48,7 @@ def compare_command(
     """
     from unified_ranker.config.loading import load_config
     from unified_ranker.core.files import require_writable
-    from unified_ranker.evaluation.comparison.comparison_report import JSON, summarise_comparison, write
+    from unified_ranker.evaluation.comparison.comparison_report import JSON, summarise_comparison, write_comparison
     from unified_ranker.evaluation.comparison.plan import plan
     from unified_ranker.project.comparison_runs import run_all
     from unified_ranker.project.prepare_stage import prepared_data
@@ -71,7 +71,7 @@ def compare_command(
 
     results = run_all(project, sets, planned, announce, jobs)
     found = summarise_comparison(results, prepared_data(StageContext(Workspace(project, config))), config)
-    page = write(found, target)
+    page = write_comparison(found, target)
     if as_json:
         print_json(json.loads((page.parent / JSON).read_text(encoding="utf-8")))
     else:

@@ -9,5 +9,5 @@ ItemFeature = Annotated[Any, OneOf(f"{_TYPES}:ITEM_FEATURES")]
 """A `FeatureType` that items may have."""
 UserFeature = Annotated[Any, OneOf(f"{_TYPES}:USER_FEATURES")]
 """A `FeatureType` that users may have."""
-QualityFeatures = dict[str, Annotated[Any, OneOf("unified_ranker.prepare.quality_types.base:QUALITY_FEATURES")]]
+DeclaredQuality = dict[str, Annotated[Any, OneOf("unified_ranker.prepare.quality_types.base:QUALITY_FEATURES")]]
 """Each a `QualityFeature`, by name."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from unified_ranker.config.declaration import Declaration
-from unified_ranker.config.feature_columns import ItemFeature, QualityFeatures, UserFeature
+from unified_ranker.config.feature_columns import DeclaredQuality, ItemFeature, UserFeature
 from unified_ranker.config.kinds import OneOf
 
 
@@ -23,7 +23,7 @@ class ItemTower(Declaration):
     """Columns of the items table that the tower reads."""
     text: Annotated[Any, OneOf("unified_ranker.towers.text.base:TEXT_ENCODERS", "hashed")] = Field({"type": "hashed"})
     """Encoder of titles and queries, shared by all towers."""
-    quality: QualityFeatures = Field(default_factory=dict)
+    quality: DeclaredQuality = Field(default_factory=dict)
     """Features of the quality vector, by name, in this order."""
 
     @model_validator(mode="after")

@@ -13,6 +13,8 @@ from unified_ranker.config import Export, ProjectFile, Task, Towers
 from unified_ranker.config.wording import SettingOrigin
 from unified_ranker.core.errors import UserError, listed, nearest
 
+PROJECT_YAML = "project.yaml"
+"""File whose presence makes a directory a project."""
 FOLDERS: dict[str, type[BaseModel]] = {"towers": Towers, "export": Export}
 """Folders whose files are the fields of one model; `tasks/` holds any number of files of one kind."""
 
@@ -36,10 +38,10 @@ def read_files(project: Path) -> Files:
     Raises:
         UserError: there is no project.yaml. What is wrong with other files is in `problems`.
     """
-    root = project / "project.yaml"
+    root = project / PROJECT_YAML
     if not root.is_file():
         raise UserError(
-            f"`{root}` does not exist; a project is a directory with project.yaml, towers/, tasks/ and "
+            f"`{root}` does not exist; a project is a directory with {PROJECT_YAML}, towers/, tasks/ and "
             f"export/. Received: --project {project}. Name such a directory, or make one with "
             "`unified-ranker init`."
         )

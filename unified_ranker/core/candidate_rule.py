@@ -12,7 +12,7 @@ import numpy as np
 
 from unified_ranker.core.array_module import Array
 from unified_ranker.core.arrays import MISSING, Strings
-from unified_ranker.core.positives import CountedEvents, positive
+from unified_ranker.core.positives import CountedEvents, matches_any
 
 
 class Reason(StrEnum):
@@ -136,4 +136,4 @@ def excluded_events(events: PastEvents, moment: Array, task: str, declared: Excl
     own = (events.task == task) & (events.timestamp < moment)
     if not declared.exclude_engaged:
         return own & False
-    return own & positive(events.event_type, events.value, declared.positives)
+    return own & matches_any(events.event_type, events.value, declared.positives)

@@ -31,7 +31,7 @@ def matches(event_type: Array, value: Array, counted: object, least: float | Non
     return same if least is None else same & (value >= least)
 
 
-def positive(event_type: Array, value: Array, counted: Iterable[CountedEvents]) -> Array:
+def matches_any(event_type: Array, value: Array, counted: Iterable[CountedEvents]) -> Array:
     """Mark the events that any of a task's kinds matches; `counted` holds at least one kind."""
     first, *others = (matches(event_type, value, kind.event_type, kind.min_value) for kind in counted)
     for marked in others:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from unified_ranker.core.arrays import Arrays, Floats, Ints, Strings
 from unified_ranker.core.windows import Windows, last_events
 
-TEXT_FIELD, SECONDS, STRENGTH = np.dtype(object), np.dtype(np.int64), np.dtype(np.float32)
+TEXT_FIELD, TIME_FIELD, VALUE_FIELD = np.dtype(object), np.dtype(np.int64), np.dtype(np.float32)
 REQUEST_FIELDS: Mapping[str, np.dtype] = {
     "user_id": TEXT_FIELD,
     "task": TEXT_FIELD,
@@ -18,15 +18,15 @@ REQUEST_FIELDS: Mapping[str, np.dtype] = {
     "source_item_id": TEXT_FIELD,
     "query_item_id": TEXT_FIELD,
     "country": TEXT_FIELD,
-    "timestamp": SECONDS,
+    "timestamp": TIME_FIELD,
 }
 """Inputs of the served model about a request, `[batch]`, with their types; "" and 0 stand for absent."""
 EVENT_FIELDS: Mapping[str, np.dtype] = {
     "item_id": TEXT_FIELD,
     "event_type": TEXT_FIELD,
     "task": TEXT_FIELD,
-    "timestamp": SECONDS,
-    "value": STRENGTH,
+    "timestamp": TIME_FIELD,
+    "value": VALUE_FIELD,
 }
 """Fields of the events of its history: inputs `[batch, events]` under the names that `history_input` gives."""
 

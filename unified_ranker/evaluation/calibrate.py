@@ -10,7 +10,7 @@ from unified_ranker.evaluation.protocol import sample
 from unified_ranker.evaluation.ranked_candidates import join_pairs, ranked_candidates
 from unified_ranker.evaluation.scoring import RequestEncoder
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.tasks.head_groups import head_kinds, heads_of_task
+from unified_ranker.tasks.head_groups import heads_of_task, kind_by_head
 from unified_ranker.training.trained import TrainedModel
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def calibrate(
     `encoder` is one of the same model, whose graphs are traced already; None: a new one.
     """
     model = trained.model
-    config, heads, kinds = model.config, model.config.heads, head_kinds(model.config)
+    config, heads, kinds = model.config, model.config.heads, kind_by_head(model.config)
     encoder, rules = encoder or RequestEncoder(model, prepared, trained.quality), CandidateRules(prepared, config)
     fit = prepared.between(None, trained.fit_end)
     late = fit.take(fit.timestamp >= np.quantile(fit.timestamp, _LAST))

@@ -13,7 +13,7 @@ from unified_ranker.evaluation.scoring import RequestEncoder
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.tasks.head_groups import head_kinds, heads_of_task
+from unified_ranker.tasks.head_groups import heads_of_task, kind_by_head
 from unified_ranker.tasks.head_kinds.base import HeadPairs
 from unified_ranker.towers.tensorflow import tf
 
@@ -44,7 +44,7 @@ def diagnose(encoder: RequestEncoder, rules: CandidateRules, requests: Examples,
     weights = model.quality_weights.numpy()[number]
     choices = {"declared": weights, "none": np.zeros_like(weights)}
     ranks: dict[str, list[np.ndarray]] = {name: [] for name in choices}
-    of_task, kinds = heads_of_task(config, task), head_kinds(config)
+    of_task, kinds = heads_of_task(config, task), kind_by_head(config)
     outputs: dict[str, list[np.ndarray]] = {head: [] for head in of_task}
     pairs: dict[str, list[HeadPairs]] = {head: [] for head in of_task}
     windowed = any(feature.window is not None for feature in config.towers.item.popularities.values())

@@ -128,7 +128,7 @@ def _rank(
     top = [np.empty((len(requests), TOP), np.int64) for _ in scorers]
     seconds = [0.0] * len(scorers)
     unreachable: Counter[str] = Counter()
-    for rows in batches(len(requests), items):
+    for rows in row_batches(len(requests), items):
         batch = requests.take(rows)
         allowed = rules.allowed(batch)
         unreachable.update(reason for reason in rules.unreachable(batch).tolist() if reason)
@@ -158,7 +158,7 @@ def _rank(
     return contenders, dict(unreachable)
 
 
-def batches(requests: int, items: int) -> Iterator[npt.NDArray[np.int64]]:
+def row_batches(requests: int, items: int) -> Iterator[npt.NDArray[np.int64]]:
     """Yield the rows of `requests` in parts whose scores of all `items` fit in memory."""
     size = max(1, SCORES_AT_ONCE // max(items, 1))
     for start in range(0, requests, size):

@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from unified_ranker.evaluation.candidates import CandidateRules
-from unified_ranker.evaluation.protocol import batches
+from unified_ranker.evaluation.protocol import row_batches
 from unified_ranker.evaluation.scoring import CHUNK, EncodedChunk, RequestEncoder, ScoredCandidates
 from unified_ranker.prepare.examples import Examples
-from unified_ranker.tasks.head_groups import head_kinds
+from unified_ranker.tasks.head_groups import kind_by_head
 from unified_ranker.tasks.head_kinds.base import HeadPairs
 
 
@@ -51,8 +51,8 @@ def ranked_candidates(
     encoder: RequestEncoder, rules: CandidateRules, requests: Examples, task: str, as_of: bool = False
 ) -> Iterator[RankedCandidates]:
     """Yield `requests` of `task` in batches; `as_of`: signals as of each request, for requests in the fit window."""
-    heads = np.array([kind.taught_by(name) for name, kind in head_kinds(encoder.model.config).items()], object)
-    for rows in batches(len(requests), len(encoder.prepared.items)):
+    heads = np.array([kind.taught_by(name) for name, kind in kind_by_head(encoder.model.config).items()], object)
+    for rows in row_batches(len(requests), len(encoder.prepared.items)):
         batch = requests.take(rows)
         allowed = rules.allowed(batch)
         for start, chunk in zip(range(0, len(batch), CHUNK), encoder.chunks(batch), strict=True):

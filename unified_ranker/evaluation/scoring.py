@@ -13,7 +13,7 @@ from unified_ranker.core.proposal_rule import proposed_mask, raised
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import decisive, rank_of_target
 from unified_ranker.evaluation.results import JOINT
-from unified_ranker.model.encode import encode
+from unified_ranker.model.encode import encode_requests
 from unified_ranker.model.inputs import RequestIndices
 from unified_ranker.model.lookups import look_up_events, look_up_requests
 from unified_ranker.model.ranker import UnifiedRanker
@@ -58,7 +58,7 @@ class RequestEncoder:
         items, dim = ItemVectors(None, self.vectors, model.created), model.config.towers.item.dim
         # Traced once, because tracing takes as long as encoding a thousand requests.
         self._encode = tf.function(
-            lambda windows, request, query, signals: encode(model, windows, request, query, signals, items),
+            lambda windows, request, query, signals: encode_requests(model, windows, request, query, signals, items),
             input_signature=[
                 HistoryWindows.spec(), RequestIndices.spec(), tf.TensorSpec([None, dim]), SignalRequest.spec()
             ],

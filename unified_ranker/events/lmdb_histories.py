@@ -33,7 +33,7 @@ _LAST = b"\xff" * 8
 _MOMENT = 24
 """Bytes of a key that name the user and the second."""
 
-Write = Callable[[Any], int]
+WriteJob = Callable[[Any], int]
 
 
 class LmdbStore:
@@ -60,7 +60,7 @@ class LmdbStore:
         self._cache: OrderedDict[str, History] = OrderedDict()
         self._caching = threading.Lock()
         self._generation = 0
-        self._writes: queue.Queue[tuple[Write, Future[int]] | None] = queue.Queue()
+        self._writes: queue.Queue[tuple[WriteJob, Future[int]] | None] = queue.Queue()
         self._writer = threading.Thread(target=self._write_groups, name="history-writer", daemon=True)
         self._writer.start()
 
@@ -185,7 +185,7 @@ class LmdbStore:
                 more = cursor.prev()
         return history_of(lines[::-1])
 
-    def _importing(self, rows: Sequence[tuple[str, int, bytes, bytes]]) -> Write:
+    def _importing(self, rows: Sequence[tuple[str, int, bytes, bytes]]) -> WriteJob:
         def write(transaction: Any) -> int:
             new = 0
             with transaction.cursor(self._lines) as cursor:
@@ -198,7 +198,7 @@ class LmdbStore:
 
         return write
 
-    def _submit(self, write: Write) -> int:
+    def _submit(self, write: WriteJob) -> int:
         done: Future[int] = Future()
         self._writes.put((write, done))
         return done.result()
@@ -216,7 +216,7 @@ class LmdbStore:
             if last:
                 return
 
-    def _commit(self, group: list[tuple[Write, "Future[int]"]]) -> None:
+    def _commit(self, group: list[tuple[WriteJob, "Future[int]"]]) -> None:
         try:
             with self._env.begin(write=True) as transaction:
                 results = [write(transaction) for write, _ in group]

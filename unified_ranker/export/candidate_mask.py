@@ -33,7 +33,7 @@ def candidate_mask(asked: LookedUp, created: tf.Tensor, offers: OfferTable, task
             moment=moment,
             source_item=given.source_item[:, None],
             query_item=given.query_item[:, None],
-            engaged=marked(engaged, tf.stack([tf.shape(moment)[0], tf.cast(count, tf.int32)])) > 0,
+            engaged=multi_hot(engaged, tf.stack([tf.shape(moment)[0], tf.cast(count, tf.int32)])) > 0,
             offered=offers.offered(given.country),
             available=offers.available,
         )
@@ -41,7 +41,7 @@ def candidate_mask(asked: LookedUp, created: tf.Tensor, offers: OfferTable, task
     return mask
 
 
-def marked(indices: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+def multi_hot(indices: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
     """Return 1 at `indices` `[batch, n]` (-1 = none) of a table of `shape`, else 0."""
     rows = tf.repeat(tf.range(shape[0])[:, None], tf.shape(indices)[1], 1)
     known = indices >= 0

@@ -8,7 +8,7 @@ from unified_ranker.config import Config
 from unified_ranker.core.freshness import freshness, query_factor, stored_factor
 from unified_ranker.core.times import NEVER
 from unified_ranker.model.catalogue import Catalogue
-from unified_ranker.towers.array_functions import TENSORS
+from unified_ranker.towers.array_functions import TENSORFLOW
 from unified_ranker.towers.known_rows import known_rows
 from unified_ranker.towers.tensorflow import tf
 
@@ -35,17 +35,19 @@ class QualityTable(tf.Module):
         """Return quality `[batch, n, features]` of items `[batch, n]` (-1 = unknown) at times `[batch]` (seconds)."""
         rows = known_rows(self.table, indices)
         created = tf.gather(self.created, rows)
-        return self._with(tf.gather(self.table, rows), lambda scale: freshness(created, time[:, None], scale, TENSORS))
+        return self._with(
+            tf.gather(self.table, rows), lambda scale: freshness(created, time[:, None], scale, TENSORFLOW)
+        )
 
     def stored(self, known: tf.Tensor, created: tf.Tensor) -> tf.Tensor:
         """Return the part of the item vector `[n, features]`: items at table rows `known` `[n]` (-1 = a new item)."""
         table = tf.gather(self.table, known_rows(self.table, known))
-        return self._with(table, lambda scale: stored_factor(created, self.origin, scale, TENSORS))
+        return self._with(table, lambda scale: stored_factor(created, self.origin, scale, TENSORFLOW))
 
     def decay(self, time: tf.Tensor) -> tf.Tensor:
         """Return the query vector's factors `[batch, features]`, which are 1 for all features but freshness."""
         ones = tf.ones_like(time, tf.float32)
-        return _stack([query_factor(time, self.origin, s, TENSORS) if s else ones for s in self.scales], time)
+        return _stack([query_factor(time, self.origin, s, TENSORFLOW) if s else ones for s in self.scales], time)
 
     def counted_now(self, quality: tf.Tensor, popularity: tf.Tensor) -> tf.Tensor:
         """Return `quality` `[batch, n, features]` with popularities `[batch, n, popularities]`; NaN changes nothing."""

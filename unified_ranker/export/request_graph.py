@@ -8,7 +8,7 @@ from unified_ranker.model.inputs import RequestIndices
 from unified_ranker.model.lookups import imputer_of
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.signals.base import SignalRequest
-from unified_ranker.tasks.imputation import RequestFields
+from unified_ranker.tasks.imputation import ImputableFields
 from unified_ranker.towers.history import HistoryEvents, HistoryWindows
 from unified_ranker.towers.lookup import large_string_table
 from unified_ranker.towers.tensorflow import tf
@@ -97,7 +97,7 @@ class RequestGraph(tf.Module):
         )
         user = self.users.lookup(fields["user_id"])
         filled = self.imputer(
-            RequestFields(fields["task"], given.query, given.source_item, given.country),
+            ImputableFields(fields["task"], given.query, given.source_item, given.country),
             tf.where(some, last_item, MISSING),
             user,
         )

@@ -24,17 +24,17 @@ from unified_ranker.core.signature_names import (
     TRENDING_PLACES,
 )
 from unified_ranker.core.times import NEVER
-from unified_ranker.export.candidate_mask import candidate_mask, marked
+from unified_ranker.export.candidate_mask import candidate_mask, multi_hot
 from unified_ranker.export.offer_table import OfferTable
 from unified_ranker.export.quality_table import QualityTable
 from unified_ranker.export.query_text import QueryText
 from unified_ranker.export.request_graph import LookedUp, RequestGraph
-from unified_ranker.model.encode import encode, served_states, states_of
+from unified_ranker.model.encode import encode_requests, served_states, states_of
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.model.scored import Scored
 from unified_ranker.tasks.encoded_state import EncodedState
 from unified_ranker.tasks.item_vectors import ItemVectors
-from unified_ranker.towers.array_functions import TENSORS
+from unified_ranker.towers.array_functions import TENSORFLOW
 from unified_ranker.towers.known_rows import known_rows
 from unified_ranker.towers.tensorflow import tf
 
@@ -134,7 +134,7 @@ class SignatureGraph(tf.Module):
         scores = tf.matmul(self._query_vector(state), self._stored_vectors(), transpose_b=True)
         tasks = self._model().config.tasks
         scores = tf.where(candidate_mask(asked, self.quality.created[:-1], self.offers, tasks), scores, -np.inf)
-        scores = raised(scores, marked(self._model().proposals(state), tf.shape(scores)) > 0, TENSORS)
+        scores = raised(scores, multi_hot(self._model().proposals(state), tf.shape(scores)) > 0, TENSORFLOW)
         retrieved, chosen = tf.math.top_k(scores, tf.minimum(_highest(candidates), count))
         own = tf.range(tf.shape(chosen)[1])[None] < candidates[:, None]
         present = own & (retrieved > -np.inf)
@@ -158,7 +158,7 @@ class SignatureGraph(tf.Module):
         asked = self.requests(fields)
         query = self.query_text(asked, given)
         items = ItemVectors(None, self.vectors, self.quality.created)
-        return asked, encode(self._model(), asked.windows, asked.request, query, asked.signals, items)
+        return asked, encode_requests(self._model(), asked.windows, asked.request, query, asked.signals, items)
 
     def _encoded(self, fields: Tensors) -> tuple[Tensors, EncodedState]:
         """Return the outputs of every `encode`, and the state; `query_embedding` `[batch, dim]` may be a field, too."""

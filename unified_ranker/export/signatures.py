@@ -7,8 +7,8 @@ from unified_ranker.core.request import EVENT_FIELDS, REQUEST_FIELDS, TEXT_FIELD
 from unified_ranker.core.signature_names import (
     CANDIDATE_IDS,
     DEFAULT_SIGNATURE,
-    EMBED,
     EMBED_ITEMS,
+    EMBED_QUERIES,
     ENCODE,
     ENCODE_EMBEDDED,
     ENCODE_LIVE,
@@ -92,7 +92,10 @@ def signatures_of(served: SignatureGraph, config: Config) -> dict[str, tf.types.
     if served.query_text.titles is not None:
         width = config.towers.item.dim
         given = {QUERY_EMBEDDING: tf.TensorSpec([None, width], tf.float32, name=QUERY_EMBEDDING)}
-        wanted[EMBED] = (served.query_text.embed, {QUERY_FIELD: tf.TensorSpec([None], tf.string, name=QUERY_FIELD)})
+        wanted[EMBED_QUERIES] = (
+            served.query_text.embed,
+            {QUERY_FIELD: tf.TensorSpec([None], tf.string, name=QUERY_FIELD)},
+        )
         wanted[ENCODE_EMBEDDED] = (encode[0], {**encode[1], **given})
     traced = {
         name: tf.function(call, autograph=False).get_concrete_function(**spec) for name, (call, spec) in wanted.items()

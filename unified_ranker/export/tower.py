@@ -9,7 +9,7 @@ from unified_ranker.release.layout import Layout
 from unified_ranker.release.manifest import read_manifest
 from unified_ranker.towers.tensorflow import text_ops, tf
 
-OUTPUTS = {ENCODE: QUERY_VECTOR, EMBED_ITEMS: ITEM_VECTOR}
+OUTPUT_BY_SIGNATURE = {ENCODE: QUERY_VECTOR, EMBED_ITEMS: ITEM_VECTOR}
 
 
 class SavedTower(tf.keras.layers.Layer):
@@ -38,7 +38,7 @@ class SavedTower(tf.keras.layers.Layer):
             text_ops()
         self.dim = manifest.config.towers.item.dim
         self._model = tf.saved_model.load(str(Layout(release).saved_model()))
-        self._call, self._output = self._model.signatures[signature], OUTPUTS[signature]
+        self._call, self._output = self._model.signatures[signature], OUTPUT_BY_SIGNATURE[signature]
         self.fields = self._call.structured_input_signature[1]
         # What only other outputs use would be trained by nothing.
         embed = tf.function(self.embed, input_signature=[self.fields], autograph=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from unified_ranker.log.wheel_files import WheelFiles
 
-SHA256: Mapping[str, str] = {
+FILE_DIGESTS: Mapping[str, str] = {
     "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
     "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
     "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
@@ -22,7 +22,7 @@ def fetch_movielens(cache_dir: Path | None = None, download: Callable[[Path], No
         requirement="recbole==1.2.1",
         folder="ml-100k",
         inside="recbole/dataset_example/ml-100k",
-        sha256=SHA256,
+        sha256=FILE_DIGESTS,
         remedy="Check the connection to the package index, or give GroupLens' own `ml-100k.zip` with `--source PATH`.",
     )
     return files.fetch(cache_dir, download)

@@ -41,7 +41,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "items": ("item_id",),
     "users": ("user_id",),
 }
-COLUMNS: Mapping[str, Mapping[str, Converter]] = {
+LOG_COLUMNS: Mapping[str, Mapping[str, Converter]] = {
     "events": {
         "user_id": to_text,
         "item_id": to_text,
@@ -169,7 +169,7 @@ def try_normalise(
         frames["users"] = users_of(frames["events"])
     return (
         InteractionLog(
-            events=_ordered(frames["events"], [*EVENT_ORDER, *COLUMNS["events"]]),
+            events=_ordered(frames["events"], [*EVENT_ORDER, *LOG_COLUMNS["events"]]),
             items=_ordered(frames["items"], ["item_id"]),
             users=_ordered(frames["users"], ["user_id"]),
         ),
@@ -179,7 +179,7 @@ def try_normalise(
 
 def unknown_event_columns(names: list[str]) -> list[str]:
     """Return the names among an events table's columns that the contract does not have."""
-    return [name for name in names if name not in COLUMNS["events"] and name != SESSION]
+    return [name for name in names if name not in LOG_COLUMNS["events"] and name != SESSION]
 
 
 def column_names(table: Table) -> list[str]:
@@ -209,7 +209,7 @@ def canonical(name: str, table: Table, problems: list[Problem]) -> pd.DataFrame:
     """Return one table in canonical form but unordered, or add to `problems` why it cannot be."""
     found = column_names(table)
     problems += _name_problems(name, found)
-    converters = COLUMNS[name]
+    converters = LOG_COLUMNS[name]
     further = OFFER_COLUMNS if name == "items" else {SESSION: to_optional_text} if name == "events" else {}
     series: dict[str, pd.Series] = {}
     for column_name, column in zip(found, arrow_columns(table), strict=True):
@@ -242,7 +242,7 @@ def _name_problems(name: str, found: list[str]) -> list[Problem]:
     problems = []
     for column in REQUIRED[name]:
         if column not in found:
-            hint = nearest(column, [c for c in found if c not in COLUMNS[name]])
+            hint = nearest(column, [c for c in found if c not in LOG_COLUMNS[name]])
             rule = f"`{name}` has the required column `{column}`"
             problems.append(Problem(rule, f"no such column; there are: {listed}", f"rename or add the column.{hint}"))
     for column in sorted({c for c in found if found.count(c) > 1}):

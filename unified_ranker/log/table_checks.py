@@ -11,7 +11,7 @@ import pyarrow.types as pt
 from unified_ranker.core.errors import nearest
 from unified_ranker.log.check import Check
 from unified_ranker.log.column_types import MAX_EXAMPLES, decoded
-from unified_ranker.log.schema import COLUMNS, Table, arrow_columns, column_names, unknown_event_columns
+from unified_ranker.log.schema import LOG_COLUMNS, Table, arrow_columns, column_names, unknown_event_columns
 
 
 def known_columns(events: Table) -> Check:
@@ -20,9 +20,9 @@ def known_columns(events: Table) -> Check:
     return Check(
         "events has no column beyond the contract",
         passed=not names,
-        what_to_do="ignored; rename it if it is one of " + ", ".join(f"`{c}`" for c in COLUMNS["events"]),
+        what_to_do="ignored; rename it if it is one of " + ", ".join(f"`{c}`" for c in LOG_COLUMNS["events"]),
         severity="warning",
-        found=", ".join(f"`{name}`{nearest(name, COLUMNS['events'])}" for name in names),
+        found=", ".join(f"`{name}`{nearest(name, LOG_COLUMNS['events'])}" for name in names),
     )
 
 
@@ -32,7 +32,7 @@ def finite_numbers(tables: Mapping[str, Table]) -> list[Check]:
     for name, table in tables.items():
         names, columns = column_names(table), arrow_columns(table)
         for column_name, column in zip(names, columns, strict=True):
-            if name == "events" and column_name not in COLUMNS["events"]:
+            if name == "events" and column_name not in LOG_COLUMNS["events"]:
                 continue
             if isinstance(column, pa.ArrowInvalid) or not pt.is_floating(decoded(column).type):
                 continue

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from unified_ranker.core.errors import UserError, nearest
 from unified_ranker.log.column_types import NOT_FINITE, NUMBER
-from unified_ranker.log.schema import COLUMNS
+from unified_ranker.log.schema import LOG_COLUMNS
 
 PARQUET_MAGIC = b"PAR1"
 PANDAS_INDEX = re.compile(r"__index_level_\d+__")
@@ -24,7 +24,7 @@ OTHER_SEPARATORS = {"semicolons": ";", "tabs": "\t", "bars": "|"}
 # Columns of the contract that hold numbers; all others of the contract are read as text and typed by
 # `normalise`.
 NUMBER_COLUMNS = frozenset({"value", "position"})
-TEXT_COLUMNS = frozenset(c for table in COLUMNS.values() for c in table) - NUMBER_COLUMNS
+TEXT_COLUMNS = frozenset(c for table in LOG_COLUMNS.values() for c in table) - NUMBER_COLUMNS
 
 
 def read_table(path: Path) -> pa.Table:

@@ -35,7 +35,7 @@ class EncodingTowers(Protocol):
     """Features of users, one row for each and a last one for unknown users."""
 
 
-def encode(
+def encode_requests(
     towers: EncodingTowers,
     windows: HistoryWindows,
     request: RequestIndices,

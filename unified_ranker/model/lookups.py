@@ -13,7 +13,7 @@ from unified_ranker.model.inputs import RequestIndices
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.tasks.imputation import Imputer, RequestFields
+from unified_ranker.tasks.imputation import ImputableFields, Imputer
 from unified_ranker.towers.history import HistoryEvents
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text import Tokens
@@ -37,12 +37,12 @@ def look_up_events(prepared: Prepared, model: UnifiedRanker) -> HistoryEvents:
     )
 
 
-def impute_examples(prepared: Prepared, examples: Examples, model: UnifiedRanker) -> RequestFields:
+def impute_examples(prepared: Prepared, examples: Examples, model: UnifiedRanker) -> ImputableFields:
     """Return the fields of examples as the model sees them, missing ones filled by the rules of their task."""
     last = prepared.histories.last_before(examples.user, examples.history_length)
     # The last item is for row -1.
     items = np.append(prepared.histories.item, MISSING)
-    fields = RequestFields(
+    fields = ImputableFields(
         task=tf.constant(examples.task, tf.string),
         query=tf.constant(examples.query, tf.string),
         source_item=tf.constant(examples.source_item),

@@ -14,16 +14,16 @@ from unified_ranker.model.catalogue import Catalogue
 from unified_ranker.model.encode import encode_queries, visible, with_history
 from unified_ranker.model.inputs import RequestIndices, TrainingBatch, TrainingExamples
 from unified_ranker.model.scored import RankedExamples, Scored
-from unified_ranker.model.task_tables import quality_weights, score_weights, sources
+from unified_ranker.model.task_tables import proposing_signals, quality_weights, score_weights
 from unified_ranker.prepare.quality import TRENDING, most_popular
 from unified_ranker.prepare.vocabulary import Vocabulary
 from unified_ranker.signals.base import SignalRequest
 from unified_ranker.signals.proposals import merged
-from unified_ranker.signals.signals import Signals
+from unified_ranker.signals.signals import SignalLayer
 from unified_ranker.tasks.blend import Blend
 from unified_ranker.tasks.candidate_scores import CandidateScores
 from unified_ranker.tasks.encoded_state import EncodedState
-from unified_ranker.tasks.head_groups import HeadGroups, RankedBatch, head_kinds
+from unified_ranker.tasks.head_groups import HeadGroups, RankedBatch, kind_by_head
 from unified_ranker.tasks.heads import MultiTaskHead
 from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.tasks.log_q import chance_among
@@ -51,7 +51,7 @@ class UnifiedRanker(tfrs.Model):
     """
 
     def __init__(
-        self, config: Config, vocabulary: Vocabulary, catalogue: Catalogue, quality: QualityLookup, signals: Signals
+        self, config: Config, vocabulary: Vocabulary, catalogue: Catalogue, quality: QualityLookup, signals: SignalLayer
     ) -> None:
         """Build the towers over the catalogue; `quality` and `signals` answer for candidates while training."""
         super().__init__()
@@ -71,7 +71,7 @@ class UnifiedRanker(tfrs.Model):
             config.towers.ranker,
             [task.ranking_strength for task in config.tasks.values()],
             [task.ranking_crosses for task in config.tasks.values()],
-            [kind.ranks for kind in head_kinds(config).values()],
+            [kind.ranks for kind in kind_by_head(config).values()],
             dim,
             direct,
             training.temperature,
@@ -98,7 +98,7 @@ class UnifiedRanker(tfrs.Model):
         # Queries of the training slice, tokenised once: set by the training job before `fit`.
         self.query_tokens = self.text.tokenise(tf.constant([""]))
         self.query_words = signals.words(tf.constant([""]))
-        allowed = sources(config)
+        allowed = proposing_signals(config)
         self._sources = None if allowed.all() else tf.constant(allowed)
         counted = [list(config.towers.item.quality).index(name) for name in config.towers.item.popularities]
         self.trending = tf.constant(most_popular(catalogue.quality[None][..., counted], TRENDING)[0])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from unified_ranker.config import Config
-from unified_ranker.tasks.head_groups import head_kinds
+from unified_ranker.tasks.head_groups import kind_by_head
 
 
 def quality_weights(config: Config) -> np.ndarray:
@@ -13,7 +13,7 @@ def quality_weights(config: Config) -> np.ndarray:
     return np.array([[0.0] * len(names), *rows], np.float32).reshape(len(rows) + 1, len(names))
 
 
-def sources(config: Config) -> np.ndarray:
+def proposing_signals(config: Config) -> np.ndarray:
     """Return whether a signal proposes candidates for a task, `[tasks + 1, signals]`; all do for the unknown task."""
     kinds = [signal.type for signal in config.towers.ranker.signals]
     declared = [task.serving.sources for task in config.tasks.values()]
@@ -26,7 +26,7 @@ def score_weights(config: Config) -> np.ndarray:
 
     A head that does not rank has no weight.
     """
-    ranks = {name: kind.ranks for name, kind in head_kinds(config).items()}
+    ranks = {name: kind.ranks for name, kind in kind_by_head(config).items()}
     rows = [[float(ranks[head]) for head in config.heads]]
     for task in config.tasks.values():
         declared = task.score or {head: float(ranks[head]) for head in task.heads}

@@ -7,7 +7,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.model_server.messages import saved_model_pb2
 from unified_ranker.model_server.plain_tensorflow import tf
 
-TEXT_OPS = frozenset(
+TEXT_OP_NAMES = frozenset(
     {
         "FastBertNormalize", "FastSentencepieceTokenize", "FastWordpieceTokenizeWithOffsets", "NormalizeUTF8",
         "NormalizeUTF8WithOffsetsMap",
@@ -38,7 +38,7 @@ def foreign_ops(ops: Iterable[str]) -> list[str]:
     return sorted(
         op
         for op in ops
-        if op.removeprefix("TFText>") not in TEXT_OPS and (op not in known or op.startswith(FOREIGN_PREFIXES))
+        if op.removeprefix("TFText>") not in TEXT_OP_NAMES and (op not in known or op.startswith(FOREIGN_PREFIXES))
     )
 
 

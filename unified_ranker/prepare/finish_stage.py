@@ -15,7 +15,15 @@ from unified_ranker.log.content_checks import DISTINCT, DISTINCT_REMEDY, not_emp
 from unified_ranker.prepare.check_counts import add_up
 from unified_ranker.prepare.column_drift import column_drift
 from unified_ranker.prepare.scan_stage import LEFT_OUT
-from unified_ranker.prepare.stage_names import HISTORIES, ORDER, SCAN, TABLES, USERS, LogSource, Rules
+from unified_ranker.prepare.stage_names import (
+    HISTORIES_STAGE,
+    ORDER_STAGE,
+    SCAN_STAGE,
+    TABLES_STAGE,
+    USERS_STAGE,
+    LogSource,
+    Rules,
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class Finish:
         require_positives(reader, self.rules.config.tasks, self.source.ranges)
         shares = self.rules.config.project.split
         wanted = [shares.train, shares.train + shares.validation]
-        times = [reader.read(ORDER, s, "examples")["timestamp"] for s in range(self.source.ranges)]
+        times = [reader.read(ORDER_STAGE, s, "examples")["timestamp"] for s in range(self.source.ranges)]
         low, high = (int(np.ceil(quantile(times, q))) for q in wanted)
         quality = json.dumps(self._quality(reader, checks) if self.rules.check else {}, indent=2)
         return {
@@ -45,12 +53,14 @@ class Finish:
         }
 
     def _quality(self, reader: Reader, checks: list[Check]) -> dict[str, Any]:
-        quarantined = reader.gather(SCAN, "quarantine")["reason"].value_counts().to_pylist()
-        counts = reader.gather(HISTORIES, "counts")
-        users = reader.gather(SCAN, "users").group_by("user_id").aggregate([("events", "sum")])
-        items = np.concatenate([reader.read(ORDER, s, "events")["item"].to_numpy() for s in range(self.source.ranges)])
+        quarantined = reader.gather(SCAN_STAGE, "quarantine")["reason"].value_counts().to_pylist()
+        counts = reader.gather(HISTORIES_STAGE, "counts")
+        users = reader.gather(SCAN_STAGE, "users").group_by("user_id").aggregate([("events", "sum")])
+        items = np.concatenate(
+            [reader.read(ORDER_STAGE, s, "events")["item"].to_numpy() for s in range(self.source.ranges)]
+        )
         of_item = np.bincount(items[items >= 0], minlength=1)
-        profiles = [reader.read(ORDER, s, "profile") for s in range(self.source.ranges)]
+        profiles = [reader.read(ORDER_STAGE, s, "profile") for s in range(self.source.ranges)]
         first, slices = 0, []
         for part in profiles:
             slices.append(part.set_column(0, "slice", pa.array(part["slice"].to_numpy() + first)))
@@ -79,16 +89,16 @@ class Finish:
 
 def checks_of(reader: Reader, rules: Rules) -> list[Check]:
     """Return the checks of all shards, with their counts added."""
-    counts = reader.gather(HISTORIES, "counts")
+    counts = reader.gather(HISTORIES_STAGE, "counts")
     repeated, kept = sum(counts["repeated"].to_pylist()), sum(counts["events"].to_pylist())
     of_task: dict[str, int] = {}
-    for row in reader.read(USERS, 0, "names").to_pylist():
+    for row in reader.read(USERS_STAGE, 0, "names").to_pylist():
         of_task[row["task"]] = of_task.get(row["task"], 0) + row["events"]
     found = dict(sorted(of_task.items(), key=lambda pair: -pair[1]))
     return [
-        *add_up(reader.read(TABLES, 0, "checks")),
+        *add_up(reader.read(TABLES_STAGE, 0, "checks")),
         not_empty("events", kept),
-        *add_up(reader.gather(SCAN, "checks")),
+        *add_up(reader.gather(SCAN_STAGE, "checks")),
         task_events(found, tuple(rules.config.tasks)),
         Check(DISTINCT, not repeated, repeated, (), DISTINCT_REMEDY, "warning", kept + repeated),
     ]
@@ -98,7 +108,7 @@ def require_sound(checks: list[Check], most: float, reader: Reader) -> None:
     """Raise `UserError` when more than the share `most` of the events is bad, or another check failed."""
     of_rows = [c for c in checks if c.failed and c.total and c.name.startswith("events.")]
     others = [c for c in checks if c.failed and c not in of_rows]
-    quarantined = reader.gather(SCAN, "quarantine")
+    quarantined = reader.gather(SCAN_STAGE, "quarantine")
     reasons = quarantined["reason"].value_counts().to_pylist()
     bad = sum(row["counts"] for row in reasons if row["values"] not in LEFT_OUT)
     total = max((c.total for c in of_rows), default=0)
@@ -115,9 +125,9 @@ def require_sound(checks: list[Check], most: float, reader: Reader) -> None:
 
 def require_positives(reader: Reader, tasks: dict[str, Task], ranges: int) -> None:
     """Raise `UserError` for a task without a positive."""
-    names = reader.read(USERS, 0, "names").to_pylist()
+    names = reader.read(USERS_STAGE, 0, "names").to_pylist()
     numbers = sorted({row["task"] for row in names})
-    seen = {t for s in range(ranges) for t in reader.read(ORDER, s, "examples")["task"].unique().to_pylist()}
+    seen = {t for s in range(ranges) for t in reader.read(ORDER_STAGE, s, "examples")["task"].unique().to_pylist()}
     for task, declared in tasks.items():
         if task in numbers and numbers.index(task) in seen:
             continue
@@ -154,7 +164,7 @@ def _out_of_order(reader: Reader, splits: int) -> int:
     """Count the events that are earlier than one before them in the files."""
     latest, count = np.iinfo(np.int64).min, 0
     for shard in range(splits):
-        time = reader.read(SCAN, shard, "events")["time"].to_numpy()
+        time = reader.read(SCAN_STAGE, shard, "events")["time"].to_numpy()
         if len(time):
             before = np.maximum.accumulate(np.concatenate([[latest], time]))
             count += int((time < before[:-1]).sum())

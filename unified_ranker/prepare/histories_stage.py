@@ -12,10 +12,11 @@ from unified_ranker.core.arrays import MISSING, Ints
 from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.prepare.examples import Coded, TimeIndex, mark_positives
 from unified_ranker.prepare.shuffle_stage import names_of, partition
-from unified_ranker.prepare.stage_names import SECOND, SHUFFLE, TABLES, USERS, Rules
+from unified_ranker.prepare.stage_names import SECOND, SHUFFLE_STAGE, TABLES_STAGE, USERS_STAGE, Rules
 
-MARKED = ["user", "item", "source_item", "query_item", "task", "event_type", "time", "value", "query", "country",
-          "position"]  # fmt: skip
+SELECTED_COLUMNS = [
+    "user", "item", "source_item", "query_item", "task", "event_type", "time", "value", "query", "country", "position",
+]  # fmt: skip
 NOBODY = np.iinfo(np.int64).max
 """Index that stands for anonymous users where users are sorted, so that they are last."""
 
@@ -29,8 +30,8 @@ class BuildHistories:
 
     def __call__(self, shard: int, reader: Reader) -> Outputs:
         """Sort the events, drop repeated ones, and mark positives."""
-        events = reader.gather(SHUFFLE, "events", shard).combine_chunks()
-        rank = reader.read(TABLES, 0, "keys")["rank"].to_numpy()
+        events = reader.gather(SHUFFLE_STAGE, "events", shard).combine_chunks()
+        rank = reader.read(TABLES_STAGE, 0, "keys")["rank"].to_numpy()
         order, again = canonical_order(events, rank)
         if self.rules.drop_duplicates:
             order = order[~again]
@@ -48,12 +49,12 @@ class BuildHistories:
         weights = np.zeros(len(user), np.float32)
         weights[at] = weight
         marked = (
-            events.select(MARKED)
+            events.select(SELECTED_COLUMNS)
             .append_column("head", pa.array(head_number))
             .append_column("weight", pa.array(weights))
             .append_column("history_length", pa.array(lengths_before(user, stamp, in_history), pa.int64()))
         )
-        first = reader.read(USERS, 0, "ranges")["first_time"].to_numpy()
+        first = reader.read(USERS_STAGE, 0, "ranges")["first_time"].to_numpy()
         place = np.searchsorted(first, columns["time"], side="right") - 1
         kept = events.filter(pa.array(in_history)).select(["user", "item", "event_type", "task", "time", "value"])
         counts = {"repeated": [int(again.sum())], "events": [len(events)], "positives": [len(at)]}

@@ -11,7 +11,7 @@ from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.prepare.column_drift import PROFILE, profile
 from unified_ranker.prepare.histories_stage import NOBODY
 from unified_ranker.prepare.shuffle_stage import names_of
-from unified_ranker.prepare.stage_names import HISTORIES, SECOND, TABLES
+from unified_ranker.prepare.stage_names import HISTORIES_STAGE, SECOND, TABLES_STAGE
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Order:
 
     def __call__(self, shard: int, reader: Reader) -> Outputs:
         """Merge the ranges of users."""
-        rows = reader.gather(HISTORIES, "events", shard).combine_chunks()
+        rows = reader.gather(HISTORIES_STAGE, "events", shard).combine_chunks()
         user = rows["user"].to_numpy().astype(np.int64)
         # Each range of users is in order, and the sort is stable, so ties of user and time keep their order.
         order = np.lexsort((np.where(user == MISSING, NOBODY, user), rows["time"].to_numpy()))
@@ -34,7 +34,7 @@ class Order:
         examples = rows.append_column("timestamp", stamp).filter(positive)
         examples = examples.drop_columns(["time", "event_type", "position"])
         tasks, types = names_of(reader)
-        created = reader.read(TABLES, 0, "keys")["created"]
+        created = reader.read(TABLES_STAGE, 0, "keys")["created"]
         empty = PROFILE.empty_table()
         return {
             "events": [events],

@@ -13,7 +13,17 @@ from unified_ranker.prepare.histories_stage import BuildHistories
 from unified_ranker.prepare.order_stage import Order
 from unified_ranker.prepare.scan_stage import Scan
 from unified_ranker.prepare.shuffle_stage import Shuffle
-from unified_ranker.prepare.stage_names import FINISH, HISTORIES, ORDER, SCAN, SHUFFLE, TABLES, USERS, LogSource, Rules
+from unified_ranker.prepare.stage_names import (
+    FINISH_STAGE,
+    HISTORIES_STAGE,
+    ORDER_STAGE,
+    SCAN_STAGE,
+    SHUFFLE_STAGE,
+    TABLES_STAGE,
+    USERS_STAGE,
+    LogSource,
+    Rules,
+)
 from unified_ranker.prepare.table_splits import SPLIT_ROWS, plan_splits
 from unified_ranker.prepare.tables_stage import ReadTables
 from unified_ranker.prepare.users_stage import NumberUsers
@@ -47,12 +57,12 @@ def prepare_job(
     return Job(
         key=short_digest(key),
         stages=(
-            Stage(TABLES, 1, ReadTables(source, rules)),
-            Stage(SCAN, splits, Scan(source, rules)),
-            Stage(USERS, 1, NumberUsers(source)),
-            Stage(SHUFFLE, splits, Shuffle(ranges)),
-            Stage(HISTORIES, ranges, BuildHistories(rules, ranges)),
-            Stage(ORDER, ranges, Order(check)),
-            Stage(FINISH, 1, Finish(source, rules)),
+            Stage(TABLES_STAGE, 1, ReadTables(source, rules)),
+            Stage(SCAN_STAGE, splits, Scan(source, rules)),
+            Stage(USERS_STAGE, 1, NumberUsers(source)),
+            Stage(SHUFFLE_STAGE, splits, Shuffle(ranges)),
+            Stage(HISTORIES_STAGE, ranges, BuildHistories(rules, ranges)),
+            Stage(ORDER_STAGE, ranges, Order(check)),
+            Stage(FINISH_STAGE, 1, Finish(source, rules)),
         ),
     )

@@ -21,7 +21,15 @@ from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.examples import EventColumns, Examples, Histories
 from unified_ranker.prepare.prepare_job import prepare_job
 from unified_ranker.prepare.shuffle_stage import names_of
-from unified_ranker.prepare.stage_names import FINISH, HISTORIES, ORDER, SECOND, TABLES, USERS, LogSource
+from unified_ranker.prepare.stage_names import (
+    FINISH_STAGE,
+    HISTORIES_STAGE,
+    ORDER_STAGE,
+    SECOND,
+    TABLES_STAGE,
+    USERS_STAGE,
+    LogSource,
+)
 from unified_ranker.prepare.table_splits import Piece
 
 NAMES_FILE, SPLIT_FILE, ITEMS_FILE, USERS_FILE = "names.json", "split.json", "items.arrow", "users.arrow"
@@ -145,15 +153,15 @@ def prepare(log: InteractionLog, config: Config) -> Prepared:
 
 def _read_prepared(reader: Reader, config: Config) -> Prepared:
     """Read what the stages of `prepare_job` have made."""
-    users = to_frame(reader.read(USERS, 0, "users"))
+    users = to_frame(reader.read(USERS_STAGE, 0, "users"))
     names = names_of(reader)
-    bounds = reader.read(FINISH, 0, "split").to_pylist()[0]
+    bounds = reader.read(FINISH_STAGE, 0, "split").to_pylist()[0]
     return Prepared(
-        items=to_frame(reader.read(TABLES, 0, "items")),
+        items=to_frame(reader.read(TABLES_STAGE, 0, "items")),
         users=users,
-        events=to_events(reader.gather(ORDER, "events"), names),
-        histories=to_histories(reader.gather(HISTORIES, "histories"), names, len(users)),
-        examples=to_examples(reader.gather(ORDER, "examples"), names, config.heads),
+        events=to_events(reader.gather(ORDER_STAGE, "events"), names),
+        histories=to_histories(reader.gather(HISTORIES_STAGE, "histories"), names, len(users)),
+        examples=to_examples(reader.gather(ORDER_STAGE, "examples"), names, config.heads),
         split=SplitTimes(**bounds),
     )
 

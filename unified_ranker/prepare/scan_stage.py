@@ -14,9 +14,9 @@ from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.log.check import Check
 from unified_ranker.log.column_types import MAX_EXAMPLES, decoded
 from unified_ranker.log.row_rules import EVENT_KEYS, FUTURE, Broken, Known, event_rules
-from unified_ranker.log.schema import COLUMNS, Problem, canonical
+from unified_ranker.log.schema import LOG_COLUMNS, Problem, canonical
 from unified_ranker.prepare.check_counts import to_rows
-from unified_ranker.prepare.stage_names import CLEAN, TABLES, LogSource, Rules
+from unified_ranker.prepare.stage_names import CLEAN_EVENTS, TABLES_STAGE, LogSource, Rules
 from unified_ranker.prepare.table_splits import Piece, read_split
 
 QUARANTINE = pa.schema(
@@ -25,7 +25,7 @@ QUARANTINE = pa.schema(
         "file": pa.string(),
         "row_group": pa.int64(),
         "row": pa.int64(),
-        **dict.fromkeys(COLUMNS["events"], pa.string()),
+        **dict.fromkeys(LOG_COLUMNS["events"], pa.string()),
     }
 )
 """Quarantined row: the reason, its place (the row in the row group, from 0), and its values as text."""
@@ -37,15 +37,15 @@ SAMPLED_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Scan:
-    """Makes `events` (`CLEAN`), `users`, `names`, `times`, `quarantine`, `checks` and `sample` of one split."""
+    """Makes `events` (`CLEAN_EVENTS`), `users`, `names`, `times`, `quarantine`, `checks` and `sample` of one split."""
 
     source: LogSource
     rules: Rules
 
     def __call__(self, shard: int, reader: Reader) -> Outputs:
         """Read the split."""
-        keys = reader.read(TABLES, 0, "keys")
-        users = None if self.source.users is None else reader.read(TABLES, 0, "users")["user_id"]
+        keys = reader.read(TABLES_STAGE, 0, "keys")
+        users = None if self.source.users is None else reader.read(TABLES_STAGE, 0, "users")["user_id"]
         known = Known(_one(keys["item_id"]), _one(keys["created"]), None if users is None else _one(users))
         read = read_split(self.source.events[shard])
         events = pa.concat_tables([self._canonical(piece, raw) for piece, _, raw in read]).combine_chunks()
@@ -92,9 +92,9 @@ def _clean(events: pa.Table, places: dict[str, npt.NDArray[np.int64]]) -> pa.Tab
     }
     arrays = [
         c.cast(f.type) if isinstance(c, pa.ChunkedArray) else pa.chunked_array([pa.array(c).cast(f.type)])
-        for f, c in ((f, columns[f.name]) for f in CLEAN)
+        for f, c in ((f, columns[f.name]) for f in CLEAN_EVENTS)
     ]
-    return pa.table(arrays, schema=CLEAN)
+    return pa.table(arrays, schema=CLEAN_EVENTS)
 
 
 def _not_finite(tables: list[pa.Table]) -> list[Broken]:
@@ -103,7 +103,7 @@ def _not_finite(tables: list[pa.Table]) -> list[Broken]:
     for number, raw in enumerate(tables):
         for name in raw.column_names:
             column = decoded(raw[name])
-            if name in COLUMNS["events"] and pt.is_floating(column.type):
+            if name in LOG_COLUMNS["events"] and pt.is_floating(column.type):
                 odd = pc.fill_null(pc.invert(pc.is_finite(column)), False).combine_chunks()
                 parts = found.setdefault(name, [np.zeros(len(t), bool) for t in tables])
                 parts[number] = np.asarray(odd.to_numpy(zero_copy_only=False), bool)
@@ -136,7 +136,7 @@ def _quarantined(
         "file": pa.array([str(read[n][0].file or "(in memory)") for n in part], pa.string()),
         "row_group": pa.array([read[n][1] for n in part], pa.int64()),
         "row": pa.array(rows - first[part], pa.int64()),
-        **{name: taken[name].cast(pa.string()) for name in COLUMNS["events"]},
+        **{name: taken[name].cast(pa.string()) for name in LOG_COLUMNS["events"]},
     }
     return pa.table([columns[f.name] for f in QUARANTINE], schema=QUARANTINE)
 

@@ -9,19 +9,19 @@ import pyarrow.compute as pc
 
 from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.log.row_rules import positions
-from unified_ranker.prepare.stage_names import SCAN, SHUFFLED, USERS
+from unified_ranker.prepare.stage_names import SCAN_STAGE, SHUFFLED_EVENTS, USERS_STAGE
 
 
 @dataclass(frozen=True)
 class Shuffle:
-    """Makes `events` (`SHUFFLED`), a partition for each range of users."""
+    """Makes `events` (`SHUFFLED_EVENTS`), a partition for each range of users."""
 
     ranges: int
 
     def __call__(self, shard: int, reader: Reader) -> Outputs:
         """Sort the events of a split by range."""
-        events = reader.read(SCAN, shard, "events")
-        user = positions(events["user_id"], reader.read(USERS, 0, "ids")["user_id"])
+        events = reader.read(SCAN_STAGE, shard, "events")
+        user = positions(events["user_id"], reader.read(USERS_STAGE, 0, "ids")["user_id"])
         tasks, types = names_of(reader)
         columns = {
             **{name: events[name] for name in events.column_names},
@@ -29,8 +29,8 @@ class Shuffle:
             "task": pc.index_in(events["task"], value_set=pa.array(tasks, pa.string())).cast(pa.int16()),
             "event_type": pc.index_in(events["event_type"], value_set=pa.array(types, pa.string())).cast(pa.int16()),
         }
-        table = pa.table([columns[f.name] for f in SHUFFLED], schema=SHUFFLED)
-        first = reader.read(USERS, 0, "ranges")["first_user"].to_numpy()
+        table = pa.table([columns[f.name] for f in SHUFFLED_EVENTS], schema=SHUFFLED_EVENTS)
+        first = reader.read(USERS_STAGE, 0, "ranges")["first_user"].to_numpy()
         # Anonymous events have no history. They are sent by time, so that equal ones come into one range.
         anonymous = np.abs(events["time"].to_numpy()) % self.ranges
         place = np.where(user < 0, anonymous, np.searchsorted(first, user, side="right") - 1)
@@ -39,7 +39,7 @@ class Shuffle:
 
 def names_of(reader: Reader) -> tuple[list[str], list[str]]:
     """Return the names of tasks and of event types, in order of their numbers."""
-    names = reader.read(USERS, 0, "names")
+    names = reader.read(USERS_STAGE, 0, "names")
     return tuple(sorted(set(names[column].to_pylist())) for column in ("task", "event_type"))  # type: ignore[return-value]
 
 

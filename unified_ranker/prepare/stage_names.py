@@ -9,14 +9,14 @@ import pyarrow as pa
 from unified_ranker.config import Config, TablesSource
 from unified_ranker.prepare.table_splits import TableSplit
 
-TABLES, SCAN, USERS, SHUFFLE, HISTORIES, ORDER, FINISH = (
+TABLES_STAGE, SCAN_STAGE, USERS_STAGE, SHUFFLE_STAGE, HISTORIES_STAGE, ORDER_STAGE, FINISH_STAGE = (
     "tables", "scan", "users", "shuffle", "histories", "order", "finish",
 )  # fmt: skip
 SECOND = 1_000_000
 """One second in microseconds."""
 MOST_RANGES = 1024
 
-CLEAN = pa.schema(
+CLEAN_EVENTS = pa.schema(
     {
         "user_id": pa.string(),
         "item": pa.int32(),
@@ -34,10 +34,10 @@ CLEAN = pa.schema(
     }
 )
 """An event after `scan`: items are indices (-1 = none), `time` in microseconds."""
-SHUFFLED = pa.schema(
+SHUFFLED_EVENTS = pa.schema(
     [
         pa.field("user", pa.int32()),
-        *(f for f in CLEAN if f.name not in ("user_id", "task", "event_type")),
+        *(f for f in CLEAN_EVENTS if f.name not in ("user_id", "task", "event_type")),
         pa.field("task", pa.int16()),
         pa.field("event_type", pa.int16()),
     ]

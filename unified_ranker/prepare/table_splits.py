@@ -10,7 +10,7 @@ import pyarrow.types as pt
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.log.column_types import is_list, is_number, is_text
-from unified_ranker.log.schema import COLUMNS
+from unified_ranker.log.schema import LOG_COLUMNS
 from unified_ranker.log.table_files import PARQUET_MAGIC, read_table
 
 SPLIT_ROWS = 1_000_000
@@ -167,7 +167,7 @@ def _open(file: Path) -> pq.ParquetFile:
 def _row_groups(piece: Piece) -> list[tuple[int, pa.Table]]:
     assert piece.file is not None  # noqa: S101  # row groups lie in files
     source = _open(piece.file)
-    wanted = [name for name in source.schema_arrow.names if name in COLUMNS["events"]]
+    wanted = [name for name in source.schema_arrow.names if name in LOG_COLUMNS["events"]]
     out = []
     for group in piece.row_groups:
         try:

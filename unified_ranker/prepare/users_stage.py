@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.log.row_rules import positions
-from unified_ranker.prepare.stage_names import SCAN, TABLES, LogSource
+from unified_ranker.prepare.stage_names import SCAN_STAGE, TABLES_STAGE, LogSource
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,14 @@ class NumberUsers:
 
     def __call__(self, shard: int, reader: Reader) -> Outputs:
         """Merge the users of all splits."""
-        seen = reader.gather(SCAN, "users").group_by("user_id").aggregate([("events", "sum")])
-        profiles = reader.read(TABLES, 0, "users").to_pandas()
+        seen = reader.gather(SCAN_STAGE, "users").group_by("user_id").aggregate([("events", "sum")])
+        profiles = reader.read(TABLES_STAGE, 0, "users").to_pandas()
         ids = self._ids(seen["user_id"].to_pandas(), profiles["user_id"])
         users = profiles.set_index("user_id").reindex(pd.Index(ids, name="user_id")).reset_index()
         counts = np.zeros(len(ids), np.int64)
         counts[positions(seen["user_id"], pa.array(ids, pa.string()))] = seen["events_sum"].to_numpy()
         ranges = self.source.ranges
-        names = reader.gather(SCAN, "names")
+        names = reader.gather(SCAN_STAGE, "names")
         grouped = names.group_by(["task", "event_type"]).aggregate([("events", "sum"), ("valued", "sum")])
         return {
             "users": [pa.Table.from_pandas(users, preserve_index=False)],
@@ -37,7 +37,7 @@ class NumberUsers:
                 pa.table(
                     {
                         "first_user": _even(counts, ranges),
-                        "first_time": _quantiles(reader.gather(SCAN, "times"), ranges),
+                        "first_time": _quantiles(reader.gather(SCAN_STAGE, "times"), ranges),
                     }
                 )
             ],

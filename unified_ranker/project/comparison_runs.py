@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from unified_ranker.evaluation.baselines.base import Baseline
     from unified_ranker.prepare.prepared import Prepared
 
-COMPARISON_FOLDER, RANKS = "comparison", "ranks.npz"
+COMPARISON_FOLDER, RANKS_FILE = "comparison", "ranks.npz"
 BASELINE_RESULTS = PlannedRun("baselines", "variant", 0)
 
 
@@ -113,7 +113,7 @@ def run_one(project: Path, overrides: Sequence[str], run: PlannedRun, threads: i
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context, initializer=_end_with_parent) as pool:
             pool.submit(_heard_by, listener(), project, list(overrides), run, threads).result()
-    return read(directory, run), kept
+    return read_run(directory, run), kept
 
 
 def _end_with_parent() -> None:
@@ -146,10 +146,10 @@ def _place_of(context: StageContext, run: PlannedRun) -> tuple[Path, str]:
 
 def _heard_by(to: Listener, project: Path, overrides: Sequence[str], run: PlannedRun, threads: int) -> None:
     with listening(to):
-        make(project, overrides, run, threads)
+        make_run(project, overrides, run, threads)
 
 
-def make(project: Path, overrides: Sequence[str], run: PlannedRun, threads: int = 0) -> None:
+def make_run(project: Path, overrides: Sequence[str], run: PlannedRun, threads: int = 0) -> None:
     """Train and measure one run, and write its results; an interrupted training continues from its last epoch."""
     from unified_ranker.project.evaluate_stage import measure_contenders
 
@@ -183,7 +183,7 @@ def make(project: Path, overrides: Sequence[str], run: PlannedRun, threads: int 
         notes["evaluate_seconds"] = round(time.perf_counter() - started, 1)
         notes["peak_memory_mib"] = peak_memory_mib()
         notes["run"] = asdict(run)
-        np.savez_compressed(draft / RANKS, **ranks)  # type: ignore[arg-type]
+        np.savez_compressed(draft / RANKS_FILE, **ranks)  # type: ignore[arg-type]
     shutil.rmtree(checkpoints, ignore_errors=True)
 
 
@@ -201,11 +201,11 @@ def _take_threads(threads: int) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
 
 
-def read(directory: Path, run: PlannedRun) -> RunResult:
-    """Read the result that `make` wrote."""
+def read_run(directory: Path, run: PlannedRun) -> RunResult:
+    """Read the result that `make_run` wrote."""
     notes: dict[str, Any] = stamp_of(directory)
     ranks: dict[str, dict[str, np.ndarray]] = {}
-    with np.load(directory / RANKS) as stored:
+    with np.load(directory / RANKS_FILE) as stored:
         for name in stored.files:
             task, _, scorer = name.partition("/")
             ranks.setdefault(task, {})[scorer] = stored[name]

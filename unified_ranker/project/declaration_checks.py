@@ -16,7 +16,7 @@ from unified_ranker.core.extras import HASHED_INSTEAD, install_command, missing_
 from unified_ranker.evaluation.baselines.base import BASELINES
 from unified_ranker.log.check import Check
 from unified_ranker.log.column_types import MAX_EXAMPLES
-from unified_ranker.log.schema import COLUMNS, InteractionLog
+from unified_ranker.log.schema import LOG_COLUMNS, InteractionLog
 from unified_ranker.project.data_needs import data_need_checks
 from unified_ranker.project.init.inspect_columns import describe, present
 from unified_ranker.project.task_checks import task_checks
@@ -87,7 +87,7 @@ def _features(
         column, kind = feature.column, feature.type
         rule = f"`{file}`, `{field}[{number}].column`: `{column}` is a {kind} column of {name}"
         # A canonical log always has the contract's columns; they are empty where the source has none.
-        absent = column not in table.columns or (column in COLUMNS[name] and column not in types)
+        absent = column not in table.columns or (column in LOG_COLUMNS[name] and column not in types)
         if absent:
             known = [c for c, of in types.items() if kind in of] or [c for c, of in types.items() if of]
             what = f"name one of {_listed(known)}, or remove the feature.{nearest(column, known)}"

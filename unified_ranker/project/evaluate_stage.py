@@ -11,15 +11,15 @@ from unified_ranker.evaluation.results import JOINT, Contender, Evaluation
 from unified_ranker.project.prepare_stage import prepared_data
 from unified_ranker.project.run_stage import run_stage
 from unified_ranker.project.stage_context import StageContext, StageResult
-from unified_ranker.project.train_stage import trained_model
+from unified_ranker.project.train_stage import up_to_date_model
 
 if TYPE_CHECKING:
     from unified_ranker.evaluation.baselines.base import Baseline
     from unified_ranker.prepare.prepared import Prepared
     from unified_ranker.training.trained import TrainedModel
 
-EVALUATION = "evaluation.json"
-Keep = Callable[[str, Sequence[Contender]], None]
+EVALUATION_FILE = "evaluation.json"
+KeepContenders = Callable[[str, Sequence[Contender]], None]
 """Called with a task's contenders, which hold the rank of every request's target."""
 
 
@@ -29,12 +29,12 @@ def evaluate_stage(context: StageContext) -> StageResult:
     def make(draft: Path, notes: dict[str, Any]) -> str:
         from unified_ranker.evaluation.baselines.selection import fit_baselines
 
-        trained, prepared, config = trained_model(context), prepared_data(context), context.config
+        trained, prepared, config = up_to_date_model(context), prepared_data(context), context.config
         tasks = list(context.tasks or config.tasks)
         baselines = fit_baselines(prepared, tasks, trained.fit_end, config.project.evaluation.baselines)
         evaluation = measure_contenders(prepared, config, tasks, trained, baselines)
         text = json.dumps(evaluation.to_json(), indent=2, allow_nan=False)
-        (draft / EVALUATION).write_text(text, encoding="utf-8")
+        (draft / EVALUATION_FILE).write_text(text, encoding="utf-8")
         return "; ".join(_headline(evaluation))
 
     return run_stage(context, "evaluate", context.keys.evaluate, make)
@@ -48,7 +48,7 @@ def measure_contenders(
     baselines: Sequence["Baseline"] = (),
     *,
     diagnosed: bool = True,
-    keep: Keep | None = None,
+    keep: KeepContenders | None = None,
 ) -> Evaluation:
     """Rank the catalogue by a model and by baselines for the requests of the declared slice.
 
@@ -78,7 +78,7 @@ def measure_contenders(
 
 def read_evaluation(context: StageContext) -> Evaluation:
     """Read the result of the stage."""
-    file = context.workspace.stage("evaluate") / EVALUATION
+    file = context.workspace.stage("evaluate") / EVALUATION_FILE
     return Evaluation.from_json(json.loads(file.read_text(encoding="utf-8")))
 
 

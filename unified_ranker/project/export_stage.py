@@ -18,12 +18,19 @@ from unified_ranker.project.release_project import path_to_project
 from unified_ranker.project.run_stage import keep_result
 from unified_ranker.project.stage_cache import stamp_of
 from unified_ranker.project.stage_context import StageContext, StageResult
-from unified_ranker.project.train_stage import trained_model
+from unified_ranker.project.train_stage import up_to_date_model
 from unified_ranker.release.carried_extensions import write_extensions
 from unified_ranker.release.counts import CountsDescription, StoredCounts
 from unified_ranker.release.index import build_index
 from unified_ranker.release.items import write_catalogue, write_items
-from unified_ranker.release.layout import MANIFEST, Layout, new_release, next_version, point_latest, release_numbers
+from unified_ranker.release.layout import (
+    RELEASE_MANIFEST,
+    Layout,
+    new_release,
+    next_version,
+    point_latest,
+    release_numbers,
+)
 from unified_ranker.release.manifest import (
     DataWindow,
     Manifest,
@@ -123,7 +130,7 @@ def _write_release(context: StageContext) -> Path:
 
 def _write_model(context: StageContext, layout: Layout, saved: Path) -> tuple[CountsDescription | None, TrainingFacts]:
     """Write all that the trained model is needed for, and let go of it: the saved model takes as much memory again."""
-    trained, prepared = trained_model(context), prepared_data(context)
+    trained, prepared = up_to_date_model(context), prepared_data(context)
     save_model(trained.model, trained.model.catalogue_vectors(), saved)
     counts, facts = _counts(trained, prepared, layout), TrainingFacts.of(trained)
     write_start(layout.root, trained, prepared)
@@ -151,4 +158,4 @@ def _parent(releases: Path) -> Parent | None:
     if not earlier:
         return None
     parent = releases / str(earlier[-1])
-    return Parent(version=read_manifest(parent).version, manifest_sha256=sha256(parent / MANIFEST))
+    return Parent(version=read_manifest(parent).version, manifest_sha256=sha256(parent / RELEASE_MANIFEST))

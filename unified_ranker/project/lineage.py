@@ -8,7 +8,7 @@ from typing import Literal
 from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.files import write_whole
-from unified_ranker.release.layout import MANIFEST
+from unified_ranker.release.layout import RELEASE_MANIFEST
 from unified_ranker.release.manifest import read_manifest
 
 FILE = "lineage.json"
@@ -39,7 +39,7 @@ class Lineage:
         if release is None:
             return ()
         read_manifest(release)
-        return (kind, sha256(release / MANIFEST))
+        return (kind, sha256(release / RELEASE_MANIFEST))
 
     def note(self, kind: Ancestor, release: str | None) -> None:
         """Note a release, or `none` to start over; None leaves everything as it is.

@@ -25,7 +25,15 @@ from unified_ranker.prepare.prepare_job import plan_source, prepare_job
 from unified_ranker.prepare.prepared import NAMES_FILE, SPLIT_FILE, to_frame
 from unified_ranker.prepare.scan_stage import QUARANTINE
 from unified_ranker.prepare.shuffle_stage import names_of
-from unified_ranker.prepare.stage_names import FINISH, HISTORIES, ORDER, SCAN, TABLES, USERS, LogSource
+from unified_ranker.prepare.stage_names import (
+    FINISH_STAGE,
+    HISTORIES_STAGE,
+    ORDER_STAGE,
+    SCAN_STAGE,
+    TABLES_STAGE,
+    USERS_STAGE,
+    LogSource,
+)
 from unified_ranker.prepare.table_splits import SPLIT_ROWS, require_one_form, table_files
 from unified_ranker.project.declaration_checks import check_declarations
 from unified_ranker.project.workspace import Workspace
@@ -33,7 +41,7 @@ from unified_ranker.project.workspace import Workspace
 MANIFEST_FILE, QUALITY_FILE, QUARANTINE_FILE, DRIFT_PLOT = (
     "manifest.json", "quality.json", "quarantine.parquet", "drift.png",
 )  # fmt: skip
-PUBLISHED = {HISTORIES: ("histories",), ORDER: ("events", "examples")}
+PUBLISHED = {HISTORIES_STAGE: ("histories",), ORDER_STAGE: ("events", "examples")}
 """Outputs that are part of the prepared data, a file for each shard."""
 
 
@@ -58,7 +66,7 @@ class Preparation:
                 shutil.rmtree(other)
         self.finished = self.shards.resume(self.job)
 
-    def run(self, until: str = FINISH) -> None:
+    def run(self, until: str = FINISH_STAGE) -> None:
         """Make the missing shards of all stages up to `until`.
 
         Raises:
@@ -70,16 +78,16 @@ class Preparation:
 
     def checks(self) -> list[Check]:
         """Check data and declarations together, by the stages that read the log."""
-        self.run(SCAN)
-        self.run(USERS)
-        items, users = (to_frame(self.shards.read(TABLES, 0, name)) for name in ("items", "users"))
-        sample = self.shards.gather(SCAN, "sample")
+        self.run(SCAN_STAGE)
+        self.run(USERS_STAGE)
+        items, users = (to_frame(self.shards.read(TABLES_STAGE, 0, name)) for name in ("items", "users"))
+        sample = self.shards.gather(SCAN_STAGE, "sample")
         log = InteractionLog(to_frame(_as_text(sample)), items, users)
         checks = [
             Check("the tables have the required columns, of the right types", passed=True),
             known_columns(pa.Table.from_pylist([], schema=sample.schema)),
-            *add_up(self.shards.read(TABLES, 0, "checks")),
-            *add_up(self.shards.gather(SCAN, "checks")),
+            *add_up(self.shards.read(TABLES_STAGE, 0, "checks")),
+            *add_up(self.shards.gather(SCAN_STAGE, "checks")),
         ]
         return tolerate([*checks, *check_declarations(self.config, log, sampled=True)], self.config)
 
@@ -90,7 +98,7 @@ class Preparation:
         """
         shards = self.shards
         rows: dict[str, int] = {}
-        for name, stage in (("items", TABLES), ("users", USERS)):
+        for name, stage in (("items", TABLES_STAGE), ("users", USERS_STAGE)):
             shutil.copy(shards.place(stage, 0) / f"{name}.arrow", draft / f"{name}.arrow")
         for stage, outputs in PUBLISHED.items():
             for output in outputs:
@@ -99,8 +107,8 @@ class Preparation:
                     (shards.place(stage, shard) / f"{output}.arrow").rename(draft / output / f"{shard:05d}.arrow")
         tasks, types = names_of(shards)
         _write(draft / NAMES_FILE, {"tasks": tasks, "event_types": types, "heads": list(self.config.heads)})
-        _write(draft / SPLIT_FILE, shards.read(FINISH, 0, "split").to_pylist()[0])
-        quality = json.loads(shards.read(FINISH, 0, "quality")["json"][0].as_py())
+        _write(draft / SPLIT_FILE, shards.read(FINISH_STAGE, 0, "split").to_pylist()[0])
+        quality = json.loads(shards.read(FINISH_STAGE, 0, "quality")["json"][0].as_py())
         _write(draft / QUALITY_FILE, quality)
         if quality["drift"]:
             plot_drift([Moved(**row) for row in quality["drift"]], draft / DRIFT_PLOT)
@@ -125,7 +133,7 @@ class Preparation:
 
     def report_failure(self, file: Path) -> None:
         """Write the quarantined rows to a file for the user, if the log was read so far."""
-        if all(self.shards.has(SCAN, shard) for shard in range(len(self.source.events))):
+        if all(self.shards.has(SCAN_STAGE, shard) for shard in range(len(self.source.events))):
             write_quarantine(self.shards, file)
 
 
@@ -179,7 +187,7 @@ def write_quarantine(shards: DiskShards, file: Path) -> None:
     """Write the quarantined rows as Parquet, if there are any."""
     import pyarrow.parquet as pq
 
-    rows = shards.gather(SCAN, "quarantine")
+    rows = shards.gather(SCAN_STAGE, "quarantine")
     if len(rows):
         pq.write_table(rows.cast(QUARANTINE), file)
 

@@ -9,7 +9,7 @@ from unified_ranker.evaluation.ranking_strength_fit import FittedStrength, fit_s
 from unified_ranker.evaluation.scoring import RequestEncoder
 from unified_ranker.project.prepare_stage import prepared_data
 from unified_ranker.project.stage_context import StageContext
-from unified_ranker.project.train_stage import trained_model
+from unified_ranker.project.train_stage import up_to_date_model
 
 
 def tune_quality(context: StageContext, trials: int, requests: int) -> list[tuple[FittedWeights, FittedStrength]]:
@@ -20,7 +20,7 @@ def tune_quality(context: StageContext, trials: int, requests: int) -> list[tupl
         trials: sets of weights to try for a task.
         requests: requests of a task to try them on, at most.
     """
-    config, trained, prepared = context.config, trained_model(context), prepared_data(context)
+    config, trained, prepared = context.config, up_to_date_model(context), prepared_data(context)
     encoder, rules = RequestEncoder(trained.model, prepared, trained.quality), CandidateRules(prepared, config)
     examples = prepared.between(*window(prepared, "validation"))
     found = []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unified_ranker.config import Config
 from unified_ranker.config.loading import load_config
+from unified_ranker.config.yaml_files import PROJECT_YAML
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.places import DIRECTORY, scheme_of
 from unified_ranker.project.stage_cache import is_finished, stamp_of
@@ -14,8 +15,6 @@ from unified_ranker.project.workspace import Workspace
 from unified_ranker.release.manifest import Manifest, read_manifest
 from unified_ranker.store.delta import DeltaCopy
 from unified_ranker.vectors.embedded_release import EmbeddedRelease, ExportInput, PreparedFiles
-
-DECLARATIONS = "project.yaml"
 
 
 def path_to_project(release: Path, project: Path) -> str:
@@ -40,7 +39,7 @@ def words_for_no_project(release: Path, manifest: Manifest) -> str:
     """Word what to do where `find_project` finds no project of a release."""
     return (
         f"`{place_of_project(release, manifest)}` must be the release's project, which holds the events. Received: no "
-        f"{DECLARATIONS} there. Name the project with --project."
+        f"{PROJECT_YAML} there. Name the project with --project."
     )
 
 
@@ -72,10 +71,10 @@ def find_project(release: Path, named: Path | None) -> Workspace | None:
         _require_same(manifest, config, named)
         return Workspace(named.resolve(), config)
     root = place_of_project(release, manifest)
-    return Workspace(root, manifest.config) if (root / DECLARATIONS).is_file() else None
+    return Workspace(root, manifest.config) if (root / PROJECT_YAML).is_file() else None
 
 
-def prepared_files(workspace: Workspace) -> PreparedFiles | None:
+def find_prepared_files(workspace: Workspace) -> PreparedFiles | None:
     """Return the prepared data of a project as they are; None where there are none."""
     directory = workspace.stage("prepare")
     return PreparedFiles(directory, str(stamp_of(directory)["key"])) if is_finished(directory) else None
@@ -114,7 +113,7 @@ class ReleaseProject:
         Raises:
             UserError: there are none.
         """
-        files = prepared_files(self.workspace)
+        files = find_prepared_files(self.workspace)
         if files is None:
             raise UserError(words_for_no_data(self.workspace))
         return files

@@ -13,11 +13,11 @@ from unified_ranker.project.stage_context import StageContext, StageResult
 
 logger = logging.getLogger(__name__)
 
-Make = Callable[[Path, dict[str, Any]], str]
+MakeOutput = Callable[[Path, dict[str, Any]], str]
 """Fills a draft of the output, adds notes for its stamp, and returns a line of summary."""
 
 
-def run_stage(context: StageContext, name: str, key: str, make: Make) -> StageResult:
+def run_stage(context: StageContext, name: str, key: str, make: MakeOutput) -> StageResult:
     """Run a stage at most once in a run, and not at all where its output is up to date.
 
     Args:

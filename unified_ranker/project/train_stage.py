@@ -39,7 +39,7 @@ def train_stage(context: StageContext) -> StageResult:
     return result
 
 
-def trained_model(context: StageContext) -> "TrainedModel":
+def up_to_date_model(context: StageContext) -> "TrainedModel":
     """Return the trained model, trained now where it is not up to date."""
     train_stage(context)
     if context.memory.trained is None:

@@ -25,7 +25,7 @@ class CountsDescription(BaseModel):
     """Entry of the manifest.
 
     Attributes:
-        scales: of each popularity by name, see `popularity_feature.popularity`.
+        scales: of each popularity by name, see `popularity_feature.scaled_popularity`.
         exact_from: seconds; from then on the popularities can be counted, which is the end of the fit window.
         end: time of the log's last event, seconds. Later events come from the service.
         trending: how many of its most popular items the model takes, of each popularity.

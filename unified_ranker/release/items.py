@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from unified_ranker.prepare.prepared import Prepared
 
 VECTORS_FILE = "vectors.parquet"
-CATALOGUE = "catalogue.parquet"
+CATALOGUE_FILE = "catalogue.parquet"
 AT_ONCE = 5_000
 """Rows that are converted into Python objects at once, which takes some milliseconds."""
 
@@ -48,9 +48,9 @@ def write_catalogue(directory: Path, prepared: Prepared) -> None:
     They are `item_id`, `title`, `created_at`, and `countries` and `available` where the items table has them.
     """
     names = ["item_id", "title", "created_at", *(n for n in ("countries", "available") if n in prepared.items.columns)]
-    prepared.items[names].to_parquet(directory / CATALOGUE, index=False)
+    prepared.items[names].to_parquet(directory / CATALOGUE_FILE, index=False)
 
 
 def read_catalogue(directory: Path) -> pd.DataFrame:
     """Read what `write_catalogue` wrote."""
-    return pd.read_parquet(directory / CATALOGUE)
+    return pd.read_parquet(directory / CATALOGUE_FILE)

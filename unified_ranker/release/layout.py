@@ -10,7 +10,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.core.files import clear_drafts, whole_directory
 from unified_ranker.core.locks import lock
 
-MANIFEST = "manifest.json"
+RELEASE_MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Layout:
     @property
     def manifest(self) -> Path:
         """The manifest, written last."""
-        return self.root / MANIFEST
+        return self.root / RELEASE_MANIFEST
 
     @property
     def model_base(self) -> Path:
@@ -62,7 +62,7 @@ class Layout:
 
 def release_numbers(releases: Path) -> list[int]:
     """Return the numbers of the finished releases in a directory, ascending."""
-    return sorted(int(p.name) for p in releases.glob("*") if p.name.isdigit() and (p / MANIFEST).is_file())
+    return sorted(int(p.name) for p in releases.glob("*") if p.name.isdigit() and (p / RELEASE_MANIFEST).is_file())
 
 
 def next_version(releases: Path) -> int:

@@ -21,7 +21,7 @@ from unified_ranker.evaluation.blend_weights import TaskBlend
 from unified_ranker.release.carried_extensions import ReleaseExtension, absent_packages, missing_error, open_extensions
 from unified_ranker.release.counts import CountsDescription
 from unified_ranker.release.index import IndexDescription
-from unified_ranker.release.layout import MANIFEST, Layout
+from unified_ranker.release.layout import RELEASE_MANIFEST, Layout
 from unified_ranker.release.provenance import git_commit, library_versions
 
 MANIFEST_FORMAT: Final = 1
@@ -154,7 +154,7 @@ class Manifest(_Part):
         try:
             return Config.model_validate(_without_dropped(self.declarations))
         except ValidationError as error:
-            mistakes = " ".join(word_errors(SettingOrigin(MANIFEST, ("config",), Config), error, ()))
+            mistakes = " ".join(word_errors(SettingOrigin(RELEASE_MANIFEST, ("config",), Config), error, ()))
             raise UserError(
                 f"{mistakes}{absent_packages(self.extensions)} Train and export again, or install the version of "
                 f"unified_ranker that made release {self.version}; a release is never edited."
@@ -184,7 +184,7 @@ def read_manifest(release: Path) -> Manifest:
     Raises:
         UserError: there is none, it is damaged, or of another format.
     """
-    file = release / MANIFEST
+    file = release / RELEASE_MANIFEST
     if not file.is_file():
         raise _no_release(release)
     try:
@@ -215,18 +215,19 @@ def _no_release(release: Path) -> UserError:
     inside = _releases_in(release)
     if inside:
         return UserError(
-            f"`{release}` is a directory of releases, and no release: it has no {MANIFEST}. "
+            f"`{release}` is a directory of releases, and no release: it has no {RELEASE_MANIFEST}. "
             f"Name one of them: {', '.join(inside)}."
         )
     near = _releases_in(release.parent)
     found = f"Releases there: {', '.join(near)}." if near else "There is no release beside it."
     return UserError(
-        f"`{release}` is no release: it holds no {MANIFEST}. {found} Name one, or make one with `unified-ranker build`."
+        f"`{release}` is no release: it holds no {RELEASE_MANIFEST}. {found} "
+        "Name one, or make one with `unified-ranker build`."
     )
 
 
 def _releases_in(directory: Path) -> list[str]:
-    return sorted(p.name for p in directory.glob("*") if (p / MANIFEST).is_file()) if directory.is_dir() else []
+    return sorted(p.name for p in directory.glob("*") if (p / RELEASE_MANIFEST).is_file()) if directory.is_dir() else []
 
 
 def _without_dropped(declarations: dict[str, Any]) -> dict[str, Any]:

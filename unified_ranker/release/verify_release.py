@@ -16,7 +16,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.release.counts import CountsDescription, StoredCounts
 from unified_ranker.release.index import IDS, IndexDescription
 from unified_ranker.release.items import read_catalogue, read_items
-from unified_ranker.release.layout import MANIFEST, Layout
+from unified_ranker.release.layout import RELEASE_MANIFEST, Layout
 from unified_ranker.release.links import Link, require_same, walk_links
 from unified_ranker.release.manifest import Manifest, read_manifest
 
@@ -67,7 +67,7 @@ def _configuration(manifest: Manifest) -> str:
 
 def _files(layout: Layout, manifest: Manifest) -> str:
     declared = manifest.files
-    present = {str(f.relative_to(layout.root)) for f in layout.root.rglob("*") if f.is_file()} - {MANIFEST}
+    present = {str(f.relative_to(layout.root)) for f in layout.root.rglob("*") if f.is_file()} - {RELEASE_MANIFEST}
     missing, extra = sorted(set(declared) - present), sorted(present - set(declared))
     if missing or extra:
         raise UserError(f"files must be those of the manifest. Missing: {missing[:3]}; not in it: {extra[:3]}.")
@@ -136,7 +136,7 @@ def _parent(release: Path, manifest: Manifest) -> str:
     parent = manifest.parent
     if parent is None:
         return "none: a first release"
-    file = release.resolve().parent / str(parent.version) / MANIFEST
+    file = release.resolve().parent / str(parent.version) / RELEASE_MANIFEST
     if not file.is_file():
         return f"release {parent.version}, no longer kept"
     require_same("manifest of the parent", sha256(file), parent.manifest_sha256)

@@ -14,7 +14,7 @@ from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
 from unified_ranker.signals.partner_table import PartnerTable, highest_sums, strongest, sums_of
-from unified_ranker.signals.query_memory import choices, need_queries
+from unified_ranker.signals.query_memory import need_queries, query_item_pairs
 from unified_ranker.signals.ragged_rows import strongest_of
 from unified_ranker.signals.word_hashes import rows_of, vocabulary_of, word_and_ngram_hashes
 from unified_ranker.towers.tensorflow import tf
@@ -52,7 +52,7 @@ class LikeQueries(SignalKind):
 
     def build(self, inputs: SignalInputs) -> Signal:
         """See `SignalKind.build`."""
-        return LikeQueriesSignal(self, *choices(inputs), len(inputs.prepared.items))
+        return LikeQueriesSignal(self, *query_item_pairs(inputs), len(inputs.prepared.items))
 
 
 class LikeQueriesSignal(Signal):

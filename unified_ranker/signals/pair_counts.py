@@ -109,12 +109,12 @@ def pair_table(pairs: PairsAsOf, time: int, neighbours: int) -> PairTable:
     )
 
 
-def source_pairs(examples: Examples, items: int) -> PairsAsOf:
+def pairs_from_sources(examples: Examples, items: int) -> PairsAsOf:
     """Pair each positive with the source item that it was chosen from."""
     return PairsAsOf(examples.source_item, examples.item, examples.timestamp, items)
 
 
-def successions(histories: Histories, window: int, items: int) -> PairsAsOf:
+def pairs_from_histories(histories: Histories, window: int, items: int) -> PairsAsOf:
     """Pair each event's item with those of the user's previous `window` events."""
     events = len(histories.item)
     user = histories.user

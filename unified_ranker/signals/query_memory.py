@@ -41,7 +41,7 @@ class QueryMemory(SignalKind):
 
     def build(self, inputs: SignalInputs) -> Signal:
         """See `SignalKind.build`."""
-        return QueryMemorySignal(self, *choices(inputs), len(inputs.prepared.items))
+        return QueryMemorySignal(self, *query_item_pairs(inputs), len(inputs.prepared.items))
 
 
 def need_queries(config: Config, log: InteractionLog) -> Need:
@@ -50,7 +50,7 @@ def need_queries(config: Config, log: InteractionLog) -> Need:
     return Need("events have queries", bool(log.events["query"].notna().any()), "no event has a `query`")
 
 
-def choices(inputs: SignalInputs) -> tuple[np.ndarray, Ints]:
+def query_item_pairs(inputs: SignalInputs) -> tuple[np.ndarray, Ints]:
     """Return the queries of the fit window `[n]`, and the items that were chosen for them `[n]`."""
     past = inputs.prepared.between(None, inputs.end)
     past = past.take((past.query != "") & (past.item != MISSING))

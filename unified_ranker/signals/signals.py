@@ -13,7 +13,7 @@ from unified_ranker.signals.past import PastItems
 from unified_ranker.towers.tensorflow import tf
 
 
-class Signals(tf.keras.layers.Layer):
+class SignalLayer(tf.keras.layers.Layer):
     """Signals of towers/ranker.yaml, with their channels concatenated.
 
     Args:

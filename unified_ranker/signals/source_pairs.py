@@ -45,9 +45,9 @@ def need_source_items(config: Config, log: InteractionLog) -> Need:
 
 def chosen_pairs(inputs: SignalInputs) -> PairsAsOf:
     """Return the pairs of source and chosen item, which `SignalInputs.once` shares between signals."""
-    from unified_ranker.signals.pair_counts import source_pairs
+    from unified_ranker.signals.pair_counts import pairs_from_sources
 
-    return source_pairs(inputs.prepared.examples, len(inputs.prepared.items))
+    return pairs_from_sources(inputs.prepared.examples, len(inputs.prepared.items))
 
 
 class SourceSignal(PairSignal):

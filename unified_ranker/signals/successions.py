@@ -31,9 +31,9 @@ class Successions(HistoryKind):
 
     def build(self, inputs: SignalInputs) -> Signal:
         """See `SignalKind.build`."""
-        from unified_ranker.signals.pair_counts import successions
+        from unified_ranker.signals.pair_counts import pairs_from_histories
 
-        pairs = successions(inputs.prepared.histories, self.window, len(inputs.prepared.items))
+        pairs = pairs_from_histories(inputs.prepared.histories, self.window, len(inputs.prepared.items))
         return SuccessionSignal(pairs, inputs.end, self.neighbours, self.candidates, self.window)
 
 

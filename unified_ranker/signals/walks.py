@@ -18,7 +18,7 @@ _MOMENTS = 64
 """Most moments at which shares are tabulated for training."""
 _TABULATED = 1 << 25
 """Most shares in these tables: 400 MB."""
-ROWS = 1024
+WALKED_AT_ONCE = 1024
 """Number of items whose walks are computed at once for the table of serving."""
 
 
@@ -84,8 +84,8 @@ def walk_table(pairs: PairsAsOf, time: int, neighbours: int) -> tuple[Ints, Ints
     step = shares(pairs.matrix(time))
     lengths: list[int] = []
     parts: list[tuple[Ints, Floats]] = []
-    for begin in range(0, pairs.items, ROWS):
-        found = walk(step[begin : begin + ROWS], step[begin : begin + ROWS] @ step)
+    for begin in range(0, pairs.items, WALKED_AT_ONCE):
+        found = walk(step[begin : begin + WALKED_AT_ONCE], step[begin : begin + WALKED_AT_ONCE] @ step)
         for row, (low, high) in enumerate(zip(found.indptr, found.indptr[1:], strict=False), start=begin):
             item, share = found.indices[low:high], found.data[low:high]
             item, share = item[item != row], share[item != row]

@@ -42,7 +42,7 @@ class Shelves:
 
 
 @dataclass(frozen=True)
-class Answers:
+class SlateOutcomes:
     """Outcomes of slates `[n, slate]`: which places were shown, clicked and bought."""
 
     shown: npt.NDArray[np.bool_]
@@ -82,7 +82,9 @@ def buy_chance(world: World, item: Ints) -> Floats:
     return _sigmoid(BUY_BASE + BUY_QUALITY * world.items.quality[item])
 
 
-def react(world: World, taste: Floats, budget: Floats, slate: Ints, source: Ints, rng: np.random.Generator) -> Answers:
+def react(
+    world: World, taste: Floats, budget: Floats, slate: Ints, source: Ints, rng: np.random.Generator
+) -> SlateOutcomes:
     """Draw the clicks and purchases on slates `[n, slate]` whose items are all of the wanted segment.
 
     An item that a slate holds twice is shown once, at its first place; the source item `[n]` (-1 = none) is not.
@@ -95,7 +97,7 @@ def react(world: World, taste: Floats, budget: Floats, slate: Ints, source: Ints
     chance = click_chance(world, taste, budget, slate) * looks(world, slate.shape[1])
     clicked = (rng.random(slate.shape, np.float32) < chance) & ~again
     bought = clicked & (rng.random(slate.shape, np.float32) < buy_chance(world, slate))
-    return Answers(~again, clicked, bought)
+    return SlateOutcomes(~again, clicked, bought)
 
 
 def _sigmoid(x: Floats) -> Floats:

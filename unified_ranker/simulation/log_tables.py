@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unified_ranker.core.arrays import Ints
-from unified_ranker.simulation.choices import Answers
+from unified_ranker.simulation.choices import SlateOutcomes
 from unified_ranker.simulation.spec import TASKS
 from unified_ranker.simulation.visits import Requests
 from unified_ranker.simulation.world import CATEGORIES, WORLD_COUNTRIES, World
@@ -25,7 +25,9 @@ class EventTables:
         self._words, self._countries = pa.array(world.words), pa.array(WORLD_COUNTRIES)
         self._tasks, self._types = pa.array(TASKS), pa.array(EVENT_TYPES)
 
-    def rows(self, requests: Requests, slate: Ints, answers: Answers, first: int, rng: np.random.Generator) -> pa.Table:
+    def rows(
+        self, requests: Requests, slate: Ints, answers: SlateOutcomes, first: int, rng: np.random.Generator
+    ) -> pa.Table:
         """Return the events of requests in order of time; `first` is the number of the first request."""
         marks = [answers.shown if self._world.spec.switches.impressions else np.zeros_like(answers.shown)]
         marks += [answers.clicked, answers.bought]

@@ -22,7 +22,7 @@ CATEGORIES = (
     "jewellery", "kitchen", "lamps", "linen", "music", "paper", "prints", "shoes", "toys", "wool",
 )  # fmt: skip
 WORLD_COUNTRIES = ("DE", "GB", "US", "FR", "NL", "SE", "ES", "JP")
-NEIGHBOURS = 4
+NEAREST_SEGMENTS = 4
 """Number of nearest segments to which "more like this" may lead, besides the source item's own."""
 WORDS_OF_SEGMENT, WORDS_OF_CATEGORY, FILLERS = 6, 12, 200
 OWN_WORD = 0.6
@@ -140,7 +140,7 @@ class World:
         place = _unit(centres[category] + 0.9 * rng.normal(size=(count, TASTE_DIM)) / np.sqrt(TASTE_DIM))
         close = place @ place.T
         np.fill_diagonal(close, -2.0)
-        neighbours = np.argsort(-close, axis=1, kind="stable")[:, :NEIGHBOURS]
+        neighbours = np.argsort(-close, axis=1, kind="stable")[:, :NEAREST_SEGMENTS]
         own = np.arange(count)[:, None] * WORDS_OF_SEGMENT + np.arange(WORDS_OF_SEGMENT)
         first = count * WORDS_OF_SEGMENT
         shared = first + category[:, None] * WORDS_OF_CATEGORY + np.arange(WORDS_OF_CATEGORY)

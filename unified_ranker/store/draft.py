@@ -11,7 +11,7 @@ import numpy.typing as npt
 from unified_ranker.core.errors import UserError, unknown_name
 from unified_ranker.store.base import StoreBackend
 from unified_ranker.store.limits import Limits
-from unified_ranker.store.records import KINDS, pack, require_ids
+from unified_ranker.store.records import ENTRY_KINDS, pack, require_ids
 from unified_ranker.store.tally import Tally
 from unified_ranker.store.version_manifest import KindEntries, VersionManifest, VersionNotes
 
@@ -28,8 +28,8 @@ class Draft:
 
     def __init__(self, backend: StoreBackend, version: int, widths: Mapping[str, int], limits: Limits) -> None:
         for kind in widths:
-            if kind not in KINDS:
-                raise unknown_name("kind of entry", kind, KINDS)
+            if kind not in ENTRY_KINDS:
+                raise unknown_name("kind of entry", kind, ENTRY_KINDS)
         self.version, self._backend, self._limits = version, backend, limits
         self._tallies = {kind: Tally(kind, width) for kind, width in widths.items()}
         self._stored = dict.fromkeys(widths, 0)

@@ -14,7 +14,7 @@ from unified_ranker.store.draft import Draft
 from unified_ranker.store.limits import Limits
 from unified_ranker.store.matrix import Neighbour, VectorMatrix
 from unified_ranker.store.publishing import publish, rollback
-from unified_ranker.store.records import KINDS, Entry, EntryBatch, pack, require_ids, to_batch
+from unified_ranker.store.records import ENTRY_KINDS, Entry, EntryBatch, pack, require_ids, to_batch
 from unified_ranker.store.state import StoreState
 from unified_ranker.store.tally import VectorCheck
 from unified_ranker.store.version_manifest import VersionManifest, find_version, require_version
@@ -65,8 +65,8 @@ class EmbeddingStore:
         Raises:
             UserError: see `get`.
         """
-        if kind not in KINDS:
-            raise unknown_name("kind of entry", kind, KINDS)
+        if kind not in ENTRY_KINDS:
+            raise unknown_name("kind of entry", kind, ENTRY_KINDS)
         version, records = self.backend.get(kind, ids, self.pinned)
         return to_batch(ids, records, self._width(version, kind), version)
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from unified_ranker.store.base import StoreBackend
 from unified_ranker.store.limits import Limits
-from unified_ranker.store.sample import NEAREST, neighbour_overlap, read_many, sample_ids, shared
-from unified_ranker.store.tally import EXAMPLES, Seen, VectorCheck
+from unified_ranker.store.sample import NEIGHBOURS_COMPARED, neighbour_overlap, read_many, sample_ids, shared
+from unified_ranker.store.tally import EXAMPLES_SHOWN, Seen, VectorCheck
 from unified_ranker.store.version_manifest import find_version
 
 NAMES = (
@@ -54,7 +54,7 @@ def _lost(kind: str, ids: list[str], found: np.ndarray, limits: Limits) -> Vecto
     gone = np.array(ids, object)[~found]
     rule = f"at most {limits.lost:.1%} of the published ids are missing"
     passed = len(gone) <= limits.lost * len(ids)
-    return VectorCheck("lost", kind, passed, len(gone), len(ids), rule, tuple(gone[:EXAMPLES]))
+    return VectorCheck("lost", kind, passed, len(gone), len(ids), rule, tuple(gone[:EXAMPLES_SHOWN]))
 
 
 def _moved(kind: str, names: np.ndarray, before: np.ndarray, after: np.ndarray, limits: Limits) -> list[VectorCheck]:
@@ -63,15 +63,15 @@ def _moved(kind: str, names: np.ndarray, before: np.ndarray, after: np.ndarray, 
     rule = f"at most {limits.norms:.1%} changed their length by more than {limits.norm_change:.0%}"
     norms = VectorCheck(
         "norms", kind, bool(changed.mean() <= limits.norms), int(changed.sum()), len(names), rule,
-        tuple(names[changed][:EXAMPLES]),
+        tuple(names[changed][:EXAMPLES_SHOWN]),
     )  # fmt: skip
     if kind != "item":
         return [norms]
     overlap = neighbour_overlap(before, after)
     queries = names[np.unique(np.linspace(0, len(names) - 1, len(overlap)).astype(int))]
     others = float(1 - overlap.mean())
-    rule = f"at most {limits.neighbours:.1%} of the {NEAREST} nearest are others than before"
-    order = np.argsort(overlap, kind="stable")[:EXAMPLES]
-    looked = len(overlap) * min(NEAREST, max(len(names) - 1, 1))
+    rule = f"at most {limits.neighbours:.1%} of the {NEIGHBOURS_COMPARED} nearest are others than before"
+    order = np.argsort(overlap, kind="stable")[:EXAMPLES_SHOWN]
+    looked = len(overlap) * min(NEIGHBOURS_COMPARED, max(len(names) - 1, 1))
     passed, examples = others <= limits.neighbours, tuple(queries[order])
     return [norms, VectorCheck("neighbours", kind, passed, round(others * looked), looked, rule, examples)]

@@ -12,7 +12,7 @@ from typing import Any
 
 import lmdb
 
-from unified_ranker.store.records import KINDS
+from unified_ranker.store.records import ENTRY_KINDS
 
 DATA_FILE = "data.mdb"
 _MAP_BYTES = 256 * 2**30
@@ -56,15 +56,15 @@ def acquire(directory: Path, durable: bool = True) -> Opened:
         env = lmdb.open(
             str(directory),
             map_size=_MAP_BYTES,
-            max_dbs=len(KINDS) + 2,
+            max_dbs=len(ENTRY_KINDS) + 2,
             max_readers=_READERS,
             readahead=False,
             readonly=not writable,
             lock=writable,
             sync=durable,
         )
-        tables = [env.open_db(name, create=writable) for name in (*(k.encode() for k in KINDS), _CHANGES, _META)]
-        kinds = dict(zip(KINDS, tables, strict=False))
+        tables = [env.open_db(name, create=writable) for name in (*(k.encode() for k in ENTRY_KINDS), _CHANGES, _META)]
+        kinds = dict(zip(ENTRY_KINDS, tables, strict=False))
         _opened[key] = Opened(env, kinds, changes=tables[-2], meta=tables[-1])
         return _opened[key]
 

@@ -8,7 +8,7 @@ import numpy as np
 from unified_ranker.core.arrays import Floats, Ints, Mask
 from unified_ranker.core.errors import UserError
 
-KINDS = ("item", "user", "query")
+ENTRY_KINDS = ("item", "user", "query")
 COLD = 1
 """Flag of an entry without history, such as a new user, whose vector comes from its own fields alone."""
 MOST_ID_BYTES = 480
@@ -25,7 +25,7 @@ class Entry:
     """One vector and its attributes.
 
     Attributes:
-        kind: one of `KINDS`.
+        kind: one of `ENTRY_KINDS`.
         id: of the user, the item or the query.
         vector: float32 `[width]`, read-only.
         time: seconds since 1970, as of which the vector is.

@@ -14,7 +14,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.core.extras import require_extra
 from unified_ranker.core.places import cut_prefix
 from unified_ranker.store.base import Document, Records, WriterRole
-from unified_ranker.store.records import KINDS
+from unified_ranker.store.records import ENTRY_KINDS
 from unified_ranker.store.redis_lock import hold
 from unified_ranker.store.state import StoreState
 from unified_ranker.store.version_manifest import VersionManifest, find_version, missing_entries
@@ -179,7 +179,7 @@ class RedisBackend:
             pipe.srem(self._key("versions"), version)
             pipe.delete(self._key(version, "sealed"), self._key(version, "manifest"), self._key(version, "position"))
             pipe.execute()
-            for kind in KINDS:
+            for kind in ENTRY_KINDS:
                 begin, listed = self._key(version, kind, ""), self._key(version, "ids", kind)
                 while part := self._redis.lindex(listed, 0):
                     self._redis.unlink(*(begin + name for name in json.loads(part)))

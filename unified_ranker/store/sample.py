@@ -14,7 +14,7 @@ from unified_ranker.store.base import StoreBackend
 from unified_ranker.store.records import EntryBatch, to_batch
 
 _MOST = 20_000
-_QUERIES, NEAREST = 500, 10
+_QUERIES, NEIGHBOURS_COMPARED = 500, 10
 _AT_ONCE = 10_000
 
 
@@ -59,7 +59,7 @@ def neighbour_overlap(one: npt.NDArray, other: npt.NDArray) -> npt.NDArray[np.fl
     if rows < 2:
         return np.ones(rows)
     queries = np.unique(np.linspace(0, rows - 1, min(rows, _QUERIES)).astype(int))
-    nearest = min(NEAREST, rows - 1)
+    nearest = min(NEIGHBOURS_COMPARED, rows - 1)
     found = [_nearest(vectors, queries, nearest) for vectors in (one, other)]
     pairs = zip(found[0], found[1], strict=True)
     return np.array([len(np.intersect1d(a, b)) / nearest for a, b in pairs])

@@ -8,7 +8,7 @@ import numpy as np
 
 from unified_ranker.core.arrays import Floats
 
-EXAMPLES = 3
+EXAMPLES_SHOWN = 3
 _HASHES = 100_000
 _DIGEST = 2**64
 
@@ -61,7 +61,7 @@ class Seen:
     def add(self, names: Sequence[str]) -> None:
         """Count entries."""
         self.count += len(names)
-        self.examples += names[: EXAMPLES - len(self.examples)]
+        self.examples += names[: EXAMPLES_SHOWN - len(self.examples)]
 
 
 class Tally:
@@ -126,7 +126,7 @@ class Tally:
         ]
         _, first, counts = np.unique(self._hashes, return_index=True, return_counts=True)
         share = float((counts - 1).sum() / max(len(self._hashes), 1))
-        twins = tuple(self._names[first[counts > 1]][:EXAMPLES].tolist())
+        twins = tuple(self._names[first[counts > 1]][:EXAMPLES_SHOWN].tolist())
         rule = f"at most {most_duplicates:.1%} have the vector of another"
         passed, count = share <= most_duplicates, round(share * self._warm)
         return [*out, VectorCheck("duplicate_vectors", self.kind, passed, count, self._warm, rule, twins)]

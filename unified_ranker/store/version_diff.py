@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from unified_ranker.store.base import StoreBackend
 from unified_ranker.store.sample import read_many
-from unified_ranker.store.tally import EXAMPLES, Seen
+from unified_ranker.store.tally import EXAMPLES_SHOWN, Seen
 from unified_ranker.store.version_manifest import require_version
 
 _TOLERANCE = 1e-4
@@ -84,9 +84,9 @@ class VersionDiff:
         self._both += len(apart)
         self._differing += int((apart > self._tolerance).sum())
         self._total += float(apart.sum())
-        furthest = np.argsort(-apart)[:EXAMPLES]
+        furthest = np.argsort(-apart)[:EXAMPLES_SHOWN]
         examples = zip(apart[furthest].tolist(), names[found][furthest], strict=True)
-        self._furthest = sorted([*self._furthest, *examples], reverse=True)[:EXAMPLES]
+        self._furthest = sorted([*self._furthest, *examples], reverse=True)[:EXAMPLES_SHOWN]
 
     def add_extra(self, ids: Sequence[str]) -> None:
         """Add ids that only the second side has."""

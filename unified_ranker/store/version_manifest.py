@@ -15,7 +15,7 @@ from unified_ranker.store.limits import Limits
 from unified_ranker.store.state import STORE_FORMAT, require_format
 from unified_ranker.store.tally import VectorCheck
 
-KEEP = 3
+VERSIONS_KEPT = 3
 """Number of earlier versions that are kept for rollback."""
 
 
@@ -99,7 +99,7 @@ class VersionNotes:
     as_of: int
     space: VectorSpace
     key: str = ""
-    keep: int = KEEP
+    keep: int = VERSIONS_KEPT
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -172,7 +172,7 @@ class VersionManifest(VersionNotes):
             release=ReleaseOrigin.of_document(known.pop("release")),
             as_of=known.pop("as_of"),
             key=known.pop("key", ""),
-            keep=known.pop("keep", KEEP),
+            keep=known.pop("keep", VERSIONS_KEPT),
             space=VectorSpace.of_document(known.pop("space")),
             created_at=known.pop("created_at"),
             published_at=known.pop("published_at"),

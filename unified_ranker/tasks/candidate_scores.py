@@ -7,7 +7,7 @@ from unified_ranker.core.freshness import freshness
 from unified_ranker.tasks.encoded_state import EncodedQuery
 from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.tasks.ranking import QualityLookup
-from unified_ranker.towers.array_functions import TENSORS
+from unified_ranker.towers.array_functions import TENSORFLOW
 from unified_ranker.towers.tensorflow import tf
 
 _MOMENTS = 64
@@ -63,7 +63,7 @@ class CandidateScores(tf.keras.layers.Layer):
         scores = tf.matmul(query.embedding, items.vectors, transpose_b=True)
         for feature, scale in self.fresh:
             scores += weights[:, feature, None] * freshness(
-                items.created[None], query.timestamp[:, None], scale, TENSORS
+                items.created[None], query.timestamp[:, None], scale, TENSORFLOW
             )
         if self.counted:
             # An example before the first moment uses the first one, which is exact enough to draw by.

@@ -15,7 +15,7 @@ from unified_ranker.towers.tensorflow import tf
 _Output = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-def head_kinds(config: Config) -> dict[str, HeadKind]:
+def kind_by_head(config: Config) -> dict[str, HeadKind]:
     """Return the kind of every head, by name in the order of `Config.heads`."""
     declared: Mapping[str, HeadKind] = config.towers.ranker.heads
     return {name: declared.get(name, EventHead()) for name in config.heads}
@@ -24,7 +24,7 @@ def head_kinds(config: Config) -> dict[str, HeadKind]:
 def heads_of_task(config: Config, task: str) -> tuple[str, ...]:
     """Return the heads that are trained on the positives of a task."""
     own = config.tasks[task].heads
-    return tuple(name for name, kind in head_kinds(config).items() if kind.taught_by(name) in own)
+    return tuple(name for name, kind in kind_by_head(config).items() if kind.taught_by(name) in own)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ class HeadGroups:
 
     def __init__(self, config: Config) -> None:
         """Group the declared heads."""
-        kinds = head_kinds(config)
+        kinds = kind_by_head(config)
         names = list(kinds)
         self.count = len(names)
         groups: dict[HeadKind, list[str]] = {}

@@ -14,7 +14,7 @@ from unified_ranker.towers.tensorflow import tf
 
 
 @dataclass(frozen=True)
-class RequestFields:
+class ImputableFields:
     """The fields that rules may fill, `[batch]`: strings ("" = missing) and item indices (-1 = missing)."""
 
     task: tf.Tensor
@@ -37,7 +37,7 @@ class Imputer(tf.Module):
         self.titles = tf.constant(np.append(titles, "").astype(object), tf.string)
         self.countries = tf.constant(np.append(user_countries, "").astype(object), tf.string)
 
-    def __call__(self, fields: RequestFields, last_item: tf.Tensor, user: tf.Tensor) -> RequestFields:
+    def __call__(self, fields: ImputableFields, last_item: tf.Tensor, user: tf.Tensor) -> ImputableFields:
         """Fill missing fields; `last_item` `[batch]` is the newest item of the history, `user` `[batch]` an index."""
         source = tf.where(
             self._applies(fields.task, "source_item", "last_history_item") & (fields.source_item == MISSING),
@@ -50,7 +50,7 @@ class Imputer(tf.Module):
         )
         home = _gather_or_last(self.countries, user)
         country = tf.where(self._applies(fields.task, "country", "user") & (fields.country == ""), home, fields.country)
-        return RequestFields(fields.task, query, source, country)
+        return ImputableFields(fields.task, query, source, country)
 
     def _applies(self, task: tf.Tensor, field: str, rule: str) -> tf.Tensor:
         named = [name for name, t in self.tasks.items() if getattr(t.imputation, field) == rule]

@@ -3,4 +3,4 @@
 from unified_ranker.core.array_module import ArrayModule
 from unified_ranker.towers.tensorflow import tf
 
-TENSORS = ArrayModule(lambda whole: tf.cast(whole, tf.float32), tf.exp, tf.clip_by_value, tf.where)
+TENSORFLOW = ArrayModule(lambda whole: tf.cast(whole, tf.float32), tf.exp, tf.clip_by_value, tf.where)

@@ -22,7 +22,7 @@ from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.trained import TrainedModel
 
 _FOLDER, _WEIGHTS_FILE, _STATE_FILE, _USERS_FILE = "training", "weights.npz", "training.json", "users.parquet"
-ITEMS = Path("items") / "vectors.parquet"
+ITEM_VECTORS_FILE = Path("items") / "vectors.parquet"
 """The ids of a release's items in order of their indices, beside their vectors."""
 CONTINUED_RATE = 0.3
 """Share of the declared learning rate that continued training uses."""
@@ -55,7 +55,7 @@ def read_start(release: Path) -> Start:
     state = json.loads((release / _FOLDER / _STATE_FILE).read_text(encoding="utf-8"))
     with np.load(release / _FOLDER / _WEIGHTS_FILE) as stored:
         weights = [stored[name] for name in stored.files]
-    ids = pq.read_table(release / ITEMS, columns=["item_id"])["item_id"].to_numpy()
+    ids = pq.read_table(release / ITEM_VECTORS_FILE, columns=["item_id"])["item_id"].to_numpy()
     return Start(release, weights, Vocabulary.from_json(state["vocabulary"]), state["fit_end"], ids.astype(object))
 
 

@@ -18,7 +18,7 @@ from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared, fit_end_of
 from unified_ranker.prepare.quality import QualityAsOf
 from unified_ranker.prepare.vocabulary import Vocabulary, build_vocabulary
-from unified_ranker.signals.signals import Signals
+from unified_ranker.signals.signals import SignalLayer
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.callbacks import EpochCheckpoints, EpochProgress, StopOnNaN, restore_text
 from unified_ranker.training.continuing import (
@@ -63,7 +63,7 @@ def build_model(
     vocabulary = vocabulary or build_vocabulary(prepared, config, fit_end)
     quality = quality_of(prepared, config, fit_end)
     catalogue = build_catalogue(prepared, config, fit_end, quality, tasks)
-    model = UnifiedRanker(config, vocabulary, catalogue, quality.gather, Signals(config, prepared, fit_end))
+    model = UnifiedRanker(config, vocabulary, catalogue, quality.gather, SignalLayer(config, prepared, fit_end))
     return model, vocabulary, quality
 
 

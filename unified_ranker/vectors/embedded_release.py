@@ -6,7 +6,7 @@ from pathlib import Path
 from unified_ranker.config import Config
 from unified_ranker.core.digests import sha256
 from unified_ranker.prepare.prepared_folder import PreparedFolder
-from unified_ranker.release.layout import MANIFEST
+from unified_ranker.release.layout import RELEASE_MANIFEST
 from unified_ranker.release.manifest import Manifest
 from unified_ranker.store.delta import DeltaCopy
 from unified_ranker.store.version_manifest import LogOrigin, ReleaseOrigin
@@ -32,14 +32,14 @@ class EmbeddedRelease:
             version=self.manifest.version,
             project=self.manifest.project,
             path=str(self.directory),
-            manifest_sha256=sha256(self.directory / MANIFEST),
+            manifest_sha256=sha256(self.directory / RELEASE_MANIFEST),
             config_hash=self.manifest.config_hash,
             git_commit=self.manifest.git_commit,
-            log=log_origin(self.manifest),
+            log=log_of_release(self.manifest),
         )
 
 
-def log_origin(manifest: Manifest) -> LogOrigin | None:
+def log_of_release(manifest: Manifest) -> LogOrigin | None:
     """Return the log that a release was made from, as a version of the store holds it; None where it notes none."""
     data = manifest.data
     return None if data is None else LogOrigin(data.checksum, data.window.start, data.window.fit_end, data.window.end)

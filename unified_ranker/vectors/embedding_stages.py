@@ -21,7 +21,7 @@ _BATCHES = 4
 
 
 @dataclass(frozen=True)
-class EmbedItems:
+class EmbedItemsStage:
     """Embeds a range of the catalogue from the items' fields."""
 
     source: EmbeddingSource
@@ -40,7 +40,7 @@ class EmbedItems:
 
 
 @dataclass(frozen=True)
-class EmbedUsers:
+class EmbedUsersStage:
     """Embeds a range of users from their events before `source.as_of`."""
 
     source: EmbeddingSource
@@ -65,7 +65,7 @@ class EmbedUsers:
 
 
 @dataclass(frozen=True)
-class EmbedQueries:
+class EmbedQueriesStage:
     """Embeds the queries of the log, for an unknown user."""
 
     source: EmbeddingSource
@@ -120,7 +120,7 @@ def vector_table(ids: np.ndarray | pa.ChunkedArray, vectors: np.ndarray, cold: n
     return pa.table({"id": names, "vector": column, "cold": pa.array(cold, pa.bool_())})
 
 
-def vector_matrix(table: pa.Table) -> np.ndarray:
+def vectors_of_table(table: pa.Table) -> np.ndarray:
     """Return the vectors `[n, width]` of such a table."""
     column = table["vector"].combine_chunks()
     return column.flatten().to_numpy().reshape(len(table), column.type.list_size)

@@ -4,9 +4,9 @@ import json
 
 from unified_ranker.core.digests import sha256, short_digest
 from unified_ranker.engines.job import Job, Stage
-from unified_ranker.release.layout import MANIFEST
+from unified_ranker.release.layout import RELEASE_MANIFEST
 from unified_ranker.vectors.embedding_source import ITEM_ROWS, USER_ROWS, EmbeddingSource, query_task, user_task
-from unified_ranker.vectors.embedding_stages import EmbedItems, EmbedQueries, EmbedUsers
+from unified_ranker.vectors.embedding_stages import EmbedItemsStage, EmbedQueriesStage, EmbedUsersStage
 
 STAGES_BY_KIND = {"item": "items", "user": "users", "query": "queries"}
 """Names of the stages by the kind of their entries."""
@@ -20,9 +20,9 @@ def embedding_job(source: EmbeddingSource, data_key: str) -> Job:
         data_key: names the prepared data.
     """
     stages = (
-        Stage(STAGES_BY_KIND["item"], -(-source.items // ITEM_ROWS), EmbedItems(source)),
-        Stage(STAGES_BY_KIND["user"], -(-source.users // USER_ROWS), EmbedUsers(source)),
-        Stage(STAGES_BY_KIND["query"], 1 if source.queries else 0, EmbedQueries(source)),
+        Stage(STAGES_BY_KIND["item"], -(-source.items // ITEM_ROWS), EmbedItemsStage(source)),
+        Stage(STAGES_BY_KIND["user"], -(-source.users // USER_ROWS), EmbedUsersStage(source)),
+        Stage(STAGES_BY_KIND["query"], 1 if source.queries else 0, EmbedQueriesStage(source)),
     )
     return Job(_key(source, data_key), tuple(stage for stage in stages if stage.shards))
 
@@ -31,5 +31,5 @@ def _key(source: EmbeddingSource, data_key: str) -> str:
     """Return the digest of all that the vectors depend on: the same key gives the same bytes."""
     tasks = [user_task(source.config), query_task(source.config) if source.queries else ""]
     sizes = [ITEM_ROWS, USER_ROWS, source.items, source.users, source.config.export.embeddings.queries.most]
-    depends_on = [sha256(source.release / MANIFEST), data_key, source.as_of, tasks, sizes]
+    depends_on = [sha256(source.release / RELEASE_MANIFEST), data_key, source.as_of, tasks, sizes]
     return short_digest(json.dumps(depends_on))

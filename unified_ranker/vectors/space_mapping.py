@@ -11,7 +11,7 @@ from unified_ranker.store.alignment import Drift, DriftSince, VectorSpace, mean_
 from unified_ranker.store.sample import is_sampled, neighbour_overlap, read_many, shared, thinning
 from unified_ranker.store.state import StoreState
 from unified_ranker.store.version_manifest import find_version
-from unified_ranker.vectors.embedding_stages import vector_matrix
+from unified_ranker.vectors.embedding_stages import vectors_of_table
 
 _MOST = 100_000
 """Most shared items that the transform is fitted on; a space of 64 dimensions needs far fewer."""
@@ -88,7 +88,7 @@ def _sample(items: Iterable[pa.Table], thin: int) -> tuple[list[str], np.ndarray
         names = table["id"].to_pylist()
         rows = [row for row, name in enumerate(names) if is_sampled(name, thin)]
         ids += [names[row] for row in rows]
-        parts.append(vector_matrix(table)[rows])
+        parts.append(vectors_of_table(table)[rows])
     return ids, np.concatenate(parts)
 
 

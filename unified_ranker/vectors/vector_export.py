@@ -24,7 +24,7 @@ from unified_ranker.store.records import unpack
 from unified_ranker.store.version_manifest import VersionManifest, VersionNotes, require_version
 from unified_ranker.vectors.embedded_release import EmbeddedRelease, ExportInput
 from unified_ranker.vectors.embedding_source import EmbeddingSource, open_source
-from unified_ranker.vectors.embedding_stages import VECTORS_STAGE, vector_matrix
+from unified_ranker.vectors.embedding_stages import VECTORS_STAGE, vectors_of_table
 from unified_ranker.vectors.export_job import STAGES_BY_KIND, embedding_job
 from unified_ranker.vectors.space_mapping import choose_space
 
@@ -140,7 +140,7 @@ def _write(
     with Progress("write", source.items + source.users + len(source.queries), "vectors") as progress:
         for kind in kinds:
             for table in _tables(job, shards, kind):
-                vectors, cold = space.apply(vector_matrix(table)), table["cold"].to_numpy()
+                vectors, cold = space.apply(vectors_of_table(table)), table["cold"].to_numpy()
                 draft.put_many(kind, table["id"].to_pylist(), vectors, source.as_of, number, cold)
                 progress.advance(len(table))
     keep = release.config.export.embeddings.store.keep

@@ -11,14 +11,14 @@ import numpy as np
 from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.times import utc_text
-from unified_ranker.release.layout import MANIFEST
+from unified_ranker.release.layout import RELEASE_MANIFEST
 from unified_ranker.release.links import Link, require_same, walk_links
 from unified_ranker.release.manifest import Manifest, read_manifest
 from unified_ranker.store.embedding_store import EmbeddingStore
 from unified_ranker.store.records import unpack
 from unified_ranker.store.tally import Tally
 from unified_ranker.store.version_manifest import ReleaseOrigin, VersionManifest, require_version
-from unified_ranker.vectors.embedded_release import log_origin
+from unified_ranker.vectors.embedded_release import log_of_release
 
 _AT_ONCE = 10_000
 
@@ -111,7 +111,7 @@ def _release(noted: ReleaseOrigin, releases: Path | None) -> str:
 
 def _read_release(noted: ReleaseOrigin, releases: Path | None) -> Manifest:
     folder = releases / str(noted.version) if releases is not None else Path(noted.path)
-    file = folder / MANIFEST
+    file = folder / RELEASE_MANIFEST
     if not file.is_file():
         raise UserError(f"release {noted.version} must lie at `{folder}`. Name where it is with --releases DIR.")
     require_same("SHA-256 of its manifest", sha256(file), noted.manifest_sha256)
@@ -119,7 +119,7 @@ def _read_release(noted: ReleaseOrigin, releases: Path | None) -> Manifest:
 
 
 def _window(release: Manifest, noted: ReleaseOrigin) -> str:
-    log = log_origin(release)
+    log = log_of_release(release)
     require_same("data", log, noted.log)
     if log is None:
         return "none is noted in the release"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from unified_ranker.core.arrays import MISSING
-from unified_ranker.evaluation.comparison.comparison_report import JSON, write
+from unified_ranker.evaluation.comparison.comparison_report import JSON, write_comparison
 from unified_ranker.evaluation.comparison.comparison_summary import ModelComparison, compare_task
 from unified_ranker.evaluation.comparison.plan import PlannedRun
 from unified_ranker.evaluation.comparison.run_result import RunResult
@@ -104,12 +104,12 @@ def test_resamples_without_a_hit_leave_the_interval_finite_and_the_report_whole(
     """Of a single hit in 400 requests, more than a third of the resamples have none."""
     found = compared(joint=(1, 1), alone=(1, 1), baseline=1)
     whole = ModelComparison("shop", "test", "abc", 2, "hashed", (), (found,), (), ())
-    page = write(whole, tmp_path)
+    page = write_comparison(whole, tmp_path)
     kept = json.loads((tmp_path / JSON).read_text(encoding="utf-8"))
     assert kept["tasks"][0]["verdict"]["specialist"] == {"value": 1, "low": 1, "high": 1}
     assert max(line["ratio"]["high"] for line in kept["tasks"][0]["lines"]) < REQUESTS
     assert "finds nothing" not in page.read_text(encoding="utf-8")
-    write(replace(whole, tasks=(compared(joint=(0,), alone=(0,)),)), tmp_path)
+    write_comparison(replace(whole, tasks=(compared(joint=(0,), alone=(0,)),)), tmp_path)
     assert "finds nothing" in page.read_text(encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from unified_ranker.core.times import DAY, HOUR
 from unified_ranker.prepare.counts_as_of import CountsAsOf, Stream
 from unified_ranker.prepare.quality import trending
-from unified_ranker.prepare.quality_types.popularity_feature import PopularityFeature, popularity
+from unified_ranker.prepare.quality_types.popularity_feature import PopularityFeature, scaled_popularity
 from unified_ranker.release.counts import CountsDescription, StoredCounts
 from unified_ranker.serving.answering.live_popularity import LivePopularity
 from unified_ranker.serving.answering.stored_popularity import StoredPopularity
@@ -89,7 +89,7 @@ def test_counts_are_those_of_the_log_as_of_the_same_moment(scratch, events, rand
     live.advance(moments[-1])
     now, right = moments[-1], whole(events)
     counts = np.stack([c.gather(np.arange(len(ALL)), np.full(len(ALL), now)) for c in right], -1)
-    expected = popularity(counts, np.array(list(SCALES.values()), np.float32))
+    expected = scaled_popularity(counts, np.array(list(SCALES.values()), np.float32))
     np.testing.assert_array_equal(live.of(live.numbers(ALL), np.full(len(ALL), now)), expected)
     found = [[ids_of(live, row) for row in live.trending(np.array([now]))[0]]]
     assert found == [[sorted_by(right[k], now, live, row) for k, row in enumerate(live.trending(np.array([now]))[0])]]

@@ -77,9 +77,9 @@ def _ordered(first: Ints, then: Ints, last: Floats) -> Floats:
     """Return ranks `[n]` by whole numbers from 0 up, between equals by others, and last by shares in [0, 1)."""
     # In double precision, then ranks: float32 cannot tell ties of two in a long history.
     most = then.max(initial=0) + 1
-    return ranks(first + (then + last) / (most + 1))
+    return dense_ranks(first + (then + last) / (most + 1))
 
 
-def ranks(scores: Floats) -> Floats:
+def dense_ranks(scores: Floats) -> Floats:
     """Return the ranks of scores `[n]` from 1 up, equal ones alike."""
     return 1 + np.unique(scores, return_inverse=True)[1].astype(np.float32)

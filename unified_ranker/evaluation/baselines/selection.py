@@ -31,11 +31,11 @@ def baselines_for(prepared: Prepared, task: str, fit_end: int, chosen: Sequence[
         UserError: one of `chosen` is not registered.
     """
     kinds = [kind for _, kind in BASELINES.items()] if chosen is None else [BASELINES[name] for name in chosen]
-    facts = task_facts(prepared, task, fit_end)
+    facts = facts_of_task(prepared, task, fit_end)
     return [kind(task) for kind in kinds if kind.suits(facts)]
 
 
-def task_facts(prepared: Prepared, task: str, fit_end: int) -> TaskFacts:
+def facts_of_task(prepared: Prepared, task: str, fit_end: int) -> TaskFacts:
     """Return the facts of the positives of `task` before `fit_end` (seconds), and of the items."""
     past = prepared.between(None, fit_end)
     past = past.take(past.task == task)

@@ -48,7 +48,7 @@ def summarise_comparison(results: Sequence[RunResult], prepared: Prepared, confi
     )
 
 
-def write(found: ModelComparison, directory: Path) -> Path:
+def write_comparison(found: ModelComparison, directory: Path) -> Path:
     """Write JSON and page into `directory`, each whole or not at all; returns the page."""
     directory.mkdir(parents=True, exist_ok=True)
     text = json.dumps(_ADAPTER.dump_python(found, mode="json"), indent=2, allow_nan=False)

@@ -18,8 +18,8 @@ ABLATIONS = ("no task id", "no imputation", "no crosses", "no personalisation", 
 MEASURED_BY = (*PREPARED_BY, "project.seed", "project.evaluation", "project.work_dir")
 MEASURED_BY_TASK = PREPARED_BY_TASK | {"exclude_engaged"}
 """Declarations that decide on the measured requests and their candidates; runs may differ in all others."""
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
-TAKEN = frozenset({"joint", "alone", "baselines", "joint model", "two towers"})
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
+RESERVED_NAMES = frozenset({"joint", "alone", "baselines", "joint model", "two towers"})
 """Names of lines that the report itself uses."""
 SEED = "project.training.seed"
 
@@ -124,10 +124,10 @@ def _variant(text: str, seed: int) -> PlannedRun:
             "For example: --variant 'hotter:project.training.temperature=0.1'"
         )
     name = name.strip()
-    if name in TAKEN or not NAME.fullmatch(name):
+    if name in RESERVED_NAMES or not RUN_NAME.fullmatch(name):
         raise UserError(
             "`--variant` must have a name of letters, digits, blanks and . _ + -, and none of "
-            f"{', '.join(sorted(TAKEN))}, which the report uses. Received: `{name}`. Rename it."
+            f"{', '.join(sorted(RESERVED_NAMES))}, which the report uses. Received: `{name}`. Rename it."
         )
     if any(part.partition("=")[0].strip() == SEED for part in overrides):
         raise UserError(f"`--variant` must leave `{SEED}` to `--seeds`. Received: `{text}`. Take it out.")

@@ -64,9 +64,9 @@ class PopularityFeature(QualityFeature):
     def value(self, sums: Sequence[Floats], constant: float, created_at: Ints, time: Ints) -> np.ndarray:
         """See `QualityFeature.value`."""
         del created_at, time
-        return popularity(sums[0], constant)
+        return scaled_popularity(sums[0], constant)
 
 
-def popularity(counts: Floats, scale: float | Floats) -> Floats:
+def scaled_popularity(counts: Floats, scale: float | Floats) -> Floats:
     """Return the popularity of items with `counts`; `scale` is the log1p of the highest count of the fit window."""
     return np.asarray(np.log1p(counts) / scale)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from unified_ranker.log.schema import COLUMNS, InteractionLog
+from unified_ranker.log.schema import LOG_COLUMNS, InteractionLog
 from unified_ranker.project.init.inspect_columns import Finding, coordinates, inspect_column, present
 from unified_ranker.project.init.inspect_events import EventFindings, inspect_events
 
@@ -83,5 +83,5 @@ def _findings(log: InteractionLog, name: str) -> tuple[Finding, ...]:
     return tuple(
         inspect_column(table[c])
         for c in table.columns
-        if c not in NO_FEATURES and (c not in COLUMNS[name] or present(table[c]).any())
+        if c not in NO_FEATURES and (c not in LOG_COLUMNS[name] or present(table[c]).any())
     )

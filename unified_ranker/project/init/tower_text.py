@@ -19,7 +19,7 @@ TREND_SHARE = 8
 """The longest window is at most one in so many of the log's days."""
 MAX_SIGNALS = 4
 """Most event types that get a quality feature each; more of them share one."""
-NEXT_K = 4
+NEXT_POSITIVES = 4
 DECAY = 0.7
 """Decay of the next positives: three quarters of the weight are the first one's."""
 OFTEN_AGAIN = 0.1
@@ -43,10 +43,10 @@ def user_page(facts: Facts) -> str:
     queries = sum(s.query_share * s.events for s in found.surfaces) / max(sum(s.events for s in found.surfaces), 1)
     if queries < 0.5:
         page.note(
-            f"Most of the events have no query, so the model learns the user's next {NEXT_K} positives on the surface, "
-            "with smaller weights for later ones."
+            f"Most of the events have no query, so the model learns the user's next {NEXT_POSITIVES} positives on the "
+            "surface, with smaller weights for later ones."
         )
-        page.put("objective", {"k": NEXT_K, "decay": DECAY})
+        page.put("objective", {"k": NEXT_POSITIVES, "decay": DECAY})
     else:
         page.note("Most of the events have a query, and later ones have another query: only the next one is learnt.")
         page.put("objective", {"k": 1})
@@ -248,7 +248,7 @@ def _quality(page: YamlPage, facts: Facts) -> None:
         page.note(f"Positives in the {_windows(windows)} before the request.", 2)
     for name, window in windows.items():
         page.entry(name, {"type": "popularity", "window_days": window})
-    for name, event_types, why in signal_features(found.signals):
+    for name, event_types, why in event_popularities(found.signals):
         page.note(f"{why}: they have no user, so the model learns no taste from them; they count as popularity.", 2)
         page.entry(name, {"type": "popularity", "event_types": event_types})
     if found.rating_types:
@@ -270,7 +270,7 @@ def _quality(page: YamlPage, facts: Facts) -> None:
             page.entry(name, {"type": "freshness", "scale_days": round(scale * factor, 3)})
 
 
-def signal_features(signals: Iterable[EventKind]) -> list[tuple[str, list[str], str]]:
+def event_popularities(signals: Iterable[EventKind]) -> list[tuple[str, list[str], str]]:
     """Return the quality features for signals: name, event types, and the counts behind them."""
     counts: dict[str, int] = {}
     for kind in signals:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unified_ranker.config.loading import load_config
+from unified_ranker.config.yaml_files import PROJECT_YAML
 from unified_ranker.core.errors import UserError
 from unified_ranker.log.log_checks import require
 from unified_ranker.log.schema import InteractionLog, normalise
@@ -19,8 +20,8 @@ from unified_ranker.project.init.serving_text import SERVING_DIRECTORY, serving_
 from unified_ranker.project.init.task_text import all_heads, head_names, task_page
 from unified_ranker.project.init.tower_text import context_page, item_page, ranker_page, user_page
 
-PARTS = ("towers", "tasks", "export", SERVING_DIRECTORY, "project.yaml")
-"""Parts of a project; project.yaml is written last, because its presence makes a directory a project."""
+PROJECT_PARTS = ("towers", "tasks", "export", SERVING_DIRECTORY, PROJECT_YAML)
+"""Parts of a project; its file is written last, because its presence makes a directory a project."""
 
 
 def init_project(
@@ -71,7 +72,7 @@ def project_texts(
                 announce(f"left out `{table}.{column.column}`: {column.why}")
     heads = head_names(facts.events.surfaces)
     texts = {
-        "project.yaml": project_page(facts),
+        PROJECT_YAML: project_page(facts),
         "towers/user.yaml": user_page(facts),
         "towers/context.yaml": context_page(facts),
         "towers/item.yaml": item_page(facts),
@@ -101,12 +102,12 @@ def require_free(directory: Path) -> None:
     """Raise when writing a project into `directory` would touch what is there."""
     if directory.exists() and not directory.is_dir():
         raise UserError(f"`{directory}` must be a directory or not exist. Received: a file. Choose another name.")
-    if (directory / "project.yaml").exists():
+    if (directory / PROJECT_YAML).exists():
         raise UserError(
-            f"`{directory}` is a project already: it has a project.yaml. Choose another directory, or remove "
-            f"the project's files ({', '.join(PARTS)}) first."
+            f"`{directory}` is a project already: it has a {PROJECT_YAML}. Choose another directory, or remove "
+            f"the project's files ({', '.join(PROJECT_PARTS)}) first."
         )
-    for part in PARTS:
+    for part in PROJECT_PARTS:
         there = directory / part
         if there.exists() and not (there.is_dir() and not any(there.iterdir())):
             raise UserError(
@@ -127,7 +128,7 @@ def _write(directory: Path, texts: dict[str, str], log: InteractionLog) -> list[
                 (draft / file).parent.mkdir(parents=True, exist_ok=True)
                 (draft / file).write_text(text, encoding="utf-8")
             require(check_declarations(load_config(draft), log))
-            for part in PARTS:
+            for part in PROJECT_PARTS:
                 (draft / part).replace(directory / part)
                 moved.append(directory / part)
     except BaseException as error:

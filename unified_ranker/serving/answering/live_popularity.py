@@ -9,7 +9,7 @@ import numpy.typing as npt
 from unified_ranker.core.arrays import MISSING, Floats, Ints, Mask, Strings
 from unified_ranker.core.times import HOUR
 from unified_ranker.prepare.quality import most_popular
-from unified_ranker.prepare.quality_types.popularity_feature import popularity
+from unified_ranker.prepare.quality_types.popularity_feature import scaled_popularity
 from unified_ranker.serving.answering.event_queue import EventQueue
 from unified_ranker.serving.answering.stored_popularity import StoredPopularity
 
@@ -108,7 +108,7 @@ class LivePopularity:
     def of(self, numbers: Ints, times: Ints) -> Floats:
         """See `Popularity.of`."""
         counts = np.where(numbers < 0, 0, self._counts[:, np.maximum(numbers, 0)])
-        out = popularity(counts.T.astype(np.float32), self.stored.counts.scales)
+        out = scaled_popularity(counts.T.astype(np.float32), self.stored.counts.scales)
         of_log = times <= self.stored.description.end
         if of_log.any():
             out[of_log] = self.stored.of(numbers[of_log], times[of_log])

@@ -7,7 +7,7 @@ import numpy as np
 
 from unified_ranker.core.arrays import Arrays
 from unified_ranker.core.signature_names import (
-    EMBED,
+    EMBED_QUERIES,
     ENCODE,
     ENCODE_EMBEDDED,
     ENCODE_LIVE,
@@ -16,14 +16,14 @@ from unified_ranker.core.signature_names import (
 )
 from unified_ranker.serving.answering.recommending import Predict
 
-CAPACITY = 50_000
+MOST_CACHED_QUERIES = 50_000
 """Most queries in the cache: with 128 floats each, 26 MB."""
 
 
 class QueryVectorCache:
     """Cache of the vectors of recent queries, for one release. Safe to use from several threads."""
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
+    def __init__(self, capacity: int = MOST_CACHED_QUERIES) -> None:
         """Keep up to `capacity` queries."""
         self.capacity = capacity
         self._kept: OrderedDict[bytes, np.ndarray] = OrderedDict()
@@ -39,7 +39,7 @@ class QueryVectorCache:
             found = self._look_up({query for query in typed if query})
             new = sorted({query for query in typed if query and query not in found})
             if new:
-                vectors = predict(EMBED, {QUERY_FIELD: np.array(new, object)})[QUERY_EMBEDDING]
+                vectors = predict(EMBED_QUERIES, {QUERY_FIELD: np.array(new, object)})[QUERY_EMBEDDING]
                 found |= self._keep(dict(zip(new, vectors, strict=True)))
             if not found:
                 # No request has a query, so there is nothing to embed.

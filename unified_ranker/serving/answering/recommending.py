@@ -81,13 +81,13 @@ def answer_batch(
     """Answer requests of known tasks: every one is encoded once, for retrieval and ranking alike.
 
     Raises:
-        ModelOutputError: see `encode_batch` and `rank`.
+        ModelOutputError: see `encode_batch` and `rank_candidates`.
     """
     encoded = encode_batch(release, requests, predict)
     rules = [RequestRule(release, request) for request in requests]
     found = retrieve(encoded.query_vectors, rules)
     candidates = [rule.with_proposals(found[row], encoded.proposed[row]) for row, rule in enumerate(rules)]
-    ranked = rank(release, requests, candidates, encoded, predict)
+    ranked = rank_candidates(release, requests, candidates, encoded, predict)
     return [
         Answer(encoded.queries[row], best_items(release, candidates[row], ranked[row], release.limit(request)))
         for row, request in enumerate(requests)
@@ -107,7 +107,7 @@ def encode_batch(release: OpenedRelease, requests: Sequence[Request], predict: P
     return EncodedRequests.of(release, len(requests), predict(ENCODE_LIVE, {**arrays, TRENDING_PLACES: trending}))
 
 
-def rank(
+def rank_candidates(
     release: OpenedRelease,
     requests: Sequence[Request],
     candidates: list[Ints],

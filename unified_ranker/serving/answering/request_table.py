@@ -26,7 +26,9 @@ _TEXT = (*_REQUIRED, "query", "source_item_id", "query_item_id", "country")
 _COLUMNS = (*_TEXT, "timestamp", "limit", "history")
 _ROWS_AT_ONCE = 200_000
 COUNTRY = re.compile("[A-Z]{2}")
-ANSWERS = pa.schema([("row", pa.int64()), ("rank", pa.int32()), ("item_id", pa.string()), ("score", pa.float32())])
+ANSWER_SCHEMA = pa.schema(
+    [("row", pa.int64()), ("rank", pa.int32()), ("item_id", pa.string()), ("score", pa.float32())]
+)
 """A table of answers: `row` numbers the requests from 0, `rank` the answers to one from 1."""
 
 
@@ -144,7 +146,7 @@ def answer_file(answers: Iterable[Answer], requests: int, output: Path) -> int:
     written = 0
     writer_of = pa_csv.CSVWriter if output.suffix.lower() == ".csv" else pq.ParquetWriter
     try:
-        with whole_file(output) as draft, writer_of(str(draft), ANSWERS) as writer:
+        with whole_file(output) as draft, writer_of(str(draft), ANSWER_SCHEMA) as writer:
             for part in answer_tables(answers, requests):
                 writer.write_table(part)
                 written += len(part)
@@ -154,8 +156,8 @@ def answer_file(answers: Iterable[Answer], requests: int, output: Path) -> int:
 
 
 def answer_tables(answers: Iterable[Answer], requests: int) -> Iterator[pa.Table]:
-    """Yield the answers to all requests as tables of the form `ANSWERS`, at least one, and report progress."""
-    part: dict[str, list] = {name: [] for name in ANSWERS.names}
+    """Yield the answers to all requests as tables of the form `ANSWER_SCHEMA`, at least one, and report progress."""
+    part: dict[str, list] = {name: [] for name in ANSWER_SCHEMA.names}
     with Progress("recommend", requests, "requests") as progress:
         for number, answer in enumerate(answers):
             for rank, item in enumerate(answer.items, start=1):
@@ -165,6 +167,6 @@ def answer_tables(answers: Iterable[Answer], requests: int) -> Iterator[pa.Table
                 part["score"].append(item.score)
             progress.advance()
             if len(part["row"]) >= _ROWS_AT_ONCE:
-                yield pa.table(part, schema=ANSWERS)
+                yield pa.table(part, schema=ANSWER_SCHEMA)
                 part = {name: [] for name in part}
-    yield pa.table(part, schema=ANSWERS)
+    yield pa.table(part, schema=ANSWER_SCHEMA)

@@ -10,7 +10,7 @@ from unified_ranker.core.arrays import MISSING, Floats, Ints, Strings
 from unified_ranker.prepare.counts_as_of import CountsAsOf
 from unified_ranker.prepare.quality import TrendingByHour
 from unified_ranker.prepare.quality_types.base import QualityFeature
-from unified_ranker.prepare.quality_types.popularity_feature import popularity
+from unified_ranker.prepare.quality_types.popularity_feature import scaled_popularity
 from unified_ranker.release.counts import CountsDescription, StoredCounts
 
 _OFTEN = 8
@@ -88,7 +88,7 @@ class StoredPopularity:
             counts = self._at(int(times[0]))[rows]
         else:
             counts = np.stack([counted.gather(rows, times) for counted in self._as_of], -1)
-        return popularity(np.where(known[:, None] < 0, np.float32(0), counts), self.counts.scales)
+        return scaled_popularity(np.where(known[:, None] < 0, np.float32(0), counts), self.counts.scales)
 
     def _at(self, moment: int) -> Floats:
         """Return the counts of all items at a moment, `[items, popularities]`; those of the latest one are kept."""

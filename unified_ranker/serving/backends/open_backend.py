@@ -5,7 +5,7 @@ import re
 from unified_ranker.core.errors import UserError
 from unified_ranker.serving.backends.base import MODEL_BACKENDS, ModelBackend, ServedModel
 
-IN_PROCESS = "in-process"
+IN_PROCESS_ADDRESS = "in-process"
 _CONNECTIONS = 2
 _PLACE = r"([^\s/,:\[\]]+|\[[0-9a-fA-F:]+\]):\d{1,5}"
 _FORMS = {"grpc": re.compile(rf"{_PLACE}(,{_PLACE})*"), "http": re.compile(rf"http://{_PLACE}")}
@@ -32,19 +32,19 @@ def require_address(address: str) -> None:
     if scheme not in MODEL_BACKENDS or (form is not None and not form.fullmatch(address)):
         raise UserError(
             "`--model-server` must be `host:port` of TF Serving's gRPC API, such as `127.0.0.1:8500` (several are "
-            f"separated by commas), `http://host:port` of its REST API, `{IN_PROCESS}` for TensorFlow in this process"
-            f"{_registered()}. Received: `{address}`."
+            f"separated by commas), `http://host:port` of its REST API, `{IN_PROCESS_ADDRESS}` for TensorFlow in this "
+            f"process{_registered()}. Received: `{address}`."
         )
 
 
 def _registered() -> str:
     """Return the forms of address of the backends that other packages registered, for a message."""
-    return "".join(f", or `{name}://…`" for name in MODEL_BACKENDS if name not in (*_FORMS, IN_PROCESS))
+    return "".join(f", or `{name}://…`" for name in MODEL_BACKENDS if name not in (*_FORMS, IN_PROCESS_ADDRESS))
 
 
 def _scheme(address: str) -> str:
     scheme, mark, _ = address.partition("://")
-    return scheme if mark or address == IN_PROCESS else "grpc"
+    return scheme if mark or address == IN_PROCESS_ADDRESS else "grpc"
 
 
 @MODEL_BACKENDS.register("grpc")
@@ -63,7 +63,7 @@ def _over_rest(address: str, model: ServedModel) -> ModelBackend:
     return RestModelClient(address, model.name, model.version)
 
 
-@MODEL_BACKENDS.register(IN_PROCESS)
+@MODEL_BACKENDS.register(IN_PROCESS_ADDRESS)
 def _in_this_process(address: str, model: ServedModel) -> ModelBackend:
     """TensorFlow in this process."""
     from unified_ranker.serving.backends.in_process_model import InProcessModel

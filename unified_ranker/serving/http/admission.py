@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from unified_ranker.serving.service.service_metrics import Metrics
+from unified_ranker.serving.service.service_metrics import ServiceMetrics
 
 
 class OverloadedError(RuntimeError):
@@ -28,7 +28,7 @@ class Admission:
         metrics: counts waiting, running and refused requests.
     """
 
-    def __init__(self, places: int, queue: int, patience: float, metrics: Metrics) -> None:
+    def __init__(self, places: int, queue: int, patience: float, metrics: ServiceMetrics) -> None:
         self._places, self._queue, self._patience = places, queue, patience
         self._running = 0
         self._waiting: deque[asyncio.Future[None]] = deque()

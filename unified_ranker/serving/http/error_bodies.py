@@ -55,15 +55,15 @@ def add_error_handlers(app: FastAPI) -> None:
         found = error.errors()
         details = [_field_error(fault) for fault in found[:_MAX_DETAILS]]
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        return error_response(request, 422, f"`{details[0].field}`: {details[0].message}{more}", details)
+        return respond_with_error(request, 422, f"`{details[0].field}`: {details[0].message}{more}", details)
 
     @app.exception_handler(UserError)
     async def refuse(request: Request, error: UserError) -> Response:
-        return error_response(request, 422, str(error))
+        return respond_with_error(request, 422, str(error))
 
     @app.exception_handler(HTTPException)
     async def pass_on(request: Request, error: HTTPException) -> Response:
-        response = error_response(request, error.status_code, str(error.detail))
+        response = respond_with_error(request, error.status_code, str(error.detail))
         response.headers.update(error.headers or {})
         return response
 
@@ -89,18 +89,20 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(BusyError)
     async def busy(request: Request, error: BusyError) -> Response:
-        return error_response(request, 409, str(error))
+        return respond_with_error(request, 409, str(error))
 
     @app.exception_handler(Exception)
     async def fail(request: Request, error: Exception) -> Response:
         logger.error("request %s failed", request_id_of(request), exc_info=error)
-        response = error_response(request, 500, f"a fault of the service: {type(error).__name__}. Its log says more.")
+        response = respond_with_error(
+            request, 500, f"a fault of the service: {type(error).__name__}. Its log says more."
+        )
         # Starlette sends these errors outside of the middleware, which adds the header otherwise.
         response.headers[REQUEST_ID] = request_id_of(request)
         return response
 
 
-def error_response(request: Request, status: int, message: str, details: Sequence[FieldError] = ()) -> Response:
+def respond_with_error(request: Request, status: int, message: str, details: Sequence[FieldError] = ()) -> Response:
     """Return an error's response."""
     body = error_body(message, request_id_of(request), details)
     return Response(body, status_code=status, media_type="application/json")
@@ -108,7 +110,7 @@ def error_response(request: Request, status: int, message: str, details: Sequenc
 
 def unavailable(request: Request, message: str) -> Response:
     """Return the response that asks to try again later."""
-    response = error_response(request, 503, message)
+    response = respond_with_error(request, 503, message)
     response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 

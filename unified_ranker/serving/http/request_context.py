@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unified_ranker.serving.http.bodies import error_body
 from unified_ranker.serving.http.security import AccessTokens, allows, host_allowed, role_needed
-from unified_ranker.serving.service.service_metrics import Metrics
+from unified_ranker.serving.service.service_metrics import ServiceMetrics
 
 REQUEST_ID = "X-Request-Id"
 MAX_BODY = 1024 * 1024
@@ -34,7 +34,7 @@ class RequestContext:
     def __init__(
         self,
         app: ASGIApp,
-        metrics: Metrics | None = None,
+        metrics: ServiceMetrics | None = None,
         tokens: AccessTokens | None = None,
         hosts: Sequence[str] = (),
     ) -> None:

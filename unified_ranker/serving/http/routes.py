@@ -26,7 +26,7 @@ from unified_ranker.serving.http.bodies import (
     SwapResponse,
     UsersResponse,
 )
-from unified_ranker.serving.http.error_bodies import described, error_response
+from unified_ranker.serving.http.error_bodies import described, respond_with_error
 from unified_ranker.serving.service.live_items import LiveItems
 from unified_ranker.serving.service.ranking_service import RankingService
 from unified_ranker.serving.service.releases import Releases, Swap
@@ -87,7 +87,7 @@ def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
         """Return an item."""
         release = service.release
         if not release.knows(item_id):
-            return error_response(request, 404, "the catalogue has no such item")
+            return respond_with_error(request, 404, "the catalogue has no such item")
         row = release.live.place.get(item_id) if release.live is not None else None
         title = (
             release.live.titles[row]
@@ -111,7 +111,7 @@ def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
     async def delete(item_id: ItemPath, request: Request) -> ItemChanged | Response:
         """Remove an item."""
         if not await in_own_thread(live.remove, item_id):
-            return error_response(request, 404, "the catalogue has no such item")
+            return respond_with_error(request, 404, "the catalogue has no such item")
         metrics.item_changes.labels("delete", "done").inc()
         return ItemChanged(item_id=item_id, change="deleted")
 

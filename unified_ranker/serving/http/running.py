@@ -32,7 +32,7 @@ from unified_ranker.serving.service.open_service import (
 from unified_ranker.serving.service.ranking_service import DEADLINE, fill_popular
 from unified_ranker.serving.service.releases import Releases
 from unified_ranker.serving.service.served_release import STABLE
-from unified_ranker.serving.service.service_metrics import Metrics
+from unified_ranker.serving.service.service_metrics import ServiceMetrics
 from unified_ranker.serving.service.telemetry import start_tracing
 
 _LAST_PORT = 65_535
@@ -104,7 +104,7 @@ def run_service(
         store = _open_store(release, options)
         stack.callback(store.close)
         model.start()
-        service = open_service(release, opened, model, store, options.wait, options.deadline, Metrics())
+        service = open_service(release, opened, model, store, options.wait, options.deadline, ServiceMetrics())
         live = LiveItems(service, store)
         counts = CountsFollower(service, store)
         releases = Releases(service, release.parent, open_model, live, counts)

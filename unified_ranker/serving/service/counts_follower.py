@@ -8,7 +8,7 @@ import numpy as np
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import Mask
 from unified_ranker.core.event import Event
-from unified_ranker.core.positives import positive
+from unified_ranker.core.positives import matches_any
 from unified_ranker.events.base import HistoryReader, HistoryStore, StoreError
 from unified_ranker.serving.answering.live_popularity import LivePopularity
 from unified_ranker.serving.service.ranking_service import RankingService
@@ -90,10 +90,10 @@ def is_positive(config: Config, event: Event, histories: HistoryReader) -> bool:
     if task is None:
         return False
     value = np.nan if event.value is None else event.value
-    if not positive(event.event_type, value, task.positives):
+    if not matches_any(event.event_type, value, task.positives):
         return False
     if not task.first_engagement_only or not event.user_id:
         return True
     past = histories.before(event.user_id, event.timestamp)
     same = (past.item_id == event.item_id) & (past.task == event.task)
-    return not positive(past.event_type[same], past.value[same], task.positives).any()
+    return not matches_any(past.event_type[same], past.value[same], task.positives).any()

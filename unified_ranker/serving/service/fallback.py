@@ -12,18 +12,18 @@ ANSWERS_KEPT = 50
 """Number of items of an answer that are stored."""
 _ANSWERS = 20_000
 
-Items = tuple[Answered, ...]
+AnsweredItems = tuple[Answered, ...]
 
 
 class Fallbacks:
     """Store of the last full answers by query or source item, and of the answers to unknown users."""
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[tuple[str, str, str, str], Items] = OrderedDict()
-        self._popular: dict[tuple[str, str], Items] = {}
+        self._answers: OrderedDict[tuple[str, str, str, str], AnsweredItems] = OrderedDict()
+        self._popular: dict[tuple[str, str], AnsweredItems] = {}
         self._lock = threading.Lock()
 
-    def remember(self, request: Request, items: Items) -> None:
+    def remember(self, request: Request, items: AnsweredItems) -> None:
         """Store a full answer by its query or source item; answers without either depend on the user."""
         if not items or not (request.query or request.source_item_id):
             return
@@ -33,12 +33,12 @@ class Fallbacks:
             if len(self._answers) > _ANSWERS:
                 self._answers.popitem(last=False)
 
-    def remember_popular(self, task: str, country: str, items: Items) -> None:
+    def remember_popular(self, task: str, country: str, items: AnsweredItems) -> None:
         """Store the model's answer to an unknown user."""
         with self._lock:
             self._popular[task, country] = items
 
-    def answer(self, request: Request, release: OpenedRelease) -> tuple[str, Items] | None:
+    def answer(self, request: Request, release: OpenedRelease) -> tuple[str, AnsweredItems] | None:
         """Return a rung's name and its items that may answer this request; None where nothing is stored."""
         with self._lock:
             tried = (

@@ -59,7 +59,8 @@ class LiveItems:
                     f"at most {_MOST:,} items may change between releases. Received: one more. Export a new release."
                 )
             embedded = {
-                label: embed(engine, {item_id: fields})[item_id] for label, engine in self._service.engines.items()
+                label: embed_live_items(engine, {item_id: fields})[item_id]
+                for label, engine in self._service.engines.items()
             }
             if self._store is not None:
                 self._store.put_item(item_id, fields)
@@ -95,7 +96,7 @@ class LiveItems:
         usable = {item_id: fields for item_id, fields in present.items() if not _faults(engine.release.config, fields)}
         for item_id in sorted(present.keys() - usable.keys()):
             logger.warning("item `%s` has not the fields of release %d: left out", item_id, engine.release.version)
-        changes: dict[str, LiveItem | None] = dict(embed(engine, usable))
+        changes: dict[str, LiveItem | None] = dict(embed_live_items(engine, usable))
         changes |= dict.fromkeys(item_id for item_id, fields in self._fields.items() if fields is None)
         engine.parts = parts_of(engine.release.with_changes(changes), engine.parts.index)
 
@@ -107,7 +108,7 @@ class LiveItems:
             engine.parts = parts_of(release.with_changes(changes), engine.parts.index)
 
 
-def embed(engine: ServedRelease, items: Mapping[str, Fields]) -> dict[str, LiveItem]:
+def embed_live_items(engine: ServedRelease, items: Mapping[str, Fields]) -> dict[str, LiveItem]:
     """Embed items from their fields, by id.
 
     Raises:

@@ -8,8 +8,8 @@ from unified_ranker.events.base import HistoryReader, HistoryStore
 from unified_ranker.prepare.log_history import log_lines
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.project.release_project import (
+    find_prepared_files,
     find_project,
-    prepared_files,
     words_for_no_data,
     words_for_no_project,
 )
@@ -21,7 +21,7 @@ from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.backends.base import ModelBackend, ModelBackendError
 from unified_ranker.serving.service.pairing import require_pair
 from unified_ranker.serving.service.ranking_service import DEADLINE, RankingService
-from unified_ranker.serving.service.service_metrics import Metrics
+from unified_ranker.serving.service.service_metrics import ServiceMetrics
 
 MODEL_SERVER_SECONDS = 30.0
 """Seconds to wait for a model server to have the release's version AVAILABLE."""
@@ -58,7 +58,7 @@ def import_project(store: HistoryStore, release: Path, named: Path | None) -> in
         StoreError: the store cannot write.
     """
     workspace = find_project(release, named)
-    prepared = None if workspace is None else prepared_files(workspace)
+    prepared = None if workspace is None else find_prepared_files(workspace)
     if workspace is not None and prepared is not None:
         lines = log_lines(Prepared.load(prepared.directory))
         return store.import_lines(lines, f"{workspace.project}:{prepared.key}")
@@ -81,7 +81,7 @@ def open_service(
     histories: HistoryReader | None,
     wait: float = MODEL_SERVER_SECONDS,
     deadline: float = DEADLINE,
-    metrics: Metrics | None = None,
+    metrics: ServiceMetrics | None = None,
 ) -> RankingService:
     """Open the index and a service over it, after a check that the served model is this release's.
 

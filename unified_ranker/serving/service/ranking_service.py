@@ -25,14 +25,14 @@ from unified_ranker.serving.answering.recommending import (
     best_items,
     encode_batch,
     quality_at,
-    rank,
+    rank_candidates,
 )
 from unified_ranker.serving.answering.request_rule import RequestRule
 from unified_ranker.serving.backends.base import ModelBackend, ModelBackendError
 from unified_ranker.serving.client.splitting import LabelSplit
 from unified_ranker.serving.service.fallback import ANSWERS_KEPT
 from unified_ranker.serving.service.served_release import STABLE, Parts, ServedRelease
-from unified_ranker.serving.service.service_metrics import Metrics
+from unified_ranker.serving.service.service_metrics import ServiceMetrics
 from unified_ranker.serving.service.telemetry import span
 
 DEADLINE = 1.0
@@ -91,11 +91,11 @@ class RankingService:
         model: ModelBackend,
         histories: HistoryReader | None = None,
         deadline: float = DEADLINE,
-        metrics: Metrics | None = None,
+        metrics: ServiceMetrics | None = None,
     ) -> None:
         self.engines: dict[str, ServedRelease] = {STABLE: ServedRelease(release, index, model)}
         self.split: LabelSplit | None = None
-        self.metrics = metrics or Metrics()
+        self.metrics = metrics or ServiceMetrics()
         self.histories = histories
         self.deadline = deadline
 
@@ -236,7 +236,7 @@ class RankingService:
             return ()
         try:
             with watch.stage("rank"):
-                (ranked,) = rank(parts.release, [request], [positions], encoded, predict)
+                (ranked,) = rank_candidates(parts.release, [request], [positions], encoded, predict)
                 return best_items(parts.release, positions, ranked, max(parts.release.limit(request), ANSWERS_KEPT))
         except (ModelBackendError, ModelOutputError) as error:
             self._failed(engine, "rank", error)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unified_ranker.core.request import Request
-from unified_ranker.core.signature_names import EMBED
+from unified_ranker.core.signature_names import EMBED_QUERIES
 from unified_ranker.release.indexes.base import Index
 from unified_ranker.serving.answering.live_popularity import LivePopularity
 from unified_ranker.serving.answering.opened_release import OpenedRelease
@@ -63,7 +63,7 @@ class ServedRelease:
         self.label = label
         self.breaker = Breaker()
         # Where the text encoder is costly, the vectors of queries are cached.
-        self.query_vectors = QueryVectorCache() if EMBED in release.manifest.signatures else None
+        self.query_vectors = QueryVectorCache() if EMBED_QUERIES in release.manifest.signatures else None
         self.fallbacks = Fallbacks()
         self.queries: deque[np.ndarray] = deque(maxlen=_QUERIES_KEPT)
         self.counted_until = ""

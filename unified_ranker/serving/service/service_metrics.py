@@ -13,7 +13,7 @@ _PREFIX = "unified_ranker_"
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
-class Metrics:
+class ServiceMetrics:
     """Metrics of one service, in a registry of their own."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from unified_ranker.towers.tensorflow import tf
 _BATCH = 64
 SAVE_EVERY = 2048
 """Texts after which vectors are saved: an interrupted run loses at most this number."""
-Embed = Callable[[tf.Tensor], tf.Tensor]
+EmbedSentences = Callable[[tf.Tensor], tf.Tensor]
 
 
 class Sentences(Protocol):
@@ -65,7 +65,9 @@ def teacher_vectors(teacher: Sentences, texts: Sequence[str] | np.ndarray, cache
     return out[place.reshape(-1)]
 
 
-def embed_all(embed: Embed, texts: np.ndarray, report: Callable[[int], object] = lambda done: None) -> np.ndarray:
+def embed_all(
+    embed: EmbedSentences, texts: np.ndarray, report: Callable[[int], object] = lambda done: None
+) -> np.ndarray:
     """Embed `texts` `[n]` in batches of similar length; `report` is called with the size of each finished batch."""
     order = np.argsort([len(text) for text in texts], kind="stable")
     call = tf.function(embed, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
