@@ -144,5 +144,5 @@ def test_it_says_what_lies_behind_the_ranks(first, project):
     assert {c["head"] for c in behind["calibration"]} == {"click", "like"}
     assert "retrieval/search" in found["curves"]
     page = (project / "comparison/comparison.html").read_text()
-    for text in ("By events of the user before the request", "calibration error", 'id="training"', "Recall<wbr>@500"):
+    for text in ("By activity of the user", "calibration error", 'id="training"', "Recall<wbr>@500"):
         assert text in page

@@ -13,6 +13,8 @@ from unified_ranker.evaluation.page_views import (
     METRIC_HEADS,
     METRIC_TITLES,
     PACKAGE,
+    Breakdown,
+    breakdowns_of,
     curve_pictures,
     depth_heads,
     depths_of,
@@ -20,27 +22,8 @@ from unified_ranker.evaluation.page_views import (
 from unified_ranker.evaluation.plots import bars, lifts, reliability
 from unified_ranker.evaluation.report import IndexRecall, Report
 from unified_ranker.evaluation.results import JOINT, PairedComparison, RetrievalRecall, Row, Slice, TaskEvaluation
-from unified_ranker.evaluation.slices import COLD_USER_EVENTS
 from unified_ranker.evaluation.verdict import verdicts_of
 from unified_ranker.tasks.head_kinds.reliability import BINS
-
-_DIMENSIONS = {
-    "activity": ("By activity of the user", "events of the user before the request; 0 includes anonymous requests"),
-    "country": ("By country", "the request's country, or the user's where the task imputes it"),
-    "user": ("By user", f"cold: fewer than {COLD_USER_EVENTS} events before the request"),
-    "item": ("By item", "cold: the target had no event before the request"),
-    "event": ("By event", "event that the request ended in, by the head that it teaches"),
-}
-"""Title and remark of each way to slice the requests, in the order of the page."""
-
-
-@dataclass(frozen=True)
-class Breakdown:
-    """The requests of a task sliced by one dimension."""
-
-    title: str
-    remark: str
-    slices: list[Slice]
 
 
 @dataclass(frozen=True)
@@ -52,7 +35,7 @@ class TaskView:
         anchor: id of its section.
         scorers: names, models first.
         below: scorer and metric of every model that is below the best baseline.
-        dimensions: slices, where there are requests.
+        breakdowns: slices by dimension, where there are requests.
         blend: what decides the order; None without a fit.
         bars: a picture of each metric.
         reliability: a picture of each head.
@@ -62,7 +45,7 @@ class TaskView:
     anchor: str
     scorers: list[str]
     below: set[tuple[str, str]]
-    dimensions: list[Breakdown]
+    breakdowns: list[Breakdown[Slice]]
     blend: TaskBlend | None
     bars: list[Markup]
     reliability: list[Markup]
@@ -122,14 +105,13 @@ def _header(report: Report) -> list[tuple[str, str]]:
 def _view(task: TaskEvaluation, blend: TaskBlend | None, anchor: str) -> TaskView:
     rows = _ordered(task.overall.rows) if task.overall else []
     names, kinds = [row.scorer for row in rows], [row.kind for row in rows]
-    slices = {name: [part for part in task.slices if part.dimension == name] for name in _DIMENSIONS}
     heads = task.diagnosis.calibration if task.diagnosis else ()
     return TaskView(
         task=task,
         anchor=anchor,
         scorers=names,
         below={(c.model, c.metric) for c in task.comparisons if c.below},
-        dimensions=[Breakdown(*_DIMENSIONS[name], parts) for name, parts in slices.items() if parts],
+        breakdowns=list(breakdowns_of(task.slices).values()),
         blend=blend,
         bars=[
             bars(METRIC_TITLES[metric], names, kinds, [row.metrics[metric] for row in rows], f"{anchor}-{number}")

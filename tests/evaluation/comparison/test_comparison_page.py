@@ -108,6 +108,7 @@ def test_tables_show_lines_slices_diagnoses_and_costs():
         "joint model joint; 2 seeds, 0.280 to 0.330",
         "alone this task alone; one seed",
         "EASE baseline",
+        "By activity of the user events of the user before the request",
         "5-19 70 0.300 0.290 0.100",
         "joint quality weights: declared 0.432",
         "joint like 0.30000 0.20000 0.10000",

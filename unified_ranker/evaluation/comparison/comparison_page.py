@@ -17,30 +17,17 @@ from unified_ranker.evaluation.page_views import (
     METRIC_HEADS,
     METRIC_TITLES,
     PACKAGE,
+    Breakdown,
+    breakdowns_of,
     curve_pictures,
     depth_heads,
     depths_of,
 )
 from unified_ranker.evaluation.plots import bars
-from unified_ranker.evaluation.slices import COLD_USER_EVENTS
+from unified_ranker.evaluation.slices import Dimension
 from unified_ranker.tasks.head_kinds.reliability import BINS
 
 _KINDS = {"joint": "joint", "alone": "this task alone", "ablation": "ablation", "variant": "variant"}
-_DIMENSIONS = {
-    "activity": "By events of the user before the request",
-    "user": f"Cold users (fewer than {COLD_USER_EVENTS} events) and warm ones",
-    "item": "Cold targets (no event before the request) and warm ones",
-    "country": "By country",
-    "event": "By event that the request ended in",
-}
-
-
-@dataclass(frozen=True)
-class SlicedBy:
-    """The requests of a task sliced by one dimension."""
-
-    title: str
-    slices: list[SliceLine]
 
 
 @dataclass(frozen=True)
@@ -53,7 +40,7 @@ class ComparedTask:
         derived: whether a rule made its requests.
         picture: plot of the decisive metric of every model.
         sliced: names of the lines that are shown by slice.
-        dimensions: slices by dimension, where there are requests.
+        breakdowns: slices by dimension, where there are requests.
     """
 
     task: TaskComparison
@@ -61,7 +48,7 @@ class ComparedTask:
     derived: bool
     picture: Markup
     sliced: list[str]
-    dimensions: dict[str, SlicedBy]
+    breakdowns: dict[Dimension, Breakdown[SliceLine]]
 
     @property
     def best(self) -> dict[str, float]:
@@ -69,14 +56,14 @@ class ComparedTask:
         return {metric: max(line.metrics[metric].value for line in self.task.lines) for metric in METRICS}
 
     @property
-    def activity(self) -> SlicedBy | None:
-        """The dimension that is shown unfolded."""
-        return self.dimensions.get("activity")
+    def activity(self) -> Breakdown[SliceLine] | None:
+        """The breakdown that is shown unfolded."""
+        return self.breakdowns.get("activity")
 
     @property
-    def others(self) -> list[SlicedBy]:
-        """The dimensions that are shown folded."""
-        return [found for name, found in self.dimensions.items() if name != "activity"]
+    def others(self) -> list[Breakdown[SliceLine]]:
+        """The breakdowns that are shown folded."""
+        return [found for name, found in self.breakdowns.items() if name != "activity"]
 
     def best_of(self, part: SliceLine) -> float:
         """Return the highest mean of a slice among the lines that are shown."""
@@ -125,10 +112,6 @@ def render_comparison(found: ModelComparison) -> str:
 def _view(task: TaskComparison, anchor: str, derived: bool) -> ComparedTask:
     drawn = [line for line in task.lines if "two towers" not in line.name]
     sliced = ["joint model", "alone", "joint, two towers", "two towers", task.verdict.baseline]
-    dimensions = {
-        name: SlicedBy(title, [part for part in task.slices if part.dimension == name])
-        for name, title in _DIMENSIONS.items()
-    }
     return ComparedTask(
         task=task,
         anchor=anchor,
@@ -141,5 +124,5 @@ def _view(task: TaskComparison, anchor: str, derived: bool) -> ComparedTask:
             anchor,
         ),
         sliced=[line.name for line in task.lines if line.name in sliced],
-        dimensions={name: found for name, found in dimensions.items() if found.slices},
+        breakdowns=breakdowns_of(task.slices),
     )

@@ -17,7 +17,7 @@ from unified_ranker.evaluation.metrics import (
     ratio_interval,
 )
 from unified_ranker.evaluation.results import JOINT, Diagnosis
-from unified_ranker.evaluation.slices import Cut
+from unified_ranker.evaluation.slices import Cut, Dimension
 
 ENOUGH = 0.99
 """The joint model must reach this share of a specialist's NDCG@10."""
@@ -49,7 +49,7 @@ class Line:
 class SliceLine:
     """Mean NDCG@10 of each line, by its name, over the seeds and a slice of the requests; empty for an empty slice."""
 
-    dimension: str
+    dimension: Dimension
     name: str
     requests: int
     values: dict[str, float]
