@@ -182,6 +182,8 @@ def test_shares_say_when_they_are_not_quite_all_or_nothing():
 @example("\x85 \u2028", "\x85")
 @example("# - key: x", "a: b # c")
 @example("\x00\ufffe", "null")
+@example("\n", "\n")
+@example("", " \n # x")
 @given(st.text(), st.text())
 def test_names_from_the_data_cannot_break_a_file(comment, value):
     import yaml

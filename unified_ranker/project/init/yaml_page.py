@@ -51,14 +51,19 @@ class YamlPage:
 
 def flow(value: Any) -> str:
     """Return a value as YAML on one line."""
-    shown = _dump(value, allow_unicode=True)
-    # PyYAML lets Unicode's other line breaks stand in quotes, where they are read as spaces; escaped they survive.
-    return shown if shown.isprintable() else _dump(value, allow_unicode=False)
-
-
-def _dump(value: Any, allow_unicode: bool) -> str:
     # In a list, a scalar comes without the document end mark that YAML puts after a bare one.
-    dumped = yaml.safe_dump(
-        [value], default_flow_style=True, sort_keys=False, allow_unicode=allow_unicode, width=float("inf")
+    dumped = yaml.dump(
+        [value], Dumper=_OneLine, default_flow_style=True, sort_keys=False, allow_unicode=True, width=float("inf")
     )
     return str(dumped).removesuffix("\n")[1:-1]
+
+
+class _OneLine(yaml.SafeDumper):
+    """Escapes text with anything that cannot be shown, such as a line break, which PyYAML would let stand in quotes."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
+_OneLine.add_representer(str, _text)
