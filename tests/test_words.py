@@ -93,6 +93,26 @@ def test_identifiers_have_no_words_of_our_own(folder):
     assert not private, "\n".join(sorted(private))
 
 
+PLACES = {
+    "core/places.py", "config/export_files.py", "project/release_project.py",
+    "cli/embedding_commands.py", "cli/store_commands.py", "serving/service/open_service.py", "serving/http/running.py",
+}  # fmt: skip
+"""Files that may say `place`, besides the packages `store`, `events` and `vectors`: the address of a store or a source,
+as `store.place` in export/embeddings.yaml."""
+
+
+def test_a_place_is_the_address_of_a_store_or_a_source():
+    """Of items, events and files it is an index, a row, a slot, a rank or a directory."""
+    others = {
+        f"{file}: {name}"
+        for file, tree in trees()
+        if file.as_posix() not in PLACES and file.parts[0] not in ("store", "events", "vectors")
+        for name in (file.stem, *identifiers(tree))
+        if words_of(name) & {"place", "places", "placed"}
+    }
+    assert not others, "\n".join(sorted(others))
+
+
 # --- names in strings --------------------------------------------------------------------------------------------
 
 

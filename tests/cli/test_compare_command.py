@@ -9,7 +9,7 @@ from small_project import cli, declarations, write_project
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.locks import lock
 from unified_ranker.evaluation.comparison.plan import PlannedRun
-from unified_ranker.project.comparison_runs import BASELINE_RESULTS, place_of
+from unified_ranker.project.comparison_runs import BASELINE_RESULTS, run_directory
 from unified_ranker.project.stage_cache import fresh
 
 pytestmark = pytest.mark.xdist_group("comparison")
@@ -88,10 +88,10 @@ def test_a_model_that_cannot_be_trained_stops_the_comparison_and_the_others_stay
 def test_what_a_run_depends_on_makes_it_anew(first, project):
     assert first.stdout, "its runs are there"
     joint, changed = PlannedRun("joint", "joint", 7), ["project.training.learning_rate=0.001"]
-    assert fresh(*place_of(project, [], joint))
-    assert not fresh(*place_of(project, changed, joint))
-    assert fresh(*place_of(project, changed, BASELINE_RESULTS)), "the baselines learn nothing from it"
-    assert not fresh(*place_of(project, ["project.split.train=0.7"], BASELINE_RESULTS))
+    assert fresh(*run_directory(project, [], joint))
+    assert not fresh(*run_directory(project, changed, joint))
+    assert fresh(*run_directory(project, changed, BASELINE_RESULTS)), "the baselines learn nothing from it"
+    assert not fresh(*run_directory(project, ["project.split.train=0.7"], BASELINE_RESULTS))
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_set_reaches_below_a_key_with_nothing_behind_it(project):
 
 
 @pytest.mark.parametrize("place", ["[11]", ".11"])
-def test_set_reaches_a_place_of_two_digits(project, place):
+def test_set_reaches_an_index_of_two_digits(project, place):
     numbers = ", ".join(f"{{type: number, column: n{n}}}" for n in range(12))
     directory = project(**{"towers/item.yaml": f"features: [{numbers}]\n"})
     features = load_config(directory, [f"towers.item.features{place}.column=last"]).towers.item.features

@@ -9,7 +9,7 @@ from small_project import declarations, write_files, write_project
 
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
-from unified_ranker.project.release_project import find_project, open_project, path_to_project, place_of_project
+from unified_ranker.project.release_project import directory_of_project, find_project, open_project, path_to_project
 from unified_ranker.project.workspace import Workspace
 from unified_ranker.release.manifest import read_manifest
 
@@ -33,7 +33,7 @@ def test_the_project_of_an_earlier_release_is_as_far_up_as_its_declaration_says(
     project, release = released(releases_dir)
     assert find_project(release, None).project == project
     assert find_project(release.parent / "latest", None).project == project, "through the link"
-    assert place_of_project(release, read_manifest(release)) == project
+    assert directory_of_project(release, read_manifest(release)) == project
 
 
 @pytest.mark.parametrize(

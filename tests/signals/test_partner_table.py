@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unified_ranker.signals.first_places import TABULATED
+from unified_ranker.signals.first_occurrences import TABULATED
 from unified_ranker.signals.partner_table import PartnerTable, strongest, sums_of
 from unified_ranker.towers.tensorflow import tf
 
 ITEMS = 7
 LARGE = TABULATED + 1
-CATALOGUES = pytest.mark.parametrize("catalogue", [ITEMS, LARGE], ids=["table of places", "binary search"])
+CATALOGUES = pytest.mark.parametrize("catalogue", [ITEMS, LARGE], ids=["table of positions", "binary search"])
 INDEX = st.integers(-1, ITEMS - 1)
 VALUE = st.integers(-8, 8)
 ROWS = st.integers(0, 3).flatmap(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unified_ranker.signals.first_places import TABULATED
+from unified_ranker.signals.first_occurrences import TABULATED
 from unified_ranker.signals.proposals import merged
 from unified_ranker.towers.tensorflow import tf
 

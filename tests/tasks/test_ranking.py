@@ -46,7 +46,7 @@ class Recorder:
     def head_losses(self, batch, task):
         return HeadGroups(tiny_world.config()).loss(batch, tf.gather(self.calibration, task))
 
-    def places(self):
+    def indices(self):
         """Return the candidates `[rows, candidates]`, found again by their vectors."""
         same = np.abs(self.items.numpy()[:, :, None] - VECTORS.numpy()[None, None]).max(-1) < 1e-6
         assert (same.sum(-1) == 1).all()
@@ -130,20 +130,20 @@ def drawn_share(row, time):
 
 def test_the_positive_comes_first(objective):
     _, model = run(objective)
-    np.testing.assert_array_equal(model.places()[:, 0], ITEM)
-    assert model.places().shape == (ROWS, CANDIDATES)
+    np.testing.assert_array_equal(model.indices()[:, 0], ITEM)
+    assert model.indices().shape == (ROWS, CANDIDATES)
     assert model.training
 
 
 def test_the_loss_is_a_softmax_over_candidates_and_a_calibration(objective):
     loss, model = run(objective)
-    places, target, time = model.places(), ITEM, TIME
+    indices, target, time = model.indices(), ITEM, TIME
     expected = []
     for row in range(ROWS):
         logits = model.logits.numpy()[row, :, HEAD[row]].astype(np.float64)
-        keep = (places[row] != target[row]) & (CREATED[places[row]] <= time[row])
+        keep = (indices[row] != target[row]) & (CREATED[indices[row]] <= time[row])
         keep[0] = True
-        corrected = logits - np.log(drawn_share(row, time[row])[places[row]])
+        corrected = logits - np.log(drawn_share(row, time[row])[indices[row]])
         softmax = np.log(np.exp(corrected[keep]).sum()) - corrected[0]
         chance = 1 / (1 + np.exp(-logits))
         calibration = -np.log(chance[0]) - np.log(1 - chance[1:][keep[1:]]).sum()
@@ -154,15 +154,15 @@ def test_the_loss_is_a_softmax_over_candidates_and_a_calibration(objective):
 def test_some_candidates_are_of_each_kind_that_does_not_count(objective):
     """What the test above leaves out of the loss does occur in it."""
     _, model = run(objective)
-    places = model.places()[:, 1:]
-    assert (places == ITEM[:, None]).any()
-    assert (CREATED[places] > TIME[:, None]).any()
+    indices = model.indices()[:, 1:]
+    assert (indices == ITEM[:, None]).any()
+    assert (CREATED[indices] > TIME[:, None]).any()
 
 
 def test_quality_is_as_of_each_example(objective):
     _, model = run(objective)
     times = np.repeat(TIME, CANDIDATES)
-    expected = quality_of(model.places().reshape(-1), times).reshape(ROWS, CANDIDATES, 4)
+    expected = quality_of(model.indices().reshape(-1), times).reshape(ROWS, CANDIDATES, 4)
     np.testing.assert_array_equal(model.quality, expected)
 
 
@@ -174,26 +174,26 @@ def test_a_batch_that_holds_a_part_of_the_catalogue(objective):
     even = labels(ITEM // 2 * 2, head=tf.constant(HEAD))
     model = Recorder()
     objective(STATE, even, tf.gather(COSINES, ids, axis=1), NOTHING, NOTHING, items, model)
-    np.testing.assert_array_equal(model.places()[:, 0], even.item)
-    assert (model.places() % 2 == 0).all()
-    np.testing.assert_array_equal(model.quality[..., 0], model.places())
+    np.testing.assert_array_equal(model.indices()[:, 0], even.item)
+    assert (model.indices() % 2 == 0).all()
+    np.testing.assert_array_equal(model.quality[..., 0], model.indices())
 
 
 def test_half_of_the_candidates_are_likely_and_differ(objective):
     likely = COSINES.numpy() * 0 - 1
     likely[:, :5] = 1
     _, model = run(objective, tf.constant(likely))
-    hard = model.places()[:, 1:6]
+    hard = model.indices()[:, 1:6]
     assert (hard < 5).all()
     assert all(len(set(row)) == 5 for row in hard.tolist())
-    uniform = model.places()[:, 6:]
+    uniform = model.indices()[:, 6:]
     assert 0.05 < (uniform < 5).mean() < 0.35
 
 
 def test_likely_candidates_existed(objective):
     best_are_new = tf.concat([COSINES[:, :25] * 0 - 1, COSINES[:, 25:] * 0 + 1], 1)
     _, model = run(objective, best_are_new)
-    hard = model.places()[:, 1:6]
+    hard = model.indices()[:, 1:6]
     assert (CREATED[hard] <= TIME[:, None]).all()
 
 
@@ -233,15 +233,15 @@ def test_rows_are_drawn_up_to_the_declared_number(objective):
 def test_what_the_signals_propose_is_ranked_as_far_as_it_is_there(objective):
     proposed = tf.constant(np.tile([[3, -1, 26]], (ROWS, 1)), tf.int64)
     _, model = run(objective, proposed=proposed)
-    places = model.places()
-    assert places.shape == (ROWS, CANDIDATES)
-    assert (places[:, 1] == 3).all()
-    assert (places[:, 3] == 26).all()
+    indices = model.indices()
+    assert indices.shape == (ROWS, CANDIDATES)
+    assert (indices[:, 1] == 3).all()
+    assert (indices[:, 3] == 26).all()
 
 
 def test_signals_are_as_of_each_example(objective):
     _, model = run(objective)
-    np.testing.assert_array_equal(model.linked[..., 0], model.places() * TIME[:, None])
+    np.testing.assert_array_equal(model.linked[..., 0], model.indices() * TIME[:, None])
 
 
 def test_proposals_are_drawn_among_those_that_are_given(objective):

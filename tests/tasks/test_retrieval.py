@@ -103,7 +103,7 @@ def test_item_vectors_by_index():
     ids = tf.constant([1, 4, 6], tf.int64)
     part = ItemVectors(ids, tf.gather(VECTORS, ids), tf.gather(CREATED, ids))
     asked = tf.constant([[6, -1], [1, 4]], tf.int64)
-    assert part.place(asked).numpy().tolist() == [[2, -1], [0, 1]]
+    assert part.rows_of(asked).numpy().tolist() == [[2, -1], [0, 1]]
     expected = VECTORS.numpy()[asked.numpy()]
     expected[0, 1] = 0
     np.testing.assert_array_equal(part.at(asked), expected)

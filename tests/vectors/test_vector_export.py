@@ -128,12 +128,12 @@ def test_an_interrupted_export_goes_on_from_its_shards(project):
     shards = DiskShards(project.workspace.work / "embeddings" / job.key)
     stage = job.stage("items")
     shards.write("items", 0, stage.run(0, shards), {})
-    made = shards.place("items", 0).stat().st_mtime_ns
+    made = shards.directory("items", 0).stat().st_mtime_ns
     seen = []
 
     def interrupt(progress):
         if progress.work == "write":
-            seen.append(shards.place("items", 0).stat().st_mtime_ns)
+            seen.append(shards.directory("items", 0).stat().st_mtime_ns)
             raise KeyboardInterrupt
 
     with open_store(project.place(None)) as store:

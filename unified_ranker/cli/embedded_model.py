@@ -34,8 +34,8 @@ class EmbeddedModel:
         self._client: ModelClient | None = None
 
     @property
-    def place(self) -> str:
-        """See `ModelBackend.place`."""
+    def description(self) -> str:
+        """See `ModelBackend.description`."""
         return "the embedded model server"
 
     def start(self) -> None:
@@ -64,5 +64,5 @@ class EmbeddedModel:
 
     def _started(self) -> ModelClient:
         if self._client is None:
-            raise ModelBackendError(f"{self.place} has not started", "UNAVAILABLE")
+            raise ModelBackendError(f"{self.description} has not started", "UNAVAILABLE")
         return self._client

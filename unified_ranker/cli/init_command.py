@@ -24,11 +24,11 @@ def init_command(
     from unified_ranker.project.init.write_project import init_project
 
     written = init_project(directory, events, items, users, announce=remark)
-    place = directory / SERVING_DIRECTORY
-    serving = [file for file in written if file.is_relative_to(place)]
+    folder = directory / SERVING_DIRECTORY
+    serving = [file for file in written if file.is_relative_to(folder)]
     for file in written:
         if file not in serving:
             say(f"wrote {file}")
-    say(f"wrote {place} ({len(serving)} files to serve releases with: compose, Kubernetes, alerts)")
+    say(f"wrote {folder} ({len(serving)} files to serve releases with: compose, Kubernetes, alerts)")
     say(f"\nRead the comments in {directory}, correct what you know better, then run:")
     say(f"  unified-ranker build --project {directory}")

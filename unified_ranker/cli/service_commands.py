@@ -39,13 +39,13 @@ def serve_command(
     deadline_ms: Annotated[
         int, typer.Option(min=10, help="Deadline of a request in milliseconds, waiting included.")
     ] = 1000,
-    places: Annotated[
+    concurrency: Annotated[
         int | None,
         typer.Option(
             min=1, help="Requests answered at once; by default one per core, four per core with --model-server."
         ),
     ] = None,
-    queue: Annotated[int, typer.Option(min=0, help="Requests that may wait for a place.")] = 32,
+    queue: Annotated[int, typer.Option(min=0, help="Requests that may wait for a slot.")] = 32,
     health_seconds: Annotated[
         float, typer.Option(min=0.1, help="Seconds between two measurements of the index.")
     ] = 60.0,
@@ -75,7 +75,7 @@ def serve_command(
         store=store,
         tokens=tokens,
         deadline=deadline_ms / 1000,
-        capacity=Capacity(places or Capacity().places * (1 if model_server is None else 4), queue),
+        capacity=Capacity(concurrency or Capacity().concurrency * (1 if model_server is None else 4), queue),
         health=IndexHealth(seconds=health_seconds),
         canary=canary,
         canary_share=canary_share,

@@ -80,8 +80,8 @@ def tune_command(
     with one_build(context):
         prepare_stage(context)
         clear_drafts(context.workspace.stage(COMPARISON_FOLDER))
-        place, key = context.workspace.work / STUDY_FILE, context.keys.evaluate
-        search = Search(project, settings, searched, declared, place, key, config.project.training_seed)
+        study, key = context.workspace.work / STUDY_FILE, context.keys.evaluate
+        search = Search(project, settings, searched, declared, study, key, config.project.training_seed)
 
         def begin(number: int, chosen: "Mapping[str, Value]") -> None:
             remark(f"trial {number}: {', '.join(moved(chosen)) or 'the declared settings'}")

@@ -93,7 +93,7 @@ def _lines(overrides: Iterable[str], files: Files) -> Iterator[str]:
 
 def _assignment(text: str) -> tuple[Keys, Any]:
     path, equals, value = text.partition("=")
-    # Errors write the places of a list as in `features[0].column`; both forms lead there.
+    # Errors write the indices of a list as in `features[0].column`; both forms lead there.
     keys = tuple(re.sub(r"\[(\d+)\]", r".\1", path.strip()).split("."))
     if not equals or not all(keys):
         raise UserError(
@@ -117,9 +117,9 @@ def _assign(files: Files, path: Keys, value: Any) -> None:
                 raise UserError(
                     f"`--set {'.'.join(path)}`: `{here}` is a list of {len(node)}, numbered from 0. Received: `{key}`."
                 )
-            place: Any = int(key)
+            step: Any = int(key)
         elif isinstance(node, dict):
-            place = key
+            step = key
             # A key without a value, as in `training:`, counts as absent.
             if not last and node.get(key) is None:
                 node[key] = {}
@@ -129,9 +129,9 @@ def _assign(files: Files, path: Keys, value: Any) -> None:
                 f"Set `{here}` itself, or correct the path."
             )
         if last:
-            node[place] = value
+            node[step] = value
         else:
-            node = node[place]
+            node = node[step]
 
 
 def _check_section(files: Files, path: Keys) -> None:

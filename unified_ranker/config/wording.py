@@ -27,7 +27,7 @@ NOT_A_SWITCH = frozenset({"bool_type", "bool_parsing"})
 
 @dataclass(frozen=True)
 class SettingOrigin:
-    """Origin of values: the file, its place in the tree, and the model that checks it."""
+    """Origin of values: the file, its path in the tree, and the model that checks it."""
 
     file: str
     path: Keys
@@ -35,8 +35,8 @@ class SettingOrigin:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """A place in a file: its keys and indices, and the annotation of the value there (None: no value is allowed)."""
+class _Location:
+    """Location in a file: its keys and indices, and the annotation of the value there (None: no value is allowed)."""
 
     keys: Keys
     allowed: Any
@@ -54,14 +54,14 @@ def word_errors(source: SettingOrigin, error: ValidationError, assigned: Iterabl
         Lines that name file and path, the rule, what was received, what is allowed, and the nearest known
         name.
     """
-    places: dict[Keys, list[tuple[_Place, ErrorDetails]]] = {}
+    locations: dict[Keys, list[tuple[_Location, ErrorDetails]]] = {}
     for detail in error.errors():
         if _follows_from_others(detail):
             continue
-        place = _place(source.model, detail["loc"])
-        places.setdefault(place.keys, []).append((place, detail))
+        location = _location(source.model, detail["loc"])
+        locations.setdefault(location.keys, []).append((location, detail))
     assigned = list(assigned)
-    return [_line(source, found, assigned) for found in places.values()]
+    return [_line(source, found, assigned) for found in locations.values()]
 
 
 def _follows_from_others(detail: ErrorDetails) -> bool:
@@ -80,39 +80,39 @@ def received(value: object) -> str:
     return text if len(text) <= MAX_RECEIVED else text[: MAX_RECEIVED - 1] + "…"
 
 
-def _line(source: SettingOrigin, found: list[tuple[_Place, ErrorDetails]], assigned: list[Keys]) -> str:
-    """Return the line about one place; several errors there are the alternatives of a union."""
-    place, detail = found[0]
-    full = source.path + place.keys
-    # The `--set` of the place or of what encloses it, the nearest first; else the `--set` of a part of the place.
+def _line(source: SettingOrigin, found: list[tuple[_Location, ErrorDetails]], assigned: list[Keys]) -> str:
+    """Return the line about one location; several errors there are the alternatives of a union."""
+    location, detail = found[0]
+    full = source.path + location.keys
+    # The `--set` of the location or of what encloses it, the nearest first; else the `--set` of a part of the location.
     around = max((p for p in assigned if p == full[: len(p)]), key=len, default=None)
     below = {p for p in assigned if full == p[: len(full)]}
     was_set = around or (below.pop() if len(below) == 1 else None)
     at = f"`{source.file}`" if was_set is None else f"`--set {'.'.join(was_set)}`"
-    if place.keys and full != was_set:
-        at += f", `{shown_path(place.keys)}`"
+    if location.keys and full != was_set:
+        at += f", `{shown_path(location.keys)}`"
     if len(found) > 1:
         rule = ", or ".join(_rule(d) for _, d in found)
         return f"{at}: {rule}. Received: {received(detail['input'])}."
-    return f"{at}: {_sentence(place, detail)}"
+    return f"{at}: {_sentence(location, detail)}"
 
 
-def _sentence(place: _Place, detail: ErrorDetails) -> str:
+def _sentence(location: _Location, detail: ErrorDetails) -> str:
     kind, found = detail["type"], detail["input"]
     if kind == "missing":
         return "this key is required and absent. Add it."
     if kind == "extra_forbidden":
-        known = [name for model in _models(place.allowed) for name in model.model_fields]
-        key = place.keys[-1]
+        known = [name for model in _models(location.allowed) for name in model.model_fields]
+        key = location.keys[-1]
         return f"this key is not known. Allowed: {listed(known)}.{nearest(key, known)}"
-    tags = _tags(place.allowed)
+    tags = _tags(location.allowed)
     if tags and kind in {*NOT_A_MAPPING, "union_tag_not_found", "union_tag_invalid"}:
         tag = found.get("type") if isinstance(found, dict) else found
         said = received(tag if kind == "union_tag_invalid" else found)
         hint = f" Write `{{type: {tag}}}`." if tag in tags else nearest(str(tag), tags)
         return f"needs `type`, one of {listed(tags)}. Received: {said}.{hint}"
     if kind == "literal_error":
-        close = nearest(str(found), [str(value) for value in get_args(_plain(place.allowed))])
+        close = nearest(str(found), [str(value) for value in get_args(_plain(location.allowed))])
         return f"{_rule(detail)}. Received: {received(found)}.{close}"
     rule = _rule(detail)
     return f"{rule}." if "Received: " in rule else f"{rule}. Received: {received(found)}."
@@ -130,7 +130,7 @@ def _rule(detail: ErrorDetails) -> str:
     return re.sub(r"^(Input|String|Tuple|Value|Keys) should", "must", message)
 
 
-def _place(model: type[BaseModel], loc: tuple[int | str, ...]) -> _Place:
+def _location(model: type[BaseModel], loc: tuple[int | str, ...]) -> _Location:
     """Follow pydantic's location through the annotations, leaving out the steps that choose a union's member.
 
     For an unknown key, `allowed` is the model that does not know it.
@@ -155,7 +155,7 @@ def _place(model: type[BaseModel], loc: tuple[int | str, ...]) -> _Place:
             keys.append(str(step))
             node = get_args(node)[1]
         # Otherwise a union of plain values: the step names one of its members and is no key.
-    return _Place(tuple(keys), node)
+    return _Location(tuple(keys), node)
 
 
 def _plain(node: Any) -> Any:

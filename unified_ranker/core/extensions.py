@@ -55,17 +55,17 @@ def load_extensions(modules: Iterable[str], directory: Path | None = None) -> No
         MissingExtensionError: one cannot be imported.
     """
     names = tuple(modules)
-    place = None if directory is None else directory.resolve()
-    texts = {} if place is None else _modules_of(extension_files(names, place))
+    folder = None if directory is None else directory.resolve()
+    texts = {} if folder is None else _modules_of(extension_files(names, folder))
     _forget_other_texts(texts)
-    with _searched_first(place):
+    with _searched_first(folder):
         for name in names:
             try:
                 if importlib.util.find_spec(name) is None:
                     _search(Path.cwd())
                 importlib.import_module(name)
             except ModuleNotFoundError as error:
-                raise MissingExtensionError(name, error.name or name, _looked(place)) from error
+                raise MissingExtensionError(name, error.name or name, _looked(folder)) from error
     _digests.update({sys.modules[name]: text for name, text in texts.items() if name in sys.modules})
 
 
@@ -140,28 +140,28 @@ def _text_of(module: ModuleType) -> str:
 
 
 @contextlib.contextmanager
-def _searched_first(place: Path | None) -> Iterator[None]:
+def _searched_first(folder: Path | None) -> Iterator[None]:
     """Put a directory at the head of the module search path; afterwards at its end, for imports inside functions."""
-    if place is None:
+    if folder is None:
         yield
         return
     importlib.invalidate_caches()
-    sys.path.insert(0, str(place))
+    sys.path.insert(0, str(folder))
     try:
         yield
     finally:
-        sys.path.remove(str(place))
-        _search(place)
+        sys.path.remove(str(folder))
+        _search(folder)
 
 
 def _search(directory: Path) -> None:
     """Append a directory to the module search path."""
-    place = str(directory.resolve())
-    if place not in sys.path:
-        sys.path.append(place)
+    folder = str(directory.resolve())
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
-def _looked(place: Path | None) -> str:
+def _looked(folder: Path | None) -> str:
     """Say where modules were looked for."""
-    first = "" if place is None else f"in `{place}`, "
+    first = "" if folder is None else f"in `{folder}`, "
     return f"{first}on PYTHONPATH, among the installed packages or in the current directory `{Path.cwd()}`"

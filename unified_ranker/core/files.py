@@ -1,4 +1,4 @@
-"""Files and directories that appear whole or not at all: each is written beside its place, and then renamed."""
+"""Files and directories that appear whole or not at all: each is written as a draft beside it, then renamed."""
 
 import contextlib
 import os
@@ -17,10 +17,10 @@ _READABLE = 0o644
 def whole_file(file: Path, durable: bool = False) -> Iterator[Path]:
     """Yield the path of an empty draft beside a file, which is renamed to the file when the block ends without error.
 
-    Anything that goes wrong removes the draft and leaves the place as it was.
+    Anything that goes wrong removes the draft and leaves what was there.
 
     Args:
-        file: its place; the directory must exist.
+        file: to write; its directory must exist.
         durable: whether to wait for the disk, so that the file outlives the failure of the machine.
     """
     handle, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
@@ -46,33 +46,33 @@ def write_whole(file: Path, text: str, durable: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def whole_directory(place: Path, replace: bool = False) -> Iterator[Path]:
+def whole_directory(directory: Path, replace: bool = False) -> Iterator[Path]:
     """Yield the path of a draft beside a directory, and rename it to the directory when the block ends without error.
 
-    Anything that goes wrong removes the draft and leaves the place as it was. `clear_drafts` removes the
+    Anything that goes wrong removes the draft and leaves what was there. `clear_drafts` removes the
     drafts of killed processes.
 
     Args:
-        place: where the directory is to appear; directories above it are made.
+        directory: to make; directories above it are made.
         replace: whether an existing directory is replaced.
 
     Raises:
-        OSError: the draft cannot take the place, for example because another directory with files is there.
+        OSError: the draft cannot be renamed, for example because another directory with files is there.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{place.name}-"
-    # Beside its place, because a rename works only within one file system. The replaced directory is deleted with it.
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=place.parent, ignore_cleanup_errors=True) as scratch:
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{directory.name}-"
+    # Beside it, because a rename works only within one file system. The replaced directory is deleted with it.
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=directory.parent, ignore_cleanup_errors=True) as scratch:
         draft, old = Path(scratch, "new"), Path(scratch, "old")
         draft.mkdir()
         yield draft
         try:
-            if replace and place.exists():
-                place.rename(old)
-            draft.rename(place)
+            if replace and directory.exists():
+                directory.rename(old)
+            draft.rename(directory)
         except BaseException:
-            if old.exists() and not place.exists():
-                old.rename(place)
+            if old.exists() and not directory.exists():
+                old.rename(directory)
             raise
 
 
@@ -101,7 +101,7 @@ def made_directory(directory: Path, setting: str) -> Iterator[None]:
     """Make a directory for the time of a block; directories that it made are removed afterwards if they are empty.
 
     Args:
-        directory: its place; directories above it are made.
+        directory: to make; directories above it are made.
         setting: the declaration or option that names it, for the error.
 
     Raises:
@@ -124,7 +124,7 @@ def require_writable(directory: Path, setting: str) -> None:
     """Check that a directory can be written, by a file that is removed again.
 
     Args:
-        directory: its place.
+        directory: to write into.
         setting: the declaration or option that names it, for the error.
 
     Raises:

@@ -36,10 +36,10 @@ def lock(directory: Path, name: str, doing: str, setting: str) -> Iterator[None]
             os.close(held)
 
 
-def taken(place: str, doing: str, who: str) -> UserError:
-    """Build the error for a place that another process has locked; `who` names it, such as "pid 7"."""
+def taken(locked: str, doing: str, who: str) -> UserError:
+    """Build the error for a directory or a store that another process has locked; `who` names it, such as "pid 7"."""
     return UserError(
-        f"another process ({who}) is {doing} in `{place}`, and only one may at a time. Wait for it, or stop it."
+        f"another process ({who}) is {doing} in `{locked}`, and only one may at a time. Wait for it, or stop it."
     )
 
 

@@ -34,7 +34,7 @@ class Offers:
 
     Attributes:
         available: which items may be shown at all, `[items]`.
-        items, codes: an item, and a country that it names as a place in `countries`, `[pairs]`.
+        items, codes: an item, and a country that it names as an index in `countries`, `[pairs]`.
         countries: the countries that items name, in ascending order.
     """
 
@@ -96,15 +96,15 @@ class Offers:
 
     def take(self, kept: Mask) -> "Offers":
         """Return the offers of the items of a mask `[items]`."""
-        place = np.cumsum(kept) - 1
+        index = np.cumsum(kept) - 1
         of_kept = kept[self.items]
-        return Offers(self.available[kept], place[self.items[of_kept]], self.codes[of_kept], self.countries)
+        return Offers(self.available[kept], index[self.items[of_kept]], self.codes[of_kept], self.countries)
 
     def followed_by(self, later: "Offers") -> "Offers":
         """Return the offers of these items and of others behind them."""
         countries = tuple(sorted({*self.countries, *later.countries}))
-        place = {country: code for code, country in enumerate(countries)}
-        codes = [np.array([place[c] for c in part.countries], np.int64)[part.codes] for part in (self, later)]
+        number = {country: code for code, country in enumerate(countries)}
+        codes = [np.array([number[c] for c in part.countries], np.int64)[part.codes] for part in (self, later)]
         return Offers(
             np.concatenate([self.available, later.available]),
             np.concatenate([self.items, later.items + len(self)]),

@@ -13,7 +13,7 @@ class Windows:
 
     Attributes:
         rows: of the events, window by window, `[events]`.
-        inside: which places of the padded windows hold an event, `[windows, width]`: the first ones of each.
+        inside: which slots of the padded windows hold an event, `[windows, width]`: the first ones of each.
     """
 
     rows: Ints

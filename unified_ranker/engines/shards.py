@@ -45,7 +45,7 @@ class MemoryShards:
 class DiskShards:
     """Keeps shards as `<root>/<stage>/<shard>/<output>.arrow`, one record batch for each partition.
 
-    A shard is written beside its place and renamed: it is there whole or not at all, and the first worker to finish
+    A shard is written beside its directory and renamed: it is there whole or not at all, and the first worker to finish
     it wins. `shard.json` holds rows, bytes and SHA-256 of every file. On several machines `root` must be on a disk
     that all of them share.
     """
@@ -54,22 +54,22 @@ class DiskShards:
         """Keep shards below `root`."""
         self.root = Path(root)
 
-    def place(self, stage: str, shard: int) -> Path:
+    def directory(self, stage: str, shard: int) -> Path:
         """Return the directory of a shard."""
         return self.root / stage / f"{shard:05d}"
 
     def has(self, stage: str, shard: int) -> bool:
         """Tell whether a shard is finished."""
-        return (self.place(stage, shard) / NOTES).is_file()
+        return (self.directory(stage, shard) / NOTES).is_file()
 
     def notes(self, stage: str, shard: int) -> dict[str, Any]:
         """Return the notes that were written with a shard."""
-        return json.loads((self.place(stage, shard) / NOTES).read_text(encoding="utf-8"))
+        return json.loads((self.directory(stage, shard) / NOTES).read_text(encoding="utf-8"))
 
     def write(self, stage: str, shard: int, outputs: Outputs, notes: Mapping[str, Any]) -> None:
         """Keep a shard's outputs; does nothing when another worker was first."""
         try:
-            with whole_directory(self.place(stage, shard)) as draft:
+            with whole_directory(self.directory(stage, shard)) as draft:
                 files = {}
                 for output, parts in outputs.items():
                     file = draft / f"{output}.arrow"
@@ -84,7 +84,7 @@ class DiskShards:
 
     def read(self, stage: str, shard: int, output: str, partition: int | None = None) -> pa.Table:
         """Return one partition of a shard's output, or all of them concatenated; memory-mapped."""
-        file = self.place(stage, shard) / f"{output}.arrow"
+        file = self.directory(stage, shard) / f"{output}.arrow"
         return read_parts(file, partition)
 
     def gather(self, stage: str, output: str, partition: int | None = None) -> pa.Table:
@@ -106,12 +106,12 @@ class DiskShards:
                     shutil.rmtree(entry)
         return whole
 
-    def _intact(self, place: Path) -> bool:
-        notes = place / NOTES
+    def _intact(self, directory: Path) -> bool:
+        notes = directory / NOTES
         if not notes.is_file():
             return False
         files = json.loads(notes.read_text(encoding="utf-8"))["files"]
-        return all((place / n).is_file() and sha256(place / n) == f["sha256"] for n, f in files.items())
+        return all((directory / n).is_file() and sha256(directory / n) == f["sha256"] for n, f in files.items())
 
 
 def write_parts(file: Path, parts: list[pa.Table] | Any) -> int:

@@ -41,8 +41,8 @@ class FitRequests:
 
     Attributes:
         numbers: standardised channels, `[requests, candidates, channels]`.
-        present: which places hold a candidate, `[requests, candidates]`.
-        target: place of the target, `[requests]`.
+        present: which slots hold a candidate, `[requests, candidates]`.
+        target: slot of the target, `[requests]`.
         weight: how much a request counts, `[requests]`.
     """
 

@@ -48,7 +48,7 @@ class Engagements:
 
 
 def ones(rows: Ints, columns: Ints, shape: tuple[int, int]) -> sparse.csr_array:
-    """Return a 0/1 matrix of `shape` with ones at (`rows`, `columns`); repeated places stay 1."""
+    """Return a 0/1 matrix of `shape` with ones at (`rows`, `columns`); repeated cells stay 1."""
     matrix = counts(rows, columns, shape)
     matrix.data[:] = 1.0
     return matrix

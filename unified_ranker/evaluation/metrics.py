@@ -58,11 +58,11 @@ def rank_of_target(scores: npt.NDArray, target: npt.NDArray[np.integer], allowed
         raise ValueError(f"`scores` must not be NaN. Received: NaN in {len(rows)} rows, first in row {rows[0]}.")
     rows = np.arange(len(target))
     known = target >= 0
-    place = np.where(known, target, 0)
-    own = scores[rows, place][:, None]
+    column = np.where(known, target, 0)
+    own = scores[rows, column][:, None]
     greater = np.count_nonzero((scores > own) & allowed, axis=1)
     equal = np.count_nonzero((scores == own) & allowed, axis=1)
-    reachable = known & allowed[rows, place]
+    reachable = known & allowed[rows, column]
     return np.where(reachable, 1.0 + greater + (equal - 1) / 2, np.inf)
 
 

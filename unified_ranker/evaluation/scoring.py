@@ -175,7 +175,7 @@ class ScoredCandidates(NamedTuple):
         items: their indices, `[n, candidates]`.
         scores: as served, `[n, candidates]`; in the fit window itself those of the head alone.
         logits: of the heads, `[n, candidates, heads]`.
-        present: which of them may answer, `[n, candidates]`: where few may, others fill the places up.
+        present: which of them may answer, `[n, candidates]`: where few may, others fill the slots up.
         channels: what the blend read of them, `[n, candidates, channels]`; of no width in the fit window itself.
     """
 

@@ -20,8 +20,8 @@ class Concentration:
     Attributes:
         scorer: its name.
         coverage: share of the catalogue that is in at least one top ten.
-        top_share: share of all places that the most recommended 1 % of the catalogue take, at least one item.
-        gini: Gini coefficient of the places by item: 0 where every item has as many, near 1 where few have all.
+        top_share: share of all slots that the most recommended 1 % of the catalogue take, at least one item.
+        gini: Gini coefficient of the slots by item: 0 where every item has as many, near 1 where few have all.
     """
 
     scorer: str
@@ -68,14 +68,14 @@ def top_items(scores: npt.NDArray[np.floating], allowed: Mask) -> Ints:
 
 def concentration(scorer: str, top: Ints, items: int) -> Concentration:
     """Return how the top tens `[requests, TOP]` of a scorer spread over a catalogue of `items`."""
-    places = np.sort(np.bincount(top[top != MISSING], minlength=items))
-    total = int(places.sum())
+    taken = np.sort(np.bincount(top[top != MISSING], minlength=items))
+    total = int(taken.sum())
     if not total:
         return Concentration(scorer, 0.0, 0.0, 0.0)
     most = max(1, items // 100)
     rank = np.arange(1, items + 1)
-    gini = 2 * float((rank * places).sum()) / (items * total) - (items + 1) / items
-    return Concentration(scorer, float((places > 0).mean()), float(places[-most:].sum()) / total, gini)
+    gini = 2 * float((rank * taken).sum()) / (items * total) - (items + 1) / items
+    return Concentration(scorer, float((taken > 0).mean()), float(taken[-most:].sum()) / total, gini)
 
 
 def _best(scores: npt.NDArray[np.floating], allowed: Mask, columns: Ints) -> tuple[Ints, npt.NDArray[np.floating]]:

@@ -106,8 +106,8 @@ def _more_candidates(task: str, facts: RankedCandidateFacts, baseline: str) -> s
     if signal and signal not in facts.signals:
         return _declare(signal)
     if signal and signal not in facts.sources:
-        place = f"`serving.sources` in tasks/{task}.yaml"
-        return f"Let the signal propose: add `{signal}` to {place}, then `unified-ranker build`"
+        setting = f"`serving.sources` in tasks/{task}.yaml"
+        return f"Let the signal propose: add `{signal}` to {setting}, then `unified-ranker build`"
     return f"Raise `serving.candidates`: `unified-ranker build --set tasks.{task}.serving.candidates={2 * facts.most}`"
 
 

@@ -45,6 +45,6 @@ def multi_hot(indices: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
     """Return 1 at `indices` `[batch, n]` (-1 = none) of a table of `shape`, else 0."""
     rows = tf.repeat(tf.range(shape[0])[:, None], tf.shape(indices)[1], 1)
     known = indices >= 0
-    places = tf.stack([tf.boolean_mask(rows, known), tf.cast(tf.boolean_mask(indices, known), tf.int32)], 1)
-    marked = tf.scatter_nd(places, tf.ones(tf.shape(places)[0]), shape)
+    cells = tf.stack([tf.boolean_mask(rows, known), tf.cast(tf.boolean_mask(indices, known), tf.int32)], 1)
+    marked = tf.scatter_nd(cells, tf.ones(tf.shape(cells)[0]), shape)
     return tf.minimum(marked, 1.0)

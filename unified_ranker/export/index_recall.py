@@ -51,7 +51,7 @@ def measure_index(
             described = build_index(Path(folder), prepared.item_ids, vectors, ScannIndex(type="scann"))
         found, scores = load_index(own if used else Path(folder), vectors).search(queries, at)
     nearest, _ = ExactSearch(vectors).search(queries, at)
-    # Places without a score hold no item: the searched leaves had too few.
+    # Slots without a score hold no item: the searched leaves had too few.
     answers = [row[np.isfinite(score)] for row, score in zip(found, scores, strict=True)]
     shares = [len(np.intersect1d(a, n)) / len(n) for a, n in zip(answers, nearest, strict=True)]
     return IndexRecall(

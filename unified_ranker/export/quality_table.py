@@ -52,13 +52,13 @@ class QualityTable(tf.Module):
     def counted_now(self, quality: tf.Tensor, popularity: tf.Tensor) -> tf.Tensor:
         """Return `quality` `[batch, n, features]` with popularities `[batch, n, popularities]`; NaN changes nothing."""
         columns = tf.unstack(quality, len(self.scales), axis=-1)
-        for place, now in zip(self.counted, tf.unstack(popularity, len(self.counted), axis=-1), strict=True):
-            columns[place] = tf.where(tf.math.is_nan(now), columns[place], now)
+        for column, now in zip(self.counted, tf.unstack(popularity, len(self.counted), axis=-1), strict=True):
+            columns[column] = tf.where(tf.math.is_nan(now), columns[column], now)
         return tf.stack(columns, -1)
 
     def _with(self, table: tf.Tensor, fresh: Callable[[float], tf.Tensor]) -> tf.Tensor:
         """Return the `table` `[…, features]` with every freshness replaced by `fresh` of its scale."""
-        columns = [fresh(scale) if scale else table[..., place] for place, scale in enumerate(self.scales)]
+        columns = [fresh(scale) if scale else table[..., column] for column, scale in enumerate(self.scales)]
         return tf.stack(columns, -1) if columns else table
 
 

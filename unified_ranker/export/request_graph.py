@@ -23,7 +23,7 @@ class GivenFields:
         source_item: index of the source item, `[batch]`; -1 for none.
         query_item: index of the query item, `[batch]`; -1 for none.
         country: text, `[batch]`; "" where unknown.
-        history: whole histories, columns `[batch, events]`, in which places without an item are blank.
+        history: whole histories, columns `[batch, events]`, in which slots without an item are blank.
         history_items: indices of their items, `[batch, events]`; -1 for none, or one that the catalogue lacks.
     """
 
@@ -58,7 +58,7 @@ class RequestGraph(tf.Module):
     """Looks requests up against the release's catalogue.
 
     Events at or after the request's time are cut, then all but the last `history_length`; a signal
-    may read further back. A request without a time gets the present one. An event on an unknown item keeps its place,
+    may read further back. A request without a time gets the present one. An event on an unknown item keeps its slot,
     with an empty vector. A value that is not finite counts as absent.
     """
 
@@ -137,13 +137,13 @@ class RequestGraph(tf.Module):
         """Return items and times of the last events that signals read, `[batch, n]` each, newest first.
 
         Items are -1 and times 0 where there are fewer; `n` is what the longest history of the batch needs, because
-        signals take time for each place.
+        signals take time for each slot.
         """
         width = tf.minimum(tf.reduce_max(tf.concat([found, [1]], 0)), self.read)
         column = tf.range(1, width + 1, dtype=tf.int64)[None]
         there = column <= found[:, None]
-        place = tf.where(there, found[:, None] - column, tf.shape(order, tf.int64)[1] - 1)
-        rows = tf.gather(order, place, batch_dims=1)
+        slot = tf.where(there, found[:, None] - column, tf.shape(order, tf.int64)[1] - 1)
+        rows = tf.gather(order, slot, batch_dims=1)
         return _pick(given.history_items, rows, there, MISSING), _pick(given.history.timestamp, rows, there, 0)
 
     def _window(
@@ -153,8 +153,8 @@ class RequestGraph(tf.Module):
         kept = tf.minimum(found, self.length)
         column = tf.range(tf.maximum(tf.reduce_max(tf.concat([kept, [1]], 0)), 1))[None]
         present = column < kept[:, None]
-        place = tf.where(present, (found - kept)[:, None] + column, tf.shape(order, tf.int64)[1] - 1)
-        rows, history = tf.gather(order, place, batch_dims=1), given.history
+        slot = tf.where(present, (found - kept)[:, None] + column, tf.shape(order, tf.int64)[1] - 1)
+        rows, history = tf.gather(order, slot, batch_dims=1), given.history
         timestamp, value = _pick(history.timestamp, rows, present, 0), _pick(history.value, rows, present, 0.0)
         earlier = tf.concat([timestamp[:, :1], timestamp[:, :-1]], 1)
         events = HistoryEvents(
@@ -168,9 +168,9 @@ class RequestGraph(tf.Module):
 
 
 def _in_order(history: History, time: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the places `[batch, events + 1]` of events strictly before `time`, oldest first, and their number.
+    """Return the positions `[batch, events + 1]` of events strictly before `time`, oldest first, and their number.
 
-    The last place is after all events, for blanks.
+    The last position is after all events, for blanks.
     """
     before = (history.item_id != "") & (history.timestamp < time[:, None])
     # Events that are kept come first, in their order, because the sort is stable.
@@ -180,6 +180,6 @@ def _in_order(history: History, time: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _pick(column: tf.Tensor, rows: tf.Tensor, present: tf.Tensor, blank: object) -> tf.Tensor:
-    """Return the places `rows` `[batch, n]` of a column `[batch, events]` where `present`, else `blank`."""
+    """Return the positions `rows` `[batch, n]` of a column `[batch, events]` where `present`, else `blank`."""
     padded = tf.pad(column, [[0, 0], [0, 1]], constant_values=blank)
     return tf.where(present, tf.gather(padded, rows, batch_dims=1), tf.constant(blank, padded.dtype))

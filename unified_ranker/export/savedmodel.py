@@ -14,13 +14,13 @@ from unified_ranker.core.signature_names import (
     CANDIDATE_IDS,
     ENCODE,
     ENCODE_LIVE,
-    LIVE_PLACE,
+    LIVE_ROW,
     LIVE_VECTORS,
     POPULARITY_NOW,
     RANK,
     RANK_ENCODED,
     RANK_LIVE,
-    TRENDING_PLACES,
+    TRENDING_INDICES,
 )
 from unified_ranker.export.signature_graph import SignatureGraph
 from unified_ranker.export.signatures import signatures_of
@@ -93,7 +93,7 @@ def _recorded(prepared: Prepared, examples: Examples, config: Config, served: Se
     of_task = [np.flatnonzero(examples.task == task) for task in np.unique(examples.task)]
     for number in range(config.export.serving.warmup_requests):
         size, signature = calls[number % len(calls)]
-        rows = [rng.choice(of_task[(number + place) % len(of_task)]) for place in range(size)]
+        rows = [rng.choice(of_task[(number + offset) % len(of_task)]) for offset in range(size)]
         arrays = request_arrays(examples.take(np.array(rows)), prepared, config.towers.events_read)
         if signature in (RANK_ENCODED, RANK_LIVE):
             encoded = served[ENCODE](**{name: tf.constant(array) for name, array in arrays.items()})
@@ -103,9 +103,9 @@ def _recorded(prepared: Prepared, examples: Examples, config: Config, served: Se
             arrays = {**arrays, CANDIDATE_IDS: np.tile(candidates, (size, 1))}
         popularities = len(config.towers.item.popularities)
         if signature == ENCODE_LIVE:
-            arrays = {**arrays, TRENDING_PLACES: np.full((size, popularities, TRENDING), MISSING, np.int64)}
+            arrays = {**arrays, TRENDING_INDICES: np.full((size, popularities, TRENDING), MISSING, np.int64)}
         if signature == RANK_LIVE:
-            arrays[LIVE_PLACE] = np.full((size, most), -1, np.int32)
+            arrays[LIVE_ROW] = np.full((size, most), -1, np.int32)
             arrays[LIVE_VECTORS] = np.zeros((size, 0, config.query_dim), np.float32)
             arrays[POPULARITY_NOW] = np.full((size, most, popularities), np.nan, np.float32)
         yield signature, arrays

@@ -12,16 +12,16 @@ from unified_ranker.core.signature_names import (
     ITEM_IDS,
     ITEM_VECTOR,
     LIMIT,
-    LIVE_PLACE,
+    LIVE_ROW,
     LIVE_VECTORS,
     POPULARITY_NOW,
     PROPOSED_IDS,
-    PROPOSED_PLACES,
+    PROPOSED_INDICES,
     QUERY_EMBEDDING,
     QUERY_VECTOR,
     RETRIEVAL_SCORE,
     SCORES,
-    TRENDING_PLACES,
+    TRENDING_INDICES,
 )
 from unified_ranker.core.times import NEVER
 from unified_ranker.export.candidate_mask import candidate_mask, multi_hot
@@ -46,12 +46,12 @@ class LiveInputs(NamedTuple):
     """Changes since the release was written, for the candidates of requests.
 
     Attributes:
-        place: row in `vectors` of a candidate that the release does not know, `[batch, n]`; -1 where it knows it.
+        row: row in `vectors` of a candidate that the release does not know, `[batch, n]`; -1 where it knows it.
         vectors: stored vectors of such items, `[batch, live, dim + quality]`, as `embed_items` gives them.
         popularity: as of the requests, `[batch, n, popularities]`, NaN: as released; None: the release counts nothing.
     """
 
-    place: tf.Tensor
+    row: tf.Tensor
     vectors: tf.Tensor
     popularity: tf.Tensor | None
 
@@ -97,12 +97,12 @@ class SignatureGraph(tf.Module):
     def encode_live(self, **fields: tf.Tensor) -> Tensors:
         """Encode requests with the most popular items as of now.
 
-        `trending` `[batch, popularities, n]` are places in the release's catalogue, the most popular first; -1 is
-        none, and higher places stand for items that came later. So do those of `proposed` `[batch, m]`.
+        `trending` `[batch, popularities, n]` are indices in the release's catalogue, the most popular first; -1 is
+        none, and higher indices stand for items that came later. So do those of `proposed` `[batch, m]`.
         """
-        trending = fields.pop(TRENDING_PLACES)
+        trending = fields.pop(TRENDING_INDICES)
         encoded, state = self._encoded(fields)
-        return {**encoded, PROPOSED_PLACES: self._model().proposals(state, trending)}
+        return {**encoded, PROPOSED_INDICES: self._model().proposals(state, trending)}
 
     def rank_encoded(self, **inputs: tf.Tensor) -> Tensors:
         """Score `candidate_ids` `[batch, n]` for encoded requests; unknown candidates get the empty vector."""
@@ -116,7 +116,7 @@ class SignatureGraph(tf.Module):
 
     def rank_live(self, **inputs: tf.Tensor) -> Tensors:
         """Score candidates for encoded requests by what came since the release was written; see `LiveInputs`."""
-        live = LiveInputs(inputs[LIVE_PLACE], inputs[LIVE_VECTORS], inputs.get(POPULARITY_NOW))
+        live = LiveInputs(inputs[LIVE_ROW], inputs[LIVE_VECTORS], inputs.get(POPULARITY_NOW))
         return self._rank(states_of(inputs), inputs[CANDIDATE_IDS], live)
 
     def recommend(self, **inputs: tf.Tensor) -> Tensors:
@@ -139,8 +139,8 @@ class SignatureGraph(tf.Module):
         own = tf.range(tf.shape(chosen)[1])[None] < candidates[:, None]
         present = own & (retrieved > -np.inf)
         ranked = tf.where(present, self._scored(state, tf.cast(chosen, tf.int64), present).score, -np.inf)
-        best, place = tf.math.top_k(ranked, tf.minimum(_highest(limit), count))
-        ids = tf.gather(self.item_ids, tf.gather(chosen, place, batch_dims=1))
+        best, at = tf.math.top_k(ranked, tf.minimum(_highest(limit), count))
+        ids = tf.gather(self.item_ids, tf.gather(chosen, at, batch_dims=1))
         answered = (best > -np.inf) & (tf.range(tf.shape(best)[1])[None] < limit[:, None])
         return {ITEM_IDS: tf.where(answered, ids, ""), SCORES: tf.where(answered, best, -np.inf)}
 
@@ -189,8 +189,8 @@ class SignatureGraph(tf.Module):
         vectors = tf.gather(self.vectors, rows)
         if live is not None:
             # Few candidates came since: theirs alone are exchanged.
-            changed = tf.where(live.place >= 0)
-            own = tf.gather_nd(live.vectors, tf.stack([changed[:, 0], _at(live.place, changed)], 1))
+            changed = tf.where(live.row >= 0)
+            own = tf.gather_nd(live.vectors, tf.stack([changed[:, 0], _at(live.row, changed)], 1))
             dim, request = vectors.shape[2], changed[:, 0]
             vectors = tf.tensor_scatter_nd_update(vectors, changed, own[:, :dim])
             # Stored quality times its decay is the quality as of the request (docs/decisions/0003-freshness.md).
@@ -201,9 +201,9 @@ class SignatureGraph(tf.Module):
         return self._model().scored(state, indices, vectors, quality, present)
 
 
-def _at(values: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """Return the `values` `[batch, n]` at `places` `[k, 2]`, int64 `[k]`."""
-    return tf.cast(tf.gather_nd(values, places), tf.int64)
+def _at(values: tf.Tensor, cells: tf.Tensor) -> tf.Tensor:
+    """Return the `values` `[batch, n]` at `cells` `[k, 2]`, int64 `[k]`."""
+    return tf.cast(tf.gather_nd(values, cells), tf.int64)
 
 
 def _highest(numbers: tf.Tensor) -> tf.Tensor:

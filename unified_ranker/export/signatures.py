@@ -13,7 +13,7 @@ from unified_ranker.core.signature_names import (
     ENCODE_EMBEDDED,
     ENCODE_LIVE,
     LIMIT,
-    LIVE_PLACE,
+    LIVE_ROW,
     LIVE_VECTORS,
     POPULARITY_NOW,
     QUERY_EMBEDDING,
@@ -22,7 +22,7 @@ from unified_ranker.core.signature_names import (
     RANK_ENCODED,
     RANK_LIVE,
     RECOMMEND,
-    TRENDING_PLACES,
+    TRENDING_INDICES,
 )
 from unified_ranker.export.signature_graph import SignatureGraph, Tensors
 from unified_ranker.model.encode import served_states
@@ -34,7 +34,7 @@ from unified_ranker.towers.tensorflow import tf
 def request_signature() -> dict[str, tf.TensorSpec]:
     """Return the request's fields: "" and 0 stand for absent, history is `[batch, events]`, oldest first.
 
-    Seconds since 1970 are the unit of times. Places of the history whose item is "" are skipped, wherever they are.
+    Seconds since 1970 are the unit of times. Slots of the history whose item is "" are skipped, wherever they are.
     """
     of_request = {name: ([None], kind) for name, kind in REQUEST_FIELDS.items()}
     of_events = {history_input(name): ([None, None], kind) for name, kind in EVENT_FIELDS.items()}
@@ -63,7 +63,7 @@ def state_signature(config: Config) -> dict[str, tf.TensorSpec]:
 def live_signature(config: Config) -> dict[str, tf.TensorSpec]:
     """Return what `rank_live` takes besides the inputs of `rank_encoded`."""
     specs = {
-        LIVE_PLACE: tf.TensorSpec([None, None], tf.int32, name=LIVE_PLACE),
+        LIVE_ROW: tf.TensorSpec([None, None], tf.int32, name=LIVE_ROW),
         LIVE_VECTORS: tf.TensorSpec([None, None, config.query_dim], tf.float32, name=LIVE_VECTORS),
     }
     if popularities := len(config.towers.item.popularities):
@@ -87,8 +87,8 @@ def signatures_of(served: SignatureGraph, config: Config) -> dict[str, tf.types.
     }
     encode = wanted[ENCODE]
     if popularities := len(config.towers.item.popularities):
-        lists = tf.TensorSpec([None, popularities, TRENDING], tf.int64, name=TRENDING_PLACES)
-        wanted[ENCODE_LIVE] = encode = (served.encode_live, {**request, TRENDING_PLACES: lists})
+        lists = tf.TensorSpec([None, popularities, TRENDING], tf.int64, name=TRENDING_INDICES)
+        wanted[ENCODE_LIVE] = encode = (served.encode_live, {**request, TRENDING_INDICES: lists})
     if served.query_text.titles is not None:
         width = config.towers.item.dim
         given = {QUERY_EMBEDDING: tf.TensorSpec([None, width], tf.float32, name=QUERY_EMBEDDING)}

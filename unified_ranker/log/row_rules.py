@@ -42,7 +42,7 @@ class Known:
         created = pc.fill_null(self.created.cast(pa.int64()), np.iinfo(np.int64).min)
         return np.append(created.to_numpy(zero_copy_only=False), np.iinfo(np.int64).min)
 
-    def places(self, events: pa.Table) -> dict[str, Ints]:
+    def indices(self, events: pa.Table) -> dict[str, Ints]:
         """Return the rows of the items that events name, by column `[events]`; -1 where null or unknown."""
         return dict(zip(ITEM_COLUMNS, find_all([events[name] for name in ITEM_COLUMNS], self.items), strict=True))
 
@@ -66,11 +66,11 @@ def find_all(columns: Sequence[pa.Array | pa.ChunkedArray], ids: pa.Array | pa.C
     """
     coded = [_one(column).cast(pa.large_string()).dictionary_encode() for column in columns]
     names = pa.concat_arrays([c.dictionary for c in coded])
-    place = pc.fill_null(pc.index_in(names, value_set=_one(ids).cast(pa.large_string())), -1)
-    place = place.to_numpy(zero_copy_only=False).astype(np.int64)
+    index = pc.fill_null(pc.index_in(names, value_set=_one(ids).cast(pa.large_string())), -1)
+    index = index.to_numpy(zero_copy_only=False).astype(np.int64)
     out, first = [], 0
     for column in coded:
-        own = np.append(place[first : first + len(column.dictionary)], -1)
+        own = np.append(index[first : first + len(column.dictionary)], -1)
         first += len(column.dictionary)
         out.append(own[pc.fill_null(column.indices, -1).to_numpy(zero_copy_only=False)])
     return out
@@ -82,7 +82,7 @@ def positions(wanted: pa.Array | pa.ChunkedArray, ids: pa.Array | pa.ChunkedArra
 
 
 def event_rules(
-    events: pa.Table, known: Known, now: datetime, places: dict[str, Ints] | None = None
+    events: pa.Table, known: Known, now: datetime, indices: dict[str, Ints] | None = None
 ) -> Iterator[Broken]:
     """Yield every rule with the rows that break it.
 
@@ -90,9 +90,9 @@ def event_rules(
         events: in canonical form (`schema.InteractionLog`), `[events, columns]`.
         known: the other two tables.
         now: the present.
-        places: `known.places(events)`, if they are computed already.
+        indices: `known.indices(events)`, if they are computed already.
     """
-    places = places or known.places(events)
+    indices = indices or known.indices(events)
     for column in ("item_id", "task", "event_type"):
         bad = _blank(events[column], when_null=True)
         yield Broken(f"events.{column} is present", bad, EVENT_KEYS, f"fill in `{column}`, or remove the rows")
@@ -102,9 +102,9 @@ def event_rules(
     absent = _mask(pc.is_null(time))
     remedy = "fill in the time, or remove the rows: every example is made as of its time"
     yield Broken("events.timestamp is present", absent, EVENT_KEYS, remedy)
-    items = places["item_id"]
+    items = indices["item_id"]
     for column in ITEM_COLUMNS:
-        bad = (places[column] < 0) & _mask(pc.fill_null(pc.not_equal(events[column], ""), False))
+        bad = (indices[column] < 0) & _mask(pc.fill_null(pc.not_equal(events[column], ""), False))
         shown = tuple(dict.fromkeys(("user_id", "item_id", column, "task", "timestamp")))
         remedy = "add the items to the items table, or remove the events; are the ids spelt alike in both?"
         yield Broken(f"events.{column} is known in items", bad, shown, remedy)

@@ -77,7 +77,7 @@ def encode_queries(
         request: `[batch]`.
         query: vectors of the queries, `[batch, dim]`.
         items: the items of histories and sources, at least.
-        row: the window of each request, `[batch]`; None: the window at the same place.
+        row: the window of each request, `[batch]`; None: the window of the same number.
         training: whether dropout is on.
     """
 
@@ -111,7 +111,7 @@ def with_history(
 
     Args:
         query: encoded requests `[batch]`.
-        history: items of each request's window, `[batch, events]`; -1 for an unknown one or a blank place.
+        history: items of each request's window, `[batch, events]`; -1 for an unknown one or a blank slot.
         position: how many of them lie before the request, `[batch]`.
         signals: inputs of the signals.
         items: those of the histories, at least.

@@ -188,7 +188,7 @@ class UnifiedRanker(tfrs.Model):
             indices: item indices of the candidates `[batch, candidates]`; -1 for an unknown item.
             items: their vectors `[batch, candidates, dim]`.
             quality: their quality as of the request `[batch, candidates, features]`.
-            present: which places hold a candidate, `[batch, candidates]`.
+            present: which slots hold a candidate, `[batch, candidates]`.
         """
         signals = self.signals.features(state.signals, indices)
         score, logits, retrieval = self.rank(state, items, quality, signals)
@@ -317,8 +317,8 @@ class UnifiedRanker(tfrs.Model):
     def _query_vectors(self, query: tf.Tensor) -> tf.Tensor:
         """Return the vectors `[examples, dim]` of queries, given their indices in the training slice."""
         # The home feed's empty query and popular titles repeat within a batch: embed each once.
-        queries, place = tf.unique(query)
-        return tf.gather(self.text.embed(self.query_tokens.at(queries)), place)
+        queries, inverse = tf.unique(query)
+        return tf.gather(self.text.embed(self.query_tokens.at(queries)), inverse)
 
     def _batch_items(
         self, needed: list[tf.Tensor], positives: tf.Tensor, times: tf.Tensor, training: bool
@@ -348,8 +348,8 @@ class UnifiedRanker(tfrs.Model):
         if not self.config.towers.item.age_gate:
             return None
         count = len(self.catalogue.item_ids) if ids is None else tf.shape(ids)[0]
-        place = positives if ids is None else tf.searchsorted(ids, positives, out_type=tf.int64)
-        last = tf.math.unsorted_segment_max(times, place, count)
+        row = positives if ids is None else tf.searchsorted(ids, positives, out_type=tf.int64)
+        last = tf.math.unsorted_segment_max(times, row, count)
         drawn = tf.gather(times, tf.random.uniform([count], 0, tf.shape(times)[0], tf.int32))
         return tf.where(last > times.dtype.min, last, drawn)
 

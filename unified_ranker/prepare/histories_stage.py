@@ -55,10 +55,10 @@ class BuildHistories:
             .append_column("history_length", pa.array(lengths_before(user, stamp, in_history), pa.int64()))
         )
         first = reader.read(USERS_STAGE, 0, "ranges")["first_time"].to_numpy()
-        place = np.searchsorted(first, columns["time"], side="right") - 1
+        part = np.searchsorted(first, columns["time"], side="right") - 1
         kept = events.filter(pa.array(in_history)).select(["user", "item", "event_type", "task", "time", "value"])
         counts = {"repeated": [int(again.sum())], "events": [len(events)], "positives": [len(at)]}
-        return {"histories": [kept], "events": partition(marked, place, self.ranges), "counts": [pa.table(counts)]}
+        return {"histories": [kept], "events": partition(marked, part, self.ranges), "counts": [pa.table(counts)]}
 
     def _in_history(self, event_type: Any, types: list[str]) -> npt.NDArray[np.bool_]:
         declared = self.rules.config.towers.user.history_events

@@ -46,9 +46,9 @@ class PreparedFolder:
 
     def ids_of(self, items: Ints) -> Strings:
         """Return the ids of items by their indices `[n]`, "" for `MISSING`; only those are read."""
-        known, place = np.unique(items, return_inverse=True)
+        known, inverse = np.unique(items, return_inverse=True)
         names = self.items()["item_id"].take(pa.array(np.maximum(known, 0))).to_numpy().astype(object)
-        return np.where(known == MISSING, "", names)[place]
+        return np.where(known == MISSING, "", names)[inverse]
 
     def history_files(self) -> tuple[HistoryFile, ...]:
         """Return the files of histories that hold events."""

@@ -105,8 +105,8 @@ def trending(counted: Sequence[CountsAsOf], times: Ints, most: int) -> Ints:
     """
     if not counted:
         return np.zeros((len(times), 0, most), np.int64)
-    hours, place = np.unique(times // HOUR * HOUR, return_inverse=True)
-    return most_popular(np.stack([counts.matrix(hours) for counts in counted], -1), most)[place]
+    hours, inverse = np.unique(times // HOUR * HOUR, return_inverse=True)
+    return most_popular(np.stack([counts.matrix(hours) for counts in counted], -1), most)[inverse]
 
 
 class TrendingByHour:

@@ -28,7 +28,7 @@ QUARANTINE = pa.schema(
         **dict.fromkeys(LOG_COLUMNS["events"], pa.string()),
     }
 )
-"""Quarantined row: the reason, its place (the row in the row group, from 0), and its values as text."""
+"""Quarantined row: the reason, its row (in the row group, from 0), and its values as text."""
 LEFT_OUT = frozenset({FUTURE})
 """Warnings whose rows are quarantined, too: there can be no example as of a time in the future."""
 SAMPLED_TIMES = 512
@@ -49,18 +49,18 @@ class Scan:
         known = Known(_one(keys["item_id"]), _one(keys["created"]), None if users is None else _one(users))
         read = read_split(self.source.events[shard])
         events = pa.concat_tables([self._canonical(piece, raw) for piece, _, raw in read]).combine_chunks()
-        places = known.places(events)
+        indices = known.indices(events)
         broken: list[Broken] = []
         if self.rules.check:
-            broken = [*_not_finite([raw for _, _, raw in read]), *event_rules(events, known, self.rules.now, places)]
+            broken = [*_not_finite([raw for _, _, raw in read]), *event_rules(events, known, self.rules.now, indices)]
         checks = to_rows(_check(b, events) for b in broken)
         keep = np.ones(len(events), bool)
         bad = [b for b in broken if (b.severity == "error" or b.rule in LEFT_OUT) and b.bad.any()]
         quarantined = [QUARANTINE.empty_table(), *(_quarantined(b, events, keep, read) for b in bad)]
         if not keep.all():
             events = events.filter(pa.array(keep))
-            places = {name: place[keep] for name, place in places.items()}
-        whole = _clean(events, places)
+            indices = {name: index[keep] for name, index in indices.items()}
+        whole = _clean(events, indices)
         return {
             "events": [whole],
             "users": [_counted(whole["user_id"], "user_id")],
@@ -81,12 +81,12 @@ class Scan:
         return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
 
 
-def _clean(events: pa.Table, places: dict[str, npt.NDArray[np.int64]]) -> pa.Table:
+def _clean(events: pa.Table, indices: dict[str, npt.NDArray[np.int64]]) -> pa.Table:
     columns = {
         **{name: events[name] for name in events.column_names},
-        "item": places["item_id"],
-        "source_item": places["source_item_id"],
-        "query_item": places["query_item_id"],
+        "item": indices["item_id"],
+        "source_item": indices["source_item_id"],
+        "query_item": indices["query_item_id"],
         "time": events["timestamp"].cast(pa.timestamp("us")).cast(pa.int64()),
         "value": pc.if_else(pc.is_nan(events["value"]), pa.scalar(None, pa.float32()), events["value"]),
     }

@@ -33,8 +33,8 @@ class Shuffle:
         first = reader.read(USERS_STAGE, 0, "ranges")["first_user"].to_numpy()
         # Anonymous events have no history. They are sent by time, so that equal ones come into one range.
         anonymous = np.abs(events["time"].to_numpy()) % self.ranges
-        place = np.where(user < 0, anonymous, np.searchsorted(first, user, side="right") - 1)
-        return {"events": partition(table, place, self.ranges)}
+        part = np.where(user < 0, anonymous, np.searchsorted(first, user, side="right") - 1)
+        return {"events": partition(table, part, self.ranges)}
 
 
 def names_of(reader: Reader) -> tuple[list[str], list[str]]:
@@ -43,11 +43,11 @@ def names_of(reader: Reader) -> tuple[list[str], list[str]]:
     return tuple(sorted(set(names[column].to_pylist())) for column in ("task", "event_type"))  # type: ignore[return-value]
 
 
-def partition(table: pa.Table, place: np.ndarray, parts: int) -> list[pa.Table]:
+def partition(table: pa.Table, part: np.ndarray, parts: int) -> list[pa.Table]:
     """Return the rows of each part, in their order."""
     if parts == 1:
         return [table]
-    order = np.argsort(place, kind="stable")
-    bounds = np.searchsorted(place[order], np.arange(parts + 1))
+    order = np.argsort(part, kind="stable")
+    bounds = np.searchsorted(part[order], np.arange(parts + 1))
     ordered = table.take(pa.array(order))
     return [ordered.slice(int(a), int(b - a)) for a, b in pairwise(bounds)]

@@ -78,8 +78,8 @@ def lasting_order(items: pd.DataFrame, source: LogSource) -> npt.NDArray[np.int6
     if source.known_items is None:
         return order
     known = pq.read_table(source.known_items, columns=["item_id"])["item_id"].to_numpy()
-    place = pd.Index(known).get_indexer(items["item_id"])
-    gone = len(known) - int((place >= 0).sum())
+    index = pd.Index(known).get_indexer(items["item_id"])
+    gone = len(known) - int((index >= 0).sum())
     if gone:
         missing = sorted(set(known.tolist()) - set(items["item_id"].tolist()))[:3]
         raise UserError(
@@ -87,8 +87,8 @@ def lasting_order(items: pd.DataFrame, source: LogSource) -> npt.NDArray[np.int6
             f"{gone:,} missing, e.g. {', '.join(f'`{m}`' for m in missing)}. "
             "Put them back, or prepare without `--since`."
         )
-    old = np.flatnonzero(place >= 0)
-    return np.concatenate([old[np.argsort(place[old], kind="stable")], order[place[order] < 0]])
+    old = np.flatnonzero(index >= 0)
+    return np.concatenate([old[np.argsort(index[old], kind="stable")], order[index[order] < 0]])
 
 
 def _sound(frame: pd.DataFrame, key: str) -> pd.DataFrame:

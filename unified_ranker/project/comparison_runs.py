@@ -84,10 +84,10 @@ def run_all(
         announce(run, kept, time.perf_counter() - started)
         return result
 
-    place = workspace.stage(COMPARISON_FOLDER)
+    directory = workspace.stage(COMPARISON_FOLDER)
     # Locked, because a second comparison would write the same checkpoints.
-    with lock(place, ".lock", "comparing", "project.work_dir"):
-        clear_drafts(place)
+    with lock(directory, ".lock", "comparing", "project.work_dir"):
+        clear_drafts(directory)
         # The threads only wait for the processes of the runs.
         pool = ThreadPoolExecutor(jobs)
         try:
@@ -106,7 +106,7 @@ def run_one(project: Path, overrides: Sequence[str], run: PlannedRun, threads: i
         UserError: it failed.
         BrokenProcessPool: its process died.
     """
-    directory, key = place_of(project, overrides, run)
+    directory, key = run_directory(project, overrides, run)
     kept = fresh(directory, key)
     if not kept:
         # A process for each run, so that memory is freed and TensorFlow starts anew.
@@ -129,12 +129,12 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def place_of(project: Path, overrides: Sequence[str], run: PlannedRun) -> tuple[Path, str]:
+def run_directory(project: Path, overrides: Sequence[str], run: PlannedRun) -> tuple[Path, str]:
     """Return a run's directory, and its key: a digest of all that it depends on."""
-    return _place_of(_context(project, overrides, run), run)
+    return _run_directory(_context(project, overrides, run), run)
 
 
-def _place_of(context: StageContext, run: PlannedRun) -> tuple[Path, str]:
+def _run_directory(context: StageContext, run: PlannedRun) -> tuple[Path, str]:
     # Baselines depend on the examples alone, and not on the settings of training.
     depends = context.keys.evaluate
     if run == BASELINE_RESULTS:
@@ -154,7 +154,7 @@ def make_run(project: Path, overrides: Sequence[str], run: PlannedRun, threads: 
     from unified_ranker.project.evaluate_stage import measure_contenders
 
     context = _context(project, overrides, run)
-    directory, key = _place_of(context, run)
+    directory, key = _run_directory(context, run)
     config, prepared, tasks = context.config, prepared_data(context), list(run.tasks or context.config.tasks)
     checkpoints = directory.with_name(f"{directory.name}-checkpoints")
     # A trial needs only ranks.
@@ -172,8 +172,8 @@ def make_run(project: Path, overrides: Sequence[str], run: PlannedRun, threads: 
         else:
             if threads and not config.project.training.threads:
                 _take_threads(threads)
-            place = checkpoints / context.keys.train
-            trained = train_model(prepared, config, run.tasks, place)
+            directory = checkpoints / context.keys.train
+            trained = train_model(prepared, config, run.tasks, directory)
             notes["curves"] = trained.curves
         notes["train_seconds"] = round(time.perf_counter() - started, 1)
         started = time.perf_counter()

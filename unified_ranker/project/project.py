@@ -105,22 +105,22 @@ class Project:
         Raises:
             UserError: the directory holds a project, or the tables are not of the form of an interaction log.
         """
-        place = Path(directory)
+        root = Path(directory)
         given = {"events": events, "items": items} | ({} if users is None else {"users": users})
         tables = {name: arrow_table(name, table) for name, table in given.items()}
-        require_free(place)
-        if (place / TABLES_FOLDER).exists():
+        require_free(root)
+        if (root / TABLES_FOLDER).exists():
             raise UserError(
-                f"`{place / TABLES_FOLDER}` must not exist: the tables are written there. Received: an existing path. "
+                f"`{root / TABLES_FOLDER}` must not exist: the tables are written there. Received: an existing path. "
                 "Move it away, or choose another directory."
             )
-        with made_directory(place, "directory"), _all_or_nothing(place):
-            with whole_directory(place / TABLES_FOLDER) as draft:
+        with made_directory(root, "directory"), _all_or_nothing(root):
+            with whole_directory(root / TABLES_FOLDER) as draft:
                 for name, table in tables.items():
                     pq.write_table(table, draft / f"{name}.parquet")
-            files = {name: place / TABLES_FOLDER / f"{name}.parquet" for name in tables}
-            init_project(place, files["events"], files["items"], files.get("users"))
-            return cls(place, overrides, tasks=tasks, progress=progress)
+            files = {name: root / TABLES_FOLDER / f"{name}.parquet" for name in tables}
+            init_project(root, files["events"], files["items"], files.get("users"))
+            return cls(root, overrides, tasks=tasks, progress=progress)
 
     def __repr__(self) -> str:
         """Return how the project was opened."""

@@ -99,12 +99,12 @@ class Preparation:
         shards = self.shards
         rows: dict[str, int] = {}
         for name, stage in (("items", TABLES_STAGE), ("users", USERS_STAGE)):
-            shutil.copy(shards.place(stage, 0) / f"{name}.arrow", draft / f"{name}.arrow")
+            shutil.copy(shards.directory(stage, 0) / f"{name}.arrow", draft / f"{name}.arrow")
         for stage, outputs in PUBLISHED.items():
             for output in outputs:
                 (draft / output).mkdir()
                 for shard in range(self.source.ranges):
-                    (shards.place(stage, shard) / f"{output}.arrow").rename(draft / output / f"{shard:05d}.arrow")
+                    (shards.directory(stage, shard) / f"{output}.arrow").rename(draft / output / f"{shard:05d}.arrow")
         tasks, types = names_of(shards)
         _write(draft / NAMES_FILE, {"tasks": tasks, "event_types": types, "heads": list(self.config.heads)})
         _write(draft / SPLIT_FILE, shards.read(FINISH_STAGE, 0, "split").to_pylist()[0])

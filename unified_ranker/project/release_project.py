@@ -22,7 +22,7 @@ def path_to_project(release: Path, project: Path) -> str:
     return os.path.relpath(project.resolve(), release.resolve())
 
 
-def place_of_project(release: Path, manifest: Manifest) -> Path:
+def directory_of_project(release: Path, manifest: Manifest) -> Path:
     """Return the directory of a release's project, whether or not there is a project.
 
     It is the one that the manifest notes. An earlier manifest notes none; then the directory is as many levels up as
@@ -38,8 +38,8 @@ def place_of_project(release: Path, manifest: Manifest) -> Path:
 def words_for_no_project(release: Path, manifest: Manifest) -> str:
     """Word what to do where `find_project` finds no project of a release."""
     return (
-        f"`{place_of_project(release, manifest)}` must be the release's project, which holds the events. Received: no "
-        f"{PROJECT_YAML} there. Name the project with --project."
+        f"`{directory_of_project(release, manifest)}` must be the release's project, which holds the events. Received: "
+        f"no {PROJECT_YAML} there. Name the project with --project."
     )
 
 
@@ -56,7 +56,7 @@ def find_project(release: Path, named: Path | None) -> Workspace | None:
 
     Args:
         release: its directory.
-        named: the project's directory as a user has named it; None: the release's own, see `place_of_project`.
+        named: the project's directory as a user has named it; None: the release's own, see `directory_of_project`.
 
     Returns:
         The project, with the declarations that its data are read by: its own where it was named, since its tables may
@@ -70,7 +70,7 @@ def find_project(release: Path, named: Path | None) -> Workspace | None:
         config = load_config(named)
         _require_same(manifest, config, named)
         return Workspace(named.resolve(), config)
-    root = place_of_project(release, manifest)
+    root = directory_of_project(release, manifest)
     return Workspace(root, manifest.config) if (root / PROJECT_YAML).is_file() else None
 
 

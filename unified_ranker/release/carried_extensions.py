@@ -78,9 +78,9 @@ def open_extensions(release: Path, files: Mapping[str, str], modules: Sequence[s
         MissingExtensionError: one cannot be imported.
     """
     carried = _verified(release, files)
-    place = _copy_of(carried) if carried else None
-    load_extensions(modules, place)
-    return place
+    directory = _copy_of(carried) if carried else None
+    load_extensions(modules, directory)
+    return directory
 
 
 def missing_error(error: MissingExtensionError, release: str, known: Iterable[ReleaseExtension]) -> UserError:

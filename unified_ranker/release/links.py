@@ -13,11 +13,11 @@ class BrokenLinkError(UserError):
     """Error: the first link of a chain that does not hold."""
 
 
-def walk_links(place: Path | str, links: Iterable[Link]) -> list[str]:
+def walk_links(subject: Path | str, links: Iterable[Link]) -> list[str]:
     """Check links in order; returns one line for each.
 
     Args:
-        place: of what is checked, for the error.
+        subject: name of what is checked, for the error.
         links: the chain. A later link may need that the ones before it hold.
 
     Raises:
@@ -28,9 +28,9 @@ def walk_links(place: Path | str, links: Iterable[Link]) -> list[str]:
         try:
             lines.append(f"{name}: {check()}")
         except UserError as error:
-            raise BrokenLinkError(f"`{place}`: broken link `{name}`: {error}") from error
+            raise BrokenLinkError(f"`{subject}`: broken link `{name}`: {error}") from error
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise BrokenLinkError(f"`{place}`: broken link `{name}`: {type(error).__name__}: {error}") from error
+            raise BrokenLinkError(f"`{subject}`: broken link `{name}`: {type(error).__name__}: {error}") from error
     return lines
 
 

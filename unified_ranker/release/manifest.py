@@ -201,10 +201,10 @@ def read_manifest(release: Path) -> Manifest:
         manifest = Manifest.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(step) for step in first["loc"])
+        key = ".".join(str(step) for step in first["loc"])
         received = "" if first["type"] == "missing" else f" Received: {first['input']!r}."
         raise UserError(
-            f"`{place}` of `{file}`: {first['msg']}.{received} Export again; a release is never edited."
+            f"`{key}` of `{file}`: {first['msg']}.{received} Export again; a release is never edited."
         ) from error
     manifest._release = release.resolve()
     return manifest

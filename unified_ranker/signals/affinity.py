@@ -70,15 +70,15 @@ class AffinitySignal(TableSignal):
         Args:
             config: the declaration.
             values: numbers of each item's values, `[items, values]`; -1 where there are fewer.
-            widths: how many places of them belong to each column.
+            widths: how many slots of them belong to each column.
             chosen: how often each item was chosen, `[items]`.
             created_at: creation times, seconds `[items]`.
         """
         super().__init__()
         self.channels = tuple(f"{column}: {of}" for column in config.columns for of in ("history", "source item"))
         self._window, self._proposed, self._widths = config.window, config.candidates, list(widths)
-        item, place = np.nonzero(values != MISSING)
-        value = values[item, place]
+        item, slot = np.nonzero(values != MISSING)
+        value = values[item, slot]
         self._count = int(value.max(initial=-1)) + 1
         having = np.bincount(value, minlength=self._count + 1)
         self.values = self.table("values", np.pad(values, [(0, 1), (0, 0)], constant_values=MISSING).astype(np.int32))
@@ -134,44 +134,44 @@ class AffinitySignal(TableSignal):
             tf.reshape(tf.searchsorted(self.keys, tf.reshape(key, [-1]), out_type=tf.int64), tf.shape(values))
             for key in (values * self._span, values * self._span + moment)
         )
-        place = end[..., None] - tf.range(1, self._each + 1, dtype=tf.int64)
-        there = (place >= begin[..., None]) & (values >= 0)[..., None]
+        member = end[..., None] - tf.range(1, self._each + 1, dtype=tf.int64)
+        there = (member >= begin[..., None]) & (values >= 0)[..., None]
         last = tf.shape(self.members, tf.int64)[0] - 1
-        return tf.cast(tf.gather(self.members, tf.where(there, place, last)), tf.int64)
+        return tf.cast(tf.gather(self.members, tf.where(there, member, last)), tf.int64)
 
     def _asked(self, request: SignalRequest) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the values `[batch, n]` of source item and history, and how much each counts `[batch, n, 2]`."""
         recent = request.recent[:, : self._window]
         items = tf.concat([request.source_item[:, None], recent], 1)
         values = tf.gather(self.values, known_rows(self.values, items))
-        batch, places = tf.shape(items)[0], tf.shape(items)[1] * values.shape[2]
+        batch, slots = tf.shape(items)[0], tf.shape(items)[1] * values.shape[2]
         known = tf.maximum(tf.reduce_sum(tf.cast(recent >= 0, tf.float32), 1), 1.0)
         share = tf.broadcast_to(1.0 / known[:, None], tf.shape(recent))
         first = tf.concat([tf.ones([batch, 1]), tf.zeros_like(share)], 1)
         weights = tf.stack([tf.concat([tf.zeros([batch, 1]), share], 1), first], -1)
         weights = tf.repeat(weights, values.shape[2], 1)
-        return tf.reshape(tf.cast(values, tf.int64), [batch, places]), weights
+        return tf.reshape(tf.cast(values, tf.int64), [batch, slots]), weights
 
 
 def values_of(items: pd.DataFrame, columns: Sequence[str]) -> tuple[Ints, list[int]]:
-    """Return numbers of the values of items in `columns`, and how many places each column has.
+    """Return numbers of the values of items in `columns`, and how many slots each column has.
 
     Values of several columns have different numbers. A value of one item alone has none.
 
     Returns:
-        `[items, places]`, -1 where an item has fewer; the places of each column, at least 1.
+        `[items, slots]`, -1 where an item has fewer; the slots of each column, at least 1.
     """
     parts, widths, first = [], [], 0
     for column in columns:
         listed = [_as_list(value) for value in items[column]] if column in items.columns else [[]] * len(items)
         row = np.repeat(np.arange(len(items)), [len(values) for values in listed])
         number, names = pd.factorize(np.array([value for values in listed for value in values], object))
-        place = np.arange(len(row)) - np.searchsorted(row, row)
-        width = int(place.max(initial=0)) + 1
+        slot = np.arange(len(row)) - np.searchsorted(row, row)
+        width = int(slot.max(initial=0)) + 1
         shared = np.bincount(number, minlength=len(names)) >= _LEAST_ITEMS
         renumbered = np.where(shared, np.cumsum(shared) - 1 + first, MISSING)
         part = np.full((len(items), width), MISSING, np.int64)
-        part[row, place] = renumbered[number]
+        part[row, slot] = renumbered[number]
         parts.append(part)
         widths.append(width)
         first += int(shared.sum())

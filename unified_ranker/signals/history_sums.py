@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from unified_ranker.signals.base import Signal, SignalInputs, SignalRequest
-from unified_ranker.signals.first_places import once
+from unified_ranker.signals.first_occurrences import once
 from unified_ranker.signals.history_kind import HistoryKind
 from unified_ranker.signals.partner_table import PartnerTable, strongest
 from unified_ranker.signals.ragged_rows import strongest_of
@@ -97,7 +97,7 @@ class HistorySums(Signal):
         The source item is the first, with the weight 1 in its own channel alone.
         """
         recent = request.recent[:, :most]
-        # The newest place of a repeated item counts.
+        # The newest event on a repeated item counts.
         origins = once(recent, self._items)
         distance = tf.cast(tf.range(tf.shape(recent)[1]), tf.float32)[None] * tf.ones_like(recent, tf.float32)
         fading = [tf.pow(tf.constant(fade), distance) for fade in _DECAYS]

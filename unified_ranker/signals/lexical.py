@@ -12,7 +12,7 @@ from unified_ranker.core.arrays import MISSING
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
-from unified_ranker.signals.first_places import once_of_few
+from unified_ranker.signals.first_occurrences import once_of_few
 from unified_ranker.signals.ragged_rows import strongest_of
 from unified_ranker.signals.tables import TableSignal
 from unified_ranker.signals.word_hashes import rows_of, split_words, vocabulary_of
@@ -115,13 +115,13 @@ class LexicalSignal(TableSignal):
         last = tf.shape(self.starts, tf.int64)[0] - 2
         rows = tf.where(words < 0, last, words)
         begin, end = tf.gather(self.starts, rows), tf.gather(self.starts, rows + 1)
-        places = tf.ragged.range(begin, end)
-        owner = places.value_rowids() // self.text_width
+        postings = tf.ragged.range(begin, end)
+        owner = postings.value_rowids() // self.text_width
         items = tf.shape(self.title_words, tf.int64)[0]
-        keys = owner * items + tf.gather(self.posting_items, places.flat_values)
+        keys = owner * items + tf.gather(self.posting_items, postings.flat_values)
         pairs, number = tf.unique(keys, tf.int64)
         totals = tf.math.unsorted_segment_sum(
-            tf.gather(self.posting_weights, places.flat_values), number, tf.shape(pairs, tf.int64)[0]
+            tf.gather(self.posting_weights, postings.flat_values), number, tf.shape(pairs, tf.int64)[0]
         )
         # `unique` keeps first occurrences in order, and owners ascend, so the titles of a query stay together.
         found = tf.RaggedTensor.from_value_rowids(pairs % items, pairs // items, batch)

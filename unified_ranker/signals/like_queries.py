@@ -75,12 +75,12 @@ class LikeQueriesSignal(Signal):
         self.text_width = config.max_words + config.max_ngrams
         texts, of_text, asked = np.unique(queries.astype(object), return_inverse=True, return_counts=True)
         kept = np.sort(np.argsort(-asked, kind="stable")[: config.queries])
-        place = np.full(len(texts), MISSING, np.int64)
-        place[kept] = np.arange(len(kept))
-        known = place[of_text] != MISSING
+        number = np.full(len(texts), MISSING, np.int64)
+        number[kept] = np.arange(len(kept))
+        known = number[of_text] != MISSING
         self._queries = len(kept)
         counts = sparse.csr_array(
-            (np.ones(int(known.sum()), np.float32), (place[of_text[known]], chosen[known])), shape=(len(kept), items)
+            (np.ones(int(known.sum()), np.float32), (number[of_text[known]], chosen[known])), shape=(len(kept), items)
         )
         total = counts.sum(1)
         self.chosen = table_of(counts.multiply(1 / np.sqrt(1 + total)[:, None]).tocsr(), config.items)

@@ -14,7 +14,7 @@ from unified_ranker.core.times import HOUR
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalRequest
-from unified_ranker.signals.first_places import once_of_few
+from unified_ranker.signals.first_occurrences import once_of_few
 from unified_ranker.signals.history_kind import HistoryKind
 from unified_ranker.signals.tables import TableSignal
 from unified_ranker.towers.known_rows import known_rows
@@ -142,15 +142,15 @@ def nearest_items(points: Floats, count: int) -> Ints:
     """
     from scipy.spatial import cKDTree
 
-    placed = np.flatnonzero(np.isfinite(points).all(1))
+    located = np.flatnonzero(np.isfinite(points).all(1))
     near = np.full((len(points), count), MISSING, np.int64)
-    if len(placed) < 2:
+    if len(located) < 2:
         return near
-    _, found = cKDTree(points[placed]).query(points[placed], k=min(count + 1, len(placed)))
+    _, found = cKDTree(points[located]).query(points[located], k=min(count + 1, len(located)))
     # Where several items have one place, an item need not be the first of its own neighbours: a stable sort puts it
     # last and keeps the others in order.
-    own = found == np.arange(len(placed))[:, None]
+    own = found == np.arange(len(located))[:, None]
     order = np.argsort(own, axis=1, kind="stable")[:, :count]
-    found = np.take_along_axis(found, order, 1)[:, : min(count, len(placed) - 1)]
-    near[placed, : found.shape[1]] = placed[found]
+    found = np.take_along_axis(found, order, 1)[:, : min(count, len(located) - 1)]
+    near[located, : found.shape[1]] = located[found]
     return near

@@ -69,8 +69,8 @@ class NewestSignal(TableSignal):
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """See `Signal.proposals`: the last that were created before the request."""
         end = tf.searchsorted(self.ordered, request.timestamp, side="left", out_type=tf.int64)
-        place = end[:, None] - tf.range(1, self._proposed + 1, dtype=tf.int64)[None]
-        there = tf.maximum(place, 0)
-        dated = (place >= 0) & (tf.gather(self.ordered, there) > NEVER)
+        position = end[:, None] - tf.range(1, self._proposed + 1, dtype=tf.int64)[None]
+        there = tf.maximum(position, 0)
+        dated = (position >= 0) & (tf.gather(self.ordered, there) > NEVER)
         newest = tf.where(dated, tf.gather(self.order, there), tf.constant(MISSING, tf.int64))
         return tf.ensure_shape(newest, [None, self._proposed])

@@ -38,18 +38,18 @@ class PairsAsOf:
         if not len(self.keys):
             return np.zeros(len(first), np.int64)
         key = first * self.items + second
-        place = np.minimum(np.searchsorted(self.keys, key), len(self.keys) - 1)
+        row = np.minimum(np.searchsorted(self.keys, key), len(self.keys) - 1)
         # Only pairs that occur at all are counted; most candidates have none.
-        found = np.flatnonzero((self.keys[place] == key) & (first != MISSING) & (second != MISSING))
-        place = place[found]
+        found = np.flatnonzero((self.keys[row] == key) & (first != MISSING) & (second != MISSING))
+        row = row[found]
         counts = np.zeros(len(first), np.int64)
-        counts[found] = self._of_pair.end(place, time[found]) - self._of_pair.offsets[place]
+        counts[found] = self._of_pair.end(row, time[found]) - self._of_pair.offsets[row]
         return counts
 
     def total(self, first: Ints, time: Ints) -> Ints:
         """Return how many pairs begin with `first` `[n]` before `time` `[n]`; 0 for `MISSING`."""
-        place = np.maximum(first, 0)
-        return np.where(first == MISSING, 0, self._of_first.end(place, time) - self._starts[place])
+        row = np.maximum(first, 0)
+        return np.where(first == MISSING, 0, self._of_first.end(row, time) - self._starts[row])
 
     def matrix(self, time: int) -> sparse.csr_array:
         """Return all counts strictly before `time` (seconds), `[items, items]`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from unified_ranker.core.arrays import MISSING
-from unified_ranker.signals.first_places import FirstPlaces
+from unified_ranker.signals.first_occurrences import FirstOccurrences
 from unified_ranker.towers.tensorflow import tf
 
 
@@ -43,8 +43,8 @@ class PartnerTable:
 
         `n` is the length of the batch's longest row, at most `most`; a partner is -1 where an item has fewer.
         """
-        place, partners = self._pairs(origins, most)
-        return partners, tf.gather(self.values, place)
+        row, partners = self._pairs(origins, most)
+        return partners, tf.gather(self.values, row)
 
     def weighted_sums(self, candidates: tf.Tensor, origins: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Return the sums over origins of a candidate's value as their partner, times the weights of the origin.
@@ -60,28 +60,28 @@ class PartnerTable:
             `[batch, n, k]`, from the first of the table's values.
         """
         pairs, partners = self._pairs(origins, self.widest)
-        places = FirstPlaces(candidates, self.items)
+        first = FirstOccurrences(candidates, self.items)
         shape = tf.shape(partners)
-        place = tf.reshape(places.of(tf.reshape(partners, [shape[0], shape[1] * shape[2]])), [-1])
-        found = tf.where(place >= 0)[:, 0]
+        position = tf.reshape(first.of(tf.reshape(partners, [shape[0], shape[1] * shape[2]])), [-1])
+        found = tf.where(position >= 0)[:, 0]
         origin = found // tf.cast(tf.maximum(shape[2], 1), tf.int64)
         matrix = tf.SparseTensor(
-            tf.stack([tf.cast(tf.gather(place, found), tf.int64), origin], 1),
+            tf.stack([tf.cast(tf.gather(position, found), tf.int64), origin], 1),
             tf.gather(self.values, tf.gather(tf.reshape(pairs, [-1]), found))[:, 0],
-            tf.cast(tf.stack([places.count, shape[0] * shape[1]]), tf.int64),
+            tf.cast(tf.stack([first.count, shape[0] * shape[1]]), tf.int64),
         )
         flat = tf.reshape(weights, [-1, weights.shape[-1]])
-        return places.sums(tf.sparse.sparse_dense_matmul(matrix, flat))
+        return first.sums(tf.sparse.sparse_dense_matmul(matrix, flat))
 
     def _pairs(self, origins: tf.Tensor, most: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the places of the first pairs of origins in the table, and their partners."""
+        """Return the rows of the first pairs of origins in the table, and their partners."""
         rows = self.rows(origins)
         begin = tf.gather(self.starts, rows)
         length = tf.minimum(tf.gather(self.starts, rows + 1) - begin, most)
         column = tf.range(tf.reduce_max(tf.concat([tf.reshape(length, [-1]), [0]], 0)))
         there = column < length[..., None]
-        place = tf.where(there, begin[..., None] + column, tf.shape(self.partners, tf.int64)[0] - 1)
-        return place, tf.gather(self.partners, place)
+        row = tf.where(there, begin[..., None] + column, tf.shape(self.partners, tf.int64)[0] - 1)
+        return row, tf.gather(self.partners, row)
 
 
 def sums_of(candidates: tf.Tensor, partners: tf.Tensor, values: tf.Tensor, items: int) -> tf.Tensor:
@@ -96,9 +96,9 @@ def sums_of(candidates: tf.Tensor, partners: tf.Tensor, values: tf.Tensor, items
     Returns:
         `[batch, n, k]`.
     """
-    places = FirstPlaces(candidates, items)
+    first = FirstOccurrences(candidates, items)
     flat = tf.reshape(values, [-1, values.shape[-1]])
-    return places.sums(tf.math.unsorted_segment_sum(flat, tf.reshape(places.of(partners), [-1]), places.count))
+    return first.sums(tf.math.unsorted_segment_sum(flat, tf.reshape(first.of(partners), [-1]), first.count))
 
 
 def strongest(partners: tf.Tensor, values: tf.Tensor, items: int, count: int) -> tf.Tensor:
@@ -117,10 +117,10 @@ def highest_sums(partners: tf.Tensor, values: tf.Tensor, items: int, count: int)
         items: number of items in the catalogue.
         count: number of items to return.
     """
-    places = FirstPlaces(partners, items)
-    place = places.of(partners)
-    totals = tf.math.unsorted_segment_sum(tf.reshape(values, [-1]), tf.reshape(place, [-1]), places.count)
-    # Rows have one place more than partners; those of too few items get `count` blanks behind.
+    first = FirstOccurrences(partners, items)
+    position = first.of(partners)
+    totals = tf.math.unsorted_segment_sum(tf.reshape(values, [-1]), tf.reshape(position, [-1]), first.count)
+    # Rows have one position more than partners; those of too few items get `count` blanks behind.
     batch, width = tf.shape(partners)[0], tf.shape(partners)[1]
     sums = tf.pad(tf.reshape(totals, [batch, width + 1])[:, :-1], [[0, 0], [0, count]])
     ids = tf.pad(tf.cast(partners, tf.int64), [[0, 0], [0, count]], constant_values=MISSING)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from unified_ranker.core.arrays import MISSING
-from unified_ranker.signals.first_places import FirstPlaces
+from unified_ranker.signals.first_occurrences import FirstOccurrences
 from unified_ranker.towers.tensorflow import tf
 
 
@@ -25,12 +25,12 @@ def merged(parts: Sequence[tf.Tensor], most: tf.Tensor, items: int) -> tf.Tensor
         return tf.zeros([tf.shape(most)[0], 0], tf.int64)
     padded = [tf.pad(part, [[0, 0], [0, width - part.shape[1]]], constant_values=MISSING) for part in parts]
     turns = tf.reshape(tf.stack(padded, 2), [-1, width * len(parts)])
-    first = FirstPlaces(turns, items, late=True).is_first()
+    first = FirstOccurrences(turns, items, late=True).is_first()
     # Counted, and not sorted, to move them to the front.
-    place = tf.cumsum(tf.cast(first, tf.int32), axis=1) - 1
-    kept = first & (place < tf.cast(most, tf.int32)[:, None])
+    rank = tf.cumsum(tf.cast(first, tf.int32), axis=1) - 1
+    kept = first & (rank < tf.cast(most, tf.int32)[:, None])
     batch, all_turns = tf.shape(turns)[0], width * len(parts)
-    cells = tf.boolean_mask(place + tf.range(batch)[:, None] * all_turns, kept)
+    cells = tf.boolean_mask(rank + tf.range(batch)[:, None] * all_turns, kept)
     blank = tf.fill([batch * all_turns], tf.constant(MISSING, tf.int64))
     found = tf.tensor_scatter_nd_update(blank, cells[:, None], tf.boolean_mask(turns, kept))
     return tf.reshape(found, [batch, all_turns])

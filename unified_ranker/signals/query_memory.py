@@ -13,7 +13,7 @@ from unified_ranker.core.arrays import MISSING, Ints
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
-from unified_ranker.signals.first_places import once_of_few
+from unified_ranker.signals.first_occurrences import once_of_few
 from unified_ranker.signals.partner_table import PartnerTable, strongest, sums_of
 from unified_ranker.signals.ragged_rows import row_starts
 from unified_ranker.signals.word_hashes import rows_of, split_words, vocabulary_of

@@ -9,7 +9,7 @@ from pydantic import Field
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.times import HOUR
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalRequest
-from unified_ranker.signals.first_places import FirstPlaces
+from unified_ranker.signals.first_occurrences import FirstOccurrences
 from unified_ranker.signals.history_kind import HistoryKind
 from unified_ranker.signals.partner_table import strongest, sums_of
 from unified_ranker.signals.proposals import merged
@@ -42,8 +42,8 @@ class RepeatSignal(Signal):
     - had: log1p of the candidate's events.
     - had of late: log1p of the sum of 1 / sqrt(1 + hours) over its events, by their age. Frequency and recency in one
       number that has no scale of its own (base-level activation with its usual decay: Anderson and Schooler 1991).
-    - last had: 1 / (1 + place), where the place counts the user's events after the candidate's last one. Events of one
-      second have one place: the items of a basket are alike.
+    - last had: 1 / (1 + rank), where the rank counts the user's events after the candidate's last one. Events of one
+      second have one rank: the items of a basket are alike.
     - beside the source: log1p of its events next to the source item.
     - share beside the source: the share of these among all events next to it.
 
@@ -96,7 +96,7 @@ class RepeatSignal(Signal):
         """Return 1 / (1 + later events of the user) of each item's last event, `[batch, events]`; 0 of the others."""
         events, times = self._events(request), request.recent_time[:, : self.config.window]
         later = tf.searchsorted(-times, -times, side="left")
-        newest = FirstPlaces(events, self._items).is_first()
+        newest = FirstOccurrences(events, self._items).is_first()
         return tf.where(newest, 1.0 / (1.0 + tf.cast(later, tf.float32)), 0.0)
 
     def _beside(self, request: SignalRequest) -> tf.Tensor:

@@ -69,10 +69,10 @@ class Returns(HistoryKind):
             recent, recent_time = reader.before(user, time)
             earlier = earlier_items(recent, items)
             numbers = chance_inputs(recent, recent_time, time, earlier, items).numpy()
-            row, place = np.nonzero(earlier != MISSING)
-            item = earlier[row, place]
+            row, column = np.nonzero(earlier != MISSING)
+            item = earlier[row, column]
             pairs = zip(user[row].tolist(), time[row].tolist(), item.tolist(), strict=True)
-            seen.append(numbers[row, place])
+            seen.append(numbers[row, column])
             came.append(np.array([pair in chosen for pair in pairs], bool))
         if sum(int(part.sum()) for part in came) < LEAST_RETURNS:
             return nothing()

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalRequest
-from unified_ranker.signals.first_places import once_of_few
+from unified_ranker.signals.first_occurrences import once_of_few
 from unified_ranker.signals.history_kind import HistoryKind
 from unified_ranker.signals.pair_signal import PairSignal
 from unified_ranker.towers.tensorflow import tf

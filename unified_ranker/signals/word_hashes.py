@@ -33,13 +33,13 @@ def word_and_ngram_hashes(text: tf.Tensor, most_words: int, most_ngrams: int) ->
 
 def vocabulary_of(hashes: Ints) -> Ints:
     """Return the table that `rows_of` looks up in, for hashes in ascending order `[n]`, `[n + 1]`."""
-    # One more than all hashes, so that every look-up has a place.
+    # One more than all hashes, so that every look-up finds an index.
     return np.append(hashes, np.iinfo(np.int64).max)
 
 
 def rows_of(hashes: tf.Tensor, vocabulary: tf.Variable) -> tf.Tensor:
     """Return the rows of hashes of any shape in a vocabulary; -1 for unknown ones."""
     flat = tf.reshape(hashes, [-1])
-    place = tf.searchsorted(vocabulary, flat, out_type=tf.int64)
-    known = tf.gather(vocabulary, place) == flat
-    return tf.reshape(tf.where(known, place, tf.constant(MISSING, tf.int64)), tf.shape(hashes))
+    index = tf.searchsorted(vocabulary, flat, out_type=tf.int64)
+    known = tf.gather(vocabulary, index) == flat
+    return tf.reshape(tf.where(known, index, tf.constant(MISSING, tf.int64)), tf.shape(hashes))

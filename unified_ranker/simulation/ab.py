@@ -66,7 +66,7 @@ def run_ab(world: World, requests: Requests, a: MarketRanker, b: MarketRanker, s
 
 
 def expected_engagements(world: World, requests: Requests, slate: Ints) -> Floats:
-    """Return the expected clicks plus purchases of slates `[n, places]`, `[n]`."""
+    """Return the expected clicks plus purchases of slates `[n, positions]`, `[n]`."""
     item = np.maximum(slate, 0)
     chance = np.take_along_axis(segments_of(world, requests), world.items.segment[item], 1)
     chance = chance * click_chance(world, requests.taste, requests.budget, item) * (1.0 + buy_chance(world, item))

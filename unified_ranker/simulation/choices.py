@@ -12,7 +12,7 @@ from unified_ranker.simulation.world import World
 CLICK_BASE, QUALITY_PULL, TASTE_PULL, PRICE_PUSH = -2.2, 0.8, 2.0, 0.5
 BUY_BASE, BUY_QUALITY = -1.8, 0.6
 LOOK_DECAY = 0.7
-"""Position bias: a user looks at the place after j others with the chance (1 + j) ** -0.7."""
+"""Position bias: a user looks at the position after j others with the chance (1 + j) ** -0.7."""
 
 
 class Shelves:
@@ -43,17 +43,17 @@ class Shelves:
 
 @dataclass(frozen=True)
 class SlateOutcomes:
-    """Outcomes of slates `[n, slate]`: which places were shown, clicked and bought."""
+    """Outcomes of slates `[n, slate]`: which positions were shown, clicked and bought."""
 
     shown: npt.NDArray[np.bool_]
     clicked: npt.NDArray[np.bool_]
     bought: npt.NDArray[np.bool_]
 
 
-def looks(world: World, places: int) -> Floats:
-    """Return the chance that each place of a slate is looked at, `[places]`."""
+def looks(world: World, positions: int) -> Floats:
+    """Return the chance that each position of a slate is looked at, `[positions]`."""
     decay = LOOK_DECAY if world.spec.switches.position_bias else 0.0
-    return ((1.0 + np.arange(places)) ** -decay).astype(np.float32)
+    return ((1.0 + np.arange(positions)) ** -decay).astype(np.float32)
 
 
 def click_chance(world: World, taste: Floats, budget: Floats, item: Ints | None = None) -> Floats:
@@ -87,7 +87,7 @@ def react(
 ) -> SlateOutcomes:
     """Draw the clicks and purchases on slates `[n, slate]` whose items are all of the wanted segment.
 
-    An item that a slate holds twice is shown once, at its first place; the source item `[n]` (-1 = none) is not.
+    An item that a slate holds twice is shown once, at its first position; the source item `[n]` (-1 = none) is not.
     """
     order = np.argsort(slate, axis=1, kind="stable")
     ordered = np.take_along_axis(slate, order, 1)

@@ -27,7 +27,7 @@ class Wanted:
 
 def at_home(world: World, wanted: Wanted, focus: float = HOME_FOCUS) -> Floats:
     """Return the probability of each segment with neither query nor source item, `[n, segments]`."""
-    logits = focus * (wanted.taste @ world.segments.place.T)
+    logits = focus * (wanted.taste @ world.segments.taste.T)
     if world.spec.switches.seasonality:
         logits += world.season_of(wanted.time)
     logits -= logits.max(1, keepdims=True)
@@ -51,7 +51,7 @@ def beside(world: World, wanted: Wanted, source: Ints) -> Floats:
     """Return the probability of each segment given source items `[n]` (indices), `[n, segments]`."""
     segment = world.items.segment[source]
     near = world.segments.neighbours[segment]
-    pull = 3.0 * np.einsum("nd,nkd->nk", wanted.taste, world.segments.place[near])
+    pull = 3.0 * np.einsum("nd,nkd->nk", wanted.taste, world.segments.taste[near])
     pull = np.exp(pull - pull.max(1, keepdims=True))
     out = np.zeros((len(source), world.spec.segments), np.float32)
     np.put_along_axis(out, near, ((1 - STAYS) * pull / pull.sum(1, keepdims=True)).astype(np.float32), 1)

@@ -31,15 +31,15 @@ class EventTables:
         """Return the events of requests in order of time; `first` is the number of the first request."""
         marks = [answers.shown if self._world.spec.switches.impressions else np.zeros_like(answers.shown)]
         marks += [answers.clicked, answers.bought]
-        row, place, kind = (
+        row, position, kind = (
             np.concatenate(parts) for parts in zip(*(_at(m, k) for k, m in enumerate(marks)), strict=True)
         )
         wait = rng.integers(2, 60, slate.shape)
         think = rng.integers(30, 900, slate.shape)
-        time = requests.time[row] + np.choose(kind, [0 * row, wait[row, place], (wait + think)[row, place]])
-        order = np.lexsort((place, row, time))
-        row, place, kind, time = row[order], place[order], kind[order], time[order]
-        item = slate[row, place]
+        time = requests.time[row] + np.choose(kind, [0 * row, wait[row, position], (wait + think)[row, position]])
+        order = np.lexsort((position, row, time))
+        row, position, kind, time = row[order], position[order], kind[order], time[order]
+        item = slate[row, position]
         value = np.where(kind == 2, self._world.items.log_price[item], np.nan).astype(np.float32)
         number = pa.array(first + row)
         return pa.table(
@@ -54,7 +54,7 @@ class EventTables:
                 "country": self._countries.take(pa.array(requests.country[row])),
                 "value": pa.array(value, from_pandas=True),
                 "request_id": pc.binary_join_element_wise("r", number.cast(pa.string()), ""),
-                "position": pa.array(place.astype(np.int32)),
+                "position": pa.array(position.astype(np.int32)),
             }
         )
 
@@ -94,8 +94,8 @@ def user_table(world: World, start: int, stop: int) -> pa.Table:
 
 
 def _at(mark: npt.NDArray[np.bool_], kind: int) -> tuple[Ints, Ints, Ints]:
-    row, place = np.nonzero(mark)
-    return row, place, np.full(len(row), kind, np.int64)
+    row, position = np.nonzero(mark)
+    return row, position, np.full(len(row), kind, np.int64)
 
 
 def _take(values: pa.Array, index: Ints) -> pa.Array:

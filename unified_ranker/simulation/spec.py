@@ -19,7 +19,7 @@ class Switches(Declaration):
     Attributes:
         impressions: the log has a row for each item that was shown, clicked or not.
         purchases: clicks may lead to a purchase.
-        position_bias: lower places of a slate are looked at less often.
+        position_bias: lower positions of a slate are looked at less often.
         seasonality: activity depends on hour and weekday, demand for a style on the season.
         drift: tastes move over the days of the log.
         cold_items: three in ten items are created during the log; otherwise all exist at its start.

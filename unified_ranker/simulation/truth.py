@@ -73,7 +73,7 @@ class Truth:
 
 
 def exposure(world: World, shelves: Shelves, segment: Floats, time: Ints) -> Floats:
-    """Return the chance that a slate's place holds each item, `[n, items]`, given the segments' `[n, segments]`."""
+    """Return the chance that a slate's position holds each item, `[n, items]`, given the segments' `[n, segments]`."""
     every = np.arange(world.spec.segments)
     low, high = shelves.bounds(np.tile(every, len(time)), np.repeat(time, len(every)))
     share = segment / (high - low).reshape(segment.shape)

@@ -1,6 +1,6 @@
 """Truth of a marketplace: styles, words, items and users, with the properties that no log shows.
 
-Every item belongs to a segment, a style among many; segments belong to categories. A segment has a place in taste
+Every item belongs to a segment, a style among many; segments belong to categories. A segment has a point in taste
 space and words of its own. All of it is drawn from the spec's seed, so the truth of a log can be reproduced.
 """
 
@@ -63,9 +63,9 @@ class SimulatedUsers:
 
 @dataclass(frozen=True)
 class Segments:
-    """Styles by index: place `[n, DIM]`, `category`, season (amplitude, phase), `neighbours` and words."""
+    """Styles by index: `taste` `[n, DIM]`, `category`, season (amplitude, phase), `neighbours` and words."""
 
-    place: Floats
+    taste: Floats
     category: Ints
     season: Floats
     phase: Floats
@@ -137,15 +137,15 @@ class World:
         count = self.spec.segments
         centres = _unit(rng.normal(size=(len(CATEGORIES), TASTE_DIM)))
         category = np.arange(count) % len(CATEGORIES)
-        place = _unit(centres[category] + 0.9 * rng.normal(size=(count, TASTE_DIM)) / np.sqrt(TASTE_DIM))
-        close = place @ place.T
+        taste = _unit(centres[category] + 0.9 * rng.normal(size=(count, TASTE_DIM)) / np.sqrt(TASTE_DIM))
+        close = taste @ taste.T
         np.fill_diagonal(close, -2.0)
         neighbours = np.argsort(-close, axis=1, kind="stable")[:, :NEAREST_SEGMENTS]
         own = np.arange(count)[:, None] * WORDS_OF_SEGMENT + np.arange(WORDS_OF_SEGMENT)
         first = count * WORDS_OF_SEGMENT
         shared = first + category[:, None] * WORDS_OF_CATEGORY + np.arange(WORDS_OF_CATEGORY)
         return Segments(
-            place=place.astype(np.float32),
+            taste=taste.astype(np.float32),
             category=category.astype(np.int64),
             season=rng.uniform(0.0, 0.8, count).astype(np.float32),
             phase=rng.uniform(0.0, 2 * np.pi, count).astype(np.float32),
@@ -165,7 +165,7 @@ class World:
         created[first] = self.start - HISTORY_DAYS * DAY
         quality = rng.normal(size=count).astype(np.float32)
         price = 3.0 + 0.5 * rng.normal(size=count) + 0.1 * self.segments.category[segment]
-        style = self.segments.place[segment] + 0.15 * rng.normal(size=(count, TASTE_DIM))
+        style = self.segments.taste[segment] + 0.15 * rng.normal(size=(count, TASTE_DIM))
         # Good items are shown more often; the rest of the exposure is chance.
         weight = np.exp(0.7 * quality + 0.9 * rng.normal(size=count))
         return SimulatedItems(

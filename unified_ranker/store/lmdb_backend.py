@@ -107,13 +107,13 @@ class LmdbBackend:
 
     def drop(self, version: int) -> None:
         """See `StoreBackend.drop`."""
-        for place in (self._draft(version), self.root / str(version)):
-            self._give_up(place)
-            if place.exists():
+        for directory in (self._draft(version), self.root / str(version)):
+            self._give_up(directory)
+            if directory.exists():
                 # Renamed first, so that readers see a complete version or none.
                 gone = self.root / f".dropped-{version}"
                 shutil.rmtree(gone, ignore_errors=True)
-                place.rename(gone)
+                directory.rename(gone)
                 shutil.rmtree(gone)
 
     def clear(self) -> None:
@@ -164,10 +164,10 @@ class LmdbBackend:
         with self._writing(version), opened.env.begin(write=True) as transaction:
             with transaction.cursor(opened.changes) as cursor:
                 number = _NUMBER.unpack(cursor.key())[0] + 1 if cursor.last() else 1
-            for place, (name, record) in enumerate(zip(ids, records, strict=True)):
+            for offset, (name, record) in enumerate(zip(ids, records, strict=True)):
                 transaction.put(name.encode(), record, db=opened.kinds[kind])
                 noted = f"{kind}\0{name}".encode()
-                transaction.put(_NUMBER.pack(number + place), noted, db=opened.changes, append=True)
+                transaction.put(_NUMBER.pack(number + offset), noted, db=opened.changes, append=True)
             transaction.put(_POSITION, position.encode(), db=opened.meta)
 
     def changes(self, version: int, kind: str, since: int) -> tuple[int, list[str]]:
@@ -202,15 +202,15 @@ class LmdbBackend:
 
     def close(self) -> None:
         """See `StoreBackend.close`."""
-        for place in list(self._open):
-            self._give_up(place)
+        for directory in list(self._open):
+            self._give_up(directory)
 
     def _draft(self, version: int) -> Path:
         return self.root / f".draft-{version}"
 
-    def _give_up(self, place: Path) -> None:
-        if self._open.pop(place, None) is not None:
-            release(place)
+    def _give_up(self, directory: Path) -> None:
+        if self._open.pop(directory, None) is not None:
+            release(directory)
 
     def _current(self) -> int:
         """Return the published version; the file is read again only when its stamp has changed."""
@@ -230,28 +230,28 @@ class LmdbBackend:
 
     def _whole(self, version: int) -> Opened:
         """Return a version's environment, after a check of its size: a truncated file would crash the process."""
-        place = self.root / str(version)
-        opened = self._open.get(place)
-        if not (place / _MANIFEST_FILE).exists():
-            self._give_up(place)
+        directory = self.root / str(version)
+        opened = self._open.get(directory)
+        if not (directory / _MANIFEST_FILE).exists():
+            self._give_up(directory)
             there = ", ".join(map(str, self.versions())) or "none"
             cut = f"Its directory has no `{_MANIFEST_FILE}`: the copy is incomplete. Copy it again, or use" if (
-                place.is_dir()
+                directory.is_dir()
             ) else "Use"  # fmt: skip
             raise UserError(f"`{self.place}` has no version {version}. {cut} one of the complete versions: {there}.")
         if opened is None:
-            manifest = _read(place / _MANIFEST_FILE)
-            require_format(manifest, f"`{place}`")
-            size = (place / DATA_FILE).stat().st_size if (place / DATA_FILE).is_file() else 0
+            manifest = _read(directory / _MANIFEST_FILE)
+            require_format(manifest, f"`{directory}`")
+            size = (directory / DATA_FILE).stat().st_size if (directory / DATA_FILE).is_file() else 0
             if size < manifest["bytes"]:
                 raise UserError(
-                    f"`{place / DATA_FILE}` must have {manifest['bytes']:,} bytes. Received: {size:,}: the copy is "
+                    f"`{directory / DATA_FILE}` must have {manifest['bytes']:,} bytes. Received: {size:,}: the copy is "
                     "incomplete. Copy it again, or publish another version with `unified-ranker store rollback`."
                 )
             try:
-                opened = self._open[place] = acquire(place)
+                opened = self._open[directory] = acquire(directory)
             except lmdb.Error as error:
-                raise UserError(f"`{place}` cannot be opened: {error}. Publish another version.") from error
+                raise UserError(f"`{directory}` cannot be opened: {error}. Publish another version.") from error
         return opened
 
     @contextlib.contextmanager

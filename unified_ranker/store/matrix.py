@@ -47,7 +47,7 @@ class VectorMatrix:
         known = np.array([row is not None for row in rows], bool)
         self._vectors[[row for row in rows if row is not None]] = vectors[known]
         new = [name for (name, _), old in zip(there, known, strict=True) if not old]
-        self._rows.update({name: len(self._ids) + place for place, name in enumerate(new)})
+        self._rows.update({name: len(self._ids) + offset for offset, name in enumerate(new)})
         self._put(new, vectors[~known])
 
     def nearest(self, vector: Floats, k: int, without: str | None) -> list[Neighbour]:

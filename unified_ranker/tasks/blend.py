@@ -82,7 +82,7 @@ class Blend(tf.keras.layers.Layer):
 
         Args:
             channels: `[batch, candidates, channels]`.
-            present: whether a place holds a candidate, `[batch, candidates]`.
+            present: whether a slot holds a candidate, `[batch, candidates]`.
             task: of each request, `[batch]`.
         """
         blended = tf.einsum("bnc,bc->bn", standardised(channels, present), tf.gather(self.factors, task))
@@ -92,7 +92,7 @@ class Blend(tf.keras.layers.Layer):
 def standardised(channels: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
     """Return channels `[batch, candidates, channels]` less their mean, over their deviation, among the candidates.
 
-    Only the places that are `present` `[batch, candidates]` count; the others have zeros, and so has a channel that is
+    Only the slots that are `present` `[batch, candidates]` count; the others have zeros, and so has a channel that is
     equal for all candidates of a request.
     """
     there = tf.cast(present, tf.float32)

@@ -39,12 +39,12 @@ class CandidateScores(tf.keras.layers.Layer):
         super().__init__(name="candidate_scores")
         weighted = {name for task in config.tasks.values() for name, w in task.quality_weights.items() if w}
         decays = [
-            (place, feature.decay)
-            for place, (name, feature) in enumerate(config.towers.item.quality.items())
+            (column, feature.decay)
+            for column, (name, feature) in enumerate(config.towers.item.quality.items())
             if name in weighted
         ]
-        self.fresh = [(place, decay) for place, decay in decays if decay]
-        self.counted = [place for place, decay in decays if not decay]
+        self.fresh = [(column, decay) for column, decay in decays if decay]
+        self.counted = [column for column, decay in decays if not decay]
         if self.counted:
             most = max(min(_MOMENTS, _TABULATED // max(items * len(self.counted), 1)), 1)
             moments = np.unique(np.quantile(times, np.linspace(0, 1, most), method="lower"))
@@ -69,6 +69,6 @@ class CandidateScores(tf.keras.layers.Layer):
             # An example before the first moment uses the first one, which is exact enough to draw by.
             moment = tf.maximum(tf.searchsorted(self.moments, query.timestamp, side="right") - 1, 0)
             table = self.table if items.ids is None else tf.gather(self.table, items.ids, axis=1)
-            for place, feature in enumerate(self.counted):
-                scores += weights[:, feature, None] * tf.gather(table[:, :, place], moment)
+            for column, feature in enumerate(self.counted):
+                scores += weights[:, feature, None] * tf.gather(table[:, :, column], moment)
         return tf.stop_gradient(scores)

@@ -47,8 +47,8 @@ class HeadGroup:
 
         `numbers` are those of calibration, see `HeadGroups.output`.
         """
-        place = batch.head if self.taught is None else tf.gather(tf.constant(self.taught), batch.head)
-        head = batch.head if self.taught is None else tf.maximum(place, 0)
+        number = batch.head if self.taught is None else tf.gather(tf.constant(self.taught), batch.head)
+        head = batch.head if self.taught is None else tf.maximum(number, 0)
         own = tf.gather(numbers, head, axis=1, batch_dims=1)
         has_value = tf.math.is_finite(batch.value)
         loss = self.kind.loss(
@@ -63,7 +63,7 @@ class HeadGroup:
             )
         )
         loss = loss if self.kind.weight == 1.0 else self.kind.weight * loss
-        return loss if self.taught is None else tf.where(place == MISSING, tf.zeros_like(loss), loss)
+        return loss if self.taught is None else tf.where(number == MISSING, tf.zeros_like(loss), loss)
 
 
 @dataclass(frozen=True)

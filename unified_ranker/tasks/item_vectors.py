@@ -23,7 +23,7 @@ class ItemVectors:
     created: tf.Tensor
     included: tf.Tensor | None = None
 
-    def place(self, indices: tf.Tensor) -> tf.Tensor:
+    def rows_of(self, indices: tf.Tensor) -> tf.Tensor:
         """Return the rows of item `indices` (any shape); -1 stays -1."""
         if self.ids is None:
             return indices
@@ -32,9 +32,9 @@ class ItemVectors:
 
     def created_at(self, indices: tf.Tensor) -> tf.Tensor:
         """Return the creation times of item `indices` (any shape); undefined for -1."""
-        return tf.gather(self.created, tf.maximum(self.place(indices), 0))
+        return tf.gather(self.created, tf.maximum(self.rows_of(indices), 0))
 
     def at(self, indices: tf.Tensor) -> tf.Tensor:
         """Return the vectors `[..., dim]` of item `indices`; zero for -1."""
         present = tf.cast(indices >= 0, tf.float32)[..., None]
-        return tf.gather(self.vectors, tf.maximum(self.place(indices), 0)) * present
+        return tf.gather(self.vectors, tf.maximum(self.rows_of(indices), 0)) * present

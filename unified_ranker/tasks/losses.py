@@ -25,11 +25,11 @@ def softmax_over_items(
     """
     present = tf.cast(targets >= 0, tf.float32) * weights
     present /= tf.reduce_sum(present, 1, keepdims=True)
-    places = tf.maximum(targets, 0)
-    first = places[:, 0]
+    rows = tf.maximum(targets, 0)
+    first = rows[:, 0]
     own = tf.stack([tf.range(tf.size(first, tf.int64)), first], 1)
     negative = tf.tensor_scatter_nd_update(existed, own, tf.zeros_like(first, tf.bool))
-    chosen = tf.gather(vectors, places)
+    chosen = tf.gather(vectors, rows)
     loss = softmax_against(queries, chosen[:, 0], vectors, negative)
     # The other targets by their own vectors, because gathering them from the scores would make gradients as wide as
     # the catalogue.

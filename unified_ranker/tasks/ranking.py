@@ -98,27 +98,27 @@ class RankingObjective(tf.keras.layers.Layer):
             model: scores candidates.
             training: whether dropout is on.
         """
-        target, time = items.place(labels.item)[:, None], state.timestamp[:, None]
+        target, time = items.rows_of(labels.item)[:, None], state.timestamp[:, None]
         likely = tf.where(exists(items.created[None], time), tf.stop_gradient(scores), NOT_A_CANDIDATE)
         found, chance = self._candidates(likely, proposed.shape[1])
         if items.included is not None:
             # A batch holds a part of the catalogue, and a popular item is in more batches.
             chance *= items.included[None]
-        others = tf.concat([items.place(proposed), found], 1)
+        others = tf.concat([items.rows_of(proposed), found], 1)
         there, others = others >= 0, tf.maximum(others, 0)
         existed = there & exists(tf.gather(items.created, others), time)
-        places = tf.concat([target, others], 1)
+        chosen = tf.concat([target, others], 1)
         allowed = tf.concat([tf.ones_like(target, tf.bool), (others != target) & existed], 1)
-        ids = places if items.ids is None else tf.gather(items.ids, places)
+        ids = chosen if items.ids is None else tf.gather(items.ids, chosen)
         quality = self._quality(ids, state.timestamp)
         signals = model.signals.features(state.signals, ids, state.timestamp)
-        vectors = tf.gather(items.vectors, places)
+        vectors = tf.gather(items.vectors, chosen)
         _, logits, _ = model.rank(state, vectors, quality, signals, training=training)
-        drawn = tf.gather(chance, places, batch_dims=1) + self._proposed_share(proposals, ids)
+        drawn = tf.gather(chance, chosen, batch_dims=1) + self._proposed_share(proposals, ids)
         return model.head_losses(RankedBatch(logits, drawn, allowed, labels.head, labels.value), state.task)
 
     def _candidates(self, scores: tf.Tensor, proposed: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Draw places `[rows, candidates - 1 - proposed]`, and return the expected counts of all places `[rows, n]`.
+        """Draw items `[rows, candidates - 1 - proposed]`, and return the expected counts of all `[rows, n]`.
 
         Half of them are drawn without replacement (Gumbel top-k), the rest uniformly with it.
         """

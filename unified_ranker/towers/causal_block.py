@@ -55,8 +55,8 @@ def join_heads(x: tf.Tensor) -> tf.Tensor:
 
 def distances(length: tf.Tensor) -> tf.Tensor:
     """Return how many positions each of `length` positions lies after each other one, `[length, length]`."""
-    place = tf.range(length)
-    return place[:, None] - place[None, :]
+    position = tf.range(length)
+    return position[:, None] - position[None, :]
 
 
 def distance_bucket(distance: tf.Tensor) -> tf.Tensor:

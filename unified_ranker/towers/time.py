@@ -11,8 +11,8 @@ GAP_BUCKETS = 32
 def gap_bucket(seconds: tf.Tensor) -> tf.Tensor:
     """Return the buckets of gaps (any shape), by powers of two: bucket k begins at 2^k - 1 seconds, the last is 31.
 
-    In whole numbers, because a float logarithm rounds differently at different places of a tensor, so that equal gaps
-    could have different buckets.
+    In whole numbers, because a float logarithm rounds differently at different positions of a tensor, so that equal
+    gaps could have different buckets.
     """
     begins = tf.constant([2**k - 1 for k in range(1, GAP_BUCKETS)], tf.int64)
     flat = tf.reshape(tf.cast(seconds, tf.int64), [-1])

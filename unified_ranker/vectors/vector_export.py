@@ -80,8 +80,8 @@ def export_embeddings(given: ExportInput, store: EmbeddingStore, options: Export
         if copy is not None and version not in copy.versions():
             notes = {"release": str(release.manifest.version), "as_of": str(options.as_of)}
             copy.write(version, offline_batches(store, version), notes)
-    place = None if copy is None else copy.directory
-    return Exported(version, published, require_version(store.backend, version), place)
+    offline = None if copy is None else copy.directory
+    return Exported(version, published, require_version(store.backend, version), offline)
 
 
 def offline_batches(store: EmbeddingStore, version: int) -> Iterator[pa.RecordBatch]:

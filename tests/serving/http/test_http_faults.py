@@ -115,7 +115,7 @@ def test_past_capacity_the_rest_is_refused_at_once_and_probes_do_not_wait():
             return super().predict(signature, inputs, timeout)
 
     async def crowd() -> list[httpx.Response]:
-        app = create_app(RankingBackend(service(Waiting()), capacity=Capacity(places=2, queue=3, patience=20)))
+        app = create_app(RankingBackend(service(Waiting()), capacity=Capacity(concurrency=2, queue=3, patience=20)))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
             answers = []
 
@@ -153,7 +153,7 @@ def test_nobody_waits_longer_than_the_queues_patience():
             return super().predict(signature, inputs, timeout)
 
     async def two() -> int:
-        app = create_app(RankingBackend(service(Waiting()), capacity=Capacity(places=1, queue=5, patience=0.05)))
+        app = create_app(RankingBackend(service(Waiting()), capacity=Capacity(concurrency=1, queue=5, patience=0.05)))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
             async with anyio.create_task_group() as group:
                 group.start_soon(lambda: client.post("/v1/recommend", json=BODY))

@@ -165,7 +165,7 @@ def test_poor_index_is_built_again_with_the_changes_in_it_and_swapped(tmp_path):
     assert now.live is None
     assert now.count == items
     assert not now.knows("n7")
-    assert now.foreign_at(np.array([now.place["best"], 0])).tolist() == [True, False]
+    assert now.foreign_at(np.array([now.row_of["best"], 0])).tolist() == [True, False]
     assert recall_of(engine.parts.index, now.vectors, list(engine.queries)) > 0.95
     assert retrieved(now, np.float32([1, 1, 1]), index=engine.parts.index)[0] == "best"
     keeper.look()

@@ -75,6 +75,6 @@ def chosen_from(past: Examples, task: str, items: int) -> sparse.csr_array:
 def from_sources(matrix: sparse.csr_array, requests: Examples) -> sparse.csr_array:
     """Return the rows of `matrix` `[items, items]` at the source items; zeros where a request has none."""
     rows = np.flatnonzero(requests.source_item != MISSING)
-    place = (rows, requests.source_item[rows])
-    chosen = sparse.coo_array((np.ones(len(rows), np.float32), place), (len(requests), matrix.shape[0]))
+    cells = (rows, requests.source_item[rows])
+    chosen = sparse.coo_array((np.ones(len(rows), np.float32), cells), (len(requests), matrix.shape[0]))
     return (chosen.tocsr() @ matrix).tocsr()

@@ -35,17 +35,17 @@ class _HadBefore(Baseline):
             items, times = self._earlier.before(user, time)
             had, newest_first = np.unique(items[::-1], return_index=True)
             counts = np.unique(items, return_counts=True)[1]
-            # Events of one second are simultaneous: their items have one place.
-            place = np.unique(times, return_inverse=True)[1][::-1][newest_first]
-            scores[row, had] = self._order(place, counts, self._tie_break[had])
+            # Events of one second are simultaneous: their items have one rank.
+            rank = np.unique(times, return_inverse=True)[1][::-1][newest_first]
+            scores[row, had] = self._order(rank, counts, self._tie_break[had])
         return scores
 
     @abstractmethod
-    def _order(self, place: Ints, counts: Ints, popularity: Floats) -> Floats:
+    def _order(self, rank: Ints, counts: Ints, popularity: Floats) -> Floats:
         """Score the items that a user had, `[n]`, from 1 up.
 
         Args:
-            place: distinct times of the user before the item's last one, `[n]`.
+            rank: distinct times of the user before the item's last one, `[n]`.
             counts: how often the user had it, `[n]`.
             popularity: of the item, in [0, 1), `[n]`.
         """
@@ -58,8 +58,8 @@ class HadNewest(_HadBefore):
     name = "had before, newest first"
     signal = "repeats"
 
-    def _order(self, place: Ints, counts: Ints, popularity: Floats) -> Floats:
-        return _ordered(place, counts, popularity)
+    def _order(self, rank: Ints, counts: Ints, popularity: Floats) -> Floats:
+        return _ordered(rank, counts, popularity)
 
 
 @BASELINES.declare
@@ -69,8 +69,8 @@ class HadOften(_HadBefore):
     name = "had before, most often"
     signal = "repeats"
 
-    def _order(self, place: Ints, counts: Ints, popularity: Floats) -> Floats:
-        return _ordered(counts, place, popularity)
+    def _order(self, rank: Ints, counts: Ints, popularity: Floats) -> Floats:
+        return _ordered(counts, rank, popularity)
 
 
 def _ordered(first: Ints, then: Ints, last: Floats) -> Floats:

@@ -47,7 +47,7 @@ class Bm25(Baseline):
             known = [self._vocabulary[w] for w in asked if w in self._vocabulary]
             rows += [row] * len(known)
             columns += known
-        place = (np.array(rows, np.int64), np.array(columns, np.int64))
+        cells = (np.array(rows, np.int64), np.array(columns, np.int64))
         shape = (len(requests), self._scores.shape[0])
-        asked_for = sparse.coo_array((np.ones(len(rows)), place), shape)
+        asked_for = sparse.coo_array((np.ones(len(rows)), cells), shape)
         return (asked_for.tocsr() @ self._scores).toarray().astype(np.float32) + self._tie_break

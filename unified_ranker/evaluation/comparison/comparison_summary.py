@@ -144,9 +144,9 @@ def compare_task(
     values = np.concatenate(columns, 1)
     means = bootstrap(values, samples, seed)
     for at, ((name, kind), own) in enumerate(ranks.items()):
-        place = 2 * at * len(METRICS)
-        decisive = place + column
-        metrics = {m: interval(values[:, place + i], means[:, place + i]) for i, m in enumerate(METRICS)}
+        first = 2 * at * len(METRICS)
+        decisive = first + column
+        metrics = {m: interval(values[:, first + i], means[:, first + i]) for i, m in enumerate(METRICS)}
         ratio = ratio_interval(values, means, decisive, decisive + len(METRICS))
         over[name, kind] = ratio_interval(values, means, decisive + len(METRICS), decisive)
         single = [float(v[:, column].mean()) for v in own.values()]

@@ -70,9 +70,9 @@ def plan(
             if overrides:
                 runs.append(PlannedRun(name, "ablation", first, (), overrides))
     runs += [_variant(text, first) for text in variants]
-    places = [run.directory for run in runs]
+    directories = [run.directory for run in runs]
     for run in runs:
-        if places.count(run.directory) > 1 and run.kind == "variant":
+        if directories.count(run.directory) > 1 and run.kind == "variant":
             raise UserError(
                 f"`--variant` must have a name that no other run has. Received: `{run.name}`, the name of two. "
                 "Rename it."

@@ -34,8 +34,8 @@ HEAVY_TAIL = 5.0
 """Ratio of the 99th percentile to the median from which a positive number is taken by its logarithm."""
 LATITUDES, LONGITUDES = frozenset({"latitude", "lat"}), frozenset({"longitude", "lon", "lng", "long"})
 """Words in the name of a column that make it a latitude or a longitude, if its numbers can be one."""
-LEAST_PLACED = 0.5
-"""Share of rows with coordinates from which they are the places of items."""
+LEAST_LOCATED = 0.5
+"""Share of rows with coordinates from which they are the locations of items."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _within(column: pd.Series, degrees: float) -> bool:
         return False
     values = column.to_numpy(np.float64, na_value=np.nan)
     there = values[np.isfinite(values)]
-    enough = len(there) > 0 and len(there) >= LEAST_PLACED * len(values)
+    enough = len(there) > 0 and len(there) >= LEAST_LOCATED * len(values)
     return bool(enough and np.abs(there).max() <= degrees and np.ptp(there) > 0)
 
 

@@ -117,7 +117,7 @@ def require_free(directory: Path) -> None:
 
 
 def _write(directory: Path, texts: dict[str, str], log: InteractionLog) -> list[Path]:
-    """Write the files beside their places, check them, and move them there; on any error, leave nothing."""
+    """Write drafts of the files, check them, and move them into the directory; on any error, leave nothing."""
     made = [p for p in (directory, *directory.parents) if not p.exists()]
     moved: list[Path] = []
     try:

@@ -9,7 +9,7 @@ import numpy as np
 from unified_ranker.release.indexes.base import INDEXES, Index, IndexKind
 
 _SCORES_AT_ONCE = 8_000_000
-"""Scores in memory at a time; each takes 16 bytes, with its place. 500 queries of a million items have 8 GB of them."""
+"""Scores in memory at a time; each takes 16 bytes, with its index. 500 queries of a million items have 8 GB of them."""
 
 
 @INDEXES.declare
@@ -41,8 +41,8 @@ class ExactSearch(Index):
         """See `Index.search`; of equal scores, the lower position comes first."""
         size = max(_SCORES_AT_ONCE // max(len(self.vectors), 1), 1)
         parts = [self._nearest(queries[start : start + size], k) for start in range(0, max(len(queries), 1), size)]
-        places, values = zip(*parts, strict=True)
-        return np.concatenate(places), np.concatenate(values)
+        indices, values = zip(*parts, strict=True)
+        return np.concatenate(indices), np.concatenate(values)
 
     def _nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         scores = queries.astype(np.float32) @ self.vectors.T

@@ -27,8 +27,8 @@ class EventQueue:
     def add(self, item: Ints, time: Ints, counted: Mask) -> None:
         """Insert events in any order."""
         self._make_room(len(time))
-        place = self._begin + int(np.searchsorted(self._time[self._begin : self._end], time.min(), side="right"))
-        old, new = slice(place, self._end), slice(place, self._end + len(time))
+        at = self._begin + int(np.searchsorted(self._time[self._begin : self._end], time.min(), side="right"))
+        old, new = slice(at, self._end), slice(at, self._end + len(time))
         times = np.concatenate([self._time[old], time])
         order = np.argsort(times, kind="stable")
         self._time[new] = times[order]

@@ -25,13 +25,13 @@ class LivePopularity:
 
     Args:
         stored: the release's own counts.
-        place: numbers of the release's items by id.
+        row_of: numbers of the release's items by id.
         now: the present second, seconds since 1970.
         most_new: items that are counted beside the release's.
     """
 
-    def __init__(self, stored: StoredPopularity, place: Mapping[str, int], now: int, most_new: int = MOST_NEW) -> None:
-        self.stored, self._place = stored, place
+    def __init__(self, stored: StoredPopularity, row_of: Mapping[str, int], now: int, most_new: int = MOST_NEW) -> None:
+        self.stored, self._row_of = stored, row_of
         counts, description = stored.counts, stored.description
         self._windows = [feature.window for feature in counts.features.values()]
         self._longest = max((window or 0 for window in self._windows), default=0)
@@ -116,14 +116,14 @@ class LivePopularity:
 
     def numbers(self, item_ids: Strings) -> Ints:
         """See `Popularity.numbers`."""
-        return np.array([self._place.get(i, self._new.get(i, MISSING)) for i in item_ids], np.int64)
+        return np.array([self._row_of.get(i, self._new.get(i, MISSING)) for i in item_ids], np.int64)
 
     def ids(self, numbers: Ints) -> Strings:
         """See `Popularity.ids`."""
         items = len(self.stored.item_ids)
         own = self.stored.item_ids[np.where(numbers < items, numbers, 0)]
-        for place in np.flatnonzero(numbers >= items):
-            own[place] = self._new_ids[numbers[place] - items]
+        for slot in np.flatnonzero(numbers >= items):
+            own[slot] = self._new_ids[numbers[slot] - items]
         return own
 
     def _endless(self, counted: Mask) -> Mask:

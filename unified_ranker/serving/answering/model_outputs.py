@@ -13,7 +13,7 @@ from unified_ranker.core.signature_names import (
     FINAL_SCORE,
     IMPUTED_QUERY,
     PROPOSED_IDS,
-    PROPOSED_PLACES,
+    PROPOSED_INDICES,
     QUERY_VECTOR,
     RETRIEVAL_SCORE,
 )
@@ -104,8 +104,8 @@ def proposals(release: OpenedRelease, outputs: Arrays, requests: int) -> list[In
 
     The models of early releases have no signals and propose nothing.
     """
-    if PROPOSED_PLACES in outputs:
-        return [release.positions_of(numbers[numbers != MISSING]) for numbers in outputs[PROPOSED_PLACES]]
+    if PROPOSED_INDICES in outputs:
+        return [release.positions_of(numbers[numbers != MISSING]) for numbers in outputs[PROPOSED_INDICES]]
     if PROPOSED_IDS not in outputs:
         return [np.zeros(0, np.int64) for _ in range(requests)]
     rows = (dict.fromkeys(_texts(names)) for names in outputs[PROPOSED_IDS])

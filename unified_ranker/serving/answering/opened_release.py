@@ -86,7 +86,7 @@ class OpenedRelease:
 
     def with_changes(self, changes: Changes) -> "OpenedRelease":
         """Return the release with other changes; its arrays are shared and not copied."""
-        live = overlay_of(changes, self.place, self.vectors.shape[1]) if changes else None
+        live = overlay_of(changes, self.row_of, self.vectors.shape[1]) if changes else None
         return self._of_same_items(replace(self, live=live))
 
     def with_popularity(self, popularity: Popularity) -> "OpenedRelease":
@@ -104,17 +104,17 @@ class OpenedRelease:
         return len(self.item_ids) + (len(self.live) - len(self.live.removed) if self.live is not None else 0)
 
     @property
-    def place(self) -> Mapping[str, int]:
+    def row_of(self) -> Mapping[str, int]:
         """Positions of the release's own items by id."""
-        if self._made.place is None:
-            place: dict[str, int] = {}
+        if self._made.row_of is None:
+            row_of: dict[str, int] = {}
             for start in range(0, len(self.item_ids), AT_ONCE):
-                place.update(
+                row_of.update(
                     zip(self.item_ids[start : start + AT_ONCE], range(start, len(self.item_ids)), strict=False)
                 )
                 time.sleep(0)  # lets other threads answer requests while a large release is opened
-            self._made.place = place
-        return self._made.place
+            self._made.row_of = row_of
+        return self._made.row_of
 
     @property
     def position_count(self) -> int:
@@ -211,9 +211,9 @@ class OpenedRelease:
 
     def _position(self, item_id: str) -> int:
         if self.live is not None and item_id in self.live.changes:
-            row = self.live.place.get(item_id)
+            row = self.live.row_of.get(item_id)
             return MISSING if row is None else len(self.item_ids) + row
-        return self.place.get(item_id, MISSING)
+        return self.row_of.get(item_id, MISSING)
 
     def _at(self, positions: Ints, of_release: Strings, of_live: Strings | None) -> Strings:
         late = positions >= len(self.item_ids)
@@ -229,12 +229,12 @@ class _MadeOnce:
     """Look-ups over a release's own items; None: not needed until now.
 
     Attributes:
-        place: positions of the items by id.
+        row_of: positions of the items by id.
         numbers: see `OpenedRelease.own_numbers`.
         creation: times of creation, ascending.
     """
 
-    place: dict[str, int] | None = None
+    row_of: dict[str, int] | None = None
     numbers: Ints | None = None
     creation: Ints | None = None
 

@@ -12,12 +12,12 @@ from unified_ranker.core.signature_names import (
     CANDIDATE_IDS,
     ENCODE,
     ENCODE_LIVE,
-    LIVE_PLACE,
+    LIVE_ROW,
     LIVE_VECTORS,
     POPULARITY_NOW,
     RANK_ENCODED,
     RANK_LIVE,
-    TRENDING_PLACES,
+    TRENDING_INDICES,
 )
 from unified_ranker.serving.answering.model_outputs import NOTHING_RANKED, CandidateOutputs, EncodedRequests
 from unified_ranker.serving.answering.opened_release import OpenedRelease
@@ -104,7 +104,7 @@ def encode_batch(release: OpenedRelease, requests: Sequence[Request], predict: P
     if release.popularity is None:
         return EncodedRequests.of(release, len(requests), predict(ENCODE, arrays))
     trending = release.popularity.trending(_times(release, requests))
-    return EncodedRequests.of(release, len(requests), predict(ENCODE_LIVE, {**arrays, TRENDING_PLACES: trending}))
+    return EncodedRequests.of(release, len(requests), predict(ENCODE_LIVE, {**arrays, TRENDING_INDICES: trending}))
 
 
 def rank_candidates(
@@ -134,13 +134,13 @@ def rank_candidates(
     most = max(int(known.sum()) for known in foreign)
     if not most and release.popularity is None:
         return CandidateOutputs.of(counts, predict(RANK_ENCODED, inputs))
-    place = np.full(ids.shape, -1, np.int32)
+    live_row = np.full(ids.shape, -1, np.int32)
     vectors = np.zeros((len(candidates), most, release.vectors.shape[1]), np.float32)
     for row, (positions, known) in enumerate(zip(candidates, foreign, strict=True)):
         number = int(known.sum())
-        place[row, np.flatnonzero(known)] = np.arange(number)
+        live_row[row, np.flatnonzero(known)] = np.arange(number)
         vectors[row, :number] = release.vectors_at(positions[known])
-    inputs |= {LIVE_PLACE: place, LIVE_VECTORS: vectors}
+    inputs |= {LIVE_ROW: live_row, LIVE_VECTORS: vectors}
     if release.popularity is not None:
         inputs[POPULARITY_NOW] = _popularity(release.popularity, release, requests, candidates)
     return CandidateOutputs.of(counts, predict(RANK_LIVE, inputs))

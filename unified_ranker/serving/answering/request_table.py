@@ -151,7 +151,7 @@ def answer_file(answers: Iterable[Answer], requests: int, output: Path) -> int:
                 writer.write_table(part)
                 written += len(part)
     except OSError as error:
-        raise UserError(f"`{output}` cannot be written: {error.strerror}. Name another place.") from error
+        raise UserError(f"`{output}` cannot be written: {error.strerror}. Name another file.") from error
     return written
 
 

@@ -39,8 +39,8 @@ class ModelBackend(Protocol):
     """Runs one version of a model. Safe to use from several threads; processes that it starts, it also stops."""
 
     @property
-    def place(self) -> str:
-        """Place of the model in messages, such as "the model server at `127.0.0.1:8500`"."""
+    def description(self) -> str:
+        """Description of the model in messages, such as "the model server at `127.0.0.1:8500`"."""
 
     def start(self) -> None:
         """Wait until the backend is ready to be called, such as a process that it started.

@@ -43,8 +43,8 @@ class InProcessModel:
         return cls(Layout(release).saved_model(), manifest.version, manifest.has_text_ops)
 
     @property
-    def place(self) -> str:
-        """See `ModelBackend.place`."""
+    def description(self) -> str:
+        """See `ModelBackend.description`."""
         return "the model in this process"
 
     def start(self) -> None:
@@ -86,7 +86,7 @@ class InProcessModel:
 
     def _error(self, reason: str, what: str, signature: str) -> ModelBackendError:
         return ModelBackendError(
-            f"{self.place}, signature `{signature}` of version {self.version}: {reason}: {what}", reason
+            f"{self.description}, signature `{signature}` of version {self.version}: {reason}: {what}", reason
         )
 
 

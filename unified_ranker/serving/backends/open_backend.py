@@ -7,8 +7,8 @@ from unified_ranker.serving.backends.base import MODEL_BACKENDS, ModelBackend, S
 
 IN_PROCESS_ADDRESS = "in-process"
 _CONNECTIONS = 2
-_PLACE = r"([^\s/,:\[\]]+|\[[0-9a-fA-F:]+\]):\d{1,5}"
-_FORMS = {"grpc": re.compile(rf"{_PLACE}(,{_PLACE})*"), "http": re.compile(rf"http://{_PLACE}")}
+_ADDRESS = r"([^\s/,:\[\]]+|\[[0-9a-fA-F:]+\]):\d{1,5}"
+_FORMS = {"grpc": re.compile(rf"{_ADDRESS}(,{_ADDRESS})*"), "http": re.compile(rf"http://{_ADDRESS}")}
 
 
 def open_backend(address: str, model: ServedModel) -> ModelBackend:

@@ -92,17 +92,17 @@ class ModelClient:
         self.version = version
         self.label = label
         self.timeout = timeout
-        places = [place.strip() for place in address.split(",")] * connections
+        addresses = [one.strip() for one in address.split(",")] * connections
         self._channels = [
-            (place, grpc.insecure_channel(place, options=[*_OPTIONS, ("unified_ranker.connection", number)]))
-            for number, place in enumerate(places)
+            (one, grpc.insecure_channel(one, options=[*_OPTIONS, ("unified_ranker.connection", number)]))
+            for number, one in enumerate(addresses)
         ]
-        self._stubs = [(place, {name: _stub(channel, name) for name in _METHODS}) for place, channel in self._channels]
+        self._stubs = [(one, {name: _stub(channel, name) for name in _METHODS}) for one, channel in self._channels]
         self._turn = itertools.count()
 
     @property
-    def place(self) -> str:
-        """See `ModelBackend.place`."""
+    def description(self) -> str:
+        """See `ModelBackend.description`."""
         return f"the model server at `{self.address}`"
 
     def start(self) -> None:
@@ -232,25 +232,25 @@ class ModelClient:
         until = time.monotonic() + seconds
         turn, last = next(self._turn), None
         for attempt in range(min(2, len(self._stubs))):
-            place, stubs = self._stubs[(turn + attempt) % len(self._stubs)]
+            address, stubs = self._stubs[(turn + attempt) % len(self._stubs)]
             remaining = until - time.monotonic()
             if last is not None and remaining <= 0:
                 break
             try:
                 return stubs[method](request, timeout=max(remaining, 0.0), wait_for_ready=wait_for_ready)
             except grpc.RpcError as error:
-                last = self._error(error.code(), error.details() or "", signature, place)
+                last = self._error(error.code(), error.details() or "", signature, address)
                 last.__cause__ = error
                 if error.code() not in _RETRIED:
                     break
         raise last if last is not None else self._error(grpc.StatusCode.UNAVAILABLE, "no address", signature)
 
     def _error(
-        self, code: grpc.StatusCode, details: str, signature: str | None = None, place: str | None = None
+        self, code: grpc.StatusCode, details: str, signature: str | None = None, address: str | None = None
     ) -> ModelServerError:
         version = "" if self.version is None else f" version {self.version}"
         label = "" if self.label is None else f" label {self.label}"
-        return ModelServerError(code, details, place or self.address, f"{self.model_name}{version}{label}", signature)
+        return ModelServerError(code, details, address or self.address, f"{self.model_name}{version}{label}", signature)
 
 
 def _stub(channel: grpc.Channel, method: str) -> Any:

@@ -70,8 +70,8 @@ class RestModelClient:
         self._idle: queue.LifoQueue[http.client.HTTPConnection] = queue.LifoQueue(connections)
 
     @property
-    def place(self) -> str:
-        """See `ModelBackend.place`."""
+    def description(self) -> str:
+        """See `ModelBackend.description`."""
         return f"the model server at `{self.address}`"
 
     def start(self) -> None:

@@ -37,9 +37,9 @@ class LabelSplit:
     def label_of(self, user: str) -> str:
         """Return the label of a user (or of another stable id, such as a request id for an anonymous user)."""
         digest = hashlib.blake2b(f"{self.salt}\0{user}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        place, reached = int.from_bytes(digest, "big") / _SPACE, 0.0
+        point, reached = int.from_bytes(digest, "big") / _SPACE, 0.0
         for label, share in self.shares.items():
             reached += share
-            if place < reached:
+            if point < reached:
                 return label
         return [label for label, share in self.shares.items() if share > 0][-1]

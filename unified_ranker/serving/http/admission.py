@@ -15,31 +15,31 @@ from unified_ranker.serving.service.service_metrics import ServiceMetrics
 
 
 class OverloadedError(RuntimeError):
-    """Error: there is no place for the request."""
+    """Error: there is no slot for the request."""
 
 
 class Admission:
-    """Places for requests, for use in one event loop.
+    """Slots for requests, for use in one event loop.
 
     Args:
-        places: requests that are answered at once.
-        queue: requests that may wait for a place.
+        slots: requests that are answered at once.
+        queue: requests that may wait for a slot.
         patience: seconds that a request may wait.
         metrics: counts waiting, running and refused requests.
     """
 
-    def __init__(self, places: int, queue: int, patience: float, metrics: ServiceMetrics) -> None:
-        self._places, self._queue, self._patience = places, queue, patience
+    def __init__(self, slots: int, queue: int, patience: float, metrics: ServiceMetrics) -> None:
+        self._slots, self._queue, self._patience = slots, queue, patience
         self._running = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._metrics = metrics
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Hold a place.
+    async def slot(self) -> AsyncIterator[None]:
+        """Hold a slot.
 
         Raises:
-            OverloadedError: the queue is full, or no place came free in time.
+            OverloadedError: the queue is full, or no slot came free in time.
         """
         await self._enter()
         try:
@@ -48,7 +48,7 @@ class Admission:
             self._leave()
 
     async def _enter(self) -> None:
-        if self._running < self._places and not self._waiting:
+        if self._running < self._slots and not self._waiting:
             self._running += 1
             self._metrics.running.set(self._running)
             return
@@ -62,9 +62,9 @@ class Admission:
             await asyncio.wait_for(turn, self._patience)
         except TimeoutError as error:
             self._metrics.refused.labels("waited_too_long").inc()
-            raise OverloadedError("no place came free in time") from error
+            raise OverloadedError("no slot came free in time") from error
         except asyncio.CancelledError:
-            # The client has gone; a place that it just got is passed to the next request.
+            # The client has gone; a slot that it just got is passed to the next request.
             if turn.done() and not turn.cancelled():
                 self._leave()
             raise

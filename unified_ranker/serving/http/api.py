@@ -32,17 +32,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Capacity:
-    """Capacity: requests in work, and places in the queue.
+    """Capacity: requests in work, and requests in the queue.
 
     Attributes:
-        places: requests that are answered at once. One for each core where the model server shares the machine, because
-            more only take turns (p99 at 40 requests/s: 36 ms with 2 places, 64 ms with 4); four for each core with a
-            model server on another machine.
-        queue: requests that may wait for a place.
+        concurrency: requests that are answered at once. One for each core where the model server shares the machine,
+            because more only take turns (p99 at 40 requests/s: 36 ms with 2 at once, 64 ms with 4); four for each core
+            with a model server on another machine.
+        queue: requests that may wait for a slot.
         patience: seconds that a request may wait.
     """
 
-    places: int = os.cpu_count() or 2
+    concurrency: int = os.cpu_count() or 2
     queue: int = 32
     patience: float = 0.25
 
@@ -103,8 +103,8 @@ def create_app(given: RankingBackend | RankingService) -> FastAPI:
 
 def _add_recommend(app: FastAPI, backend: RankingBackend) -> None:
     service, capacity = backend.service, backend.capacity
-    admission = Admission(capacity.places, capacity.queue, capacity.patience, service.metrics)
-    threads = ThreadPoolExecutor(capacity.places, thread_name_prefix="recommend")
+    admission = Admission(capacity.concurrency, capacity.queue, capacity.patience, service.metrics)
+    threads = ThreadPoolExecutor(capacity.concurrency, thread_name_prefix="recommend")
 
     def answer(body: RecommendRequest, request_id: str, arrived: float) -> bytes:
         made = service.recommend(body.to_request(), body.history is None, arrived, request_id)
@@ -127,7 +127,7 @@ def _add_recommend(app: FastAPI, backend: RankingBackend) -> None:
         """Return the best items for a user on a surface."""
         service.release.require_task(body.task)
         arrived: float = request.state.arrived
-        async with admission.place():
+        async with admission.slot():
             loop = asyncio.get_running_loop()
             made = await loop.run_in_executor(threads, answer, body, request_id_of(request), arrived)
         # Not serialised by FastAPI, which would validate the answer again.

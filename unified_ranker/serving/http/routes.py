@@ -31,7 +31,7 @@ from unified_ranker.serving.service.live_items import LiveItems
 from unified_ranker.serving.service.ranking_service import RankingService
 from unified_ranker.serving.service.releases import Releases, Swap
 
-_EVENT_PLACES, _EVENT_QUEUE, _PATIENCE = 64, 256, 1.0
+_EVENT_SLOTS, _EVENT_QUEUE, _PATIENCE = 64, 256, 1.0
 _ERRORS = (401, 403, 422, 503)
 _COMMON_COUNTRIES = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "BR", "IN", "JP", "CA", "AU", "MX")
 """Countries that the page offers where no item names any, because the model reads the country of a request."""
@@ -52,15 +52,15 @@ class _OwnThreads:
 
 def add_events(app: FastAPI, service: RankingService, store: HistoryStore) -> None:
     """Add the operations on events and users."""
-    in_own_thread, metrics = _OwnThreads(_EVENT_PLACES, "events"), service.metrics
-    admission = Admission(_EVENT_PLACES, _EVENT_QUEUE, _PATIENCE, metrics)
+    in_own_thread, metrics = _OwnThreads(_EVENT_SLOTS, "events"), service.metrics
+    admission = Admission(_EVENT_SLOTS, _EVENT_QUEUE, _PATIENCE, metrics)
 
     @app.post("/v1/events", responses=described(400, 413, *_ERRORS))
     async def events(body: EventsRequest) -> EventsResponse:
         """Store events of users durably. They count from the next request on."""
         now = int(time.time())
         reported = [event.to_event(now) for event in body.events]
-        async with admission.place():
+        async with admission.slot():
             try:
                 new = await in_own_thread(store.append, reported)
             except StoreError:
@@ -88,11 +88,11 @@ def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
         release = service.release
         if not release.knows(item_id):
             return respond_with_error(request, 404, "the catalogue has no such item")
-        row = release.live.place.get(item_id) if release.live is not None else None
+        row = release.live.row_of.get(item_id) if release.live is not None else None
         title = (
             release.live.titles[row]
             if release.live is not None and row is not None
-            else release.titles[release.place[item_id]]
+            else release.titles[release.row_of[item_id]]
         )
         return ItemResponse(item_id=item_id, title=str(title), release=release.version, live=row is not None)
 

@@ -98,7 +98,7 @@ def run_service(
         listener = stack.enter_context(listen(options.host, options.port, "--port"))
         model = open_model(ServedModel(release, manifest.model_name, manifest.version))
         stack.callback(model.close)
-        say(f"release {manifest.version}: waiting for {model.place} …")
+        say(f"release {manifest.version}: waiting for {model.description} …")
         # The model server may start while the release is verified and opened.
         opened = open_release(release)
         store = _open_store(release, options)

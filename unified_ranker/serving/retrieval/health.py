@@ -31,18 +31,18 @@ def recall_of(index: Index, vectors: np.ndarray, queries: Sequence[np.ndarray], 
     asked = np.concatenate(list(queries)).astype(np.float32)
     k = min(k, len(vectors))
     scores = np.empty((len(asked), 0), np.float32)
-    places = np.empty((len(asked), 0), np.int64)
+    positions = np.empty((len(asked), 0), np.int64)
     for start in range(0, len(vectors), _ROWS):
         part = asked @ vectors[start : start + _ROWS].T
         scores = np.concatenate([scores, part], 1)
-        places = np.concatenate([places, np.broadcast_to(np.arange(start, start + part.shape[1]), part.shape)], 1)
+        positions = np.concatenate([positions, np.broadcast_to(np.arange(start, start + part.shape[1]), part.shape)], 1)
         if scores.shape[1] > k:
             best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-            scores, places = np.take_along_axis(scores, best, 1), np.take_along_axis(places, best, 1)
+            scores, positions = np.take_along_axis(scores, best, 1), np.take_along_axis(positions, best, 1)
         time.sleep(_PAUSE)
     found, values = index.search(asked, k)
     hits = [
-        len(np.intersect1d(places[row], found[row][np.isfinite(values[row])], assume_unique=True)) / k
+        len(np.intersect1d(positions[row], found[row][np.isfinite(values[row])], assume_unique=True)) / k
         for row in range(len(asked))
     ]
     return float(np.mean(hits))

@@ -53,7 +53,7 @@ class Overlay:
         created_at: seconds, `[live]`.
         offers: availability and countries of its items.
         vectors: `[live, width]`.
-        place: row by id.
+        row_of: row by id.
     """
 
     changes: Changes
@@ -63,17 +63,17 @@ class Overlay:
     created_at: Ints
     offers: Offers
     vectors: npt.NDArray[np.float32]
-    place: Mapping[str, int]
+    row_of: Mapping[str, int]
 
     def __len__(self) -> int:
         """Return how many items it holds."""
         return len(self.item_ids)
 
 
-def overlay_of(changes: Changes, place: Mapping[str, int], width: int) -> Overlay:
-    """Arrange changes over a release whose items have the positions `place`, with vectors `[…, width]`."""
+def overlay_of(changes: Changes, row_of: Mapping[str, int], width: int) -> Overlay:
+    """Arrange changes over a release whose items have the positions `row_of`, with vectors `[…, width]`."""
     live = [item for item in changes.values() if item is not None]
-    removed = sorted(place[item_id] for item_id in changes if item_id in place)
+    removed = sorted(row_of[item_id] for item_id in changes if item_id in row_of)
     return Overlay(
         changes=dict(changes),
         removed=np.array(removed, np.int64),
@@ -82,7 +82,7 @@ def overlay_of(changes: Changes, place: Mapping[str, int], width: int) -> Overla
         created_at=np.array([item.created_at for item in live], np.int64),
         offers=Offers.of([item.available for item in live], [item.countries for item in live]),
         vectors=np.array([item.vector for item in live], np.float32).reshape(len(live), width),
-        place={item.item_id: row for row, item in enumerate(live)},
+        row_of={item.item_id: row for row, item in enumerate(live)},
     )
 
 

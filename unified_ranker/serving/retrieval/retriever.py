@@ -91,7 +91,7 @@ class Retriever:
 
 
 def _highest(scores: np.ndarray, count: int) -> Ints:
-    """Return the places of the `count` highest of `scores` `[items]`, best first; ties go to the lower one."""
+    """Return the positions of the `count` highest of `scores` `[items]`, best first; ties go to the lower one."""
     if count == 0:
         return np.zeros(0, np.int64)
     least = np.partition(scores, -count)[-count]

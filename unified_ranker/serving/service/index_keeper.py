@@ -71,7 +71,7 @@ class IndexKeeper(Repeating):
             logger.error("%s", error)
             return False
         # Computed before requests need them.
-        _ = baked.place
+        _ = baked.row_of
         if baked.popularity is not None:
             _ = baked.own_numbers
         with engine.changing:

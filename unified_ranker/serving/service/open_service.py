@@ -102,8 +102,8 @@ def open_service(
         model.wait_until_available(wait)
     except ModelBackendError as error:
         raise UserError(
-            f"{model.place} must serve version {opened.version} of model `{opened.manifest.model_name}`, the one of "
-            f"`{release}`. Received: {error}. Serve `{Layout(release).model_base}` there, or leave out "
+            f"{model.description} must serve version {opened.version} of model `{opened.manifest.model_name}`, the one "
+            f"of `{release}`. Received: {error}. Serve `{Layout(release).model_base}` there, or leave out "
             "`--model-server` to start the embedded one."
         ) from error
     require_pair(opened, model, release, wait)

@@ -28,12 +28,12 @@ def require_pair(opened: OpenedRelease, model: ModelBackend, release: Path, time
         difference = _difference(opened, model, timeout)
     except ModelBackendError as error:
         raise UserError(
-            f"{model.place} must serve version {opened.version}, the one of `{release}`. Received: {error}. Serve "
-            f"`{Layout(release).model_base}` there, or leave out `--model-server` to start the embedded one."
+            f"{model.description} must serve version {opened.version}, the one of `{release}`. Received: {error}. "
+            f"Serve `{Layout(release).model_base}` there, or leave out `--model-server` to start the embedded one."
         ) from error
     if difference:
         raise UserError(
-            f"{model.place} must serve the model of `{release}`. Its version {opened.version} is another one: "
+            f"{model.description} must serve the model of `{release}`. Its version {opened.version} is another one: "
             f"{difference}. Serve `{Layout(release).model_base}` there."
         )
 
@@ -51,17 +51,17 @@ def _difference(opened: OpenedRelease, model: ModelBackend, timeout: float) -> s
         found = "none" if query is None else list(query.shape)
         return f"the query vector of a request must be [1, {width}]. Received: {found}"
     allowed = np.flatnonzero(RequestRule(opened, request).of_release())
-    places = allowed[:: max(len(allowed) // _COMPARED_ITEMS, 1)]
-    candidates = {CANDIDATE_IDS: opened.item_ids[places][None]}
+    compared = allowed[:: max(len(allowed) // _COMPARED_ITEMS, 1)]
+    candidates = {CANDIDATE_IDS: opened.item_ids[compared][None]}
     ranked = model.predict(RANK_ENCODED, {**state_arrays(encoded), **candidates}, timeout)
-    served, stored = ranked.get(RETRIEVAL_SCORE), query @ opened.vectors[places].T
+    served, stored = ranked.get(RETRIEVAL_SCORE), query @ opened.vectors[compared].T
     if served is None or served.shape != stored.shape:
-        return f"`{RANK_ENCODED}` gives no `{RETRIEVAL_SCORE}` for {len(places)} candidates"
+        return f"`{RANK_ENCODED}` gives no `{RETRIEVAL_SCORE}` for {len(compared)} candidates"
     apart = np.abs(served - stored) > _TOLERANCE * (1 + np.abs(stored))
     if apart.any() or not np.isfinite(served).all():
         worst = int(np.argmax(np.abs(served - stored)))
         return (
-            f"it scores {int(apart.sum())} of {len(places)} items differently from the stored vectors, e.g. "
-            f"`{opened.item_ids[places[worst]]}` {served[0, worst]:.4f} against {stored[0, worst]:.4f}"
+            f"it scores {int(apart.sum())} of {len(compared)} items differently from the stored vectors, e.g. "
+            f"`{opened.item_ids[compared[worst]]}` {served[0, worst]:.4f} against {stored[0, worst]:.4f}"
         )
     return ""

@@ -166,7 +166,7 @@ class Releases:
         """Return an engine that has answered recorded requests, so that first calls, which are slow, are done."""
         require_pair(release, model, directory)
         engine = ServedRelease(release, load_index(Layout(directory).index, release.vectors), model, label)
-        _ = release.place
+        _ = release.row_of
         try:
             self._live.install(engine)
             if self._counts is not None:

@@ -44,7 +44,7 @@ def counting(release: OpenedRelease) -> OpenedRelease:
     stored = release.popularity
     if not isinstance(stored, StoredPopularity):
         return release
-    return release.with_popularity(LivePopularity(stored, release.place, int(release.clock())))
+    return release.with_popularity(LivePopularity(stored, release.row_of, int(release.clock())))
 
 
 class ServedRelease:

@@ -33,7 +33,7 @@ class ServiceMetrics:
             Histogram, "retrieval_score", "Of the best item", ("task",), buckets=[n / 10 for n in range(-10, 21)]
         )
         self.refused = make(Counter, "refused", "Requests past capacity", ("reason",))
-        self.waiting = make(Gauge, "queue_requests", "Requests that wait for a place")
+        self.waiting = make(Gauge, "queue_requests", "Requests that wait for a slot")
         self.running = make(Gauge, "running_requests", "Requests being answered")
         self.events = make(Counter, "events", "Events by outcome", ("outcome",))
         self.item_changes = make(Counter, "item_changes", "Items added or removed", ("change", "outcome"))

@@ -43,7 +43,7 @@ class AllItemsLoss(RetrievalLoss):
         return softmax_over_items(
             tf.gather(batch.query.embedding, rows) / self.temperature,
             batch.items.vectors,
-            tf.gather(batch.items.place(batch.labels.targets), rows),
+            tf.gather(batch.items.rows_of(batch.labels.targets), rows),
             tf.gather(batch.decay, rows),
             exists(batch.items.created[None], tf.gather(batch.query.timestamp, rows)[:, None]),
         )

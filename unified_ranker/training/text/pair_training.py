@@ -41,7 +41,7 @@ def learn_pairs(encoder: TextEncoder, pairs: TextPairs, settings: TextPairSettin
     """
     if not settings.steps or not len(pairs) or not pairs.columns:
         return
-    queries, place = np.unique(pairs.queries.astype(str), return_inverse=True)
+    queries, inverse = np.unique(pairs.queries.astype(str), return_inverse=True)
     tokens = encoder.tokenise(tf.constant(queries.astype(object), tf.string))
     known = np.full(int(pairs.known.max()) + 1, -1)
     known[pairs.known] = np.arange(len(pairs.known))
@@ -59,7 +59,7 @@ def learn_pairs(encoder: TextEncoder, pairs: TextPairs, settings: TextPairSettin
     def batches() -> Iterator[TextBatch]:
         for batch in pairs.batches(settings.steps, settings.batch, settings.negatives, seed):
             yield {
-                "query": tf.constant(place.reshape(-1)[batch["query"]]),
+                "query": tf.constant(inverse.reshape(-1)[batch["query"]]),
                 "candidates": tf.constant(known[batch["candidates"]]),
                 "left_out": tf.constant(batch["left_out"]),
             }

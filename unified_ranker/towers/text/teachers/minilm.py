@@ -84,10 +84,10 @@ class MiniLm(tf.Module):
     def look_up(self, pieces: tf.RaggedTensor) -> tf.Tensor:
         """Return the input of the first layer."""
         ids = pieces.flat_values
-        place = tf.range(tf.shape(ids)[0]) - tf.cast(tf.gather(pieces.row_starts(), pieces.value_rowids()), tf.int32)
+        position = tf.range(tf.shape(ids)[0]) - tf.cast(tf.gather(pieces.row_starts(), pieces.value_rowids()), tf.int32)
         total = (
             tf.gather(self.weights["embeddings.word_embeddings.weight"], ids)
-            + tf.gather(self.weights["embeddings.position_embeddings.weight"], place)
+            + tf.gather(self.weights["embeddings.position_embeddings.weight"], position)
             + self.weights["embeddings.token_type_embeddings.weight"][0]
         )
         return self._norm(total, "embeddings.LayerNorm")

@@ -42,7 +42,7 @@ def teacher_vectors(teacher: Sentences, texts: Sequence[str] | np.ndarray, cache
         texts: may repeat; each text is embedded once.
         cache_dir: directory of the cache, with a file for each teacher; None: the user's cache directory.
     """
-    unique, place = np.unique(np.asarray(texts, object).astype(str), return_inverse=True)
+    unique, inverse = np.unique(np.asarray(texts, object).astype(str), return_inverse=True)
     if not len(unique):
         return np.zeros((0, teacher.dim), np.float32)
     keys = [hashlib.blake2b(text.encode(), digest_size=16).digest() for text in unique]
@@ -53,7 +53,7 @@ def teacher_vectors(teacher: Sentences, texts: Sequence[str] | np.ndarray, cache
         store.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB)")
         missing = _load(store, keys, out)
         if not missing:
-            return out[place.reshape(-1)]
+            return out[inverse.reshape(-1)]
         with Progress(f"text vectors ({teacher.name_on_disk})", len(missing), "texts") as progress:
             for start in range(0, len(missing), SAVE_EVERY):
                 rows = missing[start : start + SAVE_EVERY]
@@ -62,7 +62,7 @@ def teacher_vectors(teacher: Sentences, texts: Sequence[str] | np.ndarray, cache
                     store.executemany(
                         "INSERT OR REPLACE INTO vectors VALUES (?, ?)", [(keys[r], out[r].tobytes()) for r in rows]
                     )
-    return out[place.reshape(-1)]
+    return out[inverse.reshape(-1)]
 
 
 def embed_all(

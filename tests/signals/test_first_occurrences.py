@@ -1,11 +1,11 @@
-"""First places of items, by a table and by binary search, against NumPy."""
+"""First occurrences of items, by a table and by binary search, against NumPy."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_ranker.signals.first_places import TABULATED, FirstPlaces, once, once_of_few
+from unified_ranker.signals.first_occurrences import TABULATED, FirstOccurrences, once, once_of_few
 from unified_ranker.towers.tensorflow import tf
 
 ITEMS = 5
@@ -23,7 +23,7 @@ def firsts(row):
 
 @CATALOGUES
 @given(ROWS)
-def test_an_item_counts_at_its_first_place(catalogue, rows):
+def test_an_item_counts_at_its_first_position(catalogue, rows):
     expected = np.full(rows.shape, -1)
     for row, own in enumerate(rows.tolist()):
         expected[row, firsts(own)] = rows[row, firsts(own)]
@@ -33,11 +33,11 @@ def test_an_item_counts_at_its_first_place(catalogue, rows):
 
 @CATALOGUES
 @given(ROWS)
-def test_items_are_found_at_their_first_place_of_their_own_row(catalogue, rows):
-    places = FirstPlaces(tf.constant(rows), catalogue)
+def test_items_are_found_at_their_first_position_of_their_own_row(catalogue, rows):
+    first = FirstOccurrences(tf.constant(rows), catalogue)
     asked = np.tile(np.arange(-1, ITEMS), (len(rows), 1))
     expected = [
         [row * (rows.shape[1] + 1) + own.index(item) if item >= 0 and item in own else -1 for item in range(-1, ITEMS)]
         for row, own in enumerate(rows.tolist())
     ]
-    np.testing.assert_array_equal(places.of(tf.constant(asked)), np.array(expected).reshape(asked.shape))
+    np.testing.assert_array_equal(first.of(tf.constant(asked)), np.array(expected).reshape(asked.shape))

@@ -1,4 +1,4 @@
-"""Places at which items come first in the rows of a matrix of item indices."""
+"""Positions at which items come first in the rows of a matrix of item indices."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from unified_ranker.core.arrays import MISSING
 from unified_ranker.towers.tensorflow import tf
 
 TABULATED = 1 << 17
-"""Largest catalogue of which each row gets a table of places: half a megabyte, filled in 20 μs."""
+"""Largest catalogue of which each row gets a table of positions: half a megabyte, filled in 20 μs."""
 
 
-class FirstPlaces:
-    """First place of each item in its row: the one idea by which an item counts once.
+class FirstOccurrences:
+    """First occurrence of each item in its row: the one idea by which an item counts once.
 
-    Up to `TABULATED` items the place is read from a table of all items, which is filled for each row; beyond, it is
+    Up to `TABULATED` items its position is read from a table of all items, which is filled for each row; beyond, it is
     found by binary search in the sorted row, which takes six times as long for ten thousand items. To compare all with
     all would cost more by the width of the row.
 
     Attributes:
-        count: number of places of all rows together.
+        count: number of positions of all rows together.
     """
 
     def __init__(self, rows: tf.Tensor, items: int, late: bool = False) -> None:
@@ -29,7 +29,7 @@ class FirstPlaces:
             late: whether numbers from `items` on may be in `rows`, which stand for items that came later. Only
                 `is_first` and `once` know of them.
         """
-        # One place behind, because a binary search refuses empty rows.
+        # One position behind, because a binary search refuses empty rows.
         self._rows = tf.pad(tf.cast(rows, tf.int32), [[0, 0], [0, 1]], constant_values=MISSING)
         batch, width = tf.shape(self._rows)[0], tf.shape(self._rows)[1]
         self._width, self.count = width, batch * width
@@ -52,9 +52,9 @@ class FirstPlaces:
             self._sorted = tf.gather(self._rows, self._order, batch_dims=1)
 
     def of(self, items: tf.Tensor) -> tf.Tensor:
-        """Return the first place of `items` `[batch, m]`, int32, in their rows; -1 for -1 and for items not in the row.
+        """Return the first position of `items` `[batch, m]`, int32, in their rows; -1 for -1 and for absent items.
 
-        Places are numbered from 0 through all rows, each with the one behind: `of` serves as segment numbers, which
+        Positions are numbered from 0 through all rows, each with the one behind: `of` serves as segment numbers, which
         `tf.math.unsorted_segment_sum` leaves out where they are negative.
         """
         items = tf.cast(items, tf.int32)
@@ -72,24 +72,24 @@ class FirstPlaces:
         own = tf.reshape(tf.range(self.count), tf.shape(self._rows))
         return (self.of(self._rows) == own)[:, :-1]
 
-    def sums(self, by_place: tf.Tensor) -> tf.Tensor:
-        """Return sums by place `[count, k]` at every place with the item, `[batch, n, k]`; 0 at -1."""
-        place = self.of(self._rows)[:, :-1]
-        return tf.where((place >= 0)[..., None], tf.gather(by_place, tf.maximum(place, 0)), 0.0)
+    def sums(self, by_position: tf.Tensor) -> tf.Tensor:
+        """Return sums by position `[count, k]` at every position with the item, `[batch, n, k]`; 0 at -1."""
+        position = self.of(self._rows)[:, :-1]
+        return tf.where((position >= 0)[..., None], tf.gather(by_position, tf.maximum(position, 0)), 0.0)
 
 
 def once(rows: tf.Tensor, items: int) -> tf.Tensor:
     """Return `rows` `[batch, n]` of item indices with -1 in place of all but the first of equal ones."""
-    return tf.where(FirstPlaces(rows, items).is_first(), rows, tf.constant(MISSING, rows.dtype))
+    return tf.where(FirstOccurrences(rows, items).is_first(), rows, tf.constant(MISSING, rows.dtype))
 
 
 def once_of_few(rows: tf.Tensor) -> tf.Tensor:
     """Return `rows` `[batch, n]` with -1 in place of all but the first of equal numbers, which may be any.
 
-    All are compared with all: for some tens of places that takes less time than a table of a catalogue.
+    All are compared with all: for some tens of columns that takes less time than a table of a catalogue.
     """
-    place = tf.range(tf.shape(rows)[1])
-    again = (rows[:, :, None] == rows[:, None, :]) & (place[:, None] > place[None])
+    position = tf.range(tf.shape(rows)[1])
+    again = (rows[:, :, None] == rows[:, None, :]) & (position[:, None] > position[None])
     return tf.where(tf.reduce_any(again, 2), tf.constant(MISSING, rows.dtype), rows)
 
 
