@@ -127,3 +127,39 @@ def test_no_test_patches_what_it_names_in_a_string():
         for match in strings.finditer(text)
     ]
     assert not found
+
+
+PATCHED = {
+    "cli/conftest.py recommender.load_predict": "to load the model takes longer than all tests; `test_stages` loads it",
+    "behaviours/test_fourth_task.py recommending.load_predict": "as above",
+    "test_python_api.py module.load_predict": "as above",
+    "behaviours/test_every_text_encoder.py kept_vectors.default_cache_dir": "the weights stay in the user's cache",
+    "training/test_text_training.py kept_vectors.default_cache_dir": "as above",
+    "log/conftest.py movielens_files.FILE_DIGESTS": "the files with these digests are on the network alone",
+    "core/test_registry.py registry._loaded_entry_points": "what this process has found once is not looked for again",
+    "vectors/test_vector_export.py DeltaCopy.write": "a disk that is full at one moment",
+    "cli/test_recommend_table_command.py recommender.Recommender.answer": "Ctrl-C at one moment",
+    "model_server/test_model_server.py ModelServerProcess.wait_until_ready": "as above",
+}
+"""What tests may patch in the package, by file and name, each with its reason."""
+
+
+def test_no_test_patches_the_inside_of_the_package():
+    """A test states an effect, or gives an argument; what it must patch nevertheless is in `PATCHED`."""
+    tests, found = ROOT.parent / "tests", set()
+    for file in sorted(tests.rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        ours = {
+            alias.asname or alias.name.partition(".")[0]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for alias in node.names
+            if (node.module or "" if isinstance(node, ast.ImportFrom) else alias.name).startswith(ROOT.name)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "setattr":
+                target, name = node.args[:2]
+                text = f"{ast.unparse(target)}.{name.value if isinstance(name, ast.Constant) else ast.unparse(name)}"
+                if text.partition(".")[0] in ours:
+                    found.add(f"{file.relative_to(tests).as_posix()} {text}")
+    assert found == PATCHED.keys()

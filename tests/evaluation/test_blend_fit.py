@@ -13,6 +13,7 @@ from unified_ranker.evaluation.blend_fit import (
     fit_blends,
     fit_factors,
     mean_ndcg,
+    requests_to_fit,
 )
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import METRICS, metric_values, rank_of_target
@@ -187,17 +188,13 @@ def test_its_numbers_are_those_of_the_service_once_it_is_taken(asked):
     assert served() == pytest.approx(found.ndcg["score"], abs=1e-3)
 
 
-def test_more_requests_are_ranked_only_until_enough_targets_are_found(asked, monkeypatch):
+def test_more_requests_are_ranked_only_until_enough_targets_are_found(asked):
     encoder, rules, requests = asked
-    from unified_ranker.evaluation import blend_fit
-
     own = of(requests, "more_like_this")
-    monkeypatch.setattr(blend_fit, "_PART", 40)
-    whole = fit_blend(encoder, rules, own, "more_like_this")
+    whole = fit_blend(encoder, rules, own, "more_like_this", part=40)
     assert whole.requests == len(own)
     enough = LEAST_REQUESTS + 5
-    monkeypatch.setattr(blend_fit, "_FOUND", enough)
-    some = fit_blend(encoder, rules, own, "more_like_this")
+    some = fit_blend(encoder, rules, own, "more_like_this", enough=enough, part=40)
     assert enough <= some.found * some.requests < enough + 40
     assert some.requests < len(own)
     # Drawn from the whole slice, and not its earliest requests.
@@ -217,12 +214,8 @@ def test_heads_count_by_what_the_task_declares_for_them(asked, monkeypatch):
     """`click: 1, buy: 2` by the declarations; a head without a value teaches nothing, and too few of it is none."""
     encoder, rules, requests = asked
     own = of(requests, "more_like_this")
-    from unified_ranker.evaluation import blend_fit
-
-    seen = []
-    monkeypatch.setattr(blend_fit, "fit_factors", lambda given: seen.append(given) or np.zeros(given.numbers.shape[2]))
-    fit_blend(encoder, rules, own, "more_like_this")
-    weights = seen[0].weight
+    given, _ = requests_to_fit(encoder, rules, own, "more_like_this")
+    weights = given.weight
     assert set(weights) == {1.0, 2.0}
     assert abs((weights == 2).mean() - (own.head == "buy").mean()) < 0.1
     number = [*encoder.model.config.tasks].index("more_like_this") + 1
@@ -232,14 +225,9 @@ def test_heads_count_by_what_the_task_declares_for_them(asked, monkeypatch):
     assert fit_blend(encoder, rules, own, "more_like_this") is None
 
 
-def test_what_is_fitted_is_standardised_among_what_may_answer(asked, monkeypatch):
+def test_what_is_fitted_is_standardised_among_what_may_answer(asked):
     encoder, rules, requests = asked
-    from unified_ranker.evaluation import blend_fit
-
-    seen = []
-    monkeypatch.setattr(blend_fit, "fit_factors", lambda given: seen.append(given) or np.zeros(given.numbers.shape[2]))
-    fit_blend(encoder, rules, of(requests, "search"), "search")
-    (given,) = seen
+    given, _ = requests_to_fit(encoder, rules, of(requests, "search"), "search")
     means = np.where(given.present[..., None], given.numbers, 0).sum(1) / given.present.sum(1)[:, None]
     np.testing.assert_allclose(means, 0, atol=1e-4)
     again = standardised(tf.constant(given.numbers), tf.constant(given.present)).numpy()

@@ -11,7 +11,6 @@ from log_by_rows import START, at, event, item, task, world
 from unified_ranker.config import Positive, Task
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.progress import listening
-from unified_ranker.evaluation import protocol
 from unified_ranker.evaluation.baselines.popularity import PopularityBaseline
 from unified_ranker.evaluation.metrics import METRICS
 from unified_ranker.evaluation.protocol import evaluate, fit_end
@@ -111,7 +110,7 @@ def test_scorers_see_one_task_at_a_time_and_only_their_own():
     assert [row.scorer for row in found(evaluation, "search").overall.rows] == ["everywhere", "search only"]
 
 
-def test_batches_bound_the_scores_in_memory_and_change_nothing(monkeypatch):
+def test_batches_bound_the_scores_in_memory_and_change_nothing():
     prepared, config = two_tasks()
     random = np.random.default_rng(0).random((20, 20))
 
@@ -119,9 +118,8 @@ def test_batches_bound_the_scores_in_memory_and_change_nothing(monkeypatch):
         return random[requests.item]
 
     whole = evaluate([Scorer("s", score)], prepared, config)
-    monkeypatch.setattr(protocol, "SCORES_AT_ONCE", 70)
     scorer = Scorer("s", score)
-    small = evaluate([scorer], prepared, config)
+    small = evaluate([scorer], prepared, config, at_once=70)
 
     assert [len(batch) for batch in scorer.batches] == [3, 3, 3, 1] * 2
     assert _without_seconds(small) == _without_seconds(whole)

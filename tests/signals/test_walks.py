@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from signal_toy import signal_request
 
-from unified_ranker.signals import walks
 from unified_ranker.signals.pair_counts import PairsAsOf
 from unified_ranker.signals.source_walks import WALK_SCALE, WalkSignal
 from unified_ranker.signals.walks import WalksAsOf
@@ -71,15 +70,15 @@ def test_training_sees_the_walks_of_the_moment_before():
     assert (found.count(SOURCES, CANDIDATES, np.full(4, -1)) == 0).all(), "before everything"
 
 
-def test_no_example_sees_itself_or_what_follows(monkeypatch):
+def test_no_example_sees_itself_or_what_follows():
     for most in (2, 5, 64):
-        monkeypatch.setattr(walks, "_MOMENTS", most)
         for time in (20, 60, 90):
             assert (LOG[2] >= time).any()
-            one = WalksAsOf(PairsAsOf(*LOG, ITEMS), END)
+            one = WalksAsOf(PairsAsOf(*LOG, ITEMS), END, most)
+            assert len(one.moments) <= most
             # All that comes later leads to item 11 instead: nothing of that may be seen.
             late = LOG[0], np.where(LOG[2] >= time, 11, LOG[1]), LOG[2]
-            other = WalksAsOf(PairsAsOf(*late, ITEMS), END)
+            other = WalksAsOf(PairsAsOf(*late, ITEMS), END, most)
             asked = SOURCES, CANDIDATES, np.full(4, time)
             np.testing.assert_array_equal(one.count(*asked), other.count(*asked))
 
@@ -109,8 +108,7 @@ def test_a_log_without_pairs_has_no_walks():
 
 
 @pytest.mark.parametrize("bound", [1, 300])
-def test_tables_for_training_are_bounded(monkeypatch, bound):
-    monkeypatch.setattr(walks, "_TABULATED", bound)
-    found = WalksAsOf(PairsAsOf(*LOG, ITEMS), END)
+def test_tables_for_training_are_bounded(bound):
+    found = WalksAsOf(PairsAsOf(*LOG, ITEMS), END, tabulated=bound)
     assert sum(step.nnz for step in found.steps) <= max(bound, ITEMS**2)
     assert found.moments[-1] == END

@@ -2,9 +2,11 @@
 
 import copy
 import dataclasses
+import importlib.machinery
 import importlib.util
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,6 @@ from unified_ranker.core.signature_names import EMBED_QUERIES, ENCODE_EMBEDDED
 from unified_ranker.export.savedmodel import save_model
 from unified_ranker.prepare.quality import TRENDING
 from unified_ranker.prepare.request_arrays import request_arrays
-from unified_ranker.project import declaration_checks as checks
 from unified_ranker.project.declaration_checks import check_declarations
 from unified_ranker.project.project_report import text_encoder_of
 from unified_ranker.serving.answering.query_vectors import QueryVectorCache
@@ -280,9 +281,12 @@ def test_the_kind_is_chosen_by_type():
 def test_validation_asks_for_the_extra_before_anything_is_trained(monkeypatch, make_config, toy_log):
     declarations = make_config(towers={"item": {"text": {"type": "distilled"}}})
     of_text = lambda: [c for c in check_declarations(declarations, toy_log) if "`text.type`" in c.name]  # noqa: E731
-    monkeypatch.setattr(checks, "missing_modules", lambda extra: [])
+    for name in ("tensorflow_text", "safetensors"):
+        module = types.ModuleType(name)
+        module.__spec__ = importlib.machinery.ModuleSpec(name, None)
+        monkeypatch.setitem(sys.modules, name, module)
     assert [c.passed for c in of_text()] == [True]
-    monkeypatch.setattr(checks, "missing_modules", lambda extra: ["tensorflow_text"])
+    monkeypatch.setitem(sys.modules, "tensorflow_text", None)
     assert of_text()[0].failed
     assert of_text()[0].what_to_do.startswith("pip install 'tensorflow-text==")
 

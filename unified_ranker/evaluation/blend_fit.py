@@ -22,9 +22,9 @@ from unified_ranker.towers.tensorflow import tf
 
 logger = logging.getLogger(__name__)
 
-_FOUND = 1500
+ENOUGH_FOUND = 1500
 """Requests with their target among the candidates that are enough for a fit."""
-_PART = 500
+RANKED_AT_ONCE = 500
 """Requests that are ranked before it is seen whether they are enough."""
 LEAST_REQUESTS = 30
 """Requests with their target among the candidates below which nothing is fitted."""
@@ -52,16 +52,31 @@ class FitRequests:
     weight: Floats
 
 
-def fit_blend(encoder: RequestEncoder, rules: CandidateRules, requests: Examples, task: str) -> FittedBlend | None:
+def fit_blend(
+    encoder: RequestEncoder,
+    rules: CandidateRules,
+    requests: Examples,
+    task: str,
+    enough: int = ENOUGH_FOUND,
+    part: int = RANKED_AT_ONCE,
+) -> FittedBlend | None:
     """Fit the blend of `task` on `requests`, which lie behind all that the encoder's model has learnt from.
 
     Where few targets are found, more requests are ranked: up to as many as the evaluation declares.
+
+    Args:
+        encoder: encodes requests with the model.
+        rules: of the candidates.
+        requests: of the task.
+        task: its name.
+        enough: requests with their target among the candidates that are enough.
+        part: requests that are ranked before it is seen whether they are enough.
 
     Returns:
         The fit; None where too few requests have their target among the candidates.
     """
     blend = encoder.model.blend
-    given, ranked = _candidates(encoder, rules, sample(requests, task, encoder.model.config), task)
+    given, ranked = requests_to_fit(encoder, rules, requests, task, enough, part)
     if given is None:
         return None
     factors, share = fit_factors(given), len(given.target) / ranked
@@ -95,15 +110,21 @@ def fit_blends(
     return fitted
 
 
-def _candidates(
-    encoder: RequestEncoder, rules: CandidateRules, requests: Examples, task: str
+def requests_to_fit(
+    encoder: RequestEncoder,
+    rules: CandidateRules,
+    requests: Examples,
+    task: str,
+    enough: int = ENOUGH_FOUND,
+    part: int = RANKED_AT_ONCE,
 ) -> tuple[FitRequests | None, int]:
-    """Rank requests, in an order drawn by the project's seed, until enough targets are found.
+    """Rank requests, in an order drawn by the project's seed, until enough targets are found; see `fit_blend`.
 
     Returns:
         Those with their target among the candidates, None for too few; and how many were ranked.
     """
     config = encoder.model.config
+    requests = sample(requests, task, config)
     values = dict(zip(config.heads, encoder.model.score_weights.numpy()[[*config.tasks].index(task) + 1], strict=True))
     # Traced once for all parts.
     numbers_of = tf.function(
@@ -117,18 +138,18 @@ def _candidates(
     order = np.random.default_rng(config.project.seed).permutation(len(requests))
     parts: list[tuple[Floats, Mask, Ints, Floats]] = []
     ranked = 0
-    while ranked < len(requests) and sum(len(part[2]) for part in parts) < _FOUND:
-        chosen = requests.take(np.sort(order[ranked : ranked + _PART]))
+    while ranked < len(requests) and sum(len(columns[2]) for columns in parts) < enough:
+        chosen = requests.take(np.sort(order[ranked : ranked + part]))
         ranked += len(chosen)
-        for part in ranked_candidates(encoder, rules, chosen, task):
-            target = part.ranked.position_of(part.requests.item)
+        for one in ranked_candidates(encoder, rules, chosen, task):
+            target = one.ranked.position_of(one.requests.item)
             rows = np.flatnonzero(target != MISSING)
-            present = part.ranked.present[rows]
-            numbers = numbers_of(tf.constant(part.ranked.channels[rows]), tf.constant(present)).numpy()
-            weight = np.maximum([values[head] for head in part.requests.head[rows]], 0).astype(np.float32)
+            present = one.ranked.present[rows]
+            numbers = numbers_of(tf.constant(one.ranked.channels[rows]), tf.constant(present)).numpy()
+            weight = np.maximum([values[head] for head in one.requests.head[rows]], 0).astype(np.float32)
             parts.append((numbers, present, target[rows], weight))
     # A head that is worth nothing to the task teaches nothing.
-    if sum(np.count_nonzero(part[3]) for part in parts) < LEAST_REQUESTS:
+    if sum(np.count_nonzero(columns[3]) for columns in parts) < LEAST_REQUESTS:
         return None, ranked
     return FitRequests(*(np.concatenate(columns) for columns in zip(*parts, strict=True))), ranked
 

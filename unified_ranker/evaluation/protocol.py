@@ -6,13 +6,14 @@ The rules: temporal split, full-catalogue ranking, candidates as of the request.
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from unified_ranker.config import Config
+from unified_ranker.core.arrays import Ints
 from unified_ranker.core.errors import unknown_name
 from unified_ranker.core.progress import Progress
 from unified_ranker.evaluation.baselines.base import Baseline
@@ -72,6 +73,7 @@ def evaluate(
     tasks: Sequence[str] | None = None,
     part: Part = "test",
     keep: Callable[[str, Sequence[Contender]], None] | None = None,
+    at_once: int = SCORES_AT_ONCE,
 ) -> Evaluation:
     """Rank the catalogue for a sample of requests of each task, and summarise the ranks of the targets.
 
@@ -82,6 +84,7 @@ def evaluate(
         tasks: which tasks; None for all that are declared.
         part: which part of the temporal split.
         keep: is given each task's contenders, with the rank of every request's target.
+        at_once: most scores of a scorer in memory at a time.
 
     Returns:
         The evaluation. A task without a request in the part has a remark in place of numbers.
@@ -104,7 +107,8 @@ def evaluate(
     total = sum(len(samples[task]) * len(chosen[task]) for task in names)
     with Progress(f"evaluate ({part})", total, "rankings") as progress:
         for task in names:
-            ranked = _rank(samples[task], chosen[task], len(prepared.items), rules, progress)
+            parts = row_batches(len(samples[task]), len(prepared.items), at_once)
+            ranked = _rank(samples[task], chosen[task], parts, rules, progress)
             available = len(of_task[task])
             if keep is not None:
                 keep(task, ranked[0])
@@ -121,14 +125,14 @@ def evaluate(
 
 
 def _rank(
-    requests: Examples, scorers: Sequence[Scorer], items: int, rules: CandidateRules, progress: Progress
+    requests: Examples, scorers: Sequence[Scorer], parts: Iterable[Ints], rules: CandidateRules, progress: Progress
 ) -> tuple[list[Contender], dict[str, int]]:
     """Return every scorer with its ranks and top tens, and the number of targets that were no candidates, by reason."""
     ranks: list[Ranks] = [np.empty(len(requests)) for _ in scorers]
     top = [np.empty((len(requests), TOP), np.int64) for _ in scorers]
     seconds = [0.0] * len(scorers)
     unreachable: Counter[str] = Counter()
-    for rows in row_batches(len(requests), items):
+    for rows in parts:
         batch = requests.take(rows)
         allowed = rules.allowed(batch)
         unreachable.update(reason for reason in rules.unreachable(batch).tolist() if reason)
@@ -158,9 +162,9 @@ def _rank(
     return contenders, dict(unreachable)
 
 
-def row_batches(requests: int, items: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield the rows of `requests` in parts whose scores of all `items` fit in memory."""
-    size = max(1, SCORES_AT_ONCE // max(items, 1))
+def row_batches(requests: int, items: int, at_once: int = SCORES_AT_ONCE) -> Iterator[Ints]:
+    """Yield the rows of `requests` in parts that have at most `at_once` scores of all `items`, and at least one row."""
+    size = max(1, at_once // max(items, 1))
     for start in range(0, requests, size):
         yield np.arange(start, min(start + size, requests))
 

@@ -22,6 +22,8 @@ from unified_ranker.project.comparison_runs import run_one
 
 STARTING = 8
 """Random trials before Optuna's TPE begins."""
+RunTrainer = Callable[[Path, list[str], PlannedRun], tuple[RunResult, bool]]
+"""Trainer and meter of a run of a project with overrides; also tells whether it was there already."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,11 @@ class Search:
         database: Path,
         key: str,
         seed: int,
+        run_one: RunTrainer = run_one,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._project, self._overrides, self._space, self._seed = project, overrides, space, seed
+        self._run_one = run_one
         database.parent.mkdir(parents=True, exist_ok=True)
         name = short_digest(json.dumps([key, to_json(space)]))
         storage = f"sqlite:///{database}"
@@ -132,7 +136,7 @@ class Search:
         started = time.perf_counter()
         try:
             run = trial_run(settings, self._seed)
-            result, _ = run_one(self._project, self._overrides, run)
+            result, _ = self._run_one(self._project, self._overrides, run)
         except (UserError, BrokenProcessPool) as error:
             if first:
                 self._study.enqueue_trial(settings)

@@ -21,17 +21,16 @@ def library_versions() -> dict[str, str]:
     return out
 
 
-def git_commit() -> str | None:
-    """Return the commit of the engine's checkout, with "-dirty" for local changes; None outside a checkout."""
+def git_commit(file: Path = Path(__file__)) -> str | None:
+    """Return the commit of the checkout of a file of the engine, with "-dirty" for local changes; None outside one."""
     try:
         # The engine may be installed inside the checkout of another repository, whose commit is not the engine's.
-        _git("ls-files", "--error-unmatch", Path(__file__).name)
-        head, status = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+        _git(file.parent, "ls-files", "--error-unmatch", file.name)
+        head, status = _git(file.parent, "rev-parse", "HEAD"), _git(file.parent, "status", "--porcelain")
     except (OSError, subprocess.CalledProcessError):
         return None
     return head + ("-dirty" if status else "")
 
 
-def _git(*arguments: str) -> str:
-    here = Path(__file__).parent
-    return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+def _git(directory: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=directory, capture_output=True, text=True, check=True).stdout.strip()

@@ -14,9 +14,9 @@ REVERSE = 0.25
 """Weight of a pair in the other direction. Best of 0, ¼, ½ and 1 over the validation slices of three logs."""
 SECOND_STEP = 2.0
 """Weight of two steps against one. Best of 0.3 to 5 over the same slices."""
-_MOMENTS = 64
+MOMENTS = 64
 """Most moments at which shares are tabulated for training."""
-_TABULATED = 1 << 25
+TABULATED_SHARES = 1 << 25
 """Most shares in these tables: 400 MB."""
 WALKED_AT_ONCE = 1024
 """Number of items whose walks are computed at once for the table of serving."""
@@ -43,14 +43,21 @@ def walk(once: sparse.csr_array, twice: sparse.csr_array) -> sparse.csr_array:
 class WalksAsOf:
     """Shares of walks as of the latest of some moments that is not after the example.
 
-    The moments divide the pairs into equal numbers, so an example misses at most the last 1 / `_MOMENTS` of the pairs;
-    a served graph is older still.
+    The moments divide the pairs into equal numbers, so of 64 moments an example misses at most the last 64th of the
+    pairs; a served graph is older still.
     """
 
-    def __init__(self, pairs: PairsAsOf, end: int) -> None:
-        """Tabulate `pairs` at moments up to `end` (seconds)."""
+    def __init__(self, pairs: PairsAsOf, end: int, moments: int = MOMENTS, tabulated: int = TABULATED_SHARES) -> None:
+        """Tabulate `pairs` at moments up to `end` (seconds).
+
+        Args:
+            pairs: the pairs of items.
+            end: the last moment, seconds.
+            moments: most moments.
+            tabulated: most shares in all tables, which may leave room for fewer moments, and at least for one.
+        """
         times = pairs.times[pairs.times < end]
-        most = max(min(_MOMENTS, _TABULATED // max(2 * len(pairs.keys), 1)), 1)
+        most = max(min(moments, tabulated // max(2 * len(pairs.keys), 1)), 1)
         # Without pairs there are no quantiles, and the end is the only moment.
         parts = np.unique(np.quantile(times, np.linspace(0, 1, most), method="lower")) if len(times) else times
         self.moments = np.append(parts, end)[-most:]

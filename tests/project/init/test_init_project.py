@@ -72,15 +72,14 @@ def test_the_serving_files_are_the_repositorys_under_the_projects_own_name(shop_
     assert [int(size) for size in batching] == sizes, "warm-up and server agree on the sizes of batches"
 
 
-def test_what_an_operator_put_beside_the_serving_files_stays_there(tmp_path, monkeypatch):
+def test_what_an_operator_put_beside_the_serving_files_stays_there(tmp_path):
     """Tokens, and models of gigabytes, lie in the repository's serving_config/ once somebody serves from there."""
     source = tmp_path / "serving_config"
     shutil.copytree(serving_text.SOURCE, source)
     for name in (*OPERATORS, "models/unified_ranker/1/saved_model.pb"):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_text("secret")
-    monkeypatch.setattr(serving_text, "SOURCE", source)
-    assert "secret" not in serving_text.serving_texts("shop").values()
+    assert "secret" not in serving_text.serving_texts("shop", source).values()
 
 
 def test_columns_become_the_features_that_they_can_be(shop_project):

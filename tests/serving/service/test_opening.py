@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -111,8 +112,7 @@ def test_other_model_of_the_same_version_is_refused(served, tmp_path):
 
 def test_other_width_is_refused(served, tmp_path):
     wide = write_release(tmp_path / "releases", VECTORS)
-    opened = open_release(wide)
-    object.__setattr__(opened, "vectors", np.ones((ITEMS, 4), np.float32))
+    opened = replace(open_release(wide), vectors=np.ones((ITEMS, 4), np.float32))
     description = wide / "index" / "index.json"
     description.write_text(description.read_text().replace('"width": 3', '"width": 4'))
     with ModelClient(served, MODEL_NAME, 1) as client, pytest.raises(UserError, match=r"\[1, 4\].*\[1, 3\]"):

@@ -18,21 +18,22 @@ _COMPOSE = "docker-compose.yaml"
 _COMPOSE_NAME = "\nname: unified-ranker\n"
 
 
-def serving_texts(name: str) -> dict[str, str]:
+def serving_texts(name: str, source: Path = SOURCE) -> dict[str, str]:
     """Return the files of serving_config/ by their paths in a project.
 
     Args:
         name: the project's. Compose names volumes after it, so that two projects on one machine do not share a Redis.
+        source: directory of the files.
 
     Raises:
         UserError: the installation lacks the files.
     """
-    files = sorted({file for pattern in PATTERNS for file in SOURCE.glob(pattern)})
+    files = sorted({file for pattern in PATTERNS for file in source.glob(pattern)})
     texts = {
-        f"{SERVING_DIRECTORY}/{file.relative_to(SOURCE).as_posix()}": file.read_text(encoding="utf-8") for file in files
+        f"{SERVING_DIRECTORY}/{file.relative_to(source).as_posix()}": file.read_text(encoding="utf-8") for file in files
     }
     compose = texts.get(f"{SERVING_DIRECTORY}/{_COMPOSE}", "")
     if _COMPOSE_NAME not in compose:
-        raise UserError(f"`{SOURCE}` must hold the serving files of this version. Install unified_ranker again.")
+        raise UserError(f"`{source}` must hold the serving files of this version. Install unified_ranker again.")
     texts[f"{SERVING_DIRECTORY}/{_COMPOSE}"] = compose.replace(_COMPOSE_NAME, f"\nname: {name}\n")
     return texts
