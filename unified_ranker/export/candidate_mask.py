@@ -5,26 +5,36 @@ from collections.abc import Mapping
 from unified_ranker.config import Task
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.candidate_rule import Pairs, allowed, excluded_events
+from unified_ranker.core.request import History
 from unified_ranker.export.offer_table import OfferTable
-from unified_ranker.export.request_graph import LookedUp
+from unified_ranker.export.request_graph import GivenFields
+from unified_ranker.tasks.encoded_state import EncodedState
 from unified_ranker.towers.tensorflow import tf
 
 
-def candidate_mask(asked: LookedUp, created: tf.Tensor, offers: OfferTable, tasks: Mapping[str, Task]) -> tf.Tensor:
+def candidate_mask(
+    given: GivenFields,
+    state: EncodedState,
+    history: History,
+    created: tf.Tensor,
+    offers: OfferTable,
+    tasks: Mapping[str, Task],
+) -> tf.Tensor:
     """Return which items may answer which request, `[batch, items]`.
 
     Args:
-        asked: the requests.
+        given: the fields of the requests.
+        state: the requests, encoded.
+        history: their whole histories, columns `[batch, events]`.
         created: when each item was created, seconds `[items]`.
         offers: where the items may be shown.
         tasks: the declared tasks, in their order.
     """
-    count, given = tf.shape(created, tf.int64)[0], asked.given
-    moment = asked.request.timestamp[:, None]
+    count, moment = tf.shape(created, tf.int64)[0], state.timestamp[:, None]
     excluded = tf.zeros_like(given.history_items, tf.bool)
     for number, (name, declared) in enumerate(tasks.items(), start=1):
-        own = excluded_events(given.history, moment, name, declared)
-        excluded |= (asked.request.task == number)[:, None] & own
+        own = excluded_events(history, moment, name, declared)
+        excluded |= (state.task == number)[:, None] & own
     engaged = tf.where(excluded, given.history_items, MISSING)
     mask: tf.Tensor = allowed(
         Pairs(

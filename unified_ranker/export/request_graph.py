@@ -1,5 +1,6 @@
 """Inputs of the model from raw requests, inside the served graph: look-up, imputation, cut of the history."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from unified_ranker.core.arrays import MISSING
@@ -9,13 +10,14 @@ from unified_ranker.model.lookups import imputer_of
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.signals.base import SignalRequest
 from unified_ranker.tasks.imputation import ImputableFields
+from unified_ranker.towers.columns import Columns
 from unified_ranker.towers.history import HistoryEvents, HistoryWindows
 from unified_ranker.towers.lookup import large_string_table
 from unified_ranker.towers.tensorflow import tf
 
 
-@dataclass(frozen=True)
-class GivenFields:
+@dataclass(frozen=True, eq=False)
+class GivenFields(Columns):
     """Fields of requests as given, before imputation.
 
     Attributes:
@@ -23,15 +25,14 @@ class GivenFields:
         source_item: index of the source item, `[batch]`; -1 for none.
         query_item: index of the query item, `[batch]`; -1 for none.
         country: text, `[batch]`; "" where unknown.
-        history: whole histories, columns `[batch, events]`, in which slots without an item are blank.
-        history_items: indices of their items, `[batch, events]`; -1 for none, or one that the catalogue lacks.
+        history_items: indices of the items of whole histories, `[batch, events]`; -1 for none, or one that the
+            catalogue lacks.
     """
 
     query: tf.Tensor
     source_item: tf.Tensor
     query_item: tf.Tensor
     country: tf.Tensor
-    history: History
     history_items: tf.Tensor
 
 
@@ -52,6 +53,11 @@ class LookedUp:
     request: RequestIndices
     query: tf.Tensor
     signals: SignalRequest
+
+
+def history_columns(fields: Mapping[str, tf.Tensor]) -> History:
+    """Return the whole histories of requests, columns `[batch, events]`, in which slots without an item are blank."""
+    return History(**{name: fields[history_input(name)] for name in EVENT_FIELDS})
 
 
 class RequestGraph(tf.Module):
@@ -87,10 +93,10 @@ class RequestGraph(tf.Module):
 
     def __call__(self, fields: dict[str, tf.Tensor]) -> LookedUp:
         """Look up a batch of raw requests (see `signatures.request_signature`)."""
-        given = self._given(fields)
+        given, history = self._given(fields), history_columns(fields)
         time = tf.where(fields["timestamp"] > 0, fields["timestamp"], tf.cast(tf.timestamp(), tf.int64))
-        order, found = _in_order(given.history, time)
-        events, times, length = self._window(given, order, found)
+        order, found = _in_order(history, time)
+        events, times, length = self._window(given, history, order, found)
         last, some = tf.maximum(length - 1, 0), length > 0
         last_item, last_task, last_time = (
             tf.gather(column, last, batch_dims=1) for column in (events.item, events.task, times)
@@ -111,7 +117,7 @@ class RequestGraph(tf.Module):
             position=length,
         )
         known = tf.where(user < 0, tf.constant(self.unknown_user, tf.int64), user)
-        recent, recent_time = self._recent(given, order, found)
+        recent, recent_time = self._recent(given, history, order, found)
         signals = SignalRequest(
             words=self._words(filled.query),
             source_item=filled.source_item,
@@ -123,17 +129,17 @@ class RequestGraph(tf.Module):
         return LookedUp(given, HistoryWindows(known, events), request, filled.query, signals)
 
     def _given(self, fields: dict[str, tf.Tensor]) -> GivenFields:
-        history = History(**{name: fields[history_input(name)] for name in EVENT_FIELDS})
         return GivenFields(
             query=fields["query"],
             source_item=self.items.lookup(fields["source_item_id"]),
             query_item=self.items.lookup(fields["query_item_id"]),
             country=fields["country"],
-            history=history,
-            history_items=self.items.lookup(history.item_id),
+            history_items=self.items.lookup(fields[history_input("item_id")]),
         )
 
-    def _recent(self, given: GivenFields, order: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _recent(
+        self, given: GivenFields, history: History, order: tf.Tensor, found: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return items and times of the last events that signals read, `[batch, n]` each, newest first.
 
         Items are -1 and times 0 where there are fewer; `n` is what the longest history of the batch needs, because
@@ -144,17 +150,17 @@ class RequestGraph(tf.Module):
         there = column <= found[:, None]
         slot = tf.where(there, found[:, None] - column, tf.shape(order, tf.int64)[1] - 1)
         rows = tf.gather(order, slot, batch_dims=1)
-        return _pick(given.history_items, rows, there, MISSING), _pick(given.history.timestamp, rows, there, 0)
+        return _pick(given.history_items, rows, there, MISSING), _pick(history.timestamp, rows, there, 0)
 
     def _window(
-        self, given: GivenFields, order: tf.Tensor, found: tf.Tensor
+        self, given: GivenFields, history: History, order: tf.Tensor, found: tf.Tensor
     ) -> tuple[HistoryEvents, tf.Tensor, tf.Tensor]:
         """Return the last events that the user tower reads and their times `[batch, n]`, and their number `[batch]`."""
         kept = tf.minimum(found, self.length)
         column = tf.range(tf.maximum(tf.reduce_max(tf.concat([kept, [1]], 0)), 1))[None]
         present = column < kept[:, None]
         slot = tf.where(present, (found - kept)[:, None] + column, tf.shape(order, tf.int64)[1] - 1)
-        rows, history = tf.gather(order, slot, batch_dims=1), given.history
+        rows = tf.gather(order, slot, batch_dims=1)
         timestamp, value = _pick(history.timestamp, rows, present, 0), _pick(history.value, rows, present, 0.0)
         earlier = tf.concat([timestamp[:, :1], timestamp[:, :-1]], 1)
         events = HistoryEvents(

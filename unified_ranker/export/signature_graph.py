@@ -1,9 +1,10 @@
 """The served graph: what each signature does, over a trained model and the vectors of the release's items."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from unified_ranker.config import Config
 from unified_ranker.core.proposal_rule import raised
 from unified_ranker.core.signature_names import (
     CANDIDATE_IDS,
@@ -28,7 +29,7 @@ from unified_ranker.export.candidate_mask import candidate_mask, multi_hot
 from unified_ranker.export.offer_table import OfferTable
 from unified_ranker.export.quality_table import QualityTable
 from unified_ranker.export.query_text import QueryText
-from unified_ranker.export.request_graph import LookedUp, RequestGraph
+from unified_ranker.export.request_graph import GivenFields, RequestGraph, history_columns
 from unified_ranker.model.encode import encode_requests, served_states, states_of
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.model.scored import Scored
@@ -56,6 +57,14 @@ class LiveInputs(NamedTuple):
     popularity: tf.Tensor | None
 
 
+class EncodedRequests(NamedTuple):
+    """Requests with the fields that they gave, their queries `[batch]`, imputed where missing, and their states."""
+
+    given: GivenFields
+    query: tf.Tensor
+    state: EncodedState
+
+
 class SignatureGraph(tf.Module):
     """Signatures of the served model, of stock TensorFlow ops only."""
 
@@ -75,6 +84,11 @@ class SignatureGraph(tf.Module):
         self.weights = [*model.variables]
         # Behind a function, which TensorFlow does not track: a Keras model would be saved with its training code.
         self._model = lambda: model
+        # What several signatures share is traced once. Behind functions, too: neither is a signature of its own.
+        encode = tf.function(self._encode_anew, autograph=False)
+        scored = tf.function(model.scored, autograph=False, input_signature=_scored_inputs(config))
+        self._encode = lambda fields, given=None: encode(fields, given)
+        self._scored_once = lambda *inputs: scored(*inputs)
         tasks = list(config.tasks.values())
         self.candidates = tf.constant(
             [max(t.serving.candidates for t in tasks)] + [t.serving.candidates for t in tasks]
@@ -111,8 +125,7 @@ class SignatureGraph(tf.Module):
     def rank(self, **inputs: tf.Tensor) -> Tensors:
         """Encode and score in one call."""
         candidates = inputs.pop(CANDIDATE_IDS)
-        _, state = self._encode(inputs)
-        return self._rank(state, candidates)
+        return self._rank(self._encode(inputs).state, candidates)
 
     def rank_live(self, **inputs: tf.Tensor) -> Tensors:
         """Score candidates for encoded requests by what came since the release was written; see `LiveInputs`."""
@@ -127,13 +140,16 @@ class SignatureGraph(tf.Module):
         and not only the part that the model reads.
         """
         given = inputs.pop(LIMIT)
-        asked, state = self._encode(inputs)
-        count, task = tf.shape(self.item_ids)[0], state.task
-        limit = tf.where(given > 0, given, tf.gather(self.limits, task))
-        candidates = tf.maximum(tf.gather(self.candidates, task), limit)
+        asked = self._encode(inputs)
+        count, state = tf.shape(self.item_ids)[0], asked.state
+        limit = tf.where(given > 0, given, tf.gather(self.limits, state.task))
+        candidates = tf.maximum(tf.gather(self.candidates, state.task), limit)
         scores = tf.matmul(self._query_vector(state), self._stored_vectors(), transpose_b=True)
         tasks = self._model().config.tasks
-        scores = tf.where(candidate_mask(asked, self.quality.created[:-1], self.offers, tasks), scores, -np.inf)
+        mask = candidate_mask(
+            asked.given, state, history_columns(inputs), self.quality.created[:-1], self.offers, tasks
+        )
+        scores = tf.where(mask, scores, -np.inf)
         scores = raised(scores, multi_hot(self._model().proposals(state), tf.shape(scores)) > 0, TENSORFLOW)
         retrieved, chosen = tf.math.top_k(scores, tf.minimum(_highest(candidates), count))
         own = tf.range(tf.shape(chosen)[1])[None] < candidates[:, None]
@@ -154,17 +170,18 @@ class SignatureGraph(tf.Module):
 
     # --- their parts ----------------------------------------------------------------------------------------------
 
-    def _encode(self, fields: Tensors, given: tf.Tensor | None = None) -> tuple[LookedUp, EncodedState]:
+    def _encode_anew(self, fields: Tensors, given: tf.Tensor | None) -> EncodedRequests:
         asked = self.requests(fields)
         query = self.query_text(asked, given)
         items = ItemVectors(None, self.vectors, self.quality.created)
-        return asked, encode_requests(self._model(), asked.windows, asked.request, query, asked.signals, items)
+        state = encode_requests(self._model(), asked.windows, asked.request, query, asked.signals, items)
+        return EncodedRequests(asked.given, asked.query, state)
 
     def _encoded(self, fields: Tensors) -> tuple[Tensors, EncodedState]:
         """Return the outputs of every `encode`, and the state; `query_embedding` `[batch, dim]` may be a field, too."""
         given = fields.pop(QUERY_EMBEDDING, None)
-        asked, state = self._encode(fields, given)
-        out = {QUERY_VECTOR: self._query_vector(state), IMPUTED_QUERY: asked.query, **served_states(state)}
+        _, query, state = self._encode(fields, given)
+        out = {QUERY_VECTOR: self._query_vector(state), IMPUTED_QUERY: query, **served_states(state)}
         return out, state
 
     def _query_vector(self, state: EncodedState) -> tf.Tensor:
@@ -198,7 +215,19 @@ class SignatureGraph(tf.Module):
             quality = tf.tensor_scatter_nd_update(quality, changed, now)
             if live.popularity is not None:
                 quality = self.quality.counted_now(quality, live.popularity)
-        return self._model().scored(state, indices, vectors, quality, present)
+        return self._scored_once(state, indices, vectors, quality, present)
+
+
+def _scored_inputs(config: Config) -> list[Any]:
+    """Return the types of what `UnifiedRanker.scored` takes."""
+    dim, quality = config.towers.item.dim, len(config.towers.item.quality)
+    return [
+        EncodedState.spec(dim),
+        tf.TensorSpec([None, None], tf.int64),
+        tf.TensorSpec([None, None, dim], tf.float32),
+        tf.TensorSpec([None, None, quality], tf.float32),
+        tf.TensorSpec([None, None], tf.bool),
+    ]
 
 
 def _at(values: tf.Tensor, cells: tf.Tensor) -> tf.Tensor:
