@@ -57,7 +57,7 @@ class LiveInputs(NamedTuple):
     popularity: tf.Tensor | None
 
 
-class EncodedRequests(NamedTuple):
+class RequestEncodings(NamedTuple):
     """Requests with the fields that they gave, their queries `[batch]`, imputed where missing, and their states."""
 
     given: GivenFields
@@ -170,12 +170,12 @@ class SignatureGraph(tf.Module):
 
     # --- their parts ----------------------------------------------------------------------------------------------
 
-    def _encode_anew(self, fields: Tensors, given: tf.Tensor | None) -> EncodedRequests:
+    def _encode_anew(self, fields: Tensors, given: tf.Tensor | None) -> RequestEncodings:
         asked = self.requests(fields)
         query = self.query_text(asked, given)
         items = ItemVectors(None, self.vectors, self.quality.created)
         state = encode_requests(self._model(), asked.windows, asked.request, query, asked.signals, items)
-        return EncodedRequests(asked.given, asked.query, state)
+        return RequestEncodings(asked.given, asked.query, state)
 
     def _encoded(self, fields: Tensors) -> tuple[Tensors, EncodedState]:
         """Return the outputs of every `encode`, and the state; `query_embedding` `[batch, dim]` may be a field, too."""
