@@ -4,8 +4,9 @@ Builders are session fixtures, so that hypothesis may use them. Nothing here loa
 """
 
 import gc
+import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,15 @@ def pytest_configure(config: pytest.Config) -> None:
     # Tracing makes many objects that stay; at Python's own thresholds, passes over all of them take 7 % of the time.
     gc.set_threshold(50_000, 20, 50)
     own_extensions.load_given(tuple(config.getoption("extension")))
+
+
+@pytest.fixture(scope="module")
+def eagerly() -> Iterator[None]:
+    """Lets TensorFlow trace nothing: a few steps take less time than to trace one."""
+    tensorflow = importlib.import_module("unified_ranker.towers.tensorflow").tf
+    tensorflow.config.run_functions_eagerly(True)
+    yield
+    tensorflow.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

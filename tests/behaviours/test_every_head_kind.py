@@ -172,12 +172,12 @@ POSITIVES = [{"event_type": "click"}, {"event_type": "view", "head": "own"}]
 
 
 @pytest.fixture(scope="module")
-def world(kind, tmp_path_factory):
+def world(kind, eagerly, tmp_path_factory):
     """The tiny world with a head of the kind, taught by the searches, whose clicks have values; trained a little."""
     teacher = kind.taught_by("own")
     config: Config = tiny_world.config(
-        {"epochs": 2},
-        ranker={"heads": {"own": kind.model_dump()}},
+        {"epochs": 2, "batch_examples": 400},
+        ranker={"heads": {"own": kind.model_dump()}, "signals": []},
         search={"positives": [{"event_type": "click", "head": teacher}]},
     )
     log = normalise(**tiny_world.tables())

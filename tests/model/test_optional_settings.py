@@ -23,7 +23,7 @@ from unified_ranker.training.training_job import train
 pytestmark = pytest.mark.xdist_group("tiny_model")
 RAMP = {"negatives": {"type": "sampled", "uniform": 6, "hard": 3, "hard_after": 0.3, "hard_ramp": 0.4}}
 CONFIG = tiny_world.config(
-    {"epochs": 3, "older_windows": 0.5},
+    {"epochs": 3, "batch_examples": 400, "older_windows": 0.5},
     item={"age_gate": True, "id_mask_rate": 0.0, "quality": {"popularity": {"type": "popularity"}}},
     user={"encoder": {"type": "hstu", "layers": 2, "heads": 2, "dropout": 0.0, "pooling": "last"}},
     ranker={"type": "ple", "own_experts": 2},
@@ -34,7 +34,7 @@ CONFIG = tiny_world.config(
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(eagerly, tmp_path_factory):
     return train(tiny_world.prepared(), CONFIG, tmp_path_factory.mktemp("settings"))
 
 
@@ -51,9 +51,15 @@ def saved(trained):
 
 
 @pytest.fixture(scope="module")
-def encoded(saved, examples):
+def served(saved):
+    """The signatures of the saved model."""
+    return load_served(saved)
+
+
+@pytest.fixture(scope="module")
+def encoded(served, examples):
     arrays = request_arrays(examples, tiny_world.prepared(), 8)
-    encode = tf.saved_model.load(str(saved)).signatures["encode"]
+    encode = served["encode"]
     return {k: v.numpy() for k, v in encode(**{name: tf.constant(array) for name, array in arrays.items()}).items()}
 
 
@@ -72,12 +78,11 @@ def test_served_states_are_those_of_the_trained_model(trained, examples, encoded
         np.testing.assert_allclose(encoded[f"state_{name}"], state, atol=2e-5)
 
 
-def test_served_scores_are_those_of_the_trained_model(trained, examples, encoded, saved):
+def test_served_scores_are_those_of_the_trained_model(trained, examples, encoded, served):
     """Without freshness quality is that of the release, for all."""
     items = np.array(tiny_world.prepared().item_ids, object)
     states = {name: tf.constant(value) for name, value in state_arrays(encoded).items()}
-    served = tf.saved_model.load(str(saved)).signatures["rank_encoded"]
-    found = served(**states, candidate_ids=tf.constant(np.tile(items, (len(examples), 1))))
+    found = served["rank_encoded"](**states, candidate_ids=tf.constant(np.tile(items, (len(examples), 1))))
     state = states_of(states)
     everything = tf.tile(tf.range(len(items), dtype=tf.int64)[None], [len(examples), 1])
     vectors = tf.tile(trained.model.item_vectors()[None], [len(examples), 1, 1])
@@ -88,8 +93,8 @@ def test_served_scores_are_those_of_the_trained_model(trained, examples, encoded
     np.testing.assert_allclose(found["retrieval_score"], retrieval, atol=1e-4)
 
 
-def test_served_items_are_those_of_the_trained_model(trained, saved):
-    vectors = embed_catalogue(load_served(saved), tiny_world.prepared(), CONFIG)
+def test_served_items_are_those_of_the_trained_model(trained, served):
+    vectors = embed_catalogue(served, tiny_world.prepared(), CONFIG)
     np.testing.assert_allclose(vectors[:, :8], trained.model.item_vectors(), atol=1e-5)
 
 

@@ -19,7 +19,7 @@ from unified_ranker.training.continuing import write_start
 from unified_ranker.training.optimizer import TrainingLength
 from unified_ranker.training.trained_files import load_trained, save_trained
 
-pytestmark = pytest.mark.xdist_group("tiny_model")
+pytestmark = [pytest.mark.xdist_group("tiny_model"), pytest.mark.usefixtures("eagerly")]
 SIGNALS = [{"type": "source_pairs"}, {"type": "popular"}, {"type": "neighbours"}, {"type": "query_memory"}]
 SHORT = {"epochs": 1, "batch_examples": 400}
 

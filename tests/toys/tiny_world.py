@@ -20,7 +20,7 @@ from unified_ranker.core.times import DAY
 from unified_ranker.export.savedmodel import save_model
 from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.examples import Examples
-from unified_ranker.prepare.prepared import Prepared, prepare
+from unified_ranker.prepare.prepared import Prepared, fit_end_of, prepare
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.trained import TrainedModel
 from unified_ranker.training.training_job import train
@@ -227,7 +227,7 @@ def call(signature: str, **arrays: Any) -> dict[str, np.ndarray]:
 
 def late_examples() -> Examples:
     """Return the examples behind the fit window."""
-    return prepared().between(trained().fit_end, None)
+    return prepared().between(fit_end_of(prepared(), config()), None)
 
 
 # --- the served model, as tests ask it ----------------------------------------------------------------------------

@@ -19,18 +19,10 @@ from unified_ranker.training.training_job import build_model, dataset_of, fit_en
 
 pytestmark = [
     pytest.mark.xdist_group("tiny_model"),
-    pytest.mark.filterwarnings("ignore:Even though the .tf.config.experimental_run_functions_eagerly. option"),
+    pytest.mark.usefixtures("eagerly"),
 ]
 SHORT = {"epochs": 2, "batch_examples": 1000}
 TWO_STEPS = {**SHORT, "batch_examples": 400}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def eagerly():
-    """A few steps take less time than to trace one."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 class Watch(tf.keras.callbacks.Callback):
@@ -166,7 +158,7 @@ def test_one_task_alone(tmp_path):
 @pytest.mark.parametrize("tasks", [(), ("search",), ("search", "home_feed")])
 def test_positives_are_counted_for_the_tasks_that_train(tasks):
     """Sampled negatives are corrected by how often a batch holds an item: others' positives are in none."""
-    prepared, config, fit_end = tiny_world.prepared(), tiny_world.config(), tiny_world.trained().fit_end
+    prepared, config, fit_end = tiny_world.prepared(), tiny_world.config(), fit_end_of_world()
     model, _, _ = build_model(prepared, config, fit_end, tasks=tasks)
     expected = np.zeros((len(config.tasks), len(prepared.items)), int)
     fit = prepared.between(None, fit_end)
