@@ -16,9 +16,9 @@ from small_project import (
 from unified_ranker.config import Task
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
-from unified_ranker.prepare.prepared import SPLIT_FILE
+from unified_ranker.log.schema import normalise
+from unified_ranker.prepare.prepared import SPLIT_FILE, prepare
 from unified_ranker.prepare.prepared_by import PREPARED_BY_TASK
-from unified_ranker.project.prepare_stage import prepare_stage
 from unified_ranker.project.stage_context import STAGES, StageContext, choose_tasks
 from unified_ranker.project.stage_keys import NOT_TRAINED_BY_TASK
 from unified_ranker.project.workspace import Workspace
@@ -88,12 +88,14 @@ def test_every_field_of_a_task_has_its_stage():
     assert fields - covered == {"ranking_weight", "ranking_strength", "ranking_crosses"}
 
 
-def test_what_does_not_make_the_data_again_would_not_change_them(project):
+def test_what_does_not_make_the_data_again_would_not_change_them(project, tmp_path):
+    log = normalise(**tables())
+
     def prepared(*overrides):
         """The bytes of every prepared table."""
-        config = load_config(project, overrides)
-        prepare_stage(StageContext(Workspace(project, config), force=("prepare",)))
-        folder = project / ".unified_ranker" / "prepare"
+        folder = tmp_path / f"prepared by {' '.join(overrides)}"
+        folder.mkdir()
+        prepare(log, load_config(project, overrides)).save(folder)
         files = [*folder.rglob("*.arrow"), folder / SPLIT_FILE]
         return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
