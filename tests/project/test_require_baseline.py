@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_project import built_project, cli
+from small_project import built_project, cli, declarations, write_project
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.evaluation.baselines.base import BASELINES, Baseline
@@ -48,7 +48,7 @@ def tree(directory):
     }
 
 
-def test_a_loss_is_refused_before_anything_is_released(project):
+def test_a_loss_is_refused_before_anything_is_released_and_without_the_demand_a_warning(project):
     before = tree(project / "releases")
     shown = cli("build", "--project", project, "--set", ONLY_SEER, "--require-baseline")
 
@@ -56,13 +56,11 @@ def test_a_loss_is_refused_before_anything_is_released(project):
     assert shown.stderr.startswith("error: `--require-baseline`: 4 tasks are below the best simple method")
     assert "search: " in shown.stderr
     assert "below the best simple method (seer), NDCG@10" in shown.stderr
+    with pytest.raises(UserError, match="require-baseline"):
+        Project(project, [ONLY_SEER]).build(require_baseline=True)
     assert tree(project / "releases") == before
     assert (project / "releases" / "latest").readlink() == Path("1")
 
-
-def test_without_the_demand_it_is_released_with_a_warning(project):
-    with pytest.raises(UserError, match="require-baseline"):
-        Project(project, [ONLY_SEER]).build(require_baseline=True)
     shown = cli("build", "--project", project, "--set", ONLY_SEER)
 
     assert shown.exit_code == 0
@@ -88,10 +86,13 @@ def test_a_win_passes_the_demand(tmp_path):
 
 
 def test_report_and_manifest_say_what_decides(tmp_path):
-    project = built_project().copy(tmp_path)
-    built = cli("build", "--project", project, "--set", "project.training.blend=true")
+    files = declarations()
+    del files["tasks/more_like_this.yaml"]
+    files["project.yaml"]["training"]["blend"] = True
+    project = write_project(tmp_path, files=files)
+    built = cli("build", "--project", project)
     assert built.exit_code == 0, built.output
-    release = project / "releases" / "2"
+    release = project / "releases" / "1"
     manifest = json.loads((release / "manifest.json").read_text())
     report = json.loads((release / "report.json").read_text())
     assert manifest["blends"] == report["blends"]

@@ -217,9 +217,32 @@ def test_a_second_release_names_the_first_as_its_parent(tmp_path):
 # --- what is done again
 
 
+def poor_project(directory):
+    """Ids, tasks and times: no titles, no users table, no queries, countries that nobody has heard of."""
+    events = events_table(("home_feed", "more_like_this")).drop(columns=["query"])
+    events["country"] = [("XX", "??", None)[n % 3] for n in range(len(events))]
+    files = declarations()
+    del files["project.yaml"]["data"]["users"], files["tasks/search.yaml"]
+    files["towers/item.yaml"] = {"dim": 8, "features": [{"type": "number", "column": "minutes"}]}
+    files["towers/user.yaml"].pop("profile")
+    files["tasks/more_like_this.yaml"].pop("imputation")
+    files["tasks/home_feed.yaml"].pop("quality_weights")
+    frames = {"events": events, "items": items_table()[["item_id", "minutes"]]}
+    return write_project(directory, frames, files)
+
+
+@pytest.fixture(scope="module")
+def poor(tmp_path_factory):
+    """The poor project, exported and nothing else asked, and the results of the stages; nobody may change it."""
+    project = poor_project(tmp_path_factory.mktemp("poor") / "project")
+    context = StageContext(Workspace(project, load_config(project)))
+    assert not export_stage(context).skipped
+    return project, context.memory.results
+
+
 @pytest.mark.parametrize("command", ["prepare", "evaluate", "export", "build"])
-def test_force_does_again_what_the_command_does_and_nothing_else(tmp_path, command):
-    project = built_project().copy(tmp_path)
+def test_force_does_again_what_the_command_does_and_nothing_else(poor, tmp_path, command):
+    project = Path(shutil.copytree(poor[0], tmp_path / "project", symlinks=True))
 
     def written():
         return {stage: (project / ".unified_ranker" / stage / "stamp.json").stat().st_mtime_ns for stage in STAGES[:3]}
@@ -234,11 +257,9 @@ def test_force_does_again_what_the_command_does_and_nothing_else(tmp_path, comma
     assert again == (set(STAGES) if command == "build" else {command})
 
 
-def test_a_stage_by_itself_makes_what_it_needs(tmp_path):
-    project = write_project(tmp_path / "project")
-    context = StageContext(Workspace(project, load_config(project)))
-    assert not export_stage(context).skipped
-    assert [(result.name, result.skipped) for result in context.memory.results] == [(s, False) for s in STAGES]
+def test_a_stage_by_itself_makes_what_it_needs(poor):
+    project, made = poor
+    assert [(result.name, result.skipped) for result in made] == [(s, False) for s in STAGES]
     again = StageContext(Workspace(project, load_config(project)))
     assert export_stage(again).skipped
     assert [result.name for result in again.memory.results] == ["export"], "nothing else is asked"
@@ -339,23 +360,9 @@ def test_an_interrupted_training_leaves_releases_and_goes_on(tmp_path, caplog):
 # --- logs with less in them
 
 
-def poor_project(directory):
-    """Ids, tasks and times: no titles, no users table, no queries, countries that nobody has heard of."""
-    events = events_table(("home_feed", "more_like_this")).drop(columns=["query"])
-    events["country"] = [("XX", "??", None)[n % 3] for n in range(len(events))]
-    files = declarations()
-    del files["project.yaml"]["data"]["users"], files["tasks/search.yaml"]
-    files["towers/item.yaml"] = {"dim": 8, "features": [{"type": "number", "column": "minutes"}]}
-    files["towers/user.yaml"].pop("profile")
-    files["tasks/more_like_this.yaml"].pop("imputation")
-    files["tasks/home_feed.yaml"].pop("quality_weights")
-    frames = {"events": events, "items": items_table()[["item_id", "minutes"]]}
-    return write_project(directory, frames, files)
-
-
-def test_a_log_without_titles_users_searches_and_known_countries_builds_and_answers(tmp_path):
-    project = poor_project(tmp_path / "poor")
-    shown = cli("build", "--project", project)
+def test_a_log_without_titles_users_searches_and_known_countries_builds_and_answers(poor):
+    project, _ = poor
+    shown = cli("validate", "--project", project)
     assert shown.exit_code == 0, shown.output
     assert "WARN events.country is an alpha-2 code" in shown.stdout
     manifest = manifest_of(project / "releases" / "1")
