@@ -92,7 +92,7 @@ class ToyModel:
         broken: outputs to put in the place of the right ones.
     """
 
-    place: ClassVar[str] = "the toy"
+    description: ClassVar[str] = "the toy"
     calls: list[tuple[str, float | None]] = field(default_factory=list)
     states: Mapping[int, str] = field(default_factory=lambda: {7: "AVAILABLE"})
     broken: dict[str, np.ndarray] = field(default_factory=dict)

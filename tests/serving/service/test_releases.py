@@ -7,7 +7,7 @@ import grpc
 import numpy as np
 import pytest
 from release_toy import no_model
-from service_toy import ITEMS, MODEL_NAME, RELEASE, ToyModel, service, write_release
+from service_toy import ITEMS, MODEL_NAME, RELEASE, VECTORS, ToyModel, service, write_release
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.request import Request
@@ -76,6 +76,15 @@ def test_a_model_whose_scores_are_no_numbers_is_no_pair_for_the_vectors(other):
     with pytest.raises(UserError, match=r"must serve the model of"):
         releases.load(2)
     assert ranker.release.version == 1
+    assert ended.is_set()
+
+
+def test_vectors_that_are_not_those_of_the_model_refuse_the_release(other, tmp_path):
+    ranker, releases, _, ended = other
+    write_release(tmp_path / "releases", model=no_model, vectors=(VECTORS[::-1] * 2).copy())
+    with pytest.raises(UserError, match="differently from the stored vectors"):
+        releases.load(3)
+    assert ranker.recommend(RECORDED[1]).release == 1, "the one before goes on"
     assert ended.is_set()
 
 
