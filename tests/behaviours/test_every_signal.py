@@ -1,6 +1,7 @@
 """Behaviours of every signal: what it says in training and when served, of whom, and as of when."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pandas as pd
@@ -25,16 +26,40 @@ def kind(request):
     return SIGNALS[request.param](type=request.param)
 
 
-def world(events=None, items=None):
-    """The tiny world, with other events or items."""
-    changed = {name: table for name, table in {"events": events, "items": items}.items() if table is not None}
-    return prepare(normalise(**(tiny_world.tables() | changed)), tiny_world.config())
+def world(events):
+    """The tiny world with other events."""
+    return prepare(normalise(**(tiny_world.tables() | {"events": events})), tiny_world.config())
+
+
+@functools.cache
+def world_of_others_later():
+    """The tiny world with other items in its events from `moment` on."""
+    events = tiny_world.events_table()
+    later = events["timestamp"] >= pd.Timestamp(moment(), unit="s", tz="UTC")
+    other = events.copy()
+    for column in ("item_id", "source_item_id"):
+        known = later & events[column].notna()
+        other.loc[known, column] = np.random.default_rng(3).permutation(events.loc[known, column].to_numpy())
+    assert (other["item_id"] != events["item_id"]).sum() > 100
+    return world(other)
+
+
+@functools.cache
+def world_until_end():
+    """The tiny world without the events that come after the fit window."""
+    events = tiny_world.events_table()
+    return world(events[events["timestamp"] < pd.Timestamp(end(), unit="s", tz="UTC")])
 
 
 def end():
     """Two thirds of the log, in seconds: some of it comes later."""
     times = tiny_world.prepared().events.timestamp
     return int(np.quantile(times, 2 / 3))
+
+
+def moment():
+    """Twenty days before that."""
+    return end() - 20 * 86_400
 
 
 def built(kind, prepared=None):
@@ -118,28 +143,15 @@ def test_what_is_served_is_what_training_sees_at_the_end_of_the_fit_window(kind)
 
 def test_nothing_later_is_seen(kind):
     """Other items in events from a moment on change nothing that was to be seen before it."""
-    learnt(kind)
-    events = tiny_world.events_table()
-    moment = pd.Timestamp(end() - 20 * 86_400, unit="s", tz="UTC")
-    later = events["timestamp"] >= moment
-    other = events.copy()
-    for column in ("item_id", "source_item_id"):
-        known = later & events[column].notna()
-        other.loc[known, column] = np.random.default_rng(3).permutation(events.loc[known, column].to_numpy())
-    assert (other["item_id"] != events["item_id"]).sum() > 100
-    found = []
-    for log in (events, other):
-        signal = built(kind, world(log))
-        found.append(signal.features(requests(signal), candidates(), at(int(moment.timestamp()))).numpy())
+    signals = learnt(kind), built(kind, world_of_others_later())
+    found = [signal.features(requests(signal), candidates(), at(moment())).numpy() for signal in signals]
     np.testing.assert_array_equal(found[0], found[1])
 
 
 def test_what_lies_behind_the_fit_window_is_not_served(kind):
-    events = tiny_world.events_table()
-    before = events[events["timestamp"] < pd.Timestamp(end(), unit="s", tz="UTC")]
     found, proposed = [], []
-    for log in (events, before):
-        signal = built(kind, world(log))
+    for log in (tiny_world.prepared(), world_until_end()):
+        signal = built(kind, log)
         found.append(signal.features(requests(signal), candidates(), None).numpy())
         proposed.append(signal.proposals(requests(signal)).numpy())
     np.testing.assert_array_equal(found[0], found[1])

@@ -78,7 +78,7 @@ def declared(tree: Mapping[str, Any], counted: Sequence[str] = ()) -> Config:
     )
 
 
-def tiny(counted: Sequence[str] = ()) -> tuple[dict[str, pd.DataFrame], Config]:
+def tiny(counted: Sequence[str]) -> tuple[dict[str, pd.DataFrame], Config]:
     return tiny_world.tables(), declared(tiny_world.config().to_json(), counted)
 
 
@@ -114,7 +114,7 @@ def shop() -> tuple[dict[str, pd.DataFrame], Config]:
 
 
 BLENDED = "blended tiny world"
-LOGS = {"tiny world": tiny, "small project": small, "toy shop": shop, BLENDED: lambda: tiny(COUNTED)}
+LOGS = {"small project": small, "toy shop": shop, BLENDED: lambda: tiny(COUNTED)}
 
 
 @functools.cache

@@ -17,8 +17,9 @@ pytestmark = pytest.mark.xdist_group("comparison")
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    # Two tasks: every one more is a training more.
+    # Two tasks: every one more is a training more. Little to trace, and few requests: every run is a process.
     files = {name: content for name, content in declarations().items() if name != "tasks/more_like_this.yaml"}
+    files["towers/ranker.yaml"] |= {"type": "shared_bottom", "cross_layers": 0}
     return write_project(tmp_path_factory.mktemp("compare"), files=files)
 
 

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,21 +13,20 @@ import tiny_world
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.training.distribution import distribution_of
+from unified_ranker.training.training_job import train
 
 pytestmark = pytest.mark.xdist_group("strategy")
-CODE = """
-import json, sys, tempfile
-from pathlib import Path
-import tiny_world
-from unified_ranker.training.training_job import train
-# As little to trace as can be: three processes do.
-small = {"signals": [], "cross_layers": 0, "type": "shared_bottom"}
-training = {"epochs": 4, "strategy": sys.argv[1]}
-config = tiny_world.config(training, item={"id_mask_rate": 0.0, "features": []}, ranker=small)
-with tempfile.TemporaryDirectory() as checkpoints:
-    trained = train(tiny_world.prepared(), config, Path(checkpoints))
-print(json.dumps({k: v for k, v in trained.curves.items() if k.startswith("retrieval/")}))
-"""
+CODE = "import json, test_distribution; print(json.dumps(test_distribution.losses_by('multi_worker')))"
+
+
+def losses_by(strategy):
+    """The losses by retrieval of each task and epoch, of as little to trace as can be."""
+    small = {"signals": [], "cross_layers": 0, "type": "shared_bottom"}
+    training = {"epochs": 4, "strategy": strategy}
+    config = tiny_world.config(training, item={"id_mask_rate": 0.0, "features": []}, ranker=small)
+    with tempfile.TemporaryDirectory() as checkpoints:
+        trained = train(tiny_world.prepared(), config, Path(checkpoints))
+    return {name: losses for name, losses in trained.curves.items() if name.startswith("retrieval/")}
 
 
 def free_ports(count):
@@ -40,10 +40,11 @@ def free_ports(count):
     return ports
 
 
-def start(strategy, environment):
-    paths = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "toys"), **environment}
-    command = [sys.executable, "-c", CODE, strategy]
-    return subprocess.Popen(command, env=paths, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start(environment):
+    paths = (Path(__file__).parent, Path(__file__).parents[1] / "toys", Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), **environment}
+    command = [sys.executable, "-c", CODE]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def curves_of(process):
@@ -54,12 +55,12 @@ def curves_of(process):
 
 def test_two_workers_train_one_model():
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    alone = curves_of(start("one_device", {}))
     running = []
     try:
         for index in range(2):
             cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-            running.append(start("multi_worker", {"TF_CONFIG": json.dumps(cluster)}))
+            running.append(start({"TF_CONFIG": json.dumps(cluster)}))
+        alone = losses_by("one_device")
         first, second = (curves_of(process) for process in running)
     finally:
         for process in running:

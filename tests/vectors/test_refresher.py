@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -30,12 +32,20 @@ NOW = int(pd.Timestamp("2024-03-10", tz="UTC").timestamp())
 """A week after the log."""
 
 
-@pytest.fixture
-def project(tmp_path):
-    opened = open_project(built_project().copy(tmp_path) / "releases" / "1", None)
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """The built project with its vectors in its store; nobody may change it."""
+    directory = built_project().copy(tmp_path_factory.mktemp("exported"))
+    opened = open_project(directory / "releases" / "1", None)
     with open_store(opened.place(None)) as store:
         export(opened, store, NOW - 3600)
-    return opened
+    return directory
+
+
+@pytest.fixture
+def project(exported, tmp_path):
+    directory = Path(shutil.copytree(exported, tmp_path / "project", symlinks=True))
+    return open_project(directory / "releases" / "1", None)
 
 
 @pytest.fixture
