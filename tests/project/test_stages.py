@@ -322,11 +322,11 @@ def default_interrupt():
 
 
 @pytest.mark.usefixtures("default_interrupt")
-def test_an_interrupted_training_leaves_releases_and_goes_on(tmp_path, caplog):
+def test_an_interrupted_training_leaves_releases_and_goes_on(poor, tmp_path, caplog):
     """A real SIGINT to the real command, after the first epoch of a training of one task alone."""
-    project = built_project().copy(tmp_path)
+    project = Path(shutil.copytree(poor[0], tmp_path / "project", symlinks=True))
     before = {p: p.stat().st_mtime_ns for p in project.rglob("*") if p.is_file()}
-    options = ["train", "--project", str(project), "--tasks", "search", "--set", f"project.training.epochs={EPOCHS}"]
+    options = ["train", "--project", str(project), "--tasks", "home_feed", "--set", f"project.training.epochs={EPOCHS}"]
     script = Path(sys.executable).with_name("unified-ranker")
     process = subprocess.Popen([str(script), *options], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     checkpoints = wait_for(project / ".unified_ranker" / "checkpoints", process)
@@ -350,9 +350,9 @@ def test_an_interrupted_training_leaves_releases_and_goes_on(tmp_path, caplog):
     trained = json.loads((project / ".unified_ranker" / "train" / "training.json").read_text())
     curves = trained["curves"]
     assert {len(values) for values in curves.values()} == {EPOCHS}
-    assert np.mean(curves["retrieval/search"][-3:]) < curves["retrieval/search"][0]
-    # The other tasks took no part.
-    assert not any(np.any(curves[f"retrieval/{task}"]) for task in ("home_feed", "more_like_this", "pre_query"))
+    assert np.mean(curves["retrieval/home_feed"][-3:]) < curves["retrieval/home_feed"][0]
+    # The other task took no part.
+    assert not np.any(curves["retrieval/more_like_this"])
     assert not checkpoints.exists()
     assert "up to date" in cli(*options).stdout
 

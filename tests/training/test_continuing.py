@@ -79,8 +79,9 @@ def continued(tmp_path_factory):
         **files.get("towers/ranker.yaml", {}),
         "signals": [{"type": "lexical"}, {"type": "successions"}],
     }
-    for task in ("search", "more_like_this"):
-        files[f"tasks/{task}.yaml"] = {**files[f"tasks/{task}.yaml"], "negatives": {"type": "all_items"}}
+    del files["tasks/more_like_this.yaml"]
+    files["tasks/search.yaml"] = {**files["tasks/search.yaml"], "negatives": {"type": "all_items"}}
+    files["export/serving.yaml"] = {"warmup_requests": 0}
     write_project(directory, files=files)
     run(directory, ("prepare",), ("train",), ("export",))
     frames = {
