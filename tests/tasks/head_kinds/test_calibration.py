@@ -6,7 +6,11 @@ import pytest
 from unified_ranker.tasks.head_kinds.platt import fit_platt
 from unified_ranker.tasks.head_kinds.reliability import BINS, reliability_of
 
-RNG = np.random.default_rng(3)
+
+@pytest.fixture
+def random():
+    """A generator for each test, whatever ran before."""
+    return np.random.default_rng(3)
 
 
 def sigmoid(x):
@@ -27,9 +31,9 @@ def test_the_error_is_the_mean_gap_over_bins_of_equal_mass():
     assert found.bins[-1].happened == 1
 
 
-def test_true_probabilities_have_no_error_and_others_have():
-    probability = RNG.beta(0.5, 4, 200_000)
-    event = RNG.random(200_000) < probability
+def test_true_probabilities_have_no_error_and_others_have(random):
+    probability = random.beta(0.5, 4, 200_000)
+    event = random.random(200_000) < probability
     assert reliability_of("click", probability, event).error < 0.003
     assert reliability_of("click", probability / 2, event).error == pytest.approx(probability.mean() / 2, abs=0.003)
 
@@ -40,17 +44,17 @@ def test_fewer_pairs_than_bins():
     assert found.error == pytest.approx(0.15)
 
 
-def test_the_numbers_that_made_the_events_are_found():
-    logits = RNG.normal(4, 2, 100_000)
-    event = RNG.random(100_000) < sigmoid(0.5 * logits - 6)
+def test_the_numbers_that_made_the_events_are_found(random):
+    logits = random.normal(4, 2, 100_000)
+    event = random.random(100_000) < sigmoid(0.5 * logits - 6)
     scale, shift = fit_platt(logits, event)
     np.testing.assert_allclose([np.exp(scale), shift], [0.5, -6], atol=0.2)
     assert reliability_of("click", sigmoid(np.exp(scale) * logits + shift), event).error < 0.002
 
 
-def test_a_head_that_is_wrong_keeps_its_order_and_is_flat():
-    logits = RNG.normal(size=10_000)
-    event = RNG.random(10_000) < sigmoid(-2 * logits - 3)
+def test_a_head_that_is_wrong_keeps_its_order_and_is_flat(random):
+    logits = random.normal(size=10_000)
+    event = random.random(10_000) < sigmoid(-2 * logits - 3)
     scale, shift = fit_platt(logits, event)
     chances = sigmoid(np.exp(scale) * np.array([-2.0, 0.0, 2.0]) + shift)
     assert (np.diff(chances) > 0).all()
@@ -59,8 +63,13 @@ def test_a_head_that_is_wrong_keeps_its_order_and_is_flat():
 
 def test_pairs_of_one_probability_keep_their_order():
     """Else the error would depend on how a machine sorts."""
-    found = reliability_of("click", np.full(600, 0.5), np.arange(600) >= 280)
+    event = np.arange(600) >= 280
+    found = reliability_of("click", np.full(600, 0.5), event)
     assert [b.happened for b in found.bins] == [0.0] * 7 + [1.0] * 8
+    of_two = np.where(np.arange(600) % 2, 0.8, 0.2)
+    found = reliability_of("click", of_two, event)
+    in_order = np.concatenate([event[::2], event[1::2]]).reshape(BINS, 40)
+    assert [b.happened for b in found.bins] == in_order.mean(axis=1).tolist()
 
 
 @pytest.mark.parametrize(("happened", "others"), [(0, 9), (1, 3), (3, 1), (5, 2), (9, 0)])
@@ -72,9 +81,27 @@ def test_without_a_signal_the_chance_is_that_of_the_smoothed_labels(happened, ot
     assert sigmoid(shift) == pytest.approx(target, rel=1e-4)
 
 
-def test_no_other_numbers_fit_better():
-    logits = RNG.normal(40, 30, 400)
-    event = RNG.random(400) < sigmoid(0.05 * logits - 3)
+@pytest.mark.parametrize("offset", [-1000, -200, 200, 1000])
+def test_an_offset_of_all_logits_moves_the_shift_alone(random, offset):
+    """A softmax leaves it open."""
+    logits = random.normal(0, 2, 4000)
+    for about in (-2, 6):
+        event = random.random(4000) < sigmoid(0.5 * logits + about)
+        scale, shift = fit_platt(logits, event)
+        moved_scale, moved_shift = fit_platt(logits + offset, event)
+        assert moved_scale == pytest.approx(scale, abs=1e-3)
+        assert moved_shift == pytest.approx(shift - np.exp(moved_scale) * offset, abs=1e-3)
+
+
+def test_the_chance_of_the_rarest_event_is_exact():
+    event = np.zeros(1_000_000, bool)
+    _, shift = fit_platt(np.zeros(len(event), np.float32), event)
+    assert sigmoid(shift) == pytest.approx(1 / 1_000_002, rel=1e-3)
+
+
+def test_no_other_numbers_fit_better(random):
+    logits = random.normal(40, 30, 400)
+    event = random.random(400) < sigmoid(0.05 * logits - 3)
     many = event.sum()
     target = np.where(event, (many + 1) / (many + 2), 1 / (400 - many + 2))
 
@@ -94,7 +121,7 @@ def test_a_head_is_made_neither_infinitely_steep_nor_infinitely_flat():
     assert -7 <= flat <= 0
 
 
-def test_an_event_that_never_happened_is_improbable_and_finite():
-    scale, shift = fit_platt(RNG.normal(size=1000), np.zeros(1000, bool))
+def test_an_event_that_never_happened_is_improbable_and_finite(random):
+    scale, shift = fit_platt(random.normal(size=1000), np.zeros(1000, bool))
     assert np.isfinite([scale, shift]).all()
     assert sigmoid(shift) < 0.01

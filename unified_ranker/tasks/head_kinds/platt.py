@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from unified_ranker.core.arrays import Floats, Mask
 
@@ -23,7 +23,9 @@ def fit_platt(logits: Floats, event: Mask) -> tuple[float, float]:
     """
     many = int(event.sum())
     target = np.where(event, (many + 1) / (many + 2), 1 / (len(event) - many + 2))
-    x = logits.astype(np.float64)
+    # Centred, or the search stops early: a softmax leaves the offset of the logits open, and it may be large.
+    offset = logits.mean()
+    x = logits - offset
 
     def loss(parameters: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         a, b = parameters
@@ -32,7 +34,7 @@ def fit_platt(logits: Floats, event: Mask) -> tuple[float, float]:
         value = float((np.logaddexp(0, z) - target * z).mean())
         return value, np.array([(residual * x).sum() * np.exp(a), residual.sum()])
 
-    rate = np.clip(target.mean(), 1e-9, 1 - 1e-9)
-    start = np.array([0.0, np.log(rate / (1 - rate)) - x.mean()])
+    start = np.array([0.0, logit(target.mean())])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-_STEEPEST, _STEEPEST), (None, None)])
-    return float(found.x[0]), float(found.x[1])
+    scale, shift = found.x
+    return float(scale), float(shift - np.exp(scale) * offset)
