@@ -131,12 +131,12 @@ def _forget_other_texts(texts: dict[str, str]) -> None:
     forget_registered(known)
 
 
-def _text_of(module: ModuleType) -> str:
-    """Return the SHA-256 of an imported module's source; "" where it is not known."""
+def _text_of(module: ModuleType) -> str | None:
+    """Return the SHA-256 of an imported module's source; None where it is not known."""
     if module in _digests:
         return _digests[module]
     file = getattr(module, "__file__", None)
-    return sha256(Path(file)) if file and Path(file).is_file() else ""
+    return sha256(Path(file)) if file and Path(file).is_file() else None
 
 
 @contextlib.contextmanager

@@ -49,14 +49,14 @@ class Offers:
     def of(cls, available: npt.ArrayLike, countries: Iterable[Sequence[str]]) -> "Offers":
         """Build from flags `[items]` and from the countries that each item names, `[items]`."""
         pairs = [(item, country) for item, named in enumerate(countries) for country in dict.fromkeys(named)]
-        names, codes = np.unique(np.array([country for _, country in pairs], str), return_inverse=True)
+        names, codes = np.unique([country for _, country in pairs], return_inverse=True)
         items = np.array([item for item, _ in pairs], np.int64)
         return cls(np.array(available, bool), items, codes.astype(np.int64), tuple(map(str, names)))
 
     @classmethod
     def everywhere(cls, items: int) -> "Offers":
         """Return the offers of `items` items that are available everywhere."""
-        return cls.of(np.ones(items, bool), ())
+        return cls.of(np.ones(items), ())
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -115,9 +115,9 @@ class Offers:
 
 def offers_of(table: Any) -> Offers:
     """Return the offers that a table of items (pandas) declares in its columns `countries` and `available`."""
-    available = np.ones(len(table), bool)
+    available = np.ones(len(table))
     if AVAILABLE in table:
-        available = table[AVAILABLE].fillna(True).to_numpy(bool)
+        available = table[AVAILABLE].fillna(True)
     countries = [countries_of(named) for named in table[COUNTRIES]] if COUNTRIES in table else ()
     return Offers.of(available, countries)
 

@@ -128,7 +128,7 @@ def load_entry_points() -> None:
                 entry.load()
             except ImportError as error:
                 _loaded_entry_points.discard(entry.value)
-                package = entry.dist.name if entry.dist else entry.name
+                package = entry.dist.name  # type: ignore[union-attr]  # absent only where an entry was made by hand
                 raise UserError(
                     f"the extension `{entry.value}` of the installed package `{package}` cannot be imported: {error}. "
                     "Install what it needs, or uninstall it."

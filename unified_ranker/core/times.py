@@ -11,7 +11,7 @@ HOUR = 3_600
 DAY = 86_400
 """Seconds of a day."""
 NEVER = int(np.iinfo(np.int64).min)
-"""Creation time of an item that has none: it has always existed."""
+"""Creation time of an item that has none: it has always existed. NumPy's number for no time, NaT, is the same."""
 
 
 def utc_text(time: int) -> str:
@@ -22,5 +22,4 @@ def utc_text(time: int) -> str:
 def seconds(times: object) -> Ints:
     """Return datetimes `[n]` as whole seconds since 1970 UTC, rounded down; `NEVER` where absent."""
     stamps = np.asarray(times, dtype="datetime64[us]")
-    out = stamps.astype("datetime64[s]").astype(np.int64)
-    return np.where(np.isnat(stamps), NEVER, out)
+    return stamps.astype("datetime64[s]").astype(np.int64)

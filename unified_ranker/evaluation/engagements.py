@@ -30,7 +30,7 @@ class Engagements:
     def before(self, user: int, timestamp: int) -> tuple[Ints, Ints]:
         """Return items and times of `user`'s positives strictly before `timestamp` (seconds), the oldest first."""
         if user == MISSING:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+            return self._item[:0], self._time[:0]
         start, stop = int(self._starts[user]), int(self._starts[user + 1])
         end = start + int(np.searchsorted(self._time[start:stop], timestamp, side="left"))
         return self._item[start:end], self._time[start:end]

@@ -71,7 +71,7 @@ def metric_values(ranks: Ranks) -> Values:
     in_ten = ranks <= 10
     gain = np.zeros(len(ranks))
     gain[in_ten] = 1.0 / np.log2(1.0 + ranks[in_ten])
-    return np.stack([in_ten, ranks <= 100, gain, 1.0 / ranks], axis=1).astype(np.float64)
+    return np.stack([in_ten, ranks <= 100, gain, 1.0 / ranks], axis=1)
 
 
 def decisive(ranks: Ranks) -> Values:
@@ -97,8 +97,8 @@ def bootstrap(values: Values, samples: int, seed: int | Sequence[int]) -> Values
     measured = values.astype(np.float32)
     for start in range(0, samples, step):
         size = min(step, samples - start)
-        drawn = random.integers(0, count, size=(size, count), dtype=np.int32)
-        drawn += (np.arange(size, dtype=np.int32) * np.int32(count))[:, None]
+        drawn = random.integers(count, size=(size, count))
+        drawn += (np.arange(size) * count)[:, None]
         # The counts of draws times the values: one matrix product instead of a gather for each column.
         times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
         means[start : start + size] = times.astype(np.float32) @ measured
