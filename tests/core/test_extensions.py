@@ -2,6 +2,7 @@
 
 import builtins
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -71,6 +72,11 @@ def test_a_package_is_all_of_its_files_and_a_folder_its_python_files(tmp_path):
     assert files(tmp_path, "my_birds.owl") == of_package
 
 
+def test_modules_that_import_each_other_are_each_read_once(tmp_path):
+    write(tmp_path, my_birds="import my_nests", my_nests="import my_birds", my_feathers="")
+    assert files(tmp_path, "my_feathers", "my_birds", "my_birds") == ["my_birds.py", "my_feathers.py", "my_nests.py"]
+
+
 def test_what_is_installed_has_no_files_and_the_engine_is_never_one_of_them(tmp_path):
     write(tmp_path, my_birds="import unified_ranker.core", unified_ranker_in_init="")
     assert files(tmp_path, "my_birds", "numpy") == ["my_birds.py"]
@@ -117,6 +123,14 @@ def test_the_directory_stays_searched_for_imports_inside_functions_and_shadows_n
 
     assert my_nests.from_ == "path"
     assert sys.path.count(str(tmp_path / "project")) == 1
+
+
+def test_the_current_directory_is_searched_only_for_what_is_nowhere_else(tmp_path):
+    write(tmp_path / "cwd", my_nests="from_ = 'cwd'")
+    load_extensions(["my_birds"], write(tmp_path / "project", my_birds=""))
+    assert str(tmp_path / "cwd") not in sys.path
+    load_extensions(["my_nests"])
+    assert sys.modules["my_nests"].from_ == "cwd"
 
 
 def test_one_that_is_missing_is_named_with_where_it_was_looked_for(tmp_path):
@@ -167,6 +181,17 @@ def test_a_module_whose_helper_has_another_text_is_imported_again(tmp_path):
     assert sys.modules["my_birds"].says == "barks"
 
 
+@pytest.mark.parametrize("changed", ["my_birds_in_init", "my_birds_in_owl"])
+def test_a_package_of_which_one_file_has_another_text_is_imported_again(tmp_path, changed):
+    texts = {"my_birds_in_init": "from my_birds.owl import says", "my_birds_in_owl": "says = 'hoots'"}
+    load_extensions(["my_birds"], write(tmp_path / "one", **texts))
+    before = sys.modules["my_birds"]
+    load_extensions(["my_birds"], write(tmp_path / "same", **texts))
+    assert sys.modules["my_birds"] is before
+    load_extensions(["my_birds"], write(tmp_path / "other", **texts | {changed: texts[changed] + "\nnew = 1"}))
+    assert sys.modules[changed.replace("_in_init", "").replace("_in_", ".")].new == 1
+
+
 def test_a_file_that_was_edited_is_imported_again_and_what_it_no_longer_registers_is_gone(tmp_path, birds):
     write(tmp_path, my_birds=REGISTER % "hoots")
     load_extensions(["my_birds"], tmp_path)
@@ -188,3 +213,18 @@ def test_a_module_that_somebody_else_imported_gives_way_to_another_text_only(tmp
     load_extensions(["my_nests"], tmp_path / "other")
     assert sys.modules["my_birds"].says == "project"
     assert sys.modules["my_nests"] is my_nests
+
+
+def test_a_module_whose_text_is_not_known_gives_way(tmp_path, monkeypatch):
+    """It was imported from a file that is gone, or from none."""
+    project = write(tmp_path / "project", my_birds="says = 'project'", my_nests="says = 'project'")
+    write(tmp_path / "path", my_birds="says = 'gone'")
+    monkeypatch.syspath_prepend(tmp_path / "path")
+    import my_birds
+
+    (tmp_path / "path" / "my_birds.py").unlink()
+    sys.modules["my_nests"] = ModuleType("my_nests")
+    load_extensions(["my_birds"], project)
+    load_extensions(["my_nests"], project)
+    assert my_birds.says == "gone"
+    assert [sys.modules[name].says for name in ("my_birds", "my_nests")] == ["project", "project"]

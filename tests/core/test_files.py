@@ -1,6 +1,8 @@
 """Files and directories appear whole or not at all."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -34,6 +36,15 @@ def test_a_file_appears_when_it_is_complete(tmp_path, durable):
     assert file.stat().st_mode & 0o777 == 0o644
     write_whole(file, "ñ", durable)
     assert file.read_bytes() == "ñ".encode()
+
+
+def test_text_is_utf_8_whatever_the_locale_of_the_process(tmp_path):
+    """That of a container or of cron may be ASCII."""
+    script = "import sys, pathlib, unified_ranker.core.files as f; f.write_whole(pathlib.Path(sys.argv[1]), '\\xf1')"
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "f")], env={**os.environ, **locale}, check=True)
+    write_whole(tmp_path / "g", "ñ")
+    assert (tmp_path / "f").read_bytes() == (tmp_path / "g").read_bytes() == "ñ".encode()
 
 
 @pytest.mark.parametrize("durable", [False, True])

@@ -90,12 +90,15 @@ def once(monkeypatch):
     return happen
 
 
-def test_a_directory_that_goes_with_its_last_holder_is_made_again(tmp_path, once):
+@pytest.mark.parametrize("made_by_another", [False, True])
+def test_a_directory_that_goes_with_its_last_holder_is_made_again(tmp_path, once, made_by_another):
     directory = tmp_path / "a" / "b"
 
     def gone():
         directory.rmdir()
         directory.parent.rmdir()
+        if made_by_another:
+            once(os, "mkdir", lambda: directory.mkdir(parents=True))
 
     done = once(os, "open", gone)
     with lock(directory, "lock", "resting", "key"):

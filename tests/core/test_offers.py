@@ -16,8 +16,9 @@ def test_offers_of_a_part_and_of_more_items_are_those_of_the_items(first, kept, 
         return Offers.of([i.available for i in items], [i.countries for i in items])
 
     mask = np.array(kept, bool)
-    joined = offers(first).take(mask).followed_by(offers(later))
-    expected = [*(item for item, keep in zip(first, kept, strict=True) if keep), *later]
+    parts = offers(first).take(mask), offers(later), offers(first)
+    joined = parts[0].followed_by(parts[1]).followed_by(parts[2])
+    expected = [*(item for item, keep in zip(first, kept, strict=True) if keep), *later, *first]
     assert len(joined) == len(expected)
     for country in ("", *COUNTRIES, "US"):
         may = [(not country or not i.countries or country in i.countries) for i in expected]

@@ -129,12 +129,13 @@ def installed(module, tmp_path, monkeypatch, birds):
     monkeypatch.setitem(sys.modules, "__birds__", birds)
     monkeypatch.setattr(registry, "_loaded_entry_points", set())
 
-    def install(name, text):
+    def install(name, text, *entries):
         module(name, text)
-        metadata = tmp_path / f"{name}-1.0.dist-info"
+        metadata = tmp_path / f"all_{name}-1.0.dist-info"
         metadata.mkdir()
-        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (metadata / "entry_points.txt").write_text(f"[{registry.ENTRY_POINTS}]\nbirds = {name}\n")
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: all_{name}\nVersion: 1.0\n")
+        lines = [f"birds {n} = {entry}\n" for n, entry in enumerate(entries or [name])]
+        (metadata / "entry_points.txt").write_text(f"[{registry.ENTRY_POINTS}]\n{''.join(lines)}")
         monkeypatch.syspath_prepend(tmp_path)
 
     return install
@@ -184,5 +185,12 @@ def test_an_extension_is_imported_once(installed, birds):
 def test_an_installed_extension_that_cannot_be_imported_is_named_every_time(installed, birds):
     installed("far_birds", "import no_such_module")
     for _ in range(2):
-        with pytest.raises(UserError, match="`far_birds` of the installed package `far_birds` cannot be imp"):
+        with pytest.raises(UserError, match="`far_birds` of the installed package `all_far_birds` cannot be imp"):
             list(birds)
+
+
+def test_a_module_is_known_by_its_name_however_many_of_its_objects_are_extensions(installed, birds):
+    installed("far_birds", f"{KIWI}class Emu: pass\nclass Rhea: pass\n", "far_birds:Emu", "far_birds:Rhea")
+    installed("a_bird", "")
+    assert "kiwi" in birds
+    assert registry.loaded_entry_points() == ("a_bird", "far_birds")

@@ -68,3 +68,8 @@ def test_repeated_places_are_one_or_are_counted():
     assert marked.toarray().tolist() == [[0, 0, 1], [1, 1, 0]]
     assert marked.nnz == 3
     assert marked.dtype == counts(rows, columns, (2, 3)).dtype == np.float32
+
+
+def test_every_request_has_a_moment(examples_of):
+    with pytest.raises(ValueError, match="shorter"):
+        Engagements(examples_of([(0, 0, 0)]), USERS, ITEMS).pairs(np.array([0, 1]), np.array([5]))

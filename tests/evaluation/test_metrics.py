@@ -7,11 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unified_ranker.evaluation.metrics import (
+    DECISIVE_METRIC,
     METRICS,
     bootstrap,
+    decisive,
     interval,
     metric_values,
     rank_of_target,
+    ratio_interval,
 )
 
 RANKS = npst.arrays(np.float64, st.integers(1, 30), elements=st.integers(2, 400).map(lambda n: n / 2))
@@ -92,6 +95,7 @@ def test_metrics_stay_in_bounds_and_fall_with_the_rank(ranks):
     found = values_of(ordered.tolist())
     assert (found["ndcg@10"] <= found["recall@10"]).all()
     assert (found["recall@10"] <= found["recall@100"]).all()
+    assert decisive(ordered).tolist() == found[DECISIVE_METRIC].tolist()
 
 
 def test_bootstrap_equals_drawing_and_averaging():
@@ -152,3 +156,21 @@ def test_interval_takes_the_outer_two_and_a_half_percent():
 def test_nothing_to_resample_is_an_error():
     with pytest.raises(ValueError, match=r"^`values` must hold at least one request\. Received: none\.$"):
         bootstrap(np.zeros((0, 2)), 100, 0)
+
+
+def test_a_ratio_is_of_the_means_and_its_interval_of_the_resamples_that_have_one():
+    values = np.array([[9.0, 1.0, 2.0], [9.0, 3.0, 6.0]])
+    below = np.array([*np.linspace(0.5, 4, 200), 0.0, -1.0])
+    resampled = np.stack([np.full(202, 7.0), below * np.linspace(1, 3, 202), below], 1)
+    found = ratio_interval(values, resampled, 1, 2)
+    assert found.value == 2 / 4
+    ratios = sorted(own / other for own, other in resampled[:, 1:].tolist() if other > 0)
+    assert len(ratios) == 200
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(ratios, [0.025, 0.975])))
+    assert ratio_interval(values, resampled, 2, 1).value == 4 / 2
+
+
+def test_over_nothing_there_is_no_ratio():
+    values = np.array([[1.0, 0.0], [2.0, 0.0]])
+    assert ratio_interval(values, values, 0, 1) is None
+    assert ratio_interval(values, np.array([[1.0, 2.0]]), 1, 0).value == 0
