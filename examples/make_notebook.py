@@ -119,7 +119,7 @@ words, [item.title for item in answer.items]""",
 source = items["item_id"][1]
 recommender.recommend(task="more_like_this", source_item_id=source, history=seen, limit=3).to_frame()""",
     ),
-    (TEXT, """A table of requests gets a table of answers: `row` is the request's place in its table."""),
+    (TEXT, """A table of requests gets a table of answers: `row` is the number of the request's row in its table."""),
     (
         CODE,
         """requests = pd.DataFrame({"user_id": users["user_id"], "task": "home_feed"})

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.xdist_group("tiny_model")
 
 
 def planted(requests=400, candidates=30, channels=6, seed=4, **strengths):
-    """Requests whose target is told by some channels: its number there is so much higher than chance has it."""
+    """Requests whose target some channels know: its number there is that much higher than chance has it."""
     rng = np.random.default_rng(seed)
     numbers = rng.normal(size=(requests, candidates, channels)).astype(np.float32)
     target = rng.integers(0, candidates, requests)
@@ -78,7 +78,7 @@ def test_places_of_no_candidate_take_no_part():
 
 
 def test_requests_count_by_their_weight():
-    """Half of them are told by channel 0, the others by channel 1; whoever weighs more has the say."""
+    """Channel 0 knows half of the targets, channel 1 the others; the one with the greater weight decides."""
     first, second = planted(_0=2.0), planted(seed=9, _1=2.0)
     parts = {f.name: [getattr(first, f.name), getattr(second, f.name)] for f in dataclasses.fields(FitRequests)}
     both = FitRequests(**{name: np.concatenate(columns) for name, columns in parts.items()})

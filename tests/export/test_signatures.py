@@ -80,7 +80,7 @@ def test_items_that_came_later_are_proposed_by_their_numbers(arrays):
 
 
 def test_a_candidate_is_ranked_by_the_popularity_that_is_given(world, arrays, encoded, ranked):
-    """NaN stands for the release's own; of the two popularities `trend` alone is told here."""
+    """NaN stands for the release's own; of the two popularities `trend` alone is given here."""
     rows, items = len(arrays["task"]), len(world.item_ids)
     popularity = np.full((rows, items, 2), np.nan, np.float32)
     none = {"live_place": np.full((rows, items), -1, np.int32), "live_vectors": np.zeros((rows, 0, DIM + QUALITY), "f")}

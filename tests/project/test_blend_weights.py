@@ -1,4 +1,4 @@
-"""What decides, told of a model: every channel with its weight, and what was measured when it was fitted."""
+"""Weights of the blend of a model: every channel with its own, and what was measured when it was fitted."""
 
 import dataclasses
 

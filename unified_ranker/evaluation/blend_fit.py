@@ -183,7 +183,7 @@ def _least_loss(given: FitRequests) -> Floats:
 
 
 def _led_by(given: FitRequests, factors: Floats, best: int) -> Floats:
-    """Return the factors with as much more of the best channel as makes them at least as good as it alone."""
+    """Return the factors, with that of the best channel raised until they rank at least as well as it does alone."""
     alone = np.zeros_like(factors)
     alone[best] = 1.0
     goal, more = mean_ndcg(given, alone), max(float(np.abs(factors).max()), 1.0)

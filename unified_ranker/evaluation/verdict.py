@@ -47,7 +47,7 @@ def verdicts_of(evaluation: Evaluation) -> list[TaskVerdict]:
 
 
 def require_baselines(evaluation: Evaluation) -> None:
-    """Refuse an evaluation in which the joint model is below the best baseline of a task, be it by chance.
+    """Refuse an evaluation in which the joint model is below the best baseline of a task, even by chance.
 
     Raises:
         UserError: it is; the message has a line for each such task.

@@ -74,7 +74,7 @@ class HadOften(_HadBefore):
 
 
 def _ordered(first: Ints, then: Ints, last: Floats) -> Floats:
-    """Return ranks `[n]` by whole numbers from 0 up, between equals by others, and last by shares in [0, 1)."""
+    """Return ranks `[n]` by `first`; among equals by `then`, from 0 up; among these by `last`, in [0, 1)."""
     # In double precision, then ranks: float32 cannot tell ties of two in a long history.
     most = then.max(initial=0) + 1
     return dense_ranks(first + (then + last) / (most + 1))

@@ -79,7 +79,7 @@ function draw(asked, answer) {
   const filled = answer.imputed_query && answer.imputed_query !== asked.query ? ` · query filled in: “${answer.imputed_query}”` : "";
   by("about").textContent = `${state.about.tasks[asked.task] || words(asked.task)}${filled}`;
   by("back").hidden = !state.source && !state.trail.length;
-  by("results").replaceChildren(...answer.items.map((item, place) => card(item, place, asked, answer)));
+  by("results").replaceChildren(...answer.items.map((item, position) => card(item, position, asked, answer)));
   if (!answer.items.length) {
     const none = document.createElement("li");
     none.className = "empty";
@@ -89,10 +89,10 @@ function draw(asked, answer) {
   drawTiming(answer);
 }
 
-function card(item, place, asked, answer) {
+function card(item, position, asked, answer) {
   const made = by("item").content.cloneNode(true), find = (name) => made.querySelector(`.${name}`);
   const heads = Object.entries(item.heads), [first] = heads;
-  find("rank").textContent = place + 1;
+  find("rank").textContent = position + 1;
   find("itemtitle").textContent = item.title || item.item_id;
   find("id").textContent = item.title ? item.item_id : "";
   find("chance").textContent = first ? `${words(first[0])} ${percent(first[1])}` : "";
@@ -103,7 +103,7 @@ function card(item, place, asked, answer) {
   like.setAttribute("aria-pressed", "false");
   like.disabled = !asked.user_id;
   like.title = asked.user_id ? "Tell the service; it counts from the next request on" : "Choose a user first";
-  like.addEventListener("click", () => tellLike(like, item, place, asked, answer));
+  like.addEventListener("click", () => tellLike(like, item, position, asked, answer));
   const why = find("why");
   for (const [name, chance] of heads) row(why, `${words(name)}, chance`, percent(chance), chance);
   row(why, "Score of the ranker", item.score.toFixed(3));
@@ -145,11 +145,11 @@ function back() {
   ask();
 }
 
-async function tellLike(button, item, place, asked, answer) {
+async function tellLike(button, item, position, asked, answer) {
   try {
     const positive = state.about.likes[asked.task] || { event_type: "click" };
     await call("v1/events", { events: [{
-      user_id: asked.user_id, item_id: item.item_id, task: asked.task, request_id: answer.request_id, position: place,
+      user_id: asked.user_id, item_id: item.item_id, task: asked.task, request_id: answer.request_id, position,
       event_type: positive.event_type, ...(positive.min_value == null ? {} : { value: positive.min_value }),
       ...(asked.query ? { query: asked.query } : {}), ...(asked.source_item_id ? { source_item_id: asked.source_item_id } : {}),
       ...(asked.country ? { country: asked.country } : {}),
