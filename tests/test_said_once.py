@@ -151,6 +151,10 @@ def test_only_preparation_names_its_files():
     assert not places(lambda n: isinstance(n, ast.Constant) and n.value in names, "prepare/prepared.py")
 
 
+def test_only_the_log_says_what_a_country_looks_like():
+    assert not places(lambda n: isinstance(n, ast.Constant) and "[A-Z]{2}" in str(n.value), "log/column_types.py")
+
+
 def registered():
     """Classes that are registered as an implementation of an extension point, by name: the file that defines each."""
     return {

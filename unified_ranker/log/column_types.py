@@ -5,6 +5,7 @@ absent and is kept; a value that the target type cannot hold raises `ColumnError
 three of them.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
@@ -23,6 +24,8 @@ MAX_EXAMPLES = 3
 FIRST_SECOND, LAST_SECOND = -62135596800, 253402300799
 # Whole numbers up to here are exact in float64, which is what pandas makes of integers with nulls.
 EXACT_FLOAT = 2**53
+COUNTRY_CODE = "[A-Z]{2}"
+"""Form of a country, ISO 3166 alpha-2, as a regular expression."""
 TEXT: Any = pd.StringDtype(storage="pyarrow", na_value=np.nan)
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 NOT_FINITE = r"(?i)^[+-]?(nan|inf|infinity)$"
@@ -56,6 +59,11 @@ def is_text(kind: pa.DataType) -> bool:
 def is_number(kind: pa.DataType) -> bool:
     """Return whether an Arrow type holds numbers (booleans are not numbers here)."""
     return pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind)
+
+
+def is_country(text: str) -> bool:
+    """Tell whether a text has the form of a country."""
+    return re.fullmatch(COUNTRY_CODE, text) is not None
 
 
 def is_list(kind: pa.DataType) -> bool:

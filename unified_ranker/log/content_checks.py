@@ -8,7 +8,16 @@ import pyarrow as pa
 
 from unified_ranker.core.errors import nearest
 from unified_ranker.log.check import Check, rows_check
-from unified_ranker.log.row_rules import COUNTRY_REMEDY, EVENT_KEYS, FAR_FUTURE, TIME_REMEDY, Known, event_rules
+from unified_ranker.log.column_types import COUNTRY_CODE
+from unified_ranker.log.row_rules import (
+    COUNTRY_REMEDY,
+    COUNTRY_RULE,
+    EVENT_KEYS,
+    FAR_FUTURE,
+    TIME_REMEDY,
+    Known,
+    event_rules,
+)
 from unified_ranker.log.schema import InteractionLog
 
 MAX_EMPTY_TITLES = 0.5
@@ -21,7 +30,7 @@ DISTINCT_REMEDY = (
 def content_checks(log: InteractionLog, tasks: Sequence[str], now: datetime, title_given: bool) -> list[Check]:
     """Return every check of a log's content, in a fixed order."""
     of_events, of_tables = event_checks(log, now), table_checks(log.items, log.users, now, title_given)
-    country = of_events.pop("events.country is an alpha-2 code")
+    country = of_events.pop(COUNTRY_RULE)
     presence = [c for name, c in of_events.items() if name.endswith((" is present", " not blank"))]
     return [
         not_empty("items", len(log.items)),
@@ -78,7 +87,7 @@ def table_checks(items: pd.DataFrame, users: pd.DataFrame, now: datetime, title_
             rows_check(f"{name}.created_at is not before 1970", frame, early, shown, TIME_REMEDY),
             rows_check(f"{name}.created_at is not in the future", frame, late, shown, TIME_REMEDY, "warning"),
         ]
-    bad = users["country"].notna() & ~users["country"].str.fullmatch("[A-Z]{2}", na=False)
+    bad = users["country"].notna() & ~users["country"].str.fullmatch(COUNTRY_CODE, na=False)
     shown = ["user_id", "country"]
     country = rows_check("users.country is an alpha-2 code", users, bad, shown, COUNTRY_REMEDY, "warning")
     return [*checks, country, _titles(items, title_given)]

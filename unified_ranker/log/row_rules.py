@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unified_ranker.core.arrays import Ints, Mask
+from unified_ranker.log.column_types import COUNTRY_CODE
 from unified_ranker.log.schema import REQUIRED, SESSION_USER
 
 Severity = Literal["error", "warning"]
@@ -25,6 +26,7 @@ ITEM_COLUMNS = ("item_id", "source_item_id", "query_item_id")
 FAR_FUTURE = timedelta(days=1)
 FUTURE = "events.timestamp is not in the future"
 TIME_REMEDY = "correct the times; a wrong unit (days, minutes) or a filler date is the usual cause"
+COUNTRY_RULE = "events.country is an alpha-2 code"
 COUNTRY_REMEDY = "write ISO 3166 alpha-2 codes (`GB`), null where it is unknown"
 
 
@@ -122,11 +124,10 @@ def event_rules(
     shown = ("item_id", "created_at", "timestamp", "task", "event_type")
     yield Broken("events happen after their item's created_at", early, shown, remedy, "warning")
     country = _one(events["country"]).cast(pa.large_string()).dictionary_encode()
-    odd = pc.invert(pc.match_substring_regex(country.dictionary, r"^[A-Z]{2}$"))
+    odd = pc.invert(pc.match_substring_regex(country.dictionary, f"^{COUNTRY_CODE}$"))
     odd = np.append(odd.to_numpy(zero_copy_only=False), False).astype(bool)
     bad = odd[pc.fill_null(country.indices, -1).to_numpy(zero_copy_only=False)]
-    rule = "events.country is an alpha-2 code"
-    yield Broken(rule, bad, ("user_id", "country"), COUNTRY_REMEDY, "warning")
+    yield Broken(COUNTRY_RULE, bad, ("user_id", "country"), COUNTRY_REMEDY, "warning")
 
 
 def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -15,6 +15,7 @@ from unified_ranker.core.errors import UserError, unknown_name
 from unified_ranker.core.progress import Listener
 from unified_ranker.core.progress_display import shown_by
 from unified_ranker.core.request import Request
+from unified_ranker.log.column_types import is_country
 from unified_ranker.log.given_tables import arrow_table
 from unified_ranker.log.schema import Table
 from unified_ranker.prepare.log_history import LogHistory
@@ -23,7 +24,7 @@ from unified_ranker.serving.answering.many_requests import in_batches
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.project_log import project_log
 from unified_ranker.serving.answering.recommending import Answer, Predict, answer_batch
-from unified_ranker.serving.answering.request_table import COUNTRY, answer_tables, requests_of
+from unified_ranker.serving.answering.request_table import answer_tables, requests_of
 from unified_ranker.serving.retrieval.retriever import Retriever
 
 logger = logging.getLogger(__name__)
@@ -186,9 +187,9 @@ class Recommender:
         task, country = fields["task"], fields.get("country")
         if task not in self.tasks:
             raise unknown_name("task", str(task), self.tasks)
-        if country and not COUNTRY.fullmatch(str(country)):
+        if country and not is_country(str(country)):
             upper = str(country).upper()
-            hint = f" Did you mean `{upper}`?" if COUNTRY.fullmatch(upper) else ""
+            hint = f" Did you mean `{upper}`?" if is_country(upper) else ""
             raise UserError(
                 "`country` must be two capital letters (ISO 3166 alpha-2), such as GB. "
                 f"Received: `{country}`.{hint} Leave it out where it is unknown."

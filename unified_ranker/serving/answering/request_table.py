@@ -1,6 +1,5 @@
 """Bulk scoring: a table of requests in, a table of answers out."""
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from unified_ranker.core.errors import UserError, unknown_name
 from unified_ranker.core.files import whole_file
 from unified_ranker.core.progress import Progress
 from unified_ranker.core.request import NO_HISTORY, Request
-from unified_ranker.log.column_types import to_integers, to_optional_text
+from unified_ranker.log.column_types import is_country, to_integers, to_optional_text
 from unified_ranker.log.strict_columns import check_names, converted, refuse, times_of
 from unified_ranker.log.table_files import read_table
 from unified_ranker.prepare.log_history import LogHistory
@@ -25,7 +24,6 @@ _REQUIRED = ("user_id", "task")
 _TEXT = (*_REQUIRED, "query", "source_item_id", "query_item_id", "country")
 _COLUMNS = (*_TEXT, "timestamp", "limit", "history")
 _ROWS_AT_ONCE = 200_000
-COUNTRY = re.compile("[A-Z]{2}")
 ANSWER_SCHEMA = pa.schema(
     [("row", pa.int64()), ("rank", pa.int32()), ("item_id", pa.string()), ("score", pa.float32())]
 )
@@ -109,7 +107,7 @@ def _check_tasks(found: list[str], known: Collection[str]) -> None:
 
 
 def _check_countries(found: list[str]) -> None:
-    bad = np.array([bool(code) and not COUNTRY.fullmatch(code) for code in found], bool)
+    bad = np.array([bool(code) and not is_country(code) for code in found], bool)
     remedy = "write codes such as GB, and null where the country is unknown"
     refuse(bad, found, "`country` is two capital letters (ISO 3166 alpha-2) or null", "other text", remedy)
 

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event
 from unified_ranker.core.request import History, Request
+from unified_ranker.log.column_types import COUNTRY_CODE, LAST_SECOND
 from unified_ranker.serving.service.ranking_service import Recommendation
 
 MAX_HISTORY = 1000
@@ -23,7 +24,6 @@ _MAX_LIST = 64
 _MAX_QUERY = 512
 _MAX_VALUE = 1e9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_SECOND = 253_402_300_799  # the end of the year 9999; epoch milliseconds lie beyond it
 
 
 def to_seconds(value: Any) -> int:
@@ -42,7 +42,7 @@ def to_seconds(value: Any) -> int:
         value = value // timedelta(seconds=1)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise _not_a_time("Input should be a time: ISO 8601 text, or seconds since 1970")
-    if not 1 <= value <= _LAST_SECOND:
+    if not 1 <= value <= LAST_SECOND:
         raise _not_a_time("Input should be a time from 1970 to 9999; numbers are seconds, not milliseconds")
     return int(value)
 
@@ -66,7 +66,7 @@ Timestamp = Annotated[
         {
             "anyOf": [
                 {"type": "string", "format": "date-time"},
-                {"type": "number", "minimum": 1, "maximum": _LAST_SECOND},
+                {"type": "number", "minimum": 1, "maximum": LAST_SECOND},
             ],
             "description": "ISO 8601, UTC where it names no offset; or seconds since 1970.",
             "examples": ["2026-01-31T12:00:00Z"],
@@ -106,7 +106,7 @@ class RecommendRequest(_Body):
     query: Annotated[Query | None, Field(description="What the user typed.")] = None
     source_item_id: Annotated[Name | None, Field(description="The item that the user looks at.")] = None
     query_item_id: Annotated[Name | None, Field(description="An item that must not be its own answer.")] = None
-    country: Annotated[str | None, Field(pattern="^[A-Z]{2}$", description="ISO 3166 alpha-2.")] = None
+    country: Annotated[str | None, Field(pattern=f"^{COUNTRY_CODE}$", description="ISO 3166 alpha-2.")] = None
     history: Annotated[
         list[HistoryEvent] | None,
         Field(
@@ -187,7 +187,7 @@ class ReportedEvent(_Body):
     value: Annotated[float | None, Field(ge=-_MAX_VALUE, le=_MAX_VALUE)] = None
     query: Annotated[Query | None, Field(description="What had been typed.")] = None
     source_item_id: Annotated[Name | None, Field(description="The item that the user looked at.")] = None
-    country: Annotated[str | None, Field(pattern="^[A-Z]{2}$")] = None
+    country: Annotated[str | None, Field(pattern=f"^{COUNTRY_CODE}$")] = None
     request_id: Annotated[Name | None, Field(description="Of the answer that showed the item.")] = None
     position: Annotated[int | None, Field(ge=0, le=1_000_000, description="Where in that answer, from 0.")] = None
 
@@ -241,7 +241,7 @@ class ItemRequest(BaseModel):
     title: Annotated[str | None, Field(max_length=_MAX_QUERY)] = None
     created_at: Timestamp | None = None
     countries: Annotated[
-        list[Annotated[str, Field(pattern="^[A-Z]{2}$")]] | None,
+        list[Annotated[str, Field(pattern=f"^{COUNTRY_CODE}$")]] | None,
         Field(max_length=300, description="Where it is offered; null or none: everywhere."),
     ] = None
     available: Annotated[bool | None, Field(description="false: it is not shown.")] = None
