@@ -13,7 +13,6 @@ from unified_ranker.tasks.objectives.all_items import ALL_ITEMS_BELOW
 
 LIKE = "like"
 """Name of the head of high ratings."""
-"""Items up to which a softmax over all of them is cheap."""
 UNIFORM_NEGATIVES = 1024
 LARGE_CATALOGUE = 20_000
 CANDIDATES, CANDIDATES_LARGE = 500, 1000
