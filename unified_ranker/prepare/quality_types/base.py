@@ -23,8 +23,8 @@ class QualityFeature(Declaration, ABC):
     feature decays or is counted live.
 
     Attributes:
-        counted_live: whether the service counts it on from the release's log. Its number is then `popularity` of the
-            count of the events that `counted` marks.
+        counted_live: whether the service counts it on from the release's log. Its number is then
+            `popularity_feature.scaled_popularity` of the count of the events that `counted` marks.
     """
 
     counted_live: ClassVar[bool] = False
