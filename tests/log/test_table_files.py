@@ -47,7 +47,9 @@ def test_files_of_one_directory_must_agree(tmp_path):
     pq.write_table(pa.table({"item_id": ["a"], "size": [1]}), tmp_path / "1.parquet")
     with pytest.raises(UserError, match=r"differ in: `size`"):
         read_table(tmp_path)
-    pq.write_table(pa.table({"item_id": [[1]]}), tmp_path / "1.parquet")
+    moments = [pa.array([0], pa.timestamp("s")), pa.array([0], pa.timestamp("s", "UTC"))]
+    for number, moment in enumerate(moments):
+        pq.write_table(pa.table({"created_at": moment}), tmp_path / f"{number}.parquet")
     with pytest.raises(UserError, match="different types"):
         read_table(tmp_path)
 

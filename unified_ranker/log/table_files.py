@@ -6,20 +6,24 @@ words `nan` and `inf` are numbers.
 """
 
 import csv
-import re
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from unified_ranker.core.errors import UserError, nearest
 from unified_ranker.log.column_types import NOT_FINITE, NUMBER
+from unified_ranker.log.parquet_files import (
+    is_parquet,
+    open_parquet,
+    own_columns,
+    require_one_form,
+    sentence,
+    unreadable,
+)
 from unified_ranker.log.schema import LOG_COLUMNS
 
-PARQUET_MAGIC = b"PAR1"
-PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 OTHER_SEPARATORS = {"semicolons": ";", "tabs": "\t", "bars": "|"}
 # Columns of the contract that hold numbers; all others of the contract are read as text and typed by
 # `normalise`.
@@ -44,23 +48,33 @@ def read_table(path: Path) -> pa.Table:
             instead.
     """
     path = Path(path)
+    files = table_files(path)
     if path.is_dir():
-        return _read_directory(path)
-    if not path.exists():
-        raise UserError(f"`{path}` does not exist. {_what_is_there(path)}")
-    try:
-        with path.open("rb") as file:
-            magic = file.read(len(PARQUET_MAGIC))
-    except OSError as error:
-        raise UserError(f"`{path}` cannot be read: {error.strerror}. Check its permissions.") from error
-    if magic == PARQUET_MAGIC:
+        return _read_directory(path, files)
+    if is_parquet(path):
         return _read_parquet(path)
     if path.suffix.lower() == ".csv":
         return _read_csv(path)
-    if path.suffix.lower() == ".parquet":
-        raise UserError(f"`{path}` is not a Parquet file: it starts with {magic!r}. Write it again, as Parquet.")
     kind = path.suffix or path.name
     raise UserError(f"`{path}` must be a Parquet file, a `.csv` file or a directory. Received: `{kind}`.")
+
+
+def table_files(source: Path) -> list[Path]:
+    """Return the files of a table, in order of their names.
+
+    Raises:
+        UserError: there is none.
+    """
+    source = Path(source)
+    if not source.is_dir():
+        if not source.exists():
+            raise UserError(f"`{source}` does not exist. {_what_is_there(source)}")
+        return [source]
+    files = sorted(source.glob("*.parquet"))
+    if not files:
+        there = _what_is_there(source / "*.parquet")
+        raise UserError(f"the directory `{source}` has no `.parquet` file directly in it. {there}")
+    return files
 
 
 def _what_is_there(path: Path) -> str:
@@ -74,30 +88,16 @@ def _what_is_there(path: Path) -> str:
 
 
 def _read_parquet(path: Path) -> pa.Table:
+    source = open_parquet(path)
     try:
-        # A single file by handle: by path, Arrow would read folder names such as `year=2020` as columns.
-        with path.open("rb") as file:
-            table = pq.read_table(file)
+        return source.read([field.name for field in own_columns(source.schema_arrow)])
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"`{path}` cannot be read as Parquet: {_sentence(error)} Write it again.") from error
-    # The column in which pandas stores its row index.
-    return table.drop_columns([name for name in table.column_names if PANDAS_INDEX.fullmatch(name)])
+        raise unreadable(path, error) from error
 
 
-def _read_directory(path: Path) -> pa.Table:
-    files = sorted(path.glob("*.parquet"))
-    if not files:
-        there = _what_is_there(path / "*.parquet")
-        raise UserError(f"the directory `{path}` has no `.parquet` file directly in it. {there}")
+def _read_directory(path: Path, files: list[Path]) -> pa.Table:
+    require_one_form(files)
     tables = [_read_parquet(file) for file in files]
-    for file, table in zip(files, tables, strict=True):
-        if set(table.column_names) != set(tables[0].column_names):
-            different = sorted(set(table.column_names) ^ set(tables[0].column_names))
-            listed = ", ".join(f"`{c}`" for c in different)
-            raise UserError(
-                f"the files of one table must have the same columns. `{files[0]}` and `{file}` "
-                f"differ in: {listed}. Write them again, or move the one that is no part of the table."
-            )
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
@@ -118,14 +118,9 @@ def _read_csv(path: Path) -> pa.Table:
             ),
         )
     except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"`{path}` cannot be read as CSV (UTF-8, commas, a header): {_sentence(error)}") from error
+        raise UserError(f"`{path}` cannot be read as CSV (UTF-8, commas, a header): {sentence(error)}") from error
     columns = [_typed(name, column) for name, column in zip(header, table.columns, strict=True)]
     return pa.table(columns, names=header)
-
-
-def _sentence(error: Exception) -> str:
-    """Return what a library says, ended by one full stop."""
-    return f"{str(error).rstrip('. ')}."
 
 
 def _csv_header(path: Path) -> list[str]:

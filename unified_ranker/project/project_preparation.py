@@ -17,8 +17,10 @@ from unified_ranker.engines.job import Job
 from unified_ranker.engines.job_progress import run_job
 from unified_ranker.engines.shards import DiskShards
 from unified_ranker.log.check import Check
+from unified_ranker.log.parquet_files import require_one_form
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.log.table_checks import known_columns
+from unified_ranker.log.table_files import table_files
 from unified_ranker.prepare.check_counts import add_up
 from unified_ranker.prepare.column_drift import Moved, plot_drift
 from unified_ranker.prepare.prepare_job import plan_source, prepare_job
@@ -34,7 +36,7 @@ from unified_ranker.prepare.stage_names import (
     USERS_STAGE,
     LogSource,
 )
-from unified_ranker.prepare.table_splits import SPLIT_ROWS, require_one_form, table_files
+from unified_ranker.prepare.table_splits import SPLIT_ROWS
 from unified_ranker.project.declaration_checks import check_declarations
 from unified_ranker.project.workspace import Workspace
 
