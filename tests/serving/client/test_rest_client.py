@@ -1,6 +1,8 @@
 """The REST client gives what the gRPC client gives, and the same errors."""
 
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import grpc
@@ -76,6 +78,32 @@ def test_errors_have_the_code_that_the_status_stands_for(clients, server, slow_s
     with RestModelClient(f"http://127.0.0.1:{free}", MODEL) as client, pytest.raises(ModelServerError) as gone:
         client.status()
     assert gone.value.code is grpc.StatusCode.UNAVAILABLE
+
+
+def test_it_waits_for_a_version_that_may_come_and_not_for_what_will_not_mend(server):
+    """As the client over gRPC does."""
+    with (
+        RestModelClient(f"http://{server.rest_address}", "other") as client,
+        pytest.raises(ModelServerError, match=r"not AVAILABLE within 0\.5 s; last seen: NOT_FOUND") as late,
+    ):
+        client.wait_until_available(0.5)
+    assert late.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    # It answers every method by 501, in HTML.
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever).start()
+        with (
+            RestModelClient(f"http://127.0.0.1:{other.server_port}", MODEL) as client,
+            pytest.raises(ModelServerError, match="HTTP 501 Unsupported method") as caught,
+        ):
+            client.wait_until_available(60)
+        other.shutdown()
+    assert caught.value.code is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize("client", [RestModelClient, ModelClient])
+def test_a_model_is_called_by_version_or_by_label(client):
+    with pytest.raises(UserError, match="Received: 3 and `canary`"):
+        client("http://127.0.0.1:8501", version=3, label="canary")
 
 
 def test_address_says_which_client_it_is():

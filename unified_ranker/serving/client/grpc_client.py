@@ -10,17 +10,16 @@ from typing import Any
 import grpc
 import numpy as np
 
-from unified_ranker.core.errors import UserError
 from unified_ranker.core.tensor_messages import TensorSpec
 from unified_ranker.serving.backends.base import VersionStatus
 from unified_ranker.serving.client import wire
+from unified_ranker.serving.client.called_version import require_one_choice, wait_for_version
 from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.client.tensors import read_spec, read_tensor, write_tensor
 
 DEFAULT_TIMEOUT = 5.0
 """Timeout of a call in seconds."""
 
-_POLL_SECONDS = 0.05
 _OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -83,10 +82,7 @@ class ModelClient:
         label: str | None = None,
         connections: int = 1,
     ) -> None:
-        if version is not None and label is not None:
-            raise UserError(
-                f"a model is called by `version` or by `label`. Received: {version} and `{label}`. Leave one out."
-            )
+        require_one_choice(version, label)
         self.address = address
         self.model_name = model_name
         self.version = version
@@ -170,23 +166,11 @@ class ModelClient:
         Raises:
             ModelServerError: DEADLINE_EXCEEDED, with the last seen state; or an error that waiting cannot resolve.
         """
-        deadline = time.monotonic() + timeout
-        seen = "no answer"
-        while (remaining := deadline - time.monotonic()) > 0:
-            try:
-                statuses = self._status(remaining, wait_for_ready=True)
-            except ModelServerError as error:
-                if error.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND):
-                    seen = f"{error.code.name}: {error.details}"
-                elif error.code is not grpc.StatusCode.DEADLINE_EXCEEDED:
-                    raise
-            else:
-                available = [status.version for status in statuses if status.state == "AVAILABLE"]
-                if available:
-                    return max(available)
-                seen = ", ".join(f"version {s.version} {s.state} {s.error}".rstrip() for s in statuses)
-            time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
-        raise self._error(grpc.StatusCode.DEADLINE_EXCEEDED, f"not AVAILABLE within {timeout:g} s; last seen: {seen}")
+        return wait_for_version(
+            lambda remaining: self._status(remaining, wait_for_ready=True),
+            timeout,
+            lambda details: self._error(grpc.StatusCode.DEADLINE_EXCEEDED, details),
+        )
 
     def close(self) -> None:
         """Close the connections."""

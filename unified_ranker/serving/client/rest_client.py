@@ -19,6 +19,7 @@ import numpy as np
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.tensor_messages import TensorSpec
 from unified_ranker.serving.backends.base import VersionStatus
+from unified_ranker.serving.client.called_version import require_one_choice, wait_for_version
 from unified_ranker.serving.client.grpc_client import DEFAULT_TIMEOUT, ModelMetadata, SignatureMetadata
 from unified_ranker.serving.client.model_server_error import ModelServerError
 
@@ -28,7 +29,6 @@ _CODES = {
     499: grpc.StatusCode.CANCELLED, 501: grpc.StatusCode.UNIMPLEMENTED, 503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }  # fmt: skip
-_POLL_SECONDS = 0.05
 
 
 class RestModelClient:
@@ -58,10 +58,7 @@ class RestModelClient:
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname or not parts.port:
             raise UserError(f"the address of a REST API must be `http://host:port`. Received: `{url}`.")
-        if version is not None and label is not None:
-            raise UserError(
-                f"a model is called by `version` or by `label`. Received: {version} and `{label}`. Leave one out."
-            )
+        require_one_choice(version, label)
         self.address, self.model_name = f"{parts.hostname}:{parts.port}", model_name
         self.version, self.timeout = version, timeout
         chosen = f"/versions/{version}" if version is not None else f"/labels/{label}" if label is not None else ""
@@ -124,25 +121,10 @@ class RestModelClient:
         ]
 
     def wait_until_available(self, timeout: float) -> int:
-        """Wait until the model is AVAILABLE, at most `timeout` seconds, and return the version that is.
-
-        Raises:
-            ModelServerError: DEADLINE_EXCEEDED, with the last seen state.
-        """
-        deadline, seen = time.monotonic() + timeout, "no answer"
-        while time.monotonic() < deadline:
-            try:
-                statuses = self.status(max(deadline - time.monotonic(), 0.01))
-            except ModelServerError as error:
-                seen = f"{error.code.name}: {error.details}"
-            else:
-                available = [status.version for status in statuses if status.state == "AVAILABLE"]
-                if available:
-                    return max(available)
-                seen = ", ".join(f"version {s.version} {s.state}" for s in statuses)
-            time.sleep(_POLL_SECONDS)
-        late = grpc.StatusCode.DEADLINE_EXCEEDED
-        raise self._error(late, f"not AVAILABLE within {timeout:g} s; last seen: {seen}")
+        """Wait until the server answers and the model is AVAILABLE; see `ModelClient.wait_until_available`."""
+        return wait_for_version(
+            self.status, timeout, lambda details: self._error(grpc.StatusCode.DEADLINE_EXCEEDED, details)
+        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -178,9 +160,15 @@ class RestModelClient:
             self._idle.put_nowait(connection)
         except queue.Full:
             connection.close()
-        answer = json.loads(read)
-        if response.status != http.client.OK:
-            code = _CODES.get(response.status, grpc.StatusCode.INTERNAL)
+        good = response.status == http.client.OK
+        code = _CODES.get(response.status, grpc.StatusCode.INTERNAL)
+        try:
+            answer = json.loads(read)
+        except ValueError as error:
+            # Another server than TF Serving answers in HTML, say.
+            said = "an answer that is no JSON" if good else f"HTTP {response.status} {response.reason}"
+            raise self._error(code, said, signature) from error
+        if not good:
             raise self._error(code, str(answer.get("error", answer)), signature)
         return answer
 

@@ -19,7 +19,7 @@ from unified_ranker.release.manifest import read_manifest
 from unified_ranker.release.verify_release import verify_release
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.backends.base import ModelBackend, ModelBackendError
-from unified_ranker.serving.service.pairing import require_pair
+from unified_ranker.serving.service.pairing import require_pair, wrong_version
 from unified_ranker.serving.service.ranking_service import DEADLINE, RankingService
 from unified_ranker.serving.service.service_metrics import ServiceMetrics
 
@@ -101,10 +101,6 @@ def open_service(
     try:
         model.wait_until_available(wait)
     except ModelBackendError as error:
-        raise UserError(
-            f"{model.description} must serve version {opened.version} of model `{opened.manifest.model_name}`, the one "
-            f"of `{release}`. Received: {error}. Serve `{Layout(release).model_base}` there, or leave out "
-            "`--model-server` to start the embedded one."
-        ) from error
+        raise wrong_version(opened, model, release, error) from error
     require_pair(opened, model, release, wait)
     return RankingService(opened, index, model, histories, deadline, metrics)

@@ -27,15 +27,21 @@ def require_pair(opened: OpenedRelease, model: ModelBackend, release: Path, time
     try:
         difference = _difference(opened, model, timeout)
     except ModelBackendError as error:
-        raise UserError(
-            f"{model.description} must serve version {opened.version}, the one of `{release}`. Received: {error}. "
-            f"Serve `{Layout(release).model_base}` there, or leave out `--model-server` to start the embedded one."
-        ) from error
+        raise wrong_version(opened, model, release, error) from error
     if difference:
         raise UserError(
             f"{model.description} must serve the model of `{release}`. Its version {opened.version} is another one: "
             f"{difference}. Serve `{Layout(release).model_base}` there."
         )
+
+
+def wrong_version(opened: OpenedRelease, model: ModelBackend, release: Path, error: ModelBackendError) -> UserError:
+    """Return the error about a model backend that does not answer by a release's version of its model."""
+    return UserError(
+        f"{model.description} must serve version {opened.version} of model `{opened.manifest.model_name}`, the one of "
+        f"`{release}`. Received: {error}. Serve `{Layout(release).model_base}` there, or leave out `--model-server` to "
+        "start the embedded one."
+    )
 
 
 def _difference(opened: OpenedRelease, model: ModelBackend, timeout: float) -> str:
