@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_ranker.core.positives import matches, matches_any
+from unified_ranker.core.positives import first_match, matches, matches_any
 
 TYPES = st.sampled_from(["click", "rating", "buy"])
 VALUES = st.one_of(st.just(np.nan), st.sampled_from([-1.0, 0.0, 3.5, 4.0, 5.0]))
@@ -53,3 +53,14 @@ def test_names_may_be_numbers(events, kinds):
     for kind in kinds:
         found = matches(codes, np.array(values), numbers.get(kind.event_type, -1), kind.min_value)
         assert found.tolist() == [by_hand(*event, kind) for event in events]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(EVENTS, KINDS)
+def test_an_event_counts_once_as_the_first_kind_that_matches_it(form, events, kinds):
+    names, numbers = FORMS[form]
+    types, values = zip(*events, strict=True)
+    expected = [next((n for n, kind in enumerate(kinds) if by_hand(*event, kind)), -1) for event in events]
+    assert first_match(names(list(types)), numbers(list(values)), kinds).tolist() == expected
+    codes, known = pd.factorize(np.array(types, object))
+    assert first_match(codes, np.array(values), kinds, {n: i for i, n in enumerate(known)}).tolist() == expected

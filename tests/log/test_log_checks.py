@@ -50,7 +50,7 @@ def bad_checks(*given_tables, **options):
 
 
 def test_sound_tables_pass_every_check():
-    log, checks = validate_tables(*tables(), tasks=["search", "home_feed"], now=NOW)
+    log, checks = validate_tables(*tables(), now=NOW)
     assert log is not None
     assert [check.line() for check in checks if not check.line().startswith("PASS ")] == []
     assert len({check.name for check in checks}) == len(checks) > 20
@@ -240,14 +240,6 @@ def test_empty_catalogue_and_empty_log():
         "FAIL items is not empty: 0 rows",
         "FAIL events is not empty: 0 rows",
     ]
-
-
-def test_a_task_without_events_names_it_and_what_there_is():
-    (check,) = bad_checks(*tables(), tasks=["search", "home_feeds"])
-    assert check.failed
-    assert "no events for `home_feeds`" in check.line()
-    assert "`search` (4)" in check.line()
-    assert "Did you mean `home_feed`?" in check.line()
 
 
 def test_every_fault_of_form_is_a_line_and_the_other_checks_still_run():

@@ -97,9 +97,11 @@ def test_items_keep_their_columns_in_catalogue_order(toy_log, toy_prepared):
 
 def test_a_task_without_positives_says_what_the_log_holds(toy_log, make_config):
     tasks = {"search": {"positives": [{"event_type": "clik"}]}, **TASKS}
-    with pytest.raises(UserError, match=r"`tasks/search.yaml`, `positives`.*'clik'.*'click': \d+.*Correct"):
+    with pytest.raises(
+        UserError, match=r"`tasks/search.yaml`, `positives`.*`clik` matches none of.*`click` \(\d+\).*correct"
+    ):
         prepare(toy_log, make_config(tasks))
-    with pytest.raises(UserError, match=r"`tasks/pre_query.yaml`.*no event of this task"):
+    with pytest.raises(UserError, match=r"`tasks/pre_query.yaml`.*no event .*`search` \(\d+\)"):
         prepare(toy_log, make_config({"pre_query": {"positives": [{"event_type": "click"}]}}))
 
 

@@ -1,9 +1,12 @@
 """Positives: the events that a task counts as engagement."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from unified_ranker.core.array_module import Array
+from unified_ranker.core.arrays import MISSING, Ints
 
 
 class CountedEvents(Protocol):
@@ -37,3 +40,23 @@ def matches_any(event_type: Array, value: Array, counted: Iterable[CountedEvents
     for marked in others:
         first = first | marked
     return first
+
+
+def first_match(
+    event_type: Array, value: Array, counted: Sequence[CountedEvents], numbers: Mapping[str, int] | None = None
+) -> Ints:
+    """Return the index of the first kind that matches each event, `[events]`; `MISSING` where none does.
+
+    An event that several of a task's kinds match counts once, as the first of them.
+
+    Args:
+        event_type: names of the events, or `numbers` that stand for them.
+        value: graded strengths; NaN where there is none.
+        counted: the declared kinds, in order.
+        numbers: number of each name that occurs; None: `event_type` holds names.
+    """
+    out = np.full(len(event_type), MISSING, np.int64)
+    for index, kind in reversed(list(enumerate(counted))):
+        name = kind.event_type if numbers is None else numbers.get(kind.event_type, MISSING)
+        out[np.asarray(matches(event_type, value, name, kind.min_value), bool)] = index
+    return out

@@ -1,12 +1,10 @@
 """Checks of the content of an interaction log, one function per kind."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import pandas as pd
 import pyarrow as pa
 
-from unified_ranker.core.errors import nearest
 from unified_ranker.log.check import Check, rows_check
 from unified_ranker.log.column_types import COUNTRY_CODE
 from unified_ranker.log.row_rules import (
@@ -27,7 +25,7 @@ DISTINCT_REMEDY = (
 )
 
 
-def content_checks(log: InteractionLog, tasks: Sequence[str], now: datetime, title_given: bool) -> list[Check]:
+def content_checks(log: InteractionLog, now: datetime, title_given: bool) -> list[Check]:
     """Return every check of a log's content, in a fixed order."""
     of_events, of_tables = event_checks(log, now), table_checks(log.items, log.users, now, title_given)
     country = of_events.pop(COUNTRY_RULE)
@@ -38,7 +36,6 @@ def content_checks(log: InteractionLog, tasks: Sequence[str], now: datetime, tit
         *presence,
         *of_tables[:-2],
         *(c for c in of_events.values() if c not in presence),
-        task_events({str(t): int(n) for t, n in log.events["task"].value_counts().items()}, tasks),
         country,
         distinct(log.events),
         *of_tables[-2:],
@@ -97,19 +94,6 @@ def not_empty(name: str, rows: int) -> Check:
     """Check that a table has rows."""
     remedy = f"give a table with at least one of the {name}"
     return Check(f"{name} is not empty", passed=rows > 0, what_to_do=remedy, found="0 rows")
-
-
-def task_events(found: dict[str, int], tasks: Sequence[str]) -> Check:
-    """Check that every declared task has events; `found` holds counts by task, the most frequent first."""
-    empty = [task for task in tasks if task not in found]
-    listed = ", ".join(f"`{task}` ({count:,})" for task, count in list(found.items())[:10]) or "none"
-    hints = "".join(nearest(task, [str(t) for t in found]) for task in empty)
-    return Check(
-        "every declared task has events",
-        passed=not empty,
-        what_to_do=f"remove the task's file, or give it events; tasks in the data: {listed}.{hints}",
-        found="no events for " + ", ".join(f"`{task}`" for task in empty),
-    )
 
 
 def distinct(events: pd.DataFrame) -> Check:

@@ -5,7 +5,7 @@ the others and NaN differs from null; `check_log` takes a log in canonical form.
 dropped.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from unified_ranker.core.errors import UserError
@@ -22,7 +22,6 @@ def validate_tables(
     items: Table,
     users: Table | None = None,
     *,
-    tasks: Sequence[str] = (),
     now: datetime | None = None,
 ) -> tuple[InteractionLog | None, list[Check]]:
     """Check tables as they were read, in form and in content.
@@ -31,7 +30,6 @@ def validate_tables(
         events: `[events, columns]`.
         items: `[items, columns]`.
         users: `[users, columns]`, or None to derive the table from the events.
-        tasks: the declared tasks, each of which must have events.
         now: the present, for times in the future; None asks the clock.
 
     Returns:
@@ -48,11 +46,11 @@ def validate_tables(
         checks.append(Check("the tables have the required columns, of the right types", passed=True))
     checks += [known_columns(events), *finite_numbers(tables)]
     if log is not None:
-        checks += content_checks(log, tasks, now or datetime.now(UTC), title_given="title" in column_names(items))
+        checks += content_checks(log, now or datetime.now(UTC), title_given="title" in column_names(items))
     return log, checks
 
 
-def check_log(log: InteractionLog, *, tasks: Sequence[str] = (), now: datetime | None = None) -> list[Check]:
+def check_log(log: InteractionLog, *, now: datetime | None = None) -> list[Check]:
     """Check the content of a log.
 
     pandas does not distinguish null from NaN, so only infinite numbers are found here; `validate_tables`, which
@@ -60,7 +58,6 @@ def check_log(log: InteractionLog, *, tasks: Sequence[str] = (), now: datetime |
 
     Args:
         log: the log in canonical form.
-        tasks: the declared tasks, each of which must have events.
         now: the present, for times in the future; None asks the clock.
 
     Returns:
@@ -68,7 +65,7 @@ def check_log(log: InteractionLog, *, tasks: Sequence[str] = (), now: datetime |
     """
     tables = {"events": log.events, "items": log.items, "users": log.users}
     title_given = bool(log.items["title"].notna().any())
-    return [*finite_numbers(tables), *content_checks(log, tasks, now or datetime.now(UTC), title_given)]
+    return [*finite_numbers(tables), *content_checks(log, now or datetime.now(UTC), title_given)]
 
 
 def require(checks: Iterable[Check]) -> None:

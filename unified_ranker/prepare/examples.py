@@ -17,7 +17,7 @@ import pandas as pd
 
 from unified_ranker.config import Task
 from unified_ranker.core.arrays import MISSING, Floats, Ints, Mask, Strings
-from unified_ranker.core.positives import matches
+from unified_ranker.core.positives import first_match
 from unified_ranker.core.request import History
 from unified_ranker.core.times import seconds
 from unified_ranker.core.windows import Windows, last_events
@@ -177,9 +177,8 @@ class Coded:
 def mark_positives(events: Coded, tasks: dict[str, Task]) -> tuple[Ints, Strings, Floats]:
     """Find the events that the tasks count as engagement: their rows in order, heads and weights.
 
-    An event that matches several `positives` of its task counts once, as the first that matches. With
-    `first_engagement_only`, a user's later positives of the task with the same item do not count: all events of a
-    user must be among `events`.
+    An event counts as the first of its task's `positives` that matches. With `first_engagement_only`, a user's later
+    positives of the task with the same item do not count: all events of a user must be among `events`.
     """
     head = np.full(len(events.task), "", object)
     weight = np.zeros(len(events.task), np.float32)
@@ -188,13 +187,12 @@ def mark_positives(events: Coded, tasks: dict[str, Task]) -> tuple[Ints, Strings
     for name, task in tasks.items():
         if name not in events.task_names:
             continue
-        free = events.task == events.task_names.index(name)
+        of_task = events.task == events.task_names.index(name)
         if task.first_engagement_only:
-            limited |= free
-        for positive in task.positives:
-            counted = types.get(positive.event_type, MISSING)
-            match = free & matches(events.event_type, events.value, counted, positive.min_value)
-            free &= ~match
+            limited |= of_task
+        entry = np.where(of_task, first_match(events.event_type, events.value, task.positives, types), MISSING)
+        for number, positive in enumerate(task.positives):
+            match = entry == number
             head[match], weight[match] = positive.head_name, positive.weight
     at = np.flatnonzero(weight > 0)
     # Whether two anonymous events are of one user is unknown.

@@ -10,8 +10,8 @@ import pyarrow as pa
 from unified_ranker.config import Task
 from unified_ranker.core.errors import UserError
 from unified_ranker.engines.job import Outputs, Reader
-from unified_ranker.log.check import Check
-from unified_ranker.log.content_checks import DISTINCT, DISTINCT_REMEDY, not_empty, task_events
+from unified_ranker.log.check import Check, counted
+from unified_ranker.log.content_checks import DISTINCT, DISTINCT_REMEDY, not_empty
 from unified_ranker.prepare.check_counts import add_up
 from unified_ranker.prepare.column_drift import column_drift
 from unified_ranker.prepare.scan_stage import LEFT_OUT
@@ -24,6 +24,7 @@ from unified_ranker.prepare.stage_names import (
     LogSource,
     Rules,
 )
+from unified_ranker.prepare.task_needs import has_positives, no_events
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Finish:
     def __call__(self, shard: int, reader: Reader) -> Outputs:
         """Add the counts of all shards."""
         checks = checks_of(reader, self.rules) if self.rules.check else []
+        checks += task_needs(reader, self.rules.config.tasks, self.source.ranges)
         require_sound(checks, self.rules.max_bad_share, reader)
-        require_positives(reader, self.rules.config.tasks, self.source.ranges)
         shares = self.rules.config.project.split
         wanted = [shares.train, shares.train + shares.validation]
         times = [reader.read(ORDER_STAGE, s, "examples")["timestamp"] for s in range(self.source.ranges)]
@@ -91,15 +92,10 @@ def checks_of(reader: Reader, rules: Rules) -> list[Check]:
     """Return the checks of all shards, with their counts added."""
     counts = reader.gather(HISTORIES_STAGE, "counts")
     repeated, kept = sum(counts["repeated"].to_pylist()), sum(counts["events"].to_pylist())
-    of_task: dict[str, int] = {}
-    for row in reader.read(USERS_STAGE, 0, "names").to_pylist():
-        of_task[row["task"]] = of_task.get(row["task"], 0) + row["events"]
-    found = dict(sorted(of_task.items(), key=lambda pair: -pair[1]))
     return [
         *add_up(reader.read(TABLES_STAGE, 0, "checks")),
         not_empty("events", kept),
         *add_up(reader.gather(SCAN_STAGE, "checks")),
-        task_events(found, tuple(rules.config.tasks)),
         Check(DISTINCT, not repeated, repeated, (), DISTINCT_REMEDY, "warning", kept + repeated),
     ]
 
@@ -123,22 +119,21 @@ def require_sound(checks: list[Check], most: float, reader: Reader) -> None:
         raise UserError("\n".join(lines))
 
 
-def require_positives(reader: Reader, tasks: dict[str, Task], ranges: int) -> None:
-    """Raise `UserError` for a task without a positive."""
-    names = reader.read(USERS_STAGE, 0, "names").to_pylist()
-    numbers = sorted({row["task"] for row in names})
+def task_needs(reader: Reader, tasks: dict[str, Task], ranges: int) -> list[Check]:
+    """Return the checks that every task has events, and positives among them."""
+    names = reader.read(USERS_STAGE, 0, "names").to_pandas()
+    of_log = names.groupby("task")["events"].sum().sort_values(ascending=False)
+    numbers = sorted(names["task"].unique())
     seen = {t for s in range(ranges) for t in reader.read(ORDER_STAGE, s, "examples")["task"].unique().to_pylist()}
-    for task, declared in tasks.items():
-        if task in numbers and numbers.index(task) in seen:
+    checks = []
+    for name, task in tasks.items():
+        if name not in numbers:
+            checks.append(no_events(name, of_log))
             continue
-        wanted = [p.model_dump(exclude_defaults=True) for p in declared.positives]
-        counts = {row["event_type"]: row["events"] for row in names if row["task"] == task}
-        found = dict(sorted(counts.items(), key=lambda pair: -pair[1])) or "no event of this task"
-        raise UserError(
-            f"`tasks/{task}.yaml`, `positives`: a task needs at least one positive event. "
-            f"Received: {wanted}, while the log holds {found}. "
-            "Correct `event_type` or `min_value`, or remove the file."
-        )
+        counts = names[names["task"] == name].set_index("event_type")["events"].sort_values(ascending=False)
+        types = [str(kind) for kind in counts.index]
+        checks.append(has_positives(name, task, numbers.index(name) in seen, types, counted(counts)))
+    return checks
 
 
 def quantile(parts: list[pa.ChunkedArray], share: float) -> float:

@@ -29,8 +29,7 @@ __all__ = ["check_declarations"]
 def check_declarations(config: Config, log: InteractionLog, sampled: bool = False) -> list[Check]:
     """Check that the log provides what the declarations name.
 
-    `log.log_checks` checks the content of the log. Its rule "every declared task has events" is repeated here with the
-    event types and values that a task counts, so call it without `tasks` when calling both.
+    `log.log_checks` checks the content of the log.
 
     Args:
         config: the declarations, as `load_config` returns them.

@@ -5,15 +5,16 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from unified_ranker.config import Config, Positive, Task
+from unified_ranker.config import Config, Task
 from unified_ranker.core.candidate_rule import exists
 from unified_ranker.core.errors import nearest
-from unified_ranker.core.positives import matches
+from unified_ranker.core.positives import first_match, matches
 from unified_ranker.core.times import seconds
 from unified_ranker.log.check import MAX_LISTED, Check, counted
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.examples import dated_positives, match_positives
 from unified_ranker.prepare.prepared import split_times
+from unified_ranker.prepare.task_needs import has_positives, no_events, wanted
 
 LEAST_LEARNABLE = 0.05
 """Least share of a task's positives whose item exists at their time. Below it, `created_at` probably means something
@@ -27,17 +28,10 @@ def task_checks(config: Config, log: InteractionLog, sampled: bool = False) -> I
     """
     fed = None if sampled else frozenset(match_positives(log, config.tasks)[1].tolist())
     found = log.events["task"].value_counts()
-    known = [str(task) for task in found.index]
     for name, task in config.tasks.items():
         of_task = log.events[(log.events["task"] == name).to_numpy(bool)]
         if of_task.empty:
-            yield Check(
-                f"`tasks/{name}.yaml`: the log has events of this task",
-                passed=False,
-                found="no event",
-                what_to_do=f"remove the file, or name it after a task of the log: {counted(found)}."
-                f"{nearest(name, known)}",
-            )
+            yield no_events(name, found)
             continue
         yield from _positives(name, task, of_task, fed)
         yield from _exclusion(name, task, of_task, config.towers.user.history_events)
@@ -52,39 +46,24 @@ def _positives(name: str, task: Task, of_task: pd.DataFrame, fed: frozenset[str]
     Where no other entry of any task has events for its head (see `fed`), that is an error: the head would be served
     untrained.
     """
-    counts, free = [], np.ones(len(of_task), bool)
-    for positive in task.positives:
-        match = matches(of_task["event_type"], of_task["value"], positive.event_type, positive.min_value)
-        match = match.to_numpy(bool)
-        counts.append((int(match.sum()), int((match & free).sum())))
-        free = free & ~match
-    types = [str(t) for t in of_task["event_type"].dropna().unique()]
-    total = sum(taken for _, taken in counts)
-    hints = "".join(dict.fromkeys(nearest(p.event_type, types) for p in task.positives if p.event_type not in types))
-    yield Check(
-        f"`tasks/{name}.yaml`, `positives`: the task has positive events",
-        passed=total > 0,
-        found=f"{'; '.join(_wanted(p) for p in task.positives)} matches none of {_events(of_task)}",
-        what_to_do=f"correct `event_type` or `min_value`, or remove the file.{hints}",
-    )
-    for number, (positive, (matched, taken)) in enumerate(zip(task.positives, counts, strict=True)):
-        if total and not taken:
+    kinds, values = of_task["event_type"], of_task["value"]
+    taken = np.bincount(first_match(kinds, values, task.positives) + 1, minlength=len(task.positives) + 1)[1:]
+    types = [str(t) for t in kinds.dropna().unique()]
+    yield has_positives(name, task, bool(taken.any()), types, _events(of_task))
+    for number, positive in enumerate(task.positives):
+        if taken.any() and not taken[number]:
+            matched = matches(kinds, values, positive.event_type, positive.min_value).any()
             earlier = "every one is a positive of an earlier entry" if matched else "none"
             hint = nearest(positive.event_type, types) if positive.event_type not in types else ""
             alone = fed is not None and positive.head_name not in fed
             learns = f"the head `{positive.head_name}` has no events" if alone else "it adds no events to its head"
             yield Check(
-                f"`tasks/{name}.yaml`, `positives[{number}]`: there are events with {_wanted(positive)}",
+                f"`tasks/{name}.yaml`, `positives[{number}]`: there are events with {wanted(positive)}",
                 passed=False,
                 found=f"{earlier} among {_events(of_task)}",
                 what_to_do=f"correct or remove the entry; {learns}.{hint}",
                 severity="error" if alone else "warning",
             )
-
-
-def _wanted(positive: Positive) -> str:
-    least = "" if positive.min_value is None else f" and value ≥ {positive.min_value:g}"
-    return f"event_type `{positive.event_type}`{least}"
 
 
 def _events(of_task: pd.DataFrame) -> str:
