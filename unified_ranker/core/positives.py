@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 
 from unified_ranker.core.array_module import Array
-from unified_ranker.core.arrays import MISSING, Ints
+from unified_ranker.core.arrays import MISSING, Ints, Mask, Strings
 
 
 class CountedEvents(Protocol):
@@ -60,3 +61,17 @@ def first_match(
         name = kind.event_type if numbers is None else numbers.get(kind.event_type, MISSING)
         out[np.asarray(matches(event_type, value, name, kind.min_value), bool)] = index
     return out
+
+
+def first_engagements(user: Ints, item: Ints | Strings) -> Mask:
+    """Mark the positives of one task that count under its `first_engagement_only`, `[positives]`.
+
+    Of a user's positives with one item the first counts. All of anonymous users count: whether two are of one user is
+    unknown.
+
+    Args:
+        user: indices, `MISSING` where anonymous; positives are in order of time.
+        item: indices or ids.
+    """
+    again = pd.DataFrame({"user": user, "item": item}).duplicated().to_numpy(bool)
+    return ~again | (user == MISSING)

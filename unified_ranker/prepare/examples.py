@@ -17,7 +17,7 @@ import pandas as pd
 
 from unified_ranker.config import Task
 from unified_ranker.core.arrays import MISSING, Floats, Ints, Mask, Strings
-from unified_ranker.core.positives import first_match
+from unified_ranker.core.positives import first_engagements, first_match
 from unified_ranker.core.request import History
 from unified_ranker.core.times import seconds
 from unified_ranker.core.windows import Windows, last_events
@@ -183,22 +183,17 @@ def mark_positives(events: Coded, tasks: dict[str, Task]) -> tuple[Ints, Strings
     head = np.full(len(events.task), "", object)
     weight = np.zeros(len(events.task), np.float32)
     types = {name: number for number, name in enumerate(events.type_names)}
-    limited = np.zeros(len(events.task), bool)
     for name, task in tasks.items():
         if name not in events.task_names:
             continue
         of_task = events.task == events.task_names.index(name)
-        if task.first_engagement_only:
-            limited |= of_task
         entry = np.where(of_task, first_match(events.event_type, events.value, task.positives, types), MISSING)
         for number, positive in enumerate(task.positives):
             match = entry == number
             head[match], weight[match] = positive.head_name, positive.weight
-    at = np.flatnonzero(weight > 0)
-    # Whether two anonymous events are of one user is unknown.
-    bound = at[limited[at] & (events.user[at] != MISSING)]
-    pairs = pd.DataFrame({"task": events.task[bound], "user": events.user[bound], "item": events.item[bound]})
-    weight[bound[pairs.duplicated().to_numpy(bool)]] = 0.0
+        if task.first_engagement_only:
+            at = np.flatnonzero(entry != MISSING)
+            weight[at[~first_engagements(events.user[at], events.item[at])]] = 0.0
     at = np.flatnonzero(weight > 0)
     return at, head[at], weight[at]
 

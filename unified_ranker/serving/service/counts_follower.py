@@ -8,7 +8,7 @@ import numpy as np
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import Mask
 from unified_ranker.core.event import Event
-from unified_ranker.core.positives import matches_any
+from unified_ranker.core.positives import first_engagements, matches_any
 from unified_ranker.events.base import HistoryReader, HistoryStore, StoreError
 from unified_ranker.serving.answering.live_popularity import LivePopularity
 from unified_ranker.serving.service.ranking_service import RankingService
@@ -95,5 +95,6 @@ def is_positive(config: Config, event: Event, histories: HistoryReader) -> bool:
     if not task.first_engagement_only or not event.user_id:
         return True
     past = histories.before(event.user_id, event.timestamp)
-    same = (past.item_id == event.item_id) & (past.task == event.task)
-    return not matches_any(past.event_type[same], past.value[same], task.positives).any()
+    engaged = (past.task == event.task) & matches_any(past.event_type, past.value, task.positives)
+    items = np.append(past.item_id[engaged], event.item_id)
+    return bool(first_engagements(np.zeros(len(items), np.int64), items)[-1])

@@ -1,0 +1,42 @@
+"""Counts follower: which events of a store's log are positives, against what `prepare` says of the same log."""
+
+import numpy as np
+import pandas as pd
+
+from tests.toys import tiny_world
+from tests.toys.log_by_rows import log_of
+from unified_ranker.core.event import Event
+from unified_ranker.events.lmdb_histories import LmdbStore
+from unified_ranker.prepare.examples import match_positives
+from unified_ranker.serving.service.counts_follower import is_positive
+
+CONFIG = tiny_world.config()
+SEED, EVENTS = 5, 200
+
+
+def events_of_a_few():
+    """Events of few users with few items, a second apart, so that many engagements are repeated ones."""
+    draw = np.random.default_rng(SEED)
+    kinds = [("search", "click", None), ("home_feed", "rating", 3.0), ("home_feed", "rating", 5.0), ("", "rating", 5.0)]
+    for at in range(EVENTS):
+        task, kind, value = kinds[draw.integers(len(kinds))]
+        user, item = str(draw.choice(["u", "v", ""])), str(draw.choice(list("abc")))
+        yield Event(user, item, task or "more_like_this", kind, tiny_world.NOW + at, value)
+
+
+def test_an_event_is_a_positive_as_prepare_says(tmp_path):
+    events = list(events_of_a_few())
+    assert CONFIG.tasks["home_feed"].first_engagement_only
+    names = ("item_id", "task", "event_type", "value")
+    time = [pd.Timestamp(event.timestamp, unit="s", tz="UTC") for event in events]
+    rows = [{name: getattr(event, name) for name in names} | {"user_id": event.user_id or None} for event in events]
+    log = log_of([{**row, "timestamp": at} for row, at in zip(rows, time, strict=True)])
+    at, _, _ = match_positives(log, CONFIG.tasks)
+    store = LmdbStore(tmp_path / "store")
+    store.append(events)
+    found = [number for number, event in enumerate(events) if is_positive(CONFIG, event, store)]
+    store.close()
+    # Rows of the log are in order of time, as the events are.
+    assert found == at.tolist()
+    every = {n: t.model_copy(update={"first_engagement_only": False}) for n, t in CONFIG.tasks.items()}
+    assert len(match_positives(log, every)[0]) > len(found) > 0
