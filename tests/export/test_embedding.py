@@ -41,11 +41,11 @@ def test_items_are_embedded_batch_by_batch_in_their_order(embedded, toy_prepared
     assert {"title", "categories", "maker", "price"} <= set(embedded[0][0])
 
 
-def test_an_absent_creation_time_is_sent_as_0(embedded, toy_prepared, toy_config):
+def test_an_absent_creation_time_is_sent_as_0_and_0_stands_for_absent(embedded, toy_prepared, toy_config):
     items = toy_prepared.items.copy()
     items["created_at"] = pd.to_datetime([pd.NaT, 0, -86_400, *range(5, 17)], unit="s", utc=True)
     embed_catalogue(embedded[1], dataclasses.replace(toy_prepared, items=items), toy_config)
-    assert embedded[0][0]["created_at"][:4].tolist() == [0, 1, -86_400, 5]
+    assert embedded[0][0]["created_at"][:4].tolist() == [0, 0, -86_400, 5]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0])

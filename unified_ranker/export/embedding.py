@@ -8,10 +8,9 @@ import pandas as pd
 from unified_ranker.config import Config
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.signature_names import EMBED_ITEMS, ITEM_VECTOR
-from unified_ranker.core.times import NEVER, seconds
 from unified_ranker.export.savedmodel import Served
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.towers.feature_group import read_features
+from unified_ranker.towers.feature_columns import item_inputs
 from unified_ranker.towers.tensorflow import tf
 
 
@@ -39,16 +38,7 @@ def embed_catalogue(served: Served, prepared: Prepared, config: Config) -> np.nd
 
 def item_batches(items: pd.DataFrame, config: Config) -> Iterator[dict[str, tf.Tensor]]:
     """Yield rows of a prepared table of items as inputs of `embed_items`, in batches."""
-    fields = read_features(items, config.towers.item.features)
-    ids, created = items["item_id"].to_numpy(object), seconds(items["created_at"])
-    # 0 stands for absent, so a creation time of 0 seconds becomes 1.
-    known = np.where(created == 0, 1, created)
-    created = np.where(created == NEVER, 0, known)
+    inputs = item_inputs(items, config.towers.item.features)
     size = config.export.embeddings.batch_size
     for start in range(0, len(items), size):
-        rows = slice(start, start + size)
-        yield {
-            "item_id": tf.constant(ids[rows], tf.string),
-            "created_at": tf.constant(created[rows], tf.int64),
-            **{name: tf.constant(column[rows]) for name, column in fields.items()},
-        }
+        yield {name: tf.constant(column[start : start + size]) for name, column in inputs.items()}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from unified_ranker.config.kinds import Kinds
@@ -55,11 +54,6 @@ class FeatureGroup:
         texts = [feature for feature in self._features if feature.reads_text]
         read = {f"{feature.column}/{part}" for feature in texts for part in _parts_of(feature, looked_up)}
         return FeatureParts({name: part for name, part in looked_up.parts.items() if name not in read})
-
-
-def read_features(table: pd.DataFrame, features: Iterable[FeatureType]) -> dict[str, np.ndarray]:
-    """Return the served inputs of a table's rows by column: "" and NaN where absent."""
-    return {feature.column: feature.read(table[feature.column]) for feature in features}
 
 
 def fitting_types(column: pd.Series, kinds: Kinds[FeatureType]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from unified_ranker.core.arrays import Floats
 from unified_ranker.core.request import History, Request, to_arrays
 from unified_ranker.export.embedding import item_batches
 from unified_ranker.store.alignment import VectorSpace
+from unified_ranker.towers.feature_columns import item_table
 from unified_ranker.vectors.embedded_release import EmbeddedRelease
 from unified_ranker.vectors.embedding_source import user_task
 from unified_ranker.vectors.saved_towers import load_towers
@@ -42,27 +43,8 @@ class Embedder:
         return self._mapped([self._towers.items(batch) for batch in item_batches(rows, self.config)])
 
     def item_table(self, fields: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-        """Return items by id as a table with every column that the item tower reads; absent fields are null.
-
-        `created_at` is in seconds since 1970, or a time.
-        """
-        rows = pd.DataFrame([{**own, "item_id": name} for name, own in fields.items()])
-        out = pd.DataFrame({"item_id": rows["item_id"].astype(object)})
-        created = [_time(value) for value in rows.get("created_at", [None] * len(rows))]
-        out["created_at"] = pd.to_datetime(pd.Series(created, dtype="datetime64[us, UTC]"))
-        for feature in self.config.towers.item.features:
-            column = rows.get(feature.column, pd.Series([None] * len(rows), dtype=object))
-            out[feature.column] = feature.to_column(list(column))
-        return out
+        """Return items by id as a table with every column that the item tower reads; absent fields are null."""
+        return item_table(fields, self.config.towers.item.features)
 
     def _mapped(self, parts: list[Floats]) -> Floats:
         return self._space.apply(np.concatenate(parts)) if parts else np.zeros((0, len(self._space.transform)), "f4")
-
-
-def _time(value: Any) -> pd.Timestamp | None:
-    if value is None or pd.isna(value):
-        return None
-    if isinstance(value, int | float | np.integer):
-        return pd.Timestamp(int(value), unit="s", tz="UTC")
-    stamp = pd.Timestamp(value)
-    return stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")

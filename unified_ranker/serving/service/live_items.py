@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from unified_ranker.config import Config
-from unified_ranker.core.arrays import Arrays
 from unified_ranker.core.errors import UserError, nearest
 from unified_ranker.core.signature_names import EMBED_ITEMS, ITEM_VECTOR
-from unified_ranker.core.times import NEVER
+from unified_ranker.core.times import seconds
 from unified_ranker.events.base import HistoryStore
 from unified_ranker.serving.answering.model_outputs import ModelOutputError
 from unified_ranker.serving.retrieval.overlay import LiveItem
 from unified_ranker.serving.service.ranking_service import RankingService
 from unified_ranker.serving.service.served_release import ServedRelease, parts_of
+from unified_ranker.towers.feature_columns import item_inputs, item_table
 
 COMMON = ("title", "created_at", "countries", "available")
 """Fields of every item; the others are the columns that `towers/item.yaml` names."""
@@ -117,22 +117,23 @@ def embed_live_items(engine: ServedRelease, items: Mapping[str, Fields]) -> dict
         ModelOutputError: a vector is not finite, or zero.
     """
     config, out, names = engine.release.config, {}, list(items)
+    features = config.towers.item.features
     for start in range(0, len(names), _BATCH):
         part = names[start : start + _BATCH]
         for item_id in part:
             if fault := _faults(config, items[item_id]):
                 raise UserError(fault)
-        arrays = _arrays(config, part, [items[item_id] for item_id in part])
-        vectors = engine.model.predict(EMBED_ITEMS, arrays, timeout=_TIMEOUT)[ITEM_VECTOR]
+        table = item_table({item_id: items[item_id] for item_id in part}, features)
+        vectors = engine.model.predict(EMBED_ITEMS, item_inputs(table, features), timeout=_TIMEOUT)[ITEM_VECTOR]
         if not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
             raise ModelOutputError("the vector of an item must be finite and not zero. Verify the release.")
-        for item_id, vector in zip(part, vectors, strict=True):
+        for item_id, vector, created in zip(part, vectors, seconds(table["created_at"]).tolist(), strict=True):
             fields = items[item_id]
             out[item_id] = LiveItem(
                 item_id=item_id,
                 vector=vector,
                 title=fields.get("title") or "",
-                created_at=fields.get("created_at") or NEVER,
+                created_at=created,
                 countries=tuple(fields.get("countries") or ()),
                 available=fields.get("available") is not False,
             )
@@ -154,15 +155,3 @@ def _faults(config: Config, fields: Fields) -> str:
         if not feature.accepts(value):
             return f"`{name}` must be {feature.holds}. Received: {str(value)[:80]!r}. Correct it, or leave it out."
     return ""
-
-
-def _arrays(config: Config, ids: list[str], rows: list[Fields]) -> Arrays:
-    """Return the inputs of `embed_items` (see `export.signatures.item_signature`)."""
-    out: Arrays = {
-        "item_id": np.array(ids, object),
-        "created_at": np.array([row.get("created_at") or 0 for row in rows], np.int64),
-    }
-    for feature in config.towers.item.features:
-        column = feature.to_column([row.get(feature.column) for row in rows])
-        out[feature.column] = feature.read(column)
-    return out
