@@ -21,6 +21,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.engines.by_name import EngineChoice
 from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.column_drift import column_drift, stability
+from unified_ranker.prepare.log_quality import LogQuality
 from unified_ranker.prepare.prepared import Prepared, prepare
 from unified_ranker.project import prepare_stage
 from unified_ranker.project.project_preparation import Preparation, is_large, prepare_project
@@ -126,16 +127,18 @@ def test_hazards_are_counted_and_leave_the_rest_as_it_is(tmp_path):
     clean = Prepared.load(prepared_by(project_in(tmp_path / "clean", sound)))
     out = prepared_by(project_in(tmp_path / "all", everything))
     assert_same(clean, Prepared.load(out))
-    quality = json.loads((out / "quality.json").read_text())
-    assert quality["events"]["read"] == len(everything)
-    assert quality["events"]["kept"] == len(sound)
-    assert quality["events"]["repeated"] == 25
-    assert quality["events"]["out_of_order"] > 1000
-    assert quality["events"]["quarantined"] == {"events.timestamp is not in the future": 3}
-    assert quality["extremes"]["most_events_of_a_user"] >= 700
-    assert quality["extremes"]["largest_share_of_an_item"] > 0.5
-    assert any(line.startswith("WARN events are distinct: 25 of") for line in quality["checks"])
-    assert any(line.startswith("PASS events.item_id is present") for line in quality["checks"])
+    written = json.loads((out / "quality.json").read_text())
+    quality = LogQuality.of_json(written)
+    assert json.loads(json.dumps(quality.to_json())) == written
+    assert quality.events.read == len(everything)
+    assert quality.events.kept == len(sound)
+    assert quality.events.repeated == 25
+    assert quality.events.out_of_order > 1000
+    assert quality.events.quarantined == {"events.timestamp is not in the future": 3}
+    assert quality.extremes.most_events_of_a_user >= 700
+    assert quality.extremes.largest_share_of_an_item > 0.5
+    assert any(line.startswith("WARN events are distinct: 25 of") for line in quality.checks)
+    assert any(line.startswith("PASS events.item_id is present") for line in quality.checks)
 
 
 def test_repetitions_can_be_kept(tmp_path):
@@ -271,12 +274,13 @@ def test_a_column_that_moves_is_found_and_one_that_stays_is_not(tmp_path):
     late = events["timestamp"] >= events["timestamp"].quantile(0.8)
     events["country"] = np.where(late, "FR", np.where(np.arange(len(events)) % 2, "GB", "DE"))
     out = prepared_by(project_in(tmp_path / "project", events))
-    moved = {row["column"]: row for row in json.loads((out / "quality.json").read_text())["drift"]}
-    assert moved["country"]["verdict"] == "large"
-    assert moved["country"]["most"] == "FR"
+    quality = LogQuality.of_json(json.loads((out / "quality.json").read_text()))
+    moved = {row.column: row for row in quality.drift}
+    assert moved["country"].verdict == "large"
+    assert moved["country"].most == "FR"
     # A few events share the second at which the windows meet.
-    assert (moved["country"]["before"], moved["country"]["after"]) == pytest.approx((0.0, 1.0), abs=0.01)
-    assert moved["task"]["verdict"] == "stable"
+    assert (moved["country"].before, moved["country"].after) == pytest.approx((0.0, 1.0), abs=0.01)
+    assert moved["task"].verdict == "stable"
     assert column_drift(pa.table({"slice": [], "column": [], "bin": [], "rows": []})) == []
 
 

@@ -67,30 +67,32 @@ def warn_of_losses(evaluation: "Evaluation") -> None:
 
 def print_quality(directory: Path) -> None:
     """Print the quality of the prepared log: counts, the checks that did not pass, the drift of every column."""
+    from unified_ranker.prepare.log_quality import LogQuality
     from unified_ranker.project.project_preparation import DRIFT_PLOT, QUALITY_FILE, QUARANTINE_FILE
 
     file = directory / QUALITY_FILE
-    quality = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    if not quality:
+    if not file.is_file():
         return
-    events = quality["events"]
-    counts = ", ".join(f"{events[name]:,} {name.replace('_', ' ')}" for name in ("read", "kept", "out_of_order"))
-    say(f"events: {counts}, {events['repeated']:,} repeated")
-    for rule, rows in events["quarantined"].items():
+    quality = LogQuality.of_json(json.loads(file.read_text(encoding="utf-8")))
+    events = quality.events
+    say(
+        f"events: {events.read:,} read, {events.kept:,} kept, {events.out_of_order:,} out of order, "
+        f"{events.repeated:,} repeated"
+    )
+    for rule, rows in events.quarantined.items():
         say(f"  {rows:,} events quarantined: they break the rule: {rule}", "warning")
-    for line in quality["checks"]:
+    for line in quality.checks:
         if not line.startswith("PASS"):
             say(f"  {line}", "warning")
     print_table(
         "drift: the last 20 % of the events against those before",
         ["column", "PSI", "", "most changed", "before", "after"],
         [
-            [row["column"], f"{row['psi']:.3f}", row["verdict"], row["most"], f"{row['before']:.1%}",
-             f"{row['after']:.1%}"]
-            for row in quality["drift"]
+            [moved.column, f"{moved.psi:.3f}", moved.verdict, moved.most, f"{moved.before:.1%}", f"{moved.after:.1%}"]
+            for moved in quality.drift
         ],
         left=("column", "", "most changed"),
-    )  # fmt: skip
+    )
     say(f"details: {file}; plot: {directory / DRIFT_PLOT}")
     if (directory / QUARANTINE_FILE).is_file():
         say(f"quarantined rows: {directory / QUARANTINE_FILE}")

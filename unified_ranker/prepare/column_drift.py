@@ -5,9 +5,9 @@ Bins are fixed, so that each shard can count by itself and two logs can be compa
 numbers, hours for times.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,10 +37,6 @@ class Moved:
     most: str
     before: float
     after: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the row as JSON values."""
-        return vars(self).copy()
 
 
 def profile(
@@ -87,7 +83,7 @@ def stability(before: npt.NDArray, after: npt.NDArray) -> tuple[float, npt.NDArr
     return float(((b - a) * np.log(b / a)).sum()), shares
 
 
-def plot_drift(moved: list[Moved], file: Path) -> None:
+def plot_drift(moved: Sequence[Moved], file: Path) -> None:
     """Draw the indices as bars, with the customary bounds, into a PNG or SVG file."""
     from matplotlib.figure import Figure
 

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +13,7 @@ from unified_ranker.log.check import Check, counted
 from unified_ranker.log.content_checks import DISTINCT, DISTINCT_REMEDY, not_empty
 from unified_ranker.prepare.check_counts import add_up
 from unified_ranker.prepare.column_drift import column_drift
+from unified_ranker.prepare.log_quality import EventCounts, Extremes, LogQuality
 from unified_ranker.prepare.scan_stage import LEFT_OUT
 from unified_ranker.prepare.stage_names import (
     HISTORIES_STAGE,
@@ -29,7 +29,7 @@ from unified_ranker.prepare.task_needs import has_positives, no_events
 
 @dataclass(frozen=True)
 class Finish:
-    """Makes `split` (its bounds in seconds) and `quality` (one row of JSON).
+    """Makes `split` (its bounds in seconds) and `quality` (one row of JSON, see `LogQuality`; null without checks).
 
     Raises:
         UserError: too many bad rows, or a task without a positive.
@@ -47,13 +47,13 @@ class Finish:
         wanted = [shares.train, shares.train + shares.validation]
         times = [reader.read(ORDER_STAGE, s, "examples")["timestamp"] for s in range(self.source.ranges)]
         low, high = (int(np.ceil(quantile(times, q))) for q in wanted)
-        quality = json.dumps(self._quality(reader, checks) if self.rules.check else {}, indent=2)
+        quality = json.dumps(self._quality(reader, checks).to_json() if self.rules.check else None)
         return {
             "split": [pa.table({"train_end": [low], "validation_end": [high]})],
             "quality": [pa.table({"json": [quality]})],
         }
 
-    def _quality(self, reader: Reader, checks: list[Check]) -> dict[str, Any]:
+    def _quality(self, reader: Reader, checks: list[Check]) -> LogQuality:
         quarantined = reader.gather(SCAN_STAGE, "quarantine")["reason"].value_counts().to_pylist()
         counts = reader.gather(HISTORIES_STAGE, "counts")
         users = reader.gather(SCAN_STAGE, "users").group_by("user_id").aggregate([("events", "sum")])
@@ -69,23 +69,23 @@ class Finish:
         kept = sum(counts["events"].to_pylist())
         repeated = sum(counts["repeated"].to_pylist())
         read = next((c.total for c in checks if c.name == "events.item_id is present"), kept)
-        return {
-            "events": {
-                "read": read,
-                "kept": kept,
-                "quarantined": {row["values"]: row["counts"] for row in quarantined},
-                "repeated": repeated,
-                "repeated_dropped": self.rules.drop_duplicates,
-                "out_of_order": _out_of_order(reader, len(self.source.events)),
-                "positives": sum(counts["positives"].to_pylist()),
-            },
-            "extremes": {
-                "most_events_of_a_user": int(np.max(users["events_sum"].to_numpy(), initial=0)),
-                "largest_share_of_an_item": round(float(of_item.max() / max(len(items), 1)), 6),
-            },
-            "checks": [c.line() for c in checks],
-            "drift": [moved.to_json() for moved in column_drift(pa.concat_tables(slices))],
-        }
+        return LogQuality(
+            events=EventCounts(
+                read=read,
+                kept=kept,
+                quarantined={row["values"]: row["counts"] for row in quarantined},
+                repeated=repeated,
+                repeated_dropped=self.rules.drop_duplicates,
+                out_of_order=_out_of_order(reader, len(self.source.events)),
+                positives=sum(counts["positives"].to_pylist()),
+            ),
+            extremes=Extremes(
+                most_events_of_a_user=int(np.max(users["events_sum"].to_numpy(), initial=0)),
+                largest_share_of_an_item=round(float(of_item.max() / max(len(items), 1)), 6),
+            ),
+            checks=tuple(c.line() for c in checks),
+            drift=tuple(column_drift(pa.concat_tables(slices))),
+        )
 
 
 def checks_of(reader: Reader, rules: Rules) -> list[Check]:

@@ -22,7 +22,8 @@ from unified_ranker.log.schema import InteractionLog
 from unified_ranker.log.table_checks import known_columns
 from unified_ranker.log.table_files import table_files
 from unified_ranker.prepare.check_counts import add_up
-from unified_ranker.prepare.column_drift import Moved, plot_drift
+from unified_ranker.prepare.column_drift import plot_drift
+from unified_ranker.prepare.log_quality import LogQuality
 from unified_ranker.prepare.prepare_job import plan_source, prepare_job
 from unified_ranker.prepare.prepared import NAMES_FILE, SPLIT_FILE, to_frame
 from unified_ranker.prepare.scan_stage import QUARANTINE
@@ -110,10 +111,10 @@ class Preparation:
         tasks, types = names_of(shards)
         _write(draft / NAMES_FILE, {"tasks": tasks, "event_types": types, "heads": list(self.config.heads)})
         _write(draft / SPLIT_FILE, shards.read(FINISH_STAGE, 0, "split").to_pylist()[0])
-        quality = json.loads(shards.read(FINISH_STAGE, 0, "quality")["json"][0].as_py())
-        _write(draft / QUALITY_FILE, quality)
-        if quality["drift"]:
-            plot_drift([Moved(**row) for row in quality["drift"]], draft / DRIFT_PLOT)
+        quality = LogQuality.of_json(json.loads(shards.read(FINISH_STAGE, 0, "quality")["json"][0].as_py()))
+        _write(draft / QUALITY_FILE, quality.to_json())
+        if quality.drift:
+            plot_drift(quality.drift, draft / DRIFT_PLOT)
         write_quarantine(shards, draft / QUARANTINE_FILE)
         files = {}
         for file in sorted(p for p in draft.rglob("*") if p.is_file()):
