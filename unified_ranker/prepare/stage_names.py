@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from unified_ranker.config import Config, TablesSource
+from unified_ranker.config import Config
 from unified_ranker.prepare.table_splits import TableSplit
 
 TABLES_STAGE, SCAN_STAGE, USERS_STAGE, SHUFFLE_STAGE, HISTORIES_STAGE, ORDER_STAGE, FINISH_STAGE = (
@@ -105,11 +105,9 @@ class Rules:
     @property
     def max_bad_share(self) -> float:
         """Greatest share of bad events; with more the job stops."""
-        data = self.config.project.data
-        return data.max_bad_share if isinstance(data, TablesSource) else 0.0
+        return self.config.project.data.max_bad_share
 
     @property
     def drop_duplicates(self) -> bool:
         """True if repeated events count once."""
-        data = self.config.project.data
-        return data.duplicates == "drop" if isinstance(data, TablesSource) else True
+        return self.config.project.data.drop_duplicates

@@ -177,7 +177,7 @@ def is_large(config: Config, workspace: Workspace) -> bool:
 
 def tolerate(checks: Sequence[Check], config: Config) -> list[Check]:
     """Turn errors in so few events as the project tolerates into warnings: the pipeline quarantines the rows."""
-    most = getattr(config.project.data, "max_bad_share", 0.0)
+    most = config.project.data.max_bad_share
     few = [c.failed and c.name.startswith("events.") and c.total and c.count / c.total <= most for c in checks]
     remedy = "quarantined, see quarantine.parquet of the prepared data; "
     return [

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unified_ranker.config import Config, MovieLensSource
+from unified_ranker.config import Config
 from unified_ranker.evaluation.blend_weights import TaskBlend
 from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, StageCost
 from unified_ranker.evaluation.report_files import write_report
@@ -48,7 +48,6 @@ def write_project_report(
 ) -> None:
     """Write `report.json` and `report.html` of the evaluated project and its index into `directory`."""
     config, prepared = context.config, prepared_data(context)
-    source = config.project.data
     times = prepared.events.timestamp
     stamps = {name: stamp_of(context.workspace.stage(name)) for name in MEASURED}
     report = Report(
@@ -59,7 +58,7 @@ def write_project_report(
         config_digest=config.digest(),
         text_encoder=text_encoder_of(config),
         data=DataFacts(
-            source="MovieLens 100K" if isinstance(source, MovieLensSource) else str(source.events),
+            source=config.project.data.title,
             rows=stamps["prepare"]["rows"],
             first=int(times.min()),
             train_end=prepared.split.train_end,

@@ -76,7 +76,7 @@ class Workspace:
             UserError: when a file is missing or cannot be read.
         """
         digest = hashlib.sha256()
-        if isinstance(self.config.project.data, MovieLensSource):
+        if self.config.project.data.derives_tasks:
             digest.update(str(self.config.project.seed).encode())
         for file in self.data_files():
             digest.update(file.name.encode())
