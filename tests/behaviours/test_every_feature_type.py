@@ -7,10 +7,10 @@ import pytest
 from unified_ranker.log.column_types import TEXT
 from unified_ranker.prepare.vocabulary import Scale
 from unified_ranker.towers.category_table import CategoryTable
-from unified_ranker.towers.feature_columns import read_features
 from unified_ranker.towers.feature_group import FeatureGroup, fitting_types
 from unified_ranker.towers.feature_types.base import ITEM_FEATURES, USER_FEATURES, SharedEncoders
 from unified_ranker.towers.feature_types.number import number_channels
+from unified_ranker.towers.served_columns import read_features
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.text.hashed import HashedText
 

@@ -19,7 +19,7 @@ from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
 from unified_ranker.model.lookups import look_up_requests
 from unified_ranker.prepare.quality import TRENDING
-from unified_ranker.towers.feature_columns import read_features
+from unified_ranker.towers.served_columns import read_features
 from unified_ranker.towers.tensorflow import tf
 
 pytestmark = pytest.mark.xdist_group("tiny_model")

@@ -8,9 +8,9 @@ from unified_ranker.config import ItemTower
 from unified_ranker.core.times import NEVER
 from unified_ranker.prepare.vocabulary import Scale, Vocabulary
 from unified_ranker.towers.category_table import CategoryTable
-from unified_ranker.towers.feature_columns import read_features
 from unified_ranker.towers.feature_types.number import number_channels
 from unified_ranker.towers.item import ItemEncoder
+from unified_ranker.towers.served_columns import read_features
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
 

@@ -10,7 +10,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.core.signature_names import EMBED_ITEMS, ITEM_VECTOR
 from unified_ranker.export.savedmodel import Served
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.towers.feature_columns import item_inputs
+from unified_ranker.towers.served_columns import item_inputs
 from unified_ranker.towers.tensorflow import tf
 
 

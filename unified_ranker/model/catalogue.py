@@ -11,7 +11,7 @@ from unified_ranker.core.candidate_rule import existed_before
 from unified_ranker.core.offers import Offers, offers_of
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.quality import QualityAsOf
-from unified_ranker.towers.feature_columns import read_features
+from unified_ranker.towers.served_columns import read_features
 from unified_ranker.towers.user import user_fields
 
 

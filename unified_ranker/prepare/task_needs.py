@@ -37,12 +37,12 @@ def has_positives(name: str, task: Task, passed: bool, types: list[str], events:
     return Check(
         f"`tasks/{name}.yaml`, `positives`: the task has positive events",
         passed=passed,
-        found=f"{'; '.join(wanted(p) for p in task.positives)} matches none of {events}",
+        found=f"{'; '.join(counted_event(p) for p in task.positives)} matches none of {events}",
         what_to_do=f"correct `event_type` or `min_value`, or remove the file.{''.join(hints)}",
     )
 
 
-def wanted(positive: Positive) -> str:
+def counted_event(positive: Positive) -> str:
     """Return what an event must be to count as a positive."""
     least = "" if positive.min_value is None else f" and value ≥ {positive.min_value:g}"
     return f"event_type `{positive.event_type}`{least}"

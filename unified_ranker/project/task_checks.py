@@ -14,7 +14,7 @@ from unified_ranker.log.check import MAX_LISTED, Check, counted
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.examples import dated_positives, match_positives
 from unified_ranker.prepare.prepared import split_times
-from unified_ranker.prepare.task_needs import has_positives, no_events, wanted
+from unified_ranker.prepare.task_needs import counted_event, has_positives, no_events
 
 LEAST_LEARNABLE = 0.05
 """Least share of a task's positives whose item exists at their time. Below it, `created_at` probably means something
@@ -58,7 +58,7 @@ def _positives(name: str, task: Task, of_task: pd.DataFrame, fed: frozenset[str]
             alone = fed is not None and positive.head_name not in fed
             learns = f"the head `{positive.head_name}` has no events" if alone else "it adds no events to its head"
             yield Check(
-                f"`tasks/{name}.yaml`, `positives[{number}]`: there are events with {wanted(positive)}",
+                f"`tasks/{name}.yaml`, `positives[{number}]`: there are events with {counted_event(positive)}",
                 passed=False,
                 found=f"{earlier} among {_events(of_task)}",
                 what_to_do=f"correct or remove the entry; {learns}.{hint}",

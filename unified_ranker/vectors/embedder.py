@@ -10,7 +10,7 @@ from unified_ranker.core.arrays import Floats
 from unified_ranker.core.request import History, Request, to_arrays
 from unified_ranker.export.embedding import item_batches
 from unified_ranker.store.alignment import VectorSpace
-from unified_ranker.towers.feature_columns import item_table
+from unified_ranker.towers.served_columns import table_of_items
 from unified_ranker.vectors.embedded_release import EmbeddedRelease
 from unified_ranker.vectors.embedding_source import user_task
 from unified_ranker.vectors.saved_towers import load_towers
@@ -44,7 +44,7 @@ class Embedder:
 
     def item_table(self, fields: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
         """Return items by id as a table with every column that the item tower reads; absent fields are null."""
-        return item_table(fields, self.config.towers.item.features)
+        return table_of_items(fields, self.config.towers.item.features)
 
     def _mapped(self, parts: list[Floats]) -> Floats:
         return self._space.apply(np.concatenate(parts)) if parts else np.zeros((0, len(self._space.transform)), "f4")

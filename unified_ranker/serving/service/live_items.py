@@ -16,7 +16,7 @@ from unified_ranker.serving.answering.model_outputs import ModelOutputError
 from unified_ranker.serving.retrieval.overlay import LiveItem
 from unified_ranker.serving.service.ranking_service import RankingService
 from unified_ranker.serving.service.served_release import ServedRelease, parts_of
-from unified_ranker.towers.feature_columns import item_inputs, item_table
+from unified_ranker.towers.served_columns import item_inputs, table_of_items
 
 COMMON = ("title", "created_at", "countries", "available")
 """Fields of every item; the others are the columns that `towers/item.yaml` names."""
@@ -123,7 +123,7 @@ def embed_live_items(engine: ServedRelease, items: Mapping[str, Fields]) -> dict
         for item_id in part:
             if fault := _faults(config, items[item_id]):
                 raise UserError(fault)
-        table = item_table({item_id: items[item_id] for item_id in part}, features)
+        table = table_of_items({item_id: items[item_id] for item_id in part}, features)
         vectors = engine.model.predict(EMBED_ITEMS, item_inputs(table, features), timeout=_TIMEOUT)[ITEM_VECTOR]
         if not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
             raise ModelOutputError("the vector of an item must be finite and not zero. Verify the release.")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.toys import tiny_world
 from unified_ranker.core.times import NEVER, seconds
-from unified_ranker.towers.feature_columns import item_inputs, item_table
+from unified_ranker.towers.served_columns import item_inputs, table_of_items
 
 FEATURES = tiny_world.config().towers.item.features
 LAST = 253_402_300_799
@@ -28,7 +28,7 @@ def test_fields_and_rows_of_a_table_give_the_same_inputs():
             "price": [3.5, 2.0, np.nan],
         }
     )
-    from_fields, from_table = item_inputs(item_table(fields, FEATURES), FEATURES), item_inputs(table, FEATURES)
+    from_fields, from_table = item_inputs(table_of_items(fields, FEATURES), FEATURES), item_inputs(table, FEATURES)
     assert from_fields.keys() == from_table.keys() == {"item_id", "created_at", *(f.column for f in FEATURES)}
     for name, column in from_fields.items():
         np.testing.assert_array_equal(column, from_table[name], err_msg=name)
@@ -39,10 +39,10 @@ def test_fields_and_rows_of_a_table_give_the_same_inputs():
     ("given", "sent", "known"), [(None, 0, NEVER), (0, 0, NEVER), (1, 1, 1), (-5, -5, -5), (LAST, LAST, LAST)]
 )
 def test_a_creation_time_of_0_stands_for_absent(given, sent, known):
-    table = item_table({"a": {"created_at": given}}, FEATURES)
+    table = table_of_items({"a": {"created_at": given}}, FEATURES)
     assert seconds(table["created_at"]).tolist() == [known]
     assert item_inputs(table, FEATURES)["created_at"].tolist() == [sent]
 
 
 def test_no_items_are_no_rows():
-    assert all(len(column) == 0 for column in item_inputs(item_table({}, FEATURES), FEATURES).values())
+    assert all(len(column) == 0 for column in item_inputs(table_of_items({}, FEATURES), FEATURES).values())

@@ -26,7 +26,7 @@ def item_inputs(items: pd.DataFrame, features: Iterable[FeatureType]) -> Arrays:
     }
 
 
-def item_table(fields: Mapping[str, Mapping[str, Any]], features: Sequence[FeatureType]) -> pd.DataFrame:
+def table_of_items(fields: Mapping[str, Mapping[str, Any]], features: Sequence[FeatureType]) -> pd.DataFrame:
     """Return items by id as a canonical table with every column that `features` read; absent fields are null.
 
     `created_at` is a time, or seconds since 1970, of which 0 stands for absent, as in the inputs of `embed_items`.
