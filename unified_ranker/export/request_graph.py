@@ -63,9 +63,10 @@ def history_columns(fields: Mapping[str, tf.Tensor]) -> History:
 class RequestGraph(tf.Module):
     """Looks requests up against the release's catalogue.
 
-    Events at or after the request's time are cut, then all but the last `history_length`; a signal
-    may read further back. A request without a time gets the present one. An event on an unknown item keeps its slot,
-    with an empty vector. A value that is not finite counts as absent.
+    Events at or after the request's time are cut, then all but the last `history_length`; a signal may read further
+    back. A request without a time gets the present one: that is for callers of TF Serving that give none, since the
+    service and `Recommender` have the time of `OpenedRelease.timed`. An event on an unknown item keeps its slot, with
+    an empty vector. A value that is not finite counts as absent.
     """
 
     def __init__(self, model: UnifiedRanker) -> None:

@@ -129,18 +129,21 @@ def test_what_the_user_engaged_with_before_is_no_answer(event, stays):
     assert (BEST[0] in ids(answered(request))) == stays
 
 
-@pytest.mark.parametrize("stored", [True, False], ids=["from the store", "with the request"])
+@pytest.mark.parametrize("by", ["the store", "the request", "the Recommender"])
 @pytest.mark.parametrize(("seconds", "stays"), [(0, False), (30, False), (3600, True)])
-def test_what_was_engaged_with_this_very_second_is_no_answer_and_what_will_be_is_one(stored, seconds, stays):
+def test_what_was_engaged_with_this_very_second_is_no_answer_and_what_will_be_is_one(by, seconds, stays):
     """A request without a time is made just after its latest event, unless that is further ahead than clocks are."""
     history = events((BEST[0], "rating", "home_feed", NOW + seconds, 5.0))
     request = Request("ann", "home_feed", query=QUERY, limit=8, history=history)
-    if stored:
+    if by == "the store":
         store = ToyHistories({"ann": history})
-        made = service(histories=store).recommend(replace(request, history=events()), look_up_history=True)
+        asked = replace(request, history=events())
+        answer = service(histories=store).recommend(asked, look_up_history=True).answer
+    elif by == "the request":
+        answer = service().recommend(request).answer
     else:
-        made = service().recommend(request)
-    assert (BEST[0] in ids(made.answer)) == stays
+        (answer,) = answer_batch(RELEASE, [request], ToyModel().predict, Retriever(RELEASE))
+    assert (BEST[0] in ids(answer)) == stays
 
 
 def test_task_that_allows_engaged_items_gives_them():

@@ -21,6 +21,9 @@ from unified_ranker.release.manifest import Manifest, read_manifest
 from unified_ranker.serving.answering.stored_popularity import Popularity, StoredPopularity
 from unified_ranker.serving.retrieval.overlay import Changes, Overlay, overlay_of
 
+_SKEW_SECONDS = 60
+"""Seconds by which a client's clock may be ahead."""
+
 
 @dataclass(frozen=True, eq=False)
 class OpenedRelease:
@@ -185,8 +188,19 @@ class OpenedRelease:
         if task not in self.config.tasks:
             raise unknown_name("task", task, self.config.tasks)
 
+    def timed(self, request: Request) -> Request:
+        """Return a request with the time at which it is made; without one it is made now, whenever it is answered.
+
+        After an event of the present second it is made one second later: the model reads events strictly before a
+        request, in whole seconds, and would otherwise miss one that was reported just before.
+        """
+        if request.timestamp > 0 or not len(request.history):
+            return request
+        last, now = int(request.history.timestamp[-1]), int(self.clock())
+        return replace(request, timestamp=last + 1 if now <= last <= now + _SKEW_SECONDS else 0)
+
     def moment(self, request: Request) -> int:
-        """Return when a request is made, in seconds; one without a time is made now."""
+        """Return when a request that is `timed` is made, in seconds."""
         return request.timestamp if request.timestamp > 0 else int(self.clock())
 
     def limit(self, request: Request) -> int:

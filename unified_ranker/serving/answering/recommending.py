@@ -83,6 +83,7 @@ def answer_batch(
     Raises:
         ModelOutputError: see `encode_batch` and `rank_candidates`.
     """
+    requests = [release.timed(request) for request in requests]
     encoded = encode_batch(release, requests, predict)
     rules = [RequestRule(release, request) for request in requests]
     found = retrieve(encoded.query_vectors, rules)

@@ -38,8 +38,6 @@ from unified_ranker.serving.service.telemetry import span
 DEADLINE = 1.0
 """Seconds that a request may take, including its time in the queue."""
 _PROBE_SECONDS = 1.0
-_SKEW_SECONDS = 60
-"""Seconds by which a client's clock may be ahead."""
 _ENCODE_SHARE, _RANK_SHARE = 0.6, 0.9
 """Shares of the remaining time that a call to the model may take; the next rung needs the rest."""
 
@@ -127,7 +125,7 @@ class RankingService:
             if look_up_history:
                 history, degraded = self._history(request)
                 request = replace(request, history=history)
-            request = replace(request, timestamp=_moment(request, parts.release))
+            request = parts.release.timed(request)
             if request.source_item_id:
                 self.metrics.source(parts.release.knows(request.source_item_id))
             rung, answer = self._climb_down(engine, parts, request, watch, until)
@@ -297,18 +295,6 @@ def _as_retrieved(
         Answered(str(item), str(title), float(score), float(score), {}, quality)
         for item, title, score, quality in shown
     )
-
-
-def _moment(request: Request, release: OpenedRelease) -> int:
-    """Return the time of a request: one second after the latest event, if that is of the present second.
-
-    The model reads events strictly before a request, in whole seconds, and would otherwise miss an event that was
-    reported just before the request.
-    """
-    if request.timestamp or not len(request.history):
-        return request.timestamp
-    last, now = int(request.history.timestamp[-1]), int(release.clock())
-    return last + 1 if now <= last <= now + _SKEW_SECONDS else 0
 
 
 def _part_of(until: float, share: float) -> float:
