@@ -112,12 +112,14 @@ def processor(pid: int) -> float:
 def measure_rank(release: Path) -> dict[str, float]:
     """Rank 500 candidates over gRPC, one call at a time: in the model server, with the way to it and back."""
     from unified_ranker.core.request import History, Request, state_arrays, to_arrays
-    from unified_ranker.model_server.process import start_in_subprocess
+    from unified_ranker.model_server.process import begin_in_subprocess, finish_start
     from unified_ranker.serving.answering.opened_release import OpenedRelease
     from unified_ranker.serving.client.grpc_client import ModelClient
 
     opened, rng = OpenedRelease.open(release), np.random.default_rng(5)
-    with start_in_subprocess(release) as child, ModelClient(child.grpc_address) as client:
+    child = begin_in_subprocess(release)
+    finish_start(child)
+    with child, ModelClient(child.grpc_address) as client:
         spent: dict[str, list[float]] = {"encode": [], "rank": []}
         for _ in range(300):
             events = [

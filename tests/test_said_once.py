@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import unified_ranker
+
 PACKAGE = Path(__file__).parents[1] / "unified_ranker"
 FUNCTION = 20
 """Nodes of the syntax tree from which a body is a thought, and not a turn of phrase such as `return len(self.rows)`."""
@@ -179,3 +181,19 @@ def test_nobody_asks_of_which_registered_type_something_is():
         if known.get(named(asked), name) != name
     ]
     assert not hands
+
+
+def test_what_is_public_is_used_by_the_engine_or_documented():
+    """A function that only tests use is a copy of what the engine does otherwise, and drifts from it."""
+    trees = {name: ast.parse(text) for name, text in engine().items()}
+    used = {*unified_ranker.__all__, *(named(node) for tree in trees.values() for node in ast.walk(tree))}
+    documented = "".join(page.read_text(encoding="utf-8") for page in (PACKAGE.parent / "docs").rglob("*.md"))
+    alone = {
+        f"{name}:{node.name}"
+        for name, tree in trees.items()
+        for node in tree.body
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef))
+        if not (node.name in used or node.decorator_list or node.name.startswith("__"))
+        if f"unified_ranker.{name.removesuffix('.py').replace('/', '.')}" not in documented
+    }
+    assert not alone

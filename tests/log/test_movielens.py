@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from movielens_toy import ITEMS, RATINGS, START, USERS, write_grouplens
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.log.log_checks import check_log
+from unified_ranker.log.log_checks import validate_tables
 from unified_ranker.log.movielens import GENRES, TERMS, clean_title, country_of_zip, load_movielens
 from unified_ranker.log.movielens_files import fetch_movielens
 from unified_ranker.log.movielens_tasks import derive_query, draws, more_like_this, searches, title_words
@@ -41,7 +41,9 @@ def test_both_forms_of_the_data_give_the_same_log(source, tmp_path, wheel):
         for name in ("events", "items", "users"):
             pd.testing.assert_frame_equal(getattr(log, name), getattr(logs[0], name))
     assert len(wheel.calls) == 1
-    assert [check.line() for check in check_log(logs[0]) if not check.passed] == []
+    assert [
+        check.line() for check in validate_tables(logs[0].events, logs[0].items, logs[0].users)[1] if not check.passed
+    ] == []
 
 
 def test_items_and_users_are_as_people_see_them(source):
@@ -280,7 +282,8 @@ def test_a_rating_of_an_unlisted_item_reaches_the_checks(tmp_path):
     write_grouplens(tmp_path)
     with (tmp_path / "u.data").open("a") as file:
         file.write(f"2\t99\t5\t{START}\n")
-    failed = [check for check in check_log(load_movielens(tmp_path)) if check.failed]
+    log = load_movielens(tmp_path)
+    failed = [check for check in validate_tables(log.events, log.items, log.users)[1] if check.failed]
     assert "events.item_id is known in items" in [check.name for check in failed]
 
 
@@ -295,4 +298,4 @@ def test_the_real_data_where_it_is_cached():
     assert counts["more_like_this"] == 53_049  # whatever the order of ties
     assert abs(counts["search"] - 55_375 / 2) < 500
     assert log.events[list(EVENT_ORDER)].notna().all(axis=None)
-    assert [check.line() for check in check_log(log) if not check.passed] == []
+    assert [check.line() for check in validate_tables(log.events, log.items, log.users)[1] if not check.passed] == []

@@ -25,7 +25,7 @@ from unified_ranker.model_server.base_path import resolve_base_path, versions
 from unified_ranker.model_server.embedded_server import EmbeddedModelServer
 from unified_ranker.model_server.grpc_api import PredictionService
 from unified_ranker.model_server.messages import get_model_status_pb2, model_pb2
-from unified_ranker.model_server.process import ModelServerProcess, start_in_subprocess
+from unified_ranker.model_server.process import ModelServerProcess, begin_in_subprocess, finish_start
 from unified_ranker.model_server.status_codes import ServingError
 from unified_ranker.model_server.versions import ModelVersions
 from unified_ranker.serving.client.grpc_client import ModelClient
@@ -234,13 +234,18 @@ def spoilt_base_path(base_path, tmp_path_factory):
     return base
 
 
+def started(base_path, timeout=120.0):
+    """A child that answers."""
+    child = begin_in_subprocess(base_path, MODEL)
+    finish_start(child, timeout)
+    return child
+
+
 @pytest.fixture(scope="module")
 def starts(base_path, spoilt_base_path):
     """A child that starts and one that cannot, side by side because importing TensorFlow takes seconds."""
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        futures = {
-            path: pool.submit(start_in_subprocess, path, model_name=MODEL) for path in (base_path, spoilt_base_path)
-        }
+        futures = {path: pool.submit(started, path) for path in (base_path, spoilt_base_path)}
         yield futures
         if futures[base_path].exception() is None:
             futures[base_path].result().stop()
@@ -266,8 +271,9 @@ def test_subprocess_serves_and_stops_at_a_signal(starts, base_path):
 
 _PARENT = """
 import sys
-from unified_ranker.model_server.process import start_in_subprocess
-child = start_in_subprocess(sys.argv[1])
+from unified_ranker.model_server.process import begin_in_subprocess, finish_start
+child = begin_in_subprocess(sys.argv[1])
+finish_start(child)
 print(child.pid, flush=True)
 sys.stdin.read()
 """
@@ -288,19 +294,19 @@ def test_subprocess_ends_with_a_parent_that_is_killed(base_path):
 def test_subprocess_with_a_bad_path_is_refused_before_it_starts(tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", None)
     with pytest.raises(UserError, match="does not exist"):
-        start_in_subprocess(tmp_path / "nowhere")
+        started(tmp_path / "nowhere")
 
 
 def test_subprocess_that_dies_without_a_word_shows_the_end_of_its_log(base_path, monkeypatch):
     monkeypatch.setenv("PYTHONHOME", "/no/such/python")
     with pytest.raises(UserError, match=r"exit code 1(.|\n)*/no/such/python"):
-        start_in_subprocess(base_path)
+        started(base_path)
 
 
 def test_subprocess_that_is_not_ready_in_time_is_ended(base_path):
     threads = threading.active_count()
     with pytest.raises(UserError, match=r"within 0\.01 s"):
-        start_in_subprocess(base_path, timeout=0.01)
+        started(base_path, timeout=0.01)
     assert threading.active_count() <= threads
 
 
@@ -313,7 +319,7 @@ def test_subprocess_is_ended_when_waiting_for_it_is_interrupted(base_path, monke
 
     monkeypatch.setattr(ModelServerProcess, "wait_until_ready", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        start_in_subprocess(base_path)
+        started(base_path)
     assert children[0].returncode == -signal.SIGKILL
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from unified_ranker.config.loading import load_config
-from unified_ranker.log.log_checks import check_log
+from unified_ranker.log.log_checks import validate_tables
 from unified_ranker.log.schema import InteractionLog, normalise
 from unified_ranker.log.table_files import read_table
 from unified_ranker.prepare.prepared import prepare
@@ -46,14 +46,15 @@ def sample(log, share=20):
 def test_an_example_fits_its_log(example):
     _, config, log = example
     assert [check.line() for check in check_declarations(config, log) if not check.passed] == []
-    assert [check.line() for check in check_log(log) if check.failed] == []
+    assert [check.line() for check in validate_tables(log.events, log.items, log.users)[1] if check.failed] == []
     assert set(config.tasks) == set(log.events["task"].unique())
 
 
 def test_an_example_can_be_prepared_from_a_sample(example):
     _, config, log = example
     part = sample(log)
-    assert [c.line() for c in [*check_log(part), *check_declarations(config, part)] if c.failed] == []
+    _, checks = validate_tables(part.events, part.items, part.users)
+    assert [c.line() for c in [*checks, *check_declarations(config, part)] if c.failed] == []
     prepared = prepare(part, config)
     assert set(prepared.examples.task) == set(config.tasks)
     assert set(prepared.examples.head) == set(config.heads)

@@ -1,8 +1,7 @@
 """Checks of an interaction log: one PASS, FAIL or WARN line for every rule.
 
-`validate_tables` takes the tables as they were read, so that a missing column or a wrong type is a line among
-the others and NaN differs from null; `check_log` takes a log in canonical form. Nothing is repaired or
-dropped.
+`validate_tables` takes the tables as they were read, so that a missing column or a wrong type is a line among the
+others and NaN differs from null. Nothing is repaired or dropped.
 """
 
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ from unified_ranker.log.content_checks import content_checks
 from unified_ranker.log.schema import InteractionLog, Table, column_names, try_normalise
 from unified_ranker.log.table_checks import finite_numbers, known_columns
 
-__all__ = ["Check", "check_log", "require", "validate_tables"]
+__all__ = ["Check", "require", "validate_tables"]
 
 
 def validate_tables(
@@ -48,24 +47,6 @@ def validate_tables(
     if log is not None:
         checks += content_checks(log, now or datetime.now(UTC), title_given="title" in column_names(items))
     return log, checks
-
-
-def check_log(log: InteractionLog, *, now: datetime | None = None) -> list[Check]:
-    """Check the content of a log.
-
-    pandas does not distinguish null from NaN, so only infinite numbers are found here; `validate_tables`, which
-    gets the tables as they were read, finds both.
-
-    Args:
-        log: the log in canonical form.
-        now: the present, for times in the future; None asks the clock.
-
-    Returns:
-        The checks in a fixed order.
-    """
-    tables = {"events": log.events, "items": log.items, "users": log.users}
-    title_given = bool(log.items["title"].notna().any())
-    return [*finite_numbers(tables), *content_checks(log, now or datetime.now(UTC), title_given)]
 
 
 def require(checks: Iterable[Check]) -> None:

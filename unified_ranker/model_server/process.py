@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class ModelServerProcess:
-    """Running child, made by `start_in_subprocess`. Use it as a context manager, or call `stop`.
+    """Running child, made by `begin_in_subprocess`. Use it as a context manager, or call `stop`.
 
     The child ends when its standard input is closed, and so whenever this process ends.
 
@@ -144,37 +144,6 @@ class ModelServerProcess:
             self._reports.put(None)
 
 
-def start_in_subprocess(
-    base_path: Path | str,
-    model_name: str = "unified_ranker",
-    host: str = "127.0.0.1",
-    grpc_port: int = 0,
-    rest_port: int = 0,
-    allow_non_loopback: bool = False,
-    timeout: float = 120.0,
-) -> ModelServerProcess:
-    """Start the embedded model server as a child process and wait until it answers.
-
-    Args:
-        base_path: directory of `<version>/saved_model.pb`, or a release.
-        model_name: the name that requests give.
-        host: a loopback address.
-        grpc_port: 0 takes a free port.
-        rest_port: 0 takes a free port.
-        allow_non_loopback: whether `host` may be reachable from other machines.
-        timeout: seconds to wait, which include TensorFlow's import and the warm-up.
-
-    Returns:
-        The ready child, with its `grpc_address` and `rest_address`.
-
-    Raises:
-        UserError: the child could not start; the message is the child's.
-    """
-    child = begin_in_subprocess(base_path, model_name, host, grpc_port, rest_port, allow_non_loopback)
-    finish_start(child, timeout)
-    return child
-
-
 def begin_in_subprocess(
     base_path: Path | str,
     model_name: str = "unified_ranker",
@@ -183,7 +152,15 @@ def begin_in_subprocess(
     rest_port: int = 0,
     allow_non_loopback: bool = False,
 ) -> ModelServerProcess:
-    """Start the embedded model server as a child process, and return before it answers; see `start_in_subprocess`.
+    """Start the embedded model server as a child process, and return before it answers; see `finish_start`.
+
+    Args:
+        base_path: directory of `<version>/saved_model.pb`, or a release.
+        model_name: the name that requests give.
+        host: a loopback address.
+        grpc_port: 0 takes a free port.
+        rest_port: 0 takes a free port.
+        allow_non_loopback: whether `host` may be reachable from other machines.
 
     Raises:
         UserError: there is no version under `base_path`.
@@ -197,7 +174,11 @@ def begin_in_subprocess(
 
 
 def finish_start(child: ModelServerProcess, timeout: float = 120.0) -> None:
-    """Wait until a child of `begin_in_subprocess` answers; end it if it does not.
+    """Wait until a child of `begin_in_subprocess` answers, and so has its addresses; end it if it does not.
+
+    Args:
+        child: that starts.
+        timeout: seconds to wait, which include TensorFlow's import and the warm-up.
 
     Raises:
         UserError: the child could not start; the message is the child's.
