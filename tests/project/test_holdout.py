@@ -261,6 +261,19 @@ def test_what_is_measured_is_the_mean_of_logs_over_tasks(job):
     assert len(set(parts)) > 1
 
 
+def test_what_was_found_is_kept_for_a_training_that_goes_on(job):
+    trained, _, directory = job
+    again = learn_from_holdout(halved(), config(), (), directory / "holdout")
+    assert again.epochs == config().project.training.epochs
+    assert [blend.to_json() for blend in again.blends] == [blend.to_json() for blend in trained.blends]
+
+
+def test_findings_of_another_version_are_found_again(tmp_path):
+    """Here of an early one, which called epochs passes; of so short a log nothing is found."""
+    (tmp_path / "found.json").write_text('{"blends": [], "passes": 3, "scores": {}}')
+    assert learn_from_holdout(short_world(), config(), (), tmp_path) == Holdout()
+
+
 # --- who goes without -------------------------------------------------------------------------------------------
 
 
@@ -271,17 +284,18 @@ def test_a_project_may_do_without(tmp_path):
     assert not trained.model.blend.fitted.numpy().any()
 
 
+def short_world():
+    """The world with a request too few in its last part."""
+    world = tiny_world.prepared()
+    late = world.examples.timestamp >= blend_start(world, config())
+    before, later = np.flatnonzero(~late), np.flatnonzero(late)
+    return dataclasses.replace(world, examples=world.examples.take(np.append(before, later[: LEAST_REQUESTS - 1])))
+
+
 def test_a_log_that_is_too_short_is_not_trained_twice(tmp_path, caplog):
     world = tiny_world.prepared()
-    begin = blend_start(world, config())
-    rows = np.flatnonzero(world.examples.timestamp >= begin)
-    short = dataclasses.replace(
-        world,
-        examples=world.examples.take(
-            np.append(np.flatnonzero(world.examples.timestamp < begin), rows[: LEAST_REQUESTS - 1])
-        ),
-    )
-    assert learn_from_holdout(short, config(), (), tmp_path) == Holdout()
+    rows = np.flatnonzero(world.examples.timestamp >= blend_start(world, config()))
+    assert learn_from_holdout(short_world(), config(), (), tmp_path) == Holdout()
     nothing_before = dataclasses.replace(world, examples=world.examples.take(rows))
     late = config({"fit_on": "train_and_validation"})
     assert learn_from_holdout(nothing_before, late, (), tmp_path) == Holdout()

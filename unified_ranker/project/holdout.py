@@ -5,7 +5,7 @@ import logging
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,8 +64,8 @@ def learn_from_holdout(prepared: "Prepared", config: Config, tasks: Sequence[str
     from unified_ranker.evaluation.scoring import RequestEncoder
 
     kept = checkpoints / "found.json"
-    if kept.is_file():
-        return _read(kept)
+    if kept.is_file() and (earlier_findings := _read(kept)) is not None:
+        return earlier_findings
     names = list(tasks or config.tasks)
     before, later = _parts(prepared, config)
     if not _enough(later, names) or not np.isin(before.task, names).any():
@@ -86,7 +86,7 @@ def learn_from_holdout(prepared: "Prepared", config: Config, tasks: Sequence[str
     shutil.rmtree(checkpoints, ignore_errors=True)
     checkpoints.mkdir(parents=True)
     tree = {"blends": [b.to_json() for b in blends], "epochs": found.epochs, "scores": found.scores}
-    write_whole(kept, json.dumps(tree))
+    write_whole(kept, json.dumps({"form": _form(), **tree}))
     return found
 
 
@@ -139,10 +139,21 @@ def _enough(later: "Examples", tasks: Sequence[str]) -> "dict[str, Examples]":
     return {task: requests for task, requests in of_tasks.items() if len(requests) >= LEAST_REQUESTS}
 
 
-def _read(kept: Path) -> Holdout:
+def _form() -> list[str]:
+    """Return the form of kept findings: the names of their fields."""
+    from unified_ranker.tasks.blend import FittedBlend
+
+    return [one.name for kind in (Holdout, FittedBlend) for one in fields(kind)]
+
+
+def _read(kept: Path) -> Holdout | None:
+    """Return kept findings; None for those of another version of this package, whose form is another."""
     from unified_ranker.tasks.blend import FittedBlend
 
     tree = json.loads(kept.read_text(encoding="utf-8"))
+    if tree.get("form") != _form():
+        logger.info("what the holdout found in another version of unified_ranker is found again")
+        return None
     scores = {int(epochs): score for epochs, score in tree["scores"].items()}
     return Holdout(tuple(map(FittedBlend.of_json, tree["blends"])), tree["epochs"], scores)
 
