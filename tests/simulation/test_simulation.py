@@ -11,11 +11,11 @@ from small_project import cli
 from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.times import DAY
+from unified_ranker.evaluation.overall_metrics import OverallMetrics
 from unified_ranker.evaluation.protocol import evaluate
 from unified_ranker.log.schema import normalise
 from unified_ranker.log.table_files import read_table
 from unified_ranker.prepare.prepared import prepare
-from unified_ranker.project.evaluate_stage import metrics_of
 from unified_ranker.simulation.ab import (
     best_ranker,
     draw_test,
@@ -216,9 +216,10 @@ def test_nothing_ranks_better_than_the_truth_and_it_is_far_from_chance(log, mark
             noise = np.random.default_rng(0).normal(size=scores.shape) * 1.5
             return np.where(np.isfinite(scores), scores + noise, scores)
 
-    metrics = metrics_of(evaluate([truth, Perturbed()], prepared, config))
-    for task, scorers in metrics.items():
-        best, worse = (scorers[name]["ndcg@10"] for name in (truth.name, "perturbed"))
+    metrics = OverallMetrics.of(evaluate([truth, Perturbed()], prepared, config))
+    assert metrics.of_scorer(truth.name).keys() == config.tasks.keys()
+    for task in config.tasks:
+        best, worse = (metrics.scorers(task)[name]["ndcg@10"] for name in (truth.name, "perturbed"))
         assert best > worse, task
         assert best > 0.05, task
 

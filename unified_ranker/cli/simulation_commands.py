@@ -73,8 +73,9 @@ def ceiling_command(
     """
     from unified_ranker.cli.stage_commands import open_stages
     from unified_ranker.evaluation.metrics import DECISIVE_METRIC
+    from unified_ranker.evaluation.overall_metrics import OverallMetrics
     from unified_ranker.evaluation.protocol import evaluate
-    from unified_ranker.project.evaluate_stage import metrics_of, read_evaluation
+    from unified_ranker.project.evaluate_stage import read_evaluation
     from unified_ranker.project.prepare_stage import prepared_data
     from unified_ranker.project.stage_cache import is_finished
     from unified_ranker.simulation.spec import MarketplaceSpec
@@ -85,18 +86,17 @@ def ceiling_command(
     context = open_stages(project, None)
     prepared = prepared_data(context)
     truth = Truth(world, prepared)
-    found = metrics_of(evaluate([truth], prepared, context.config))
-    best = {task: scorers[truth.name] for task, scorers in found.items() if truth.name in scorers}
-    reached: dict[str, dict[str, dict[str, float]]] = {}
+    best = OverallMetrics.of(evaluate([truth], prepared, context.config)).of_scorer(truth.name)
+    reached = OverallMetrics({})
     if is_finished(context.workspace.stage("evaluate")):
-        reached = metrics_of(read_evaluation(context))
+        reached = OverallMetrics.of(read_evaluation(context))
     out: dict[str, dict[str, Any]] = {
         task: {
             "ceiling": values,
-            "reached": reached.get(task, {}),
+            "reached": reached.scorers(task),
             "share_of_ceiling": {
                 name: round(scored[DECISIVE_METRIC] / values[DECISIVE_METRIC], 4)
-                for name, scored in reached.get(task, {}).items()
+                for name, scored in reached.scorers(task).items()
                 if values[DECISIVE_METRIC] > 0
             },
         }

@@ -29,11 +29,11 @@ def result_document(result: "StageResult") -> dict[str, Any]:
 def print_evaluation(evaluation: "Evaluation", as_json: bool) -> None:
     """Print a table for each task, scorers by metric with half of the 95 % interval after ±, then the verdicts."""
     from unified_ranker.evaluation.metrics import METRICS
+    from unified_ranker.evaluation.overall_metrics import OverallMetrics
     from unified_ranker.evaluation.verdict import verdicts_of
-    from unified_ranker.project.evaluate_stage import metrics_of
 
     if as_json:
-        print_json(metrics_of(evaluation))
+        print_json(OverallMetrics.of(evaluation).model_dump())
         warn_of_losses(evaluation)
         return
     for task in evaluation.tasks:

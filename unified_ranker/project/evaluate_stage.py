@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified_ranker.config import Config
+from unified_ranker.evaluation.overall_metrics import OverallMetrics
 from unified_ranker.evaluation.results import JOINT, Contender, Evaluation
 from unified_ranker.project.prepare_stage import prepared_data
 from unified_ranker.project.run_stage import run_stage
@@ -82,21 +83,7 @@ def read_evaluation(context: StageContext) -> Evaluation:
     return Evaluation.from_json(json.loads(file.read_text(encoding="utf-8")))
 
 
-def metrics_of(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float]]]:
-    """Return the overall metrics by task, scorer and name."""
-    return {
-        task.task: {
-            row.scorer: {name: round(interval.value, 5) for name, interval in row.metrics.items()}
-            for row in (task.overall.rows if task.overall else ())
-        }
-        for task in evaluation.tasks
-    }
-
-
 def _headline(evaluation: Evaluation) -> list[str]:
-    lines = []
-    for task, scorers in metrics_of(evaluation).items():
-        model = scorers.get(JOINT)
-        if model:
-            lines.append(f"{task} NDCG@10 {model['ndcg@10']:.3f}")
+    found = OverallMetrics.of(evaluation).of_scorer(JOINT)
+    lines = [f"{task} NDCG@10 {values['ndcg@10']:.3f}" for task, values in found.items()]
     return lines or [f"no requests in the {evaluation.part} slice"]

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from unified_ranker.core.digests import sha256
 from unified_ranker.core.progress import Progress
+from unified_ranker.evaluation.overall_metrics import OverallMetrics
 from unified_ranker.export.embedding import embed_catalogue
 from unified_ranker.export.index_recall import measure_index
 from unified_ranker.export.savedmodel import known_requests, load_served, save_model, write_warmup
 from unified_ranker.prepare.prepared import Prepared
-from unified_ranker.project.evaluate_stage import evaluate_stage, metrics_of, read_evaluation
+from unified_ranker.project.evaluate_stage import evaluate_stage, read_evaluation
 from unified_ranker.project.one_build import one_build
 from unified_ranker.project.prepare_stage import prepared_data
 from unified_ranker.project.project_report import TrainingFacts, write_project_report
@@ -119,7 +120,7 @@ def _write_release(context: StageContext) -> Path:
                 warmup_requests=warmup,
                 index=index,
                 counts=counts,
-                metrics=metrics_of(read_evaluation(context)),
+                metrics=OverallMetrics.of(read_evaluation(context)),
                 blends=trained.blends,
                 parent=_parent(workspace.releases),
                 project_path=path_to_project(workspace.releases / str(version), workspace.project),

@@ -18,6 +18,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.core.extensions import MissingExtensionError
 from unified_ranker.core.files import write_whole
 from unified_ranker.evaluation.blend_weights import TaskBlend
+from unified_ranker.evaluation.overall_metrics import OverallMetrics
 from unified_ranker.release.carried_extensions import ReleaseExtension, absent_packages, missing_error, open_extensions
 from unified_ranker.release.counts import CountsDescription
 from unified_ranker.release.index import IndexDescription
@@ -85,7 +86,7 @@ class Manifest(_Part):
         index: the retrieval index.
         counts: the events that popularity counts; None: the release has none, and popularity is that of the end of
             the fit window.
-        metrics: value by task, scorer and metric.
+        metrics: of every scorer on each task; none for earlier releases.
         blends: what decides the order of each task's answers, and how much; none for a task without a fitted blend.
         parent: the release before; None for a first one.
         project_path: path from the release's directory to its project's; None for earlier releases.
@@ -115,7 +116,7 @@ class Manifest(_Part):
     warmup_requests: int = 0
     index: IndexDescription | None = None
     counts: CountsDescription | None = None
-    metrics: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict)
+    metrics: OverallMetrics = OverallMetrics({})
     blends: tuple[TaskBlend, ...] = ()
     parent: Parent | None
     project_path: str | None = None
