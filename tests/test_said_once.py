@@ -157,6 +157,27 @@ def test_only_the_log_says_what_a_country_looks_like():
     assert not places(lambda n: isinstance(n, ast.Constant) and "[A-Z]{2}" in str(n.value), "log/column_types.py")
 
 
+@pytest.mark.parametrize(
+    ("name", "home"),
+    [
+        ("report.json", "evaluation/report_names.py"),
+        ("tf_serving_warmup_requests", "core/signature_names.py"),
+        (8500, "core/addresses.py"),
+        (8501, "core/addresses.py"),
+    ],
+)
+def test_a_name_that_several_parts_must_agree_on_stands_once(name, home):
+    """As a whole value or the end of a path; words in messages and docstrings may show it."""
+    hands = places(
+        lambda n: (
+            isinstance(n, ast.Constant)
+            and (str(n.value).rpartition("/")[2] == name if isinstance(name, str) else n.value == name)
+        ),
+        home,
+    )
+    assert not hands
+
+
 def registered():
     """Classes that are registered as an implementation of an extension point, by name: the file that defines each."""
     return {

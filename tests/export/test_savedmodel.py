@@ -2,14 +2,14 @@
 
 import shutil
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny_world
 from tensorflow_serving.apis import prediction_log_pb2
 
-from unified_ranker.export.savedmodel import WARMUP, known_requests, warmed, write_warmup
+from unified_ranker.core.signature_names import WARMUP_REQUESTS
+from unified_ranker.export.savedmodel import known_requests, warmed, write_warmup
 from unified_ranker.towers.tensorflow import tf
 
 pytestmark = pytest.mark.xdist_group("tiny_model")
@@ -30,10 +30,10 @@ def records(tmp_path_factory):
         )
         == COUNT
     )
-    assert Path("assets.extra/tf_serving_warmup_requests") == WARMUP
+    assert WARMUP_REQUESTS == "assets.extra/tf_serving_warmup_requests"
     logs = map(
         prediction_log_pb2.PredictionLog.FromString,
-        tf.data.TFRecordDataset(str(directory / WARMUP)).as_numpy_iterator(),
+        tf.data.TFRecordDataset(str(directory / WARMUP_REQUESTS)).as_numpy_iterator(),
     )
     return [log.predict_log.request for log in logs]
 

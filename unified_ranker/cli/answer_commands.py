@@ -11,6 +11,7 @@ import typer
 from unified_ranker.cli.app import ANSWERING, app
 from unified_ranker.cli.console import print_json, print_table, say, warn
 from unified_ranker.cli.options import JsonOption, ProjectOfReleaseOption, ReleaseArgument
+from unified_ranker.core.addresses import GRPC_PORT, REST_PORT
 from unified_ranker.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def recommend_command(
 def model_server_command(
     path: Annotated[Path, typer.Argument(help="A release, or a base path with version directories.")],
     host: Annotated[str, typer.Option(help="Address to listen on; loopback only.")] = "127.0.0.1",
-    grpc_port: Annotated[int, typer.Option(help="Port of the gRPC API.")] = 8500,
-    rest_port: Annotated[int, typer.Option(help="Port of the REST API.")] = 8501,
+    grpc_port: Annotated[int, typer.Option(help="Port of the gRPC API.")] = GRPC_PORT,
+    rest_port: Annotated[int, typer.Option(help="Port of the REST API.")] = REST_PORT,
     model_name: Annotated[str, typer.Option(help="Name under which the model is served.")] = "unified_ranker",
     models_config: Annotated[Path | None, typer.Option(help="TF Serving's models.config, for labels.")] = None,
     batching: Annotated[Path | None, typer.Option(help="TF Serving's batching parameters file.")] = None,

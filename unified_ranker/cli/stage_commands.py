@@ -296,6 +296,7 @@ def _build(context: "StageContext", as_json: bool, require_baseline: bool) -> No
 
         say(f"{TERMS}\n")
     results = build(context, checked, ended, require_baseline=require_baseline)
+    from unified_ranker.evaluation.report_names import REPORT_PAGE
     from unified_ranker.project.evaluate_stage import read_evaluation
 
     if as_json:
@@ -304,4 +305,4 @@ def _build(context: "StageContext", as_json: bool, require_baseline: bool) -> No
         return
     release = results[-1].output
     print_evaluation(read_evaluation(context), as_json)
-    say(f"\nrelease: {release}\nreport:  {release / 'report.html'}")
+    say(f"\nrelease: {release}\nreport:  {release / REPORT_PAGE}")

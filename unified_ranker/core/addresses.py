@@ -5,6 +5,9 @@ import socket
 
 from unified_ranker.core.errors import UserError
 
+GRPC_PORT, REST_PORT = 8500, 8501
+"""Ports of TF Serving's two APIs, unless others are given."""
+
 
 def require_loopback(host: str) -> None:
     """Refuse a host that other machines may reach.

@@ -1,9 +1,11 @@
-"""Names of the served model: its signatures, their inputs and their outputs, for the graph and for its callers.
+"""Names of the served model: its signatures, their inputs and outputs, and its file of warm-up requests.
 
 The fields of a request and of its history are in `core.request`, the states of an encoded request in
 `tasks.encoded_state`, and a ranked candidate has an output of each head, by the head's name.
 """
 
+WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"
+"""File of recorded requests below a version's directory, which TF Serving replays before the version is available."""
 ENCODE, RANK_ENCODED, RANK = "encode", "rank_encoded", "rank"
 """Signatures that encode requests, rank candidates of encoded ones, and do both in one call."""
 DEFAULT_SIGNATURE = "serving_default"

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from unified_ranker.core.files import write_whole
 from unified_ranker.evaluation.report import Report
+from unified_ranker.evaluation.report_names import REPORT_JSON, REPORT_PAGE
 from unified_ranker.evaluation.report_page import render_report
-
-JSON_NAME, HTML_NAME = "report.json", "report.html"
 
 
 def write_report(report: Report, directory: Path) -> None:
@@ -21,5 +20,5 @@ def write_report(report: Report, directory: Path) -> None:
     text = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
     page = render_report(report)
     directory.mkdir(parents=True, exist_ok=True)
-    write_whole(directory / JSON_NAME, text + "\n")
-    write_whole(directory / HTML_NAME, page)
+    write_whole(directory / REPORT_JSON, text + "\n")
+    write_whole(directory / REPORT_PAGE, page)

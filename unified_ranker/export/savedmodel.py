@@ -21,6 +21,7 @@ from unified_ranker.core.signature_names import (
     RANK_ENCODED,
     RANK_LIVE,
     TRENDING_INDICES,
+    WARMUP_REQUESTS,
 )
 from unified_ranker.export.signature_graph import SignatureGraph
 from unified_ranker.export.signatures import signatures_of
@@ -31,7 +32,6 @@ from unified_ranker.prepare.quality import TRENDING
 from unified_ranker.prepare.request_arrays import request_arrays
 from unified_ranker.towers.tensorflow import tf
 
-WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 Served = Mapping[str, Callable[..., dict[str, tf.Tensor]]]
 """Signatures of a SavedModel by their names."""
 
@@ -66,7 +66,7 @@ def write_warmup(
     """
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-    target = directory / WARMUP
+    target = directory / WARMUP_REQUESTS
     target.parent.mkdir(parents=True, exist_ok=True)
     written = 0
     with tf.io.TFRecordWriter(str(target)) as writer:

@@ -23,7 +23,7 @@ from types import FrameType, TracebackType
 
 import grpc
 
-from unified_ranker.core.addresses import address, listen, require_loopback
+from unified_ranker.core.addresses import GRPC_PORT, REST_PORT, address, listen, require_loopback
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.memory import use_few_heaps
 from unified_ranker.model_server.batching import BatchingParameters
@@ -34,8 +34,6 @@ from unified_ranker.model_server.rest_api import create_rest_app
 from unified_ranker.model_server.rest_server import RestServer
 from unified_ranker.model_server.versions import POLL_SECONDS, ModelVersions
 
-DEFAULT_GRPC_PORT = 8500
-DEFAULT_REST_PORT = 8501
 USER_ERROR_EXIT_CODE = 2
 
 # TF Serving's default of --grpc_max_threads; TensorFlow's own threads do the computing.
@@ -153,8 +151,8 @@ def run(
     base_path: Path | str,
     model_name: str = "unified_ranker",
     host: str = "127.0.0.1",
-    grpc_port: int = DEFAULT_GRPC_PORT,
-    rest_port: int = DEFAULT_REST_PORT,
+    grpc_port: int = GRPC_PORT,
+    rest_port: int = REST_PORT,
     allow_non_loopback: bool = False,
     on_ready: Callable[[EmbeddedModelServer], None] | None = None,
     stop_event: threading.Event | None = None,
@@ -238,8 +236,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("base_path", type=Path, help="directory of <version>/saved_model.pb, or a release")
     parser.add_argument("--model-name", default="unified_ranker", help="the name that requests give")
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
-    parser.add_argument("--grpc-port", type=int, default=DEFAULT_GRPC_PORT, help="0 takes a free port")
-    parser.add_argument("--rest-port", type=int, default=DEFAULT_REST_PORT, help="0 takes a free port")
+    parser.add_argument("--grpc-port", type=int, default=GRPC_PORT, help="0 takes a free port")
+    parser.add_argument("--rest-port", type=int, default=REST_PORT, help="0 takes a free port")
     parser.add_argument("--allow-non-loopback", action="store_true", help="let other machines reach the server")
     parser.add_argument("--models-config", type=Path, help="TF Serving's models.config: labels, version policy")
     parser.add_argument("--batching", type=Path, help="TF Serving's batching parameters file")

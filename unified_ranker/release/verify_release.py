@@ -13,6 +13,7 @@ import numpy as np
 from unified_ranker.config import digest_of
 from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
+from unified_ranker.evaluation.report_names import REPORT_JSON, REPORT_PAGE
 from unified_ranker.release.counts import CountsDescription, StoredCounts
 from unified_ranker.release.index import IDS, IndexDescription
 from unified_ranker.release.items import read_catalogue, read_items
@@ -125,11 +126,11 @@ def _counts(layout: Layout, manifest: Manifest, described: CountsDescription) ->
 
 
 def _report(layout: Layout, manifest: Manifest) -> str:
-    report = json.loads((layout.root / "report.json").read_text(encoding="utf-8"))
-    if not (layout.root / "report.html").is_file():
-        raise UserError("`report.html` is missing.")
+    report = json.loads((layout.root / REPORT_JSON).read_text(encoding="utf-8"))
+    if not (layout.root / REPORT_PAGE).is_file():
+        raise UserError(f"`{REPORT_PAGE}` is missing.")
     require_same("config hash of the report", report["config_digest"], manifest.config_hash)
-    return "report.json and report.html of this configuration"
+    return f"{REPORT_JSON} and {REPORT_PAGE} of this configuration"
 
 
 def _parent(release: Path, manifest: Manifest) -> str:
