@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
-import pandas as pd
 
 from unified_ranker.core.array_module import Array
 from unified_ranker.core.arrays import MISSING, Ints, Mask, Strings
@@ -73,5 +72,7 @@ def first_engagements(user: Ints, item: Ints | Strings) -> Mask:
         user: indices, `MISSING` where anonymous; positives are in order of time.
         item: indices or ids.
     """
-    again = pd.DataFrame({"user": user, "item": item}).duplicated().to_numpy(bool)
-    return ~again | (user == MISSING)
+    number = np.unique(item, return_inverse=True)[1]
+    counts = np.asarray(user == MISSING, bool)
+    counts[np.unique(user * (number.max(initial=0) + 1) + number, return_index=True)[1]] = True
+    return counts

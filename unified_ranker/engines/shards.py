@@ -45,9 +45,9 @@ class MemoryShards:
 class DiskShards:
     """Keeps shards as `<root>/<stage>/<shard>/<output>.arrow`, one record batch for each partition.
 
-    A shard is written beside its directory and renamed: it is there whole or not at all, and the first worker to finish
-    it wins. `shard.json` holds rows, bytes and SHA-256 of every file. On several machines `root` must be on a disk
-    that all of them share.
+    A shard is written as a draft beside its directory, then renamed: it is there whole or not at all, and the first
+    worker to finish it wins. `shard.json` holds rows, bytes and SHA-256 of every file. On several machines `root` must
+    be on a disk that all of them share.
     """
 
     def __init__(self, root: Path) -> None:

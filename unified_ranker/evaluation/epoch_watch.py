@@ -136,7 +136,7 @@ class EpochWatch(tf.keras.callbacks.Callback):
             clock: seconds, the same as those of `budget.began`.
         """
         super().__init__()
-        self._length, self._measured_gains, self._clock = length, measure, clock
+        self._length, self._gains_now, self._clock = length, measure, clock
         self._patience, self._budget = patience, budget
         self._best = tf.train.Checkpoint(model=model)
         self._state, self._weights = directory / "epochs.json", str(directory / "best")
@@ -205,10 +205,10 @@ class EpochWatch(tf.keras.callbacks.Callback):
         """Return how long a measurement takes; 0 where nothing is measured."""
         if not self._patience:
             return 0.0
-        self._measured_gains()
+        self._gains_now()
         # The first one traces the model.
         began = self._clock()
-        self._measured_gains()
+        self._gains_now()
         return self._clock() - began
 
     def _measured_at(self) -> set[int]:
@@ -216,7 +216,7 @@ class EpochWatch(tf.keras.callbacks.Callback):
         return {round(epochs) for epochs in np.linspace(max(last / 2, 1), last, _MEASUREMENTS)}
 
     def _measure(self, epochs: int) -> None:
-        self._gains[epochs] = self._measured_gains()
+        self._gains[epochs] = self._gains_now()
         best = self.best
         if epochs == best:
             self._best.write(self._weights)

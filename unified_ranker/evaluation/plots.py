@@ -70,11 +70,11 @@ def bars(title: str, names: Sequence[str], kinds: Sequence[ScorerKind], values: 
         labels = [_label(name) for name in names]
         left = 0.15 + _LETTER * max(map(len, labels))
         figure, axes = _figure(0.65 + 0.3 * len(names), left=left, bottom=0.3)
-        bars = range(len(names))
+        rows = range(len(names))
         means = [v.value for v in values]
-        axes.barh(bars, means, height=0.62, color=[_MODEL if k == "model" else _BASELINE for k in kinds])
+        axes.barh(rows, means, height=0.62, color=[_MODEL if k == "model" else _BASELINE for k in kinds])
         _whiskers(axes, means, values)
-        axes.set_yticks(bars, labels)
+        axes.set_yticks(rows, labels)
         axes.invert_yaxis()
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -94,12 +94,12 @@ def lifts(title: str, ratios: Mapping[str, Interval], key: str) -> Markup:
     with rc_context(_SETTINGS):
         labels = [_label(name) for name in ratios]
         figure, axes = _figure(0.65 + 0.3 * len(labels), left=0.15 + _LETTER * max(map(len, labels)), bottom=0.3)
-        bars, means = range(len(labels)), [found.value for found in ratios.values()]
+        rows, means = range(len(labels)), [found.value for found in ratios.values()]
         colours = [_MODEL if mean >= 1 else _WORSE for mean in means]
-        axes.barh(bars, [mean - 1 for mean in means], left=1, height=0.62, color=colours)
+        axes.barh(rows, [mean - 1 for mean in means], left=1, height=0.62, color=colours)
         _whiskers(axes, means, list(ratios.values()))
         axes.axvline(1, color=_INK, linewidth=1.1)
-        axes.set_yticks(bars, labels)
+        axes.set_yticks(rows, labels)
         axes.invert_yaxis()
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_title(title, loc="left", fontweight="bold")

@@ -172,8 +172,7 @@ def make_run(project: Path, overrides: Sequence[str], run: PlannedRun, threads: 
         else:
             if threads and not config.project.training.threads:
                 _take_threads(threads)
-            directory = checkpoints / context.keys.train
-            trained = train_model(prepared, config, run.tasks, directory)
+            trained = train_model(prepared, config, run.tasks, checkpoints / context.keys.train)
             notes["curves"] = trained.curves
         notes["train_seconds"] = round(time.perf_counter() - started, 1)
         started = time.perf_counter()

@@ -54,10 +54,10 @@ class SpilledBatches:
         user = whole.examples.user[order]
         for number, (first, last) in enumerate(self._users):
             rows = np.sort(order[np.searchsorted(user, first) : np.searchsorted(user, last)])
-            _write(self._folder_of(number, "examples"), whole.examples.take(rows), whole.looked_up.take(rows))
+            _write(self._file_of(number, "examples"), whole.examples.take(rows), whole.looked_up.take(rows))
             events = slice(int(whole.offsets[max(first, 0)]), int(whole.offsets[max(last, 0)]))
             columns = whole.events.take(events).by_name()
-            write_parts(self._folder_of(number, "events"), [pa.table({n: pa.array(c) for n, c in columns.items()})])
+            write_parts(self._file_of(number, "events"), [pa.table({n: pa.array(c) for n, c in columns.items()})])
         self._offsets = whole.offsets
         self._steps = [self._shard(number).steps for number in range(len(self._users))]
 
@@ -72,16 +72,16 @@ class SpilledBatches:
         for shard in order.tolist():
             yield from self._shard(shard).epoch(number)
 
-    def _folder_of(self, number: int, table: str) -> Path:
+    def _file_of(self, number: int, table: str) -> Path:
         return self._directory / f"{number:05d}-{table}.arrow"
 
     def _shard(self, number: int) -> WindowBatches:
         first, last = self._users[number]
-        columns = _arrays(read_parts(self._folder_of(number, "examples")))
+        columns = _arrays(read_parts(self._file_of(number, "examples")))
         blank: Any = np.zeros(len(columns["user"]), np.int64)
         examples = Examples(**{f.name: columns[f.name] if f.name in _COLUMNS_KEPT else blank for f in fields(Examples)})
         looked_up = TrainingExamples.of_names(columns)
-        events = HistoryEvents.of_names(_arrays(read_parts(self._folder_of(number, "events"))))
+        events = HistoryEvents.of_names(_arrays(read_parts(self._file_of(number, "events"))))
         low, high = self._offsets[max(first, 0)], self._offsets[max(last, 0)]
         offsets = np.clip(self._offsets, low, high) - low
         none = np.zeros(0, np.int64)

@@ -197,7 +197,7 @@ class OpenedRelease:
         if request.timestamp > 0 or not len(request.history):
             return request
         last, now = int(request.history.timestamp[-1]), int(self.clock())
-        return replace(request, timestamp=last + 1 if now <= last <= now + _SKEW_SECONDS else 0)
+        return replace(request, timestamp=last + 1) if now <= last <= now + _SKEW_SECONDS else request
 
     def moment(self, request: Request) -> int:
         """Return when a request that is `timed` is made, in seconds."""
