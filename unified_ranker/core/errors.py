@@ -17,9 +17,9 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names) or "none"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return " Did you mean `x`?" for the known name closest to `name`, or "" when none is close."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+def nearest(name: str, known: Iterable[str], likeness: float = 0.5) -> str:
+    """Return " Did you mean `x`?" for the known name closest to `name`, or "" where none has a `likeness` (0 to 1)."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=likeness)
     return f" Did you mean `{close[0]}`?" if close else ""
 
 

@@ -14,8 +14,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unified_ranker.core.errors import UserError, nearest
+from unified_ranker.core.errors import UserError
 from unified_ranker.core.offers import AVAILABLE, COUNTRIES
+from unified_ranker.log.column_names import hint_for_column, hint_for_name
 from unified_ranker.log.column_types import (
     TEXT,
     TIMES,
@@ -214,7 +215,7 @@ def canonical(name: str, table: Table, problems: list[Problem]) -> pd.DataFrame:
     series: dict[str, pd.Series] = {}
     for column_name, column in zip(found, arrow_columns(table), strict=True):
         if name == "events" and unknown_event_columns([column_name]):
-            known = nearest(column_name, converters)
+            known = hint_for_name(name, column_name, [c for c in converters if c not in found])
             logger.warning("events.%s is not a column of the contract and is left out.%s", column_name, known)
             continue
         try:
@@ -242,7 +243,7 @@ def _name_problems(name: str, found: list[str]) -> list[Problem]:
     problems = []
     for column in REQUIRED[name]:
         if column not in found:
-            hint = nearest(column, [c for c in found if c not in LOG_COLUMNS[name]])
+            hint = hint_for_column(name, column, [c for c in found if c not in LOG_COLUMNS[name]])
             rule = f"`{name}` has the required column `{column}`"
             problems.append(Problem(rule, f"no such column; there are: {listed}", f"rename or add the column.{hint}"))
     for column in sorted({c for c in found if found.count(c) > 1}):

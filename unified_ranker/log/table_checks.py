@@ -8,21 +8,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from unified_ranker.core.errors import nearest
 from unified_ranker.log.check import Check
+from unified_ranker.log.column_names import hint_for_name
 from unified_ranker.log.column_types import MAX_EXAMPLES, decoded
 from unified_ranker.log.schema import LOG_COLUMNS, Table, arrow_columns, column_names, unknown_event_columns
 
 
 def known_columns(events: Table) -> Check:
     """Check that the events table has no column that would be ignored."""
-    names = unknown_event_columns(column_names(events))
+    found = column_names(events)
+    names, free = unknown_event_columns(found), [c for c in LOG_COLUMNS["events"] if c not in found]
     return Check(
         "events has no column beyond the contract",
         passed=not names,
         what_to_do="ignored; rename it if it is one of " + ", ".join(f"`{c}`" for c in LOG_COLUMNS["events"]),
         severity="warning",
-        found=", ".join(f"`{name}`{nearest(name, LOG_COLUMNS['events'])}" for name in names),
+        found=", ".join(f"`{name}`{hint_for_name('events', name, free)}" for name in names),
     )
 
 
