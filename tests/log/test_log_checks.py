@@ -96,12 +96,6 @@ BAD_ROWS = {
         1,
         "item_id=i0",
     ),
-    "blank user": (
-        {"events": {"user_id": ["", *["u1"] * 7]}},
-        "events.user_id is null or not blank",
-        1,
-        "anonymous",
-    ),
     "missing time": (
         {"events": {"timestamp": [None, *TIMES[1:]]}},
         "events.timestamp is present",

@@ -213,14 +213,14 @@ def test_a_column_name_that_occurs_twice_is_refused():
         normalise(events_table(), items)
 
 
-def test_blank_optional_text_is_absent_but_blank_ids_stay_to_be_reported():
+def test_blank_text_is_absent_and_a_blank_user_is_anonymous():
     log = normalise(
         events_table(query=["", "  ", "red hat"], country=["", "GB", None], user_id=["", "u", "v"]),
         items_table(),
     )
     assert log.events["query"].dropna().tolist() == ["red hat"]
     assert log.events["country"].dropna().tolist() == ["GB"]
-    assert "" in log.events["user_id"].tolist()
+    assert log.events["user_id"].dropna().tolist() == ["u", "v"]
 
 
 def test_optional_columns_keep_their_values():

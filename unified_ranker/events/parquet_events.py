@@ -9,7 +9,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event
 from unified_ranker.core.times import seconds
 from unified_ranker.events.growing_directory import GrowingDirectory
-from unified_ranker.log.column_types import to_numbers, to_optional_text, to_text
+from unified_ranker.log.column_types import to_numbers, to_text
 from unified_ranker.log.schema import REQUIRED
 from unified_ranker.log.strict_columns import converted, times_of
 
@@ -50,7 +50,7 @@ def events_of(table: pa.Table, file: Path) -> list[Event]:
         raise UserError(f"`{file}` must have the columns of events. Missing: {listed}. Write it again.")
     try:
         text = {
-            name: converted(name, table[name], to_optional_text).fillna("").tolist()
+            name: converted(name, table[name], to_text).fillna("").tolist()
             for name in ("user_id", "item_id", "task", "event_type", *_TEXT)
             if name in table.column_names
         }

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
+from unified_ranker.log.absent_words import ABSENT_WORDS, without_absent
+
 Converter = Callable[[pa.ChunkedArray], pd.Series]
 
 TIMES: Final = "datetime64[us, UTC]"
@@ -87,20 +89,14 @@ def whole_numbers(column: pa.ChunkedArray, rule: str, remedy: str) -> pa.Chunked
 
 
 def to_text(column: pa.ChunkedArray) -> pd.Series:
-    """Return text as pandas `str`; whole numbers become their digits ("12", never "12.0")."""
+    """Return text as pandas `str`, null where it means absent; whole numbers become their digits ("12", not "12.0")."""
     column = decoded(column)
     rule, remedy = "is text", "store it as a string"
     if pt.is_floating(column.type):
         column = whole_numbers(column, rule, remedy)
     if not (is_text(column.type) or pt.is_integer(column.type) or pt.is_null(column.type)):
         raise ColumnError(rule, f"a column of type {column.type}", remedy)
-    return pd.Series(TEXT.__from_arrow__(column.cast(pa.large_string())))
-
-
-def to_optional_text(column: pa.ChunkedArray) -> pd.Series:
-    """Return text as `to_text` does, with null for blank values: an empty optional field is an absent one."""
-    text = to_text(column)
-    return text.mask(text.str.strip() == "")
+    return pd.Series(TEXT.__from_arrow__(without_absent(column.cast(pa.large_string()))))
 
 
 def to_times(column: pa.ChunkedArray) -> pd.Series:
@@ -147,14 +143,8 @@ def _times_of_seconds(column: pa.ChunkedArray, rule: str, remedy: str) -> pd.Ser
     )
 
 
-def _without_blanks(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return text with null in the place of blanks."""
-    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), pa.scalar(None, column.type), column)
-
-
 def _times_of_text(column: pa.ChunkedArray, rule: str, remedy: str) -> pd.Series:
-    column = column.cast(pa.large_string())
-    column = _without_blanks(column)
+    column = without_absent(column.cast(pa.large_string()))
     digits = pc.fill_null(pc.match_substring_regex(column, r"^\s*-?\d{9,}\s*$"), False)
     numeric = pc.all(pc.or_(digits, pc.is_null(column))).as_py() and pc.any(digits).as_py()
     if numeric:
@@ -222,7 +212,7 @@ def to_flags(column: pa.ChunkedArray) -> pd.Series:
 
 
 def to_availability(column: pa.ChunkedArray) -> pd.Series:
-    """Return truth values as `to_flags` does, but null and blank text as True; 1 and 0 are read as such, too."""
+    """Return truth values as `to_flags` does, but True where absent; 1 and 0 are read as such, too."""
     column = decoded(column)
     if pt.is_floating(column.type):
         column = whole_numbers(column, "is true or false", "store it as a boolean")
@@ -232,12 +222,15 @@ def to_availability(column: pa.ChunkedArray) -> pd.Series:
     if pt.is_null(column.type):
         column = column.cast(pa.bool_())
     if is_text(column.type):
-        column = _without_blanks(column)
+        column = without_absent(column)
     return to_flags(pc.fill_null(column, "true" if is_text(column.type) else True))
 
 
 def to_lists(column: pa.ChunkedArray) -> pd.Series:
-    """Return lists of `str`, [] for null; text holds its elements between `|` (a CSV has no lists)."""
+    """Return lists of `str`, [] for null, without elements that mean absent.
+
+    Text holds its elements between `|`, because a CSV has no lists.
+    """
     column = decoded(column)
     rule, remedy = (
         "is a list of text",
@@ -251,7 +244,7 @@ def to_lists(column: pa.ChunkedArray) -> pd.Series:
     if value_type is None or not (is_text(value_type) or pt.is_integer(value_type) or pt.is_null(value_type)):
         raise ColumnError(rule, f"a column of type {column.type}", remedy)
     lists = column.cast(pa.large_list(pa.large_string())).to_pylist()
-    return _objects([[e.strip() for e in row or () if e and e.strip()] for row in lists])
+    return _objects([[e.strip() for e in row or () if e and e.strip() not in ABSENT_WORDS] for row in lists])
 
 
 def to_feature(column: pa.ChunkedArray) -> pd.Series:

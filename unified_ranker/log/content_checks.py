@@ -29,7 +29,7 @@ def content_checks(log: InteractionLog, now: datetime, title_given: bool) -> lis
     """Return every check of a log's content, in a fixed order."""
     of_events, of_tables = event_checks(log, now), table_checks(log.items, log.users, now, title_given)
     country = of_events.pop(COUNTRY_RULE)
-    presence = [c for name, c in of_events.items() if name.endswith((" is present", " not blank"))]
+    presence = [c for name, c in of_events.items() if name.endswith(" is present")]
     return [
         not_empty("items", len(log.items)),
         not_empty("events", len(log.events)),

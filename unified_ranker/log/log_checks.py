@@ -11,7 +11,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.log.check import Check
 from unified_ranker.log.content_checks import content_checks
 from unified_ranker.log.schema import InteractionLog, Table, column_names, try_normalise
-from unified_ranker.log.table_checks import finite_numbers, known_columns
+from unified_ranker.log.table_checks import absence_checks, finite_numbers, known_columns
 
 __all__ = ["Check", "require", "validate_tables"]
 
@@ -44,6 +44,7 @@ def validate_tables(
     if not checks:
         checks.append(Check("the tables have the required columns, of the right types", passed=True))
     checks += [known_columns(events), *finite_numbers(tables)]
+    checks += [check for name, table in tables.items() for check in absence_checks(name, table)]
     if log is not None:
         checks += content_checks(log, now or datetime.now(UTC), title_given="title" in column_names(items))
     return log, checks

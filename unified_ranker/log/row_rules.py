@@ -96,17 +96,15 @@ def event_rules(
     """
     indices = indices or known.indices(events)
     for column in ("item_id", "task", "event_type"):
-        bad = _blank(events[column], when_null=True)
+        bad = _mask(pc.is_null(events[column]))
         yield Broken(f"events.{column} is present", bad, EVENT_KEYS, f"fill in `{column}`, or remove the rows")
-    bad = _blank(events["user_id"], when_null=False)
-    yield Broken("events.user_id is null or not blank", bad, EVENT_KEYS, "write null for an anonymous user")
     time = _one(events["timestamp"])
     absent = _mask(pc.is_null(time))
     remedy = "fill in the time, or remove the rows: every example is made as of its time"
     yield Broken("events.timestamp is present", absent, EVENT_KEYS, remedy)
     items = indices["item_id"]
     for column in ITEM_COLUMNS:
-        bad = (indices[column] < 0) & _mask(pc.fill_null(pc.not_equal(events[column], ""), False))
+        bad = (indices[column] < 0) & _mask(pc.is_valid(events[column]))
         shown = tuple(dict.fromkeys(("user_id", "item_id", column, "task", "timestamp")))
         remedy = "add the items to the items table, or remove the events; are the ids spelt alike in both?"
         yield Broken(f"events.{column} is known in items", bad, shown, remedy)
@@ -136,7 +134,3 @@ def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 def _mask(column: pa.Array | pa.ChunkedArray) -> Mask:
     return np.asarray(_one(column).to_numpy(zero_copy_only=False), bool)
-
-
-def _blank(column: pa.ChunkedArray, when_null: bool) -> Mask:
-    return _mask(pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), when_null))

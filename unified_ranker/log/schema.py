@@ -27,7 +27,6 @@ from unified_ranker.log.column_types import (
     to_flags,
     to_integers,
     to_lists,
-    to_optional_text,
     to_strengths,
     to_text,
     to_times,
@@ -49,24 +48,24 @@ LOG_COLUMNS: Mapping[str, Mapping[str, Converter]] = {
         "task": to_text,
         "event_type": to_text,
         "timestamp": to_times,
-        "query": to_optional_text,
-        "source_item_id": to_optional_text,
-        "query_item_id": to_optional_text,
-        "country": to_optional_text,
+        "query": to_text,
+        "source_item_id": to_text,
+        "query_item_id": to_text,
+        "country": to_text,
         "value": to_strengths,
-        "request_id": to_optional_text,
+        "request_id": to_text,
         "position": to_integers,
         "derived": to_flags,
     },
     "items": {
         "item_id": to_text,
-        "title": to_optional_text,
+        "title": to_text,
         "created_at": to_times,
         "categories": to_lists,
     },
     "users": {
         "user_id": to_text,
-        "country": to_optional_text,
+        "country": to_text,
         "created_at": to_times,
     },
 }
@@ -132,8 +131,8 @@ def normalise(events: Table, items: Table, users: Table | None = None) -> Intera
 
     Identifiers become strings: the number 12, or 12.0 as pandas stores it beside a null, becomes "12". Times
     may be timestamps, dates, ISO 8601 text, or whole numbers, which are epoch **seconds**; times without a
-    zone are UTC. Blank optional text is null. In a `pandas.DataFrame`, NaN means null, as it does everywhere
-    in pandas.
+    zone are UTC. Blank text and words that mean absent (`log.absent_words`) are null. In a `pandas.DataFrame`, NaN
+    means null, as it does everywhere in pandas.
 
     Args:
         events: `[events, columns]`. A column that the contract does not have is left out, with a log message. Events
@@ -211,7 +210,7 @@ def canonical(name: str, table: Table, problems: list[Problem]) -> pd.DataFrame:
     found = column_names(table)
     problems += _name_problems(name, found)
     converters = LOG_COLUMNS[name]
-    further = OFFER_COLUMNS if name == "items" else {SESSION: to_optional_text} if name == "events" else {}
+    further = OFFER_COLUMNS if name == "items" else {SESSION: to_text} if name == "events" else {}
     series: dict[str, pd.Series] = {}
     for column_name, column in zip(found, arrow_columns(table), strict=True):
         if name == "events" and unknown_event_columns([column_name]):

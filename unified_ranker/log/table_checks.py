@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
+from unified_ranker.log.absent_words import is_word
 from unified_ranker.log.check import Check
 from unified_ranker.log.column_names import hint_for_name
-from unified_ranker.log.column_types import MAX_EXAMPLES, decoded
+from unified_ranker.log.column_types import MAX_EXAMPLES, decoded, is_text
 from unified_ranker.log.schema import LOG_COLUMNS, Table, arrow_columns, column_names, unknown_event_columns
 
 
@@ -61,6 +62,28 @@ def finite_numbers(tables: Mapping[str, Table]) -> list[Check]:
                     total=len(column),
                 )
             )
+    return checks
+
+
+def absence_checks(name: str, table: Table) -> list[Check]:
+    """Check each column of text for words that mean absent, and count them: the log has null in their place."""
+    checks = []
+    for column_name, column in zip(column_names(table), arrow_columns(table), strict=True):
+        if isinstance(column, pa.ArrowInvalid) or not is_text(decoded(column).type):
+            continue
+        text = decoded(column)
+        words = text.filter(is_word(text))
+        checks.append(
+            Check(
+                f"{name}.{column_name} has no words that mean absent",
+                not len(words),
+                len(words),
+                tuple(words.unique().slice(0, MAX_EXAMPLES).to_pylist()),
+                "nothing, where they mean it: they are read as null; give a value that is spelt so another name",
+                "warning",
+                total=len(text),
+            )
+        )
     return checks
 
 

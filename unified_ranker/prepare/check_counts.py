@@ -38,7 +38,8 @@ def add_up(rows: pa.Table) -> list[Check]:
 
 
 def _one(rule: str, rows: list[dict]) -> Check:
-    examples = [e for row in rows for e in json.loads(row["examples"])][:MAX_EXAMPLES]
+    found = [example for row in rows for example in json.loads(row["examples"])]
+    examples = [example for at, example in enumerate(found) if example not in found[:at]][:MAX_EXAMPLES]
     broken = [row for row in rows if not row["passed"]]
     shown = (broken or rows)[0]
     return Check(

@@ -15,6 +15,7 @@ from unified_ranker.log.check import Check
 from unified_ranker.log.column_types import MAX_EXAMPLES, decoded
 from unified_ranker.log.row_rules import EVENT_KEYS, FUTURE, Broken, Known, event_rules
 from unified_ranker.log.schema import LOG_COLUMNS, Problem, canonical
+from unified_ranker.log.table_checks import absence_checks
 from unified_ranker.prepare.check_counts import to_rows
 from unified_ranker.prepare.stage_names import CLEAN_EVENTS, TABLES_STAGE, LogSource, Rules
 from unified_ranker.prepare.table_splits import Piece, read_split
@@ -53,7 +54,8 @@ class Scan:
         broken: list[Broken] = []
         if self.rules.check:
             broken = [*_not_finite([raw for _, _, raw in read]), *event_rules(events, known, self.rules.now, indices)]
-        checks = to_rows(_check(b, events) for b in broken)
+        words = [check for _, _, raw in read for check in absence_checks("events", raw)] if self.rules.check else []
+        checks = to_rows([*words, *(_check(b, events) for b in broken)])
         keep = np.ones(len(events), bool)
         bad = [b for b in broken if (b.severity == "error" or b.rule in LEFT_OUT) and b.bad.any()]
         quarantined = [QUARANTINE.empty_table(), *(_quarantined(b, events, keep, read) for b in bad)]

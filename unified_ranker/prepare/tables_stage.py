@@ -15,7 +15,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.log.content_checks import not_empty, table_checks
 from unified_ranker.log.schema import Problem, canonical
-from unified_ranker.log.table_checks import finite_numbers
+from unified_ranker.log.table_checks import absence_checks, finite_numbers
 from unified_ranker.log.table_files import read_table
 from unified_ranker.prepare.check_counts import to_rows
 from unified_ranker.prepare.examples import order_of_items
@@ -46,6 +46,7 @@ class ReadTables:
                 not_empty("items", len(items)),
                 *table_checks(items, users, self.rules.now, title_given),
                 *finite_numbers(tables),
+                *(check for name, table in tables.items() for check in absence_checks(name, table)),
             ]
             items, users = _sound(items, "item_id"), _sound(users, "user_id")
         items = items.iloc[lasting_order(items, self.source)].reset_index(drop=True)

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from unified_ranker.core.errors import UserError, listed
 from unified_ranker.core.request import EVENT_FIELDS, NO_HISTORY, TEXT_FIELD, History
-from unified_ranker.log.column_types import is_list, to_optional_text, to_strengths
+from unified_ranker.log.column_types import is_list, to_strengths, to_text
 from unified_ranker.log.strict_columns import check_names, converted, refuse, times_of
 
 HISTORY_FIELDS = tuple(EVENT_FIELDS)
@@ -46,7 +46,7 @@ def _history(fields: dict[str, pa.ChunkedArray], events: int) -> History:
     text = {name: np.full(events, "", object) for name in HISTORY_TEXT}
     for name in HISTORY_TEXT:
         if name in fields:
-            text[name] = converted(f"history.{name}", fields[name], to_optional_text).fillna("").to_numpy(object)
+            text[name] = converted(f"history.{name}", fields[name], to_text).fillna("").to_numpy(object)
     times = times_of("history.timestamp", fields["timestamp"])
     shown = text["item_id"].tolist()
     refuse(text["item_id"] == "", shown, "`history.item_id` is present", "none", "fill it in, or remove the events")

@@ -13,7 +13,7 @@ from unified_ranker.core.errors import UserError, unknown_name
 from unified_ranker.core.files import whole_file
 from unified_ranker.core.progress import Progress
 from unified_ranker.core.request import NO_HISTORY, Request
-from unified_ranker.log.column_types import is_country, to_integers, to_optional_text
+from unified_ranker.log.column_types import is_country, to_integers, to_text
 from unified_ranker.log.strict_columns import check_names, converted, refuse, times_of
 from unified_ranker.log.table_files import read_table
 from unified_ranker.prepare.log_history import LogHistory
@@ -95,7 +95,7 @@ def requests_of(
 def _text(table: pa.Table, name: str) -> list[str]:
     if name not in table.column_names:
         return [""] * len(table)
-    return list(converted(name, table[name], to_optional_text).fillna(""))
+    return list(converted(name, table[name], to_text).fillna(""))
 
 
 def _check_tasks(found: list[str], known: Collection[str]) -> None:
