@@ -232,7 +232,7 @@ def test_several_mistakes_are_reported_at_once(project):
     lines = lines_of(
         project(
             **{
-                "project.yaml": "name: toy\ndata: {type: tables, events: e, itmes: i}\nseed: -1\n",
+                "project.yaml": "name: toy\ndata: {type: tables, evnts: e, itmes: i}\nseed: -1\n",
                 "towers/item.yaml": "dim: [",
                 "tasks/search.yaml": "positives: [{event_typ: click}]\n",
                 "tasks/Bad.yaml": "",
@@ -242,10 +242,11 @@ def test_several_mistakes_are_reported_at_once(project):
         "no equals sign",
     )
     text = "\n".join(lines)
-    assert len(lines) == 9
+    assert len(lines) == 10
     for part in (
-        "`data.items`: this key is required",
+        "`data.events`: this key is required",
         "`data.itmes`",
+        "`data.evnts`",
         "`seed`",
         "`towers/item.yaml` is not valid YAML",
         "`positives[0].event_type`: this key is required",

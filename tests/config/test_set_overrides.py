@@ -20,7 +20,7 @@ def project(tmp_path):
     [
         ("project.training.epochs=3", lambda c: c.project.training.epochs == 3),
         ("project.seed = 11", lambda c: c.project.seed == 11),
-        ("project.data.events=/data/a=b.parquet", lambda c: c.project.data.events.name == "a=b.parquet"),
+        ("project.data.events=/data/a=b.parquet", lambda c: c.project.data.events.files.name == "a=b.parquet"),
         ("tasks.search.weight=0.5", lambda c: c.tasks["search"].weight == 0.5),
         (
             "tasks.search.negatives={type: all_items}",

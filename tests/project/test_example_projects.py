@@ -93,11 +93,11 @@ def test_the_tables_lie_beside_the_repository_and_can_lie_elsewhere():
         project = ROOT / "examples" / name
         data = load_config(project).project.data
         shared = (ROOT / ".." / "shared" / "data" / name).resolve()
-        assert {(project / path).resolve() for path in (data.events, data.items, data.users)} == {
+        assert {(project / table.files).resolve() for table in data.tables.values()} == {
             shared / f"{table}.parquet" for table in ("events", "items", "users")
         }
         moved = load_config(project, ["project.data.events=/elsewhere/events.csv"]).project.data
-        assert moved.events == Path("/elsewhere/events.csv")
+        assert moved.events.files == Path("/elsewhere/events.csv")
         assert moved.items == data.items
 
 

@@ -70,8 +70,8 @@ def test_a_home_of_nobody_is_refused_where_it_is_declared(tmp_path):
 def test_declarations_are_the_releases_own_unless_the_project_is_named(released):
     project, release = released()
     edit_manifest(release, "config", "project", "data", "events", value="elsewhere/events.parquet")
-    assert str(find_project(release, None).config.project.data.events) == "elsewhere/events.parquet"
-    assert str(find_project(release, project).config.project.data.events) == "data/events.parquet"
+    assert str(find_project(release, None).config.project.data.events.files) == "elsewhere/events.parquet"
+    assert str(find_project(release, project).config.project.data.events.files) == "data/events.parquet"
 
 
 def test_a_release_that_has_left_its_project_has_none_until_it_is_named(released, tmp_path):

@@ -23,8 +23,14 @@ from unified_ranker.config.project_file import (
     MovieLensSource,
     ProjectFile,
     SplitShares,
-    TablesSource,
     TrainingSettings,
+)
+from unified_ranker.config.table_sources import (
+    ColumnMap,
+    ColumnMaps,
+    ColumnSource,
+    TableSource,
+    TablesSource,
 )
 from unified_ranker.config.task_files import (
     Imputation,
@@ -46,6 +52,9 @@ from unified_ranker.config.tower_files import (
 from unified_ranker.config.whole import Config, digest_of
 
 __all__ = [
+    "ColumnMap",
+    "ColumnMaps",
+    "ColumnSource",
     "Config",
     "ContextField",
     "ContextTower",
@@ -66,6 +75,7 @@ __all__ = [
     "RankerSettings",
     "Serving",
     "SplitShares",
+    "TableSource",
     "TablesSource",
     "Task",
     "TaskServing",

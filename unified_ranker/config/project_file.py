@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from unified_ranker.config.declaration import Declaration
+from unified_ranker.config.table_sources import TablesSource
 from unified_ranker.core.extensions import load_extensions
 
 
@@ -35,37 +36,6 @@ class MovieLensSource(Declaration):
     def drop_duplicates(self) -> bool:
         """True if events that are equal in all columns count once."""
         return True
-
-
-class TablesSource(Declaration):
-    """Parquet or CSV tables in the form of the interaction log."""
-
-    type: Literal["tables"]
-    events: Path
-    """Parquet or CSV file, or a directory of Parquet files; relative to the project."""
-    items: Path
-    """The items, likewise a file or a directory."""
-    users: Path | None = None
-    """The users, likewise; null: there is no such table."""
-    max_bad_share: float = Field(0.0, ge=0, lt=1)
-    """Greatest share of bad events. Bad rows are quarantined and counted; a greater share stops the job."""
-    duplicates: Literal["drop", "keep"] = "drop"
-    """Treatment of events that are equal in all columns: counted once (`drop`) or each time (`keep`)."""
-
-    @property
-    def title(self) -> str:
-        """Name of the data for readers of a report."""
-        return str(self.events)
-
-    @property
-    def derives_tasks(self) -> bool:
-        """True if a rule makes some events of the log, by the project's seed."""
-        return False
-
-    @property
-    def drop_duplicates(self) -> bool:
-        """True if events that are equal in all columns count once."""
-        return self.duplicates == "drop"
 
 
 class SplitShares(Declaration):

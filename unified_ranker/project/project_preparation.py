@@ -200,10 +200,9 @@ def _source(workspace: Workspace, rows: int) -> LogSource:
     if isinstance(declared, MovieLensSource):
         tables = workspace.read_tables()
         return plan_source(tables.events, tables.items, tables.users, rows)
-    users = None if declared.users is None else workspace.resolve(declared.users)
-    items = workspace.resolve(declared.items)
-    require_one_form(table_files(items))
-    return plan_source(workspace.resolve(declared.events), items, users, rows)
+    files = workspace.table_files(declared)
+    require_one_form(table_files(files["items"]))
+    return plan_source(files["events"], files["items"], files.get("users"), rows)
 
 
 def _as_text(table: pa.Table) -> pa.Table:

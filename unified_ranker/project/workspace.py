@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from unified_ranker.config import Config, MovieLensSource
+from unified_ranker.config import Config, MovieLensSource, TablesSource
 from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError, nearest
 
@@ -53,8 +53,7 @@ class Workspace:
 
             declared = {"path": self.resolve(source.path) if source.path else fetch_movielens()}
         else:
-            tables = {"events": source.events, "items": source.items, "users": source.users}
-            declared = {name: self.resolve(path) for name, path in tables.items() if path is not None}
+            declared = self.table_files(source)
         for name, path in declared.items():
             if not path.exists():
                 beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -96,8 +95,12 @@ class Workspace:
             return Tables(*(pa.Table.from_pandas(t, preserve_index=False) for t in (log.events, log.items, log.users)))
         from unified_ranker.log.table_files import read_table
 
-        users = None if source.users is None else read_table(self.resolve(source.users))
-        return Tables(read_table(self.resolve(source.events)), read_table(self.resolve(source.items)), users)
+        read = {name: read_table(path) for name, path in self.table_files(source).items()}
+        return Tables(read["events"], read["items"], read.get("users"))
+
+    def table_files(self, source: TablesSource) -> dict[str, Path]:
+        """Return the files of the declared tables by name, without those of queries."""
+        return {name: self.resolve(table.files) for name, table in source.tables.items() if table.files is not None}
 
     def resolve(self, path: Path) -> Path:
         """Return a declared path, which may be relative to the project."""

@@ -283,7 +283,7 @@ def test_small_catalogues_learn_against_everything(shop_project):
 
 def test_paths_are_relative_inside_the_project_and_absolute_outside(tmp_path, shop_project, monkeypatch):
     config, _ = shop_project
-    assert config.project.data.events.is_absolute()
+    assert config.project.data.events.files.is_absolute()
     monkeypatch.chdir(tmp_path)
     paths = write_tables(Path("shop/data"), *shop())
     init_project(Path("shop"), *paths)
