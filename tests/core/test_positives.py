@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_ranker.core.positives import first_engagements, first_match, matches, matches_any
+from unified_ranker.core.positives import first_engagements, first_match, head_numbers, matches, matches_any
 
 TYPES = st.sampled_from(["click", "rating", "buy"])
 VALUES = st.one_of(st.just(np.nan), st.sampled_from([-1.0, 0.0, 3.5, 4.0, 5.0]))
@@ -66,8 +66,16 @@ def test_an_event_counts_once_as_the_first_kind_that_matches_it(form, events, ki
     assert first_match(codes, np.array(values), kinds, {n: i for i, n in enumerate(known)}).tolist() == expected
 
 
-@given(st.lists(st.tuples(st.integers(-1, 2), st.sampled_from("ab")), max_size=12))
-def test_a_users_first_engagement_with_an_item_counts_and_all_anonymous_ones(positives):
-    users, items = [user for user, _ in positives], [item for _, item in positives]
-    expected = [pair[0] == -1 or pair not in positives[:at] for at, pair in enumerate(positives)]
-    assert first_engagements(np.array(users, np.int64), np.array(items, object)).tolist() == expected
+@given(st.lists(st.tuples(st.integers(-1, 2), st.sampled_from("ab"), st.integers(0, 2)), max_size=12), st.booleans())
+def test_a_users_first_engagement_with_an_item_is_marked_by_head_or_over_all_and_all_anonymous_ones(positives, by_head):
+    user, item, head = (list(column) for column in zip(*positives, strict=True)) if positives else ([], [], [])
+    keys = [positive if by_head else positive[:2] for positive in positives]
+    expected = [key[0] == -1 or key not in keys[:at] for at, key in enumerate(keys)]
+    of_head = np.array(head, np.int64) if by_head else None
+    assert first_engagements(np.array(user, np.int64), np.array(item, object), of_head).tolist() == expected
+
+
+def test_kinds_of_one_head_have_one_number():
+    kinds = [SimpleNamespace(head_name=name) for name in ("like", "buy", "like")]
+    first, second, third = head_numbers(kinds)
+    assert first == third != second

@@ -89,6 +89,22 @@ def test_parts_are_the_temporal_split():
     assert (seen.min(), seen.max(), found(validation).requests) == (at(20), at(29), 10)
 
 
+def test_an_order_after_a_like_is_no_request_where_the_first_engagement_counts():
+    later = [
+        event("u", "i01", 35),
+        event("u", "i01", 36, event_type="order"),
+        event("u", "i02", 37, event_type="order"),
+    ]
+    positives = (Positive(event_type="like"), Positive(event_type="order"))
+    for first_only, asked in ((True, [35, 37]), (False, [35, 36, 37])):
+        feed = Task(positives=positives, first_engagement_only=first_only, exclude_engaged=first_only)
+        prepared, config = world(events(30) + later, ITEMS, {"home_feed": feed}, split=(20, 30))
+        scorer = Scorer("perfect", perfect)
+        evaluation = evaluate([scorer], prepared, config)
+        assert np.concatenate([batch.timestamp for batch in scorer.batches]).tolist() == [at(hour) for hour in asked]
+        assert (found(evaluation).available, found(evaluation).unreachable) == (len(asked), {})
+
+
 def test_baselines_are_fitted_on_what_the_final_fit_sees():
     prepared, config = two_tasks()
 

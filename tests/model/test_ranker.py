@@ -103,6 +103,18 @@ def test_gradients_reach_every_part(model, batch):
         assert np.isfinite(tf.convert_to_tensor(gradient)).all()
 
 
+def test_examples_that_retrieval_does_not_learn_train_their_head_alone(model, batch):
+    (name,) = (name for name in batch if name.endswith("retrieved"))
+    none = batch | {name: tf.zeros_like(batch[name])}
+    # The tasks' weights of retrieval are 1, and its losses are far above the noise of what is drawn.
+    retrieval = float(model.compute_loss(batch, training=False) - model.compute_loss(none, training=False))
+    assert retrieval > 0.5
+    with tf.GradientTape() as tape:
+        loss = model.compute_loss(none, training=False)
+    assert float(loss) > 0
+    assert all(np.any(gradient) for gradient in tape.gradient(loss, model.head.heads.trainable_variables))
+
+
 def test_steps_on_a_batch_with_sampled_negatives_lower_its_loss():
     """Its items are those that it needs: the graph is traced for any number of them."""
     sampled = {"negatives": {"type": "sampled", "uniform": 4}}

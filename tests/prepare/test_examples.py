@@ -146,11 +146,12 @@ def expected_examples(log, config):
         for positive in task.positives if task else ():
             strong = positive.min_value is None or (row["value"] is not None and row["value"] >= positive.min_value)
             if row["event_type"] == positive.event_type and strong:
+                head = positive.head or positive.event_type
                 key = (row["user_id"], row["item_id"], row["task"])
-                again = row["user_id"] is not None and key in engaged
-                engaged.add(key)
-                if not (again and task.first_engagement_only):
-                    yield row | {"head": positive.head or positive.event_type, "weight": positive.weight}
+                first = row["user_id"] is None or not task.first_engagement_only
+                if first or (*key, head) not in engaged:
+                    yield row | {"head": head, "weight": positive.weight, "retrieved": first or key not in engaged}
+                engaged |= {key, (*key, head)}
                 break
 
 
@@ -174,6 +175,7 @@ def test_examples_are_the_positives_in_order_of_time(make_log, make_config, seed
     assert examples.country.tolist() == [row["country"] or "" for row in expected]
     assert examples.head.tolist() == [row["head"] for row in expected]
     assert examples.weight.tolist() == [row["weight"] for row in expected]
+    assert examples.retrieved.tolist() == [row["retrieved"] for row in expected]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -191,7 +193,7 @@ def test_events_keep_every_row_and_mark_the_examples(make_log, make_config, seed
 
 
 def matched(log, **task):
-    at, head, weight = match_positives(log, {"home_feed": Task(**task)})
+    at, head, weight, _ = match_positives(log, {"home_feed": Task(**task)})
     return [(log.events["item_id"][i], h, w) for i, h, w in zip(at, head, weight.tolist(), strict=True)]
 
 
@@ -220,8 +222,8 @@ def test_only_the_first_engagement_counts_where_the_task_says_so():
     seconds_after = (log.events["timestamp"] - NOW).dt.total_seconds()
 
     def times(**tasks):
-        at, _, _ = match_positives(log, {name: Task(positives=positives, **more) for name, more in tasks.items()})
-        return seconds_after.iloc[at].tolist()
+        found = match_positives(log, {name: Task(positives=positives, **more) for name, more in tasks.items()})
+        return seconds_after.iloc[found.rows].tolist()
 
     first, every = {"first_engagement_only": True}, {"first_engagement_only": False}
     assert times(home_feed=first) == [1, 3, 4, 5, 6]
@@ -229,6 +231,20 @@ def test_only_the_first_engagement_counts_where_the_task_says_so():
     # Engagement is counted task by task, and the rule binds the task that declares it.
     assert times(home_feed=first, search=first) == [1, 3, 4, 5, 6, 7]
     assert times(home_feed=every, search=first) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_each_head_has_its_own_first_engagement_and_retrieval_only_the_first_of_all():
+    log = ratings_of(
+        *(
+            ("u", "a", after, {"event_type": kind})
+            for after, kind in enumerate(("view", "cart", "view", "buy", "gift", "cart"))
+        )
+    )
+    positives = [{"event_type": kind} for kind in ("view", "cart", "buy")] + [{"event_type": "gift", "head": "buy"}]
+    found = match_positives(log, {"home_feed": Task(positives=positives, first_engagement_only=True)})
+    assert found.rows.tolist() == [0, 1, 3]
+    assert found.head.tolist() == ["view", "cart", "buy"]
+    assert found.retrieved.tolist() == [True, False, False]
 
 
 def test_gaps_and_last_events(toy_prepared):

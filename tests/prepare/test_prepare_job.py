@@ -174,6 +174,14 @@ def test_bad_rows_stop_the_job_above_the_declared_share_and_are_quarantined_belo
 # --- what cannot be read or written
 
 
+def test_a_head_without_examples_is_refused(tmp_path):
+    project = project_in(tmp_path / "project")
+    positives = [*declarations()["tasks/home_feed.yaml"]["positives"], {"event_type": "order", "head": "k"}]
+    write_files(project, {"tasks/home_feed.yaml": {**declarations()["tasks/home_feed.yaml"], "positives": positives}})
+    with pytest.raises(UserError, match=r"head `k`: it has examples.*`tasks/home_feed.yaml`"):
+        prepared_by(project)
+
+
 def test_a_corrupt_row_group_is_named_and_the_second_run_succeeds(tmp_path):
     project = project_in(tmp_path / "project")
     file = project / "data" / "events" / "part-2.parquet"

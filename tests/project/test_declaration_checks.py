@@ -1,8 +1,11 @@
 """Declarations against data: what the log does not provide is one line with place, facts and remedy."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -492,6 +495,19 @@ def test_more_hard_negatives_than_there_are():
     assert f"{most} kept of {most}" in refused.line()
     assert f"lower `hard` below {most}" in refused.line()
     assert broken(with_hard(most - 1, 90), long_log()) == []
+
+
+def test_a_head_whose_events_all_lie_behind_the_fit_window_is_named():
+    log, late = long_log(), {"positives": [{"event_type": "click"}, {"event_type": "order"}]}
+    clicks = np.flatnonzero(log.events["event_type"] == "click")
+    kinds = log.events["event_type"].to_numpy(object).copy()
+    kinds[clicks[-1]] = "order"
+    behind = replace(log, events=log.events.assign(event_type=pd.array(kinds, "string")))
+    found = the_broken(make_config(search=late), behind)
+    assert (found.severity, "`order` has none in the fit window" in found.line()) == ("warning", True)
+    kinds[clicks[0]] = "order"
+    within = replace(log, events=log.events.assign(event_type=pd.array(kinds, "string")))
+    assert broken(make_config(search=late), within) == []
 
 
 def test_a_sample_of_the_log_says_nothing_of_how_many_there_are():

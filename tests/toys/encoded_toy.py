@@ -30,7 +30,7 @@ def labels(items: Any, **columns: Any) -> Labels:
     item = tf.convert_to_tensor(items, tf.int64)
     one = tf.ones_like(item, tf.float32)
     blank = {
-        "item": item, "head": item * 0, "weight": one, "value": one * np.nan, "targets": item[:, None],
-        "decay": one[:, None],
+        "item": item, "head": item * 0, "weight": one, "value": one * np.nan, "retrieved": one,
+        "targets": item[:, None], "decay": one[:, None],
     }  # fmt: skip
     return Labels(**{**blank, **columns})

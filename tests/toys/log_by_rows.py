@@ -96,6 +96,7 @@ def ask(prepared: Prepared, hour: float, task: str = "home_feed", **fields: str)
         weight=np.ones(1, np.float32),
         history_length=ints(0),
         value=np.full(1, np.nan, np.float32),
+        retrieved=np.ones(1, bool),
     )
 
 

@@ -49,7 +49,8 @@ def batches_of(prepared, config, examples=None):
         position=examples.history_length,
     )
     targets = np.stack([examples.item, number], 1)
-    labels = Labels(examples.item, number + 5, examples.weight, examples.value, targets, targets.astype(np.float32))
+    weight, decay = examples.weight, targets.astype(np.float32)
+    labels = Labels(examples.item, number + 5, weight, examples.value, weight, targets, decay)
     looked_up = TrainingExamples(request, number, labels)
     return WindowBatches(prepared, examples, events, looked_up, config), events, looked_up
 

@@ -77,7 +77,7 @@ class Task(Declaration):
     derived: bool = False
     """Whether a rule made the events instead of users; reports mark the task."""
     first_engagement_only: bool = False
-    """Whether only a user's first engagement with an item counts."""
+    """Whether only a user's first engagement with an item counts; each head learns from the first of its own."""
     exclude_engaged: bool = False
     """Whether items that the user has engaged with are no candidates."""
     imputation: Imputation = Imputation()

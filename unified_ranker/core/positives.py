@@ -20,6 +20,10 @@ class CountedEvents(Protocol):
     def min_value(self) -> float | None:
         """Least graded strength; None: any event of the type."""
 
+    @property
+    def head_name(self) -> str:
+        """Name of the ranking head that learns from the event."""
+
 
 def matches(event_type: Array, value: Array, counted: object, least: float | None) -> Array:
     """Mark the events of one declared kind.
@@ -62,17 +66,26 @@ def first_match(
     return out
 
 
-def first_engagements(user: Ints, item: Ints | Strings) -> Mask:
-    """Mark the positives of one task that count under its `first_engagement_only`, `[positives]`.
+def first_engagements(user: Ints, item: Ints | Strings, head: Ints | Strings | None = None) -> Mask:
+    """Mark the first of each user's positives of one task with one item, and all of anonymous users, `[positives]`.
 
-    Of a user's positives with one item the first counts. All of anonymous users count: whether two are of one user is
-    unknown.
+    Whether two anonymous positives are of one user is unknown.
 
     Args:
         user: indices, `MISSING` where anonymous; positives are in order of time.
         item: indices or ids.
+        head: of each positive, numbers or names: the first of each head is marked, so that a purchase after a view is
+            marked, too. None: the first of all heads.
     """
-    number = np.unique(item, return_inverse=True)[1]
-    counts = np.asarray(user == MISSING, bool)
-    counts[np.unique(user * (number.max(initial=0) + 1) + number, return_index=True)[1]] = True
-    return counts
+    key = user
+    for column in (item,) if head is None else (item, head):
+        number = np.unique(column, return_inverse=True)[1]
+        key = key * (number.max(initial=0) + 1) + number
+    first = np.asarray(user == MISSING, bool)
+    first[np.unique(key, return_index=True)[1]] = True
+    return first
+
+
+def head_numbers(counted: Sequence[CountedEvents]) -> Ints:
+    """Return a number for the head of each kind, `[kinds]`: kinds of one head have the same."""
+    return np.unique([kind.head_name for kind in counted], return_inverse=True)[1].astype(np.int64)

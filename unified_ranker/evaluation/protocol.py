@@ -109,7 +109,7 @@ def evaluate(
         for task in names:
             parts = row_batches(len(samples[task]), len(prepared.items), at_once)
             ranked = _rank(samples[task], chosen[task], parts, rules, progress)
-            available = len(of_task[task])
+            available = int(of_task[task].retrieved.sum())
             if keep is not None:
                 keep(task, ranked[0])
             found.append(summarise_task(task, samples[task], available, *ranked, prepared, config))
@@ -172,8 +172,9 @@ def row_batches(requests: int, items: int, at_once: int = SCORES_AT_ONCE) -> Ite
 def sample(requests: Examples, task: str, config: Config, most: int | None = None) -> Examples:
     """Draw requests of a task, in time order; by a seed for each task, so that other tasks do not change its sample.
 
-    `project.evaluation` declares their number, and `most` limits it.
+    `project.evaluation` declares their number, and `most` limits it. Only examples that are `retrieved` are requests.
     """
+    requests = requests.take(requests.retrieved)
     size = min(config.project.evaluation.requests_per_task, most or len(requests))
     if len(requests) <= size:
         return requests

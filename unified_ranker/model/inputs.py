@@ -76,6 +76,7 @@ class TrainingBatch(Columns):
             head=index,
             weight=number,
             value=number,
+            retrieved=number,
             targets=tf.TensorSpec([None, targets], tf.int64),
             decay=tf.TensorSpec([None, targets], tf.float32),
         )

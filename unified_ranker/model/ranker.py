@@ -282,7 +282,8 @@ class UnifiedRanker(tfrs.Model):
         query = encode_queries(self, windows, request, texts, items, batch.row, training)
         losses = self.retrieval(query, labels, items, drawn)
         self._record("retrieval", losses, request.task)
-        loss = _mean(losses, labels.weight * tf.gather(self.retrieval_share, request.task))
+        shares = labels.retrieved * tf.gather(self.retrieval_share, request.task)
+        loss = _mean(losses, labels.weight * shares)
         if ranked is None:
             return loss
         chosen = ranked.chosen

@@ -10,6 +10,7 @@ and users are valid within one prepared log; ids identify rows across logs.
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ import pandas as pd
 
 from unified_ranker.config import Task
 from unified_ranker.core.arrays import MISSING, Floats, Ints, Mask, Strings
-from unified_ranker.core.positives import first_engagements, first_match
+from unified_ranker.core.positives import first_engagements, first_match, head_numbers
 from unified_ranker.core.request import History
 from unified_ranker.core.times import seconds
 from unified_ranker.core.windows import Windows, last_events
@@ -110,7 +111,9 @@ class Examples:
     """One row for each positive, in order of time: columns `[examples]`; `timestamp` in seconds.
 
     `user`, `item`, `source_item` and `query_item` are indices, `MISSING` where there is none; `query` and
-    `country` are "" where absent, `value` is NaN. `head` names the ranking head that the positive trains.
+    `country` are "" where absent, `value` is NaN. `head` names the ranking head that the positive trains. `retrieved`
+    marks the examples that retrieval learns and that requests are measured by: with `first_engagement_only`, all but a
+    user's later positives of another head with the same item, which train their head alone.
     """
 
     user: Ints
@@ -125,6 +128,7 @@ class Examples:
     weight: Floats
     history_length: Ints
     value: Floats
+    retrieved: Mask
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -174,14 +178,24 @@ class Coded:
     type_names: list[str]
 
 
-def mark_positives(events: Coded, tasks: dict[str, Task]) -> tuple[Ints, Strings, Floats]:
-    """Find the events that the tasks count as engagement: their rows in order, heads and weights.
+class Marked(NamedTuple):
+    """Positives of a log, `[positives]` each: their rows in order, and columns of `Examples`."""
+
+    rows: Ints
+    head: Strings
+    weight: Floats
+    retrieved: Mask
+
+
+def mark_positives(events: Coded, tasks: dict[str, Task]) -> Marked:
+    """Find the events that the tasks count as engagement.
 
     An event counts as the first of its task's `positives` that matches. With `first_engagement_only`, a user's later
-    positives of the task with the same item do not count: all events of a user must be among `events`.
+    positives of the task with the same item and head do not count: all events of a user must be among `events`.
     """
     head = np.full(len(events.task), "", object)
     weight = np.zeros(len(events.task), np.float32)
+    retrieved = np.ones(len(events.task), bool)
     types = {name: number for number, name in enumerate(events.type_names)}
     for name, task in tasks.items():
         if name not in events.task_names:
@@ -193,12 +207,14 @@ def mark_positives(events: Coded, tasks: dict[str, Task]) -> tuple[Ints, Strings
             head[match], weight[match] = positive.head_name, positive.weight
         if task.first_engagement_only:
             at = np.flatnonzero(entry != MISSING)
-            weight[at[~first_engagements(events.user[at], events.item[at])]] = 0.0
+            user, item = events.user[at], events.item[at]
+            weight[at[~first_engagements(user, item, head_numbers(task.positives)[entry[at]])]] = 0.0
+            retrieved[at] = first_engagements(user, item)
     at = np.flatnonzero(weight > 0)
-    return at, head[at], weight[at]
+    return Marked(at, head[at], weight[at], retrieved[at])
 
 
-def match_positives(log: InteractionLog, tasks: dict[str, Task]) -> tuple[Ints, Strings, Floats]:
+def match_positives(log: InteractionLog, tasks: dict[str, Task]) -> Marked:
     """Find the positives of a log, see `mark_positives`."""
     events = log.events
     coded = {name: pd.factorize(events[name]) for name in ("user_id", "item_id", "task", "event_type")}
@@ -217,7 +233,7 @@ def match_positives(log: InteractionLog, tasks: dict[str, Task]) -> tuple[Ints, 
 
 
 def dated_positives(log: InteractionLog, tasks: dict[str, Task]) -> pd.DataFrame:
-    """Return those positives of a log that have a time, as events."""
-    rows, _, _ = match_positives(log, tasks)
-    chosen = log.events.iloc[rows]
+    """Return those positives of a log that have a time, as events with their `head`."""
+    found = match_positives(log, tasks)
+    chosen = log.events.iloc[found.rows].assign(head=found.head)
     return chosen[chosen["timestamp"].notna()]

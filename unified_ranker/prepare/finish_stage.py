@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from unified_ranker.config import Task
+from unified_ranker.config import Config, Task
 from unified_ranker.core.errors import UserError
 from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.log.check import Check, counted
@@ -24,7 +24,7 @@ from unified_ranker.prepare.stage_names import (
     LogSource,
     Rules,
 )
-from unified_ranker.prepare.task_needs import has_positives, no_events
+from unified_ranker.prepare.task_needs import has_positives, head_has_examples, no_events
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Finish:
     """Makes `split` (its bounds in seconds) and `quality` (one row of JSON, see `LogQuality`; null without checks).
 
     Raises:
-        UserError: too many bad rows, or a task without a positive.
+        UserError: too many bad rows, or a task or a head without a positive.
     """
 
     source: LogSource
@@ -42,6 +42,7 @@ class Finish:
         """Add the counts of all shards."""
         checks = checks_of(reader, self.rules) if self.rules.check else []
         checks += task_needs(reader, self.rules.config.tasks, self.source.ranges)
+        checks += head_needs(reader, self.rules.config, self.source.ranges) if self.rules.check else []
         require_sound(checks, self.rules.max_bad_share, reader)
         shares = self.rules.config.project.split
         wanted = [shares.train, shares.train + shares.validation]
@@ -124,7 +125,7 @@ def task_needs(reader: Reader, tasks: dict[str, Task], ranges: int) -> list[Chec
     names = reader.read(USERS_STAGE, 0, "names").to_pandas()
     of_log = names.groupby("task")["events"].sum().sort_values(ascending=False)
     numbers = sorted(names["task"].unique())
-    seen = {t for s in range(ranges) for t in reader.read(ORDER_STAGE, s, "examples")["task"].unique().to_pylist()}
+    seen = _of_examples(reader, "task", ranges)
     checks = []
     for name, task in tasks.items():
         if name not in numbers:
@@ -134,6 +135,18 @@ def task_needs(reader: Reader, tasks: dict[str, Task], ranges: int) -> list[Chec
         types = [str(kind) for kind in counts.index]
         checks.append(has_positives(name, task, numbers.index(name) in seen, types, counted(counts)))
     return checks
+
+
+def head_needs(reader: Reader, config: Config, ranges: int) -> list[Check]:
+    """Return the checks that every head of the tasks' positives has examples."""
+    seen = _of_examples(reader, "head", ranges)
+    by_head = {head: [name for name, task in config.tasks.items() if head in task.heads] for head in config.event_heads}
+    return [head_has_examples(head, config.heads.index(head) in seen, tasks) for head, tasks in by_head.items()]
+
+
+def _of_examples(reader: Reader, column: str, ranges: int) -> set[int]:
+    """Return the numbers that occur in a column of the examples."""
+    return {n for s in range(ranges) for n in reader.read(ORDER_STAGE, s, "examples")[column].unique().to_pylist()}
 
 
 def quantile(parts: list[pa.ChunkedArray], share: float) -> float:

@@ -41,23 +41,24 @@ class BuildHistories:
         user, stamp = columns["user"].astype(np.int64), np.floor_divide(columns["time"], SECOND)
         value = pc.fill_null(events["value"], np.nan).to_numpy()
         coded = Coded(user, columns["item"], columns["task"], columns["event_type"], value, tasks, types)
-        at, head, weight = mark_positives(coded, self.rules.config.tasks)
+        found = mark_positives(coded, self.rules.config.tasks)
         in_history = self._in_history(columns["event_type"], types) & (user != MISSING)
         heads = {name: number for number, name in enumerate(self.rules.config.heads)}
         head_number = np.full(len(user), -1, np.int16)
-        head_number[at] = [heads[name] for name in head]
-        weights = np.zeros(len(user), np.float32)
-        weights[at] = weight
+        head_number[found.rows] = [heads[name] for name in found.head]
+        weights, retrieved = np.zeros(len(user), np.float32), np.zeros(len(user), bool)
+        weights[found.rows], retrieved[found.rows] = found.weight, found.retrieved
         marked = (
             events.select(SELECTED_COLUMNS)
             .append_column("head", pa.array(head_number))
             .append_column("weight", pa.array(weights))
+            .append_column("retrieved", pa.array(retrieved))
             .append_column("history_length", pa.array(lengths_before(user, stamp, in_history), pa.int64()))
         )
         first = reader.read(USERS_STAGE, 0, "ranges")["first_time"].to_numpy()
         part = np.searchsorted(first, columns["time"], side="right") - 1
         kept = events.filter(pa.array(in_history)).select(["user", "item", "event_type", "task", "time", "value"])
-        counts = {"repeated": [int(again.sum())], "events": [len(events)], "positives": [len(at)]}
+        counts = {"repeated": [int(again.sum())], "events": [len(events)], "positives": [len(found.rows)]}
         return {"histories": [kept], "events": partition(marked, part, self.ranges), "counts": [pa.table(counts)]}
 
     def _in_history(self, event_type: Any, types: list[str]) -> npt.NDArray[np.bool_]:

@@ -208,10 +208,11 @@ def to_examples(table: pa.Table, names: EventNames, heads: Sequence[str]) -> Exa
         head=_named(table["head"], list(heads)),
         weight=table["weight"].to_numpy(),
         history_length=_ints(table["history_length"]),
-        # The log beside a release of an earlier version has none; the ranking service imports it all the same.
+        # The log beside a release of an earlier version has neither; the ranking service imports it all the same.
         value=_floats(table["value"], np.nan)
         if "value" in table.column_names
         else np.full(len(table), np.nan, np.float32),
+        retrieved=table["retrieved"].to_numpy() if "retrieved" in table.column_names else np.ones(len(table), bool),
     )
 
 

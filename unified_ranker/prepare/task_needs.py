@@ -1,5 +1,7 @@
 """Needs of a declared task: events in the log, and positives among them."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from unified_ranker.config import Positive, Task
@@ -39,6 +41,23 @@ def has_positives(name: str, task: Task, passed: bool, types: list[str], events:
         passed=passed,
         found=f"{'; '.join(counted_event(p) for p in task.positives)} matches none of {events}",
         what_to_do=f"correct `event_type` or `min_value`, or remove the file.{''.join(hints)}",
+    )
+
+
+def head_has_examples(head: str, passed: bool, tasks: Iterable[str]) -> Check:
+    """Check that a head has examples; without one it is served untrained.
+
+    Args:
+        head: its name.
+        passed: whether it has any.
+        tasks: those with positives of the head.
+    """
+    files = ", ".join(f"`tasks/{name}.yaml`" for name in tasks)
+    return Check(
+        f"head `{head}`: it has examples",
+        passed=passed,
+        found="no event is a positive of this head",
+        what_to_do=f"correct or remove its entry in `positives` of {files}",
     )
 
 

@@ -25,7 +25,7 @@ def tune_quality(context: StageContext, trials: int, requests: int) -> list[tupl
     examples = prepared.between(*window(prepared, "validation"))
     found = []
     for task in config.tasks:
-        of_task = examples.take(examples.task == task)
+        of_task = examples.take((examples.task == task) & examples.retrieved)
         if not len(of_task):
             continue
         random = np.random.default_rng(config.project.seed)

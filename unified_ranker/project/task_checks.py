@@ -26,7 +26,7 @@ def task_checks(config: Config, log: InteractionLog, sampled: bool = False) -> I
 
     A head without events is refused, unless the events are a sample, which may lack rare ones.
     """
-    fed = None if sampled else frozenset(match_positives(log, config.tasks)[1].tolist())
+    fed = None if sampled else frozenset(match_positives(log, config.tasks).head.tolist())
     found = log.events["task"].value_counts()
     for name, task in config.tasks.items():
         of_task = log.events[(log.events["task"] == name).to_numpy(bool)]
@@ -158,7 +158,8 @@ def _split(config: Config, log: InteractionLog) -> Iterator[Check]:
     learnable = _exists(chosen, log.items)
     bounds = split_times(times, config)
     fit_on, fit_end = config.project.split.fit_on, bounds.fit_end(config)
-    for name in config.tasks:
+    taught = frozenset(chosen["head"][times < fit_end])
+    for name, task in config.tasks.items():
         of_task = (chosen["task"] == name).to_numpy(bool)
         count, own = int(of_task.sum()), times[of_task & learnable]
         if count == 0:
@@ -182,6 +183,16 @@ def _split(config: Config, log: InteractionLog) -> Iterator[Check]:
             "a task without positives to train on is not learnt, one without positives to test on is not measured",
             severity="warning",
         )
+        late = [head for head in task.heads if head not in taught and (chosen["head"][of_task] == head).any()]
+        if before:
+            yield Check(
+                f"`tasks/{name}.yaml`: every head of the task has examples to train on",
+                passed=not late,
+                found=f"{', '.join(f'`{head}`' for head in late)} has none in the fit window (`{fit_on}`)",
+                what_to_do="give it the value 0 in `score`, remove its entry in `positives`, or wait for more of its "
+                "events; until then its outputs are untrained",
+                severity="warning",
+            )
 
 
 def _exists(events: pd.DataFrame, items: pd.DataFrame) -> np.ndarray:

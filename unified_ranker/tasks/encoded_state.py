@@ -67,6 +67,7 @@ class Labels(Columns):
         head: position of the head that it trains.
         weight: of the example.
         value: of its event; NaN where absent.
+        retrieved: 1 where retrieval learns it, 0 where its head alone does.
         targets: the user's next positives, its own first, `[examples, k]`; -1 where there are fewer.
         decay: weights of `targets`, `[examples, k]`.
     """
@@ -75,5 +76,6 @@ class Labels(Columns):
     head: tf.Tensor
     weight: tf.Tensor
     value: tf.Tensor
+    retrieved: tf.Tensor
     targets: tf.Tensor
     decay: tf.Tensor

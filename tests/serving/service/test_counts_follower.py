@@ -10,14 +10,17 @@ from unified_ranker.events.lmdb_histories import LmdbStore
 from unified_ranker.prepare.examples import match_positives
 from unified_ranker.serving.service.counts_follower import is_positive
 
-CONFIG = tiny_world.config()
+CONFIG = tiny_world.config(home_feed={"positives": [{"event_type": "rating", "min_value": 4}, {"event_type": "buy"}]})
 SEED, EVENTS = 5, 200
 
 
 def events_of_a_few():
     """Events of few users with few items, a second apart, so that many engagements are repeated ones."""
     draw = np.random.default_rng(SEED)
-    kinds = [("search", "click", None), ("home_feed", "rating", 3.0), ("home_feed", "rating", 5.0), ("", "rating", 5.0)]
+    kinds = [
+        *[("search", "click", None), ("", "rating", 5.0)],
+        *[("home_feed", "rating", 3.0), ("home_feed", "rating", 5.0), ("home_feed", "buy", None)],
+    ]
     for at in range(EVENTS):
         task, kind, value = kinds[draw.integers(len(kinds))]
         user, item = str(draw.choice(["u", "v", ""])), str(draw.choice(list("abc")))
@@ -31,7 +34,7 @@ def test_an_event_is_a_positive_as_prepare_says(tmp_path):
     time = [pd.Timestamp(event.timestamp, unit="s", tz="UTC") for event in events]
     rows = [{name: getattr(event, name) for name in names} | {"user_id": event.user_id or None} for event in events]
     log = log_of([{**row, "timestamp": at} for row, at in zip(rows, time, strict=True)])
-    at, _, _ = match_positives(log, CONFIG.tasks)
+    at = match_positives(log, CONFIG.tasks).rows
     store = LmdbStore(tmp_path / "store")
     store.append(events)
     found = [number for number, event in enumerate(events) if is_positive(CONFIG, event, store)]
@@ -39,4 +42,4 @@ def test_an_event_is_a_positive_as_prepare_says(tmp_path):
     # Rows of the log are in order of time, as the events are.
     assert found == at.tolist()
     every = {n: t.model_copy(update={"first_engagement_only": False}) for n, t in CONFIG.tasks.items()}
-    assert len(match_positives(log, every)[0]) > len(found) > 0
+    assert len(match_positives(log, every).rows) > len(found) > 0

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from unified_ranker.config import Config
-from unified_ranker.core.arrays import Mask
+from unified_ranker.core.arrays import MISSING, Mask
 from unified_ranker.core.event import Event
-from unified_ranker.core.positives import first_engagements, matches_any
+from unified_ranker.core.positives import first_engagements, first_match, head_numbers
 from unified_ranker.events.base import HistoryReader, HistoryStore, StoreError
 from unified_ranker.serving.answering.live_popularity import LivePopularity
 from unified_ranker.serving.service.ranking_service import RankingService
@@ -90,11 +90,14 @@ def is_positive(config: Config, event: Event, histories: HistoryReader) -> bool:
     if task is None:
         return False
     value = np.nan if event.value is None else event.value
-    if not matches_any(event.event_type, value, task.positives):
+    own = first_match(np.array([event.event_type], object), np.array([value]), task.positives)
+    if own[0] == MISSING:
         return False
     if not task.first_engagement_only or not event.user_id:
         return True
     past = histories.before(event.user_id, event.timestamp)
-    engaged = (past.task == event.task) & matches_any(past.event_type, past.value, task.positives)
+    kind = first_match(past.event_type, past.value, task.positives)
+    engaged = (past.task == event.task) & (kind != MISSING)
     items = np.append(past.item_id[engaged], event.item_id)
-    return bool(first_engagements(np.zeros(len(items), np.int64), items)[-1])
+    head = head_numbers(task.positives)[np.append(kind[engaged], own)]
+    return bool(first_engagements(np.zeros(len(items), np.int64), items, head)[-1])
