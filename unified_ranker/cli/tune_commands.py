@@ -196,9 +196,12 @@ def _print_quality(found: "list[tuple[FittedWeights, FittedStrength]]", declared
 
 
 def _on_validation(declared: "Config") -> list[str]:
-    """Return the settings that measure on the validation slice, in a work directory below the project's own."""
+    """Return the settings that measure on the validation slice, in a work directory below the project's own.
+
+    A trial is of the settings that it has: none is changed by a race.
+    """
     work = declared.project.work_dir / "tuning"
     return [
-        "project.split.fit_on=train", "project.evaluation.part=validation",
+        "project.split.fit_on=train", "project.evaluation.part=validation", "project.training.race=false",
         f"project.work_dir={json.dumps(str(work))}",
     ]  # fmt: skip

@@ -72,6 +72,9 @@ class TrainingSettings(Declaration):
     trained for as many epochs as were best. The second half of the epochs is measured, four times. 0: all epochs."""
     minutes: float | None = Field(None, gt=0)
     """Most minutes that training may take on this machine: the epochs are cut to fit. null: as long as it takes."""
+    race: bool = True
+    """Whether a training of 15 `minutes` or more first tries a few learning rates and temperatures, in at most three
+    tenths of its time, and keeps to those that are better than the declared ones by more than chance."""
     batch_examples: int = Field(2048, ge=8)
     """Labelled events in a batch."""
     learning_rate: float = Field(3e-3, gt=0)

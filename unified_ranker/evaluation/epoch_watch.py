@@ -162,13 +162,8 @@ class EpochWatch(tf.keras.callbacks.Callback):
         scores = self.scores
         if not scores:
             return self._length.epochs
-        highest = max(scores, key=lambda epochs: scores[epochs])
-
-        def is_as_good(epochs: int) -> bool:
-            error = error_of_difference(self._gains[highest], self._gains[epochs])
-            return scores[highest] - scores[epochs] <= max(_CHANCE, _ERRORS * error)
-
-        return max(filter(is_as_good, scores))
+        highest = self._gains[max(scores, key=lambda epochs: scores[epochs])]
+        return max(epochs for epochs, gains in self._gains.items() if not is_better(highest, gains))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Start the clock."""
@@ -229,6 +224,12 @@ class EpochWatch(tf.keras.callbacks.Callback):
         self._state.parent.mkdir(parents=True, exist_ok=True)
         kept = {epochs: [of_task.tolist() for of_task in gains] for epochs, gains in self._gains.items()}
         write_whole(self._state, json.dumps({"epochs": self._length.epochs, "gains": kept}))
+
+
+def is_better(one: Sequence[Floats], other: Sequence[Floats]) -> bool:
+    """Tell whether a measurement is higher than another of the same requests by more than chance makes."""
+    apart = max(_CHANCE, _ERRORS * error_of_difference(one, other))
+    return mean_log(one) - mean_log(other) > apart
 
 
 def error_of_difference(one: Sequence[Floats], other: Sequence[Floats]) -> float:

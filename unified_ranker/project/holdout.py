@@ -4,7 +4,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ import numpy as np
 from unified_ranker.config import Config
 from unified_ranker.core.files import write_whole
 from unified_ranker.evaluation.blend_weights import ChannelWeight, TaskBlend
+from unified_ranker.project.settings_race import race_settings, with_training
 
 if TYPE_CHECKING:
     from unified_ranker.evaluation.epoch_watch import EpochWatch
@@ -39,11 +40,18 @@ class Holdout:
         blends: of each task that has enough requests.
         epochs: after how many it was best.
         scores: mean log NDCG@10 by epochs, where it was measured.
+        settings: values of `training` that won a race; none where the declared ones did, or none was run.
     """
 
     blends: "tuple[FittedBlend, ...]" = ()
     epochs: int | None = None
     scores: dict[int, float] = field(default_factory=dict)
+    settings: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def training(self) -> dict[str, float | int]:
+        """Values of `training` in project.yaml, in place of the declared, for the model of the release."""
+        return dict(self.settings) | ({} if self.epochs is None else {"epochs": self.epochs})
 
 
 def learn_from_holdout(prepared: "Prepared", config: Config, tasks: Sequence[str], checkpoints: Path) -> Holdout:
@@ -75,23 +83,28 @@ def learn_from_holdout(prepared: "Prepared", config: Config, tasks: Sequence[str
             LEAST_REQUESTS,
         )
         return Holdout()
-    earlier, watch = train_holdout(prepared, config, tasks, checkpoints)
+    began = time.perf_counter()
+    settings = race_settings(
+        prepared, config, tasks, _enough(later, names), blend_start(prepared, config), checkpoints / "race"
+    )
+    config = with_training(config, settings)
+    earlier, watch = train_holdout(prepared, config, tasks, checkpoints, began)
     blends: tuple[FittedBlend, ...] = ()
     if config.project.training.blend:
         # The score of several heads is a sum of their calibrated outputs.
         encoder = RequestEncoder(earlier.model, prepared, earlier.quality)
         calibrate(earlier, prepared, names, encoder)
         blends = tuple(fit_blends(encoder, CandidateRules(prepared, config), later, names))
-    found = Holdout(blends, watch.best, watch.scores)
+    found = Holdout(blends, watch.best, watch.scores, settings)
     shutil.rmtree(checkpoints, ignore_errors=True)
     checkpoints.mkdir(parents=True)
-    tree = {"blends": [b.to_json() for b in blends], "epochs": found.epochs, "scores": found.scores}
-    write_whole(kept, json.dumps({"form": _form(), **tree}))
+    tree = {"epochs": found.epochs, "scores": found.scores, "settings": dict(settings)}
+    write_whole(kept, json.dumps({"form": _form(), "blends": [b.to_json() for b in blends], **tree}))
     return found
 
 
 def train_holdout(
-    prepared: "Prepared", config: Config, tasks: Sequence[str], checkpoints: Path
+    prepared: "Prepared", config: Config, tasks: Sequence[str], checkpoints: Path, began: float | None = None
 ) -> "tuple[TrainedModel, EpochWatch]":
     """Train on the fit window but for its last part, for as many epochs as gain there and have time.
 
@@ -100,6 +113,7 @@ def train_holdout(
         config: the declarations.
         tasks: to train for; all when empty.
         checkpoints: where the epochs are kept; a training that was interrupted goes on from them.
+        began: when the time of the training began, by `time.perf_counter`; None: now.
 
     Returns:
         The model with the weights that were best, and what was measured.
@@ -107,7 +121,7 @@ def train_holdout(
     from unified_ranker.evaluation.epoch_watch import Budget, EpochWatch, LaterGains
     from unified_ranker.training.training_job import train
 
-    began = time.perf_counter()
+    began = time.perf_counter() if began is None else began
     before, later = _parts(prepared, config)
     requests = _enough(later, list(tasks or config.tasks))
     training, watches, budget = config.project.training, [], None
@@ -155,7 +169,7 @@ def _read(kept: Path) -> Holdout | None:
         logger.info("what the holdout found in another version of unified_ranker is found again")
         return None
     scores = {int(epochs): score for epochs, score in tree["scores"].items()}
-    return Holdout(tuple(map(FittedBlend.of_json, tree["blends"])), tree["epochs"], scores)
+    return Holdout(tuple(map(FittedBlend.of_json, tree["blends"])), tree["epochs"], scores, tree["settings"])
 
 
 def blend_start(prepared: "Prepared", config: Config) -> int:

@@ -31,16 +31,24 @@ class TrainingFacts:
         fit_end: the end of its fit window, seconds.
         curves: a value for each epoch, by name of the loss.
         blends: what its final score blends, by task.
+        settings: values of `training` that a race found, by name.
     """
 
     fit_end: int
     curves: dict[str, list[float]]
     blends: tuple[TaskBlend, ...]
+    settings: dict[str, float]
 
     @classmethod
     def of(cls, trained: "TrainedModel") -> "TrainingFacts":
         """Return the facts about a model."""
-        return cls(trained.fit_end, trained.curves, blend_weights(trained))
+        return cls(trained.fit_end, trained.curves, blend_weights(trained), trained.settings)
+
+    @property
+    def notes(self) -> list[str]:
+        """Remarks about the training for readers of a report."""
+        found = ", ".join(f"`{name}: {value:g}`" for name, value in self.settings.items())
+        return [f"A race of settings found {found} to be better than what is declared."] if found else []
 
 
 def write_project_report(
@@ -70,6 +78,7 @@ def write_project_report(
         curves={name: list(values) for name, values in trained.curves.items() if "/" in name or name == "loss"},
         stages=[StageCost(name, stamp["seconds"], stamp["peak_memory_mib"]) for name, stamp in stamps.items()],
         index=index,
+        notes=trained.notes,
         blends=trained.blends,
         git_commit=git_commit(),
         versions=library_versions(),

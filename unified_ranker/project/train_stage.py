@@ -11,6 +11,7 @@ from unified_ranker.project.data_needs import require_enough_data
 from unified_ranker.project.holdout import Holdout, learn_from_holdout
 from unified_ranker.project.prepare_stage import prepared_data
 from unified_ranker.project.run_stage import run_stage
+from unified_ranker.project.settings_race import with_training
 from unified_ranker.project.stage_context import StageContext, StageResult
 
 if TYPE_CHECKING:
@@ -81,17 +82,9 @@ def train_model(
     training, found = config.project.training, Holdout()
     if start is None and (training.blend or training.patience or training.minutes):
         found = learn_from_holdout(prepared, config, tasks, checkpoints / "holdout")
-    trained = train(prepared, with_epochs(config, found.epochs), checkpoints, tuple(tasks), start=begin)
+    trained = train(prepared, with_training(config, found.training), checkpoints, tuple(tasks), start=begin)
     numbers = {name: number for number, name in enumerate(config.tasks, start=1)}
     trained.model.blend.assign({numbers[blend.task]: blend for blend in found.blends})
-    trained = replace(trained, blends=found.blends)
+    trained = replace(trained, blends=found.blends, settings=dict(found.settings))
     calibrate(trained, prepared, tuple(tasks))
     return trained
-
-
-def with_epochs(config: Config, epochs: int | None) -> Config:
-    """Return the declarations with as many epochs as the holdout model found to be best; as they are for None."""
-    if epochs is None or epochs == config.project.training.epochs:
-        return config
-    training = config.project.training.model_copy(update={"epochs": epochs})
-    return config.model_copy(update={"project": config.project.model_copy(update={"training": training})})

@@ -1,6 +1,6 @@
 """Result of a training job."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from unified_ranker.model.ranker import UnifiedRanker
 from unified_ranker.prepare.quality import QualityAsOf
@@ -19,6 +19,7 @@ class TrainedModel:
         fit_end: the end of its fit window, seconds.
         curves: a value for each epoch, by name of the loss.
         blends: fitted blend of each task that has one.
+        settings: values of `training` that a race found better than the declared ones, by name.
     """
 
     model: UnifiedRanker
@@ -27,3 +28,4 @@ class TrainedModel:
     fit_end: int
     curves: dict[str, list[float]]
     blends: tuple[FittedBlend, ...] = ()
+    settings: dict[str, float] = field(default_factory=dict)

@@ -25,6 +25,7 @@ def save_trained(trained: TrainedModel, directory: Path) -> None:
         "fit_end": trained.fit_end,
         "curves": trained.curves,
         "blends": [blend.to_json() for blend in trained.blends],
+        "settings": trained.settings,
         "vocabulary": trained.vocabulary.to_json(),
     }
     (directory / TRAINING_DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
@@ -43,4 +44,6 @@ def load_trained(directory: Path, prepared: Prepared, config: Config) -> Trained
     # The optimizer's variables stay behind: what is loaded is not trained further.
     restored.expect_partial()
     blends = tuple(FittedBlend.of_json(blend) for blend in description["blends"])
-    return TrainedModel(model, vocabulary, quality, fit_end, description["curves"], blends)
+    return TrainedModel(
+        model, vocabulary, quality, fit_end, description["curves"], blends, description.get("settings", {})
+    )
