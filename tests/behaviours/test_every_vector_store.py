@@ -169,6 +169,18 @@ def test_a_killed_writer_keeps_nobody_out_and_leaves_nothing(store, place, reque
     assert [version.number for version in store.versions()] == [first, second]
 
 
+def test_a_stopped_writer_leaves_nothing_and_the_next_one_in_its_process_begins_anew(store, place):
+    with pytest.raises(KeyboardInterrupt), store.writing():  # noqa: PT012
+        draft = store.begin({"item": WIDTH})
+        draft.put_many("item", names(20), unit(20), 1, 7)
+        raise KeyboardInterrupt
+    with open_store(place) as other:
+        export(other, unit(5, seed=1))
+        found = other.get_many("item", names(20))
+        assert found.found.tolist() == [True] * 5 + [False] * 15
+        np.testing.assert_allclose(found.vectors[:5], unit(5, seed=1), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("check", "spoil"),
     [

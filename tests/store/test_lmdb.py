@@ -104,6 +104,34 @@ def test_a_store_that_may_only_be_read_can_be_read(tmp_path):
     assert done.stdout.strip() == str(WIDTH), done.stderr
 
 
+def test_a_store_in_the_place_of_a_deleted_one_has_its_own_entries_alone(tmp_path):
+    """An open environment outlives its file; its reader keeps what it has, and nobody else gets it."""
+    place = tmp_path / "store"
+    with open_store(place) as old:
+        export(old, unit(20))
+        assert old.get("item", "item-19") is not None
+        shutil.rmtree(place)
+        with open_store(place) as new:
+            export(new, unit(5, seed=1))
+            found = new.get_many("item", names(20))
+            assert found.found.tolist() == [True] * 5 + [False] * 15
+        with open_store(place) as again:
+            assert again.get("item", "item-4") is not None, "the old reader's release does not close the new file"
+
+
+def test_a_stopped_writer_leaves_no_draft_on_the_disk_and_none_open(tmp_path):
+    place = tmp_path / "store"
+    stopped = open_store(place)
+    with pytest.raises(ZeroDivisionError), stopped.writing():  # noqa: PT012
+        stopped.begin({"item": WIDTH}).put_many("item", names(20), unit(20), 1, 7)
+        raise ZeroDivisionError
+    assert [p.name for p in place.iterdir() if p.name.startswith((".draft", ".dropped"))] == []
+    shutil.rmtree(place)
+    with open_store(place) as new:
+        export(new, unit(5, seed=1))
+        assert new.get_many("item", names(20)).found.tolist() == [True] * 5 + [False] * 15
+
+
 def write_versions(place, pipe):
     """Publish versions one after the other, saying each step, until killed; a version's vectors hold its number."""
     store = open_store(place)

@@ -138,13 +138,21 @@ class EmbeddingStore:
     def writing(self) -> Iterator[None]:
         """Hold the writer's lock for the time of a block, and remove what killed writers left.
 
+        A block that is stopped leaves no unfinished version, neither on the disk nor open in this process.
+
         Raises:
             UserError: another process is writing.
         """
         with self.backend.lock("writer"):
             self._state()
             self.backend.clear()
-            yield
+            try:
+                yield
+            except BaseException:
+                # What stopped the block, such as a full disk, may stop this, too; then the next writer removes it.
+                with contextlib.suppress(UserError, OSError):
+                    self.backend.clear()
+                raise
 
     def begin(self, widths: Mapping[str, int], limits: Limits | None = None) -> Draft:
         """Begin the next version, beside the published one, inside of `writing`.

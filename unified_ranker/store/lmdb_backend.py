@@ -209,8 +209,8 @@ class LmdbBackend:
         return self.root / f".draft-{version}"
 
     def _give_up(self, directory: Path) -> None:
-        if self._open.pop(directory, None) is not None:
-            release(directory)
+        if (opened := self._open.pop(directory, None)) is not None:
+            release(opened)
 
     def _current(self) -> int:
         """Return the published version; the file is read again only when its stamp has changed."""

@@ -1,7 +1,8 @@
 """LMDB environment of a version, which all readers of a process share.
 
 A process must not open an LMDB environment twice, nor use one that was opened before a fork. Environments are
-therefore kept by process id and path, with a count of their uses.
+therefore kept by process id and path, with a count of their uses. An open environment outlives its file: it is shared
+only while its path leads to the same file.
 """
 
 import os
@@ -23,8 +24,15 @@ _CHANGES, _META = b"changes", b"meta"
 
 @dataclass
 class Opened:
-    """Open environment and its tables: one for each kind, `changes` by their number, and `meta`."""
+    """Open environment and its tables: one for each kind, `changes` by their number, and `meta`.
 
+    Attributes:
+        key: process id and path, under which it is kept.
+        file: device and inode of its data.
+    """
+
+    key: tuple[int, str]
+    file: tuple[int, int]
     env: Any
     kinds: dict[str, Any]
     changes: Any
@@ -49,7 +57,8 @@ def acquire(directory: Path, durable: bool = True) -> Opened:
     key = (os.getpid(), str(directory))
     with _guard:
         shared = _opened.get(key)
-        if shared is not None:
+        # Another file means that the store was deleted and another one written: the open one has the old entries.
+        if shared is not None and shared.file == _file_of(directory):
             shared.users += 1
             return shared
         writable = os.access(directory, os.W_OK)
@@ -63,20 +72,33 @@ def acquire(directory: Path, durable: bool = True) -> Opened:
             lock=writable,
             sync=durable,
         )
-        tables = [env.open_db(name, create=writable) for name in (*(k.encode() for k in ENTRY_KINDS), _CHANGES, _META)]
+        names = (*(k.encode() for k in ENTRY_KINDS), _CHANGES, _META)
+        try:
+            tables = [env.open_db(name, create=writable) for name in names]
+        except lmdb.Error:
+            env.close()
+            raise
         kinds = dict(zip(ENTRY_KINDS, tables, strict=False))
-        _opened[key] = Opened(env, kinds, changes=tables[-2], meta=tables[-1])
+        _opened[key] = Opened(key, _file_of(directory), env, kinds, changes=tables[-2], meta=tables[-1])
         return _opened[key]
 
 
-def release(directory: Path) -> None:
-    """End one use of an environment; the last one closes it."""
-    key = (os.getpid(), str(directory))
+def release(opened: Opened) -> None:
+    """End one use of an environment; the last one closes it. In a forked process it is the parent's, and stays open."""
     with _guard:
-        shared = _opened.get(key)
-        if shared is None:
+        if opened.key[0] != os.getpid():
             return
-        shared.users -= 1
-        if shared.users == 0:
-            shared.env.close()
-            del _opened[key]
+        opened.users -= 1
+        if opened.users == 0:
+            opened.env.close()
+            if _opened.get(opened.key) is opened:
+                del _opened[opened.key]
+
+
+def _file_of(directory: Path) -> tuple[int, int]:
+    """Return device and inode of the data in `directory`; zeros where there are none yet."""
+    try:
+        status = (directory / DATA_FILE).stat()
+    except FileNotFoundError:
+        return 0, 0
+    return status.st_dev, status.st_ino
