@@ -29,4 +29,4 @@ class EaseSums(HistorySumsKind):
 
         prepared = inputs.prepared
         past, shape = prepared.between(None, inputs.end), (len(prepared.users), len(prepared.items))
-        return ease_pairs(past, *shape, self.regularisation, self.most_items)
+        return ease_pairs(past, *shape, self.regularisation, self.most_items, self.neighbours)

@@ -63,18 +63,29 @@ def transition_shares(histories: Histories, end: int, items: int, reach: int) ->
     return (sparse.diags_array((1 / (totals + _PRIOR)).astype(np.float32)) @ counts).tocsr()
 
 
-def ease_pairs(past: Examples, users: int, items: int, regularisation: float, most_items: int) -> sparse.csr_array:
-    """Return EASE's weights of the positives `past` for the `most_items` items with most of them, `[items, items]`."""
+def ease_pairs(
+    past: Examples, users: int, items: int, regularisation: float, most_items: int, most: int
+) -> sparse.csr_array:
+    """Return EASE's weights of the positives `past`, `[items, items]`.
+
+    It covers the `most_items` items with most positives, and keeps the `most` largest weights of each.
+    """
     past = past.take((past.item != MISSING) & (past.user != MISSING))
     engaged = sparse.coo_array((np.ones(len(past), np.float32), (past.user, past.item)), (users, items)).tocsr()
     engaged.data[:] = 1.0
     counts = np.asarray(engaged.sum(axis=0)).ravel()
     covered = np.sort(np.argsort(-counts, kind="stable")[: min(most_items, np.count_nonzero(counts))])
     within = engaged[:, covered]
-    weights = sparse.coo_array(
-        ease_weights((within.T @ within).toarray().astype(np.float32, order="F"), regularisation)
-    )
-    return sparse.coo_array((weights.data, (covered[weights.row], covered[weights.col])), (items, items)).tocsr()
+    weights = ease_weights((within.T @ within).toarray().astype(np.float32, order="F"), regularisation)
+    rows, columns, values = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+    for begin in range(0, len(covered), _ROWS):
+        # In parts, because as a sparse matrix the weights of all pairs take ten times the memory.
+        starts, partners, kept = strongest_of(sparse.csr_array(weights[begin : begin + _ROWS]), most)
+        rows.append(np.repeat(covered[begin : begin + _ROWS], np.diff(starts[:-1])))
+        columns.append(covered[partners])
+        values.append(kept)
+    places = (np.concatenate(rows), np.concatenate(columns))
+    return sparse.coo_array((np.concatenate(values), places), (items, items)).tocsr()
 
 
 def ease_weights(gram: npt.NDArray[np.float32], regularisation: float) -> Floats:
@@ -97,7 +108,7 @@ def ease_weights(gram: npt.NDArray[np.float32], regularisation: float) -> Floats
             f"XᵀX + {regularisation} I is not positive definite (LAPACK {failed}, {failed_too})."
         )
     # LAPACK leaves the upper triangle zero.
-    weights = inverse + np.tril(inverse, -1).T
-    weights = -weights / np.diag(weights)
-    weights[diagonal] = 0.0
-    return weights
+    inverse += np.tril(inverse, -1).T
+    inverse /= -np.diag(inverse)
+    inverse[diagonal] = 0.0
+    return inverse

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from unified_ranker.config import Config
-from unified_ranker.core.arrays import MISSING
+from unified_ranker.core.arrays import MISSING, Ints
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
@@ -21,6 +21,8 @@ from unified_ranker.towers.tensorflow import tf
 
 LEXICAL_SCALE = 0.1
 """Scale of BM25, which reaches some tens, so that the ranker's inputs are about 1."""
+_TITLES_AT_ONCE = 50_000
+"""Titles that are split into words at once: a word takes some hundred bytes while it is split."""
 
 
 @SIGNALS.declare
@@ -57,24 +59,16 @@ class LexicalSignal(TableSignal):
 
     def __init__(self, config: Lexical, titles: np.ndarray, known: np.ndarray) -> None:
         """Index `titles` `[items]`; `known` `[items]` marks those from which document frequencies are computed."""
-        from unified_ranker.signals.bm25 import inverse_frequency, title_scores
+        from unified_ranker.signals.bm25 import inverse_frequency, titles_with, word_counts, word_scores
 
         super().__init__()
         self.config, self.text_width = config, config.max_words
-        words = split_words(tf.constant(titles, tf.string), config.max_words)
-        vocabulary, ids = np.unique(words.flat_values.numpy(), return_inverse=True)
-        of_title = words.value_rowids().numpy()
-        texts: list[list[str]] = [[] for _ in titles]
-        for row, word in zip(of_title.tolist(), ids.tolist(), strict=True):
-            texts[row].append(str(word))
-        scores, numbers = title_scores(texts, known)
+        hashes, of_title = _words_of(titles, config.max_words)
+        vocabulary, words = np.unique(hashes, return_inverse=True)
         self.vocabulary = self.table("vocabulary", vocabulary_of(vocabulary))
-        names = np.array([numbers[str(n)] for n in range(len(vocabulary))], np.int64)
-        by_word = scores[names] if len(names) else scores
-        found = np.zeros(max(len(vocabulary), 1))
-        pairs = np.unique(np.stack([ids, of_title]), axis=1)
-        np.add.at(found, pairs[0], known[pairs[1]])
-        idf = inverse_frequency(found, int(known.sum())).astype(np.float32)
+        counts = word_counts(words, of_title, max(len(vocabulary), 1), len(titles))
+        by_word = word_scores(counts, known)
+        idf = inverse_frequency(titles_with(counts, known), int(known.sum())).astype(np.float32)
         self.idf = self.table("idf", idf)
         self._index_titles(by_word, len(titles), idf)
         self._index_words(by_word)
@@ -158,6 +152,14 @@ class LexicalSignal(TableSignal):
         self.starts = self.table("starts", starts)
         self.posting_items = self.table("posting_items", _at_least_one(items.astype(np.int64), 0))
         self.posting_weights = self.table("posting_weights", _at_least_one(weights, 0.0))
+
+
+def _words_of(titles: np.ndarray, most: int) -> tuple[Ints, Ints]:
+    """Return the hashes of the first words of `titles` `[titles]`, and the title of each, `[words]` both."""
+    starts = range(0, max(len(titles), 1), _TITLES_AT_ONCE)
+    parts = [split_words(tf.constant(titles[start : start + _TITLES_AT_ONCE], tf.string), most) for start in starts]
+    lengths = np.concatenate([part.row_lengths().numpy() for part in parts])
+    return np.concatenate([part.flat_values.numpy() for part in parts]), np.repeat(np.arange(len(titles)), lengths)
 
 
 def _at_least_one(values: np.ndarray, blank: float) -> np.ndarray:
