@@ -108,10 +108,12 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-# YAML 1.1 wants a dot in every float; people write 1e-3.
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789")
-)
+def floats_without_dot(kind: type[yaml.SafeLoader] | type[yaml.SafeDumper]) -> None:
+    """Let a loader read 1e-3 as a number, and a dumper quote a text of that form: YAML 1.1 wants a dot in floats."""
+    kind.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789"))
+
+
+floats_without_dot(_StrictLoader)
 
 
 def _yaml_files(project: Path, folder: str, files: Files) -> list[Path]:

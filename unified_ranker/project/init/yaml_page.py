@@ -5,6 +5,8 @@ from typing import Any
 
 import yaml
 
+from unified_ranker.config.yaml_files import floats_without_dot
+
 _WIDTH = 110
 
 
@@ -67,3 +69,4 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _OneLine.add_representer(str, _text)
+floats_without_dot(_OneLine)
