@@ -128,10 +128,15 @@ def test_events_without_any_user_are_a_signal_of_quality_and_no_positive(shop_pr
     assert "80 anonymous `upvote`" in comment_above(directory, "towers/item.yaml", "upvote_popularity")
 
 
-def test_impressions_are_no_engagement(shop_project):
+def test_impressions_are_no_engagement_and_no_history(shop_project):
+    """What a request showed is logged before the click, and a history with it would tell what can be clicked."""
     config, directory = shop_project
     assert "impression" not in str(config.tasks)
     assert "`impression` (500 events)" in comment_above(directory, "tasks/home_feed.yaml", "positives")
+    read = config.towers.user.history_events
+    assert "impression" not in read
+    assert {p.event_type for task in config.tasks.values() for p in task.positives} <= set(read)
+    assert "only shown" in comment_above(directory, "towers/user.yaml", "history_events")
 
 
 def test_a_feed_offers_again_where_people_come_back_for_what_they_had(shop_project, tmp_path):

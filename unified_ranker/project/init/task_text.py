@@ -116,7 +116,12 @@ def _positives(page: YamlPage, surface: Surface, heads: dict[str, str]) -> None:
     for kind in surface.with_role("no engagement"):
         page.note(
             f"Not a positive: `{kind.event_type}` ({kind.events:,} events), by its name, means that an item was "
-            "shown or refused. Histories contain it. Add it here if it is engagement."
+            "refused. Histories contain it. Add it here if it is engagement."
+        )
+    for kind in surface.with_role("shown"):
+        page.note(
+            f"Not a positive: `{kind.event_type}` ({kind.events:,} events), by its name, means that an item was "
+            "shown. Histories do not contain it; see `history_events` in towers/user.yaml."
         )
     if surface.kind == "feed" and not any(k.users for k in surface.kinds):
         page.note("No event of this task has a user, so the model learns from anonymous requests alone.")

@@ -38,6 +38,12 @@ def user_page(facts: Facts) -> str:
         f"The last {length} are read."
     )
     page.put("history_length", length)
+    if found.read is not None:
+        page.note(
+            "Histories have no events that say an item was only shown: what a request showed is logged before the "
+            "choice, and would tell the model what it can choose from."
+        )
+        page.put("history_events", list(found.read))
     page.put("encoder", {"type": "transformer", "layers": 2, "heads": 2, "dropout": 0.2})
     _features(page, "profile", facts.user_columns, "users", inputs=False)
     queries = sum(s.query_share * s.events for s in found.surfaces) / max(sum(s.events for s in found.surfaces), 1)
