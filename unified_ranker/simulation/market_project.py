@@ -58,8 +58,10 @@ def declarations(spec: MarketplaceSpec) -> dict[str, dict[str, Any]]:
                 "trend": {"type": "popularity", "window_days": 14},
             },
         },
+        "towers/ranker.yaml": {"signals": [{"type": kind} for kind in _signals(spec)]},
         "towers/user.yaml": {
             "history_length": 30,
+            # Without impressions: those of a request come before its click, and would tell what can be clicked.
             "history_events": [p["event_type"] for p in positives],
             "encoder": {"type": "transformer", "layers": 1, "heads": 2, "dropout": 0.1},
             "profile": [{"type": "category", "column": "country"}],
@@ -70,3 +72,25 @@ def declarations(spec: MarketplaceSpec) -> dict[str, dict[str, Any]]:
         "tasks/more_like_this.yaml": {**task, "imputation": {"query": "source_item_title"}},
     }
     return {n: f for n, f in files.items() if not n.startswith("tasks/") or spec.shares.get(n[6:-5], 0) > 0}
+
+
+def _signals(spec: MarketplaceSpec) -> list[str]:
+    """Return the signals that `init` declares for the log of `spec`."""
+    searched, beside = (spec.shares.get(task, 0) > 0 for task in ("search", "more_like_this"))
+    wanted = {
+        # Beside an item, its title stands for a query.
+        "lexical": beside or (searched and spec.switches.queries),
+        "source_pairs": beside,
+        "successions": True,
+        "popular": True,
+        "newest": True,
+        "query_memory": searched and spec.switches.queries,
+        "like_queries": searched and spec.switches.queries,
+        "neighbours": True,
+        "ease": True,
+        "transitions": True,
+        # Who buys has clicked before.
+        "repeats": searched or beside,
+        "returns": searched or beside,
+    }
+    return [kind for kind, there in wanted.items() if there]
