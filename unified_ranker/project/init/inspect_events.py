@@ -29,9 +29,9 @@ of some hours (docs/records/offered-again.md).
 """
 OFFERED_AGAIN = 0.25
 """Least `again_share` of a feed that offers users their earlier items again (docs/records/offered-again.md)."""
-SHOWN = frozenset({"impression", "impressions", "exposure", "exposures", "shown", "display", "displayed"})
+SHOWN_WORDS = frozenset({"impression", "impressions", "exposure", "exposures", "shown", "display", "displayed"})
 """Words in the name of an event type that say an item was only shown."""
-REFUSED = frozenset(
+REFUSED_WORDS = frozenset(
     {
         *("skip", "skipped", "hide", "hidden", "dismiss", "dismissed", "block", "report"),
         *("dislike", "downvote", "unlike", "unfollow", "unsubscribe", "refund", "return", "returned"),
@@ -232,7 +232,7 @@ def _event_kinds(of_task: pd.DataFrame) -> tuple[EventKind, ...]:
 
 def _role_by_name(event_type: str) -> EventRole:
     words = set(re.split(r"[\W_]+", event_type.lower()))
-    return "shown" if words & SHOWN else "no engagement" if words & REFUSED else "positive"
+    return "shown" if words & SHOWN_WORDS else "no engagement" if words & REFUSED_WORDS else "positive"
 
 
 def rating_top(values: "pd.Series[float]") -> float | None:
