@@ -84,8 +84,8 @@ def ease_pairs(
         rows.append(np.repeat(covered[begin : begin + _ROWS], np.diff(starts[:-1])))
         columns.append(covered[partners])
         values.append(kept)
-    places = (np.concatenate(rows), np.concatenate(columns))
-    return sparse.coo_array((np.concatenate(values), places), (items, items)).tocsr()
+    pairs = (np.concatenate(rows), np.concatenate(columns))
+    return sparse.coo_array((np.concatenate(values), pairs), (items, items)).tocsr()
 
 
 def ease_weights(gram: npt.NDArray[np.float32], regularisation: float) -> Floats:
