@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -76,6 +78,19 @@ def test_vectors_that_would_overflow_scann_are_refused(tmp_path):
     vectors[7:9, 2] = 1e26
     with pytest.raises(UserError, match=r"finite squared lengths.* 2 of 100 .*row 7"):
         build(tmp_path / "index", vectors, ScannIndex(type="scann"))
+
+
+def test_scann_writes_nothing_into_the_output_of_a_command(tmp_path):
+    """Its lines come from C++, past Python's streams: only another process shows them."""
+    code = (
+        "import sys, numpy as np; from pathlib import Path; from unified_ranker.config import Config;"
+        "from unified_ranker.release.indexes.scann import ScannIndex;"
+        "vectors = np.random.default_rng(1).normal(size=(500, 8)).astype(np.float32);"
+        "settings = ScannIndex(type='scann').build(Path(sys.argv[1]), vectors);"
+        "print(ScannIndex.load(Path(sys.argv[1]), vectors, settings).search(vectors[:1], 3)[0].shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("(1, 3)", "")
 
 
 def test_auto_is_exact_where_scann_could_not_train(tmp_path):

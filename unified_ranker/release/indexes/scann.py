@@ -1,9 +1,11 @@
 """Index `scann`: Google's ScaNN, in process."""
 
+import ctypes
 import importlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +15,8 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.release.indexes.base import INDEXES, Index, IndexKind
 
 _SEARCHERS = "scann.scann_ops.py.scann_ops_pybind"
+_SET_LOG_LEVEL, _ERRORS_ALONE = "_ZN4absl12lts_2025012714SetMinLogLevelENS0_18LogSeverityAtLeastE", 2
+"""absl::SetMinLogLevel of the Abseil that ScaNN 1.4.2 is linked with, and its level of errors."""
 SCANN_LEAST = 16
 """Items below which ScaNN cannot train its codebooks of 16 centres."""
 
@@ -98,10 +102,24 @@ def _scann() -> Any:
     `import scann` imports TensorFlow if it is installed: 600 MB and three seconds in a process that does not use it.
     So TensorFlow is hidden during the import, unless it is loaded already.
     """
+    if _SEARCHERS in sys.modules:
+        return sys.modules[_SEARCHERS]
     if "scann" in sys.modules or "tensorflow" in sys.modules:
-        return importlib.import_module(_SEARCHERS)
+        return _quiet(importlib.import_module(_SEARCHERS))
     sys.modules["tensorflow"] = None  # type: ignore[assignment]  # makes `import tensorflow` a ModuleNotFoundError
     try:
-        return importlib.import_module(_SEARCHERS)
+        return _quiet(importlib.import_module(_SEARCHERS))
     finally:
         del sys.modules["tensorflow"]
+
+
+def _quiet(searchers: ModuleType) -> ModuleType:
+    """Let ScaNN log errors alone, and return it.
+
+    Its C++ code writes lines to standard error in every build, such as "I0000 … PartitionerFactory ran in", and Python
+    has no setting for them.
+    """
+    library = ctypes.CDLL(searchers.scann_pybind.__file__)
+    if (set_level := getattr(library, _SET_LOG_LEVEL, None)) is not None:
+        set_level(_ERRORS_ALONE)
+    return searchers
