@@ -250,10 +250,29 @@ FAULTS = {
         ["`tasks/search.yaml`, `positives[1]`", "the head `k` has no events", "Did you mean `click`?"],
     ),
     "one positive of two that is always taken": (
-        {"home": {"positives": [{"event_type": "rating"}, {"event_type": "rating", "min_value": 4, "head": "k"}]}},
+        {
+            "home": {
+                "positives": [
+                    {"event_type": "rating", "min_value": 1},
+                    {"event_type": "rating", "min_value": 4, "head": "k"},
+                ]
+            }
+        },
         {},
         True,
         ["`positives[1]`", "value ≥ 4", "a positive of an earlier entry", "the head `k` has no events"],
+    ),
+    "ratings that all count": (
+        {"home": {"positives": [{"event_type": "rating"}]}},
+        {},
+        False,
+        ["`positives[0]`", "ratings up to 5, of which 60% are below 4", "set `min_value` to 4, or to 1"],
+    ),
+    "votes that all count": (
+        {"home": {"positives": [{"event_type": "rating"}]}},
+        {"events": {"value": [None if i % 2 == 0 else -1.0 if i % 3 else 1.0 for i in range(ROWS)]}},
+        False,
+        ["`positives[0]`", "13 of 20 values are 0 or below, from -1", "set `min_value` to 1, or to -1"],
     ),
     "engagement that histories forget": (
         {"home": {"exclude_engaged": True}, "user": {"profile": [], "history_events": ["click"]}},

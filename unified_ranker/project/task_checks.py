@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from unified_ranker.config import Config, Task
+from unified_ranker.config import Config, Positive, Task
 from unified_ranker.core.candidate_rule import exists
 from unified_ranker.core.errors import nearest
 from unified_ranker.core.positives import first_match, matches
@@ -15,6 +15,7 @@ from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.examples import dated_positives, match_positives
 from unified_ranker.prepare.prepared import split_times
 from unified_ranker.prepare.task_needs import counted_event, has_positives, no_events
+from unified_ranker.project.value_scale import value_scale, values_that_say_no
 
 LEAST_LEARNABLE = 0.05
 """Least share of a task's positives whose item exists at their time. Below it, `created_at` probably means something
@@ -51,6 +52,7 @@ def _positives(name: str, task: Task, of_task: pd.DataFrame, fed: frozenset[str]
     types = [str(t) for t in kinds.dropna().unique()]
     yield has_positives(name, task, bool(taken.any()), types, _events(of_task))
     for number, positive in enumerate(task.positives):
+        yield from _values_that_say_no(f"`tasks/{name}.yaml`, `positives[{number}]`", positive, of_task)
         if taken.any() and not taken[number]:
             matched = matches(kinds, values, positive.event_type, positive.min_value).any()
             earlier = "every one is a positive of an earlier entry" if matched else "none"
@@ -64,6 +66,22 @@ def _positives(name: str, task: Task, of_task: pd.DataFrame, fed: frozenset[str]
                 what_to_do=f"correct or remove the entry; {learns}.{hint}",
                 severity="error" if alone else "warning",
             )
+
+
+def _values_that_say_no(at: str, positive: Positive, of_task: pd.DataFrame) -> Iterator[Check]:
+    """Warn where all events of a type count, and some of their values say no."""
+    own = of_task["value"][(of_task["event_type"] == positive.event_type).to_numpy(bool)]
+    if positive.min_value is not None or own.isna().all():
+        return
+    scale = value_scale(own)
+    least = "above 0" if scale is None else f"to {scale.least:g}"
+    yield Check(
+        f"{at}: no value of `{positive.event_type}` says no",
+        passed=not (said := values_that_say_no(own)),
+        found=f"{said}; every event counts",
+        what_to_do=f"set `min_value` {least}, or to {own.min():g} if these events count, too",
+        severity="warning",
+    )
 
 
 def _events(of_task: pd.DataFrame) -> str:

@@ -13,7 +13,7 @@ from toy_shop import START, rows
 from unified_ranker.config.yaml_files import parse_yaml
 from unified_ranker.log.schema import normalise
 from unified_ranker.project.init.inspect_columns import coordinates, inspect_column, percent
-from unified_ranker.project.init.inspect_events import inspect_events, rating_top
+from unified_ranker.project.init.inspect_events import inspect_events
 from unified_ranker.project.init.project_text import batch_for, epochs_for
 from unified_ranker.project.init.tower_text import freshness_scale, history_length, trend_windows
 from unified_ranker.project.init.yaml_page import YamlPage, flow
@@ -85,27 +85,6 @@ def test_coordinates_are_recognised_by_name_range_and_number(columns, found):
 )
 def test_numbers_with_a_long_tail_are_taken_by_their_logarithm(values, log):
     assert inspect_column(pd.Series(values, name="x")).log is log
-
-
-@pytest.mark.parametrize(
-    ("values", "top"),
-    [
-        ([1, 2, 3, 4, 5], 5),
-        ([0.5, 3.5, 4.5], 5),
-        ([1, 4, 8, 10], 10),
-        ([3, 4], 5),
-        ([1] * 90 + [2] * 8 + [5] * 2, None),  # a quantity
-        ([1, 2, 3], None),
-        ([5, 5, 5], None),
-        ([1.2, 4.4, 5.0], None),
-        ([0, 4, 5], None),
-        ([1, 50, 100], None),
-        ([4, None, None, None], None),
-        ([None, None], None),
-    ],
-)
-def test_ratings_are_distinguished_from_other_values(values, top):
-    assert rating_top(pd.Series(values, dtype="float32")) == top
 
 
 def feed(*visits):

@@ -1,6 +1,5 @@
 """Inspection of the events of a log: its surfaces, the events that count as engagement, and the behaviour of users."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -12,15 +11,12 @@ from unified_ranker.config.yaml_files import LOWER_NAME
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.times import DAY
 from unified_ranker.log.schema import InteractionLog
+from unified_ranker.project.init.event_words import refusal
+from unified_ranker.project.value_scale import ValueScale, value_scale
 
 SurfaceKind = Literal["search", "more_like_this", "feed"]
-EventRole = Literal["positive", "signal", "no engagement", "shown"]
+EventRole = Literal["positive", "signal", "shown", "refused"]
 
-RATING_TOPS = (5.0, 10.0)
-LIKED_SHARE = 0.2
-"""Share of values at four fifths of the top from which a 1 to 5 or 1 to 10 scale is a rating, not a count."""
-VALUED_SHARE = 0.9
-"""Share of events with a value from which the values are a scale of the event type."""
 VISITS_APART = DAY
 """Least seconds after a user's first engagement with an item for another one to belong to a later visit.
 
@@ -29,15 +25,6 @@ of some hours (docs/records/offered-again.md).
 """
 OFFERED_AGAIN = 0.25
 """Least `again_share` of a feed that offers users their earlier items again (docs/records/offered-again.md)."""
-SHOWN_WORDS = frozenset({"impression", "impressions", "exposure", "exposures", "shown", "display", "displayed"})
-"""Words in the name of an event type that say an item was only shown."""
-REFUSED_WORDS = frozenset(
-    {
-        *("skip", "skipped", "hide", "hidden", "dismiss", "dismissed", "block", "report"),
-        *("dislike", "downvote", "unlike", "unfollow", "unsubscribe", "refund", "return", "returned"),
-    }
-)
-"""Words in the name of an event type that say an item was refused."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +35,18 @@ class EventKind:
     events: int
     users: int
     valued: bool
-    rating_top: float | None
+    scale: ValueScale | None
     role: EventRole
 
     @property
     def least(self) -> float | None:
-        """The least value that counts as engagement: four fifths of a rating's top."""
-        return None if self.rating_top is None else self.rating_top * 0.8
+        """The least value that counts as engagement; None: every event counts."""
+        return None if self.scale is None else self.scale.least
+
+    @property
+    def rating_top(self) -> float | None:
+        """The top of its ratings; None where its values are no ratings."""
+        return None if self.scale is None else self.scale.top
 
 
 @dataclass(frozen=True)
@@ -104,7 +96,7 @@ class EventFindings:
     Attributes:
         surfaces: the tasks to declare, by name.
         signals: event types that only show an item's quality, with their counts.
-        left_out: tasks that have only such events.
+        left_out: tasks without engagement: they have only such events and refusals.
         read: event types that histories consist of; None: all.
         events: events with a task and an event type.
         positives: events that count as engagement.
@@ -112,7 +104,7 @@ class EventFindings:
         users: users with events.
         per_user: median and 90th percentile of the events in a user's history.
         earlier: median number of events in the history before a positive.
-        rating_types: event types whose values are ratings of one and the same scale.
+        rating_types: event types whose values are ratings of one scale; none where a number stands for no rating.
         valued_types: event types that have values.
         age_days: median age of items at the positives of feeds, without feeds of all tasks; None = unknown.
     """
@@ -142,7 +134,8 @@ def inspect_events(log: InteractionLog) -> EventFindings:
     """Look at the events of a log.
 
     Raises:
-        UserError: there are no items or no events to look at, or a task's name cannot be a file's.
+        UserError: there are no items or no events to look at, no event is engagement, or a task's name cannot be a
+            file's.
     """
     events = log.events
     named = [events[c].notna() & (events[c].str.strip() != "") for c in ("task", "event_type")]
@@ -156,11 +149,16 @@ def inspect_events(log: InteractionLog) -> EventFindings:
     _check_task_names(events["task"].unique())
     ages = _ages(events, log.items)
     kinds = {str(t): _event_kinds(g) for t, g in events.groupby("task", sort=True)}
-    left_out = [t for t, k in kinds.items() if all(kind.role == "signal" for kind in k)]
-    if len(left_out) == len(kinds):
+    if not _engaged(kinds):
         # If all events are anonymous and without query or source, they are the positives.
-        kinds = {t: tuple(replace(k, role="positive") for k in of) for t, of in kinds.items()}
-        left_out = []
+        kinds = {t: _instead(of, "signal") for t, of in kinds.items()}
+    left_out = [t for t in kinds if t not in _engaged(kinds)]
+    if len(left_out) == len(kinds):
+        refused = ", ".join(f"`{name}`" for name in sorted({k.event_type for of in kinds.values() for k in of}))
+        raise UserError(
+            "`events.event_type`: some events must be engagement, for the model to learn from. Received: "
+            f"{refused}, which by name or value mean that users refused an item. Add events that say yes."
+        )
     positive = _positive_rows(events, kinds)
     in_history = events["event_type"].isin(_read_types(kinds))
     had = _had_before(events[in_history])
@@ -187,7 +185,7 @@ def _findings(
     feeds = [s.task for s in surfaces if s.kind == "feed"]
     chosen = ages[positive & (events["task"].isin(feeds) if feeds else True)]
     valued = [k for of in kinds.values() for k in of if k.valued]
-    one_scale = len({k.rating_top for k in valued}) == 1
+    one_scale = len({k.rating_top for k in valued}) == 1 and not any(k.scale and k.scale.unrated for k in valued)
     return EventFindings(
         surfaces=surfaces,
         signals=tuple(k for of in kinds.values() for k in of if k.role == "signal"),
@@ -222,35 +220,31 @@ def _event_kinds(of_task: pd.DataFrame) -> tuple[EventKind, ...]:
     for event_type, group in of_task.groupby("event_type", sort=True):
         name, users = str(event_type), int(group["user_id"].nunique())
         bare = users == 0 and group["query"].isna().all() and group["source_item_id"].isna().all()
-        role: EventRole = "signal" if bare else _role_by_name(name)
-        valued = bool(np.isfinite(group["value"]).any())
-        out.append(EventKind(name, len(group), users, valued, rating_top(group["value"]), role))
-    if not any(k.role == "positive" for k in out):
-        out = [replace(k, role="positive") if k.role != "signal" else k for k in out]
-    return tuple(sorted(out, key=lambda k: (-k.events, k.event_type)))
+        scale, valued = value_scale(group["value"]), bool(np.isfinite(group["value"]).any())
+        role: EventRole = "signal" if bare else _role(name, group["value"], scale)
+        out.append(EventKind(name, len(group), users, valued, scale, role))
+    kinds = tuple(sorted(out, key=lambda k: (-k.events, k.event_type)))
+    return kinds if any(k.role == "positive" for k in kinds) else _instead(kinds, "shown")
 
 
-def _role_by_name(event_type: str) -> EventRole:
-    words = set(re.split(r"[\W_]+", event_type.lower()))
-    return "shown" if words & SHOWN_WORDS else "no engagement" if words & REFUSED_WORDS else "positive"
+def _role(name: str, values: "pd.Series[float]", scale: ValueScale | None) -> EventRole:
+    """Return the role of an event type by its name and values `[events]`, unless its events are a signal."""
+    says = refusal(name)
+    if says == "shown" and scale is not None and scale.kind == "vote":
+        # Impressions that carry the click: 1 where there was one.
+        says = None
+    # Negative numbers throughout, as those of a table of returns.
+    return says or ("refused" if (values < 0).any() and not (values >= 0).any() else "positive")
 
 
-def rating_top(values: "pd.Series[float]") -> float | None:
-    """Return the top of the rating scale that `values` `[events]` are on; None when they are no ratings.
+def _instead(kinds: tuple[EventKind, ...], role: EventRole) -> tuple[EventKind, ...]:
+    """Return the event types of a task without engagement, with those of a role as its positives."""
+    return tuple(replace(k, role="positive") if k.role == role else k for k in kinds)
 
-    Ratings are whole or half steps from 0.5 to 5 or 10, and high ones are frequent. A quantity on the same steps is
-    mostly 1.
-    """
-    there = values.to_numpy(np.float64)
-    there = there[np.isfinite(there)]
-    if len(there) < VALUED_SHARE * len(values) or len(np.unique(there)) < 2:
-        return None
-    if there.min() < 0.5 or (2 * there != np.floor(2 * there)).any():
-        return None
-    for top in RATING_TOPS:
-        if there.max() <= top:
-            return top if (there >= 0.8 * top).mean() >= LIKED_SHARE else None
-    return None
+
+def _engaged(kinds: dict[str, tuple[EventKind, ...]]) -> list[str]:
+    """Return the tasks with an event type that is engagement."""
+    return [task for task, of in kinds.items() if any(k.role == "positive" for k in of)]
 
 
 def _positive_rows(events: pd.DataFrame, kinds: dict[str, tuple[EventKind, ...]]) -> "pd.Series[bool]":

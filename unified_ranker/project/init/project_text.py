@@ -36,7 +36,7 @@ def project_page(facts: Facts) -> str:
         page.entry(key, value)
     if found.left_out:
         left = ", ".join(f"`{t}`" for t in found.left_out)
-        page.note(f"Not declared in tasks/: {left}. All its events are anonymous and only show an item's quality.")
+        page.note(f"Not declared in tasks/: {left}. No event there is engagement: all are anonymous, or refusals.")
     page.put("seed", 7)
     page.note("Split by time: the first 80 % of the labelled events train, 10 % validate, the last 10 % test.")
     page.put("split", {"train": 0.8, "validation": 0.1, "fit_on": "train_and_validation"})

@@ -113,10 +113,10 @@ def _positives(page: YamlPage, surface: Surface, heads: dict[str, str]) -> None:
             f"Not a positive: `{kind.event_type}` ({kind.events:,} events) never has a user, a query or a "
             "source item, so there is no request to learn from. It is a quality feature in towers/item.yaml."
         )
-    for kind in surface.with_role("no engagement"):
+    for kind in surface.with_role("refused"):
         page.note(
-            f"Not a positive: `{kind.event_type}` ({kind.events:,} events), by its name, means that an item was "
-            "refused. Histories contain it. Add it here if it is engagement."
+            f"Not a positive: `{kind.event_type}` ({kind.events:,} events) means, by its name or values, that a user "
+            "refused an item. Histories contain it. Add it here if it is engagement."
         )
     for kind in surface.with_role("shown"):
         page.note(
@@ -129,16 +129,31 @@ def _positives(page: YamlPage, surface: Surface, heads: dict[str, str]) -> None:
     for kind in surface.with_role("positive"):
         entry: dict[str, object] = {"event_type": kind.event_type}
         who = f"{kind.events:,} events by {kind.users:,} users"
-        if kind.least is not None and kind.rating_top is not None:
-            scale = f"values are ratings up to {kind.rating_top:g}, and from {kind.least:g} up one is a like"
-            page.note(f"{who}; {scale}.", 2)
-            entry["min_value"] = int(kind.least)
-        else:
-            graded = "; its `value` is no rating, so every event counts" if kind.valued else ""
-            page.note(f"{who}{graded}.", 2)
+        page.note(f"{who}{_scale(kind)}.", 2)
+        if kind.least is not None:
+            entry["min_value"] = int(kind.least) if kind.least == int(kind.least) else kind.least
         if _head(kind, heads) != kind.event_type:
             entry["head"] = _head(kind, heads)
         page.item(entry)
+
+
+def _scale(kind: EventKind) -> str:
+    """Return what the values of an event type say, with their evidence."""
+    scale = kind.scale
+    if scale is None:
+        return "; its `value` is no rating, so every event counts" if kind.valued else ""
+    if scale.kind == "rating":
+        none = f"; {percent(scale.refusing)} are {scale.lowest:g}, which stands for no rating" if scale.unrated else ""
+        likes = f"from {scale.least:g} up ({percent(scale.share)}) one is a like"
+        return f"; values are ratings up to {kind.rating_top:g}, and {likes}{none}"
+    if scale.kind == "vote":
+        return f"; values are votes: {percent(scale.share)} are 1, which says yes, the others say no"
+    if scale.kind == "zero":
+        return "; every value is 0, which says neither yes nor no, so every event counts"
+    return (
+        f"; {percent(scale.refusing)} of the values are 0 or below (from {scale.lowest:g}), as those of returns: they "
+        f"say no. Should they count, set `min_value` to {scale.lowest:g}"
+    )
 
 
 def _engagement(page: YamlPage, surface: Surface) -> None:

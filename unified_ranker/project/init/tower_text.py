@@ -262,7 +262,7 @@ def _quality(page: YamlPage, facts: Facts) -> None:
         page.entry("rating", {"type": "mean_value", "prior": 10})
     elif found.valued_types:
         types = ", ".join(f"`{t}`" for t in found.valued_types)
-        page.note(f"No mean rating: the values of {types} are not ratings of items.", 2)
+        page.note(f"No mean rating: the values of {types} are not ratings of items, or not for all events.", 2)
     if found.age_days is not None:
         scale = freshness_scale(found.age_days)
         page.note(

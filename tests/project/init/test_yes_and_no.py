@@ -1,0 +1,71 @@
+"""`init` on logs whose events or values say no: they are never positives, and the files say on what evidence."""
+
+import pandas as pd
+import pytest
+from toy_shop import comment_above, new_project, rows, shop
+
+from unified_ranker.core.errors import UserError
+
+VALUES = {
+    "clicks as 0 and 1": ([0, 0, 1, 0], 1, "25 % are 1"),
+    "votes": ([-1, 1, 1, 1], 1, "75 % are 1"),
+    "ratings with 0 for none": (
+        [0, 0, 4, 8, 10, 2],
+        8,
+        "from 8 up (33 %) one is a like; 33 % are 0",
+    ),
+    "ratings up to 7": ([1, 3, 6, 7], 6, "ratings up to 7"),
+    "ratings up to 20": ([4, 12, 16, 20], 16, "ratings up to 20"),
+    "percent": ([10, 40, 80, 100], 80, "ratings up to 100"),
+    "purchases and returns": ([3, 1, 12, -3], 1, "25 % of the values are 0 or below (from -3)"),
+    "0 throughout": ([0, 0], 0, "every value is 0"),
+    "amounts": ([3, 1, 12, 150], None, "no rating, so every event counts"),
+}
+
+
+@pytest.mark.parametrize(("values", "least", "why"), VALUES.values(), ids=VALUES)
+def test_the_least_value_that_says_yes_is_declared_with_its_evidence(values, least, why, tmp_path):
+    _, items, _ = shop()
+    events = rows("home_feed", "order", 120, value=[float(v) for v in values] * (120 // len(values)))
+    config, directory = new_project(tmp_path, events, items)
+    (positive,) = config.tasks["home_feed"].positives
+    assert positive.min_value == least
+    assert why in comment_above(directory, "tasks/home_feed.yaml", "event_type: order")
+
+
+def test_refusals_are_no_positives_and_stay_in_the_history(tmp_path):
+    _, items, _ = shop()
+    refusals = ("removeFromCart", "Not Interested", "CANCEL_ORDER")
+    events = [rows("home_feed", "purchase", 60), *(rows("home_feed", name, 40, start=9) for name in refusals)]
+    config, directory = new_project(tmp_path, pd.concat(events, ignore_index=True), items)
+    assert [p.event_type for p in config.tasks["home_feed"].positives] == ["purchase"]
+    assert config.towers.user.history_events is None
+    for name in refusals:
+        said = comment_above(directory, "tasks/home_feed.yaml", "positives")
+        assert f"`{name}` (40 events) means, by its name or values, that a user refused an item" in said
+
+
+def test_a_table_of_negative_amounts_is_one_of_returns(tmp_path):
+    _, items, _ = shop()
+    back = rows("home_feed", "credit", 40, start=9, value=-12.5)
+    config, _ = new_project(tmp_path, pd.concat([rows("home_feed", "purchase", 60), back]), items)
+    assert [p.event_type for p in config.tasks["home_feed"].positives] == ["purchase"]
+
+
+def test_impressions_with_clicks_as_their_values_are_positives_from_1(tmp_path):
+    _, items, _ = shop()
+    events = rows("home_feed", "impression", 100, value=[0.0, 0.0, 0.0, 1.0] * 25)
+    config, _ = new_project(tmp_path, pd.concat([events, rows("home_feed", "purchase", 60)]), items)
+    found = {p.event_type: p.min_value for p in config.tasks["home_feed"].positives}
+    assert found == {"impression": 1, "purchase": None}
+
+
+def test_a_task_of_refusals_is_left_out_and_a_log_of_them_refused(tmp_path):
+    _, items, _ = shop()
+    refusals = rows("returns", "refund", 40, start=9)
+    events = pd.concat([rows("home_feed", "purchase", 60), refusals])
+    config, directory = new_project(tmp_path / "both", events, items)
+    assert set(config.tasks) == {"home_feed"}
+    assert "`returns`" in comment_above(directory, "project.yaml", "seed")
+    with pytest.raises(UserError, match=r"`events.event_type`: some events must be engagement.*`refund`"):
+        new_project(tmp_path / "alone", refusals, items)

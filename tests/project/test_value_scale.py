@@ -1,0 +1,95 @@
+"""Scales of values: which of them say yes, by tables of cases and over drawn logs."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unified_ranker.project.value_scale import value_scale, values_that_say_no
+
+QUANTITY = [1] * 90 + [2] * 8 + [5] * 2
+
+
+def column(values):
+    return pd.Series(values, dtype="float32")
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "least"),
+    [
+        # ratings: whole or half steps, with or without a number for "not rated"
+        ([1, 2, 3, 4, 5], "rating", 4),
+        ([0.5, 3.5, 4.5], "rating", 4),
+        ([3, 4], "rating", 4),
+        ([1, 2, 6, 7], "rating", 6),
+        ([1, 4, 8, 10], "rating", 8),
+        ([1.5, 4, 8.5, 9.5], "rating", 8),
+        ([1, 11, 16, 20], "rating", 16),
+        ([10, 35, 80, 95, 100], "rating", 80),
+        ([0, 4, 5], "rating", 4),
+        ([0] * 62 + [5, 7, 8, 10] * 10, "rating", 8),
+        ([-1, -1, 6, 8, 10], "rating", 8),
+        # votes
+        ([0, 0, 0, 1], "vote", 1),
+        ([-1, 1, 1], "vote", 1),
+        ([-1, 0, 1], "vote", 1),
+        # amounts with returns, logarithms, scales around 0
+        ([12, 1, 1, -12, 3, 0], "amount", 1),
+        ([0.7, 2.3, 0], "amount", 0.7),
+        ([-9.8, 3.25, 7.1], "amount", 3.25),
+        ([0, 0, 0], "zero", 0),
+        # amounts, all above 0, and what is no scale
+        (QUANTITY, None, None),
+        ([1, 2, 3], None, None),
+        ([5, 5, 5], None, None),
+        ([1, 1, 1], None, None),
+        ([1.2, 4.4, 5.0], None, None),
+        ([19.99, 45, 85, 99.5], None, None),
+        ([20, 85, 90, 95], None, None),
+        ([4, None, None, None], None, None),
+        ([-1, -2], None, None),
+        ([None, None], None, None),
+        ([], None, None),
+    ],
+)
+def test_the_least_value_that_says_yes(values, kind, least):
+    scale = value_scale(column(values))
+    assert (scale and scale.kind, scale and scale.least) == (kind, least)
+
+
+def test_the_evidence_is_counted():
+    scale = value_scale(column([0, 0, 2, 4, 5]))
+    assert (scale.share, scale.lowest, scale.refusing, scale.top, scale.unrated) == (0.4, 0, 0.4, 5, True)
+    assert not value_scale(column([1, 4])).unrated
+
+
+@given(st.lists(st.one_of(st.integers(-3, 12), st.floats(-5, 120, width=32)), min_size=1, max_size=30))
+def test_no_value_of_0_or_below_says_yes_unless_there_is_nothing_else(values):
+    given_values = column(values)
+    scale = value_scale(given_values)
+    if scale is None:
+        assert (given_values > 0).all() or (given_values <= 0).all()
+        return
+    yes = given_values[given_values >= np.float32(scale.least)]
+    assert len(yes)
+    assert (yes > 0).all() or scale.kind == "zero"
+    # Of an amount or a vote, every value above 0 says yes.
+    if scale.kind in ("amount", "vote"):
+        assert len(yes) == (given_values > 0).sum()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([1, 2, 3, 4], "ratings up to 5, of which 75% are below 4"),
+        ([3, -2, None, None], "1 of 4 values are 0 or below, from -2"),
+        ([0, 1], "1 of 2 values are 0 or below, from 0"),
+        ([0, 0], ""),
+        (QUANTITY, ""),
+        ([None], ""),
+    ],
+)
+def test_values_that_say_no_are_described(values, said):
+    assert said in values_that_say_no(column(values))
+    assert bool(said) == bool(values_that_say_no(column(values)))
