@@ -102,3 +102,12 @@ def test_absent_fields_are_blank_and_every_input_has_its_type():
     for name, column in arrays.items():
         blank = "" if column.dtype == object else 0
         assert np.all(column[0] == blank), name
+
+
+def test_only_events_of_the_read_types_are_sent_and_they_fill_the_window():
+    """Ten impressions a click would leave one click of the last eleven events."""
+    kinds = ["click", "impression", "impression", "", "click", "impression"]
+    history = History.of([{"item_id": f"i{n}", "event_type": k, "timestamp": n + 1} for n, k in enumerate(kinds)])
+    asked = [Request("u", "home_feed", history=history)]
+    assert to_arrays(asked, 2, ["click"])["history_item_id"].tolist() == [["i3", "i4"]]
+    assert to_arrays(asked, 2)["history_item_id"].tolist() == [["i4", "i5"]]

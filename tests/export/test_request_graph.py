@@ -10,6 +10,7 @@ from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.request import REQUEST_FIELDS, blank
 from unified_ranker.export.request_graph import RequestGraph
 from unified_ranker.towers.tensorflow import tf
+from unified_ranker.training.training_job import build_model
 
 pytestmark = pytest.mark.xdist_group("tiny_model")
 EVENTS = st.lists(st.tuples(st.integers(1, 40), st.sampled_from(["i00", "i07", "nothing", ""])), max_size=30)
@@ -62,3 +63,16 @@ def test_windows_hold_the_last_events_strictly_before_each_request(graph, asked)
         assert found.signals.recent[row].numpy().tolist() == recent + [MISSING] * blank
         when = [time for time, _ in before[::-1]][: graph.read]
         assert found.signals.recent_time[row].numpy().tolist() == when + [0] * blank
+
+
+def test_events_that_histories_leave_out_are_read_neither_by_the_towers_nor_by_the_signals():
+    """A caller may send impressions; the prepared histories of `history_events: [click]` have none."""
+    world, config = tiny_world.prepared(), tiny_world.config(user={"history_events": ["click"]})
+    model, _, _ = build_model(world, config, world.split.train_end)
+    asked = fields([[(1, "i00"), (2, "i07"), (3, "i01"), (4, "i02")]], [9])
+    asked["history_event_type"] = tf.constant([["click", "impression", "", "impression"]])
+    found = RequestGraph(model)(asked)
+    numbers = [[*world.item_ids].index(name) for name in ("i00", "i01")]
+    assert found.windows.events.item[0].numpy().tolist() == numbers, "an event without a type is one that counts"
+    assert found.signals.recent[0].numpy().tolist() == numbers[::-1][: found.signals.recent.shape[1]]
+    assert found.given.history_items.shape[1] == 4, "the whole history decides what may answer"

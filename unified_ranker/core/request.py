@@ -1,6 +1,6 @@
 """Request: the one unified input, and its form as inputs of the served model."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -67,6 +67,12 @@ class History:
         """Return the events strictly before a time in seconds; all of them for 0, which means now."""
         return self.take(self.timestamp < timestamp) if timestamp else self
 
+    def of_types(self, event_types: Collection[str] | None) -> "History":
+        """Return the events of these types, and those whose type is not known; all of them for None."""
+        if event_types is None:
+            return self
+        return self.take(np.isin(self.event_type, ["", *event_types]))
+
     @classmethod
     def of(cls, events: Iterable[Mapping[str, Any]]) -> "History":
         """Build from records with these fields, in any order of time; an absent field is "" or 0."""
@@ -101,12 +107,12 @@ class Request:
     history: History = NO_HISTORY
 
 
-def to_arrays(requests: Sequence[Request], history_length: int) -> Arrays:
+def to_arrays(requests: Sequence[Request], history_length: int, event_types: Collection[str] | None = None) -> Arrays:
     """Return a batch of requests as inputs of the served model.
 
-    Only the last `history_length` events are sent; the graph would cut the rest anyway.
+    Only the last `history_length` events of the `event_types` are sent; the graph would cut the rest anyway.
     """
-    known = [request.history.before(request.timestamp) for request in requests]
+    known = [request.history.before(request.timestamp).of_types(event_types) for request in requests]
     count = np.array([len(history) for history in known], np.int64)
     windows = last_events(np.cumsum(count), count, history_length)
     given = {name: [getattr(request, name) for request in requests] for name in REQUEST_FIELDS}

@@ -63,10 +63,11 @@ def history_columns(fields: Mapping[str, tf.Tensor]) -> History:
 class RequestGraph(tf.Module):
     """Looks requests up against the release's catalogue.
 
-    Events at or after the request's time are cut, then all but the last `history_length`; a signal may read further
-    back. A request without a time gets the present one: that is for callers of TF Serving that give none, since the
-    service and `Recommender` have the time of `OpenedRelease.timed`. An event on an unknown item keeps its slot, with
-    an empty vector. A value that is not finite counts as absent.
+    Events at or after the request's time are cut, and those whose type towers/user.yaml leaves out of histories, then
+    all but the last `history_length`; a signal may read further back. A request without a time gets the present one:
+    that is for callers of TF Serving that give none, since the service and `Recommender` have the time of
+    `OpenedRelease.timed`. An event on an unknown item keeps its slot, with an empty vector. A value that is not finite
+    counts as absent.
     """
 
     def __init__(self, model: UnifiedRanker) -> None:
@@ -76,7 +77,9 @@ class RequestGraph(tf.Module):
         self.items = large_string_table(catalogue.item_ids)
         self.users = large_string_table(catalogue.user_ids)
         self.unknown_user = len(catalogue.user_ids)
-        self.length, self.read = model.config.towers.user.history_length, model.config.towers.ranker.events_read
+        user = model.config.towers.user
+        self.length, self.read = user.history_length, model.config.towers.ranker.events_read
+        self.history_types = None if user.history_events is None else tf.constant(["", *user.history_events])
         self.imputer = imputer_of(model)
         # A variable, because a serving process holds several copies of a graph's constants.
         self.titles = tf.Variable(self.imputer.titles, trainable=False)
@@ -96,7 +99,7 @@ class RequestGraph(tf.Module):
         """Look up a batch of raw requests (see `signatures.request_signature`)."""
         given, history = self._given(fields), history_columns(fields)
         time = tf.where(fields["timestamp"] > 0, fields["timestamp"], tf.cast(tf.timestamp(), tf.int64))
-        order, found = _in_order(history, time)
+        order, found = _in_order(history, time, self.history_types)
         events, times, length = self._window(given, history, order, found)
         last, some = tf.maximum(length - 1, 0), length > 0
         last_item, last_task, last_time = (
@@ -174,12 +177,14 @@ class RequestGraph(tf.Module):
         return events, timestamp, kept
 
 
-def _in_order(history: History, time: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _in_order(history: History, time: tf.Tensor, event_types: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the positions `[batch, events + 1]` of events strictly before `time`, oldest first, and their number.
 
-    The last position is after all events, for blanks.
+    Only those of `event_types` `[types]` count, all for None. The last position is after all events, for blanks.
     """
     before = (history.item_id != "") & (history.timestamp < time[:, None])
+    if event_types is not None:
+        before &= tf.reduce_any(history.event_type[..., None] == event_types, -1)
     # Events that are kept come first, in their order, because the sort is stable.
     order = tf.argsort(tf.cast(~before, tf.int32), axis=1, stable=True)
     behind = tf.fill([tf.shape(order)[0], 1], tf.shape(order)[1])

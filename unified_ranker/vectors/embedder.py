@@ -27,14 +27,14 @@ class Embedder:
 
     def users(self, ids: Sequence[str], histories: Sequence[History], times: Sequence[int]) -> Floats:
         """Return vectors `[n, width]` of users from their events strictly before `times`, in seconds."""
-        parts, size = [], self.config.export.embeddings.users.batch_size
+        parts, size, user = [], self.config.export.embeddings.users.batch_size, self.config.towers.user
         asked = [
-            Request(user, self._task, timestamp=int(time), history=history)
-            for user, history, time in zip(ids, histories, times, strict=True)
+            Request(name, self._task, timestamp=int(time), history=history)
+            for name, history, time in zip(ids, histories, times, strict=True)
         ]
         for at in range(0, len(asked), size):
             parts.append(
-                self._towers.requests(to_arrays(asked[at : at + size], self.config.towers.user.history_length))
+                self._towers.requests(to_arrays(asked[at : at + size], user.history_length, user.history_events))
             )
         return self._mapped(parts)
 

@@ -101,7 +101,7 @@ def encode_batch(release: OpenedRelease, requests: Sequence[Request], predict: P
     Raises:
         ModelOutputError: query vectors that are not finite, or do not fit the item vectors.
     """
-    arrays = to_arrays(requests, release.config.towers.events_read)
+    arrays = to_arrays(requests, release.config.towers.events_read, release.config.towers.user.history_events)
     if release.popularity is None:
         return EncodedRequests.of(release, len(requests), predict(ENCODE, arrays))
     trending = release.popularity.trending(_times(release, requests))
