@@ -13,6 +13,7 @@ from unified_ranker.evaluation.blend_fit import (
     fit_blends,
     fit_factors,
     mean_ndcg,
+    most_ranked,
     requests_to_fit,
 )
 from unified_ranker.evaluation.candidates import CandidateRules
@@ -141,8 +142,13 @@ SIGNALS = [{"type": "source_pairs"}, {"type": "popular"}, {"type": "neighbours"}
 
 @pytest.fixture(scope="module")
 def asked():
-    """A model of random weights, so that only the signals know anything."""
+    """A model of random weights, so that only the signals know anything.
+
+    The report is declared to measure five requests: that limits no fit.
+    """
     world, config = tiny_world.prepared(), tiny_world.config(ranker={"signals": SIGNALS})
+    few = config.project.evaluation.model_copy(update={"requests_per_task": 5})
+    config = config.model_copy(update={"project": config.project.model_copy(update={"evaluation": few})})
     end = world.split.train_end
     model, _, quality = build_model(world, config, end)
     make_weights(model, make_batches(world, world.between(None, end), model))
@@ -199,6 +205,11 @@ def test_more_requests_are_ranked_only_until_enough_targets_are_found(asked):
     assert some.requests < len(own)
     # Drawn from the whole slice, and not its earliest requests.
     assert some.found == pytest.approx(whole.found, abs=0.25)
+
+
+@pytest.mark.parametrize(("items", "most"), [(0, 3000), (10_000, 3000), (1_000_000, 1000), (50_000_000, 500)])
+def test_a_large_catalogue_has_fewer_requests_because_each_scores_all_of_it(items, most):
+    assert most_ranked(items) == most
 
 
 def test_too_few_requests_give_none_and_the_head_decides_alone(asked, caplog):

@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 
 from unified_ranker.core.arrays import MISSING, Floats, Ints, Mask
 from unified_ranker.evaluation.candidates import CandidateRules
-from unified_ranker.evaluation.protocol import sample
+from unified_ranker.evaluation.protocol import drawn
 from unified_ranker.evaluation.ranked_candidates import ranked_candidates
 from unified_ranker.evaluation.scoring import RequestEncoder
 from unified_ranker.prepare.examples import Examples
@@ -26,6 +26,10 @@ ENOUGH_FOUND = 1500
 """Requests with their target among the candidates that are enough for a fit."""
 RANKED_AT_ONCE = 500
 """Requests that are ranked before it is seen whether they are enough."""
+_MOST_RANKED = 3000
+_MOST_SCORES = 1_000_000_000
+"""Requests of a task that are ranked for a fit at most, and scores of all items for them: a million items have 1,000
+requests, which take some minutes."""
 LEAST_REQUESTS = 30
 """Requests with their target among the candidates below which nothing is fitted."""
 _PENALTY = 0.002
@@ -62,7 +66,7 @@ def fit_blend(
 ) -> FittedBlend | None:
     """Fit the blend of `task` on `requests`, which lie behind all that the encoder's model has learnt from.
 
-    Where few targets are found, more requests are ranked: up to as many as the evaluation declares.
+    Where few targets are found, more requests are ranked: up to `most_ranked`.
 
     Args:
         encoder: encodes requests with the model.
@@ -83,6 +87,14 @@ def fit_blend(
     alone = zip(blend.channels, _alone(given), strict=True)
     ndcg = {name: float(value * share) for name, value in alone}
     return FittedBlend(task, ranked, share, factors, {BLEND: share * mean_ndcg(given, factors), **ndcg})
+
+
+def most_ranked(items: int) -> int:
+    """Return how many requests of a task are ranked at most for a fit, over so many items.
+
+    What the evaluation declares for its report has no say in it.
+    """
+    return max(min(_MOST_RANKED, _MOST_SCORES // max(items, 1)), RANKED_AT_ONCE)
 
 
 def fit_factors(given: FitRequests) -> Floats:
@@ -124,7 +136,7 @@ def requests_to_fit(
         Those with their target among the candidates, None for too few; and how many were ranked.
     """
     config = encoder.model.config
-    requests = sample(requests, task, config)
+    requests = drawn(requests, task, config, most_ranked(len(encoder.prepared.items)))
     values = dict(zip(config.heads, encoder.model.score_weights.numpy()[[*config.tasks].index(task) + 1], strict=True))
     # Traced once for all parts.
     numbers_of = tf.function(

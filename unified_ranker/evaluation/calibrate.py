@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from unified_ranker.evaluation.candidates import CandidateRules
-from unified_ranker.evaluation.protocol import sample
+from unified_ranker.evaluation.protocol import drawn
 from unified_ranker.evaluation.ranked_candidates import join_pairs, ranked_candidates
 from unified_ranker.evaluation.scoring import RequestEncoder
 from unified_ranker.prepare.prepared import Prepared
@@ -45,7 +45,7 @@ def calibrate(
         requests = late.take(late.task == task)
         if (tasks and task not in tasks) or not len(requests):
             continue
-        chosen = sample(requests, task, config, _REQUESTS)
+        chosen = drawn(requests, task, config, _REQUESTS)
         of_task = heads_of_task(config, task)
         # Only the pairs are kept: the other columns hold the whole catalogue for every request.
         parts = [

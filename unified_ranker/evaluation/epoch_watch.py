@@ -14,7 +14,7 @@ from unified_ranker.core.arrays import Floats
 from unified_ranker.core.files import write_whole
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.metrics import decisive, rank_of_target
-from unified_ranker.evaluation.protocol import sample
+from unified_ranker.evaluation.protocol import drawn
 from unified_ranker.evaluation.ranked_candidates import ranked_candidates
 from unified_ranker.evaluation.scoring import RequestEncoder
 from unified_ranker.model.ranker import UnifiedRanker
@@ -76,7 +76,7 @@ class LaterGains:
     ) -> None:
         """Draw at most 500 of the requests `later` of each task; `quality` is that of the items as of any moment."""
         self._inputs = model, prepared, quality
-        self._later = {task: sample(requests, task, model.config, _REQUESTS) for task, requests in later.items()}
+        self._later = {task: drawn(requests, task, model.config, _REQUESTS) for task, requests in later.items()}
 
     @cached_property
     def _encoder(self) -> RequestEncoder:

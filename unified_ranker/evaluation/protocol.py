@@ -170,16 +170,21 @@ def row_batches(requests: int, items: int, at_once: int = SCORES_AT_ONCE) -> Ite
 
 
 def sample(requests: Examples, task: str, config: Config, most: int | None = None) -> Examples:
-    """Draw requests of a task, in time order; by a seed for each task, so that other tasks do not change its sample.
+    """Draw the requests of a task that are measured: as many as `project.evaluation` declares, at most `most`."""
+    declared = config.project.evaluation.requests_per_task
+    return drawn(requests, task, config, declared if most is None else min(declared, most))
 
-    `project.evaluation` declares their number, and `most` limits it. Only examples that are `retrieved` are requests.
+
+def drawn(requests: Examples, task: str, config: Config, most: int) -> Examples:
+    """Draw at most `most` requests of a task, in time order; only examples that are `retrieved` are requests.
+
+    By a seed for each task, so that other tasks do not change its sample.
     """
     requests = requests.take(requests.retrieved)
-    size = min(config.project.evaluation.requests_per_task, most or len(requests))
-    if len(requests) <= size:
+    if len(requests) <= most:
         return requests
     random = np.random.default_rng(task_seed(config.project.seed, task))
-    return requests.take(np.sort(random.choice(len(requests), size, replace=False)))
+    return requests.take(np.sort(random.choice(len(requests), most, replace=False)))
 
 
 def _scorers_for(task: str, scorers: Sequence[Scorer]) -> list[Scorer]:
