@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from unified_ranker.core.digests import sha256
+from unified_ranker.core.memory import give_back
 from unified_ranker.core.progress import Progress
 from unified_ranker.evaluation.overall_metrics import OverallMetrics
 from unified_ranker.export.embedding import embed_catalogue
@@ -79,11 +80,12 @@ def _write_release(context: StageContext) -> Path:
         UserError: an item vector is not finite, or is zero.
     """
     evaluate_stage(context)
-    prepared, config, workspace = prepared_data(context), context.config, context.workspace
+    config, workspace = context.config, context.workspace
     with new_release(workspace.releases) as (layout, version), Progress("export", 5, "parts") as progress:
         saved = layout.model_base / str(version)
         counts, trained = _write_model(context, layout, saved)
         progress.advance(note="model")
+        prepared = prepared_data(context)
         requests = known_requests(prepared.between(None, trained.fit_end))
         # From here on the saved files are used and not the model in memory, so that the release is measured as served.
         served = load_served(saved)
@@ -130,16 +132,28 @@ def _write_release(context: StageContext) -> Path:
 
 
 def _write_model(context: StageContext, layout: Layout, saved: Path) -> tuple[CountsDescription | None, TrainingFacts]:
-    """Write all that the trained model is needed for, and let go of it: the saved model takes as much memory again."""
+    """Write all that the trained model is needed for.
+
+    Saving takes as much memory again as the model. So it is done without the prepared data, which are read again
+    afterwards, and the model itself does not outlive it.
+    """
     trained, prepared = up_to_date_model(context), prepared_data(context)
-    save_model(trained.model, trained.model.catalogue_vectors(), saved)
     counts, facts = _counts(trained, prepared, layout), TrainingFacts.of(trained)
     write_start(layout.root, trained, prepared)
-    context.memory.trained = None
-    del trained
-    # A model is held by cycles of references.
-    gc.collect()
+    context.memory.trained = context.memory.prepared = None
+    model = trained.model
+    del trained, prepared
+    _free()
+    save_model(model, model.catalogue_vectors(), saved)
+    del model
+    _free()
     return counts, facts
+
+
+def _free() -> None:
+    """Return to the system what is no longer referred to; a model is held by cycles of references."""
+    gc.collect()
+    give_back()
 
 
 def _counts(trained: TrainedModel, prepared: Prepared, layout: Layout) -> CountsDescription | None:
