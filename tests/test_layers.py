@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "unified_ranker"
 # From the bottom up: a package imports from those before it alone, for types, too.
 LAYERS = (
-    "core", "config", "log", "engines", "events", "store", "prepare", "towers", "signals", "tasks", "model", "training",
-    "evaluation", "release", "export", "vectors", "simulation", "project", "serving", "model_server", "cli", "__main__",
-    PACKAGE,
+    "core", "config", "log", "reading", "engines", "events", "store", "prepare", "towers", "signals", "tasks", "model",
+    "training", "evaluation", "release", "export", "vectors", "simulation", "project", "serving", "model_server", "cli",
+    "__main__", PACKAGE,
 )  # fmt: skip
 """The package's own `__init__` is the last: it hands out `Project` and `Recommender`, so nothing below may need it."""
 LIGHT = (

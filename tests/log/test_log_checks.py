@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from unified_ranker.core.errors import UserError
 from unified_ranker.log.log_checks import Check, require, validate_tables
 from unified_ranker.log.schema import normalise
-from unified_ranker.log.table_files import read_table
+from unified_ranker.reading.typed_table import read_table
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 SHARED = Path(os.environ.get("UNIFIED_RANKER_SHARED", Path(__file__).parents[2] / ".." / "shared"))

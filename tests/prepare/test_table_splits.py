@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.log.table_files import read_table
 from unified_ranker.prepare.table_splits import plan_splits, read_split
+from unified_ranker.reading.typed_table import read_table
 
 
 def whole(path):

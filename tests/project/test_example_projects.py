@@ -10,11 +10,11 @@ import pytest
 from unified_ranker.config.loading import load_config
 from unified_ranker.log.log_checks import validate_tables
 from unified_ranker.log.schema import InteractionLog, normalise
-from unified_ranker.log.table_files import read_table
 from unified_ranker.prepare.prepared import prepare
 from unified_ranker.prepare.quality_types.popularity_feature import PopularityFeature
 from unified_ranker.prepare.vocabulary import build_vocabulary
 from unified_ranker.project.declaration_checks import check_declarations
+from unified_ranker.reading.typed_table import read_table
 from unified_ranker.tasks.objectives.sampled import SampledItems
 
 ROOT = Path(__file__).parents[2]

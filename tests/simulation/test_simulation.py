@@ -15,9 +15,9 @@ from unified_ranker.core.times import DAY
 from unified_ranker.evaluation.overall_metrics import OverallMetrics
 from unified_ranker.evaluation.protocol import evaluate
 from unified_ranker.log.schema import normalise
-from unified_ranker.log.table_files import read_table
 from unified_ranker.prepare.prepared import prepare
 from unified_ranker.project.init.write_project import project_texts
+from unified_ranker.reading.typed_table import read_table
 from unified_ranker.simulation.ab import (
     best_ranker,
     draw_test,

@@ -15,6 +15,7 @@ _MODULES = {
     "dask": ("distributed",),
     "delta": ("deltalake",),
     "redis": ("redis",),
+    "sql": ("adbc_driver_manager", "adbc_driver_postgresql"),
     "text": ("tensorflow_text", "safetensors"),
     "traces": ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"),
 }

@@ -8,7 +8,8 @@ import pyarrow as pa
 from unified_ranker.core.errors import UserError
 from unified_ranker.log.parquet_files import is_parquet, open_parquet, require_one_form, sentence
 from unified_ranker.log.schema import LOG_COLUMNS
-from unified_ranker.log.table_files import read_table, table_files
+from unified_ranker.log.table_files import table_files
+from unified_ranker.reading.typed_table import read_table
 
 SPLIT_ROWS = 1_000_000
 """Approximate number of events that a shard reads, which bounds its memory."""

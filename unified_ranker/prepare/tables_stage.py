@@ -16,10 +16,10 @@ from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.log.content_checks import not_empty, table_checks
 from unified_ranker.log.schema import Problem, canonical
 from unified_ranker.log.table_checks import absence_checks, finite_numbers
-from unified_ranker.log.table_files import read_table
 from unified_ranker.prepare.check_counts import to_rows
 from unified_ranker.prepare.examples import order_of_items
 from unified_ranker.prepare.stage_names import LogSource, Rules
+from unified_ranker.reading.typed_table import read_table
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ class Workspace:
 
             log = load_movielens(self.resolve(source.path) if source.path else None, self.config.project.seed)
             return Tables(*(pa.Table.from_pandas(t, preserve_index=False) for t in (log.events, log.items, log.users)))
-        from unified_ranker.log.table_files import read_table
+        from unified_ranker.reading.typed_table import read_table
 
         read = {name: read_table(path) for name, path in self.table_files(source).items()}
         return Tables(read["events"], read["items"], read.get("users"))

@@ -12,13 +12,13 @@ from unified_ranker.config.yaml_files import PROJECT_YAML
 from unified_ranker.core.errors import UserError
 from unified_ranker.log.log_checks import require
 from unified_ranker.log.schema import InteractionLog, normalise
-from unified_ranker.log.table_files import read_table
 from unified_ranker.project.declaration_checks import check_declarations
 from unified_ranker.project.init.inspect_facts import look_at
 from unified_ranker.project.init.project_text import embeddings_page, project_page, serving_page
 from unified_ranker.project.init.serving_text import SERVING_DIRECTORY, serving_texts
 from unified_ranker.project.init.task_text import all_heads, head_names, task_page
 from unified_ranker.project.init.tower_text import context_page, item_page, ranker_page, user_page
+from unified_ranker.reading.typed_table import read_table
 
 PROJECT_PARTS = ("towers", "tasks", "export", SERVING_DIRECTORY, PROJECT_YAML)
 """Parts of a project; its file is written last, because its presence makes a directory a project."""

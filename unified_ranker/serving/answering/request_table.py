@@ -15,8 +15,8 @@ from unified_ranker.core.progress import Progress
 from unified_ranker.core.request import NO_HISTORY, Request
 from unified_ranker.log.column_types import is_country, to_integers, to_text
 from unified_ranker.log.strict_columns import check_names, converted, refuse, times_of
-from unified_ranker.log.table_files import read_table
 from unified_ranker.prepare.log_history import LogHistory
+from unified_ranker.reading.typed_table import read_table
 from unified_ranker.serving.answering.history_column import histories_of
 from unified_ranker.serving.answering.recommending import Answer
 
