@@ -1,0 +1,142 @@
+"""Values of one column in the form of the log, and the rows that do not fit it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from unified_ranker.core.arrays import Mask
+from unified_ranker.log.absent_words import without_absent
+from unified_ranker.log.column_types import NOT_FINITE, NUMBER, decoded, is_number, is_text
+from unified_ranker.reading.column_plan import ITEM_IDS, USER_IDS, PlannedColumn
+from unified_ranker.reading.id_values import to_id_text
+from unified_ranker.reading.time_reading import TimeReading
+from unified_ranker.reading.time_values import read_times
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Readings of the columns of all tables, found before their values are read.
+
+    Attributes:
+        times: reading of each column of times, by table and name.
+        repaired: names of columns with identifiers in which `9.0` is `9`.
+    """
+
+    times: dict[tuple[str, str], TimeReading] = field(default_factory=dict)
+    repaired: frozenset[str] = frozenset()
+
+
+def values_of(table: str, planned: PlannedColumn, raw: pa.Table, readings: Readings) -> tuple[pa.Array, Mask, str]:
+    """Return a column in the form of the log.
+
+    Args:
+        table: `events`, `items` or `users`.
+        planned: the column.
+        raw: the rows as they lie.
+        readings: of all tables.
+
+    Returns:
+        Values `[rows]`, the mask of rows with a value that does not fit, and the rule that these break.
+    """
+    column = source_column(planned, raw)
+    rule = f"{table}.{planned.name} {_RULES.get(planned.kind, 'is text')}"
+    if planned.kind == "time":
+        return *read_times(column, readings.times[table, planned.name]), rule
+    if planned.kind == "id":
+        return *to_id_text(column, planned.name in readings.repaired), rule
+    return *_CONVERTERS[planned.kind](column), rule
+
+
+def source_column(planned: PlannedColumn, raw: pa.Table) -> pa.ChunkedArray:
+    """Return the column of the source, or the constant, with the declared values in place of theirs."""
+    source = planned.source
+    if source.column is None:
+        return pa.chunked_array([pa.repeat(pa.scalar(source.value), len(raw))])
+    column = raw[source.column]
+    return _renamed(column, source.values) if source.values else column
+
+
+def _renamed(column: pa.ChunkedArray, values: dict[str, str]) -> pa.ChunkedArray:
+    text, _ = _to_text(decoded(column))
+    coded = text.dictionary_encode()
+    new = pa.array([values.get(value.strip(), value) for value in coded.dictionary.to_pylist()], pa.large_string())
+    return pa.chunked_array([new.take(coded.indices)])
+
+
+def _to_text(column: pa.ChunkedArray) -> tuple[pa.Array, Mask]:
+    """Return text; numbers and truth values as they are written, whole numbers without a point."""
+    column = decoded(column)
+    if pt.is_boolean(column.type) or pt.is_timestamp(column.type) or pt.is_date(column.type):
+        return _array(column.cast(pa.large_string())), np.zeros(len(column), bool)
+    text, bad = to_id_text(column)
+    if bad.any() and is_number(column.type):
+        return _array(pc.if_else(pa.array(bad), _array(column.cast(pa.large_string())), text)), np.zeros(
+            len(column), bool
+        )
+    return text, bad
+
+
+def _to_number(column: pa.ChunkedArray) -> tuple[pa.Array, Mask]:
+    column = decoded(column)
+    if is_text(column.type):
+        text = pc.utf8_trim_whitespace(without_absent(column.cast(pa.large_string())))
+        numeric = pc.or_(pc.match_substring_regex(text, NUMBER), pc.match_substring_regex(text, NOT_FINITE))
+        good = pc.if_else(numeric, pc.replace_substring_regex(text, r"^\+", ""), pa.scalar(None, text.type))
+        return _array(good.cast(pa.float64())), _failed(numeric)
+    if pt.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    if is_number(column.type) or pt.is_null(column.type):
+        return _array(column.cast(pa.float64(), safe=False)), np.zeros(len(column), bool)
+    return pa.nulls(len(column), pa.float64()), _mask(column.is_valid())
+
+
+def _to_integer(column: pa.ChunkedArray) -> tuple[pa.Array, Mask]:
+    column = decoded(column)
+    if pt.is_integer(column.type) and not pt.is_uint64(column.type):
+        return _array(column.cast(pa.int64())), np.zeros(len(column), bool)
+    numbers, bad = _to_number(column)
+    whole = pc.and_(pc.equal(pc.floor(numbers), numbers), pc.less(pc.abs(numbers), 2.0**53))
+    good = pc.if_else(whole, numbers, pa.scalar(None, numbers.type))
+    return good.cast(pa.int64()), bad | _failed(whole)
+
+
+def _to_flag(column: pa.ChunkedArray) -> tuple[pa.Array, Mask]:
+    column = decoded(column)
+    if pt.is_boolean(column.type):
+        return _array(column), np.zeros(len(column), bool)
+    text, _ = _to_text(column)
+    lower = pc.utf8_lower(pc.utf8_trim_whitespace(without_absent(text)))
+    true, false = (pc.is_in(lower, value_set=pa.array(words, lower.type)) for words in (["true", "1"], ["false", "0"]))
+    known = pc.or_(pc.or_(true, false), pc.is_null(lower))
+    return pc.if_else(pc.is_null(lower), pa.scalar(None, pa.bool_()), true), _failed(known)
+
+
+_CONVERTERS: dict[str, Callable[[pa.ChunkedArray], tuple[pa.Array, Mask]]] = {
+    "text": _to_text, "number": _to_number, "integer": _to_integer, "flag": _to_flag,
+}  # fmt: skip
+_RULES = {
+    "time": "is a time", "id": "is an identifier", "number": "is a number", "integer": "is a whole number",
+    "flag": "is true or false",
+}  # fmt: skip
+
+
+def group_of(name: str) -> frozenset[str]:
+    """Return the columns that hold identifiers of the same kind."""
+    return next((group for group in (ITEM_IDS, USER_IDS) if name in group), frozenset({name}))
+
+
+def _failed(holds: pa.ChunkedArray | pa.Array) -> Mask:
+    return _mask(pc.invert(pc.fill_null(holds, True)))
+
+
+def _mask(column: pa.ChunkedArray | pa.Array) -> Mask:
+    return np.asarray(_array(column).to_numpy(zero_copy_only=False), bool)
+
+
+def _array(column: pa.ChunkedArray | pa.Array) -> Any:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
