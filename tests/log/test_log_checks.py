@@ -252,11 +252,11 @@ def test_every_fault_of_form_is_a_line_and_the_other_checks_still_run():
     assert lines[3].startswith("FAIL items.price is finite or null: 1 of 4 rows (25 %), e.g. item_id=i0 price=nan →")
 
 
-def test_csv_tables_tell_an_empty_number_from_nan(tmp_path):
+def test_csv_tables_tell_an_empty_number_from_an_infinite_one(tmp_path):
     (tmp_path / "events.csv").write_text(
         "user_id,item_id,task,event_type,timestamp,value\n"
         "007,i0,search,click,2024-05-01T12:00:00Z,\n"
-        ",i0,search,click,2024-05-01 13:00,nan\n"
+        ",i0,search,click,2024-05-01 13:00,inf\n"
     )
     (tmp_path / "items.csv").write_text("item_id,categories\ni0,x|y\n")
     log, checks = validate_tables(read_table(tmp_path / "events.csv"), read_table(tmp_path / "items.csv"), now=NOW)

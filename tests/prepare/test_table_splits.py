@@ -16,10 +16,7 @@ def whole(path):
 
 def by_splits(path):
     return [
-        row
-        for split in plan_splits(path, 1)
-        for _, _, table in read_split(split)
-        for row in table["item_id"].to_pylist()
+        row for split in plan_splits(path, 1) for part in read_split(split) for row in part.table["item_id"].to_pylist()
     ]
 
 

@@ -11,7 +11,9 @@ import pytest
 
 from unified_ranker.config import TableSource
 from unified_ranker.core.errors import UserError
+from unified_ranker.reading.delimited_rows import DelimitedRows
 from unified_ranker.reading.raw import form_in_words, open_table, raw_table
+from unified_ranker.reading.source_files import files_of
 
 ROWS = [{"user": "u1", "item": "7", "text": "a, b; c"}, {"user": "u2", "item": "008", "text": None}]
 
@@ -92,14 +94,21 @@ def test_rows_of_another_width_and_bytes_that_are_no_text_keep_their_numbers(tmp
     assert numbers(tmp_path, "a.csv") == [0, 1, 3, 5, 6, 7]
 
 
-def test_rows_are_numbered_across_blocks_of_text(tmp_path, monkeypatch):
+def test_rows_are_numbered_across_blocks_of_text(tmp_path):
     bad = set(range(5, 4000, 37)) | {3998, 3999}
     lines = ["user,item"] + [f"u{n}" if n in bad else f"u{n},{n}" for n in range(4000)]
     (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
-    monkeypatch.setattr("unified_ranker.reading.delimited_rows.BLOCK_BYTES", 256)
-    assert numbers(tmp_path, "a.csv") == [n for n in range(4000) if n not in bad]
-    assert [row for row, _ in rejected(tmp_path, "a.csv")] == sorted(bad)
-    assert [int(row["item"]) for row in read(tmp_path, "a.csv")] == numbers(tmp_path, "a.csv")
+    parts = list(in_blocks(tmp_path / "a.csv", 256).rows(["user", "item"]))
+    assert len(parts) > 10
+    assert [int(n) for part in parts for n in part.numbers] == [n for n in range(4000) if n not in bad]
+    assert [one.row for part in parts for one in part.rejected] == sorted(bad)
+    assert all(part.table["item"].to_pylist() == [str(n) for n in part.numbers] for part in parts)
+
+
+def in_blocks(path, size):
+    """A text that is read in blocks of so many bytes."""
+    source = TableSource(files=path)
+    return DelimitedRows(files_of(source, path.parent)[0], source, size)
 
 
 def test_lines_that_are_no_json_object_keep_their_numbers(tmp_path):
@@ -146,15 +155,15 @@ def test_a_query_reads_paths_from_the_project_on_and_keeps_types(tmp_path):
 
 
 @pytest.mark.parametrize("rows", [1, 7, 100, 999, 5000])
-def test_a_sample_is_evenly_chosen_from_all_rows(tmp_path, rows, monkeypatch):
-    monkeypatch.setattr("unified_ranker.reading.delimited_rows.BLOCK_BYTES", 300)
-    (tmp_path / "a.csv").write_text("a,b\n" + "".join(f"{n},x\n" for n in range(1000)))
-    chosen = [int(row["a"]) for row in read(tmp_path, "a.csv", rows)]
+def test_a_sample_is_evenly_chosen_from_all_rows(tmp_path, rows):
+    for part in range(100):
+        lines = "".join(f"{n},x\n" for n in range(10 * part, 10 * part + 10))
+        (tmp_path / f"{part:02}.csv").write_text("a,b\n" + lines)
+    chosen = [int(row["a"]) for row in read(tmp_path, "*.csv", rows)]
     assert len(chosen) == min(rows, 1000)
     assert chosen == sorted(set(chosen))
     if 1 < rows <= 1000:
-        gaps = [b - a for a, b in pairwise(chosen)]
-        assert max(gaps) <= 4 * 1000 / rows
+        assert max(b - a for a, b in pairwise(chosen)) <= 4 * 1000 / rows
         assert chosen[-1] >= 1000 - 4 * 1000 / rows
 
 
@@ -164,13 +173,11 @@ MISTAKES = {
     "nothing": ("a.csv", b"\n", "an empty file"),
     "a name twice": ("a.csv", b"a,b,a\n1,2,3\n", "`a` 2 times"),
     "half a list": ("a.json", b'[{"a":1}, {"a"', "cannot be read as JSON"),
-    "an open quotation mark": ("a.csv", b'a,b\n1,"x' + b"y" * 100_000 + b"\n2,z\n", "open quotation mark"),
 }
 
 
 @pytest.mark.parametrize(("name", "content", "said"), MISTAKES.values(), ids=MISTAKES)
-def test_what_cannot_be_read_is_named_with_the_reason(tmp_path, monkeypatch, name, content, said):
-    monkeypatch.setattr("unified_ranker.reading.delimited_rows.BLOCK_BYTES", 1000)
+def test_what_cannot_be_read_is_named_with_the_reason(tmp_path, name, content, said):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=said) as error:
         read(tmp_path, name)
@@ -181,3 +188,9 @@ def test_an_unknown_encoding_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match=r"`encoding` must be one that Python knows.*`latin-99`"):
         read(tmp_path, {"files": "a.csv", "encoding": "latin-99"})
+
+
+def test_a_row_longer_than_a_block_is_an_open_quotation_mark(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b'a,b\n1,"x' + b"y" * 100_000 + b"\n2,z\n")
+    with pytest.raises(UserError, match="open quotation mark"):
+        list(in_blocks(tmp_path / "a.csv", 1000).rows(["a", "b"]))

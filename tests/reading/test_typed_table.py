@@ -109,7 +109,7 @@ def test_a_missing_file_names_the_nearest(tmp_path):
         ("a.xlsx", b"PK", "a zip archive or a spreadsheet"),
         ("a.csv", b"", "an empty file"),
         ("a.csv", b"item_id,item_id\n1,2\n", "`item_id` 2 times"),
-        ("a.csv", b"item_id,title\n1,2,3\n", "row 0 (from 0): the row has as many fields as there are columns (2)"),
+        ("a.csv", b"item_id,title\n1,2,3\n", "row 0 (from 0): a row has as many fields as there are columns (2)"),
         ("a.csv", b"item_id,title\n1,caf\xe9\n", "UTF-8"),
     ],
 )

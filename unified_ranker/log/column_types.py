@@ -78,11 +78,15 @@ def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(column.type.value_type) if pt.is_dictionary(column.type) else column
 
 
+def are_whole(column: pa.ChunkedArray | pa.Array) -> Any:
+    """Mark floats that are whole numbers, and small enough to be exact."""
+    return pc.and_(pc.equal(pc.floor(column), column), pc.less_equal(pc.abs(column), float(EXACT_FLOAT)))
+
+
 def whole_numbers(column: pa.ChunkedArray, rule: str, remedy: str) -> pa.ChunkedArray:
     """Return a float column as int64; a fraction, NaN or infinity in it raises `ColumnError`."""
     column = column.cast(pa.float64())
-    whole = pc.and_(pc.equal(pc.floor(column), column), pc.less_equal(pc.abs(column), float(EXACT_FLOAT)))
-    bad = column.filter(pc.invert(whole))
+    bad = column.filter(pc.invert(are_whole(column)))
     if len(bad):
         raise ColumnError(rule, "numbers with a fraction, or not finite", remedy, bad)
     return column.cast(pa.int64())

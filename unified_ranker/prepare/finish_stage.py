@@ -25,6 +25,7 @@ from unified_ranker.prepare.stage_names import (
     Rules,
 )
 from unified_ranker.prepare.task_needs import has_positives, head_has_examples, no_events
+from unified_ranker.reading.read_log import ReadLog
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Finish:
         checks = checks_of(reader, self.rules) if self.rules.check else []
         checks += task_needs(reader, self.rules.config.tasks, self.source.ranges)
         checks += head_needs(reader, self.rules.config, self.source.ranges) if self.rules.check else []
-        require_sound(checks, self.rules.max_bad_share, reader)
+        checks = [*self.source.read.checks(self.rules.max_bad_share), *checks]
+        require_sound(checks, self.rules.max_bad_share, reader, self.source.read)
         shares = self.rules.config.project.split
         wanted = [shares.train, shares.train + shares.validation]
         times = [reader.read(ORDER_STAGE, s, "examples")["timestamp"] for s in range(self.source.ranges)]
@@ -70,11 +72,13 @@ class Finish:
         kept = sum(counts["events"].to_pylist())
         repeated = sum(counts["repeated"].to_pylist())
         read = next((c.total for c in checks if c.name == "events.item_id is present"), kept)
+        unread = self.source.read.tables.get("events")
         return LogQuality(
             events=EventCounts(
-                read=read,
+                read=read + (0 if unread is None else unread.bad),
                 kept=kept,
-                quarantined={row["values"]: row["counts"] for row in quarantined},
+                quarantined=({} if unread is None else unread.reasons)
+                | {row["values"]: row["counts"] for row in quarantined},
                 repeated=repeated,
                 repeated_dropped=self.rules.drop_duplicates,
                 out_of_order=_out_of_order(reader, len(self.source.events)),
@@ -101,14 +105,19 @@ def checks_of(reader: Reader, rules: Rules) -> list[Check]:
     ]
 
 
-def require_sound(checks: list[Check], most: float, reader: Reader) -> None:
-    """Raise `UserError` when more than the share `most` of the events is bad, or another check failed."""
+def require_sound(checks: list[Check], most: float, reader: Reader, read: ReadLog) -> None:
+    """Raise `UserError` when more than the share `most` of the events is bad, or another check failed.
+
+    Bad are the rows that the reading of the tables has quarantined, too.
+    """
     of_rows = [c for c in checks if c.failed and c.total and c.name.startswith("events.")]
     others = [c for c in checks if c.failed and c not in of_rows]
     quarantined = reader.gather(SCAN_STAGE, "quarantine")
     reasons = quarantined["reason"].value_counts().to_pylist()
     bad = sum(row["counts"] for row in reasons if row["values"] not in LEFT_OUT)
     total = max((c.total for c in of_rows), default=0)
+    if total and "events" in read.tables:
+        total, bad = max(total, read.tables["events"].rows), bad + read.tables["events"].bad
     lines = [c.line() for c in others]
     if total and bad / total > most:
         lines += [c.line() for c in of_rows]

@@ -13,23 +13,14 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.log.check import Check
 from unified_ranker.log.column_types import MAX_EXAMPLES, decoded
+from unified_ranker.log.quarantine import QUARANTINE
 from unified_ranker.log.row_rules import EVENT_KEYS, FUTURE, Broken, Known, event_rules
 from unified_ranker.log.schema import LOG_COLUMNS, Problem, canonical
 from unified_ranker.log.table_checks import absence_checks
 from unified_ranker.prepare.check_counts import to_rows
 from unified_ranker.prepare.stage_names import CLEAN_EVENTS, TABLES_STAGE, LogSource, Rules
-from unified_ranker.prepare.table_splits import Piece, read_split
+from unified_ranker.prepare.table_splits import SplitPart, read_split
 
-QUARANTINE = pa.schema(
-    {
-        "reason": pa.string(),
-        "file": pa.string(),
-        "row_group": pa.int64(),
-        "row": pa.int64(),
-        **dict.fromkeys(LOG_COLUMNS["events"], pa.string()),
-    }
-)
-"""Quarantined row: the reason, its row (in the row group, from 0), and its values as text."""
 LEFT_OUT = frozenset({FUTURE})
 """Warnings whose rows are quarantined, too: there can be no example as of a time in the future."""
 SAMPLED_TIMES = 512
@@ -49,12 +40,12 @@ class Scan:
         users = None if self.source.users is None else reader.read(TABLES_STAGE, 0, "users")["user_id"]
         known = Known(_one(keys["item_id"]), _one(keys["created"]), None if users is None else _one(users))
         read = read_split(self.source.events[shard])
-        events = pa.concat_tables([self._canonical(piece, raw) for piece, _, raw in read]).combine_chunks()
+        events = pa.concat_tables([self._canonical(part) for part in read]).combine_chunks()
         indices = known.indices(events)
         broken: list[Broken] = []
         if self.rules.check:
-            broken = [*_not_finite([raw for _, _, raw in read]), *event_rules(events, known, self.rules.now, indices)]
-        words = [check for _, _, raw in read for check in absence_checks("events", raw)] if self.rules.check else []
+            broken = [*_not_finite([part.table for part in read]), *event_rules(events, known, self.rules.now, indices)]
+        words = [c for part in read for c in absence_checks("events", part.table)] if self.rules.check else []
         checks = to_rows([*words, *(_check(b, events) for b in broken)])
         keep = np.ones(len(events), bool)
         bad = [b for b in broken if (b.severity == "error" or b.rule in LEFT_OUT) and b.bad.any()]
@@ -74,11 +65,11 @@ class Scan:
         }
 
     @staticmethod
-    def _canonical(piece: Piece, raw: pa.Table) -> pa.Table:
+    def _canonical(part: SplitPart) -> pa.Table:
         problems: list[Problem] = []
-        frame = canonical("events", raw, problems)
+        frame = canonical("events", part.table, problems)
         if problems:
-            where = f"`{piece.file}`: " if piece.file else ""
+            where = f"`{part.file}`: " if part.file else ""
             raise UserError("\n".join(f"{where}{problem}" for problem in problems))
         return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
 
@@ -124,20 +115,20 @@ def _check(broken: Broken, events: pa.Table) -> Check:
     return Check(broken.rule, not count, count, examples, broken.what_to_do, broken.severity, len(events))
 
 
-def _quarantined(
-    broken: Broken, events: pa.Table, keep: npt.NDArray[np.bool_], read: Sequence[tuple[Piece, int | None, pa.Table]]
-) -> pa.Table:
+def _quarantined(broken: Broken, events: pa.Table, keep: npt.NDArray[np.bool_], read: Sequence[SplitPart]) -> pa.Table:
     """Return the rows that break a rule, and remove them from `keep`; only a row's first reason counts."""
     rows = np.flatnonzero(broken.bad & keep)
     keep[rows] = False
     taken = events.take(pa.array(rows))
-    first = np.concatenate([[0], np.cumsum([len(raw) for _, _, raw in read])])
-    part = np.searchsorted(first, rows, side="right") - 1
+    first = np.concatenate([[0], np.cumsum([len(part.table) for part in read])])
+    which = np.searchsorted(first, rows, side="right") - 1
+    found = [read[n].origin_of(int(row - first[n])) for n, row in zip(which, rows, strict=True)]
     columns = {
         "reason": pa.array([broken.rule] * len(rows), pa.string()),
-        "file": pa.array([str(read[n][0].file or "(in memory)") for n in part], pa.string()),
-        "row_group": pa.array([read[n][1] for n in part], pa.int64()),
-        "row": pa.array(rows - first[part], pa.int64()),
+        "file": pa.array([origin[0] for origin in found], pa.string()),
+        "row_group": pa.array([origin[1] for origin in found], pa.int64()),
+        "row": pa.array([origin[2] for origin in found], pa.int64()),
+        "line": pa.nulls(len(rows), pa.string()),
         **{name: taken[name].cast(pa.string()) for name in LOG_COLUMNS["events"]},
     }
     return pa.table([columns[f.name] for f in QUARANTINE], schema=QUARANTINE)

@@ -1,6 +1,6 @@
 """Names of the stages' outputs and columns, and the rules that the stages share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from unified_ranker.config import Config
 from unified_ranker.prepare.table_splits import TableSplit
+from unified_ranker.reading.read_log import ReadLog
 
 TABLES_STAGE, SCAN_STAGE, USERS_STAGE, SHUFFLE_STAGE, HISTORIES_STAGE, ORDER_STAGE, FINISH_STAGE = (
     "tables", "scan", "users", "shuffle", "histories", "order", "finish",
@@ -68,6 +69,7 @@ class LogSource:
         known_items: Parquet file of an earlier release with the item ids in order, which keep their indices.
         known_users: likewise for users.
         range_rows: approximate number of events in one range of users or of time.
+        read: the log of the reading that made the tables; empty where they are used as they lie.
     """
 
     events: tuple[TableSplit, ...]
@@ -76,6 +78,7 @@ class LogSource:
     known_items: Path | None = None
     known_users: Path | None = None
     range_rows: int = 1_000_000
+    read: ReadLog = field(default_factory=ReadLog)
 
     @property
     def rows(self) -> int:

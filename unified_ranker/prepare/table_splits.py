@@ -1,23 +1,26 @@
 """Splits of bounded size of a table in many files, and their reader."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.log.parquet_files import is_parquet, open_parquet, require_one_form, sentence
-from unified_ranker.log.schema import LOG_COLUMNS
-from unified_ranker.log.table_files import table_files
-from unified_ranker.reading.typed_table import read_table
+from unified_ranker.log.parquet_files import open_parquet, require_one_form, sentence
+from unified_ranker.log.quarantine import EVENT_FILE, EVENT_ROW
+from unified_ranker.log.schema import LOG_COLUMNS, SESSION
+from unified_ranker.log.table_files import parquet_table, table_files
 
 SPLIT_ROWS = 1_000_000
 """Approximate number of events that a shard reads, which bounds its memory."""
+_ORIGIN = (EVENT_FILE, EVENT_ROW)
+_COLUMNS = frozenset({*LOG_COLUMNS["events"], SESSION, *_ORIGIN})
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Rows of one source: row groups of a Parquet file, a whole CSV file, or a table in memory."""
+    """Rows of one source: row groups of a Parquet file, or a table in memory."""
 
     rows: int
     file: Path | None = None
@@ -40,13 +43,10 @@ def plan_splits(source: Path | pa.Table, rows: int = SPLIT_ROWS) -> list[TableSp
     require_one_form(files)
     splits: list[list[Piece]] = [[]]
     for file in files:
-        if not is_parquet(file):
-            splits.append([Piece(0, file)])
-            continue
         footer = open_parquet(file).metadata
         for group in range(footer.num_row_groups):
             count = footer.row_group(group).num_rows
-            if splits[-1] and (sum(p.rows for p in splits[-1]) + count > rows or splits[-1][-1].rows == 0):
+            if splits[-1] and (sum(p.rows for p in splits[-1]) + count > rows):
                 splits.append([])
             last = splits[-1]
             if last and last[-1].file == file:
@@ -56,35 +56,60 @@ def plan_splits(source: Path | pa.Table, rows: int = SPLIT_ROWS) -> list[TableSp
     return [tuple(split) for split in splits if split] or [(Piece(0, files[0]),)]
 
 
-def read_split(split: TableSplit) -> list[tuple[Piece, int | None, pa.Table]]:
-    """Read the contract's columns of a split: tables with the piece and the row group that they come from.
+@dataclass(frozen=True)
+class SplitPart:
+    """Rows of one row group, or of a table in memory.
+
+    Attributes:
+        table: `[rows, columns]`, the contract's columns.
+        file: the file that they lie in; None: in memory.
+        row_group: in the file.
+        origin: file and row that each row was read from, where that is another file; None elsewhere.
+    """
+
+    table: pa.Table
+    file: Path | None = None
+    row_group: int | None = None
+    origin: pa.Table | None = None
+
+    def origin_of(self, row: int) -> tuple[str, int | None, int]:
+        """Return file, row group and row (from 0) that a row comes from."""
+        if self.origin is not None:
+            return self.origin[EVENT_FILE][row].as_py(), None, self.origin[EVENT_ROW][row].as_py()
+        return str(self.file or "(in memory)"), self.row_group, row
+
+
+def read_split(split: TableSplit) -> list[SplitPart]:
+    """Read the contract's columns of a split.
 
     Raises:
         UserError: a row group is damaged; the message names file and row group.
     """
-    out: list[tuple[Piece, int | None, pa.Table]] = []
+    out: list[SplitPart] = []
     for piece in split:
-        if piece.table is not None:
-            out.append((piece, None, piece.table))
+        if piece.file is None:
+            out.append(SplitPart(piece.table))
         elif not piece.row_groups:
-            assert piece.file is not None  # noqa: S101  # a piece is a table or lies in a file
-            out.append((piece, None, read_table(piece.file)))
+            out.append(_split_part(parquet_table(piece.file), piece.file, None))
         else:
-            out += [(piece, group, table) for group, table in _row_groups(piece)]
+            out += _row_groups(piece.file, piece.row_groups)
     return out
 
 
-def _row_groups(piece: Piece) -> list[tuple[int, pa.Table]]:
-    assert piece.file is not None  # noqa: S101  # row groups lie in files
-    source = open_parquet(piece.file)
-    wanted = [name for name in source.schema_arrow.names if name in LOG_COLUMNS["events"]]
-    out = []
-    for group in piece.row_groups:
+def _row_groups(file: Path, row_groups: tuple[int, ...]) -> Iterator[SplitPart]:
+    source = open_parquet(file)
+    wanted = [name for name in source.schema_arrow.names if name in _COLUMNS]
+    for group in row_groups:
         try:
-            out.append((group, source.read_row_group(group, columns=wanted)))
+            yield _split_part(source.read_row_group(group, columns=wanted), file, group)
         except (pa.ArrowException, OSError) as error:
             raise UserError(
-                f"`{piece.file}`, row group {group} of {source.num_row_groups}, cannot be read: {sentence(error)} "
+                f"`{file}`, row group {group} of {source.num_row_groups}, cannot be read: {sentence(error)} "
                 "Write the file again."
             ) from error
-    return out
+
+
+def _split_part(table: pa.Table, file: Path, group: int | None) -> SplitPart:
+    own = table.select([name for name in table.column_names if name not in _ORIGIN])
+    origin = table.select(_ORIGIN) if set(_ORIGIN) <= set(table.column_names) else None
+    return SplitPart(own, file, group, origin)

@@ -16,10 +16,10 @@ from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.log.content_checks import not_empty, table_checks
 from unified_ranker.log.schema import Problem, canonical
 from unified_ranker.log.table_checks import absence_checks, finite_numbers
+from unified_ranker.log.table_files import parquet_table
 from unified_ranker.prepare.check_counts import to_rows
 from unified_ranker.prepare.examples import order_of_items
 from unified_ranker.prepare.stage_names import LogSource, Rules
-from unified_ranker.reading.typed_table import read_table
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _sound(frame: pd.DataFrame, key: str) -> pd.DataFrame:
 
 
 def _read(source: pa.Table | object) -> pa.Table:
-    return source if isinstance(source, pa.Table) else read_table(source)  # type: ignore[arg-type]
+    return source if isinstance(source, pa.Table) else parquet_table(source)  # type: ignore[arg-type]
 
 
 def _no_users() -> pa.Table:

@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unified_ranker.config import TablesSource
 from unified_ranker.log.log_checks import require, validate_tables
 from unified_ranker.project.declaration_checks import check_declarations
 from unified_ranker.project.lineage import KEPT_USERS
+from unified_ranker.project.log_files import with_reading
 from unified_ranker.project.project_preparation import Preparation, is_large, prepare_project, tolerate
 from unified_ranker.project.run_stage import run_stage
 from unified_ranker.project.stage_cache import fresh
@@ -30,6 +32,9 @@ def validate(context: StageContext) -> "list[Check]":
         return _preparation(context).checks()
     tables = context.workspace.read_tables()
     log, checks = validate_tables(tables.events, tables.items, tables.users)
+    data = context.config.project.data
+    if isinstance(data, TablesSource):
+        checks = with_reading(context.workspace.log_tables.read.checks(data.max_bad_share), checks)
     if log is not None:
         checks = tolerate([*checks, *check_declarations(context.config, log)], context.config)
     context.memory.checked = not any(check.failed for check in checks)

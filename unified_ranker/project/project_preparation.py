@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from unified_ranker.config import Config, MovieLensSource
 from unified_ranker.core.digests import sha256
@@ -18,6 +19,7 @@ from unified_ranker.engines.job_progress import run_job
 from unified_ranker.engines.shards import DiskShards
 from unified_ranker.log.check import Check
 from unified_ranker.log.parquet_files import require_one_form
+from unified_ranker.log.quarantine import QUARANTINE
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.log.table_checks import known_columns
 from unified_ranker.log.table_files import table_files
@@ -26,7 +28,6 @@ from unified_ranker.prepare.column_drift import plot_drift
 from unified_ranker.prepare.log_quality import LogQuality
 from unified_ranker.prepare.prepare_job import plan_source, prepare_job
 from unified_ranker.prepare.prepared import NAMES_FILE, SPLIT_FILE, to_frame
-from unified_ranker.prepare.scan_stage import QUARANTINE
 from unified_ranker.prepare.shuffle_stage import names_of
 from unified_ranker.prepare.stage_names import (
     FINISH_STAGE,
@@ -39,6 +40,7 @@ from unified_ranker.prepare.stage_names import (
 )
 from unified_ranker.prepare.table_splits import SPLIT_ROWS
 from unified_ranker.project.declaration_checks import check_declarations
+from unified_ranker.project.log_files import with_reading
 from unified_ranker.project.workspace import Workspace
 
 MANIFEST_FILE, QUALITY_FILE, QUARANTINE_FILE, DRIFT_PLOT = (
@@ -92,6 +94,7 @@ class Preparation:
             *add_up(self.shards.read(TABLES_STAGE, 0, "checks")),
             *add_up(self.shards.gather(SCAN_STAGE, "checks")),
         ]
+        checks = with_reading(self.source.read.checks(self.config.project.data.max_bad_share), checks)
         return tolerate([*checks, *check_declarations(self.config, log, sampled=True)], self.config)
 
     def publish(self, draft: Path) -> dict[str, int]:
@@ -115,7 +118,7 @@ class Preparation:
         _write(draft / QUALITY_FILE, quality.to_json())
         if quality.drift:
             plot_drift(quality.drift, draft / DRIFT_PLOT)
-        write_quarantine(shards, draft / QUARANTINE_FILE)
+        self._write_quarantine(draft / QUARANTINE_FILE)
         files = {}
         for file in sorted(p for p in draft.rglob("*") if p.is_file()):
             entry: dict[str, Any] = {"bytes": file.stat().st_size, "sha256": sha256(file)}
@@ -126,8 +129,9 @@ class Preparation:
                 table = file.parent.name if file.parent != draft else file.stem
                 rows[table] = rows.get(table, 0) + entry["rows"]
             files[str(file.relative_to(draft))] = entry
-        inputs = [str(piece.file) for split in self.source.events for piece in split if piece.file]
-        _write(draft / MANIFEST_FILE, {"rows": rows, "inputs": sorted(set(inputs)), "files": files})
+        pieces = [piece.file for split in self.source.events for piece in split if piece.file]
+        inputs = self.workspace.data_files() if self.source.read.tables else pieces
+        _write(draft / MANIFEST_FILE, {"rows": rows, "inputs": sorted({str(file) for file in inputs}), "files": files})
         return {name: rows[name] for name in ("events", "items", "users", "examples")}
 
     def clear(self) -> None:
@@ -137,7 +141,15 @@ class Preparation:
     def report_failure(self, file: Path) -> None:
         """Write the quarantined rows to a file for the user, if the log was read so far."""
         if all(self.shards.has(SCAN_STAGE, shard) for shard in range(len(self.source.events))):
-            write_quarantine(self.shards, file)
+            self._write_quarantine(file)
+
+    def _write_quarantine(self, file: Path) -> None:
+        """Write the quarantined rows as Parquet, those of the reading first, if there are any."""
+        rows = [self.shards.gather(SCAN_STAGE, "quarantine").cast(QUARANTINE)]
+        if self.source.read.tables and (found := self.workspace.log_tables.quarantine) is not None:
+            rows.insert(0, pq.read_table(found).cast(QUARANTINE))
+        if sum(map(len, rows)):
+            pq.write_table(pa.concat_tables(rows), file)
 
 
 def prepare_project(
@@ -186,23 +198,14 @@ def tolerate(checks: Sequence[Check], config: Config) -> list[Check]:
     ]
 
 
-def write_quarantine(shards: DiskShards, file: Path) -> None:
-    """Write the quarantined rows as Parquet, if there are any."""
-    import pyarrow.parquet as pq
-
-    rows = shards.gather(SCAN_STAGE, "quarantine")
-    if len(rows):
-        pq.write_table(rows.cast(QUARANTINE), file)
-
-
 def _source(workspace: Workspace, rows: int) -> LogSource:
     declared = workspace.config.project.data
     if isinstance(declared, MovieLensSource):
         tables = workspace.read_tables()
         return plan_source(tables.events, tables.items, tables.users, rows)
-    files = workspace.table_files(declared)
-    require_one_form(table_files(files["items"]))
-    return plan_source(files["events"], files["items"], files.get("users"), rows)
+    found = workspace.log_tables
+    require_one_form(table_files(found.items))
+    return replace(plan_source(found.events, found.items, found.users, rows), read=found.read)
 
 
 def _as_text(table: pa.Table) -> pa.Table:

@@ -2,13 +2,30 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
 
 from unified_ranker.config import Config, MovieLensSource, TablesSource
-from unified_ranker.core.digests import sha256
-from unified_ranker.core.errors import UserError, nearest
+from unified_ranker.core.digests import sha256, short_digest
+from unified_ranker.core.errors import UserError
+from unified_ranker.log.quarantine import EVENT_FILE, EVENT_ROW
+from unified_ranker.log.table_files import parquet_table
+from unified_ranker.project.log_files import (
+    READING_FORMAT,
+    LogTables,
+    files_below,
+    files_on_disk,
+    lies_as_read,
+    read_into,
+    tables_of,
+    with_answers,
+)
+from unified_ranker.project.stage_cache import fill, fresh
+
+READING, ANSWERS = "reading", "answers"
+"""Directories in the work directory: of tables that were read, and of what databases with_answers."""
 
 
 @dataclass(frozen=True)
@@ -48,25 +65,17 @@ class Workspace:
             UserError: when a declared path does not exist.
         """
         source = self.config.project.data
-        if isinstance(source, MovieLensSource):
-            from unified_ranker.log.movielens_files import fetch_movielens
+        if not isinstance(source, MovieLensSource):
+            return files_on_disk(self.local_data, self.project)
+        from unified_ranker.log.movielens_files import fetch_movielens
 
-            declared = {"path": self.resolve(source.path) if source.path else fetch_movielens()}
-        else:
-            declared = self.table_files(source)
-        for name, path in declared.items():
-            if not path.exists():
-                beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-                raise UserError(
-                    f"`{path}` does not exist. Received it from `project.yaml`, `data.{name}`. "
-                    f"Correct the path, or give one with --set project.data.{name}=PATH.{nearest(path.name, beside)}"
-                )
-        return [
-            file
-            for path in declared.values()
-            for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
-            if file.is_file()
-        ]
+        path = self.resolve(source.path) if source.path else fetch_movielens()
+        if not path.exists():
+            raise UserError(
+                f"`{path}` does not exist. Received it from `project.yaml`, `data.path`. Correct the path, or give one "
+                "with --set project.data.path=PATH."
+            )
+        return files_below(path)
 
     def data_checksum(self) -> str:
         """Return the SHA-256 over names and contents of the data files, and of the seed where it derives tasks.
@@ -93,14 +102,35 @@ class Workspace:
 
             log = load_movielens(self.resolve(source.path) if source.path else None, self.config.project.seed)
             return Tables(*(pa.Table.from_pandas(t, preserve_index=False) for t in (log.events, log.items, log.users)))
-        from unified_ranker.reading.typed_table import read_table
+        found = self.log_tables
+        events = parquet_table(found.events)
+        events = events.drop([name for name in (EVENT_FILE, EVENT_ROW) if name in events.column_names])
+        return Tables(events, parquet_table(found.items), None if found.users is None else parquet_table(found.users))
 
-        read = {name: read_table(path) for name, path in self.table_files(source).items()}
-        return Tables(read["events"], read["items"], read.get("users"))
+    @cached_property
+    def local_data(self) -> TablesSource:
+        """The declared tables, with files in the place of databases, which are asked once."""
+        source = self.config.project.data
+        assert isinstance(source, TablesSource)  # noqa: S101  # MovieLens has a reader of its own
+        return with_answers(source, self.project, self.work / ANSWERS)
 
-    def table_files(self, source: TablesSource) -> dict[str, Path]:
-        """Return the files of the declared tables by name, without those of queries."""
-        return {name: self.resolve(table.files) for name, table in source.tables.items() if table.files is not None}
+    @cached_property
+    def log_tables(self) -> LogTables:
+        """The files of the declared tables in the form of the log; what is not is read now, if it is not up to date.
+
+        Raises:
+            UserError: a table cannot be read.
+        """
+        data = self.local_data
+        files_on_disk(data, self.project)
+        if lies_as_read(data, self.project):
+            return tables_of(data, self.project, None)
+        directory, declared = self.stage(READING), self.config.digest("project.data")
+        key = short_digest(READING_FORMAT, declared, self.data_checksum())
+        if not fresh(directory, key):
+            with fill(directory, key) as (draft, _):
+                read_into(data, self.project, draft)
+        return tables_of(data, self.project, directory)
 
     def resolve(self, path: Path) -> Path:
         """Return a declared path, which may be relative to the project."""

@@ -14,19 +14,19 @@ from unified_ranker.log.column_types import is_list, is_number, is_text
 from unified_ranker.log.parquet_files import open_parquet, own_columns
 from unified_ranker.log.schema import OFFER_COLUMNS
 from unified_ranker.log.table_files import is_parquet_table, table_files
-from unified_ranker.reading.column_plan import ITEM_IDS, USER_IDS, TablePlan, plan_of
+from unified_ranker.reading.column_plan import ITEM_KEYS, USER_KEYS, TablePlan, plan_of
 from unified_ranker.reading.column_values import Readings, source_column
 from unified_ranker.reading.events_table import EVENTS_FOLDER, write_events
 from unified_ranker.reading.id_values import IdSummary
 from unified_ranker.reading.raw import open_table
 from unified_ranker.reading.raw_rows import RawSource
-from unified_ranker.reading.read_log import Quarantine, ReadLog, TableLog
+from unified_ranker.reading.read_log import QuarantinedRows, ReadLog, TableLog
 from unified_ranker.reading.side_tables import from_events, write_side_table
 from unified_ranker.reading.time_reading import Ambiguity, TimeReading, TimeSummary, recognise
 from unified_ranker.reading.time_shapes import formats_of, is_day_first, is_month_first
 
 _ANSWERS = "answers"
-_GROUPS = (ITEM_IDS, USER_IDS)
+_GROUPS = (ITEM_KEYS, USER_KEYS)
 
 
 @dataclass
@@ -75,7 +75,7 @@ def _has_kind(kind: str, name: str, given: pa.DataType) -> bool:
     return tests.get(kind, True)
 
 
-def read_tables(data: TablesSource, directory: Path, target: Path) -> ReadLog:
+def read_sources(data: TablesSource, directory: Path, target: Path) -> ReadLog:
     """Read the declared tables into the form of the log.
 
     Args:
@@ -90,7 +90,7 @@ def read_tables(data: TablesSource, directory: Path, target: Path) -> ReadLog:
     Raises:
         UserError: a table cannot be read, a column is missing, or the times of one can be read in two ways.
     """
-    log, quarantine = ReadLog(by_position=data.order == "row"), Quarantine()
+    log, quarantine = ReadLog(by_position=data.order == "row"), QuarantinedRows()
     lying = {name for name in data.tables if as_it_lies(name, data, directory)}
     if data.items is None or (data.users is None and data.columns.users):
         lying.discard("events")

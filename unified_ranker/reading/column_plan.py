@@ -14,9 +14,9 @@ _KINDS: Mapping[object, Kind] = {
     to_text: "text", to_times: "time", to_strengths: "number", to_integers: "integer", to_flags: "flag",
     to_lists: "list",
 }  # fmt: skip
-ITEM_IDS = frozenset({"item_id", "source_item_id", "query_item_id"})
-USER_IDS = frozenset({"user_id"})
-IDS = ITEM_IDS | USER_IDS | {"request_id", SESSION}
+ITEM_KEYS = frozenset({"item_id", "source_item_id", "query_item_id"})
+USER_KEYS = frozenset({"user_id"})
+_KEYS = ITEM_KEYS | USER_KEYS | {"request_id", SESSION}
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def plan_of(table: str, data: TablesSource, found: tuple[str, ...], strict: bool
 
 
 def _kind(table: str, name: str) -> Kind:
-    if name in IDS:
+    if name in _KEYS:
         return "id"
     converter = LOG_COLUMNS[table].get(name)
     if converter is None:

@@ -11,8 +11,8 @@ import pyarrow.types as pt
 
 from unified_ranker.core.arrays import Mask
 from unified_ranker.log.absent_words import without_absent
-from unified_ranker.log.column_types import NOT_FINITE, NUMBER, decoded, is_number, is_text
-from unified_ranker.reading.column_plan import ITEM_IDS, USER_IDS, PlannedColumn
+from unified_ranker.log.column_types import NOT_FINITE, NUMBER, are_whole, decoded, is_number, is_text
+from unified_ranker.reading.column_plan import PlannedColumn
 from unified_ranker.reading.id_values import to_id_text
 from unified_ranker.reading.time_reading import TimeReading
 from unified_ranker.reading.time_values import read_times
@@ -31,7 +31,7 @@ class Readings:
     repaired: frozenset[str] = frozenset()
 
 
-def values_of(table: str, planned: PlannedColumn, raw: pa.Table, readings: Readings) -> tuple[pa.Array, Mask, str]:
+def column_values(table: str, planned: PlannedColumn, raw: pa.Table, readings: Readings) -> tuple[pa.Array, Mask, str]:
     """Return a column in the form of the log.
 
     Args:
@@ -100,7 +100,7 @@ def _to_integer(column: pa.ChunkedArray) -> tuple[pa.Array, Mask]:
     if pt.is_integer(column.type) and not pt.is_uint64(column.type):
         return _array(column.cast(pa.int64())), np.zeros(len(column), bool)
     numbers, bad = _to_number(column)
-    whole = pc.and_(pc.equal(pc.floor(numbers), numbers), pc.less(pc.abs(numbers), 2.0**53))
+    whole = are_whole(numbers)
     good = pc.if_else(whole, numbers, pa.scalar(None, numbers.type))
     return good.cast(pa.int64()), bad | _failed(whole)
 
@@ -123,11 +123,6 @@ _RULES = {
     "time": "is a time", "id": "is an identifier", "number": "is a number", "integer": "is a whole number",
     "flag": "is true or false",
 }  # fmt: skip
-
-
-def group_of(name: str) -> frozenset[str]:
-    """Return the columns that hold identifiers of the same kind."""
-    return next((group for group in (ITEM_IDS, USER_IDS) if name in group), frozenset({name}))
 
 
 def _failed(holds: pa.ChunkedArray | pa.Array) -> Mask:

@@ -25,8 +25,8 @@ from unified_ranker.reading.text_form import TextForm, form_of
 
 BLOCK_BYTES = 1 << 24
 """Bytes of text that are read at once, the most that a row may have."""
-SAME_WIDTH = "the row has as many fields as there are columns"
-TEXT_BYTES = "the row is UTF-8 text, where no other `encoding` is declared"
+SAME_WIDTH = "has as many fields as there are columns"
+TEXT_BYTES = "is UTF-8 text, where no other `encoding` is declared"
 _ONE_SIGN = "\x1f"
 
 
@@ -36,6 +36,7 @@ class DelimitedRows:
 
     file: SourceFile
     source: TableSource
+    block_bytes: int = BLOCK_BYTES
 
     @cached_property
     def text(self) -> TextForm:
@@ -88,7 +89,7 @@ class DelimitedRows:
             read_options=pa_csv.ReadOptions(
                 # One thread, because only then Arrow numbers the rows.
                 use_threads=False,
-                block_size=BLOCK_BYTES,
+                block_size=self.block_bytes,
                 column_names=[name or _ONE_SIGN for name in form.names],
                 skip_rows=int(form.header),
             ),

@@ -12,7 +12,7 @@ from unified_ranker.reading.column_plan import PlannedColumn, TablePlan
 from unified_ranker.reading.column_values import Readings
 from unified_ranker.reading.raw import joined
 from unified_ranker.reading.raw_rows import RawSource
-from unified_ranker.reading.read_log import Quarantine, ReadLog
+from unified_ranker.reading.read_log import QuarantinedRows, ReadLog
 from unified_ranker.reading.row_sorting import sorted_rows
 
 _ROW_GROUP = 500_000
@@ -35,7 +35,7 @@ def write_events(
     readings: Readings,
     target: Path,
     log: ReadLog,
-    quarantine: Quarantine,
+    quarantine: QuarantinedRows,
 ) -> Path | None:
     """Write the events into `target`; bad rows are quarantined.
 

@@ -11,7 +11,7 @@ import pyarrow.types as pt
 
 from unified_ranker.core.arrays import Mask
 from unified_ranker.log.absent_words import without_absent
-from unified_ranker.log.column_types import EXACT_FLOAT, decoded, is_text
+from unified_ranker.log.column_types import are_whole, decoded, is_text
 
 _POINT_ZERO = ".0"
 _INTEGER = r"^\d+(\.0)?$"
@@ -84,7 +84,7 @@ def _of_fractional(column: pa.ChunkedArray) -> tuple[pa.Array, Mask]:
     if pt.is_floating(column.type):
         column = column.cast(pa.float64())
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-        whole = pc.and_(pc.equal(pc.floor(column), column), pc.less_equal(pc.abs(column), float(EXACT_FLOAT)))
+        whole = are_whole(column)
         number = pc.if_else(whole, column, pa.scalar(None, column.type)).cast(pa.int64())
     else:
         whole = pc.equal(pc.floor(column), column)

@@ -15,7 +15,7 @@ from unified_ranker.reading.source_files import SourceFile
 _BATCH_ROWS = 200_000
 LARGEST_OBJECT = 1 << 26
 """Most bytes of one JSON object."""
-OBJECT = "the line is a JSON object"
+OBJECT = "is a JSON object"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from unified_ranker.config import TableSource
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.extras import require_extra
+from unified_ranker.core.files import whole_file
 from unified_ranker.reading.duck import connected, quoted, says
 from unified_ranker.reading.parquet_rows import ParquetRows
 from unified_ranker.reading.raw_rows import RawRows
@@ -51,13 +52,18 @@ class QueryRows:
         for rows in self._kept.rows(columns):
             yield RawRows(self.source.name, rows.table, rows.numbers)
 
+    def ask(self) -> None:
+        """Ask the query, and keep its answer."""
+        self.scratch.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(self.scratch) as draft:
+            if self.source.database is None:
+                _ask_duckdb(str(self.source.sql), self.directory, draft)
+            else:
+                _ask_database(str(self.source.sql), self.source.database, draft)
+
     @cached_property
     def _kept(self) -> ParquetRows:
-        self.scratch.parent.mkdir(parents=True, exist_ok=True)
-        if self.source.database is None:
-            _ask_duckdb(str(self.source.sql), self.directory, self.scratch)
-        else:
-            _ask_database(str(self.source.sql), self.source.database, self.scratch)
+        self.ask()
         return ParquetRows(SourceFile(self.scratch, "parquet"))
 
 

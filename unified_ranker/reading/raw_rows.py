@@ -15,7 +15,7 @@ class Rejected:
 
     Attributes:
         row: number of the row in its file, from 0.
-        rule: the rule that it breaks, as a sentence that is true of a good row.
+        rule: the rule that it breaks, to be read after "the row": "has as many fields as there are columns".
         text: the row as it lies, as far as it can be shown.
     """
 

@@ -71,7 +71,7 @@ class ReadLog:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was recognised, a line each."""
+        """Lines that say what was recognised."""
         read = {name: table for name, table in self.tables.items() if table.file is not None}
         lines = [f"{name} is read from `{table.source}`: {table.form}" for name, table in read.items()]
         lines += [note for table in read.values() for note in table.notes]
@@ -113,7 +113,7 @@ class ReadLog:
 
 
 @dataclass
-class Quarantine:
+class QuarantinedRows:
     """Rows of a reading that are quarantined, up to `MOST_QUARANTINED`."""
 
     parts: list[pa.Table] = field(default_factory=list)

@@ -7,15 +7,15 @@ from unified_ranker.core.arrays import Ints, Mask
 from unified_ranker.log.column_types import MAX_EXAMPLES
 from unified_ranker.log.schema import LOG_COLUMNS
 from unified_ranker.reading.column_plan import PlannedColumn, TablePlan
-from unified_ranker.reading.column_values import Readings, source_column, values_of
+from unified_ranker.reading.column_values import Readings, column_values, source_column
 from unified_ranker.reading.raw_rows import RawRows
-from unified_ranker.reading.read_log import Quarantine, TableLog, quarantined
+from unified_ranker.reading.read_log import QuarantinedRows, TableLog, quarantined
 
 _LONGEST_LINE = 500
 
 
 def sorted_rows(
-    plan: TablePlan, rows: RawRows, readings: Readings, log: TableLog, quarantine: Quarantine
+    plan: TablePlan, rows: RawRows, readings: Readings, log: TableLog, quarantine: QuarantinedRows
 ) -> tuple[dict[str, pa.Array], Ints]:
     """Return the values of the good rows by our names, and where these rows are in the part `[good]`.
 
@@ -26,7 +26,7 @@ def sorted_rows(
     reasons: dict[int, str] = {}
     keep = np.ones(len(rows.numbers), bool)
     for column in planned:
-        values[column.name], bad, rule = values_of(plan.table, column, rows.table, readings)
+        values[column.name], bad, rule = column_values(plan.table, column, rows.table, readings)
         new = np.flatnonzero(bad & keep)
         if len(new):
             # Of a row that breaks several rules, the first is its reason.
@@ -37,13 +37,12 @@ def sorted_rows(
             log.count(rule, len(new), [f"{v} (row {n} of {rows.file})" for v, n in zip(shown, numbers, strict=True)])
     log.rows += len(rows.numbers) + len(rows.rejected)
     for one in rows.rejected:
-        rule = f"{plan.table}: {one.rule}"
-        log.count(rule, 1, [f"{one.text[:80]} (row {one.row} of {rows.file})"])
+        log.count(f"{plan.table}.row {one.rule}", 1, [f"{one.text[:80]} (row {one.row} of {rows.file})"])
     if rows.rejected:
         lines: list[str | None] = [one.text[:_LONGEST_LINE] for one in rows.rejected]
         numbers_of = [one.row for one in rows.rejected]
         quarantine.add(
-            quarantined([f"{plan.table}: {one.rule}" for one in rows.rejected], rows.file, numbers_of, lines, {})
+            quarantined([f"{plan.table}.row {one.rule}" for one in rows.rejected], rows.file, numbers_of, lines, {})
         )
     if reasons:
         quarantine.add(_bad_rows(plan, planned, rows, keep, reasons))

@@ -13,7 +13,7 @@ from unified_ranker.reading.duck import connected, quoted
 from unified_ranker.reading.list_values import distinct_texts, list_form_of, to_list_values
 from unified_ranker.reading.raw import joined
 from unified_ranker.reading.raw_rows import RawSource
-from unified_ranker.reading.read_log import Quarantine, TableLog
+from unified_ranker.reading.read_log import QuarantinedRows, TableLog
 from unified_ranker.reading.row_sorting import sorted_rows
 from unified_ranker.reading.time_reading import TimeReading, recognise_times
 from unified_ranker.reading.time_values import read_times
@@ -24,7 +24,7 @@ _ID_COLUMNS = {"items": ("item_id", "source_item_id", "query_item_id"), "users":
 
 
 def write_side_table(
-    plan: TablePlan, source: RawSource, readings: Readings, target: Path, log: TableLog, quarantine: Quarantine
+    plan: TablePlan, source: RawSource, readings: Readings, target: Path, log: TableLog, quarantine: QuarantinedRows
 ) -> None:
     """Write items or users into `target`; bad rows are quarantined."""
     parts: list[tuple[dict[str, pa.Array], pa.Table]] = []
@@ -32,11 +32,14 @@ def write_side_table(
         values, kept = sorted_rows(plan, rows, readings, log, quarantine)
         parts.append((values, rows.table.take(pa.array(kept))))
     raw = joined([table for _, table in parts])
-    columns = {name: pa.chunked_array([values[name] for values, _ in parts]) for name in (parts[0][0] if parts else ())}
-    finish(plan, raw, columns, target, log)
+    names = parts[0][0] if parts else {}
+    columns = {name: pa.chunked_array([values[name] for values, _ in parts]) for name in names}
+    write_finished(plan, raw, columns, target, log)
 
 
-def finish(plan: TablePlan, raw: pa.Table, columns: dict[str, pa.ChunkedArray], target: Path, log: TableLog) -> None:
+def write_finished(
+    plan: TablePlan, raw: pa.Table, columns: dict[str, pa.ChunkedArray], target: Path, log: TableLog
+) -> None:
     """Write a table of the columns that are in the form of the log, with its lists and features from the raw table."""
     out = dict(columns)
     for column in plan.columns:
@@ -113,7 +116,7 @@ def from_events(
             columns[our] = pa.chunked_array([read_times(raw[str(source.column)], reading)[0]])
         else:
             features.append(planned)
-    finish(TablePlan(name, tuple(features), ()), raw, columns, target, log)
+    write_finished(TablePlan(name, tuple(features), ()), raw, columns, target, log)
     return log
 
 

@@ -143,7 +143,7 @@ class TimeSummary:
 
     def _add_numbers(self, values: np.ndarray, shown: Any) -> None:
         self.numbers += len(values)
-        for name, (low, high) in windows().items():
+        for name, (low, high) in likely_windows().items():
             inside = (values >= low) & (values <= high)
             if name in COMPACT:
                 inside &= compact_dates(values, name)
@@ -159,7 +159,7 @@ def _first_is_digit(text: pa.LargeStringArray) -> bool:
     return bool(pc.any(pc.match_substring_regex(text.take(pa.array(at)), _NUMBER)).as_py())
 
 
-def windows() -> dict[str, tuple[float, float]]:
+def likely_windows() -> dict[str, tuple[float, float]]:
     """Return the least and the greatest number of a log's times in each unit and compact format; none overlap."""
     units: dict[str, tuple[float, float]] = {
         unit: ((_EARLIEST_SECONDS if unit == "s" else _FIRST) * of_second, _LAST * of_second)

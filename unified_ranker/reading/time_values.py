@@ -11,9 +11,9 @@ import pyarrow.types as pt
 from unified_ranker.core.arrays import Mask
 from unified_ranker.log.absent_words import without_absent
 from unified_ranker.log.column_types import FIRST_SECOND, LAST_SECOND, decoded, is_number, is_text
-from unified_ranker.reading.time_reading import DAY_SECONDS, UNITS, TimeReading, windows
+from unified_ranker.reading.time_reading import DAY_SECONDS, UNITS, TimeReading, likely_windows
 
-TIME = pa.timestamp("us", "UTC")
+UTC_TIME = pa.timestamp("us", "UTC")
 _MICROSECONDS = 10**6
 _WHOLE = r"^[+-]?(\d{1,18}|[1-8]\d{18})$"
 _ZONE_WORDS = r"\s*(UTC|GMT|Z)$"
@@ -45,7 +45,7 @@ def read_times(column: pa.ChunkedArray, reading: TimeReading) -> tuple[pa.Array,
         numbers = _one(column.cast(pa.int64() if exact else pa.float64(), safe=False))
         return _of_numbers(numbers, reading)
     absent = _one(pc.is_null(column)).to_numpy(zero_copy_only=False)
-    return pa.nulls(len(column), TIME), np.asarray(~absent, bool)
+    return pa.nulls(len(column), UTC_TIME), np.asarray(~absent, bool)
 
 
 def _typed(column: pa.ChunkedArray) -> tuple[pa.Array, Mask]:
@@ -56,7 +56,7 @@ def _typed(column: pa.ChunkedArray) -> tuple[pa.Array, Mask]:
     inside = pc.and_(pc.greater_equal(seconds, FIRST_SECOND), pc.less_equal(seconds, LAST_SECOND))
     good = pc.if_else(inside, column, pa.scalar(None, column.type))
     bad = _one(pc.fill_null(pc.invert(inside), False)).to_numpy(zero_copy_only=False)
-    return _one(good.cast(pa.timestamp("us", column.type.tz), safe=False).cast(TIME)), np.asarray(bad, bool)
+    return _one(good.cast(pa.timestamp("us", column.type.tz), safe=False).cast(UTC_TIME)), np.asarray(bad, bool)
 
 
 def _of_text(text: pa.LargeStringArray, reading: TimeReading) -> tuple[pa.Array, Mask]:
@@ -72,10 +72,10 @@ def _of_text(text: pa.LargeStringArray, reading: TimeReading) -> tuple[pa.Array,
     # Few of the texts differ where they are days.
     distinct = text.dictionary_encode()
     if len(distinct.dictionary) * 2 < len(text):
-        parsed = pa.array(_parsed(distinct.dictionary, reading.formats), TIME)
+        parsed = pa.array(_parsed(distinct.dictionary, reading.formats), UTC_TIME)
         times = parsed.take(distinct.indices)
     else:
-        times = pa.array(_parsed(text, reading.formats), TIME)
+        times = pa.array(_parsed(text, reading.formats), UTC_TIME)
     return times, ~absent & times.is_null().to_numpy(zero_copy_only=False)
 
 
@@ -123,12 +123,12 @@ def _of_numbers(numbers: pa.Array, reading: TimeReading) -> tuple[pa.Array, Mask
         moments = values // (UNITS[unit] // _MICROSECONDS)
     else:
         moments = values * (_MICROSECONDS // UNITS[unit])
-    return pa.array(moments, mask=absent | bad).cast(TIME), np.asarray(bad, bool)
+    return pa.array(moments, mask=absent | bad).cast(UTC_TIME), np.asarray(bad, bool)
 
 
 def _of_other_unit(values: np.ndarray, unit: str) -> Mask:
     """Mark numbers that are no likely times in `unit`, and are in another one: a source that was not converted."""
-    fits = {name: (values >= low) & (values <= high) for name, (low, high) in windows().items()}
+    fits = {name: (values >= low) & (values <= high) for name, (low, high) in likely_windows().items()}
     own = fits.pop(unit)
     others = np.logical_or.reduce([fits[name] for name in UNITS if name in fits])
     return np.asarray(~own & others, bool)

@@ -39,7 +39,8 @@ def read_table(path: Path) -> pa.Table:
         for part in opened.rows(opened.columns):
             for bad in part.rejected:
                 raise UserError(
-                    f"`{part.file}`, row {bad.row} (from 0): {bad.rule}. Received: `{bad.text[:100]}`. Correct the row."
+                    f"`{part.file}`, row {bad.row} (from 0): a row {bad.rule}. Received: `{bad.text[:100]}`. "
+                    "Correct it."
                 )
             parts.append(part.table)
     table = joined(parts)
