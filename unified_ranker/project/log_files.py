@@ -5,9 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
+
 from unified_ranker.config import TableSource, TablesSource
 from unified_ranker.core.errors import UserError, nearest
 from unified_ranker.log.check import Check
+from unified_ranker.log.quarantine import EVENT_FILE, EVENT_ROW
+from unified_ranker.log.table_files import parquet_table
 from unified_ranker.reading.canonical import as_it_lies, read_sources
 from unified_ranker.reading.query_rows import QueryRows, files_in
 from unified_ranker.reading.read_log import READ_QUARANTINE, ReadLog
@@ -17,6 +21,15 @@ logger = logging.getLogger(__name__)
 
 READING_FORMAT = "1"
 """Raised when the same files are read otherwise, so that they are read again."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The three tables as they were read; `users` is None where the project declares none."""
+
+    events: pa.Table
+    items: pa.Table
+    users: pa.Table | None
 
 
 @dataclass(frozen=True)
@@ -114,6 +127,13 @@ def tables_of(data: TablesSource, directory: Path, reading: Path | None) -> LogT
     return LogTables(
         files["events"], files["items"], files.get("users"), read, bad if bad is not None and bad.exists() else None
     )
+
+
+def loaded(found: LogTables) -> Tables:
+    """Return the tables in memory."""
+    events = parquet_table(found.events)
+    events = events.drop([name for name in (EVENT_FILE, EVENT_ROW) if name in events.column_names])
+    return Tables(events, parquet_table(found.items), None if found.users is None else parquet_table(found.users))
 
 
 def with_reading(of_reading: Sequence[Check], of_tables: Sequence[Check]) -> list[Check]:

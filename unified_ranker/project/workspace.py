@@ -10,14 +10,14 @@ import pyarrow as pa
 from unified_ranker.config import Config, MovieLensSource, TablesSource
 from unified_ranker.core.digests import sha256, short_digest
 from unified_ranker.core.errors import UserError
-from unified_ranker.log.quarantine import EVENT_FILE, EVENT_ROW
-from unified_ranker.log.table_files import parquet_table
 from unified_ranker.project.log_files import (
     READING_FORMAT,
     LogTables,
+    Tables,
     files_below,
     files_on_disk,
     lies_as_read,
+    loaded,
     read_into,
     tables_of,
     with_answers,
@@ -26,15 +26,6 @@ from unified_ranker.project.stage_cache import fill, fresh
 
 READING, ANSWERS = "reading", "answers"
 """Directories in the work directory: of tables that were read, and of what databases with_answers."""
-
-
-@dataclass(frozen=True)
-class Tables:
-    """The three tables as they were read; `users` is None where the project declares none."""
-
-    events: pa.Table
-    items: pa.Table
-    users: pa.Table | None
 
 
 @dataclass(frozen=True)
@@ -102,10 +93,7 @@ class Workspace:
 
             log = load_movielens(self.resolve(source.path) if source.path else None, self.config.project.seed)
             return Tables(*(pa.Table.from_pandas(t, preserve_index=False) for t in (log.events, log.items, log.users)))
-        found = self.log_tables
-        events = parquet_table(found.events)
-        events = events.drop([name for name in (EVENT_FILE, EVENT_ROW) if name in events.column_names])
-        return Tables(events, parquet_table(found.items), None if found.users is None else parquet_table(found.users))
+        return loaded(self.log_tables)
 
     @cached_property
     def local_data(self) -> TablesSource:

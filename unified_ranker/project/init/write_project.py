@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from unified_ranker.config import TableSource, TablesSource
 from unified_ranker.config.loading import load_config
 from unified_ranker.config.yaml_files import PROJECT_YAML
 from unified_ranker.core.errors import UserError
@@ -18,7 +19,7 @@ from unified_ranker.project.init.project_text import embeddings_page, project_pa
 from unified_ranker.project.init.serving_text import SERVING_DIRECTORY, serving_texts
 from unified_ranker.project.init.task_text import all_heads, head_names, task_page
 from unified_ranker.project.init.tower_text import context_page, item_page, ranker_page, user_page
-from unified_ranker.reading.typed_table import read_table
+from unified_ranker.project.log_files import lies_as_read, loaded, read_into, tables_of
 
 PROJECT_PARTS = ("towers", "tasks", "export", SERVING_DIRECTORY, PROJECT_YAML)
 """Parts of a project; its file is written last, because its presence makes a directory a project."""
@@ -45,10 +46,26 @@ def init_project(
     """
     directory = Path(directory)
     require_free(directory)
-    log = normalise(read_table(events), read_table(items), None if users is None else read_table(users))
+    log = _read(Path(events), Path(items), None if users is None else Path(users), announce)
     paths = {"events": events, "items": items} | ({} if users is None else {"users": users})
     data = {name: data_path(Path(path), directory) for name, path in paths.items()}
     return _write(directory, project_texts(log, project_name(directory), data, announce), log)
+
+
+def _read(events: Path, items: Path, users: Path | None, announce: Callable[[str], None] | None) -> InteractionLog:
+    """Read the tables as a project over them reads them; `announce` gets a line for each kind of bad row."""
+    files = {"events": events, "items": items, "users": users}
+    data = TablesSource(type="tables", **{name: TableSource(files=p.absolute()) for name, p in files.items() if p})
+    with tempfile.TemporaryDirectory() as scratch:
+        reading = None if lies_as_read(data, Path()) else Path(scratch)
+        if reading is not None:
+            read_into(data, Path(), reading)
+        found = tables_of(data, Path(), reading)
+        tables = loaded(found)
+    for check in found.read.checks(0.0):
+        if announce is not None and not check.passed:
+            announce(check.line())
+    return normalise(tables.events, tables.items, tables.users)
 
 
 def project_texts(
