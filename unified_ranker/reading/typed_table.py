@@ -51,7 +51,7 @@ def typed(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column of text as numbers when its name or all of its values say that it is one."""
     if name in _TEXT_COLUMNS or name.endswith("_id") or not is_text(decoded(column).type):
         return column
-    text = without_absent(decoded(column).cast(pa.large_string())) if name in NUMBER_COLUMNS else column
+    text = without_absent(decoded(column).cast(pa.large_string()))
     numbers = pc.match_substring_regex(text, NUMBER)
     odd = pc.match_substring_regex(text, NOT_FINITE)
     if not pc.all(pc.or_(numbers, odd), min_count=0).as_py():

@@ -293,7 +293,7 @@ def test_paths_are_relative_inside_the_project_and_absolute_outside(tmp_path, sh
     paths = write_tables(Path("shop/data"), *shop())
     init_project(Path("shop"), *paths)
     data = load_config(Path("shop")).project.data
-    assert (str(data.events), str(data.users)) == ("data/events.parquet", "data/users.parquet")
+    assert (str(data.events.files), str(data.users.files)) == ("data/events.parquet", "data/users.parquet")
     assert (tmp_path / "shop/data/events.parquet").exists()
 
 
@@ -385,11 +385,11 @@ def test_init_loads_no_tensorflow():
 def test_a_column_of_numbers_with_a_stray_text_is_left_out_with_a_word(tmp_path):
     write_project(tmp_path / "from")
     items = pd.read_csv(tmp_path / "from" / "data" / "items.csv", dtype=str)
-    items.loc[7, "minutes"] = "n/a"
+    items.loc[7, "minutes"] = "long"
     items.to_csv(tmp_path / "items.csv", index=False)
     shown = cli("init", tmp_path / "to", "--events", tmp_path / "from" / "data" / "events.parquet",
                 "--items", tmp_path / "items.csv")  # fmt: skip
     assert shown.exit_code == 0
-    why = "left out `items.minutes`: 1 of 40 values is no number, e.g. `n/a`"
+    why = "left out `items.minutes`: 1 of 40 values is no number, e.g. `long`"
     assert why in shown.stderr
     assert "minutes" in (tmp_path / "to" / "towers" / "item.yaml").read_text()
