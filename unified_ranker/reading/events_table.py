@@ -102,7 +102,7 @@ def _extra_part(further: pa.Table, values: dict[str, pa.Array], done: int) -> pa
     """Return the rows that tables are made of; names of ours have a mark, because theirs may be the same."""
     columns = {f"/{name}": values[name] for name in ("item_id", "user_id") if name in values}
     columns |= {f"/{name}": values[name] for name in ("source_item_id", "query_item_id") if name in values}
-    columns["/row"] = pa.array(done + np.arange(len(further)))
+    columns["/row"] = pa.array(done + np.arange(len(values[EVENT_ROW])))
     return pa.table({**columns, **{name: further[name] for name in further.column_names}})
 
 
