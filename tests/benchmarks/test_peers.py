@@ -12,7 +12,7 @@ from log_by_rows import at, event, item, task, world
 from unified_ranker.config import SplitShares
 from unified_ranker.evaluation.engagements import Engagements
 from unified_ranker.evaluation.protocol import evaluate
-from unified_ranker.prepare.prepared import split_times
+from unified_ranker.prepare.split_times import split_times
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 MODULES = ("exchange", "known_items", "train_within", "peer_protocol", "peer_projects", "peer_table")
@@ -215,7 +215,7 @@ def test_leave_one_out_tests_the_last_event_of_each_user(code, tmp_path):
     placed = pd.read_parquet(tmp_path / "out" / "events.parquet")
     seconds = placed["timestamp"].astype("datetime64[s, UTC]").astype("int64").to_numpy()
     shares = SplitShares(train=train, validation=validation)
-    split = split_times(seconds, SimpleNamespace(project=SimpleNamespace(split=shares)))
+    split = split_times([np.sort(seconds)], SimpleNamespace(project=SimpleNamespace(split=shares)))
     from_end = placed.groupby("user_id")["order"].transform("max") - placed["order"]
     assert np.array_equal(from_end == 0, seconds >= split.validation_end)
     assert np.array_equal(from_end >= 2, seconds < split.train_end)

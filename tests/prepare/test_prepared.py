@@ -12,7 +12,8 @@ from log_by_rows import event, log_of
 
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.errors import UserError
-from unified_ranker.prepare.prepared import Prepared, prepare, split_times
+from unified_ranker.prepare.prepared import Prepared, prepare
+from unified_ranker.prepare.split_times import split_times
 
 TASKS = {"home_feed": {"positives": [{"event_type": "like"}]}}
 
@@ -34,18 +35,40 @@ def quantile(times, share):
     return times[low] + (place - low) * (times[high] - times[low])
 
 
+SHARES = st.sampled_from([(0.5, 0.25), (0.75, 0.125), (0.25, 0.0)])
+CUTS = st.lists(st.integers(0, 30), max_size=2)
+
+
+def cut(times, cuts):
+    """Times in parts, as several shards have them."""
+    return np.split(np.array(times, np.int64), sorted(min(c, len(times)) for c in cuts))
+
+
 @given(
-    st.lists(st.integers(0, 40), min_size=1, max_size=30).map(sorted),
-    st.sampled_from([(0.5, 0.25), (0.75, 0.125), (0.25, 0.0)]),
+    st.sets(st.integers(0, 60), min_size=1, max_size=30).map(sorted), SHARES, st.lists(st.integers(0, 30), max_size=2)
 )
-def test_the_split_is_at_the_quantiles_of_labelled_times(make_config, times, shares):
+def test_the_split_is_at_the_quantiles_of_labelled_times(make_config, times, shares, cuts):
     train, validation = shares
     config = make_config(split={"train": train, "validation": validation})
-    split = split_times(np.array(times, np.int64), config)
+    split = split_times(cut(times, cuts), config)
     low, high = quantile(times, train), quantile(times, train + validation)
     for time in times:
         assert (time < split.train_end) == (time < low)
         assert (time < split.validation_end) == (time < high)
+    assert split.train_end <= split.validation_end <= times[-1], "a test slice is always left"
+
+
+@given(
+    st.lists(st.integers(0, 6), min_size=1, max_size=30).map(sorted), SHARES, st.lists(st.integers(0, 30), max_size=2)
+)
+def test_a_second_that_the_split_cannot_divide_is_on_the_nearer_side(make_config, times, shares, cuts):
+    train, validation = shares
+    split = split_times(cut(times, cuts), make_config(split={"train": train, "validation": validation}))
+    # No bound between two moments comes nearer to the share, by a whole event or more; the last one is never taken.
+    ends = {sum(time < moment for time in times) for moment in times}
+    for end, share in ((split.train_end, train), (split.validation_end, train + validation)):
+        came, wanted = sum(time < end for time in times), share * len(times)
+        assert abs(came - wanted) < min(abs(other - wanted) for other in ends) + 1
     assert split.train_end <= split.validation_end <= times[-1], "a test slice is always left"
 
 

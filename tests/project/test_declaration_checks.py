@@ -516,6 +516,28 @@ def test_more_hard_negatives_than_there_are():
     assert broken(with_hard(most - 1, 90), long_log()) == []
 
 
+@pytest.mark.parametrize(
+    ("late", "severity", "said"),
+    [
+        (0.5, None, ""),
+        (0.72, "warning", "72/18/10 in place of 80/10/10"),
+        (0.18, "error", "18/0/82 in place of 80/10/10"),
+    ],
+)
+def test_a_split_within_simultaneous_events_is_compared_with_the_declared_one(late, severity, said):
+    """The share `late` of the positives has times of its own; those up to nine tenths, or all, have one."""
+    log = long_log()
+    hours = np.arange(MANY)
+    end = MANY if severity == "error" else round(0.9 * MANY)
+    hours[round(late * MANY) : end] = round(late * MANY) if severity else hours[round(late * MANY) : end]
+    times = pd.Series([START + timedelta(hours=int(hour)) for hour in hours])
+    positives = {"positives": [{"event_type": "rating", "min_value": 1}]}
+    found = broken(make_config(home=positives), replace(log, events=log.events.assign(timestamp=times)))
+    shares = [check for check in found if "`split`" in check.name]
+    assert [check.severity for check in shares] == ([severity] if severity else [])
+    assert all(said in check.line() and "cannot be divided" in check.line() for check in shares)
+
+
 def test_a_head_whose_events_all_lie_behind_the_fit_window_is_named():
     log, late = long_log(), {"positives": [{"event_type": "click"}, {"event_type": "order"}]}
     clicks = np.flatnonzero(log.events["event_type"] == "click")

@@ -10,7 +10,8 @@ from unified_ranker.config import Config, EvaluationSettings, Positive, ProjectF
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.log.schema import InteractionLog, normalise
 from unified_ranker.prepare.examples import Examples
-from unified_ranker.prepare.prepared import Prepared, SplitTimes, prepare
+from unified_ranker.prepare.prepared import Prepared, prepare
+from unified_ranker.prepare.split_times import SplitTimes
 
 START = 1_600_000_000
 HOUR = 3600

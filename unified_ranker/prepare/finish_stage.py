@@ -15,6 +15,7 @@ from unified_ranker.prepare.check_counts import add_up
 from unified_ranker.prepare.column_drift import column_drift
 from unified_ranker.prepare.log_quality import EventCounts, Extremes, LogQuality
 from unified_ranker.prepare.scan_stage import LEFT_OUT
+from unified_ranker.prepare.split_times import split_times
 from unified_ranker.prepare.stage_names import (
     HISTORIES_STAGE,
     ORDER_STAGE,
@@ -46,13 +47,11 @@ class Finish:
         checks += head_needs(reader, self.rules.config, self.source.ranges) if self.rules.check else []
         checks = [*self.source.read.checks(self.rules.max_bad_share), *checks]
         require_sound(checks, self.rules.max_bad_share, reader, self.source.read)
-        shares = self.rules.config.project.split
-        wanted = [shares.train, shares.train + shares.validation]
-        times = [reader.read(ORDER_STAGE, s, "examples")["timestamp"] for s in range(self.source.ranges)]
-        low, high = (int(np.ceil(quantile(times, q))) for q in wanted)
+        times = [reader.read(ORDER_STAGE, s, "examples")["timestamp"].to_numpy() for s in range(self.source.ranges)]
+        split = split_times(times, self.rules.config)
         quality = json.dumps(self._quality(reader, checks).to_json() if self.rules.check else None)
         return {
-            "split": [pa.table({"train_end": [low], "validation_end": [high]})],
+            "split": [pa.table({name: [moment] for name, moment in vars(split).items()})],
             "quality": [pa.table({"json": [quality]})],
         }
 
@@ -156,25 +155,6 @@ def head_needs(reader: Reader, config: Config, ranges: int) -> list[Check]:
 def _of_examples(reader: Reader, column: str, ranges: int) -> set[int]:
     """Return the numbers that occur in a column of the examples."""
     return {n for s in range(ranges) for n in reader.read(ORDER_STAGE, s, "examples")[column].unique().to_pylist()}
-
-
-def quantile(parts: list[pa.ChunkedArray], share: float) -> float:
-    """Return the quantile, as `np.quantile` does, of numbers that ascend from part to part, with one part in memory."""
-    total = sum(len(p) for p in parts)
-    point = (total - 1) * share
-    low = int(np.floor(point))
-    below, above = (_at(parts, min(n, total - 1)) for n in (low, low + 1))
-    # Interpolated from the nearer end, as NumPy does, so that rounding is the same.
-    weight = point - low
-    return above - (above - below) * (1 - weight) if weight >= 0.5 else below + (above - below) * weight
-
-
-def _at(parts: list[pa.ChunkedArray], number: int) -> float:
-    for part in parts:
-        if number < len(part):
-            return float(part[number].as_py())
-        number -= len(part)
-    raise IndexError(number)
 
 
 def _out_of_order(reader: Reader, splits: int) -> int:

@@ -21,6 +21,7 @@ from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.examples import EventColumns, Examples, Histories
 from unified_ranker.prepare.prepare_job import prepare_job
 from unified_ranker.prepare.shuffle_stage import names_of
+from unified_ranker.prepare.split_times import SplitTimes
 from unified_ranker.prepare.stage_names import (
     FINISH_STAGE,
     HISTORIES_STAGE,
@@ -33,18 +34,6 @@ from unified_ranker.prepare.stage_names import (
 from unified_ranker.prepare.table_splits import Piece
 
 NAMES_FILE, SPLIT_FILE, ITEMS_FILE, USERS_FILE = "names.json", "split.json", "items.arrow", "users.arrow"
-
-
-@dataclass(frozen=True)
-class SplitTimes:
-    """Bounds of the split in seconds: train < `train_end` <= validation < `validation_end` <= test."""
-
-    train_end: int
-    validation_end: int
-
-    def fit_end(self, config: Config) -> int:
-        """Return the end of the fit window, which `project.split.fit_on` chooses."""
-        return self.train_end if config.project.split.fit_on == "train" else self.validation_end
 
 
 @dataclass(frozen=True)
@@ -263,13 +252,6 @@ def _texts(column: pa.ChunkedArray) -> Strings:
     coded = column.cast(pa.string()).combine_chunks().dictionary_encode()
     names = np.array([*coded.dictionary.to_pylist(), ""], object)
     return names[coded.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)]
-
-
-def split_times(timestamps: Ints, config: Config) -> SplitTimes:
-    """Return the bounds of the split: the quantiles of labelled-event times that `project.split` declares."""
-    shares = config.project.split
-    low, high = np.quantile(timestamps, [shares.train, shares.train + shares.validation])
-    return SplitTimes(train_end=int(np.ceil(low)), validation_end=int(np.ceil(high)))
 
 
 def fit_end_of(prepared: Prepared, config: Config) -> int:

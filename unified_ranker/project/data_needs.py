@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
+import numpy as np
 import pandas as pd
 
 from unified_ranker.config import Config
@@ -11,7 +12,8 @@ from unified_ranker.log.log_checks import require
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.examples import dated_positives
-from unified_ranker.prepare.prepared import Prepared, fit_end_of, split_times
+from unified_ranker.prepare.prepared import Prepared, fit_end_of
+from unified_ranker.prepare.split_times import split_times
 
 LEAST_FOR_HARD = 500
 """Least positives of a task in the fit window for hard negatives. With fewer, the hardest negatives of a half-trained
@@ -28,7 +30,7 @@ def data_need_checks(config: Config, log: InteractionLog, sampled: bool) -> Iter
     if chosen.empty:
         return
     times = seconds(chosen["timestamp"])
-    bounds = split_times(times, config)
+    bounds = split_times([np.sort(times)], config)
     fit = chosen[times < bounds.fit_end(config)]
     counts = fit["task"].value_counts()
     yield from _hard(config, {name: int(counts.get(name, 0)) for name in config.tasks})

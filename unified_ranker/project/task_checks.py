@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from unified_ranker.config import Config, Positive, Task
+from unified_ranker.core.arrays import Ints
 from unified_ranker.core.candidate_rule import exists
 from unified_ranker.core.errors import nearest
 from unified_ranker.core.positives import first_match, matches
@@ -13,13 +15,18 @@ from unified_ranker.core.times import seconds
 from unified_ranker.log.check import MAX_LISTED, Check, counted
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.examples import dated_positives, match_positives
-from unified_ranker.prepare.prepared import split_times
+from unified_ranker.prepare.split_times import SplitTimes, split_times
 from unified_ranker.prepare.task_needs import counted_event, has_positives, no_events
 from unified_ranker.project.value_scale import value_scale, values_that_say_no
 
 LEAST_LEARNABLE = 0.05
 """Least share of a task's positives whose item exists at their time. Below it, `created_at` probably means something
 else, such as the time of an import, and nothing sound can be learnt or measured."""
+
+LEAST_TO_SPLIT = 50
+"""Positives below which shares of a split are not compared with the declared ones."""
+SHARE_WARNS, SHARE_FAILS = 0.05, 0.1
+"""Differences of a bound's share from the declared one from which it is a warning, and an error."""
 
 
 def task_checks(config: Config, log: InteractionLog, sampled: bool = False) -> Iterator[Check]:
@@ -174,7 +181,8 @@ def _split(config: Config, log: InteractionLog) -> Iterator[Check]:
         return
     times = seconds(chosen["timestamp"])
     learnable = _exists(chosen, log.items)
-    bounds = split_times(times, config)
+    bounds = split_times([np.sort(times)], config)
+    yield _shares(config, times, bounds)
     fit_on, fit_end = config.project.split.fit_on, bounds.fit_end(config)
     taught = frozenset(chosen["head"][times < fit_end])
     for name, task in config.tasks.items():
@@ -211,6 +219,30 @@ def _split(config: Config, log: InteractionLog) -> Iterator[Check]:
                 "events; until then its outputs are untrained",
                 severity="warning",
             )
+
+
+def _shares(config: Config, times: Ints, bounds: SplitTimes) -> Check:
+    """Check that the parts of the split have their declared shares; simultaneous events cannot be divided."""
+    declared = config.project.split
+    wanted = np.cumsum([declared.train, declared.validation])
+    came = np.array([(times < bounds.train_end).mean(), (times < bounds.validation_end).mean()])
+    off = float(np.abs(came - wanted).max()) if len(times) >= LEAST_TO_SPLIT else 0.0
+    moments, counts = np.unique(times, return_counts=True)
+    most = int(counts.argmax())
+    return Check(
+        "`project.yaml`, `split`: the parts have their declared shares",
+        passed=off <= SHARE_WARNS,
+        found=f"{_parts(came)} in place of {_parts(wanted)}: events of one second cannot be divided, and "
+        f"{counts[most]:,} of the {len(times):,} positives have the time {pd.Timestamp(moments[most], unit='s')}",
+        what_to_do="give the times at which events happened, not those of a day or of an import, or set `train` and "
+        "`validation` to shares that end between such seconds",
+        severity="error" if off > SHARE_FAILS else "warning",
+    )
+
+
+def _parts(ends: npt.NDArray[np.float64]) -> str:
+    """Return the shares of train, validation and test, from the ends of the first two, as 80/10/10."""
+    return "/".join(f"{100 * share:.0f}" for share in np.diff([0, *ends, 1]))
 
 
 def _exists(events: pd.DataFrame, items: pd.DataFrame) -> np.ndarray:
