@@ -84,8 +84,10 @@ RECENT = np.array([[3, 1, 3, 7, -1], [0, 0, 0, 9, 2], [-1] * 5, [5, -1, -1, -1, 
 SOURCES = np.array([4, -1, 2, 5])
 
 
-def features(built, recent=RECENT, source=SOURCES):
-    asked = signal_request(len(recent), recent=recent, source_item=source)
+def features(built, recent=RECENT, source=SOURCES, times=None):
+    """Features and proposals; an event a second, the newest first, unless `times` are given."""
+    seconds = np.broadcast_to(np.arange(recent.shape[1], 0, -1), recent.shape) if times is None else times
+    asked = signal_request(len(recent), recent=recent, recent_time=seconds, source_item=source)
     candidates = tf.constant(np.append(np.tile(np.arange(ITEMS), (len(recent), 1)), np.full((len(recent), 1), -1), 1))
     found = built.features(asked, candidates, None).numpy()
     assert not found[:, -1].any()

@@ -25,6 +25,12 @@ from unified_ranker.core.windows import Windows, last_events
 from unified_ranker.log.schema import InteractionLog
 
 
+def runs(*columns: Ints) -> Ints:
+    """Number the runs of rows that are equal in every column, from 0, `[rows]`: of users and times, the moments."""
+    changed = [np.diff(column, prepend=column[:1]) != 0 for column in columns]
+    return np.cumsum(np.logical_or.reduce(changed)).astype(np.int64)
+
+
 class TimeIndex:
     """Search for the rows strictly before a moment, among rows sorted by (group, time).
 

@@ -6,7 +6,8 @@ from scipy import sparse
 from scipy.linalg import lapack
 
 from unified_ranker.core.arrays import MISSING, Floats
-from unified_ranker.prepare.examples import Examples, Histories
+from unified_ranker.prepare.examples import Examples, Histories, runs
+from unified_ranker.signals.ordered_pairs import ordered_pairs
 from unified_ranker.signals.ragged_rows import strongest_of
 
 _LATEST = 500
@@ -18,13 +19,17 @@ _PRIOR = 3.0
 
 
 def items_of_users(histories: Histories, end: int, items: int) -> sparse.csr_array:
-    """Return 1 for each of a user's last `_LATEST` items before `end` (seconds), `[users, items]`."""
+    """Return 1 for each of a user's last `_LATEST` items before `end` (seconds), `[users, items]`.
+
+    Events of one second are all among them or none.
+    """
     users = len(histories.offsets) - 1
     user = histories.user
     before = np.flatnonzero((histories.timestamp < end) & (histories.item != MISSING))
     # Row of the user's last event + 1; histories are in order of time.
     last = np.searchsorted(user[before], user[before], side="right")
-    kept = before[last - np.arange(len(before)) <= _LATEST]
+    moment = runs(user[before], histories.timestamp[before])
+    kept = before[last - np.searchsorted(moment, moment) <= _LATEST]
     found = sparse.coo_array((np.ones(len(kept), np.float32), (user[kept], histories.item[kept])), (users, items))
     found = found.tocsr()
     found.data[:] = 1.0
@@ -52,13 +57,11 @@ def transition_shares(histories: Histories, end: int, items: int, reach: int) ->
     """Return the shares of the items that followed each item before `end` (seconds), `[items, items]`."""
     user = histories.user
     before = np.flatnonzero((histories.timestamp < end) & (histories.item != MISSING))
-    user, item = user[before], histories.item[before]
-    counts = sparse.csr_array((items, items), dtype=np.float32)
-    for distance in range(1, reach + 1):
-        follows = (user[distance:] == user[:-distance]) & (item[distance:] != item[:-distance])
-        first, second = item[:-distance][follows], item[distance:][follows]
-        weight = np.full(len(first), 1 / distance, np.float32)
-        counts = counts + sparse.coo_array((weight, (first, second)), (items, items)).tocsr()
+    item = histories.item[before]
+    earlier, later, distance = ordered_pairs(user[before], histories.timestamp[before], item, reach)
+    first, second, weight = item[earlier], item[later], (1 / distance).astype(np.float32)
+    others = first != second
+    counts = sparse.coo_array((weight[others], (first[others], second[others])), (items, items)).tocsr()
     totals = np.asarray(counts.sum(axis=1)).ravel()
     return (sparse.diags_array((1 / (totals + _PRIOR)).astype(np.float32)) @ counts).tocsr()
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _DECAYS = (1.0, 0.95, 0.7)
 """Factors by which an item of the history counts less with each later item: the whole history equally, about the last
-twenty, about the last three. The blend fits their weights."""
+twenty, about the last three. Items of one second count alike. The blend fits their weights."""
 _PROPOSING = 20
 """Number of last items whose partners are proposed; features count the partners of all items."""
 
@@ -99,9 +99,16 @@ class HistorySums(Signal):
         recent = request.recent[:, :most]
         # The newest event on a repeated item counts.
         origins = once(recent, self._items)
-        distance = tf.cast(tf.range(tf.shape(recent)[1]), tf.float32)[None] * tf.ones_like(recent, tf.float32)
+        distance = tf.cast(later_events(request.recent_time[:, :most]), tf.float32)
         fading = [tf.pow(tf.constant(fade), distance) for fade in _DECAYS]
         weights = tf.stack([*fading, tf.zeros_like(distance)], -1)
         own = tf.constant([[[*[0.0] * len(_DECAYS), 1.0]]]) * tf.ones_like(weights[:, :1])
         own = tf.broadcast_to(own, [tf.shape(recent)[0], 1, len(self.channels)])
         return tf.concat([request.source_item[:, None], origins], 1), tf.concat([own, weights], 1)
+
+
+def later_events(times: tf.Tensor) -> tf.Tensor:
+    """Count the events of a later second than each one's, among events newest first at `times` `[batch, events]`."""
+    # One event behind, because a binary search refuses empty rows.
+    moment = tf.cumsum(tf.pad(tf.cast(times[:, 1:] != times[:, :-1], tf.int32), [[0, 0], [1, 1]]), axis=1)
+    return tf.searchsorted(moment, moment, side="left")[:, :-1]

@@ -75,9 +75,9 @@ class Nearby(HistoryKind):
 class NearbySignal(TableSignal):
     """Nearness of places: the logarithm of the farthest distance over the distance, 0 where a place is unknown.
 
-    Four channels: to the place of the user's last event; to the nearest of the last places; the mean over the last
-    places, by how lately the user was there, which has no scale that a city or a continent would have to set; and to
-    the source item. Places do not change, so training and serving see the same.
+    Four channels: to the place of the user's last event, of several in one second the nearest; to the nearest of the
+    last places; the mean over the last places, by how lately the user was there, which has no scale that a city or a
+    continent would have to set; and to the source item. Places do not change, so training and serving see the same.
     """
 
     channels = ("last place", "nearest of the last", "mean of the last", "source item")
@@ -109,7 +109,10 @@ class NearbySignal(TableSignal):
         late = tf.where(known, tf.math.rsqrt(1.0 + tf.cast(hours, tf.float32)), 0.0)
         late = late / tf.maximum(tf.reduce_sum(late, 1, keepdims=True), 1e-9)
         mean = tf.einsum("bne,be->bn", last, late)
-        return tf.stack([last[..., 0], tf.reduce_max(last, 2), mean, source], -1)
+        # Of the places of the newest second none is the last.
+        newest = request.recent_time[:, None, : self._window] == request.recent_time[:, None, :1]
+        newest = tf.reduce_max(tf.where(newest, last, tf.zeros_like(last)), 2)
+        return tf.stack([newest, tf.reduce_max(last, 2), mean, source], -1)
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """See `Signal.proposals`: the nearest of the source item and of the last items, in turns."""

@@ -7,6 +7,7 @@ from scipy import sparse
 
 from unified_ranker.core.arrays import MISSING, Floats, Ints
 from unified_ranker.prepare.examples import Examples, Histories, TimeIndex
+from unified_ranker.signals.ordered_pairs import ordered_pairs
 from unified_ranker.signals.ragged_rows import row_starts
 
 
@@ -115,13 +116,6 @@ def pairs_from_sources(examples: Examples, items: int) -> PairsAsOf:
 
 
 def pairs_from_histories(histories: Histories, window: int, items: int) -> PairsAsOf:
-    """Pair each event's item with those of the user's previous `window` events."""
-    events = len(histories.item)
-    user = histories.user
-    parts = []
-    for step in range(1, window + 1):
-        later = np.arange(step, events)
-        later = later[user[later] == user[later - step]] if events > step else later[:0]
-        parts.append((histories.item[later - step], histories.item[later], histories.timestamp[later]))
-    first, second, time = (np.concatenate([part[n] for part in parts]) for n in range(3))
-    return PairsAsOf(first, second, time, items)
+    """Pair each event's item with those of the user's previous `window` events; see `ordered_pairs`."""
+    earlier, later, _ = ordered_pairs(histories.user, histories.timestamp, histories.item, window)
+    return PairsAsOf(histories.item[earlier], histories.item[later], histories.timestamp[later], items)

@@ -5,7 +5,7 @@ import pandas as pd
 
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING, Floats, Ints
-from unified_ranker.prepare.examples import Examples
+from unified_ranker.prepare.examples import Examples, runs
 from unified_ranker.tasks.encoded_state import Labels
 
 
@@ -35,8 +35,8 @@ def next_targets(examples: Examples, k: int, decay: float) -> tuple[Ints, Floats
     order = np.lexsort((examples.timestamp, task, examples.user))
     order = order[examples.retrieved[order] & (examples.user != MISSING)[order]]
     item, user, kind, time = (column[order] for column in (examples.item, examples.user, task, examples.timestamp))
-    owner = _runs(user, kind)
-    moment = _runs(owner, time)
+    owner = runs(user, kind)
+    moment = runs(owner, time)
     begins = np.append(np.flatnonzero(np.diff(moment, prepend=-1)), len(order))
     # Of each example, the first row of a later moment, and how many rows of its owner there are from there on.
     later = begins[moment + 1]
@@ -49,9 +49,3 @@ def next_targets(examples: Examples, k: int, decay: float) -> tuple[Ints, Floats
         own, row, begin = (column[end < k] for column in (own, row, begin))
         items[order[own], rank], weights[order[own], rank] = item[row], np.exp(-(begin + 1) / decay)
     return items, weights
-
-
-def _runs(*columns: Ints) -> Ints:
-    """Number the runs of rows that are equal in every column, from 0, `[rows]`."""
-    changed = [np.diff(column, prepend=column[:1]) != 0 for column in columns]
-    return np.cumsum(np.logical_or.reduce(changed)).astype(np.int64)
