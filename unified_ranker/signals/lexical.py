@@ -13,7 +13,7 @@ from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalKind, SignalRequest
 from unified_ranker.signals.first_occurrences import once_of_few
-from unified_ranker.signals.ragged_rows import strongest_of
+from unified_ranker.signals.ragged_rows import cells, strongest_of
 from unified_ranker.signals.tables import TableSignal
 from unified_ranker.signals.word_hashes import rows_of, split_words, vocabulary_of
 from unified_ranker.towers.known_rows import known_rows
@@ -137,8 +137,7 @@ class LexicalSignal(TableSignal):
         width = max(int(lengths.max(initial=0)), 1)
         words = np.full((items + 1, width), -1, np.int64)
         weights = np.zeros((items + 1, width), np.float32)
-        rows = np.repeat(np.arange(items), lengths)
-        columns = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        rows, columns = cells(lengths)
         words[rows, columns], weights[rows, columns] = table.indices, table.data
         self.title_words = self.table("title_words", words)
         self.title_weights = self.table("title_weights", weights)

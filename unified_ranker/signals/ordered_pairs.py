@@ -4,6 +4,7 @@ import numpy as np
 
 from unified_ranker.core.arrays import Ints
 from unified_ranker.prepare.examples import runs
+from unified_ranker.signals.ragged_rows import cells
 
 MOST_OF_ONE_SECOND = 50
 """Most items of one second that make pairs. Pairs of two seconds grow with the product of both, and hundreds of items
@@ -43,9 +44,7 @@ def _pairs(user: Ints, time: Ints, reach: int) -> tuple[Ints, Ints, Ints]:
         between = begins[later] - begins[earlier + 1]
         kept = (owner[later] == owner[earlier]) & (between < reach) & few[later] & few[earlier]
         later, earlier, between = later[kept], earlier[kept], between[kept]
-        counts = size[earlier] * size[later]
-        pair = np.repeat(np.arange(len(counts)), counts)
-        number = np.arange(len(pair)) - np.repeat(np.cumsum(counts) - counts, counts)
+        pair, number = cells(size[earlier] * size[later])
         width = size[later][pair]
         first, second = begins[earlier][pair] + number // width, begins[later][pair] + number % width
         parts.append((first, second, between[pair] + 1))

@@ -22,6 +22,12 @@ def row_starts(counts: Ints | Sequence[int]) -> Ints:
     return np.concatenate([[0], ends, ends[-1:] if len(ends) else [0]]).astype(np.int64)
 
 
+def cells(lengths: Ints) -> tuple[Ints, Ints]:
+    """Return the row of each value of a table, and its number within the row, from the rows' lengths `[rows]`."""
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    return rows, np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+
+
 def strongest_of(pairs: sparse.csr_array, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the `most` largest entries of each row of `pairs` `[rows, columns]`, as `PartnerTable` takes them.
 
