@@ -94,6 +94,23 @@ def test_a_candidate_is_ranked_by_the_popularity_that_is_given(world, arrays, en
     assert not np.delete(changed, 3, axis=1).any()
 
 
+def test_known_candidates_are_ranked_by_their_indices_as_by_their_ids(world, arrays, encoded, ranked):
+    """The popularity of some is given, and two slots of each request hold no candidate."""
+    rows, items = len(arrays["task"]), len(world.item_ids)
+    popularity = np.full((rows, items, 2), np.nan, np.float32)
+    popularity[:, 3] = 0.5
+    none = {"live_place": np.full((rows, items), -1, np.int32), "live_vectors": np.zeros((rows, 0, DIM + QUALITY), "f")}
+    indices, ids = np.tile(np.arange(items), (rows, 1)), everything(world, rows)
+    indices[:, 5:7], ids[:, 5:7] = -1, ""
+    given = {**states(encoded), "popularity": popularity}
+    known = tiny_world.call("rank_known", **given, candidates=indices)
+    named = tiny_world.call("rank_live", **given, candidate_ids=ids, **none)
+    assert known.keys() == named.keys() == ranked.keys()
+    for name, values in named.items():
+        np.testing.assert_allclose(known[name], values, atol=1e-5)
+    assert np.abs(known["score"] - ranked["score"]).max() > 1e-3, "popularity counts"
+
+
 # --- embed_items --------------------------------------------------------------------------------------------------
 
 
@@ -293,6 +310,7 @@ def test_the_signatures_take_the_fields_of_a_request(elsewhere, arrays):
         "rank_live": sorted(
             [*(f"state_{name}" for name in STATES), "candidate_ids", "live_place", "live_vectors", "popularity"]
         ),
+        "rank_known": sorted([*(f"state_{name}" for name in STATES), "candidates", "popularity"]),
         "encode_live": sorted([*fields, "trending"]),
         "recommend": sorted([*fields, "limit"]),
         "embed_items": ["categories", "created_at", "item_id", "price", "title"],

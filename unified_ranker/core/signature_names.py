@@ -16,9 +16,12 @@ EMBED_ITEMS = "embed_items"
 """Signature that embeds items from their fields."""
 RANK_LIVE = "rank_live"
 """Signature that ranks as `rank_encoded` does, by what came since the release was written."""
+RANK_KNOWN = "rank_known"
+"""Signature that ranks as `rank_live` does, for candidates that the release knows, given by their indices. Models of
+earlier releases have none."""
 ENCODE_LIVE = "encode_live"
 """Signature for a caller that counts popularity itself: `encode` with `trending`, the most popular items as of now.
-Only models with a popularity in the quality vector have it, and their `rank_live` takes `popularity`."""
+Only models with a popularity in the quality vector have it; their `rank_live` and `rank_known` take `popularity`."""
 EMBED_QUERIES, ENCODE_EMBEDDED = "embed_queries", "encode_embedded"
 """Signatures for a caller that caches the vectors of queries. The first turns `query` `[batch]` into `query_embedding`
 `[batch, dim]`, the second is `encode_live` (`encode` in models that have none) with `query_embedding` as an input. Only
@@ -34,6 +37,8 @@ PROPOSED_INDICES = "proposed"
 """Output of `encode_live` in place of `proposed_ids`: indices in the release's catalogue; -1 is none."""
 CANDIDATE_IDS = "candidate_ids"
 """Input of the signatures that rank: `[batch, n]`; "" is none."""
+CANDIDATE_INDICES = "candidates"
+"""Input of `rank_known` in place of `candidate_ids`: indices in the release's catalogue, `[batch, n]`; -1 is none."""
 FINAL_SCORE, RETRIEVAL_SCORE = "score", "retrieval_score"
 """Outputs of the signatures that rank, `[batch, n]`, beside one of each head."""
 TRENDING_INDICES = "trending"
@@ -42,7 +47,8 @@ LIVE_ROW, LIVE_VECTORS = "live_place", "live_vectors"  # Releases that are serve
 """Inputs of `rank_live`: row in the vectors of a candidate that the release does not know, `[batch, n]`, -1 where it
 knows it; and such vectors, `[batch, live, dim + quality]`."""
 POPULARITY_NOW = "popularity"
-"""Input of `rank_live` where the release counts: as of the requests, `[batch, n, popularities]`; NaN: as released."""
+"""Input of `rank_live` and `rank_known` where the release counts: as of the requests, `[batch, n, popularities]`; NaN:
+as released."""
 LIMIT = "limit"
 """Input of `recommend`: most items of an answer, `[batch]`; 0 stands for the task's own."""
 ITEM_IDS, SCORES = "item_ids", "scores"

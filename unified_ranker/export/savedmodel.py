@@ -12,13 +12,14 @@ from unified_ranker.core.arrays import MISSING, Arrays
 from unified_ranker.core.request import state_arrays
 from unified_ranker.core.signature_names import (
     CANDIDATE_IDS,
+    CANDIDATE_INDICES,
     ENCODE,
     ENCODE_LIVE,
     LIVE_ROW,
     LIVE_VECTORS,
     POPULARITY_NOW,
     RANK,
-    RANK_ENCODED,
+    RANK_KNOWN,
     RANK_LIVE,
     TRENDING_INDICES,
     WARMUP_REQUESTS,
@@ -81,9 +82,9 @@ def write_warmup(
     return written
 
 
-def warmed(served: Served) -> tuple[str, str, str]:
-    """Return the signatures that are warmed up: the two that the ranking service calls, and `rank`."""
-    return (ENCODE_LIVE, RANK_LIVE, RANK) if ENCODE_LIVE in served else (ENCODE, RANK_ENCODED, RANK)
+def warmed(served: Served) -> tuple[str, str, str, str]:
+    """Return the signatures that are warmed up: the three that the ranking service calls, and `rank`."""
+    return ENCODE_LIVE if ENCODE_LIVE in served else ENCODE, RANK_KNOWN, RANK_LIVE, RANK
 
 
 def _recorded(prepared: Prepared, examples: Examples, config: Config, served: Served) -> Iterator[tuple[str, Arrays]]:
@@ -95,18 +96,21 @@ def _recorded(prepared: Prepared, examples: Examples, config: Config, served: Se
         size, signature = calls[number % len(calls)]
         rows = [rng.choice(of_task[(number + offset) % len(of_task)]) for offset in range(size)]
         arrays = request_arrays(examples.take(np.array(rows)), prepared, config.towers.events_read)
-        if signature in (RANK_ENCODED, RANK_LIVE):
+        if signature in (RANK_KNOWN, RANK_LIVE):
             encoded = served[ENCODE](**{name: tf.constant(array) for name, array in arrays.items()})
             arrays = state_arrays({name: value.numpy() for name, value in encoded.items()})
-        if signature not in (ENCODE, ENCODE_LIVE):
-            candidates = prepared.item_ids[rng.permutation(len(prepared.items))[:most]]
-            arrays = {**arrays, CANDIDATE_IDS: np.tile(candidates, (size, 1))}
+        candidates = np.tile(rng.permutation(len(prepared.items))[:most], (size, 1))
         popularities = len(config.towers.item.popularities)
         if signature == ENCODE_LIVE:
-            arrays = {**arrays, TRENDING_INDICES: np.full((size, popularities, TRENDING), MISSING, np.int64)}
+            arrays[TRENDING_INDICES] = np.full((size, popularities, TRENDING), MISSING, np.int64)
+        if signature in (RANK, RANK_LIVE):
+            arrays[CANDIDATE_IDS] = prepared.item_ids[candidates]
+        if signature == RANK_KNOWN:
+            arrays[CANDIDATE_INDICES] = candidates
         if signature == RANK_LIVE:
             arrays[LIVE_ROW] = np.full((size, most), -1, np.int32)
             arrays[LIVE_VECTORS] = np.zeros((size, 0, config.query_dim), np.float32)
+        if signature in (RANK_KNOWN, RANK_LIVE) and popularities:
             arrays[POPULARITY_NOW] = np.full((size, most, popularities), np.nan, np.float32)
         yield signature, arrays
 

@@ -8,6 +8,7 @@ from unified_ranker.config import Config
 from unified_ranker.core.proposal_rule import raised
 from unified_ranker.core.signature_names import (
     CANDIDATE_IDS,
+    CANDIDATE_INDICES,
     FINAL_SCORE,
     IMPUTED_QUERY,
     ITEM_IDS,
@@ -49,12 +50,10 @@ class LiveInputs(NamedTuple):
     Attributes:
         row: row in `vectors` of a candidate that the release does not know, `[batch, n]`; -1 where it knows it.
         vectors: stored vectors of such items, `[batch, live, dim + quality]`, as `embed_items` gives them.
-        popularity: as of the requests, `[batch, n, popularities]`, NaN: as released; None: the release counts nothing.
     """
 
     row: tf.Tensor
     vectors: tf.Tensor
-    popularity: tf.Tensor | None
 
 
 class RequestEncodings(NamedTuple):
@@ -120,17 +119,29 @@ class SignatureGraph(tf.Module):
 
     def rank_encoded(self, **inputs: tf.Tensor) -> Tensors:
         """Score `candidate_ids` `[batch, n]` for encoded requests; unknown candidates get the empty vector."""
-        return self._rank(states_of(inputs), inputs[CANDIDATE_IDS])
+        return self._rank_named(states_of(inputs), inputs[CANDIDATE_IDS])
 
     def rank(self, **inputs: tf.Tensor) -> Tensors:
         """Encode and score in one call."""
         candidates = inputs.pop(CANDIDATE_IDS)
-        return self._rank(self._encode(inputs).state, candidates)
+        return self._rank_named(self._encode(inputs).state, candidates)
 
     def rank_live(self, **inputs: tf.Tensor) -> Tensors:
-        """Score candidates for encoded requests by what came since the release was written; see `LiveInputs`."""
-        live = LiveInputs(inputs[LIVE_ROW], inputs[LIVE_VECTORS], inputs.get(POPULARITY_NOW))
-        return self._rank(states_of(inputs), inputs[CANDIDATE_IDS], live)
+        """Score candidates for encoded requests by what came since the release was written; see `LiveInputs`.
+
+        `popularity` is that of the requests, `[batch, n, popularities]`, NaN: as released; absent where the release
+        counts nothing.
+        """
+        live = LiveInputs(inputs[LIVE_ROW], inputs[LIVE_VECTORS])
+        return self._rank_named(states_of(inputs), inputs[CANDIDATE_IDS], live, inputs.get(POPULARITY_NOW))
+
+    def rank_known(self, **inputs: tf.Tensor) -> Tensors:
+        """Score candidates for encoded requests by their indices in the catalogue, `[batch, n]`; -1 is none.
+
+        That spares the caller texts and the graph their look-up. `popularity` is as for `rank_live`.
+        """
+        indices = inputs[CANDIDATE_INDICES]
+        return self._rank(states_of(inputs), indices, indices >= 0, popularity=inputs.get(POPULARITY_NOW))
 
     def recommend(self, **inputs: tf.Tensor) -> Tensors:
         """Answer from the whole catalogue: `item_ids` and `scores` `[batch, limit]`, "" and -inf behind the end.
@@ -192,14 +203,35 @@ class SignatureGraph(tf.Module):
         known = tf.range(tf.shape(self.item_ids, tf.int64)[0])
         return tf.concat([self.vectors[:-1], self.quality.stored(known, self.quality.created[:-1])], 1)
 
-    def _rank(self, state: EncodedState, candidates: tf.Tensor, live: LiveInputs | None = None) -> Tensors:
-        found = self._scored(state, self.requests.items.lookup(candidates), candidates != "", live)
+    def _rank_named(
+        self,
+        state: EncodedState,
+        candidates: tf.Tensor,
+        live: LiveInputs | None = None,
+        popularity: tf.Tensor | None = None,
+    ) -> Tensors:
+        return self._rank(state, self.requests.items.lookup(candidates), candidates != "", live, popularity)
+
+    def _rank(
+        self,
+        state: EncodedState,
+        indices: tf.Tensor,
+        present: tf.Tensor,
+        live: LiveInputs | None = None,
+        popularity: tf.Tensor | None = None,
+    ) -> Tensors:
+        found = self._scored(state, indices, present, live, popularity)
         chances = self._model().head_outputs(found.logits, state.task)
         heads = {name: chances[..., number] for number, name in enumerate(self.heads)}
         return {FINAL_SCORE: found.score, RETRIEVAL_SCORE: found.retrieval, **heads}
 
     def _scored(
-        self, state: EncodedState, indices: tf.Tensor, present: tf.Tensor, live: LiveInputs | None = None
+        self,
+        state: EncodedState,
+        indices: tf.Tensor,
+        present: tf.Tensor,
+        live: LiveInputs | None = None,
+        popularity: tf.Tensor | None = None,
     ) -> Scored:
         rows = known_rows(self.vectors, indices)
         quality = self.quality.at(indices, state.timestamp)
@@ -213,8 +245,8 @@ class SignatureGraph(tf.Module):
             # Stored quality times its decay is the quality as of the request (docs/decisions/0003-freshness.md).
             now = own[:, dim:] * tf.gather(self.quality.decay(state.timestamp), request)
             quality = tf.tensor_scatter_nd_update(quality, changed, now)
-            if live.popularity is not None:
-                quality = self.quality.counted_now(quality, live.popularity)
+        if popularity is not None:
+            quality = self.quality.counted_now(quality, popularity)
         return self._scored_once(state, indices, vectors, quality, present)
 
 

@@ -6,6 +6,7 @@ from unified_ranker.config import Config
 from unified_ranker.core.request import EVENT_FIELDS, REQUEST_FIELDS, TEXT_FIELD, history_input
 from unified_ranker.core.signature_names import (
     CANDIDATE_IDS,
+    CANDIDATE_INDICES,
     DEFAULT_SIGNATURE,
     EMBED_ITEMS,
     EMBED_QUERIES,
@@ -20,6 +21,7 @@ from unified_ranker.core.signature_names import (
     QUERY_FIELD,
     RANK,
     RANK_ENCODED,
+    RANK_KNOWN,
     RANK_LIVE,
     RECOMMEND,
     TRENDING_INDICES,
@@ -62,13 +64,18 @@ def state_signature(config: Config) -> dict[str, tf.TensorSpec]:
 
 def live_signature(config: Config) -> dict[str, tf.TensorSpec]:
     """Return what `rank_live` takes besides the inputs of `rank_encoded`."""
-    specs = {
+    return {
         LIVE_ROW: tf.TensorSpec([None, None], tf.int32, name=LIVE_ROW),
         LIVE_VECTORS: tf.TensorSpec([None, None, config.query_dim], tf.float32, name=LIVE_VECTORS),
+        **popularity_signature(config),
     }
-    if popularities := len(config.towers.item.popularities):
-        specs[POPULARITY_NOW] = tf.TensorSpec([None, None, popularities], tf.float32, name=POPULARITY_NOW)
-    return specs
+
+
+def popularity_signature(config: Config) -> dict[str, tf.TensorSpec]:
+    """Return the input for popularity as of now; none where the quality vector has no popularity."""
+    if not (popularities := len(config.towers.item.popularities)):
+        return {}
+    return {POPULARITY_NOW: tf.TensorSpec([None, None, popularities], tf.float32, name=POPULARITY_NOW)}
 
 
 def signatures_of(served: SignatureGraph, config: Config) -> dict[str, tf.types.experimental.ConcreteFunction]:
@@ -81,6 +88,14 @@ def signatures_of(served: SignatureGraph, config: Config) -> dict[str, tf.types.
         RANK_LIVE: (
             served.rank_live,
             {**state_signature(config), CANDIDATE_IDS: candidates, **live_signature(config)},
+        ),
+        RANK_KNOWN: (
+            served.rank_known,
+            {
+                **state_signature(config),
+                CANDIDATE_INDICES: tf.TensorSpec([None, None], tf.int64, name=CANDIDATE_INDICES),
+                **popularity_signature(config),
+            },
         ),
         RECOMMEND: (served.recommend, {**request, LIMIT: tf.TensorSpec([None], tf.int32, name=LIMIT)}),
         EMBED_ITEMS: (served.embed_items, item_signature(config)),

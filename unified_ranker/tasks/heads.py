@@ -1,12 +1,59 @@
 """Multi-task ranking head: one logit for each candidate of a request and each head."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from unified_ranker.config import RankerSettings
+from unified_ranker.tasks.candidate_cross import CandidateCross
 from unified_ranker.tasks.encoded_state import EncodedState
-from unified_ranker.towers.tensorflow import tf, tfrs
+from unified_ranker.towers.tensorflow import tf
+
+
+@dataclass(frozen=True)
+class CandidateColumns:
+    """Inputs of the head for the candidates of requests, in the order in which the crosses take them.
+
+    The first three are the candidate's vector, and its products with the query embedding and the source's vector.
+
+    Attributes:
+        items: vectors of the candidates, `[batch, n, dim]`.
+        state: the requests.
+        recalled: vectors times what the candidate recalls of the history, `[batch, n, dim]`.
+        context: of the requests, `[batch, dim]`.
+        numbers: all other numbers of a candidate, `[batch, n, numbers]`.
+    """
+
+    items: tf.Tensor
+    state: EncodedState
+    recalled: tf.Tensor
+    context: tf.Tensor
+    numbers: tf.Tensor
+
+    def side_by_side(self) -> tf.Tensor:
+        """Return all columns of all candidates of all requests, `[batch * n, width]`."""
+        columns = [
+            self.items,
+            self.items * self.state.embedding[:, None],
+            self.items * self.state.source[:, None],
+            self.recalled,
+            tf.repeat(self.context[:, None], tf.shape(self.items)[1], 1),
+            self.numbers,
+        ]
+        return _flat(tf.concat(columns, -1))
+
+    def times(self, kernel: tf.Tensor) -> tf.Tensor:
+        """Return the product of `side_by_side` and a matrix `[width, rank]`, `[batch * n, rank]`.
+
+        Three products with a candidate's vector are one, with a matrix of the request, and the context's is one for all
+        candidates.
+        """
+        dim = self.items.shape[-1]
+        own, embedded, source, recalled, context, numbers = tf.split(kernel, [dim] * 5 + [self.numbers.shape[-1]])
+        by_request = own + self.state.embedding[..., None] * embedded + self.state.source[..., None] * source
+        of_items = tf.matmul(self.items, by_request) + tf.matmul(self.context, context)[:, None]
+        return _flat(of_items) + tf.matmul(_flat(self.recalled), recalled) + tf.matmul(_flat(self.numbers), numbers)
 
 
 class MultiTaskHead(tf.keras.layers.Layer):
@@ -46,7 +93,7 @@ class MultiTaskHead(tf.keras.layers.Layer):
         # None if every task uses crosses, or the model has none: the graph then needs no mask.
         plain = all(with_crosses) or not config.cross_layers
         self.with_crosses = None if plain else tf.constant([1.0, *with_crosses], tf.float32)
-        self.crosses = [tfrs.layers.dcn.Cross(projection_dim=dim) for _ in range(config.cross_layers)]
+        self.crosses = [CandidateCross(projection_dim=dim) for _ in range(config.cross_layers)]
         self.reduce = tf.keras.layers.Dense(2 * config.hidden, activation="gelu")
         if config.type != "shared_bottom":
             own = config.own_experts if config.type == "ple" else 0
@@ -87,27 +134,20 @@ class MultiTaskHead(tf.keras.layers.Layer):
         count = tf.shape(items)[1]
         attended, closest = self._attend(items, state.history, state.history_mask)
         direct = tf.concat([quality, signals], -1)
-        features = tf.concat(
-            [
-                items,
-                items * state.embedding[:, None],
-                items * state.source[:, None],
-                items * attended,
-                tf.repeat(self.context(state.context)[:, None], count, 1),
-                direct,
-                retrieval[..., None],
-                closest[..., None],
-                tf.reduce_sum(items * state.source[:, None], -1, keepdims=True),
-            ],
-            -1,
+        likeness = tf.matmul(items, state.source[..., None])
+        columns = CandidateColumns(
+            items=items,
+            state=state,
+            recalled=items * attended,
+            context=self.context(state.context),
+            numbers=tf.concat([direct, retrieval[..., None], closest[..., None], likeness], -1),
         )
         # Flat, because TensorFlow has one operation for product, bias and activation of a matrix, which takes half the
         # time of the three that it has for more dimensions.
-        batch, width = tf.shape(items)[0], features.shape[-1]
-        features = tf.reshape(features, [batch * count, width])
+        batch, features = tf.shape(items)[0], columns.side_by_side()
         crossed = features
-        for cross in self.crosses:
-            crossed = cross(features, crossed)
+        for number, cross in enumerate(self.crosses):
+            crossed = cross(features, crossed) if number else cross(features, project=columns.times)
         if self.with_crosses is not None:
             own = tf.repeat(tf.gather(self.with_crosses, state.task), count)
             crossed = features + own[:, None] * (crossed - features)
@@ -134,29 +174,37 @@ class MultiTaskHead(tf.keras.layers.Layer):
     def _mix(self, shared: tf.Tensor, task: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
         """Return the logits of the experts, weighted by the gates of each request's task, `[batch, candidates, heads]`.
 
-        The heads are linear and the gates sum to 1, so the logits of experts are mixed in place of their wide outputs.
-        `shared` is `[batch * candidates, width]`.
+        The heads are linear and the gates sum to 1, so a request's gates are a factor of the heads, in place of one of
+        the experts' wide outputs. `shared` is `[batch * candidates, width]`.
         """
         hidden, batch = self.config.hidden, tf.shape(task)[0]
-        experts = tf.reshape(self.experts(shared), [batch * count, self.config.experts, hidden])
+        experts = self.experts(shared)
+        experts = tf.reshape(experts, [batch, count, experts.shape[-1]])
         if self.config.type == "ple":
             own = tf.reshape(shared, [batch, count, shared.shape[-1]])
             own = tf.matmul(own, tf.gather(self.own_kernel, task)) + tf.gather(self.own_bias, task)
-            shape = [batch * count, self.config.own_experts, hidden]
-            experts = tf.concat([experts, tf.reshape(tf.nn.gelu(own), shape)], 1)
-        logits = self.heads(tf.reshape(experts, [-1, hidden]))
-        logits = tf.reshape(logits, [batch, count, experts.shape[1], self.heads.units])
+            experts = tf.concat([experts, tf.nn.gelu(own)], -1)
+        if not self.heads.built:
+            self.heads(tf.zeros([1, hidden]))
         gate = tf.nn.softmax(tf.gather(self.gate, task))
-        return tf.reduce_sum(logits * gate[:, None, :, None], 2)
+        gated = tf.reshape(gate[..., None, None] * self.heads.kernel, [batch, experts.shape[-1], self.heads.units])
+        return tf.matmul(experts, gated) + self.heads.bias
 
     def _attend(self, items: tf.Tensor, history: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return candidates' attention over the history `[batch, candidates, dim]`, and its largest cosine or 0."""
-        # One product for both, because many small matrix products are slow.
-        both = tf.matmul(tf.concat([items, self.attention(items)], 1), history, transpose_b=True)
-        cosines, scores = tf.split(both, 2, 1)
-        present = tf.cast(mask, tf.float32)[:, None]
-        # A request with no history attends to nothing: its weights are zero, not uniform.
-        weights = tf.nn.softmax(scores + (present - 1.0) * 1e9) * present
+        if not self.attention.built:
+            self.attention(history)
+        present = tf.cast(mask, tf.float32)
+        # Zeros where there is no event, so that a request with no history attends to nothing.
+        history *= present[..., None]
+        # The matrix is applied to the few events, and not to the many candidates.
+        keys = tf.tensordot(history, self.attention.kernel, [[2], [1]])
+        weights = tf.nn.softmax(tf.matmul(items, keys, transpose_b=True) + (present - 1.0)[:, None] * 1e9)
         # At least 0, so that padding does not change it.
-        closest = tf.nn.relu(tf.reduce_max(cosines * present, 2))
+        closest = tf.nn.relu(tf.reduce_max(tf.matmul(items, history, transpose_b=True), 2))
         return tf.matmul(weights, history), closest
+
+
+def _flat(values: tf.Tensor) -> tf.Tensor:
+    """Return `[batch, n, width]` as `[batch * n, width]`."""
+    return tf.reshape(values, [-1, values.shape[-1]])

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unified_ranker.core.arrays import Arrays, Floats, Ints
+from unified_ranker.core.arrays import MISSING, Arrays, Floats, Ints
 from unified_ranker.core.request import Request, to_arrays
 from unified_ranker.core.signature_names import (
     CANDIDATE_IDS,
+    CANDIDATE_INDICES,
     ENCODE,
     ENCODE_LIVE,
     LIVE_ROW,
     LIVE_VECTORS,
     POPULARITY_NOW,
     RANK_ENCODED,
+    RANK_KNOWN,
     RANK_LIVE,
     TRENDING_INDICES,
 )
@@ -117,8 +119,9 @@ def rank_candidates(
 ) -> list[CandidateOutputs]:
     """Score the candidates of each request; without any candidate the model is not called.
 
-    For candidates that were added since the release, which the model does not know, the vectors are sent, too; and
-    popularity as of the requests, where the release has its counts.
+    Candidates are sent by their indices in the release's catalogue. Where some were added since, which the model does
+    not know, all are sent by their ids, with the vectors of those; so are all for the models of earlier releases.
+    Popularity as of the requests is sent, too, where the release has its counts.
 
     Raises:
         ModelOutputError: the model's numbers are not finite.
@@ -127,12 +130,21 @@ def rank_candidates(
     width = max(counts)
     if width == 0:
         return [NOTHING_RANKED for _ in candidates]
+    foreign = [release.foreign_at(positions) for positions in candidates]
+    most = max(int(known.sum()) for known in foreign)
+    inputs = dict(encoded.states)
+    if release.popularity is not None:
+        inputs[POPULARITY_NOW] = _popularity(release.popularity, release, requests, candidates)
+    # After a rebuild of the index, positions are no longer those of the release's catalogue.
+    if not most and release.foreign is None and RANK_KNOWN in release.manifest.signatures:
+        inputs[CANDIDATE_INDICES] = np.full((len(candidates), width), MISSING, np.int64)
+        for row, positions in enumerate(candidates):
+            inputs[CANDIDATE_INDICES][row, : len(positions)] = positions
+        return CandidateOutputs.of(counts, predict(RANK_KNOWN, inputs))
     ids = np.full((len(candidates), width), "", object)
     for row, positions in enumerate(candidates):
         ids[row, : len(positions)] = release.ids_at(positions)
-    inputs = {**encoded.states, CANDIDATE_IDS: ids}
-    foreign = [release.foreign_at(positions) for positions in candidates]
-    most = max(int(known.sum()) for known in foreign)
+    inputs[CANDIDATE_IDS] = ids
     if not most and release.popularity is None:
         return CandidateOutputs.of(counts, predict(RANK_ENCODED, inputs))
     live_row = np.full(ids.shape, -1, np.int32)
@@ -142,8 +154,6 @@ def rank_candidates(
         live_row[row, np.flatnonzero(known)] = np.arange(number)
         vectors[row, :number] = release.vectors_at(positions[known])
     inputs |= {LIVE_ROW: live_row, LIVE_VECTORS: vectors}
-    if release.popularity is not None:
-        inputs[POPULARITY_NOW] = _popularity(release.popularity, release, requests, candidates)
     return CandidateOutputs.of(counts, predict(RANK_LIVE, inputs))
 
 
