@@ -12,6 +12,7 @@ from unified_ranker.towers.tensorflow import tf
 ITEMS = 7
 LARGE = TABULATED + 1
 CATALOGUES = pytest.mark.parametrize("catalogue", [ITEMS, LARGE], ids=["table of positions", "binary search"])
+LAYOUTS = pytest.mark.parametrize("padded", [1 << 20, 0], ids=["padded rows", "pairs one behind the other"])
 INDEX = st.integers(-1, ITEMS - 1)
 VALUE = st.integers(-8, 8)
 ROWS = st.integers(0, 3).flatmap(
@@ -43,12 +44,13 @@ def test_a_candidate_has_the_sum_of_what_its_partners_have(catalogue, drawn):
 
 
 @CATALOGUES
+@LAYOUTS
 @settings(max_examples=40)
 @given(st.lists(st.lists(INDEX, min_size=3, max_size=3), max_size=3), st.integers(0, 3))
-def test_weights_of_origins_count_as_products_would(catalogue, origins, asked):
+def test_weights_of_origins_count_as_products_would(catalogue, padded, origins, asked):
     # Items beyond the first few have no partners.
     starts = np.array([0, 2, 2, 5, 6, *[6] * (catalogue - 2)])
-    table = PartnerTable(starts, np.array([2, 1, 0, 1, 2, 5]), np.arange(1.0, 7)[:, None])
+    table = PartnerTable(starts, np.array([2, 1, 0, 1, 2, 5]), np.arange(1.0, 7)[:, None], padded)
     origins = np.array(origins, np.int64).reshape(-1, 3)
     candidates = np.tile(np.array([[1, -1, 2, 5, 1, 0]])[:, : 2 * asked], (len(origins), 1))
     weights = np.random.default_rng(1).random((*origins.shape, 2)).astype(np.float32)
@@ -77,19 +79,22 @@ def test_the_strongest_have_the_highest_positive_sums(catalogue, drawn, count):
         np.testing.assert_allclose(sums[own], right, atol=1e-5)
 
 
-def test_a_row_of_the_table_is_read_as_far_as_asked():
+@LAYOUTS
+def test_a_row_of_the_table_is_read_as_far_as_asked(padded):
     starts = np.array([0, 2, 2, 5, 5])
-    table = PartnerTable(starts, np.array([2, 1, 0, 1, 2]), np.arange(10, dtype=float).reshape(5, 2))
+    table = PartnerTable(starts, np.array([2, 1, 0, 1, 2]), np.arange(10, dtype=float).reshape(5, 2), padded)
     assert table.widest == 3
     partners, values = table.of(tf.constant([[0, 2, -1], [1, -1, -1]], tf.int64), 2)
     np.testing.assert_array_equal(partners, [[[2, 1], [0, 1], [-1, -1]], [[-1, -1]] * 3])
+    assert len(table.variables) == (2 if padded else 3)
     np.testing.assert_array_equal(values[0], [[[0, 1], [2, 3]], [[4, 5], [6, 7]], [[0, 0], [0, 0]]])
     assert not values[1].numpy().any()
     everything, _ = table.of(tf.constant([[2]], tf.int64), 9)
     np.testing.assert_array_equal(everything, [[[0, 1, 2]]])
 
 
-def test_a_table_of_nothing_has_no_partners():
-    table = PartnerTable(np.zeros(4, int), np.zeros(0, int), np.zeros((0, 1)))
+@LAYOUTS
+def test_a_table_of_nothing_has_no_partners(padded):
+    table = PartnerTable(np.zeros(4, int), np.zeros(0, int), np.zeros((0, 1)), padded)
     partners, _ = table.of(tf.constant([[0, 1]], tf.int64), 5)
     assert (partners.numpy() == -1).all()

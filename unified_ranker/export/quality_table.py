@@ -58,8 +58,10 @@ class QualityTable(tf.Module):
 
     def _with(self, table: tf.Tensor, fresh: Callable[[float], tf.Tensor]) -> tf.Tensor:
         """Return the `table` `[…, features]` with every freshness replaced by `fresh` of its scale."""
+        if not any(self.scales):
+            return table
         columns = [fresh(scale) if scale else table[..., column] for column, scale in enumerate(self.scales)]
-        return tf.stack(columns, -1) if columns else table
+        return tf.stack(columns, -1)
 
 
 def _stack(columns: list[tf.Tensor], like: tf.Tensor) -> tf.Tensor:

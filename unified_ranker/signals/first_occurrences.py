@@ -39,13 +39,13 @@ class FirstOccurrences:
             known = items
             if late:
                 self._rows, known = _renumbered(self._rows, items)
-            self._cells = tf.range(batch)[:, None] * (known + 1)
-            # Unknown items share the cell behind the others. A cell of no item holds the highest number.
+            # The first cell of a row, that of -1, stays empty, so that a look-up needs no condition. Unknown items of
+            # the row share the cell behind the others.
+            self._cells = tf.range(batch)[:, None] * (known + 2) + 1
             cells = tf.where(self._rows < 0, known, self._rows) + self._cells
             # Takes a third of the time of `tf.tensor_scatter_nd_min`.
-            self._table = tf.math.unsorted_segment_min(
-                tf.range(self.count), tf.reshape(cells, [-1]), batch * (known + 1)
-            )
+            table = tf.math.unsorted_segment_min(tf.range(self.count), tf.reshape(cells, [-1]), batch * (known + 2))
+            self._table = tf.where(table < tf.int32.max, table, MISSING)
         else:
             # Stable, so that the first of equal items stays the first.
             self._order = tf.argsort(self._rows, axis=1, stable=True)
@@ -59,8 +59,7 @@ class FirstOccurrences:
         """
         items = tf.cast(items, tf.int32)
         if self._cells is not None:
-            found = tf.gather(self._table, tf.maximum(items, 0) + self._cells)
-            return tf.where((items >= 0) & (found < tf.int32.max), found, MISSING)
+            return tf.gather(self._table, items + self._cells)
         # Padded for the same reason as the rows.
         at = tf.searchsorted(self._sorted, tf.pad(items, [[0, 0], [0, 1]]))[:, :-1]
         at = tf.minimum(at, self._width - 1) + self._begin
@@ -75,7 +74,8 @@ class FirstOccurrences:
     def sums(self, by_position: tf.Tensor) -> tf.Tensor:
         """Return sums by position `[count, k]` at every position with the item, `[batch, n, k]`; 0 at -1."""
         position = self.of(self._rows)[:, :-1]
-        return tf.where((position >= 0)[..., None], tf.gather(by_position, tf.maximum(position, 0)), 0.0)
+        # The position behind a row is that of no item, so its sum is 0.
+        return tf.gather(by_position, tf.where(position >= 0, position, self._begin + self._width - 1))
 
 
 def once(rows: tf.Tensor, items: int) -> tf.Tensor:

@@ -8,43 +8,65 @@ from unified_ranker.core.arrays import MISSING
 from unified_ranker.signals.first_occurrences import FirstOccurrences
 from unified_ranker.towers.tensorflow import tf
 
+PADDED = 1 << 22
+"""Largest number of pairs, with padding, of a table whose rows all have the same length: 16 MB, and as much a value."""
+
 
 class PartnerTable:
     """Partners of each item, row after row, with the values of each pair.
+
+    A small table has rows of one length, padded with -1, because whole rows are read in a quarter of the time of single
+    pairs. In a large one most rows would be padding.
 
     Attributes:
         widest: largest number of partners of an item; at least 1.
         variables: tables of the graph.
     """
 
-    def __init__(self, starts: np.ndarray, partners: np.ndarray, values: np.ndarray) -> None:
+    def __init__(self, starts: np.ndarray, partners: np.ndarray, values: np.ndarray, padded: int = PADDED) -> None:
         """Keep a table.
 
         Args:
             starts: where each item's partners begin, `[items + 2]`; the last row, of no item, is empty.
             partners: item indices `[pairs]`, the strongest of an item first.
             values: values of each pair, `[pairs, n]`.
+            padded: largest number of pairs of a padded table.
         """
-        self.widest, self.items = max(int(np.diff(starts).max()), 1), len(starts) - 2
-        nothing = np.zeros((1, values.shape[1]), np.float32)
-        self.starts = tf.Variable(starts.astype(np.int64), trainable=False, name="starts")
-        # A last pair of no item, because an empty table cannot be gathered from.
-        self.partners = tf.Variable(np.append(partners, MISSING).astype(np.int32), trainable=False, name="partners")
-        values = np.concatenate([values.astype(np.float32), nothing])
-        self.values = tf.Variable(values, trainable=False, name="counts")
-        self.variables = [self.starts, self.partners, self.values]
+        length = np.diff(starts)
+        self.widest, self.items = max(int(length.max()), 1), len(starts) - 2
+        self._starts = None
+        if len(length) * self.widest <= padded:
+            row = np.repeat(np.arange(len(length)), length)
+            place = row * self.widest + np.arange(len(row)) - starts[row]
+            count = len(length) * self.widest
+        else:
+            self._starts = tf.Variable(starts.astype(np.int64), trainable=False, name="starts")
+            # A last pair of no item, which is read where there is none.
+            place, count = np.arange(len(partners)), len(partners) + 1
+        ids, numbers = np.full(count, MISSING, np.int32), np.zeros((count, values.shape[1]), np.float32)
+        ids[place], numbers[place] = partners, values
+        if self._starts is None:
+            ids, numbers = (table.reshape(len(length), self.widest, *table.shape[1:]) for table in (ids, numbers))
+        self._partners = tf.Variable(ids, trainable=False, name="partners")
+        self._values = tf.Variable(numbers, trainable=False, name="counts")
+        tables = [self._partners, self._values]
+        self.variables = tables if self._starts is None else [self._starts, *tables]
 
     def rows(self, origins: tf.Tensor) -> tf.Tensor:
         """Return the table's rows of item indices; the last, empty one for -1."""
-        return tf.where(origins < 0, tf.shape(self.starts, tf.int64)[0] - 2, origins)
+        return tf.where(origins < 0, tf.constant(self.items, origins.dtype), origins)
 
     def of(self, origins: tf.Tensor, most: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the first partners of `origins` `[batch, origins, n]`, and their values `[..., n, values]`.
 
-        `n` is the length of the batch's longest row, at most `most`; a partner is -1 where an item has fewer.
+        `n` is at most `most`, and at least the length of the batch's longest row up to there; a partner is -1 where an
+        item has fewer.
         """
-        row, partners = self._pairs(origins, most)
-        return partners, tf.gather(self.values, row)
+        if self._starts is not None:
+            pair, partners = self._pairs(self._starts, origins, most)
+            return partners, tf.gather(self._values, pair)
+        partners, values = (tf.gather(table, self.rows(origins)) for table in (self._partners, self._values))
+        return (partners, values) if most >= self.widest else (partners[..., :most], values[..., :most, :])
 
     def weighted_sums(self, candidates: tf.Tensor, origins: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Return the sums over origins of a candidate's value as their partner, times the weights of the origin.
@@ -59,29 +81,38 @@ class PartnerTable:
         Returns:
             `[batch, n, k]`, from the first of the table's values.
         """
-        pairs, partners = self._pairs(origins, self.widest)
+        pairs = None
+        if self._starts is not None:
+            pairs, partners = self._pairs(self._starts, origins, self.widest)
+        else:
+            partners = tf.gather(self._partners, self.rows(origins))
         first = FirstOccurrences(candidates, self.items)
         shape = tf.shape(partners)
         position = tf.reshape(first.of(tf.reshape(partners, [shape[0], shape[1] * shape[2]])), [-1])
         found = tf.where(position >= 0)[:, 0]
-        origin = found // tf.cast(tf.maximum(shape[2], 1), tf.int64)
+        width = tf.cast(tf.maximum(shape[2], 1), tf.int64)
+        origin = found // width
+        if pairs is None:
+            pair = tf.gather(tf.reshape(self.rows(origins), [-1]), origin) * width + found % width
+        else:
+            pair = tf.gather(tf.reshape(pairs, [-1]), found)
         matrix = tf.SparseTensor(
             tf.stack([tf.cast(tf.gather(position, found), tf.int64), origin], 1),
-            tf.gather(self.values, tf.gather(tf.reshape(pairs, [-1]), found))[:, 0],
+            tf.gather(tf.reshape(self._values, [-1, self._values.shape[-1]]), pair)[:, 0],
             tf.cast(tf.stack([first.count, shape[0] * shape[1]]), tf.int64),
         )
         flat = tf.reshape(weights, [-1, weights.shape[-1]])
         return first.sums(tf.sparse.sparse_dense_matmul(matrix, flat))
 
-    def _pairs(self, origins: tf.Tensor, most: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the rows of the first pairs of origins in the table, and their partners."""
+    def _pairs(self, starts: tf.Variable, origins: tf.Tensor, most: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the places of the first pairs of origins in a table without padding, and their partners."""
         rows = self.rows(origins)
-        begin = tf.gather(self.starts, rows)
-        length = tf.minimum(tf.gather(self.starts, rows + 1) - begin, most)
+        begin = tf.gather(starts, rows)
+        length = tf.minimum(tf.gather(starts, rows + 1) - begin, most)
         column = tf.range(tf.reduce_max(tf.concat([tf.reshape(length, [-1]), [0]], 0)))
         there = column < length[..., None]
-        row = tf.where(there, begin[..., None] + column, tf.shape(self.partners, tf.int64)[0] - 1)
-        return row, tf.gather(self.partners, row)
+        pair = tf.where(there, begin[..., None] + column, tf.shape(self._partners, tf.int64)[0] - 1)
+        return pair, tf.gather(self._partners, pair)
 
 
 def sums_of(candidates: tf.Tensor, partners: tf.Tensor, values: tf.Tensor, items: int) -> tf.Tensor:

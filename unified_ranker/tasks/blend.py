@@ -107,6 +107,6 @@ def standardised(channels: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
     apart = values - middle
     deviation = tf.sqrt(mean(tf.square(apart)))
     # A deviation that is only a rounding error counts as 0.
-    some = present[..., None] & (deviation > 1e-5 * tf.abs(middle))
-    scaled = tf.where(some, apart / tf.maximum(deviation, 1e-12), 0.0)
-    return tf.clip_by_value(scaled, -_FARTHEST, _FARTHEST)
+    some = deviation > 1e-5 * tf.abs(middle)
+    scale = tf.where(some, 1.0 / tf.maximum(deviation, 1e-12), 0.0)
+    return tf.where(present[..., None], tf.clip_by_value(apart * scale, -_FARTHEST, _FARTHEST), 0.0)

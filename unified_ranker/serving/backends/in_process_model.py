@@ -1,5 +1,6 @@
 """Model in the service's own process: TensorFlow, no server."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,16 @@ from unified_ranker.serving.backends.base import STATE_AVAILABLE, ModelBackendEr
 from unified_ranker.towers.tensorflow import text_ops, tf
 
 _REASONS = {code.value[0]: code.name for code in grpc.StatusCode}
+
+
+def one_thread_per_operation() -> None:
+    """Let an operation of TensorFlow use one processor: for a process that answers a batch on each of them.
+
+    Call it before the first operation; later it does nothing. Measured on two processors, batches of 16: 4.5 ms of
+    processor time a request for 7.2, since operations that share processors wait for each other.
+    """
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 class InProcessModel:
