@@ -40,5 +40,7 @@ def proposals_first(found: Ints, proposals: Ints, most: int) -> Ints:
         proposals: items that may answer, each once.
         most: number of items to keep.
     """
-    # By a table: sorting both, which `isin` may choose, takes longer than the rest of the rule.
-    return np.concatenate([proposals, found[~np.isin(found, proposals, kind="table")]])[:most]
+    # By a table of its own: `isin` takes twenty times as long as one look-up, to find out which way is best.
+    proposed = np.zeros(max(found.max(initial=0), proposals.max(initial=0)) + 1, bool)
+    proposed[proposals] = True
+    return np.concatenate([proposals, found[~proposed[found]]])[:most]

@@ -15,7 +15,9 @@ class LogHistory:
 
     def __init__(self, prepared: Prepared) -> None:
         """Index the users of `prepared`."""
-        self._histories, self._ids_of = prepared.histories, prepared.ids_of
+        self._histories = prepared.histories
+        # Once, because a table of pandas takes as long as its items each time. The last is for index -1.
+        self._names = np.append(prepared.item_ids, "")
         self._users = {user: i for i, user in enumerate(prepared.user_ids)}
 
     def before(self, user_id: str, timestamp: int) -> History:
@@ -27,7 +29,7 @@ class LogHistory:
         start, end = int(columns.offsets[number]), int(columns.offsets[number + 1])
         if timestamp:
             end = start + int(np.searchsorted(columns.timestamp[start:end], timestamp, side="left"))
-        return columns.events(slice(start, end), self._ids_of)
+        return columns.events(slice(start, end), self._names.__getitem__)
 
 
 def log_lines(prepared: Prepared) -> Iterator[tuple[str, int, bytes, bytes]]:

@@ -82,20 +82,21 @@ class LexicalSignal(TableSignal):
         """See `Signal.features`; titles do not change with time."""
         del time
         rows = known_rows(self.title_words, candidates)
-        title, weight = tf.gather(self.title_words, rows), tf.gather(self.title_weights, rows)
+        title, weights = tf.gather(self.title_words, rows), tf.gather(self.title_weights, rows)
         # As wide as the longest query: every word of a title is compared with every word of the query.
         used = tf.reduce_max(tf.where(request.words >= 0, tf.range(1, self.text_width + 1), 0))
-        asked = request.words[:, None, None, :used]
+        # Blanks of queries are other numbers than those of titles, and equal to no word.
+        asked = tf.where(request.words < 0, tf.constant(MISSING - 1, tf.int64), request.words)[:, None, None, :used]
         # Titles and queries have each of their words once.
-        held = tf.reduce_any((title[..., None] == asked) & (asked >= 0), 3)
-        score = tf.reduce_sum(tf.where(held, weight, 0.0), 2)
-        share = tf.reduce_sum(tf.where(held, self._importance(title), 0.0), 2)
-        asked_for = tf.reduce_sum(self._importance(request.words), 1, keepdims=True)
+        held = tf.cast(tf.reduce_any(title[..., None] == tf.cast(asked, tf.int32), 3), tf.float32)
+        bm25, importance = (tf.reduce_sum(held * part, 2) for part in tf.split(weights[..., :-1], 2, -1))
+        words = request.words
+        own = tf.gather(self.idf, tf.maximum(words, 0)) * tf.cast(words >= 0, tf.float32)
         return tf.stack(
             [
-                LEXICAL_SCALE * score,
-                tf.math.divide_no_nan(share, asked_for),
-                tf.math.divide_no_nan(share, tf.gather(self.title_importance, rows)),
+                LEXICAL_SCALE * bm25,
+                tf.math.divide_no_nan(importance, tf.reduce_sum(own, 1, keepdims=True)),
+                tf.math.divide_no_nan(importance, weights[..., -1]),
             ],
             -1,
         )
@@ -127,22 +128,22 @@ class LexicalSignal(TableSignal):
         best = tf.math.top_k(totals, self.config.candidates).indices
         return tf.gather(items_of, best, batch_dims=1)
 
-    def _importance(self, words: tf.Tensor) -> tf.Tensor:
-        return tf.gather(self.idf, tf.maximum(words, 0)) * tf.cast(words >= 0, tf.float32)
-
     def _index_titles(self, by_word: object, items: int, idf: np.ndarray) -> None:
-        """Store the words of each title with their BM25, `[items + 1, words]`; the last row is blank."""
+        """Store the words of each title, `[items + 1, words]`; the last row is blank.
+
+        And, side by side, their BM25, their inverse document frequencies, and the sum of these.
+        """
         table = by_word.T.tocsr()  # type: ignore[attr-defined]
         lengths = np.diff(table.indptr) if items else np.zeros(0, np.int64)
         width = max(int(lengths.max(initial=0)), 1)
-        words = np.full((items + 1, width), -1, np.int64)
+        words = np.full((items + 1, width), MISSING, np.int32)
         weights = np.zeros((items + 1, width), np.float32)
         rows, columns = cells(lengths)
         words[rows, columns], weights[rows, columns] = table.indices, table.data
+        importance = np.where(words >= 0, idf[np.maximum(words, 0)], 0).astype(np.float32)
+        total = importance.sum(1, keepdims=True)
         self.title_words = self.table("title_words", words)
-        self.title_weights = self.table("title_weights", weights)
-        importance = np.where(words >= 0, idf[np.maximum(words, 0)], 0).sum(1).astype(np.float32)
-        self.title_importance = self.table("title_importance", importance)
+        self.title_weights = self.table("title_weights", np.concatenate([weights, importance, total], 1))
 
     def _index_words(self, by_word: object) -> None:
         """Store for each word the `postings` titles with its highest BM25; the last word is blank."""

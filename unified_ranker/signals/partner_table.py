@@ -37,18 +37,17 @@ class PartnerTable:
         self._starts = None
         if len(length) * self.widest <= padded:
             row = np.repeat(np.arange(len(length)), length)
-            place = row * self.widest + np.arange(len(row)) - starts[row]
+            slot = row * self.widest + np.arange(len(row)) - starts[row]
             count = len(length) * self.widest
         else:
             self._starts = tf.Variable(starts.astype(np.int64), trainable=False, name="starts")
             # A last pair of no item, which is read where there is none.
-            place, count = np.arange(len(partners)), len(partners) + 1
+            slot, count = np.arange(len(partners)), len(partners) + 1
         ids, numbers = np.full(count, MISSING, np.int32), np.zeros((count, values.shape[1]), np.float32)
-        ids[place], numbers[place] = partners, values
-        if self._starts is None:
-            ids, numbers = (table.reshape(len(length), self.widest, *table.shape[1:]) for table in (ids, numbers))
-        self._partners = tf.Variable(ids, trainable=False, name="partners")
-        self._values = tf.Variable(numbers, trainable=False, name="counts")
+        ids[slot], numbers[slot] = partners, values
+        shape = [count] if self._starts is not None else [len(length), self.widest]
+        self._partners = tf.Variable(ids.reshape(shape), trainable=False, name="partners")
+        self._values = tf.Variable(numbers.reshape([*shape, values.shape[1]]), trainable=False, name="counts")
         tables = [self._partners, self._values]
         self.variables = tables if self._starts is None else [self._starts, *tables]
 

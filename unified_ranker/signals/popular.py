@@ -51,11 +51,9 @@ class PopularSignal(TableSignal):
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
         """See `Signal.features`."""
         del time
-        last = tf.shape(self.popularity, tf.int64)[1] - 1
-        rows = tf.repeat(request.task[:, None], tf.shape(candidates)[1], 1)
-        return tf.gather_nd(self.popularity, tf.stack([rows, tf.where(candidates < 0, last, candidates)], -1))[
-            ..., None
-        ]
+        width = self.popularity.shape[1]
+        column = tf.where(candidates < 0, tf.constant(width - 1, candidates.dtype), candidates)
+        return tf.gather(tf.reshape(self.popularity, [-1]), request.task[:, None] * width + column)[..., None]
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """See `Signal.proposals`: the most popular on the task."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from unified_ranker.towers.tensorflow import tf, tfrs
 
 
-class CandidateCross(tfrs.layers.dcn.Cross):  # type: ignore[misc]  # the library has no types
+class CandidateCross(tfrs.layers.dcn.Cross):
     """Cross of low rank, x0 · (V U x + b) + x (DCN-v2, arXiv 2008.13535, eq. 2), whose U x0 the caller may compute.
 
     Most columns of the head's x0 are the candidate's vector times a vector of the request. Their part of U x0 is one

@@ -86,11 +86,13 @@ class CandidateOutputs:
         """
         # Sorted, because the order of a SavedModel's outputs changes each time that it is loaded.
         heads = sorted(outputs.keys() - {FINAL_SCORE, RETRIEVAL_SCORE})
+        # Asked of all at once. Behind the candidates of a request may stand anything, so a bad number is looked for.
+        suspect = [name for name, values in outputs.items() if not np.isfinite(values).all()]
         made = []
         for row, count in enumerate(counts):
             own = {name: outputs[name][row, :count] for name in (FINAL_SCORE, RETRIEVAL_SCORE, *heads)}
-            for name, values in own.items():
-                _require_finite(name, values)
+            for name in suspect:
+                _require_finite(name, own[name])
             made.append(cls(own.pop(FINAL_SCORE), own.pop(RETRIEVAL_SCORE), own))
         return made
 

@@ -25,6 +25,7 @@ from unified_ranker.serving.answering.model_outputs import NOTHING_RANKED, Candi
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.request_rule import RequestRule
 from unified_ranker.serving.answering.stored_popularity import Popularity
+from unified_ranker.serving.retrieval.highest import highest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,7 +176,7 @@ def _times(release: OpenedRelease, requests: Sequence[Request]) -> Ints:
 
 def best_items(release: OpenedRelease, positions: Ints, ranked: CandidateOutputs, limit: int) -> tuple[Answered, ...]:
     """Put a request's candidates in the ranker's order and keep `limit` of them; ties stay as retrieved."""
-    best = np.argsort(-ranked.score, kind="stable")[:limit]
+    best = highest(ranked.score, limit)
     ids, titles = release.ids_at(positions[best]), release.titles_at(positions[best])
     quality = quality_at(release, positions[best])
     return tuple(

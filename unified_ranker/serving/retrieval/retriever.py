@@ -8,6 +8,7 @@ from unified_ranker.core.arrays import Ints
 from unified_ranker.release.indexes.base import Index
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.request_rule import RequestRule
+from unified_ranker.serving.retrieval.highest import highest
 
 _LEAST_SHARE = 0.05
 """Least share of allowed items for a search by the index; below it, exact search does less work."""
@@ -58,7 +59,7 @@ class Retriever:
             return positions, scores
         scores = np.concatenate([scores, release.live.vectors[late] @ query[0]])
         positions = np.concatenate([positions, late + len(release.item_ids)])
-        best = np.argsort(-scores, kind="stable")[:wanted]
+        best = highest(scores, wanted)
         return positions[best], scores[best]
 
     def _of_release(self, query: np.ndarray, rule: RequestRule, every: np.ndarray | None) -> tuple[Ints, np.ndarray]:
@@ -81,19 +82,10 @@ class Retriever:
             every = (query @ self._release.vectors.T)[0]
         # The rule costs more than the search, so it is asked about the best items alone where these suffice.
         if least >= wanted and 2 * asked <= items:
-            positions = _highest(every, asked)
+            positions = highest(every, asked)
             positions = positions[rule.allowed(positions)][:wanted]
             if len(positions) == wanted:
                 return positions, every[positions]
         allowed = rule.of_release()
-        positions = _highest(np.where(allowed, every, -np.inf), min(wanted, int(allowed.sum())))
+        positions = highest(np.where(allowed, every, -np.inf), min(wanted, int(allowed.sum())))
         return positions, every[positions]
-
-
-def _highest(scores: np.ndarray, count: int) -> Ints:
-    """Return the positions of the `count` highest of `scores` `[items]`, best first; ties go to the lower one."""
-    if count == 0:
-        return np.zeros(0, np.int64)
-    least = np.partition(scores, -count)[-count]
-    chosen = np.flatnonzero(scores >= least)
-    return chosen[np.argsort(-scores[chosen], kind="stable")][:count]
