@@ -92,12 +92,13 @@ class PartnerTable:
         width = tf.cast(tf.maximum(shape[2], 1), tf.int64)
         origin = found // width
         if pairs is None:
-            pair = tf.gather(tf.reshape(self.rows(origins), [-1]), origin) * width + found % width
+            pair = tf.stack([tf.gather(tf.reshape(self.rows(origins), [-1]), origin), found % width], 1)
         else:
-            pair = tf.gather(tf.reshape(pairs, [-1]), found)
+            pair = tf.gather(tf.reshape(pairs, [-1]), found)[:, None]
         matrix = tf.SparseTensor(
             tf.stack([tf.cast(tf.gather(position, found), tf.int64), origin], 1),
-            tf.gather(tf.reshape(self._values, [-1, self._values.shape[-1]]), pair)[:, 0],
+            # Not of the reshaped table: a variable that a gather has read directly is copied by every other read.
+            tf.gather_nd(self._values, pair)[:, 0],
             tf.cast(tf.stack([first.count, shape[0] * shape[1]]), tf.int64),
         )
         flat = tf.reshape(weights, [-1, weights.shape[-1]])

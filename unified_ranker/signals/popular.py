@@ -41,8 +41,10 @@ class PopularSignal(TableSignal):
     def __init__(self, counts: np.ndarray, proposed: int) -> None:
         """Keep counts `[tasks + 1, items]`; row 0, the unknown task, has the counts of all tasks."""
         super().__init__()
-        # The last item is for unknown ones.
-        self.popularity = self.table("popularity", np.pad(np.log1p(counts), [(0, 0), (0, 1)]).astype(np.float32))
+        # One row after the other, each with a last item for unknown ones.
+        popularity = np.pad(np.log1p(counts), [(0, 0), (0, 1)]).astype(np.float32)
+        self._width = popularity.shape[1]
+        self.popularity = self.table("popularity", popularity.reshape(-1))
         best = np.argsort(-counts, axis=1, kind="stable")[:, :proposed]
         best = np.where(np.take_along_axis(counts, best, 1) > 0, best, MISSING)
         best = np.pad(best, [(0, 0), (0, proposed - best.shape[1])], constant_values=MISSING)
@@ -51,9 +53,8 @@ class PopularSignal(TableSignal):
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
         """See `Signal.features`."""
         del time
-        width = self.popularity.shape[1]
-        column = tf.where(candidates < 0, tf.constant(width - 1, candidates.dtype), candidates)
-        return tf.gather(tf.reshape(self.popularity, [-1]), request.task[:, None] * width + column)[..., None]
+        column = tf.where(candidates < 0, tf.constant(self._width - 1, candidates.dtype), candidates)
+        return tf.gather(self.popularity, request.task[:, None] * self._width + column)[..., None]
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """See `Signal.proposals`: the most popular on the task."""

@@ -40,6 +40,8 @@ def vocabulary_of(hashes: Ints) -> Ints:
 def rows_of(hashes: tf.Tensor, vocabulary: tf.Variable) -> tf.Tensor:
     """Return the rows of hashes of any shape in a vocabulary; -1 for unknown ones."""
     flat = tf.reshape(hashes, [-1])
-    index = tf.searchsorted(vocabulary, flat, out_type=tf.int64)
-    known = tf.gather(vocabulary, index) == flat
+    # Read once: a variable that a gather has read directly is copied by every other read.
+    sorted_hashes = tf.convert_to_tensor(vocabulary)
+    index = tf.searchsorted(sorted_hashes, flat, out_type=tf.int64)
+    known = tf.gather(sorted_hashes, index) == flat
     return tf.reshape(tf.where(known, index, tf.constant(MISSING, tf.int64)), tf.shape(hashes))
