@@ -68,9 +68,11 @@ class NewestSignal(TableSignal):
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """See `Signal.proposals`: the last that were created before the request."""
-        end = tf.searchsorted(self.ordered, request.timestamp, side="left", out_type=tf.int64)
+        # Read once, as in `rows_of`.
+        ordered = tf.convert_to_tensor(self.ordered)
+        end = tf.searchsorted(ordered, request.timestamp, side="left", out_type=tf.int64)
         position = end[:, None] - tf.range(1, self._proposed + 1, dtype=tf.int64)[None]
         there = tf.maximum(position, 0)
-        dated = (position >= 0) & (tf.gather(self.ordered, there) > NEVER)
+        dated = (position >= 0) & (tf.gather(ordered, there) > NEVER)
         newest = tf.where(dated, tf.gather(self.order, there), tf.constant(MISSING, tf.int64))
         return tf.ensure_shape(newest, [None, self._proposed])
