@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
@@ -174,3 +175,38 @@ def test_names_from_the_data_cannot_break_a_file(comment, value):
     page.item({"column": value})
     assert parse_yaml(page.text()) == {"key": value, "list": [{"column": value}]}
     assert "\n" not in flow(value)
+
+
+def coded(name, numbers, activity=None):
+    values = pd.Series(pd.array(numbers, dtype="Int64"), name=name)
+    return inspect_column(values, None if activity is None else np.asarray(activity, float)).type
+
+
+def test_whole_numbers_whose_order_says_nothing_are_a_category():
+    rng = np.random.default_rng(7)
+    codes = rng.integers(0, 8, 800)
+    popular = np.array([3.0, 0.5, 2.0, 0.1, 1.5, 2.5, 0.2, 1.0])[codes] + rng.normal(0, 0.5, 800)
+    assert coded("aisle", codes, popular) == "category"
+    assert coded("aisle", codes, rng.normal(0, 1, 800)) == "category"
+    assert coded("aisle", codes) == "category"
+    # The more floors, the more visits: an amount, rising or falling.
+    assert coded("floors", codes, codes + rng.normal(0, 2, 800)) == "number"
+    assert coded("floors", codes, -codes + rng.normal(0, 2, 800)) == "number"
+
+
+def test_whole_numbers_with_many_values_or_few_rows_each_or_the_name_of_an_amount_are_numbers():
+    rng = np.random.default_rng(7)
+    assert coded("things", rng.integers(0, 500, 9000)) == "number"
+    assert coded("things", [1, 2, 3, 4] * 5) == "number"
+    assert coded("num_pages", [1, 2, 3, 4] * 50) == "number"
+    assert coded("things", [-1, 2, 3, 4] * 50) == "number"
+
+
+@pytest.mark.parametrize("name", ["product_type_no", "colourGroupCode", "dept_id", "zip"])
+def test_a_name_of_codes_makes_whole_numbers_a_category_however_many(name):
+    assert coded(name, [n % 300 for n in range(3000)]) == "category"
+
+
+def test_a_scale_with_an_open_end_is_a_category():
+    household = pd.Series(["1", "2", "3", "4", "5+"] * 20, name="household_size", dtype="str")
+    assert inspect_column(household).type == "category"

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from unified_ranker.project.init.integer_codes import are_codes, is_code_by_name
 from unified_ranker.towers.feature_group import fitting_types
 from unified_ranker.towers.feature_types.base import ITEM_FEATURES
 from unified_ranker.towers.feature_types.number import NumberFeature
@@ -81,8 +82,14 @@ def describe(column: pd.Series) -> str:
     return "lists of text" if fitting_types(column, ITEM_FEATURES) else "values that no feature takes"
 
 
-def inspect_column(column: pd.Series) -> Finding:
-    """Return the finding about a column of a canonical log; keys and creation times are left to the caller."""
+def inspect_column(column: pd.Series, activity: np.ndarray | None = None) -> Finding:
+    """Return the finding about a column of a canonical log; keys and creation times are left to the caller.
+
+    Args:
+        column: `[rows]`.
+        activity: logarithm of the events of each row's item or user `[rows]`, by which codes are distinguished from
+            amounts; None = unknown.
+    """
     name, there = str(column.name), present(column)
     values = column[there]
     if values.empty:
@@ -95,8 +102,12 @@ def inspect_column(column: pd.Series) -> Finding:
         return _lists(name, values, known)
     if "text" in types:
         return _strings(name, values, known)
-    if name.lower().endswith("_id") and "category" in types:
-        return _category(name, values.astype("string"), known)
+    if "category" in types and pd.api.types.is_integer_dtype(column.dtype):
+        if is_code_by_name(name):
+            return _category(name, values.astype("string"), known)
+        of_rows = None if activity is None else activity[there.to_numpy(bool)]
+        if values.nunique() <= FEW and are_codes(name, values.to_numpy(np.float64), of_rows):
+            return _category(name, values.astype("string"), f"; whole numbers whose order says nothing{known}")
     if pd.api.types.is_bool_dtype(column.dtype):
         return _category(name, values.astype("string"), known)
     if "number" in types:
@@ -144,15 +155,20 @@ def _strings(name: str, values: pd.Series, known: str) -> Finding:
         return Finding(name, None, f"one and the same value everywhere{known}")
     stray = NumberFeature.strays(values)
     if len(stray) and name != "title":
-        verb = "is" if len(stray) == 1 else "are"
-        why = (
-            f"{len(stray):,} of {len(values):,} values {verb} no number, e.g. `{stray.iloc[0]}`, so the column is "
-            "text; correct them or leave the cells empty, and declare it as a number"
-        )
-        return Finding(name, None, why)
+        few = _category(name, values, known)
+        return few if few.type and distinct <= FEW else _stray(name, values, stray)
     if name == "title" or (share >= TEXT_DISTINCT and words >= TEXT_WORDS):
         return Finding(name, "text", f"text: {seen}")
     return _category(name, values, known)
+
+
+def _stray(name: str, values: pd.Series, stray: pd.Series) -> Finding:
+    verb = "is" if len(stray) == 1 else "are"
+    why = (
+        f"{len(stray):,} of {len(values):,} values {verb} no number, e.g. `{stray.iloc[0]}`, so the column is "
+        "text; correct them or leave the cells empty, and declare it as a number"
+    )
+    return Finding(name, None, why)
 
 
 def _category(name: str, values: pd.Series, known: str) -> Finding:

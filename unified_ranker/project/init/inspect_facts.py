@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from unified_ranker.log.schema import LOG_COLUMNS, InteractionLog
 from unified_ranker.project.init.inspect_columns import Finding, coordinates, inspect_column, present
 from unified_ranker.project.init.inspect_events import EventFindings, inspect_events
@@ -79,9 +81,11 @@ def _findings(log: InteractionLog, name: str) -> tuple[Finding, ...]:
 
     Of the contract's columns, those that the source did not have are in the log all the same, and empty.
     """
-    table = log.items if name == "items" else log.users
+    table, key = (log.items, "item_id") if name == "items" else (log.users, "user_id")
+    events = log.events[key].value_counts().reindex(table[key], fill_value=0)
+    activity = np.log1p(events.to_numpy(np.float64))
     return tuple(
-        inspect_column(table[c])
+        inspect_column(table[c], activity)
         for c in table.columns
         if c not in NO_FEATURES and (c not in LOG_COLUMNS[name] or present(table[c]).any())
     )
