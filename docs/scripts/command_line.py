@@ -78,13 +78,14 @@ def _names(parameter: Any) -> str:
 def _type(parameter: Any, hint: Any) -> str:
     """Return what an option takes, from the annotation of the function behind it."""
     annotation, given = get_args(hint)[:2]
-    kinds = {kind for kind in _flat(annotation) if kind is not type(None)}
-    if kinds == {bool}:
+    kinds = list(dict.fromkeys(kind for kind in _flat(annotation) if kind is not type(None)))
+    if kinds == [bool]:
         return "flag"
     words = {int: "whole number", float: "number", Path: "path", str: "text"}
     limits = [f"≥ {given.min:g}" if given.min is not None else "", f"≤ {given.max:g}" if given.max is not None else ""]
     chosen = " and ".join(limit for limit in limits if limit)
-    name = " or ".join(words[kind] for kind in kinds)
+    # What is not a type is a value of its own, of a literal.
+    name = " or ".join(words[kind] if isinstance(kind, type) else f"`{kind}`" for kind in kinds)
     return f"{name}{', ' + chosen if chosen else ''}{', repeatable' if parameter.multiple else ''}"
 
 

@@ -11,14 +11,14 @@ from unified_ranker.log.table_checks import known_columns
 MEANT = {
     "events": {
         "user_id": "visitorid uid customer_id CustomerID reviewerID userId USER_ID household_key personId kundennr "
-        "id_usuario id_cliente fullVisitorId device_id клиент 用户",
+        "id_usuario id_cliente fullVisitorId user_pseudo_id device_id клиент 用户",
         "item_id": "product_id productId itemid asin parent_asin article_id movieId business_id StockCode contentId "
         "artikelnr id_producto",
         "timestamp": "t_dat ts event_time unixReviewTime InvoiceDate date_added fecha created_at last_login_date",
-        "event_type": "event eventType action behavior_type",
+        "event_type": "event eventType action behavior_type user_action",
         "session_id": "session sessionId user_session",
         "query": "search_query searchTerm q keywords suchbegriff",
-        "value": "rating stars overall star_rating",
+        "value": "rating stars overall star_rating Book-Rating",
         "request_id": "impression_id",
         "country": "Country country_code shipping_country",
         "source_item_id": "source_item sourceProductId",

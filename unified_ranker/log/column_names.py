@@ -26,7 +26,7 @@ _AFFIXES = frozenset(
 _USERS = (
     "user usr uid visitor customer cust shopper buyer client member reviewer subscriber viewer listener reader player",
     "guest account acct profile person people household householdkey consumer contact cookieid deviceid anonymousid",
-    "passenger traveller traveler patient student employee fullvisitor cardholder",
+    "passenger traveller traveler patient student employee fullvisitor userpseudo cardholder",
     "benutzer nutzer kunde kunden besucher kaufer usuario cliente comprador utilisateur acheteur visiteur utente",
     "gebruiker klant bezoeker kullanici musteri uzytkownik klient uzivatel zakaznik bruker kund",
     "polzovatel yonghu 用户 顾客 kokyaku ユーザー пользователь клиент",
@@ -53,8 +53,9 @@ _TIMES = (
 )
 _EVENT_TYPES = (
     "eventtype event_type action actiontype behavior behaviour behaviortype behaviourtype interaction interactiontype",
-    "eventname event activity activitytype eventaction verb type kind operation op feedback feedbacktype signal",
-    "ereignis aktion evento accion tipoevento action_type evenement azione tipo acao olay 行为 действие",
+    "eventname event useraction activity activitytype eventaction verb type kind operation op feedback feedbacktype",
+    "ereignis aktion evento accion tipoevento action_type evenement azione tipo acao olay 行为",
+    "действие",
 )
 _TASKS = ("task surface placement pagetype screen widget scenario feedname",)
 _QUERIES = (
@@ -76,7 +77,9 @@ _VALUES = (
     "value strength points preference relevance note bewertung punktzahl puntuacion calificacion nota voto valutazione",
     "puan ocena 评分 оценка",
 )
-_POSITIONS = ("position pos rank slot positioninlist listposition rankposition clickposition displayposition",)
+_POSITIONS = (
+    "position pos rank slot positioninlist listposition rankposition clickposition clickedposition displayposition",
+)
 _TITLES = (
     "title itemtitle producttitle booktitle movietitle tracktitle originaltitle headline",
     "name productname prodname itemname articlename businessname moviename bookname trackname songname venuename",
@@ -127,6 +130,8 @@ _LEXICON: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 _IDENTIFIERS = frozenset({"user_id", "session_id", "item_id", "source_item_id", "query_item_id", "request_id"})
+_OF_SUBJECTS = frozenset({"value", "query"})
+"""Columns whose name may begin with whose they are: `book_rating`, `user_query`."""
 _WHOLE = frozenset({"task", "created_at", "event_type", "position", "categories", "query", "value"})
 """Columns that only a whole name means: `average_rating` is no event's value, nor `content_type` its type."""
 
@@ -158,6 +163,8 @@ def name_fit(table: str, column: str, name: str) -> float:
     if column in _IDENTIFIERS:
         words = tuple(w for w in words if w not in _AFFIXES) or words
         forms |= {"".join(words), *_without_affix("".join(words))}
+    elif column in _OF_SUBJECTS and len(words) > 1 and _is_subject(words[0]):
+        forms.add("".join(words[1:]))
     known = [spellings[form] for form in forms if form in spellings]
     if known:
         return SPELT - min(known) / 2
@@ -193,6 +200,11 @@ def hint_for_name(table: str, name: str, columns: Collection[str]) -> str:
     if column is None:
         return nearest(name, columns, TYPO)
     return f" Did you mean `{column}`?" if column in columns else ""
+
+
+def _is_subject(word: str) -> bool:
+    """Tell whether a word is one for users or items."""
+    return word in _spellings("events", "user_id") or word in _spellings("events", "item_id")
 
 
 @cache

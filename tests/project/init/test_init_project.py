@@ -348,7 +348,7 @@ BAD_TABLES = {
     "no items": (lambda e, i, u: (e, i.head(0), u), "items"),
     "no events with a task": (lambda e, i, u: (e.assign(task=None), i, u), "events"),
     "missing column": (lambda e, i, u: (without(e, "timestamp"), i, u), "timestamp"),
-    "task that cannot be a file": (lambda e, i, u: (e.assign(task="Home Feed"), i, u), "`Home Feed`"),
+    "task that cannot be a file": (lambda e, i, u: (e.assign(task="首页"), i, u), "`首页`"),
 }
 
 

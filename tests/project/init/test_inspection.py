@@ -13,7 +13,7 @@ from toy_shop import START, rows
 
 from unified_ranker.config.yaml_files import parse_yaml
 from unified_ranker.log.schema import normalise
-from unified_ranker.project.init.inspect_columns import coordinates, inspect_column, percent
+from unified_ranker.project.init.inspect_columns import coordinates, inspect_column, percent, without_twins
 from unified_ranker.project.init.inspect_events import inspect_events
 from unified_ranker.project.init.project_text import batch_for, epochs_for
 from unified_ranker.project.init.tower_text import freshness_scale, history_length, trend_windows
@@ -210,3 +210,18 @@ def test_a_name_of_codes_makes_whole_numbers_a_category_however_many(name):
 def test_a_scale_with_an_open_end_is_a_category():
     household = pd.Series(["1", "2", "3", "4", "5+"] * 20, name="household_size", dtype="str")
     assert inspect_column(household).type == "category"
+
+
+def test_codes_beside_their_names_are_left_out():
+    colour = pd.Series(["red", "blue", "red", None, "green"] * 20, dtype="str")
+    codes = colour.map({"red": 3, "blue": 1, "green": 2}).astype("Int64")
+    nearly = codes.copy()
+    nearly[0] = 1
+    table = pd.DataFrame({"colour_no": codes, "colour": colour, "other_no": nearly})
+    found = list(without_twins(table, [inspect_column(table[c]) for c in table]))
+    assert [(f.column, f.type) for f in found] == [
+        ("colour_no", None),
+        ("colour", "category"),
+        ("other_no", "category"),
+    ]
+    assert found[0].why == "says the same as `colour`"

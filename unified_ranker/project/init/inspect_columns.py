@@ -5,6 +5,7 @@ The rules are simple on purpose, and every finding has its counts, so that a per
 
 import re
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -113,6 +114,32 @@ def inspect_column(column: pd.Series, activity: np.ndarray | None = None) -> Fin
     if "number" in types:
         return _number(name, values, known)
     return Finding(name, None, f"holds {describe(column)}")
+
+
+def without_twins(table: pd.DataFrame, findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield the findings, without categories that say the same as another: codes beside their names.
+
+    Of two such columns the one with text is kept, else the first.
+    """
+    kept: dict[str, np.ndarray] = {}
+    categories = [f.column for f in findings if f.type == "category"]
+    twins: dict[str, str] = {}
+    for column in sorted(categories, key=lambda c: not isinstance(table[c].dtype, pd.StringDtype)):
+        codes = pd.factorize(table[column])[0]
+        twin = next((other for other, known in kept.items() if _same_parts(codes, known)), None)
+        if twin is None:
+            kept[column] = codes
+        else:
+            twins[column] = twin
+    for finding in findings:
+        twin = twins.get(finding.column)
+        yield finding if twin is None else Finding(finding.column, None, f"says the same as `{twin}`")
+
+
+def _same_parts(codes: np.ndarray, others: np.ndarray) -> bool:
+    """Tell whether two codings `[rows]` part the rows alike."""
+    distinct = codes.max() + 1
+    return distinct == others.max() + 1 and len(np.unique(codes * (distinct + 1) + others)) == len(np.unique(codes))
 
 
 def coordinates(table: pd.DataFrame) -> tuple[str, str] | None:

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from unified_ranker.log.schema import LOG_COLUMNS, InteractionLog
-from unified_ranker.project.init.inspect_columns import Finding, coordinates, inspect_column, present
+from unified_ranker.project.init.inspect_columns import (
+    Finding,
+    coordinates,
+    inspect_column,
+    present,
+    without_twins,
+)
 from unified_ranker.project.init.inspect_events import EventFindings, inspect_events
 
 # Keys, and the creation time, which freshness reads.
@@ -20,7 +26,6 @@ class Facts:
 
     Attributes:
         name: the project's name.
-        data: the tables' paths, as project.yaml has them.
         items: items in the catalogue.
         events: findings about the events.
         item_columns: findings about the item columns.
@@ -32,7 +37,6 @@ class Facts:
     """
 
     name: str
-    data: dict[str, str]
     items: int
     events: EventFindings
     item_columns: tuple[Finding, ...]
@@ -54,7 +58,7 @@ class Facts:
         return age is not None and age <= FRESH_SHARE * self.events.days
 
 
-def look_at(log: InteractionLog, name: str, data: dict[str, str]) -> Facts:
+def look_at(log: InteractionLog, name: str) -> Facts:
     """Collect the facts of a log.
 
     Raises:
@@ -64,7 +68,6 @@ def look_at(log: InteractionLog, name: str, data: dict[str, str]) -> Facts:
     shares = [float(c.notna().mean()) if len(c) else 0.0 for c in countries]
     return Facts(
         name=name,
-        data=data,
         items=len(log.items),
         events=inspect_events(log),
         item_columns=_findings(log, "items"),
@@ -84,8 +87,9 @@ def _findings(log: InteractionLog, name: str) -> tuple[Finding, ...]:
     table, key = (log.items, "item_id") if name == "items" else (log.users, "user_id")
     events = log.events[key].value_counts().reindex(table[key], fill_value=0)
     activity = np.log1p(events.to_numpy(np.float64))
-    return tuple(
+    found = [
         inspect_column(table[c], activity)
         for c in table.columns
         if c not in NO_FEATURES and (c not in LOG_COLUMNS[name] or present(table[c]).any())
-    )
+    ]
+    return tuple(without_twins(table, found))

@@ -1,7 +1,9 @@
 """Texts of project.yaml and export/ for an inspected log."""
 
 from unified_ranker.config.project_file import PATIENCE
+from unified_ranker.project.init.data_text import put_data
 from unified_ranker.project.init.inspect_facts import Facts
+from unified_ranker.project.init.project_plan import ProjectPlan
 from unified_ranker.project.init.yaml_page import YamlPage
 
 RANKING_EVERY = 4
@@ -16,7 +18,7 @@ _BATCH = (32, 2048)
 INDEX_FROM = 20_000
 
 
-def project_page(facts: Facts) -> str:
+def project_page(facts: Facts, plan: ProjectPlan) -> str:
     """Return the text of project.yaml."""
     found, page = facts.events, YamlPage()
     page.note(
@@ -29,11 +31,7 @@ def project_page(facts: Facts) -> str:
     tasks = ", ".join(s.task for s in found.surfaces)
     page.put("description", f"{facts.items:,} items, {found.users:,} users; {tasks}")
     page.note("Relative paths start at this directory. Elsewhere for one run: --set project.data.events=PATH")
-    if "users" not in facts.data:
-        page.note("There is no users table, so users have no profile beside the ids in the events.")
-    page.begin("data")
-    for key, value in {"type": "tables", **facts.data}.items():
-        page.entry(key, value)
+    put_data(page, plan)
     if found.left_out:
         left = ", ".join(f"`{t}`" for t in found.left_out)
         page.note(f"Not declared in tasks/: {left}. No event there is engagement: all are anonymous, or refusals.")

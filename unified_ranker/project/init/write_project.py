@@ -1,13 +1,12 @@
 """Writer of a complete project for a log, for `unified-ranker init`."""
 
-import os
 import re
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from unified_ranker.config import TableSource, TablesSource
+from unified_ranker.config import TablesSource
 from unified_ranker.config.loading import load_config
 from unified_ranker.config.yaml_files import PROJECT_YAML
 from unified_ranker.core.errors import UserError
@@ -15,26 +14,82 @@ from unified_ranker.log.log_checks import require
 from unified_ranker.log.schema import InteractionLog, normalise
 from unified_ranker.project.declaration_checks import check_declarations
 from unified_ranker.project.init.inspect_facts import look_at
+from unified_ranker.project.init.project_plan import Given, ProjectPlan, plan_project
 from unified_ranker.project.init.project_text import embeddings_page, project_page, serving_page
 from unified_ranker.project.init.serving_text import SERVING_DIRECTORY, serving_texts
 from unified_ranker.project.init.task_text import all_heads, head_names, task_page
 from unified_ranker.project.init.tower_text import context_page, item_page, ranker_page, user_page
-from unified_ranker.project.log_files import lies_as_read, loaded, read_into, tables_of
+from unified_ranker.project.log_files import lies_as_read, loaded, read_into, tables_of, with_answers
 
 PROJECT_PARTS = ("towers", "tasks", "export", SERVING_DIRECTORY, PROJECT_YAML)
 """Parts of a project; its file is written last, because its presence makes a directory a project."""
 
 
 def init_project(
-    directory: Path, events: Path, items: Path, users: Path | None, announce: Callable[[str], None] | None = None
+    directory: Path,
+    events: str | Path,
+    items: str | Path | None = None,
+    users: str | Path | None = None,
+    announce: Callable[[str], None] | None = None,
 ) -> list[Path]:
-    """Write a project over the given tables, with comments that say why each choice was made.
+    """Write a project over the given tables, whose columns are clear; see `write_plan`.
 
     Args:
         directory: where to. It may exist and hold other things, such as the tables, but no project.
-        events: the events table: Parquet, CSV, or a directory of Parquet files.
-        items: the items table, likewise.
+        events: the events table: a path, a pattern of paths, or a query.
+        items: the items table, likewise; None takes the items from the events.
         users: the users table, likewise; None takes the users from the events.
+        announce: is called with a line for each column that is left out.
+
+    Raises:
+        UserError: likewise, or a column is in doubt.
+    """
+    tables = {"events": events, "items": items, "users": users}
+    plan = plan_project(Path(directory), Given({name: table for name, table in tables.items() if table is not None}))
+    return write_plan(Path(directory), certain(plan), announce)
+
+
+def _read(data: TablesSource, directory: Path, announce: Callable[[str], None] | None) -> InteractionLog:
+    """Return the log in the declared tables, and announce what was recognised and which rows are bad."""
+    with tempfile.TemporaryDirectory(prefix="unified-ranker-init-") as name:
+        local, reading = with_answers(data, directory, Path(name) / "answers"), None
+        if not lies_as_read(local, directory):
+            reading = Path(name) / "reading"
+            reading.mkdir()
+            read_into(local, directory, reading)
+        found = tables_of(local, directory, reading)
+        tables = loaded(found)
+    if announce is not None:
+        bad = [check.line() for check in found.read.checks(data.max_bad_share) if not check.passed]
+        for line in (*found.read.notes, *bad):
+            announce(line)
+    return normalise(tables.events, tables.items, tables.users)
+
+
+def certain(plan: ProjectPlan, yes: bool = False) -> ProjectPlan:
+    """Return the plan, if its columns are clear.
+
+    Args:
+        plan: the plan.
+        yes: whether a doubtful choice is taken, too.
+
+    Raises:
+        UserError: a column is in doubt or missing; the message says how to name it.
+    """
+    open_choices = plan.missing if yes else plan.doubts
+    if open_choices:
+        lines = [f"`{c.path}`: {c.doubt}. Say `--map {c.path}={c.taken or 'COLUMN'}`." for c in open_choices]
+        rest = "" if plan.missing else "\nTake the proposal with --yes."
+        raise UserError("the columns of the log are not clear:\n" + "\n".join(lines) + rest)
+    return plan
+
+
+def write_plan(directory: Path, plan: ProjectPlan, announce: Callable[[str], None] | None = None) -> list[Path]:
+    """Write a project for a plan, with comments that say why each choice was made.
+
+    Args:
+        directory: where to. It may exist and hold other things, such as the tables, but no project.
+        plan: the tables and their columns.
         announce: is called with a line for each column that is left out.
 
     Returns:
@@ -44,52 +99,36 @@ def init_project(
         UserError: `directory` holds a project, the tables cannot be read, or there is nothing in them to
             learn from. Then nothing is written.
     """
-    directory = Path(directory)
     require_free(directory)
-    log = _read(Path(events), Path(items), None if users is None else Path(users), announce)
-    paths = {"events": events, "items": items} | ({} if users is None else {"users": users})
-    data = {name: data_path(Path(path), directory) for name, path in paths.items()}
-    return _write(directory, project_texts(log, project_name(directory), data, announce), log)
-
-
-def _read(events: Path, items: Path, users: Path | None, announce: Callable[[str], None] | None) -> InteractionLog:
-    """Read the tables as a project over them reads them; `announce` gets a line for each kind of bad row."""
-    files = {"events": events, "items": items, "users": users}
-    data = TablesSource(type="tables", **{name: TableSource(files=p.absolute()) for name, p in files.items() if p})
-    with tempfile.TemporaryDirectory() as scratch:
-        reading = None if lies_as_read(data, Path()) else Path(scratch)
-        if reading is not None:
-            read_into(data, Path(), reading)
-        found = tables_of(data, Path(), reading)
-        tables = loaded(found)
-    for check in found.read.checks(0.0):
-        if announce is not None and not check.passed:
-            announce(check.line())
-    return normalise(tables.events, tables.items, tables.users)
+    if announce is not None:
+        for column in plan.left_out:
+            announce(f"left out `events.{column}`: no column of ours means it")
+    log = _read(plan.mapped, directory, announce)
+    return _write(directory, project_texts(log, project_name(directory), plan, announce), log)
 
 
 def project_texts(
-    log: InteractionLog, name: str, data: dict[str, str], announce: Callable[[str], None] | None = None
+    log: InteractionLog, name: str, plan: ProjectPlan, announce: Callable[[str], None] | None = None
 ) -> dict[str, str]:
     """Return the files of a project over `log` by their paths in it.
 
     Args:
         log: the log to inspect.
         name: the project's name.
-        data: the paths of the tables, as project.yaml is to have them.
+        plan: its tables and columns.
         announce: is called with a line for each column that is left out.
 
     Raises:
         UserError: there is nothing in the log to learn from.
     """
-    facts = look_at(log, name, data)
+    facts = look_at(log, name)
     for table, columns in (("items", facts.item_columns), ("users", facts.user_columns)):
         for column in columns:
             if announce is not None and column.type is None:
                 announce(f"left out `{table}.{column.column}`: {column.why}")
     heads = head_names(facts.events.surfaces)
     texts = {
-        PROJECT_YAML: project_page(facts),
+        PROJECT_YAML: project_page(facts, plan),
         "towers/user.yaml": user_page(facts),
         "towers/context.yaml": context_page(facts),
         "towers/item.yaml": item_page(facts),
@@ -105,14 +144,6 @@ def project_name(directory: Path) -> str:
     """Return a project's name from its directory's: lower case letters, digits, _ and -."""
     name = re.sub(r"[^a-z0-9_-]+", "-", directory.resolve().name.lower())
     return name.strip("-_") or "project"
-
-
-def data_path(path: Path, directory: Path) -> str:
-    """Return a table's path as project.yaml has it: relative inside `directory`, so that both can move."""
-    # Not `resolve`: a link to the data is a path that the user chose.
-    absolute, base = Path(os.path.abspath(path)), Path(os.path.abspath(directory))
-    inside = absolute.is_relative_to(base) and absolute != base
-    return (absolute.relative_to(base) if inside else absolute).as_posix()
 
 
 def require_free(directory: Path) -> None:

@@ -30,17 +30,23 @@ class YamlPage:
             break_on_hyphens=False,
         )
 
-    def put(self, key: str, value: Any) -> None:
-        """Add a key with its value, on one line."""
-        self._lines.append(f"{flow(key)}: {flow(value)}")
+    def put(self, key: str, value: Any, indent: int = 0) -> None:
+        """Add a key with its value, on one line; text of several lines stands below it as it is."""
+        start = " " * indent + flow(key)
+        lines = value.removesuffix("\n").split("\n") if isinstance(value, str) else []
+        if len(lines) > 1 and lines[-1] and all(line.isprintable() and line == line.rstrip() for line in lines):
+            mark = "|" if value.endswith("\n") else "|-"
+            self._lines += [f"{start}: {mark}2", *(f"{' ' * indent}  {line}".rstrip() for line in lines)]
+        else:
+            self._lines.append(f"{start}: {flow(value)}")
 
-    def begin(self, key: str) -> None:
+    def begin(self, key: str, indent: int = 0) -> None:
         """Add a key whose values follow by `entry` or `item`."""
-        self._lines.append(f"{flow(key)}:")
+        self._lines.append(f"{' ' * indent}{flow(key)}:")
 
     def entry(self, key: str, value: Any) -> None:
         """Add a key with its value below the key that was begun."""
-        self._lines.append(f"  {flow(key)}: {flow(value)}")
+        self.put(key, value, 2)
 
     def item(self, value: Any) -> None:
         """Add a list item below the key that was begun."""

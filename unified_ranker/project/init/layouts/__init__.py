@@ -1,0 +1,1 @@
+"""Layouts of published logs whose tables must be joined, or have no header; one file each."""
