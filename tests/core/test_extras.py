@@ -17,7 +17,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.core.extras import install_command, missing_modules, require_extra
 
 ROOT = Path(__file__).parents[2]
-OPTIONAL = ("dask", "delta", "redis", "text", "traces")
+OPTIONAL = ("dask", "delta", "redis", "sql", "text", "traces")
 WRITTEN = (
     "*.md", "docs/**/*.md", "serving_config/**/*", "examples/**/*.yaml", "export/*", "towers/*", "tasks/*", "setup.cfg",
     "unified_ranker/**/*.py", "benchmarks/*.py", "benchmarks/*.md", "docs/consume/*.py",
