@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from small_project import EVENTS, cli, declarations, events_table, items_table, tables, write_project
 
+from unified_ranker.project.workspace import READING
+
 
 def write_events(directory, **columns):
     """Write the events with some columns as Arrow arrays, because pandas turns NaN into null."""
@@ -42,7 +44,7 @@ def missing_column(directory):
 
 def missing_table(directory):
     files = declarations()
-    del files["project.yaml"]["data"]["items"]
+    del files["project.yaml"]["data"]["events"]
     write_project(directory, files=files)
 
 
@@ -129,12 +131,15 @@ def no_project(directory):
 FAULTS = [
     (missing_file, ["events.parquet` does not exist", "`event.parquet`"]),
     (missing_column, ["`events` has the required column `timestamp`", "`timestmap`", "rename or add", "Did you mean"]),
-    (missing_table, ["`project.yaml`, `data.items`", "required and absent", "Add it"]),
+    (missing_table, ["`project.yaml`, `data.events`", "required and absent", "Add it"]),
     (missing_time, ["events.timestamp is present", "4 of 1,500 rows", "item_id=", "; ", "fill in the time"]),
-    (text_for_time, ["`events.timestamp` is a time", "ISO 8601", "2 rows", "`soon`", "`later`", "epoch seconds"]),
+    (
+        text_for_time,
+        ["events.timestamp is a time", "2 of 1,500 rows", "`soon (row 2 of ", "`later (row 4 of ", "`format`"],
+    ),
     (duplicate_items, ["items.item_id is unique", "8 of 44 rows", "item_id=i0", "keep one row"]),
     (nan_number, ["events.value is finite or null", "5 of 1,500 rows", "value=nan", "write null"]),
-    (infinite_number, ["items.minutes is finite or null", "4 of 40 rows", "item_id=i0", "minutes=-inf", "write null"]),
+    (infinite_number, ["items.minutes is finite or null", "3 of 40 rows", "item_id=i0", "minutes=-inf", "write null"]),
     (
         unknown_item,
         ["events.item_id is known in items", "4 of 1,500 rows", "item_id=x1", "item_id=x3", "add the"],
@@ -156,7 +161,9 @@ WITH_CONSEQUENCES = {"empty_catalogue", "empty_log"}
 
 
 def files_below(directory):
-    return {p.relative_to(directory): p.stat().st_mtime_ns for p in directory.rglob("*") if p.is_file()}
+    """The files and their times, but for the tables that were read: these are whole, and serve the next run."""
+    found = {p.relative_to(directory): p.stat().st_mtime_ns for p in directory.rglob("*") if p.is_file()}
+    return {path: time for path, time in found.items() if READING not in path.parts}
 
 
 def lines_of(error):
@@ -184,7 +191,7 @@ def test_a_fault_is_one_clear_line_and_leaves_nothing_behind(tmp_path, fault, wa
     assert "Traceback" not in result.output
     assert files_below(project) == before
     assert sorted(p.name for p in (project / "releases").iterdir()) == ["1"]
-    assert not list(project.glob(".unified_ranker/*"))
+    assert {path.name for path in project.glob(".unified_ranker/*")} <= {READING}
 
 
 @pytest.mark.parametrize(
