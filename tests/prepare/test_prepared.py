@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from log_by_rows import event, log_of
+from log_by_rows import at, event, log_of
 
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.errors import UserError
@@ -182,3 +182,22 @@ def test_empty_tables_survive_the_disk(make_config, tmp_path):
     prepared = prepare(log, make_config(TASKS))
     prepared.save(tmp_path)
     assert_same(prepared, Prepared.load(tmp_path))
+
+
+# --- items that are learnt from -----------------------------------------------------------------------------------
+
+
+def test_a_model_learns_from_positives_sources_and_histories_before_the_end_and_from_nothing_else(make_config):
+    rows = [
+        event("u", "a", 1),
+        event("u", "b", 2, event_type="view"),
+        event("u", "c", 3, source_item_id="d"),
+        event("u", "e", 4, event_type="impression"),
+        # Nobody's history has an event without a user.
+        event(None, "f", 5, event_type="view"),
+        event("u", "g", 30),
+    ]
+    config = make_config(TASKS, {"user": {"history_events": ["like", "view"]}})
+    prepared = prepare(log_of(rows, "abcdefgh"), config)
+    learnt = prepared.items_learnt(at(10))
+    assert prepared.item_ids[learnt].tolist() == ["a", "b", "c", "d"]

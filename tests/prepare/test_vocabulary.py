@@ -155,8 +155,8 @@ def test_scales_are_over_the_rows_that_have_the_number(make_config):
 # --- id masking -------------------------------------------------------------------------------------------------
 
 
-def mask_rate(make_config, log, fit_end=LATE, declared="auto"):
-    config = make_config(TASKS, {"item": {"id_mask_rate": declared}, "user": {}})
+def mask_rate(make_config, log, fit_end=LATE, declared="auto", **user):
+    config = make_config(TASKS, {"item": {"id_mask_rate": declared}, "user": user})
     return build_vocabulary(prepare(log, config), config, fit_end).id_mask_rate
 
 
@@ -170,6 +170,8 @@ def test_the_mask_rate_is_the_share_of_late_positives_on_new_items(make_config):
     log = log_of([*early, seen, *late, event("u", "e", 40)], "abcde")
     # `c` had been seen, if not liked; `d` had not, either time; what `e` is lies behind the window.
     assert mask_rate(make_config, log) == pytest.approx(0.5)
+    # Where histories have no views, nothing has been learnt from `c` by then.
+    assert mask_rate(make_config, log, history_events=["like"]) == pytest.approx(0.75)
 
 
 def test_the_mask_rate_is_bounded_and_may_be_declared(make_config):

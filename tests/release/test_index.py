@@ -80,9 +80,10 @@ def test_vectors_that_would_overflow_scann_are_refused(tmp_path):
         build(tmp_path / "index", vectors, ScannIndex(type="scann"))
 
 
-def test_scann_writes_nothing_into_the_output_of_a_command(tmp_path):
-    """Its lines come from C++, past Python's streams: only another process shows them."""
-    code = (
+@pytest.mark.parametrize("first", ["", "from unified_ranker.towers.tensorflow import tfrs; tfrs.tasks.Retrieval;"])
+def test_scann_writes_nothing_into_the_output_of_a_command(tmp_path, first):
+    """Its lines come from C++, past Python's streams: only another process shows them. TFRS imports ScaNN itself."""
+    code = first + (
         "import sys, numpy as np; from pathlib import Path; from unified_ranker.config import Config;"
         "from unified_ranker.release.indexes.scann import ScannIndex;"
         "vectors = np.random.default_rng(1).normal(size=(500, 8)).astype(np.float32);"

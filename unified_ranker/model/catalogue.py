@@ -25,7 +25,7 @@ class Catalogue:
         created_at: seconds, `[items]`; `NEVER` where absent.
         offers: availability and countries of the items.
         item_fields: raw item features by column, `[items]` or `[items, width]`.
-        trained_ids: whether the fit window has an event of the item, `[items]`.
+        trained_ids: whether a model learns from the item in the fit window, `[items]`.
         chosen: count of each item's positives on each trained task in the fit window, `[tasks, items]`.
         times: times of the fit window's positives, seconds `[positives]`.
         quality: quality features as of `as_of`, `[items, features]`.
@@ -77,14 +77,13 @@ def build_catalogue(
     fit = prepared.between(None, fit_end)
     there = fit.item != MISSING
     counted = [there & (fit.task == name) & (not tasks or name in tasks) for name in config.tasks]
-    touched = np.bincount(events.item[events.timestamp < fit_end], minlength=items) > 0
     return Catalogue(
         item_ids=prepared.item_ids,
         titles=prepared.items["title"].fillna("").to_numpy(object),
         created_at=prepared.created_at,
         offers=offers_of(prepared.items),
         item_fields=read_features(prepared.items, config.towers.item.features),
-        trained_ids=touched,
+        trained_ids=prepared.items_learnt(fit_end),
         chosen=np.stack([np.bincount(fit.item[rows], minlength=items) for rows in counted]),
         times=fit.timestamp,
         quality=quality.matrix(np.array([fit_end]))[0],

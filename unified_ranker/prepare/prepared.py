@@ -79,6 +79,19 @@ class Prepared:
         """Mark the items that existed before the end (exclusive, seconds) of a window, `[items]`."""
         return existed_before(self.created_at, end)
 
+    def items_learnt(self, end: int) -> Mask:
+        """Mark the items from which a model learns before an end (exclusive, seconds), `[items]`.
+
+        They are in a positive, as its item or its source, or in a history. An item that was only shown is not among
+        them: its id would be trained as a negative alone.
+        """
+        past, before = self.between(None, end), self.histories.timestamp < end
+        found = np.zeros(len(self.items) + 1, bool)
+        for items in (past.item, past.source_item, self.histories.item[before]):
+            # The last one is for `MISSING`.
+            found[items] = True
+        return found[:-1]
+
     def between(self, start: int | None, end: int | None) -> Examples:
         """Return the examples with `start` <= time < `end` (seconds; None = unbounded)."""
         times = self.examples.timestamp

@@ -107,7 +107,7 @@ def _scales(table: pd.DataFrame, features: Iterable[Any]) -> dict[str, Scale]:
 
 
 def _mask_rate(prepared: Prepared, config: Config, fit_end: int) -> float:
-    """Return the declared rate, or the share of late positives whose item has no earlier event.
+    """Return the declared rate, or the share of late positives from whose item nothing was learnt before.
 
     Late are those after the 90 % quantile of times in the fit window: about the same share of items will be new to
     requests after the window. The estimate is kept within `LEAST_MASK_RATE` and `MOST_MASK_RATE`.
@@ -120,6 +120,5 @@ def _mask_rate(prepared: Prepared, config: Config, fit_end: int) -> float:
         return 0.0
     start = int(np.ceil(np.quantile(fit.timestamp, 0.9)))
     late = fit.item[(fit.timestamp >= start) & (fit.item != MISSING)]
-    earlier = prepared.events.item[prepared.events.timestamp < start]
-    unseen = 1 - np.isin(late, earlier).mean() if len(late) else 0.0
+    unseen = 1 - prepared.items_learnt(start)[late].mean() if len(late) else 0.0
     return float(np.clip(unseen, LEAST_MASK_RATE, MOST_MASK_RATE))

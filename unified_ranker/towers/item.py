@@ -47,10 +47,10 @@ class ItemEncoder(tf.keras.layers.Layer):
     v = normalise(id + Σ text + MLP([categories, numbers]) + categories). Parts are summed, not concatenated and
     mixed, so that a word in a title keeps its direction and meets the same word in a query.
 
-    Ids are trained only for items with events in the fit window. All other ids, and in training a random share of the
-    trained ones, take the vector of the unknown id, so that the content is trained without the id, too (Netflix
-    foundation model, 2025: random id masking). With an age gate the id is scaled by a learnt function of the item's
-    age, because the id of a new item has had few events (the same source: attention on entity age).
+    Ids are trained only for items with positives or in histories in the fit window. All other ids, and in training a
+    random share of the trained ones, take the vector of the unknown id, so that the content is trained without the id,
+    too (Netflix foundation model, 2025: random id masking). With an age gate the id is scaled by a learnt function of
+    the item's age, because the id of a new item has had few events (the same source: attention on entity age).
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class ItemEncoder(tf.keras.layers.Layer):
         trained_ids: np.ndarray,
         as_of: int = 0,
     ) -> None:
-        """Build for a catalogue whose `trained_ids` `[items]` marks the items with events in the fit window.
+        """Build for a catalogue whose `trained_ids` `[items]` marks the items that are learnt from in the fit window.
 
         `as_of` (seconds), the end of that window, is the time of an item's age where no other is given.
         """

@@ -102,8 +102,6 @@ def _scann() -> Any:
     `import scann` imports TensorFlow if it is installed: 600 MB and three seconds in a process that does not use it.
     So TensorFlow is hidden during the import, unless it is loaded already.
     """
-    if _SEARCHERS in sys.modules:
-        return sys.modules[_SEARCHERS]
     if "scann" in sys.modules or "tensorflow" in sys.modules:
         return _quiet(importlib.import_module(_SEARCHERS))
     sys.modules["tensorflow"] = None  # type: ignore[assignment]  # makes `import tensorflow` a ModuleNotFoundError
