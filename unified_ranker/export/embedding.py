@@ -26,9 +26,10 @@ def embed_catalogue(served: Served, prepared: Prepared, config: Config) -> np.nd
         UserError: a vector is zero or not finite.
     """
     embed = served[EMBED_ITEMS]
-    batches = item_batches(prepared.items, config)
-    parts = [embed(**batch)[ITEM_VECTOR].numpy() for batch in batches]
-    vectors = np.concatenate(parts)
+    vectors, end = np.empty((len(prepared.items), config.query_dim), np.float32), 0
+    for batch in item_batches(prepared.items, config):
+        part = embed(**batch)[ITEM_VECTOR].numpy()
+        vectors[end : end + len(part)], end = part, end + len(part)
     broken = ~np.isfinite(vectors).all(1) | (np.linalg.norm(vectors[:, : config.towers.item.dim], axis=1) < 1e-6)
     if broken.any():
         examples = ", ".join(prepared.item_ids[broken][:3])

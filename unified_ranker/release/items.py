@@ -15,12 +15,20 @@ CATALOGUE_FILE = "catalogue.parquet"
 AT_ONCE = 5_000
 """Rows that are converted into Python objects at once, which takes some milliseconds."""
 
+_WRITTEN_AT_ONCE = 100_000
+"""Rows of a row group; all of a million items at once would be held three times."""
+
 
 def write_items(directory: Path, item_ids: np.ndarray, vectors: np.ndarray) -> None:
     """Write `item_id` and `vector` (fixed-size list of float32) as Parquet into `directory`."""
     width = vectors.shape[1]
-    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1).astype(np.float32)), width)
-    pq.write_table(pa.table({"item_id": pa.array(item_ids, pa.string()), "vector": column}), directory / VECTORS_FILE)
+    schema = pa.schema([("item_id", pa.string()), ("vector", pa.list_(pa.float32(), width))])
+    with pq.ParquetWriter(directory / VECTORS_FILE, schema) as writer:
+        for start in range(0, len(item_ids), _WRITTEN_AT_ONCE):
+            ids, part = (column[start : start + _WRITTEN_AT_ONCE] for column in (item_ids, vectors))
+            flat = pa.array(part.reshape(-1).astype(np.float32, copy=False))
+            columns = [pa.array(ids, pa.string()), pa.FixedSizeListArray.from_arrays(flat, width)]
+            writer.write_table(pa.table(columns, schema=schema))
 
 
 def read_items(directory: Path) -> tuple[np.ndarray, np.ndarray]:
