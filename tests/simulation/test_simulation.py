@@ -6,7 +6,6 @@ from itertools import pairwise
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import yaml
 from small_project import cli
 
 from unified_ranker.config.loading import load_config
@@ -16,7 +15,6 @@ from unified_ranker.evaluation.overall_metrics import OverallMetrics
 from unified_ranker.evaluation.protocol import evaluate
 from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.prepared import prepare
-from unified_ranker.project.init.write_project import project_texts
 from unified_ranker.reading.typed_table import read_table
 from unified_ranker.simulation.ab import (
     best_ranker,
@@ -85,15 +83,14 @@ def test_the_same_seed_gives_the_same_bytes_and_another_others(market, tmp_path)
 )
 def test_the_project_reads_histories_and_signals_as_init_declares_them(spec, tmp_path):
     simulate(spec, tmp_path / "market", beside=write_project)
-    own = load_config(tmp_path / "market").towers
-    log = normalise(*(read_table(tmp_path / "market" / name) for name in ("events", "items", "users")))
-    texts = project_texts(log, "market", {"events": "events", "items": "items", "users": "users"})
-    ranker, user = (yaml.safe_load(texts[f"towers/{name}.yaml"]) for name in ("ranker", "user"))
-    assert [signal.type for signal in own.ranker.signals] == [signal["type"] for signal in ranker["signals"]]
+    tables = [word for name in ("events", "items", "users") for word in (f"--{name}", str(tmp_path / "market" / name))]
+    assert cli("init", str(tmp_path / "shop"), *tables).exit_code == 0
+    own, written = (load_config(tmp_path / name).towers for name in ("market", "shop"))
+    assert [signal.type for signal in own.ranker.signals] == [signal.type for signal in written.ranker.signals]
     if spec.switches.impressions:
-        assert set(own.user.history_events) == set(user["history_events"]) == {"click", "purchase"}
+        assert set(own.user.history_events) == set(written.user.history_events) == {"click", "purchase"}
     else:
-        assert "history_events" not in user
+        assert written.user.history_events is None
 
 
 def test_the_log_has_the_form_and_about_the_size_asked_for(log, market):
