@@ -1,7 +1,7 @@
 """Reading of 10 M events from CSV, JSON lines and Parquet into the form of the log, beside DuckDB's own.
 
 Run: `python benchmarks/reading.py [DIRECTORY] [--events 10000000]`. DuckDB casts the same columns and writes the same
-Parquet; it looks at no row twice, numbers none, and stops at the first bad one. Expect at most four times its time, and
+Parquet; it looks at no row twice, numbers none, and stops at the first bad one. Expect at most six times its time, and
 memory that does not grow with the log.
 """
 

@@ -80,3 +80,9 @@ def test_a_password_comes_from_the_environment(tmp_path, address, allowed):
     )
     assert "environment variable" in line
     assert "hidden" not in line
+
+
+def test_a_report_on_a_log_without_times_says_that_its_split_is_by_position():
+    data = TablesSource.model_validate({"type": "tables", "events": "e.csv", "order": "row"})
+    assert "The split is by position" in " ".join(data.notes)
+    assert not TablesSource.model_validate({"type": "tables", "events": "e.csv"}).notes

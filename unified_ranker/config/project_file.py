@@ -28,6 +28,11 @@ class MovieLensSource(Declaration):
         return True
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks about the data for readers of a report: there are none."""
+        return ()
+
+    @property
     def max_bad_share(self) -> float:
         """Greatest share of bad events: none is bad."""
         return 0.0

@@ -192,6 +192,16 @@ class TablesSource(Declaration):
         return False
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks about the data for readers of a report."""
+        if self.order == "time":
+            return ()
+        return (
+            "The log has no times (`data.order: row`): the order of its rows stands for them. The split is by position "
+            "in the log, and dates on this page count rows, a second each, from the year 2000 on.",
+        )
+
+    @property
     def drop_duplicates(self) -> bool:
         """True if events that are equal in all columns count once."""
         return self.duplicates == "drop"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unified_ranker.config import Config, TablesSource
+from unified_ranker.config import Config
 from unified_ranker.evaluation.blend_weights import TaskBlend
 from unified_ranker.evaluation.report import DataFacts, IndexRecall, Report, StageCost
 from unified_ranker.evaluation.report_files import write_report
@@ -78,23 +78,12 @@ def write_project_report(
         curves={name: list(values) for name, values in trained.curves.items() if "/" in name or name == "loss"},
         stages=[StageCost(name, stamp["seconds"], stamp["peak_memory_mib"]) for name, stamp in stamps.items()],
         index=index,
-        notes=[*_notes_on_data(config), *trained.notes],
+        notes=[*config.project.data.notes, *trained.notes],
         blends=trained.blends,
         git_commit=git_commit(),
         versions=library_versions(),
     )
     write_report(report, directory)
-
-
-def _notes_on_data(config: Config) -> list[str]:
-    """Return remarks about the data for readers of a report."""
-    data = config.project.data
-    if not isinstance(data, TablesSource) or data.order == "time":
-        return []
-    return [
-        "The log has no times (`data.order: row`): the order of its rows stands for them. The split is by position in "
-        "the log, and dates on this page count rows, a second each, from the year 2000 on."
-    ]
 
 
 def text_encoder_of(config: Config) -> str:

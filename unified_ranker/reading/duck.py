@@ -21,6 +21,8 @@ def connected(directory: Path | None = None) -> Iterator["duckdb.DuckDBPyConnect
     with duckdb.connect() as connection:
         # Times are ours in UTC, whatever the machine's zone is.
         connection.execute("SET TimeZone = 'UTC'")
+        # Its bar would stand among the lines of a command.
+        connection.execute("SET enable_progress_bar = false")
         if directory is not None:
             connection.execute("SET file_search_path = $1", [str(directory)])
         yield connection
