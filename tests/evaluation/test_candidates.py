@@ -92,11 +92,11 @@ def test_each_reason_has_its_name():
 
     assert reason(hour=2, item="b", country="US") == ""
     assert reason(hour=2) == "unknown item"
-    assert reason(hour=2, item="c") == "created after the request"
+    assert reason(hour=2, item="c") == "not created before the request"
     assert reason(hour=2, item="b", source="b") == "is the source item"
     assert reason(hour=2, item="b", query_item="b") == "is the query item"
     assert reason(hour=2, item="a", user="u") == "already engaged with"
-    assert reason(hour=9, item="d", country="DE") == "not offered in the country"
+    assert reason(hour=10, item="d", country="DE") == "not offered in the country"
     assert reason(hour=9, item="c") == "not available"
 
 

@@ -165,7 +165,7 @@ def test_a_target_that_is_no_candidate_is_a_miss_and_is_counted():
     evaluation = evaluate([Scorer("s", lambda r: perfect(r, 21))], prepared, config)
 
     assert found(evaluation).requests == 12
-    assert found(evaluation).unreachable == {"created after the request": 1, "is the source item": 1}
+    assert found(evaluation).unreachable == {"not created before the request": 1, "is the source item": 1}
     assert metrics(evaluation, "s") == pytest.approx(dict.fromkeys(METRICS, 10 / 12))
 
 

@@ -74,7 +74,7 @@ def test_retrieval_is_the_limit_where_the_order_of_what_it_finds_would_suffice()
 
 
 def test_targets_that_no_rule_lets_in_are_not_what_retrieval_misses():
-    task = dataclasses.replace(measured(0.12, 0.2, found=0.5, ten=0.3), unreachable={"created after the request": 45})
+    task = dataclasses.replace(measured(0.12, 0.2, found=0.5, ten=0.3), unreachable={"is the source item": 45})
     assert "The order is the limit" in verdict_of(task).line
 
 

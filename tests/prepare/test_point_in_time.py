@@ -215,7 +215,7 @@ def test_the_world_of_these_tests_has_what_they_are_about(make_config):
         (6.0, None, "b1", "home_feed", "buy", None, None, None, ""),
     ]
     config = make_config(TASKS, {"item": ITEM, "user": {}})
-    prepared = prepare(log_of({"p0": None, "p1": None, "b1": 2.0, "z9": 9.0}, rows), config)
+    prepared = prepare(log_of({"p0": None, "p1": None, "b1": 1.0, "z9": 9.0}, rows), config)
     items, examples = materialised(prepared, config, int(START.timestamp()) + 7)
     assert items == ["p0", "p1", "b1"]
     assert [len(row["history"]["item"]) for row in examples] == [0, 0, 0, 3, 4, 0]

@@ -439,7 +439,7 @@ def test_positives_of_items_that_do_not_exist_yet_are_no_ground_to_learn_from(la
 
 def test_only_positives_that_can_be_learnt_are_counted_for_the_split():
     """Every item appears in the last hours: nothing is left to train on, although the log is full of clicks."""
-    log = make_log(items={"created_at": [START + timedelta(hours=36)] * 5})
+    log = make_log(items={"created_at": [START + timedelta(hours=35)] * 5})
     config = make_config(search={"imputation": {}})
     (check,) = [c for c in check_declarations(config, log) if "search" in c.name and "train on" in c.name]
     assert not check.passed
@@ -456,9 +456,9 @@ def test_a_tower_without_a_file_is_reported():
 
 
 def test_a_stray_text_in_a_column_of_numbers_is_named_with_its_item():
-    log = make_log(items={"price": ["1.5", "n/a", None, "4", "5e1", *map(str, range(9))], **more_items(9)})
+    log = make_log(items={"price": ["1.5", "dear", None, "4", "5e1", *map(str, range(9))], **more_items(9)})
     line = the_broken(make_config(item=feature("number", "price"), search={"imputation": {}}), log).line()
-    assert "1 of 13 values is not a number, e.g. `n/a (item_id i1)` → write a number there" in line
+    assert "1 of 13 values is not a number, e.g. `dear (item_id i1)` → write a number there" in line
     assert "category" not in line
 
 

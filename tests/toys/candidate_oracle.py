@@ -21,8 +21,8 @@ def refusal(item: Shown | None, request: Request, declared: Task) -> str:
     """Return why an item may not answer a request that has a time; "" where it may."""
     if item is None:
         return "unknown item"
-    if item.created_at is not None and item.created_at > request.timestamp:
-        return "created after the request"
+    if item.created_at is not None and item.created_at >= request.timestamp:
+        return "not created before the request"
     if item.item_id == request.source_item_id:
         return "is the source item"
     if item.item_id == request.query_item_id:

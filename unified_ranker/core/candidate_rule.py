@@ -19,7 +19,7 @@ class Reason(StrEnum):
     """Reasons why an item is no candidate of a request, in the order in which they are tried."""
 
     UNKNOWN = "unknown item"
-    LATE = "created after the request"
+    LATE = "not created before the request"
     SOURCE = "is the source item"
     QUERY = "is the query item"
     ENGAGED = "already engaged with"
@@ -53,13 +53,17 @@ class Pairs:
 
 
 def exists(created_at: Array, moment: Array) -> Array:
-    """Mark the items that exist at a moment, both in seconds."""
-    return created_at <= moment
+    """Mark the items that exist at a moment, both in seconds: those created before it.
+
+    An event in the second of its item's creation is the publication, as where a log's creation times are first events:
+    were the item a candidate then, being the newest would name the target.
+    """
+    return created_at < moment
 
 
 def existed_before(created_at: Array, end: int) -> Array:
     """Mark the items that existed before the end (exclusive) of a window, both in seconds."""
-    return exists(created_at, end - 1)
+    return exists(created_at, end)
 
 
 def refusals(pairs: Pairs) -> dict[Reason, Array]:

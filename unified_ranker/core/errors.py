@@ -1,6 +1,7 @@
 """Errors that a user can act on, and the helpers that word them."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -28,3 +29,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str], option: str = "") -
     names = sorted(known)
     where = f"`{option}`: " if option else ""
     return UserError(f"{where}unknown {kind} `{name}`. Known: {listed(names)}.{nearest(name, names)}")
+
+
+def blanks_shown(text: str) -> str:
+    """Return text on one line, with blanks at its ends, and more than one in it, shown as `␠`: `i3␠` is not `i3`."""
+    shown = "".join(c if c == " " or c.isprintable() else " " if c.isspace() else repr(c)[1:-1] for c in text)
+    return re.sub(r"^ +| +$|  +", lambda blanks: "␠" * len(blanks[0]), shown)

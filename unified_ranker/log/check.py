@@ -1,6 +1,5 @@
 """Result of one check of the data, and its line of output."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from unified_ranker.core.errors import blanks_shown
 from unified_ranker.log.column_types import MAX_EXAMPLES
 from unified_ranker.log.row_rules import Severity
 
@@ -83,11 +83,13 @@ def _percent(share: float) -> str:
 def _shown(example: Example) -> str:
     """Return an example as short text, without the columns that are null."""
     if isinstance(example, str):
-        text = f"`{example}`"
+        text = f"`{blanks_shown(example)}`"
     else:
         there = {k: v for k, v in example.items() if isinstance(v, list) or not pd.isna(v)}
-        text = " ".join(f"{k}={v.isoformat() if isinstance(v, datetime) else v}" for k, v in there.items())
-    text = re.sub(r"\s+", " ", text) or "(all null)"
+        text = " ".join(
+            f"{k}={v.isoformat() if isinstance(v, datetime) else blanks_shown(str(v))}" for k, v in there.items()
+        )
+    text = text or "(all null)"
     return text if len(text) <= MAX_EXAMPLE_LENGTH else text[: MAX_EXAMPLE_LENGTH - 1] + "…"
 
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from unified_ranker.log.check import Check, rows_check
 from unified_ranker.log.column_types import COUNTRY_CODE
+from unified_ranker.log.pattern_checks import created_before, dominance, spelling
 from unified_ranker.log.row_rules import (
     COUNTRY_REMEDY,
     COUNTRY_RULE,
@@ -39,6 +40,19 @@ def content_checks(log: InteractionLog, now: datetime, title_given: bool) -> lis
         country,
         distinct(log.events),
         *of_tables[-2:],
+        *_patterns(log),
+    ]
+
+
+def _patterns(log: InteractionLog) -> list[Check]:
+    """Return the checks of `log.pattern_checks` for a log in memory."""
+    events = log.events
+    counts = {name: events[name].value_counts() for name in ("user_id", "item_id", "task", "event_type")}
+    items = log.items.dropna(subset=["item_id"]).drop_duplicates("item_id").set_index("item_id")
+    return [
+        *(dominance(name, counts[name], len(events)) for name in ("user_id", "item_id")),
+        *(spelling(name, counts[name]) for name in counts),
+        created_before(items["created_at"], events.groupby("item_id")["timestamp"].min().reindex(items.index)),
     ]
 
 

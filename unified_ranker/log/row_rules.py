@@ -44,6 +44,14 @@ class Known:
         created = pc.fill_null(self.created.cast(pa.int64()), np.iinfo(np.int64).min)
         return np.append(created.to_numpy(zero_copy_only=False), np.iinfo(np.int64).min)
 
+    @cached_property
+    def _bare_ids(self) -> pa.Array:
+        return _bare(self.items)
+
+    def spelt_otherwise(self, ids: pa.ChunkedArray) -> bool:
+        """Tell whether ids that are unknown include an item's, but for blanks around it and case."""
+        return bool(pc.any(pc.is_in(_bare(ids.cast(self.items.type)), value_set=self._bare_ids)).as_py())
+
     def indices(self, events: pa.Table) -> dict[str, Ints]:
         """Return the rows of the items that events name, by column `[events]`; -1 where null or unknown."""
         return dict(zip(ITEM_COLUMNS, find_all([events[name] for name in ITEM_COLUMNS], self.items), strict=True))
@@ -106,7 +114,12 @@ def event_rules(
     for column in ITEM_COLUMNS:
         bad = (indices[column] < 0) & _mask(pc.is_valid(events[column]))
         shown = tuple(dict.fromkeys(("user_id", "item_id", column, "task", "timestamp")))
-        remedy = "add the items to the items table, or remove the events; are the ids spelt alike in both?"
+        remedy = "add the items to the items table, or remove the events"
+        if bad.any() and known.spelt_otherwise(events[column].filter(pa.array(bad))):
+            remedy = (
+                "some differ from a known id in blanks or case alone: spell the ids alike in both tables, as by "
+                f"{replaced(column, f'trim({column})')}"
+            )
         yield Broken(f"events.{column} is known in items", bad, shown, remedy)
     if known.users is not None:
         named = pc.invert(pc.starts_with(events["user_id"], SESSION_USER))
@@ -126,6 +139,16 @@ def event_rules(
     odd = np.append(odd.to_numpy(zero_copy_only=False), False).astype(bool)
     bad = odd[pc.fill_null(country.indices, -1).to_numpy(zero_copy_only=False)]
     yield Broken(COUNTRY_RULE, bad, ("user_id", "country"), COUNTRY_REMEDY, "warning")
+
+
+def replaced(column: str, expression: str) -> str:
+    """Return the line of project.yaml that reads the events with an expression in the place of a column."""
+    return f"`data.events: {{sql: SELECT * REPLACE ({expression} AS {column}) FROM 'events.parquet'}}`"  # noqa: S608
+
+
+def _bare(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Return text in lower case, without blanks around it."""
+    return pc.utf8_lower(pc.utf8_trim_whitespace(text))
 
 
 def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unified_ranker.core.errors import UserError
+from unified_ranker.core.errors import UserError, blanks_shown
 from unified_ranker.core.offers import AVAILABLE, COUNTRIES
 from unified_ranker.log.column_names import hint_for_column, hint_for_name
 from unified_ranker.log.column_types import (
@@ -122,7 +122,7 @@ class Problem:
     def __str__(self) -> str:
         """Return the problem as one line."""
         counted = f" in {self.count} rows" if self.count else ""
-        examples = ", e.g. " + ", ".join(f"`{e}`" for e in self.examples) if self.examples else ""
+        examples = ", e.g. " + ", ".join(f"`{blanks_shown(e)}`" for e in self.examples) if self.examples else ""
         return f"{self.rule}. Received: {self.found}{counted}{examples}. {self.remedy}"
 
 

@@ -27,6 +27,7 @@ from unified_ranker.prepare.stage_names import (
 )
 from unified_ranker.prepare.task_needs import has_positives, head_has_examples, no_events
 from unified_ranker.reading.read_log import ReadLog
+from unified_ranker.prepare.whole_log_checks import scanned_log_checks, undated_checks
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,9 @@ class Finish:
         require_sound(checks, self.rules.max_bad_share, reader, self.source.read)
         times = [reader.read(ORDER_STAGE, s, "examples")["timestamp"].to_numpy() for s in range(self.source.ranges)]
         split = split_times(times, self.rules.config)
+        if self.rules.check:
+            fit_end = split.fit_end(self.rules.config)
+            checks += undated_checks(reader, self.rules.config, self.source.ranges, fit_end)
         quality = json.dumps(self._quality(reader, checks).to_json() if self.rules.check else None)
         return {
             "split": [pa.table({name: [moment] for name, moment in vars(split).items()})],
@@ -101,6 +105,7 @@ def checks_of(reader: Reader, rules: Rules) -> list[Check]:
         not_empty("events", kept),
         *add_up(reader.gather(SCAN_STAGE, "checks")),
         Check(DISTINCT, not repeated, repeated, (), DISTINCT_REMEDY, "warning", kept + repeated),
+        *scanned_log_checks(reader),
     ]
 
 

@@ -29,7 +29,7 @@ SAMPLED_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Scan:
-    """Makes `events` (`CLEAN_EVENTS`), `users`, `names`, `times`, `quarantine`, `checks` and `sample` of one split."""
+    """Makes `events` (`CLEAN_EVENTS`), `users`, `items`, `names`, `times`, `quarantine`, `checks` and `sample`."""
 
     source: LogSource
     rules: Rules
@@ -57,6 +57,7 @@ class Scan:
         return {
             "events": [whole],
             "users": [_counted(whole["user_id"], "user_id")],
+            "items": [_items(whole)],
             "names": [_names(whole)],
             "times": [_times(whole)],
             "quarantine": [pa.concat_tables(quarantined)],
@@ -139,6 +140,13 @@ def _counted(column: pa.ChunkedArray, name: str) -> pa.Table:
     codes = coded.indices.drop_null().to_numpy(zero_copy_only=False)
     counts = np.bincount(codes, minlength=len(coded.dictionary))
     return pa.table({name: coded.dictionary.cast(pa.string()), "events": pa.array(counts, pa.int64())})
+
+
+def _items(events: pa.Table) -> pa.Table:
+    """Count the events of items, with the time of the first: `item`, `events`, `first` (microseconds)."""
+    known = events.filter(pc.greater_equal(events["item"], 0))
+    grouped = known.group_by("item").aggregate([([], "count_all"), ("time", "min")])
+    return grouped.select(["item", "count_all", "time_min"]).rename_columns(["item", "events", "first"])
 
 
 def _names(events: pa.Table) -> pa.Table:

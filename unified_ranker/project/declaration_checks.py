@@ -19,6 +19,7 @@ from unified_ranker.log.column_types import MAX_EXAMPLES
 from unified_ranker.log.schema import LOG_COLUMNS, InteractionLog
 from unified_ranker.project.data_needs import data_need_checks
 from unified_ranker.project.init.inspect_columns import describe, present
+from unified_ranker.project.item_checks import item_checks
 from unified_ranker.project.task_checks import task_checks
 from unified_ranker.towers.feature_group import fitting_types
 from unified_ranker.towers.feature_types.base import ITEM_FEATURES, USER_FEATURES, FeatureType
@@ -37,13 +38,14 @@ def check_declarations(config: Config, log: InteractionLog, sampled: bool = Fals
         sampled: whether it holds a sample of the events, so that counts are not checked.
 
     Returns:
-        The checks in a fixed order: files of towers/, item features, text encoder, quality, profile, context,
-        baselines, tasks, data needs.
+        The checks in a fixed order: files of towers/, item features and what they know, text encoder, quality,
+        profile, context, baselines, tasks, data needs.
     """
     towers = config.towers
     return [
         *_files(towers),
         *_features("towers/item.yaml", "features", towers.item.features, log.items, "items", ITEM_FEATURES),
+        *item_checks(config, log, sampled),
         *_text(config),
         *(c for n, f in towers.item.quality.items() for c in f.checks(f"`towers/item.yaml`, `quality.{n}", log)),
         *_features("towers/user.yaml", "profile", towers.user.profile, log.users, "users", USER_FEATURES),

@@ -39,6 +39,7 @@ from unified_ranker.prepare.stage_names import (
     LogSource,
 )
 from unified_ranker.prepare.table_splits import SPLIT_ROWS
+from unified_ranker.prepare.whole_log_checks import scanned_log_checks
 from unified_ranker.project.declaration_checks import check_declarations
 from unified_ranker.project.log_files import with_reading
 from unified_ranker.project.workspace import Workspace
@@ -93,6 +94,7 @@ class Preparation:
             known_columns(pa.Table.from_pylist([], schema=sample.schema)),
             *add_up(self.shards.read(TABLES_STAGE, 0, "checks")),
             *add_up(self.shards.gather(SCAN_STAGE, "checks")),
+            *scanned_log_checks(self.shards),
         ]
         checks = with_reading(self.source.read.checks(self.config.project.data.max_bad_share), checks)
         return tolerate([*checks, *check_declarations(self.config, log, sampled=True)], self.config)

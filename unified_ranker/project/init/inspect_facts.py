@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unified_ranker.core.offers import AVAILABLE
+from unified_ranker.core.times import seconds
 from unified_ranker.log.schema import LOG_COLUMNS, InteractionLog
+from unified_ranker.prepare.undated_columns import Undated, declared_safe, undated_of_log
 from unified_ranker.project.init.inspect_columns import (
     Finding,
     coordinates,
@@ -14,8 +17,10 @@ from unified_ranker.project.init.inspect_columns import (
 )
 from unified_ranker.project.init.inspect_events import EventFindings, inspect_events
 
-# Keys, and the creation time, which freshness reads.
-NO_FEATURES = frozenset({"item_id", "user_id", "created_at"})
+FITTED = 0.9
+"""Share of the events in the fit window that `init` declares."""
+# Keys, the creation time, which freshness reads, and what is a filter as of today.
+NO_FEATURES = frozenset({"item_id", "user_id", "created_at", AVAILABLE})
 FRESH_SHARE = 0.05
 """Share of the log's length below which the median age of items at their events makes a log of new items."""
 
@@ -87,9 +92,18 @@ def _findings(log: InteractionLog, name: str) -> tuple[Finding, ...]:
     table, key = (log.items, "item_id") if name == "items" else (log.users, "user_id")
     events = log.events[key].value_counts().reindex(table[key], fill_value=0)
     activity = np.log1p(events.to_numpy(np.float64))
+    undated = {found.column: found for found in _undated(log)} if name == "items" else {}
     found = [
-        inspect_column(table[c], activity)
+        Finding(c, None, f"it {undated[c].why}; if it is none: {declared_safe(c)}")
+        if c in undated
+        else inspect_column(table[c], activity)
         for c in table.columns
         if c not in NO_FEATURES and (c not in LOG_COLUMNS[name] or present(table[c]).any())
     ]
     return tuple(without_twins(table, found))
+
+
+def _undated(log: InteractionLog) -> list[Undated]:
+    """Return the columns of items that count the log itself, by the events after its usual fit window."""
+    times = log.events["timestamp"].dropna()
+    return undated_of_log(log, int(np.quantile(seconds(times), FITTED))) if len(times) else []

@@ -75,6 +75,9 @@ class FeatureType(Declaration, ABC):
     type: str
     column: str
     """Column of the table."""
+    known_before: bool = False
+    """Whether its values were known before the events of the log, so that `validate` need not ask whether they count
+    them."""
 
     # --- tables ---------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,97 @@
+"""Checks of what a whole log has in common: who dominates it, spellings of one name, creation times that are events.
+
+They take counts and times by id, so that the stages of `prepare` can give those of a log of any size.
+"""
+
+import json
+from collections.abc import Mapping
+
+import pandas as pd
+
+from unified_ranker.core.errors import blanks_shown
+from unified_ranker.log.check import Check
+from unified_ranker.log.column_types import MAX_EXAMPLES
+from unified_ranker.log.row_rules import replaced
+
+DOMINANT = 0.05
+"""Share of all events from which one user or item dominates a log; at most 3.9 % on the seven logs of the tests."""
+TIMES_MEAN = 10.0
+"""Least multiple of the mean events of a user or an item that a dominant one has."""
+SPLIT_BY_CASE = 0.001
+"""Least share of the events of users and items that differ from others in case alone. Random ids in both cases differ
+so by chance, in a smaller share."""
+MOSTLY = 0.5
+ENOUGH_ITEMS = 30
+"""Items with a creation time and an event from which their equality is no chance."""
+CREATED_BEFORE = "items.created_at is not the time of their first event"
+
+
+def dominance(column: str, counts: "pd.Series[int]", total: int) -> Check:
+    """Check that no user or item has a large part of the `total` events, by the numbers of events of each id."""
+    name, most = (str(counts.idxmax()), int(counts.max())) if len(counts) else ("", 0)
+    dominant = most >= DOMINANT * total and most >= TIMES_MEAN * counts.mean() if len(counts) else False
+    remedies = {
+        "user_id": "a bot, a test account or a placeholder becomes anonymous by " + _mapped("user_id", {name: "null"}),
+        "item_id": "where it is no item, such as a home page, leave its events out by `data.events: {sql: …}`",
+    }
+    return Check(
+        f"no {column.removesuffix('_id')} has {DOMINANT:.0%} of the events".replace("%", " %"),
+        not dominant,
+        most,
+        (f"{column} {name}",),
+        remedies[column],
+        "warning",
+        total=total,
+    )
+
+
+def spelling(column: str, counts: "pd.Series[int]") -> Check:
+    """Check that no two values of a column differ in case and blanks alone, by the numbers of events of each value.
+
+    The count is that of events which would get another value: the less frequent spellings.
+    """
+    values = pd.DataFrame({"value": counts.index.astype(str), "events": counts.to_numpy()})
+    values = values.sort_values(["events", "value"], ascending=[False, True], ignore_index=True)
+    bare = values["value"].str.strip()
+    values["key"] = bare.str.casefold()
+    first = values.groupby("key")["value"].transform("first")
+    other = values["value"] != first
+    blanks = other & ((bare != values["value"]) | (first != first.str.strip()))
+    total, split = int(values["events"].sum()), int(values.loc[other, "events"].sum())
+    named = column in ("task", "event_type")
+    enough = named or bool(blanks.any()) or split >= SPLIT_BY_CASE * total
+    pairs = list(zip(values["value"][other], first[other], strict=True))[:MAX_EXAMPLES]
+    merged = _mapped(column, dict(pairs)) if named else replaced(column, f"lower(trim({column}))")
+    return Check(
+        f"events.{column} has one spelling for each value",
+        not (enough and split),
+        split,
+        tuple(f"{blanks_shown(value)}` for `{blanks_shown(main)}" for value, main in pairs),
+        f"they are read as different; where they are one, {merged} in project.yaml",
+        "warning",
+        total=total,
+    )
+
+
+def _mapped(column: str, values: Mapping[str, str]) -> str:
+    """Return the line of project.yaml that gives values of a column of events other names."""
+    return f"`data.columns.events.{column}: {{column: {column}, values: {json.dumps(values, ensure_ascii=False)}}}`"
+
+
+def created_before(created: "pd.Series[pd.Timestamp]", first: "pd.Series[pd.Timestamp]") -> Check:
+    """Check that creation times are not the times of first events for most items.
+
+    Args:
+        created: creation times of items, `[items]`.
+        first: times of their first events, with the same index; NaT where an item has none.
+    """
+    both = created.notna() & first.notna()
+    same = int((created[both].dt.floor("s") == first[both].dt.floor("s")).sum())
+    return Check(
+        CREATED_BEFORE,
+        int(both.sum()) < ENOUGH_ITEMS or same < MOSTLY * int(both.sum()),
+        found=f"it is for {same:,} of {int(both.sum()):,} items with both",
+        what_to_do="nothing: these events count as the publication of their item, and are neither learnt nor measured; "
+        "give true creation times where you have them",
+        severity="warning",
+    )
