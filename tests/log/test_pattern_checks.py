@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from unified_ranker.core.errors import blanks_shown
 from unified_ranker.log.log_checks import validate_tables
-from unified_ranker.log.pattern_checks import ENOUGH_ITEMS, created_before, dominance, spelling
+from unified_ranker.log.pattern_checks import ENOUGH_ITEMS, created_before, dominance, spelling, usual_times
 
 NAMES = [f"u{n}" for n in range(40)]
 
@@ -65,6 +66,15 @@ def test_ids_that_differ_in_case_by_chance_are_left_alone_and_blanks_are_not():
     assert spelling("user_id", pd.concat([ids, pd.Series({"ID7": 9})])).passed
     assert not spelling("user_id", pd.concat([ids, pd.Series({"id7 ": 9})])).passed
     assert not spelling("user_id", pd.concat([ids, pd.Series({f"ID{n}": 9 for n in range(50)})])).passed
+
+
+def test_an_event_of_another_century_is_shown_beside_the_span_of_the_others():
+    times = 1_700_000_000 + 3_600 * np.arange(500)
+    assert usual_times(times).passed
+    line = usual_times(np.append(times, 4_860_000_000)).line()
+    assert line.startswith("WARN events.timestamp has no outliers: the others lie between 2023-11-14T22:13:20Z and ")
+    assert "e.g. `2124-" in line
+    assert "WHERE timestamp BETWEEN '2023-11-14T22:13:20Z'" in line
 
 
 def test_creation_times_that_are_first_events_are_said():

@@ -86,9 +86,17 @@ def print_quality(directory: Path) -> None:
             say(f"  {line}", "warning")
     print_table(
         "drift: the last 20 % of the events against those before",
-        ["column", "PSI", "", "most changed", "before", "after"],
+        ["column", "PSI", "by growth", "", "most changed", "before", "after"],
         [
-            [moved.column, f"{moved.psi:.3f}", moved.verdict, moved.most, f"{moved.before:.1%}", f"{moved.after:.1%}"]
+            [
+                moved.column,
+                f"{moved.psi:.3f}",
+                f"{moved.growth:.3f}" if moved.growth else "",
+                moved.verdict,
+                moved.most,
+                f"{moved.before:.1%}",
+                f"{moved.after:.1%}",
+            ]
             for moved in quality.drift
         ],
         left=("column", "", "most changed"),

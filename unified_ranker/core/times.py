@@ -19,6 +19,33 @@ def utc_text(time: int) -> str:
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+OUTLIERS = 0.005
+"""Largest share of a log's events at one end that can be outliers of time; two can be, of `_LEAST_TIMES`."""
+_LEAST_TIMES = 20
+
+
+def usual_span(times: Ints) -> tuple[int, int]:
+    """Return the first and the last of times `[n]` in seconds, without outliers; (0, 0) of none.
+
+    Outliers lie at an end, behind a gap that is longer than a day and than all of the others together: a filler date,
+    or a year that is mistyped.
+    """
+    ordered = np.sort(times)
+    if not len(ordered):
+        return 0, 0
+    begin, end, most = 0, len(ordered), max(int(OUTLIERS * len(ordered)), 2)
+    gaps = np.diff(ordered)
+    while len(ordered) >= _LEAST_TIMES:
+        before = (begin, end)
+        early = np.arange(begin, min(most, end - 1))
+        late = np.arange(max(end - 1 - most, begin + 1), end - 1)
+        begin = max([begin, *(early[gaps[early] > np.maximum(ordered[end - 1] - ordered[early + 1], DAY)] + 1)])
+        end = min([end, *(late[gaps[late] > np.maximum(ordered[late] - ordered[begin], DAY)] + 1)])
+        if (begin, end) == before:
+            break
+    return int(ordered[begin]), int(ordered[end - 1])
+
+
 def seconds(times: object) -> Ints:
     """Return datetimes `[n]` as whole seconds since 1970 UTC, rounded down; `NEVER` where absent."""
     stamps = np.asarray(times, dtype="datetime64[us]")

@@ -1,13 +1,15 @@
 """Checks of the content of an interaction log, one function per kind."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pandas as pd
 import pyarrow as pa
 
+from unified_ranker.core.times import seconds
 from unified_ranker.log.check import Check, rows_check
 from unified_ranker.log.column_types import COUNTRY_CODE
-from unified_ranker.log.pattern_checks import created_before, dominance, spelling
+from unified_ranker.log.pattern_checks import created_before, dominance, spelling, usual_times
 from unified_ranker.log.row_rules import (
     COUNTRY_REMEDY,
     COUNTRY_RULE,
@@ -52,8 +54,18 @@ def _patterns(log: InteractionLog) -> list[Check]:
     return [
         *(dominance(name, counts[name], len(events)) for name in ("user_id", "item_id")),
         *(spelling(name, counts[name]) for name in counts),
+        usual_times(seconds(log.events["timestamp"].dropna())),
         created_before(items["created_at"], events.groupby("item_id")["timestamp"].min().reindex(items.index)),
     ]
+
+
+def with_possible_times(log: InteractionLog, now: datetime) -> InteractionLog:
+    """Return a log without the events whose time `prepare` quarantines: those before 1970 and in the future."""
+    time = log.events["timestamp"]
+    impossible = (time < pd.Timestamp(0, tz="UTC")) | (time > pd.Timestamp(now) + FAR_FUTURE)
+    if not impossible.any():
+        return log
+    return replace(log, events=log.events[~impossible.to_numpy(bool)].reset_index(drop=True))
 
 
 def event_checks(log: InteractionLog, now: datetime) -> dict[str, Check]:

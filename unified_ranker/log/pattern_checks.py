@@ -8,10 +8,12 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from unified_ranker.core.arrays import Ints
 from unified_ranker.core.errors import blanks_shown
+from unified_ranker.core.times import usual_span, utc_text
 from unified_ranker.log.check import Check
 from unified_ranker.log.column_types import MAX_EXAMPLES
-from unified_ranker.log.row_rules import replaced
+from unified_ranker.log.row_rules import events_where, replaced
 
 DOMINANT = 0.05
 """Share of all events from which one user or item dominates a log; at most 3.9 % on the seven logs of the tests."""
@@ -76,6 +78,21 @@ def spelling(column: str, counts: "pd.Series[int]") -> Check:
 def _mapped(column: str, values: Mapping[str, str]) -> str:
     """Return the line of project.yaml that gives values of a column of events other names."""
     return f"`data.columns.events.{column}: {{column: {column}, values: {json.dumps(values, ensure_ascii=False)}}}`"
+
+
+def usual_times(times: Ints) -> Check:
+    """Check that no time of an event, in seconds `[events]`, is an outlier."""
+    first, last = usual_span(times)
+    outside = times[(times < first) | (times > last)]
+    return Check(
+        "events.timestamp has no outliers",
+        not len(outside),
+        examples=tuple(utc_text(int(time)) for time in outside[:MAX_EXAMPLES]),
+        found=f"the others lie between {utc_text(first)} and {utc_text(last)}" if len(outside) else "",
+        what_to_do="windows and spans of time leave them out; where they are mistakes, leave out the events, too, by "
+        + events_where(f"timestamp BETWEEN '{utc_text(first)}' AND '{utc_text(last)}'"),
+        severity="warning",
+    )
 
 
 def created_before(created: "pd.Series[pd.Timestamp]", first: "pd.Series[pd.Timestamp]") -> Check:

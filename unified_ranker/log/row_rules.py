@@ -146,6 +146,11 @@ def replaced(column: str, expression: str) -> str:
     return f"`data.events: {{sql: SELECT * REPLACE ({expression} AS {column}) FROM 'events.parquet'}}`"  # noqa: S608
 
 
+def events_where(condition: str) -> str:
+    """Return the line of project.yaml that reads the events for which a condition holds."""
+    return f"`data.events: {{sql: SELECT * FROM 'events.parquet' WHERE {condition}}}`"  # noqa: S608
+
+
 def _bare(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Return text in lower case, without blanks around it."""
     return pc.utf8_lower(pc.utf8_trim_whitespace(text))

@@ -9,6 +9,7 @@ from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING, Ints, Strings
 from unified_ranker.core.candidate_rule import existed_before
 from unified_ranker.core.offers import Offers, offers_of
+from unified_ranker.core.times import usual_span
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.prepare.quality import QualityAsOf
 from unified_ranker.towers.served_columns import read_features
@@ -31,7 +32,7 @@ class Catalogue:
         quality: quality features as of `as_of`, `[items, features]`.
         quality_unseen: quality features of an item unknown to the log, `[features]`.
         as_of: end of the fit window, seconds.
-        log_end: time of the last event of the log, seconds.
+        log_end: time of the last event of the log that is no outlier, seconds.
         user_ids: `[users]`.
         user_fields: raw profile features by column, `[users + 1]`; the last row stands for unknown users.
         user_countries: `[users]`, "" where unknown.
@@ -89,7 +90,7 @@ def build_catalogue(
         quality=quality.matrix(np.array([fit_end]))[0],
         quality_unseen=quality.unseen(),
         as_of=fit_end,
-        log_end=int(events.timestamp.max(initial=fit_end)),
+        log_end=max(usual_span(events.timestamp)[1], fit_end),
         user_ids=prepared.user_ids,
         user_fields=user_fields(prepared.users, config.towers.user),
         user_countries=prepared.users["country"].fillna("").to_numpy(object),

@@ -3,6 +3,9 @@
 PSI = Σ (b - a) · ln(b / a) over the bins of a column, with a and b the shares of the earlier and the later window.
 Bins are fixed, so that each shard can count by itself and two logs can be compared: names for categories, doublings for
 numbers, hours for times.
+
+Histories and ages of items grow with the log, though nothing about it changes. Their bounds are therefore above their
+own growth: the index of the same comparison one step earlier, which is the same number where growth is all.
 """
 
 from collections.abc import Sequence
@@ -11,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -24,12 +28,17 @@ _LEAST_SHARE = 1e-4
 """Share that stands for an empty bin, so that the logarithm exists."""
 MODERATE, LARGE = 0.1, 0.25
 """Customary bounds: below the first a column is stable, above the second its population has changed."""
+ITEM_AGE, HISTORY_EVENTS = "item_id (age, days)", "history (events)"
+GROWING = frozenset({ITEM_AGE, HISTORY_EVENTS})
+"""Columns that grow with the log."""
+GROWTH_VARIES = 1.25
+"""Factor of the index one step earlier that is still growth: bins are doublings, and steps end anywhere in them."""
 PROFILE = pa.schema({"slice": pa.int64(), "column": pa.string(), "bin": pa.string(), "rows": pa.int64()})
 
 
 @dataclass(frozen=True)
 class Moved:
-    """One column's drift: its index, the verdict, and the bin whose share changed most."""
+    """One column's drift: its index, the verdict, the bin whose share changed most, and how much of it is growth."""
 
     column: str
     psi: float
@@ -37,6 +46,7 @@ class Moved:
     most: str
     before: float
     after: float
+    growth: float = 0.0
 
 
 def profile(
@@ -62,17 +72,28 @@ def column_drift(profiles: pa.Table) -> list[Moved]:
         return []
     frame = profiles.to_pandas()
     bound = (frame["slice"].max() + 1) * EARLIER
-    frame["later"] = frame["slice"] >= bound
     out = []
     for column, part in frame.groupby("column", sort=False):
-        table = part.pivot_table(index="bin", columns="later", values="rows", aggfunc="sum", fill_value=0)
-        table = table.reindex(columns=[False, True], fill_value=0).sort_index()
-        index, shares = stability(table[False].to_numpy(), table[True].to_numpy())
+        names, before, after = _windows(part, bound)
+        index, shares = stability(before, after)
         most = int(np.abs(shares[1] - shares[0]).argmax())
-        verdict = "stable" if index < MODERATE else "moderate" if index < LARGE else "large"
-        before, after = (round(float(s[most]), 5) for s in shares)
-        out.append(Moved(str(column), round(index, 5), verdict, str(table.index[most]), before, after))
-    return sorted(out, key=lambda moved: -moved.psi)
+        growth = 0.0
+        if column in GROWING:
+            growth = GROWTH_VARIES * stability(*_windows(part[part["slice"] < bound], bound * EARLIER)[1:])[0]
+            growth = min(growth, index)
+        excess = index - growth
+        verdict = "stable" if excess < MODERATE else "moderate" if excess < LARGE else "large"
+        first, last = (round(float(s[most]), 5) for s in shares)
+        out.append(Moved(str(column), round(index, 5), verdict, str(names[most]), first, last, round(growth, 5)))
+    return sorted(out, key=lambda moved: moved.growth - moved.psi)
+
+
+def _windows(profiles: pd.DataFrame, bound: float) -> tuple[pd.Index, npt.NDArray, npt.NDArray]:
+    """Return the bins of a column, and their counts in the slices before a bound and in the others."""
+    marked = profiles.assign(later=profiles["slice"] >= bound)
+    table = marked.pivot_table(index="bin", columns="later", values="rows", aggfunc="sum", fill_value=0)
+    table = table.reindex(columns=[False, True], fill_value=0).sort_index()
+    return table.index, table[False].to_numpy(), table[True].to_numpy()
 
 
 def stability(before: npt.NDArray, after: npt.NDArray) -> tuple[float, npt.NDArray]:
@@ -91,11 +112,11 @@ def plot_drift(moved: Sequence[Moved], file: Path) -> None:
     axes = figure.subplots()
     rows = moved[::-1]
     colours = {"stable": "#4c78a8", "moderate": "#f58518", "large": "#e45756"}
-    axes.barh([m.column for m in rows], [m.psi for m in rows], color=[colours[m.verdict] for m in rows])
+    axes.barh([m.column for m in rows], [m.psi - m.growth for m in rows], color=[colours[m.verdict] for m in rows])
     for bound in (MODERATE, LARGE):
         axes.axvline(bound, color="#888888", linewidth=0.8, linestyle="--")
-    axes.set_xlim(0, max(LARGE * 1.2, *(m.psi * 1.1 for m in rows)))
-    axes.set_xlabel("population stability index")
+    axes.set_xlim(0, max(LARGE * 1.2, *((m.psi - m.growth) * 1.1 for m in rows)))
+    axes.set_xlabel("population stability index, above the growth of the log")
     axes.set_title(f"last {1 - EARLIER:.0%} of the events against those before", loc="left", fontsize=10)
     figure.savefig(file, metadata={"Software": None} if file.suffix == ".png" else {"Date": None})
 
@@ -110,7 +131,7 @@ def _bins(
     words = pc.fill_null(pc.add(pc.count_substring(rows["query"], " "), 1), 0).to_numpy()
     return {
         "user_id": _either(rows["user"].to_numpy() < 0, "anonymous", "known"),
-        "item_id (age, days)": _doublings(age),
+        ITEM_AGE: _doublings(age),
         "task": pa.array(tasks, pa.string()).take(rows["task"]),
         "event_type": pa.array(types, pa.string()).take(rows["event_type"]),
         "timestamp (hour)": pa.array(stamp % DAY // 3600),
@@ -120,7 +141,7 @@ def _bins(
         "country": pc.fill_null(rows["country"], "absent"),
         "value": _doublings(pc.fill_null(rows["value"], np.nan).to_numpy()),
         "position": _doublings(pc.fill_null(rows["position"].cast(pa.float64()), np.nan).to_numpy()),
-        "history (events)": _doublings(rows["history_length"].to_numpy().astype(np.float64)),
+        HISTORY_EVENTS: _doublings(rows["history_length"].to_numpy().astype(np.float64)),
     }
 
 

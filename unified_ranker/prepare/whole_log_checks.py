@@ -1,11 +1,13 @@
 """Checks that no shard of a log can make alone, from the counts of all of them; see `log.pattern_checks`."""
 
+import numpy as np
 import pandas as pd
 
 from unified_ranker.config import Config
+from unified_ranker.core.arrays import Ints
 from unified_ranker.engines.job import Reader
 from unified_ranker.log.check import Check
-from unified_ranker.log.pattern_checks import created_before, dominance, spelling
+from unified_ranker.log.pattern_checks import created_before, dominance, spelling, usual_times
 from unified_ranker.prepare.stage_names import ORDER_STAGE, SCAN_STAGE, SECOND, TABLES_STAGE, USERS_STAGE
 from unified_ranker.prepare.undated_columns import MOST_TYPES, ItemEvents, known_before_checks, undated_columns
 
@@ -27,8 +29,15 @@ def scanned_log_checks(reader: Reader) -> list[Check]:
     return [
         *(dominance(name, counts[name], total) for name in ("user_id", "item_id")),
         *(spelling(name, of) for name, of in counts.items()),
+        usual_times(_times(reader)),
         created_before(keys["created"], first),
     ]
+
+
+def _times(reader: Reader) -> Ints:
+    """Return times of events in seconds, of a sample that holds the first and the last."""
+    sample = reader.gather(SCAN_STAGE, "times")
+    return np.repeat(sample["time"].to_numpy() // SECOND, np.ceil(sample["weight"].to_numpy() / 100).astype(np.int64))
 
 
 def undated_checks(reader: Reader, config: Config, ranges: int, fit_end: int) -> list[Check]:

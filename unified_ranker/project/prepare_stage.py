@@ -3,10 +3,12 @@
 import logging
 import tempfile
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified_ranker.config import TablesSource
+from unified_ranker.log.content_checks import with_possible_times
 from unified_ranker.log.log_checks import require, validate_tables
 from unified_ranker.project.declaration_checks import check_declarations
 from unified_ranker.project.lineage import KEPT_USERS
@@ -31,12 +33,13 @@ def validate(context: StageContext) -> "list[Check]":
     if _large(context):
         return _preparation(context).checks()
     tables = context.workspace.read_tables()
-    log, checks = validate_tables(tables.events, tables.items, tables.users)
+    now = datetime.now(UTC)
+    log, checks = validate_tables(tables.events, tables.items, tables.users, now=now)
     data = context.config.project.data
     if isinstance(data, TablesSource):
         checks = with_reading(context.workspace.log_tables.read.checks(data.max_bad_share), checks)
     if log is not None:
-        checks = tolerate([*checks, *check_declarations(context.config, log)], context.config)
+        checks = tolerate([*checks, *check_declarations(context.config, with_possible_times(log, now))], context.config)
     context.memory.checked = not any(check.failed for check in checks)
     return checks
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from unified_ranker.config.yaml_files import LOWER_NAME
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.times import DAY
+from unified_ranker.core.times import DAY, seconds, usual_span
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.project.init.event_words import refusal
 from unified_ranker.project.value_scale import ValueScale, value_scale
@@ -100,7 +100,7 @@ class EventFindings:
         read: event types that histories consist of; None: all.
         events: events with a task and an event type.
         positives: events that count as engagement.
-        first, last: times of the first and the last event.
+        first, last: times of the first and the last event that is no outlier.
         users: users with events.
         per_user: median and 90th percentile of the events in a user's history.
         earlier: median number of events in the history before a positive.
@@ -185,6 +185,7 @@ def _findings(
     feeds = [s.task for s in surfaces if s.kind == "feed"]
     chosen = ages[positive & (events["task"].isin(feeds) if feeds else True)]
     valued = [k for of in kinds.values() for k in of if k.valued]
+    first, last = usual_span(seconds(events["timestamp"]))
     one_scale = len({k.rating_top for k in valued}) == 1 and not any(k.scale and k.scale.unrated for k in valued)
     return EventFindings(
         surfaces=surfaces,
@@ -193,8 +194,8 @@ def _findings(
         read=tuple(_read_types(kinds)) if not in_history.all() else None,
         events=len(events),
         positives=int(positive.sum()),
-        first=events["timestamp"].min(),
-        last=events["timestamp"].max(),
+        first=pd.Timestamp(first, unit="s", tz="UTC"),
+        last=pd.Timestamp(last, unit="s", tz="UTC"),
         users=events["user_id"].nunique(),
         per_user=(_quantile(per_user, 0.5), _quantile(per_user, 0.9)),
         earlier=_quantile(earlier, 0.5),
