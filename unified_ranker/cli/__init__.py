@@ -18,6 +18,7 @@ GROUPS = (
     "answer_commands",
     "embedding_commands",
     "service_commands",
+    "event_commands",
     "simulation_commands",
     "store_commands",
 )

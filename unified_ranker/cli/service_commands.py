@@ -53,6 +53,9 @@ def serve_command(
         int | None, typer.Option(help="Number of a second release, which answers a share of users.")
     ] = None,
     canary_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of users that --canary answers.")] = 0.05,
+    strict_events: Annotated[
+        bool, typer.Option("--strict-events", help="Refuse events whose task, type or item the release does not know.")
+    ] = False,
     json_logs: Annotated[bool, typer.Option(help="Log each answer to standard error, as JSON.")] = False,
 ) -> None:
     """Start the ranking service.
@@ -79,6 +82,7 @@ def serve_command(
         health=IndexHealth(seconds=health_seconds),
         canary=canary,
         canary_share=canary_share,
+        strict_events=strict_events,
     )
     if model_server is not None:
         require_address(model_server)

@@ -113,7 +113,11 @@ def _write_release(context: StageContext) -> Path:
                 config_hash=config.digest(),
                 extensions=write_extensions(layout.root, config.project.extensions, workspace.project),
                 tasks_trained=context.tasks or tuple(config.tasks),
-                data=ReleaseData(checksum=context.keys.data, window=_window(prepared, trained.fit_end)),
+                data=ReleaseData(
+                    checksum=context.keys.data,
+                    window=_window(prepared, trained.fit_end),
+                    event_types=tuple(sorted(set(prepared.events.event_type))),
+                ),
                 rows=stamp_of(workspace.stage("prepare"))["rows"],
                 vector_width=config.query_dim,
                 quality=tuple(config.towers.item.quality),

@@ -49,10 +49,14 @@ class DataWindow(_Part):
 
 
 class ReleaseData(_Part):
-    """Log that the release was made from: checksum of its files, and its times."""
+    """Log that the release was made from: checksum of its files, its times, and its kinds of event.
+
+    Releases of earlier versions name no kinds.
+    """
 
     checksum: str
     window: DataWindow
+    event_types: tuple[str, ...] = ()
 
 
 class Parent(_Part):

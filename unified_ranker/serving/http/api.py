@@ -59,6 +59,7 @@ class RankingBackend:
         tokens: that clients must send; None: anyone may call.
         hosts: names under which the service may be called; none: any.
         capacity: limits of running and waiting requests.
+        strict_events: whether events that the release does not know are refused.
     """
 
     service: RankingService
@@ -68,6 +69,7 @@ class RankingBackend:
     tokens: AccessTokens | None = None
     hosts: Sequence[str] = ()
     capacity: Capacity = field(default_factory=Capacity)
+    strict_events: bool = False
 
 
 def create_app(given: RankingBackend | RankingService) -> FastAPI:
@@ -85,7 +87,7 @@ def create_app(given: RankingBackend | RankingService) -> FastAPI:
     add_error_handlers(app)
     _add_recommend(app, backend)
     if backend.store is not None:
-        add_events(app, backend.service, backend.store)
+        add_events(app, backend.service, backend.store, backend.strict_events)
     if backend.live is not None:
         add_items(app, backend.service, backend.live)
     if backend.releases is not None:

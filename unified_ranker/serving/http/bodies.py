@@ -226,11 +226,22 @@ class EventsRequest(_Body):
     events: Annotated[list[ReportedEvent], Field(min_length=1, max_length=MAX_EVENTS)]
 
 
+class EventWarning(BaseModel):
+    """Something that the release does not know of some events, which are stored all the same."""
+
+    field: Annotated[str, Field(description="Field of the first of them, such as events.3.item_id.")]
+    message: str
+    events: Annotated[int, Field(description="Number of the request's events with this fault.")]
+
+
 class EventsResponse(BaseModel):
     """Answer when the events are stored, and count from the next request on."""
 
     accepted: Annotated[int, Field(description="Number of events in the request.")]
     new: Annotated[int, Field(description="Number of them that were not stored before.")]
+    warnings: Annotated[
+        list[EventWarning], Field(description="What the release does not know of them; the first ten kinds.")
+    ] = []
 
 
 class ItemRequest(BaseModel):

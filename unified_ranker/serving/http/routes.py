@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypeVar
 
@@ -16,6 +16,8 @@ from unified_ranker.serving.http.bodies import (
     EngagementEvent,
     EventsRequest,
     EventsResponse,
+    EventWarning,
+    FieldError,
     ItemChanged,
     ItemId,
     ItemRequest,
@@ -27,11 +29,14 @@ from unified_ranker.serving.http.bodies import (
     UsersResponse,
 )
 from unified_ranker.serving.http.error_bodies import described, respond_with_error
+from unified_ranker.serving.service.event_check import EventFault, event_faults
 from unified_ranker.serving.service.live_items import LiveItems
 from unified_ranker.serving.service.ranking_service import RankingService
 from unified_ranker.serving.service.releases import Releases, Swap
 
 _EVENT_SLOTS, _EVENT_QUEUE, _PATIENCE = 64, 256, 1.0
+_MOST_SHOWN = 10
+"""Most faults of events that an answer lists."""
 _ERRORS = (401, 403, 422, 503)
 _COMMON_COUNTRIES = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "BR", "IN", "JP", "CA", "AU", "MX")
 """Countries that the page offers where no item names any, because the model reads the country of a request."""
@@ -50,16 +55,27 @@ class _OwnThreads:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
 
-def add_events(app: FastAPI, service: RankingService, store: HistoryStore) -> None:
-    """Add the operations on events and users."""
+def add_events(app: FastAPI, service: RankingService, store: HistoryStore, strict: bool = False) -> None:
+    """Add the operations on events and users; `strict` refuses events that the release does not know."""
     in_own_thread, metrics = _OwnThreads(_EVENT_SLOTS, "events"), service.metrics
     admission = Admission(_EVENT_SLOTS, _EVENT_QUEUE, _PATIENCE, metrics)
 
-    @app.post("/v1/events", responses=described(400, 413, *_ERRORS))
-    async def events(body: EventsRequest) -> EventsResponse:
-        """Store events of users durably. They count from the next request on."""
+    @app.post("/v1/events", responses=described(400, 413, *_ERRORS), response_model=EventsResponse)
+    async def events(body: EventsRequest, request: Request) -> EventsResponse | Response:
+        """Store events of users durably. They count from the next request on.
+
+        Events whose task, type or item the release does not know are stored, and `warnings` says so; a service that
+        was started with `--strict-events` refuses all events of such a request.
+        """
         now = int(time.time())
         reported = [event.to_event(now) for event in body.events]
+        faults = event_faults(service.release, reported, now)
+        for fault in faults:
+            metrics.unknown_events.labels(fault.field).inc()
+        if faults and strict:
+            metrics.events.labels("refused").inc(len(reported))
+            details = [FieldError(field=_place(fault), message=fault.message) for fault in faults[:_MOST_SHOWN]]
+            return respond_with_error(request, 422, f"`{details[0].field}`: {details[0].message}", details)
         async with admission.slot():
             try:
                 new = await in_own_thread(store.append, reported)
@@ -68,7 +84,7 @@ def add_events(app: FastAPI, service: RankingService, store: HistoryStore) -> No
                 raise
         metrics.events.labels("new").inc(new)
         metrics.events.labels("known").inc(len(reported) - new)
-        return EventsResponse(accepted=len(reported), new=new)
+        return EventsResponse(accepted=len(reported), new=new, warnings=_warnings(faults))
 
     @app.get("/v1/users", responses=described(*_ERRORS))
     async def users(
@@ -76,6 +92,21 @@ def add_events(app: FastAPI, service: RankingService, store: HistoryStore) -> No
     ) -> UsersResponse:
         """Return users that have a history."""
         return UsersResponse(users=await in_own_thread(store.users, prefix.encode("utf-8", "replace").decode(), limit))
+
+
+def _place(fault: EventFault) -> str:
+    return f"events.{fault.number}.{fault.field}"
+
+
+def _warnings(faults: Sequence[EventFault]) -> list[EventWarning]:
+    """Return one warning for all faults of a field with the same message."""
+    kinds: dict[tuple[str, str], list[EventFault]] = {}
+    for fault in faults:
+        kinds.setdefault((fault.field, fault.message), []).append(fault)
+    return [
+        EventWarning(field=_place(of[0]), message=of[0].message, events=len(of))
+        for of in list(kinds.values())[:_MOST_SHOWN]
+    ]
 
 
 def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:

@@ -57,6 +57,7 @@ class ServeOptions:
         health: limits of a healthy index.
         canary: number of a second release, for `canary_share` of the users.
         canary_share: share of the users that it gets.
+        strict_events: whether events that the release does not know are refused.
     """
 
     host: str = "127.0.0.1"
@@ -70,6 +71,7 @@ class ServeOptions:
     health: IndexHealth = field(default_factory=IndexHealth)
     canary: int | None = None
     canary_share: float = 0.05
+    strict_events: bool = False
 
 
 def run_service(
@@ -116,7 +118,7 @@ def run_service(
         stack.callback(counts.start().stop)
         stack.callback(IndexKeeper(service, options.health).start().stop)
         hosts = () if tokens is not None else LOOPBACK_NAMES
-        backend = RankingBackend(service, store, live, releases, tokens, hosts, options.capacity)
+        backend = RankingBackend(service, store, live, releases, tokens, hosts, options.capacity, options.strict_events)
         ready = _ready(f"http://{address(options.host, listener.getsockname()[1])}", opened)
         # This frame lives as long as the service, and its reference would keep the first release in memory.
         del opened

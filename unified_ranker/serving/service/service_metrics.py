@@ -44,6 +44,7 @@ class ServiceMetrics:
         self.index_items = make(Gauge, "index_items", "Items that are searched", ("label",))
         self.live_items = make(Gauge, "index_live_items", "Live changes beside the index", ("label",))
         self.rebuilds = make(Counter, "index_rebuilds", "Rebuilds of the index", ("outcome",))
+        self.unknown_events = make(Counter, "unknown_events", "Events by what the release does not know", ("field",))
         self.counted_events = make(Counter, "counted_events", "Events that popularity counts", ("label",))
         self.counts_behind = make(Gauge, "counts_behind_seconds", "Seconds by which popularity is behind", ("label",))
         self.http = make(Counter, "http_responses", "Responses", ("path", "status"))
