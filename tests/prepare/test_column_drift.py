@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from unified_ranker.core.times import DAY
-from unified_ranker.prepare.column_drift import HISTORY_EVENTS, ITEM_AGE, LARGE, column_drift, profile
+from unified_ranker.prepare.column_drift import EARLIER_EVENTS, ITEM_AGE, LARGE, column_drift, profile
 
 BEGIN, SPAN = 1_600_000_000, 365 * DAY
 
@@ -50,12 +50,12 @@ GROWING_LOGS = {
 def test_a_log_that_grows_and_is_else_the_same_has_no_drift(name, seed):
     found = drift(**GROWING_LOGS[name], seed=seed)
     assert {moved.column: moved.verdict for moved in found.values() if moved.verdict != "stable"} == {}
-    assert max(found[HISTORY_EVENTS].psi, found[ITEM_AGE].psi) > LARGE, "without growth it would be called large"
+    assert max(found[EARLIER_EVENTS].psi, found[ITEM_AGE].psi) > LARGE, "without growth it would be called large"
 
 
 @pytest.mark.parametrize("name", ["new users", "both"])
 def test_a_change_at_the_end_is_seen_beside_the_growth(name):
     found = drift(**GROWING_LOGS[name], shortened=8)
-    assert found[HISTORY_EVENTS].verdict == "large"
+    assert found[EARLIER_EVENTS].verdict == "large"
     assert found[ITEM_AGE].verdict == "stable"
-    assert next(iter(found)) == HISTORY_EVENTS, "what moved most beyond growth comes first"
+    assert next(iter(found)) == EARLIER_EVENTS, "what moved most beyond growth comes first"

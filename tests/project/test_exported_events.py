@@ -13,7 +13,6 @@ from unified_ranker.cli.app import app
 from unified_ranker.core.event import Event
 from unified_ranker.events.lmdb_histories import LmdbStore
 from unified_ranker.log.schema import normalise
-from unified_ranker.log.table_files import read_table
 from unified_ranker.project.exported_events import export_events
 
 START = 1_700_000_000
@@ -57,7 +56,7 @@ def test_every_field_of_an_event_is_in_the_table(tmp_path):
     bare = Event("", "i2", "feed", "view", START + 1)
     found = export_events(Log([FULL, bare]), tmp_path / "live.parquet")
     assert (found.read, found.known, found.written) == (2, 0, 2)
-    log = normalise(read_table(tmp_path / "live.parquet"), pa.table({"item_id": ["i1", "i2", "i9"]}))
+    log = normalise(pq.read_table(tmp_path / "live.parquet"), pa.table({"item_id": ["i1", "i2", "i9"]}))
     rows = log.events.drop(columns=["query_item_id", "derived"]).to_dict("records")
     assert rows[0] == dataclasses.asdict(FULL) | {"timestamp": pd.Timestamp(START, unit="s", tz="UTC")}
     present = {name for name, value in rows[1].items() if not pd.isna(value)}

@@ -10,7 +10,8 @@ import pytest
 from unified_ranker.config import Config
 from unified_ranker.log.schema import normalise
 from unified_ranker.project.declaration_checks import check_declarations
-from unified_ranker.project.init.write_project import project_texts
+from unified_ranker.project.init.inspect_facts import look_at
+from unified_ranker.project.init.tower_text import item_page
 
 ITEMS, EVENTS = 400, 8_000
 
@@ -55,7 +56,7 @@ def lines(config, log):
 
 
 def test_init_leaves_out_what_counts_the_log_and_says_how_to_declare_it_safe(log):
-    page = project_texts(log, "toy", {"events": "e", "items": "i"})["towers/item.yaml"]
+    page = item_page(look_at(log, "toy"))
     features = page.replace("\n# ", " ")
     assert "Left out: `review_count` (it agrees with the number of events" in features
     assert "`- {type: number, column: review_count, known_before: true}`" in features

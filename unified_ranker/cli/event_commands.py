@@ -29,7 +29,7 @@ def export_events_command(
     target: Annotated[Path, typer.Argument(help="Parquet file to write, in the form of the interaction log.")],
     without: Annotated[
         Path | None,
-        typer.Option(help="Events table of the warehouse, whose events are left out, so that each counts once."),
+        typer.Option(help="Parquet events of the warehouse, which are left out, so that each counts once."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

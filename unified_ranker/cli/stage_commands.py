@@ -46,9 +46,10 @@ def validate_command(
 
     Example: `unified-ranker validate --project examples/travel`
     """
+    from unified_ranker.log.check import in_order
     from unified_ranker.project.prepare_stage import validate
 
-    checks = validate(open_stages(project, overrides, source))
+    checks = in_order(validate(open_stages(project, overrides, source)))
     if as_json:
         print_json([{"line": check.line(), "failed": check.failed} for check in checks])
     else:
@@ -273,6 +274,7 @@ def _summary(checks: Sequence["Check"]) -> str:
 def _build(context: "StageContext", as_json: bool, require_baseline: bool) -> None:
     from unified_ranker.cli.stage_output import print_evaluation, print_result, result_document, warn_of_losses
     from unified_ranker.config import MovieLensSource
+    from unified_ranker.log.check import in_order
     from unified_ranker.project.stages import build
 
     def checked(checks: list["Check"]) -> None:
@@ -283,7 +285,7 @@ def _build(context: "StageContext", as_json: bool, require_baseline: bool) -> No
             raise UserError("\n".join([*failed, "Nothing was written. `unified-ranker validate` lists every check."]))
         if not as_json:
             say(f"validate: {_summary(checks)}")
-            for check in checks:
+            for check in in_order(checks):
                 if not check.passed:
                     say(f"  {check.line()}", "warning")
 

@@ -1,6 +1,6 @@
 """Result of one check of the data, and its line of output."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,7 @@ import pandas as pd
 
 from unified_ranker.core.errors import blanks_shown
 from unified_ranker.log.column_types import MAX_EXAMPLES
-from unified_ranker.log.row_rules import Severity
+from unified_ranker.log.row_rules import Harm, Severity
 
 Example = Mapping[str, Any] | str
 MAX_EXAMPLE_LENGTH = 160
@@ -30,6 +30,7 @@ class Check:
         severity: an "error" stops the job, a "warning" does not.
         total: number of rows that were checked; 0 when the rule is not about rows.
         found: the finding, for a rule that is not about rows.
+        harm: of the finding, which orders the warnings.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Check:
     severity: Severity = "error"
     total: int = 0
     found: str = ""
+    harm: Harm = Harm.IDLE
 
     @property
     def failed(self) -> bool:
@@ -61,6 +63,19 @@ class Check:
         return " ".join(f"{verdict} {self.name}: {', '.join(parts)} → {self.what_to_do}".split())
 
 
+def in_order(checks: Iterable[Check]) -> list[Check]:
+    """Return checks as they are shown: those that pass, those that failed, then the warnings, the most harmful first.
+
+    Of warnings of one harm, the one with the largest share of rows comes first.
+    """
+
+    def rank(check: Check) -> tuple[int, int, float]:
+        share = check.count / check.total if check.total else 1.0
+        return (0, 0, 0.0) if check.passed else (1, 0, 0.0) if check.failed else (2, check.harm, -share)
+
+    return sorted(checks, key=rank)
+
+
 def rows_check(
     name: str,
     frame: pd.DataFrame,
@@ -68,12 +83,13 @@ def rows_check(
     columns: Sequence[str],
     what_to_do: str,
     severity: Severity = "error",
+    harm: Harm = Harm.LOST,
 ) -> Check:
     """Return the check that no row is `bad` `[rows]`, with `columns` of the first three that are."""
     count = int(bad.sum())
     shown = frame.loc[bad.to_numpy(), list(dict.fromkeys(columns))].head(MAX_EXAMPLES) if count else frame.head(0)
     examples = tuple({str(k): v for k, v in row.items()} for row in shown.to_dict("records"))
-    return Check(name, not count, count, examples, what_to_do, severity, total=len(frame))
+    return Check(name, not count, count, examples, what_to_do, severity, total=len(frame), harm=harm)
 
 
 def _percent(share: float) -> str:

@@ -16,6 +16,7 @@ from unified_ranker.log.row_rules import (
     EVENT_KEYS,
     FAR_FUTURE,
     TIME_REMEDY,
+    Harm,
     Known,
     event_rules,
 )
@@ -85,7 +86,7 @@ def event_checks(log: InteractionLog, now: datetime) -> dict[str, Check]:
             frame = frame.assign(created_at=created.reindex(frame["item_id"]).array)
         shown = [c for c in broken.columns if c in frame.columns]
         bad = pd.Series(broken.bad)
-        out[broken.rule] = rows_check(broken.rule, frame, bad, shown, broken.what_to_do, broken.severity)
+        out[broken.rule] = rows_check(broken.rule, frame, bad, shown, broken.what_to_do, broken.severity, broken.harm)
     return out
 
 
@@ -112,7 +113,7 @@ def table_checks(items: pd.DataFrame, users: pd.DataFrame, now: datetime, title_
         ]
     bad = users["country"].notna() & ~users["country"].str.fullmatch(COUNTRY_CODE, na=False)
     shown = ["user_id", "country"]
-    country = rows_check("users.country is an alpha-2 code", users, bad, shown, COUNTRY_REMEDY, "warning")
+    country = rows_check("users.country is an alpha-2 code", users, bad, shown, COUNTRY_REMEDY, "warning", Harm.MISREAD)
     return [*checks, country, _titles(items, title_given)]
 
 
@@ -130,7 +131,7 @@ def distinct(events: pd.DataFrame) -> Check:
     for column in events.columns:
         values = events[column]
         same &= (values == values.shift()).fillna(False).astype(bool) | (values.isna() & values.shift().isna())
-    return rows_check(DISTINCT, events, same, EVENT_KEYS, DISTINCT_REMEDY, "warning")
+    return rows_check(DISTINCT, events, same, EVENT_KEYS, DISTINCT_REMEDY, "warning", Harm.MISREAD)
 
 
 def _titles(items: pd.DataFrame, title_given: bool) -> Check:
@@ -140,8 +141,10 @@ def _titles(items: pd.DataFrame, title_given: bool) -> Check:
         items,
         untitled,
         ("item_id", "title"),
-        "search and new items rely on titles; fill them in, or leave the column out",
+        "search and new items rely on titles; fill them in, or leave the column out: "
+        "`data.items: {sql: SELECT * EXCLUDE (title) FROM 'items.parquet'}`",
         "warning",
+        Harm.SLIGHT,
     )
     if not title_given or untitled.mean() <= MAX_EMPTY_TITLES or items.empty:
         return Check(titles.name, passed=True, severity="warning")

@@ -13,7 +13,7 @@ from unified_ranker.core.errors import blanks_shown
 from unified_ranker.core.times import usual_span, utc_text
 from unified_ranker.log.check import Check
 from unified_ranker.log.column_types import MAX_EXAMPLES
-from unified_ranker.log.row_rules import events_where, replaced
+from unified_ranker.log.row_rules import Harm, events_where, replaced
 
 DOMINANT = 0.05
 """Share of all events from which one user or item dominates a log; at most 3.9 % on the seven logs of the tests."""
@@ -22,7 +22,7 @@ TIMES_MEAN = 10.0
 SPLIT_BY_CASE = 0.001
 """Least share of the events of users and items that differ from others in case alone. Random ids in both cases differ
 so by chance, in a smaller share."""
-MOSTLY = 0.5
+MOST_ITEMS = 0.5
 ENOUGH_ITEMS = 30
 """Items with a creation time and an event from which their equality is no chance."""
 CREATED_BEFORE = "items.created_at is not the time of their first event"
@@ -44,6 +44,7 @@ def dominance(column: str, counts: "pd.Series[int]", total: int) -> Check:
         remedies[column],
         "warning",
         total=total,
+        harm=Harm.MISREAD,
     )
 
 
@@ -72,6 +73,7 @@ def spelling(column: str, counts: "pd.Series[int]") -> Check:
         f"they are read as different; where they are one, {merged} in project.yaml",
         "warning",
         total=total,
+        harm=Harm.MISREAD,
     )
 
 
@@ -92,6 +94,7 @@ def usual_times(times: Ints) -> Check:
         what_to_do="windows and spans of time leave them out; where they are mistakes, leave out the events, too, by "
         + events_where(f"timestamp BETWEEN '{utc_text(first)}' AND '{utc_text(last)}'"),
         severity="warning",
+        harm=Harm.MISREAD,
     )
 
 
@@ -106,9 +109,10 @@ def created_before(created: "pd.Series[pd.Timestamp]", first: "pd.Series[pd.Time
     same = int((created[both].dt.floor("s") == first[both].dt.floor("s")).sum())
     return Check(
         CREATED_BEFORE,
-        int(both.sum()) < ENOUGH_ITEMS or same < MOSTLY * int(both.sum()),
+        int(both.sum()) < ENOUGH_ITEMS or same < MOST_ITEMS * int(both.sum()),
         found=f"it is for {same:,} of {int(both.sum()):,} items with both",
         what_to_do="nothing: these events count as the publication of their item, and are neither learnt nor measured; "
-        "give true creation times where you have them",
+        "give true creation times where you have them: `data.columns.items.created_at: COLUMN`",
         severity="warning",
+        harm=Harm.LEAK,
     )

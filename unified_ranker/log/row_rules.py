@@ -6,6 +6,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import IntEnum
 from functools import cached_property
 from typing import Literal
 
@@ -20,14 +21,36 @@ from unified_ranker.log.schema import REQUIRED, SESSION_USER
 Severity = Literal["error", "warning"]
 """An "error" stops the job, a "warning" does not."""
 
+
+class Harm(IntEnum):
+    """Harm of a finding that nobody mends, the worst first."""
+
+    LEAK = 0
+    """The model learns from, or is measured by, what no request could know."""
+    LOST = 1
+    """Events are neither learnt nor measured."""
+    MISREAD = 2
+    """Values are read as what they are not."""
+    IDLE = 3
+    """A declaration has no effect."""
+    SLIGHT = 4
+    """A column is not used, or a title is missing."""
+
+
 EVENT_KEYS = REQUIRED["events"]
 """Columns that identify an event in a message."""
 ITEM_COLUMNS = ("item_id", "source_item_id", "query_item_id")
 FAR_FUTURE = timedelta(days=1)
 FUTURE = "events.timestamp is not in the future"
-TIME_REMEDY = "correct the times; a wrong unit (days, minutes) or a filler date is the usual cause"
+TIME_REMEDY = (
+    "correct the times; a wrong unit or a filler date is the usual cause: "
+    "`data.columns.events.timestamp: {column: timestamp, unit: ms}`"
+)
 COUNTRY_RULE = "events.country is an alpha-2 code"
-COUNTRY_REMEDY = "write ISO 3166 alpha-2 codes (`GB`), null where it is unknown"
+COUNTRY_REMEDY = (
+    "write ISO 3166 alpha-2 codes, null where it is unknown: "
+    "`data.columns.events.country: {column: country, values: {UK: GB, unknown: 'null'}}`"
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +89,7 @@ class Broken:
     columns: tuple[str, ...]
     what_to_do: str
     severity: Severity = "error"
+    harm: Harm = Harm.LOST
 
 
 def find_all(columns: Sequence[pa.Array | pa.ChunkedArray], ids: pa.Array | pa.ChunkedArray) -> list[Ints]:
@@ -124,21 +148,24 @@ def event_rules(
     if known.users is not None:
         named = pc.invert(pc.starts_with(events["user_id"], SESSION_USER))
         bad = (positions(events["user_id"], known.users) < 0) & _mask(pc.fill_null(named, False))
-        remedy = "such users have no profile; if they should, compare the spelling of ids in both tables"
-        yield Broken("events.user_id is known in users", bad, EVENT_KEYS, remedy, "warning")
+        remedy = "such users have no profile; compare the spelling of ids in both tables, or leave out `data.users`"
+        yield Broken("events.user_id is known in users", bad, EVENT_KEYS, remedy, "warning", Harm.IDLE)
     stamp = pc.fill_null(time.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
     latest = int((now + FAR_FUTURE).timestamp() * 1e6)
     yield Broken("events.timestamp is not before 1970", (stamp < 0) & ~absent, EVENT_KEYS, TIME_REMEDY)
     yield Broken(FUTURE, (stamp > latest) & ~absent, EVENT_KEYS, TIME_REMEDY, "warning")
     early = (stamp < known.first_of_item[items]) & ~absent
-    remedy = "an item is a candidate from `created_at` on, so these cannot be learnt or measured; correct it"
+    remedy = (
+        "an item is a candidate after `created_at`, so these are neither learnt nor measured; correct or leave it out: "
+        "`data.items: {sql: SELECT * EXCLUDE (created_at) FROM 'items.parquet'}`"
+    )
     shown = ("item_id", "created_at", "timestamp", "task", "event_type")
     yield Broken("events happen after their item's created_at", early, shown, remedy, "warning")
     country = _one(events["country"]).cast(pa.large_string()).dictionary_encode()
     odd = pc.invert(pc.match_substring_regex(country.dictionary, f"^{COUNTRY_CODE}$"))
     odd = np.append(odd.to_numpy(zero_copy_only=False), False).astype(bool)
     bad = odd[pc.fill_null(country.indices, -1).to_numpy(zero_copy_only=False)]
-    yield Broken(COUNTRY_RULE, bad, ("user_id", "country"), COUNTRY_REMEDY, "warning")
+    yield Broken(COUNTRY_RULE, bad, ("user_id", "country"), COUNTRY_REMEDY, "warning", Harm.MISREAD)
 
 
 def replaced(column: str, expression: str) -> str:

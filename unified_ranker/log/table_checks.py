@@ -1,5 +1,6 @@
 """Checks of tables as they were read: before pandas, which does not distinguish null from NaN."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,10 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
+from unified_ranker.core.errors import listed
 from unified_ranker.log.absent_words import is_word
 from unified_ranker.log.check import Check
 from unified_ranker.log.column_names import hint_for_name
 from unified_ranker.log.column_types import MAX_EXAMPLES, decoded, is_text
+from unified_ranker.log.row_rules import Harm
 from unified_ranker.log.schema import LOG_COLUMNS, Table, arrow_columns, column_names, unknown_event_columns
 
 
@@ -22,8 +25,9 @@ def known_columns(events: Table) -> Check:
     return Check(
         "events has no column beyond the contract",
         passed=not names,
-        what_to_do="ignored; rename it if it is one of " + ", ".join(f"`{c}`" for c in LOG_COLUMNS["events"]),
+        what_to_do=f"ignored; if it is {listed(free)}, say so: `data.columns.events.NAME: {names[0]}`" if names else "",
         severity="warning",
+        harm=Harm.SLIGHT,
         found=", ".join(f"`{name}`{hint_for_name('events', name, free)}" for name in names),
     )
 
@@ -79,12 +83,21 @@ def absence_checks(name: str, table: Table) -> list[Check]:
                 not len(words),
                 len(words),
                 tuple(words.unique().slice(0, MAX_EXAMPLES).to_pylist()),
-                "nothing, where they mean it: they are read as null; give a value that is spelt so another name",
+                _spelt_so(name, column_name, words[0].as_py()) if len(words) else "",
                 "warning",
                 total=len(text),
+                harm=Harm.MISREAD,
             )
         )
     return checks
+
+
+def _spelt_so(table: str, column: str, word: str) -> str:
+    values = f"{{{json.dumps(word)}: no value}}"
+    return (
+        "nothing, where they mean it: they are read as null; a value that is spelt so needs another name: "
+        f"`data.columns.{table}.{column}: {{column: {column}, values: {values}}}`"
+    )
 
 
 def _value(column: pa.ChunkedArray | pa.ArrowInvalid, row: int) -> Any:

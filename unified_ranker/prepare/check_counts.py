@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from unified_ranker.log.check import Check
 from unified_ranker.log.column_types import MAX_EXAMPLES
+from unified_ranker.log.row_rules import Harm
 from unified_ranker.prepare.stage_names import CHECKS
 
 
@@ -22,6 +23,7 @@ def to_rows(checks: Iterable[Check]) -> pa.Table:
             "found": c.found,
             "what_to_do": c.what_to_do,
             "severity": c.severity,
+            "harm": int(c.harm),
             "examples": json.dumps([e if isinstance(e, str) else _plain(e) for e in c.examples]),
         }
         for c in checks
@@ -51,6 +53,7 @@ def _one(rule: str, rows: list[dict]) -> Check:
         severity=shown["severity"],
         total=sum(row["total"] for row in rows),
         found=shown["found"],
+        harm=Harm(shown["harm"]),
     )
 
 

@@ -28,8 +28,8 @@ _LEAST_SHARE = 1e-4
 """Share that stands for an empty bin, so that the logarithm exists."""
 MODERATE, LARGE = 0.1, 0.25
 """Customary bounds: below the first a column is stable, above the second its population has changed."""
-ITEM_AGE, HISTORY_EVENTS = "item_id (age, days)", "history (events)"
-GROWING = frozenset({ITEM_AGE, HISTORY_EVENTS})
+ITEM_AGE, EARLIER_EVENTS = "item_id (age, days)", "history (events)"
+GROWING = frozenset({ITEM_AGE, EARLIER_EVENTS})
 """Columns that grow with the log."""
 GROWTH_VARIES = 1.25
 """Factor of the index one step earlier that is still growth: bins are doublings, and steps end anywhere in them."""
@@ -141,7 +141,7 @@ def _bins(
         "country": pc.fill_null(rows["country"], "absent"),
         "value": _doublings(pc.fill_null(rows["value"], np.nan).to_numpy()),
         "position": _doublings(pc.fill_null(rows["position"].cast(pa.float64()), np.nan).to_numpy()),
-        HISTORY_EVENTS: _doublings(rows["history_length"].to_numpy().astype(np.float64)),
+        EARLIER_EVENTS: _doublings(rows["history_length"].to_numpy().astype(np.float64)),
     }
 
 

@@ -9,8 +9,9 @@ import pyarrow as pa
 from unified_ranker.config import Config, Task
 from unified_ranker.core.errors import UserError
 from unified_ranker.engines.job import Outputs, Reader
-from unified_ranker.log.check import Check, counted
+from unified_ranker.log.check import Check, counted, in_order
 from unified_ranker.log.content_checks import DISTINCT, DISTINCT_REMEDY, not_empty
+from unified_ranker.log.row_rules import Harm
 from unified_ranker.prepare.check_counts import add_up
 from unified_ranker.prepare.column_drift import column_drift
 from unified_ranker.prepare.log_quality import EventCounts, Extremes, LogQuality
@@ -26,8 +27,8 @@ from unified_ranker.prepare.stage_names import (
     Rules,
 )
 from unified_ranker.prepare.task_needs import has_positives, head_has_examples, no_events
-from unified_ranker.reading.read_log import ReadLog
 from unified_ranker.prepare.whole_log_checks import scanned_log_checks, undated_checks
+from unified_ranker.reading.read_log import ReadLog
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Finish:
                 most_events_of_a_user=int(np.max(users["events_sum"].to_numpy(), initial=0)),
                 largest_share_of_an_item=round(float(of_item.max() / max(len(items), 1)), 6),
             ),
-            checks=tuple(c.line() for c in checks),
+            checks=tuple(c.line() for c in in_order(checks)),
             drift=tuple(column_drift(pa.concat_tables(slices))),
         )
 
@@ -104,7 +105,7 @@ def checks_of(reader: Reader, rules: Rules) -> list[Check]:
         *add_up(reader.read(TABLES_STAGE, 0, "checks")),
         not_empty("events", kept),
         *add_up(reader.gather(SCAN_STAGE, "checks")),
-        Check(DISTINCT, not repeated, repeated, (), DISTINCT_REMEDY, "warning", kept + repeated),
+        Check(DISTINCT, not repeated, repeated, (), DISTINCT_REMEDY, "warning", kept + repeated, harm=Harm.MISREAD),
         *scanned_log_checks(reader),
     ]
 

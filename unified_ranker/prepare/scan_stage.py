@@ -113,7 +113,8 @@ def _check(broken: Broken, events: pa.Table) -> Check:
     rows = np.flatnonzero(broken.bad)[:MAX_EXAMPLES]
     shown = [c for c in broken.columns if c in events.column_names]
     examples = tuple({c: str(events[c][int(r)].as_py()) for c in shown if events[c][int(r)].is_valid} for r in rows)
-    return Check(broken.rule, not count, count, examples, broken.what_to_do, broken.severity, len(events))
+    remedy, severity = broken.what_to_do, broken.severity
+    return Check(broken.rule, not count, count, examples, remedy, severity, len(events), harm=broken.harm)
 
 
 def _quarantined(broken: Broken, events: pa.Table, keep: npt.NDArray[np.bool_], read: Sequence[SplitPart]) -> pa.Table:

@@ -53,6 +53,7 @@ CHECKS = pa.schema(
         "found": pa.string(),
         "what_to_do": pa.string(),
         "severity": pa.string(),
+        "harm": pa.int64(),
         "examples": pa.string(),
     }
 )

@@ -16,6 +16,7 @@ import pandas as pd
 from unified_ranker.core.arrays import Floats, Ints
 from unified_ranker.core.times import seconds
 from unified_ranker.log.check import Check
+from unified_ranker.log.row_rules import Harm
 from unified_ranker.log.schema import InteractionLog
 
 Doubles = npt.NDArray[np.float64]
@@ -128,6 +129,7 @@ def known_before_checks(features: Sequence[Any], found: Sequence[Undated]) -> It
                 found="" if of_column is None else f"it {of_column.why}",
                 what_to_do=f"remove the feature, or, if it is no such count: {declared_safe(feature.column)}",
                 severity="warning",
+                harm=Harm.LEAK,
             )
 
 
@@ -214,7 +216,7 @@ def _most_beyond(both: float, halves: float) -> float:
 
 
 def _ranks(values: Doubles) -> Doubles:
-    return pd.Series(values).rank().to_numpy(np.float64)
+    return np.asarray(pd.Series(values).rank(), np.float64)
 
 
 def _correlation(one: Doubles, other: Doubles) -> float:

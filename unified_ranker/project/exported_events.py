@@ -79,18 +79,20 @@ def _tables(log: EventLog) -> Iterator[pa.Table]:
 
 def _table(events: Iterable[Event]) -> pa.Table:
     """Return events as rows; text that is absent is null."""
-    rows = [{name: None if value == "" else value for name, value in asdict(event).items()} for event in events]
-    for row in rows:
-        row["timestamp"] *= 1_000_000
+    rows = [
+        {name: None if value == "" else value for name, value in asdict(event).items()}
+        | {"timestamp": event.timestamp * 1_000_000}
+        for event in events
+    ]
     return pa.Table.from_pylist(rows, _SCHEMA)
 
 
 def _identities(source: Path, first: int, last: int) -> Iterator[pd.DataFrame]:
     """Yield the identities of a table's events between two times, both inclusive, split by split."""
     for split in plan_splits(source):
-        for _, _, raw in read_split(split):
+        for part in read_split(split):
             problems: list[Problem] = []
-            events = canonical("events", raw, problems)
+            events = canonical("events", part.table, problems)
             if problems:
                 raise UserError("\n".join(f"`{source}`: {problem}" for problem in problems))
             identity = _identity(events[[*LOG_COLUMNS["events"]]])

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from unified_ranker.config import Config
 from unified_ranker.core.offers import AVAILABLE
 from unified_ranker.core.times import seconds
 from unified_ranker.log.check import Check
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.examples import dated_positives
-from unified_ranker.prepare.prepared import split_times
+from unified_ranker.prepare.split_times import split_times
 from unified_ranker.prepare.undated_columns import known_before_checks, undated_of_log
 
 
@@ -27,5 +29,5 @@ def item_checks(config: Config, log: InteractionLog, sampled: bool) -> Iterator[
         return
     chosen = dated_positives(log, config.tasks)
     if not chosen.empty:
-        fit_end = split_times(seconds(chosen["timestamp"]), config).fit_end(config)
+        fit_end = split_times([np.sort(seconds(chosen["timestamp"]))], config).fit_end(config)
         yield from known_before_checks(features, undated_of_log(log, fit_end))

@@ -13,6 +13,7 @@ from unified_ranker.core.errors import nearest
 from unified_ranker.core.positives import first_match, matches
 from unified_ranker.core.times import seconds
 from unified_ranker.log.check import MAX_LISTED, Check, counted
+from unified_ranker.log.row_rules import Harm
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.examples import dated_positives, match_positives
 from unified_ranker.prepare.split_times import SplitTimes, split_times
@@ -88,6 +89,7 @@ def _values_that_say_no(at: str, positive: Positive, of_task: pd.DataFrame) -> I
         found=f"{said}; every event counts",
         what_to_do=f"set `min_value` {least}, or to {own.min():g} if these events count, too",
         severity="warning",
+        harm=Harm.MISREAD,
     )
 
 
@@ -208,6 +210,7 @@ def _split(config: Config, log: InteractionLog) -> Iterator[Check]:
             what_to_do="move `split` in project.yaml, or wait for more events of the task; "
             "a task without positives to train on is not learnt, one without positives to test on is not measured",
             severity="warning",
+            harm=Harm.LOST,
         )
         late = [head for head in task.heads if head not in taught and (chosen["head"][of_task] == head).any()]
         if before:

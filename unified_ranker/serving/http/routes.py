@@ -74,7 +74,7 @@ def add_events(app: FastAPI, service: RankingService, store: HistoryStore, stric
             metrics.unknown_events.labels(fault.field).inc()
         if faults and strict:
             metrics.events.labels("refused").inc(len(reported))
-            details = [FieldError(field=_place(fault), message=fault.message) for fault in faults[:_MOST_SHOWN]]
+            details = [FieldError(field=_field_of(fault), message=fault.message) for fault in faults[:_MOST_SHOWN]]
             return respond_with_error(request, 422, f"`{details[0].field}`: {details[0].message}", details)
         async with admission.slot():
             try:
@@ -94,7 +94,7 @@ def add_events(app: FastAPI, service: RankingService, store: HistoryStore, stric
         return UsersResponse(users=await in_own_thread(store.users, prefix.encode("utf-8", "replace").decode(), limit))
 
 
-def _place(fault: EventFault) -> str:
+def _field_of(fault: EventFault) -> str:
     return f"events.{fault.number}.{fault.field}"
 
 
@@ -104,7 +104,7 @@ def _warnings(faults: Sequence[EventFault]) -> list[EventWarning]:
     for fault in faults:
         kinds.setdefault((fault.field, fault.message), []).append(fault)
     return [
-        EventWarning(field=_place(of[0]), message=of[0].message, events=len(of))
+        EventWarning(field=_field_of(of[0]), message=of[0].message, events=len(of))
         for of in list(kinds.values())[:_MOST_SHOWN]
     ]
 
