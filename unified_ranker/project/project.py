@@ -75,7 +75,7 @@ class Project:
     def from_tables(
         cls,
         events: Table,
-        items: Table,
+        items: Table | None = None,
         users: Table | None = None,
         *,
         directory: str | Path,
@@ -94,8 +94,8 @@ class Project:
 
         Args:
             events: `[events, columns]`: `user_id`, `item_id`, `task`, `event_type`, `timestamp`, and more
-                (docs/reference/interaction-log.md); pandas or Arrow.
-            items: `[items, columns]`: `item_id` and features.
+                (docs/reference/interaction-log.md), or columns of other names that are clear; pandas or Arrow.
+            items: `[items, columns]`: `item_id` and features; None takes the items from the events.
             users: `[users, columns]`: `user_id` and features; None takes the users from the events.
             directory: where to; it must hold no project.
             overrides: as for `Project`.
@@ -103,11 +103,11 @@ class Project:
             progress: as for `Project`.
 
         Raises:
-            UserError: the directory holds a project, or the tables are not of the form of an interaction log.
+            UserError: the directory holds a project, the tables are not those of a log, or a column is in doubt.
         """
         root = Path(directory)
-        given = {"events": events, "items": items} | ({} if users is None else {"users": users})
-        tables = {name: arrow_table(name, table) for name, table in given.items()}
+        given = {"events": events, "items": items, "users": users}
+        tables = {name: arrow_table(name, table) for name, table in given.items() if table is not None}
         require_free(root)
         if (root / TABLES_FOLDER).exists():
             raise UserError(
@@ -119,7 +119,7 @@ class Project:
                 for name, table in tables.items():
                     pq.write_table(table, draft / f"{name}.parquet")
             files = {name: root / TABLES_FOLDER / f"{name}.parquet" for name in tables}
-            init_project(root, files["events"], files["items"], files.get("users"))
+            init_project(root, files["events"], files.get("items"), files.get("users"))
             return cls(root, overrides, tasks=tasks, progress=progress)
 
     def __repr__(self) -> str:

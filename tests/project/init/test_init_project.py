@@ -20,6 +20,7 @@ from unified_ranker.prepare.prepared import prepare
 from unified_ranker.prepare.quality_types.popularity_feature import PopularityFeature
 from unified_ranker.project.init import serving_text
 from unified_ranker.project.init.write_project import init_project, project_name
+from unified_ranker.project.project import Project
 from unified_ranker.tasks.objectives.all_items import AllItems
 from unified_ranker.tasks.objectives.sampled import SampledItems
 from unified_ranker.towers.feature_types.categories import CategoriesFeature
@@ -341,6 +342,21 @@ def serving_files(directory):
 
 def without(table, column):
     return table.drop(columns=column)
+
+
+def test_tables_in_memory_may_have_other_names_and_no_items(tmp_path):
+    events, _, _ = shop()
+    events = events[events["task"] == "home_feed"].rename(
+        columns={"user_id": "visitor", "item_id": "sku", "timestamp": "ts"}
+    )
+    project = Project.from_tables(events.drop(columns="task"), directory=tmp_path / "shop")
+    columns = project.config.project.data.columns.events
+    assert (columns["user_id"].column, columns["item_id"].column, columns["task"].value) == (
+        "visitor",
+        "sku",
+        "home_feed",
+    )
+    assert not any(check.failed for check in project.validate())
 
 
 BAD_TABLES = {

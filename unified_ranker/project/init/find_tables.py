@@ -11,11 +11,9 @@ from unified_ranker.config import TableSource
 from unified_ranker.core.errors import UserError, listed
 from unified_ranker.project.init.column_choices import Choice
 from unified_ranker.project.init.propose_columns import propose_columns
-from unified_ranker.project.init.raw_columns import RawColumn, raw_columns
+from unified_ranker.project.init.raw_columns import LOOKED_AT, RawColumn, raw_columns
 from unified_ranker.reading.raw import raw_table
 
-LOOKED_AT = 100_000
-"""Rows of a table that are looked at, evenly chosen."""
 _SUFFIXES = (".parquet", ".csv", ".tsv", ".dat", ".txt", ".json", ".jsonl", ".ndjson")
 _COMPRESSED = (".gz", ".zst")
 _NO_TABLE = ("readme", "license", "licence", ".", "_")

@@ -158,14 +158,21 @@ def _constants(events: TableColumns, name: str) -> None:
         word, where = _event_word(name, events)
         events.put("event_type", ColumnSource(value=word), f"no column says it, {where}")
     if events.open("task"):
-        source, query = events.choices.get("source_item_id"), events.choices.get("query")
-        if query is not None and query.source is not None:
-            task, why = "search", f"one surface, whose events have a query, `{query.taken}`"
-        elif source is not None and source.source is not None:
-            task, why = "more_like_this", f"one surface, whose events have a source item, `{source.taken}`"
+        query, source = _mostly(events, "query"), _mostly(events, "source_item_id")
+        if query:
+            task, why = "search", f"one surface, whose events have a query, `{query}`"
+        elif source:
+            task, why = "more_like_this", f"one surface, whose events have a source item, `{source}`"
         else:
-            task, why = HOME_FEED, "no column says the surface, and no event has a query or a source item"
+            task, why = HOME_FEED, "no column says the surface, and most events have neither a query nor a source item"
         events.put("task", ColumnSource(value=task), why)
+
+
+def _mostly(events: TableColumns, column: str) -> str | None:
+    """Return the column of theirs that is a column of ours, if most events have a value of it."""
+    choice = events.choices.get(column)
+    theirs = None if choice is None else events.columns.get(choice.taken or "")
+    return theirs.name if theirs is not None and theirs.present > theirs.rows / 2 else None
 
 
 def _event_word(name: str, events: TableColumns) -> tuple[str, str]:

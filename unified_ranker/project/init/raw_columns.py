@@ -18,6 +18,8 @@ Holds = Literal["text", "whole numbers", "numbers", "flags", "times", "lists", "
 
 _STRUCTURES: dict[str, Holds] = {r"^\[.*\]$": "lists", r"^[\[{(].*[\]})]$": "other"}
 """Forms of lists and structures in text, as Python and JSON write them."""
+LOOKED_AT = 100_000
+"""Rows of a table that are looked at, evenly chosen."""
 UNIQUE = 0.99
 """Share of distinct values from which a column is a key: a few rows may be there twice."""
 WORDS_OF_ID = 1.5
@@ -119,7 +121,8 @@ class RawColumn:
         if self.present == 0:
             return "no row has a value"
         gaps = "" if self.present == self.rows else f", {self.rows - self.present:,} rows without"
-        return f"{self.distinct:,} distinct in {self.present:,} rows{gaps}"
+        part = " that were looked at" if self.rows >= LOOKED_AT else ""
+        return f"{self.distinct:,} distinct in {self.present:,} rows{part}{gaps}"
 
     @property
     def listed(self) -> str:

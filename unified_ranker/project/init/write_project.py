@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from unified_ranker.config import TablesSource
 from unified_ranker.config.loading import load_config
 from unified_ranker.config.yaml_files import PROJECT_YAML
 from unified_ranker.core.errors import UserError
@@ -49,8 +48,9 @@ def init_project(
     return write_plan(Path(directory), certain(plan), announce)
 
 
-def _read(data: TablesSource, directory: Path, announce: Callable[[str], None] | None) -> InteractionLog:
-    """Return the log in the declared tables, and announce what was recognised and which rows are bad."""
+def _read(plan: ProjectPlan, directory: Path, announce: Callable[[str], None] | None) -> InteractionLog:
+    """Return the log in the planned tables, and announce what was recognised and which rows are bad."""
+    data = plan.mapped
     with tempfile.TemporaryDirectory(prefix="unified-ranker-init-") as name:
         local, reading = with_answers(data, directory, Path(name) / "answers"), None
         if not lies_as_read(local, directory):
@@ -63,7 +63,8 @@ def _read(data: TablesSource, directory: Path, announce: Callable[[str], None] |
         bad = [check.line() for check in found.read.checks(data.max_bad_share) if not check.passed]
         for line in (*found.read.notes, *bad):
             announce(line)
-    return normalise(tables.events, tables.items, tables.users)
+    events = tables.events.drop([name for name in plan.left_out if name in tables.events.column_names])
+    return normalise(events, tables.items, tables.users)
 
 
 def certain(plan: ProjectPlan, yes: bool = False) -> ProjectPlan:
@@ -103,7 +104,7 @@ def write_plan(directory: Path, plan: ProjectPlan, announce: Callable[[str], Non
     if announce is not None:
         for column in plan.left_out:
             announce(f"left out `events.{column}`: no column of ours means it")
-    log = _read(plan.mapped, directory, announce)
+    log = _read(plan, directory, announce)
     return _write(directory, project_texts(log, project_name(directory), plan, announce), log)
 
 
