@@ -65,7 +65,8 @@ def best_suited(table: TableColumns, column: str) -> Found | None:
     if not found:
         return None
     best = found[0][1]
-    return ColumnSource(column=best.name), best.listed if column in VALUES_SHOWN and _few(best) else best.seen, ""
+    seen = best.listed if column in VALUES_SHOWN and _few(best) else best.seen
+    return ColumnSource(column=best.name), f"by its name; {seen}", ""
 
 
 def best_identifier(table: TableColumns, column: str) -> Found:
@@ -77,7 +78,8 @@ def best_identifier(table: TableColumns, column: str) -> Found:
     (fit, best), *rest = found
     rivals = [c.name for other, c in rest if other > fit - APART]
     doubt = f"{listed([best.name, *rivals])} are named alike" if rivals else ""
-    return ColumnSource(column=best.name), best.seen, doubt
+    repeats = f", {best.present / best.distinct:.1f} rows each" if best.distinct else ""
+    return ColumnSource(column=best.name), f"by its name; {best.seen}{repeats}", doubt
 
 
 def best_time(table: TableColumns, column: str) -> Found | None:
