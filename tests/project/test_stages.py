@@ -124,7 +124,7 @@ def test_the_manifest_tells_the_data_by_count_and_time():
     engaged = (events["event_type"] == "click") | (events["value"] >= 4)
     home = events["task"] == "home_feed"
     again = home & engaged & events["user_id"].notna()
-    again &= events[again].duplicated(["user_id", "item_id"]).reindex(events.index, fill_value=False)
+    again &= events[again].duplicated(["user_id", "item_id", "event_type"]).reindex(events.index, fill_value=False)
     labelled = events[engaged & ~again]
     assert manifest["rows"] == {"events": EVENTS, "items": ITEMS, "users": USERS, "examples": len(labelled)}
     times = events["timestamp"].astype("datetime64[s, UTC]").astype("int64")
