@@ -39,6 +39,9 @@ def test_one_user_with_a_large_part_of_the_events_is_said(most, others, dominant
 def test_active_users_of_a_small_log_do_not_dominate_it():
     assert dominance("user_id", pd.Series({"a": 50, "b": 30, "c": 20}), 100).passed
     assert dominance("item_id", pd.Series([], dtype="int64"), 0).passed
+    hits = pd.Series({"first": 450, "second": 270, **{f"i{n}": 5 for n in range(100)}})
+    assert dominance("item_id", hits, int(hits.sum())).passed, "what is liked most, in a small catalogue"
+    assert not dominance("item_id", hits.replace(450, 900), int(hits.sum())).passed
 
 
 @settings(max_examples=200, deadline=None)
