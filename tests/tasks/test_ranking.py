@@ -5,6 +5,7 @@ import pytest
 import tiny_world
 from encoded_toy import encoded_state, labels
 
+from unified_ranker.core.times import NEVER
 from unified_ranker.tasks.head_groups import HeadGroups
 from unified_ranker.tasks.item_vectors import ItemVectors
 from unified_ranker.tasks.log_q import chance_among
@@ -105,7 +106,8 @@ def test_the_head_learns_what_is_popular_though_batches_hold_it_more_often():
         def step(chosen, ids):
             included = chance_among(tf.gather(tf.constant(share, tf.float32), ids), items, positives, uniform)
             state = encoded_state(positives, 4)
-            batch = ItemVectors(ids, tf.zeros([tf.size(ids), 4]), tf.zeros_like(ids), included if corrected else None)
+            created = tf.fill(tf.shape(ids), tf.constant(NEVER, tf.int64))
+            batch = ItemVectors(ids, tf.zeros([tf.size(ids), 4]), created, included if corrected else None)
             nothing = tf.zeros([positives, 0], tf.int64)
             with tf.GradientTape() as tape:
                 scores = tf.zeros([positives, tf.size(ids)])

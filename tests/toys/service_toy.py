@@ -172,7 +172,7 @@ def expected(
     query: str, candidates: int, limit: int, banned: Sequence[str] = (), time: int = NOW
 ) -> list[tuple[str, float]]:
     """Items and retrieval scores of the right answer, worked out item by item."""
-    there = [n for n in range(ITEMS) if f"i{n}" not in banned and (created(n) or 0) <= time]
+    there = [n for n in range(ITEMS) if f"i{n}" not in banned and (created(n) or 0) < time]
     scores = {n: sum(float(a) * b for a, b in zip(VECTORS[n], vector(query), strict=True)) for n in there}
     retrieved = sorted(there, key=lambda n: -scores[n])[:candidates]
     return [(f"i{n}", scores[n]) for n in sorted(retrieved, key=lambda n: scores[n])[:limit]]
