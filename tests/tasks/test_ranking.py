@@ -65,10 +65,30 @@ def objective():
     return RankingObjective(tiny_world.config(training), quality_of)
 
 
-def run(objective, scores=COSINES, items=None, proposed=NOTHING):
+def run(objective, scores=COSINES, items=None, proposed=NOTHING, refused=NOTHING):
     model = Recorder()
     items = items or ItemVectors(None, VECTORS, tf.constant(CREATED))
-    return objective(STATE, LABELS, scores, proposed, proposed, items, model, training=True).numpy(), model
+    return objective(STATE, LABELS, scores, proposed, proposed, refused, items, model, training=True).numpy(), model
+
+
+class Bias:
+    """Knows nothing but a number an item."""
+
+    def __init__(self, items):
+        self.number = tf.Variable(np.zeros(items, np.float32))
+        self.signals = self
+
+    def features(self, request, candidates, time):
+        self.candidates = candidates
+        return tf.zeros([tf.shape(candidates)[0], tf.shape(candidates)[1], 0])
+
+    def rank(self, state, vectors, quality, signals, training):
+        logits = tf.gather(self.number, self.candidates)[..., None]
+        return logits[..., 0], logits, logits[..., 0]
+
+    def head_losses(self, batch, task):
+        corrected = batch.logits[..., 0] - tf.math.log(batch.drawn)
+        return softmax_over_candidates(corrected, tf.zeros_like(batch.head), batch.allowed)
 
 
 def test_the_head_learns_what_is_popular_though_batches_hold_it_more_often():
@@ -79,28 +99,9 @@ def test_the_head_learns_what_is_popular_though_batches_hold_it_more_often():
     training = {"ranking_examples": positives, "ranking_candidates": 40}
     objective = RankingObjective(tiny_world.config(training), lambda item, time: np.zeros((len(item), 4), np.float32))
 
-    class Bias:
-        """Knows nothing but a number an item."""
-
-        def __init__(self):
-            self.number = tf.Variable(np.zeros(items, np.float32))
-            self.signals = self
-
-        def features(self, request, candidates, time):
-            self.candidates = candidates
-            return tf.zeros([tf.shape(candidates)[0], tf.shape(candidates)[1], 0])
-
-        def rank(self, state, vectors, quality, signals, training):
-            logits = tf.gather(self.number, self.candidates)[..., None]
-            return logits[..., 0], logits, logits[..., 0]
-
-        def head_losses(self, batch, task):
-            corrected = batch.logits[..., 0] - tf.math.log(batch.drawn)
-            return softmax_over_candidates(corrected, tf.zeros_like(batch.head), batch.allowed)
-
     def learnt(corrected):
         tf.random.set_seed(2)
-        model, optimizer = Bias(), tf.keras.optimizers.legacy.Adam(0.05)
+        model, optimizer = Bias(items), tf.keras.optimizers.legacy.Adam(0.05)
 
         @tf.function(input_signature=[tf.TensorSpec([positives], tf.int64), tf.TensorSpec([None], tf.int64)])
         def step(chosen, ids):
@@ -111,7 +112,7 @@ def test_the_head_learns_what_is_popular_though_batches_hold_it_more_often():
             nothing = tf.zeros([positives, 0], tf.int64)
             with tf.GradientTape() as tape:
                 scores = tf.zeros([positives, tf.size(ids)])
-                loss = tf.reduce_mean(objective(state, labels(chosen), scores, nothing, nothing, batch, model))
+                loss = tf.reduce_mean(objective(state, labels(chosen), scores, nothing, nothing, nothing, batch, model))
             optimizer.apply_gradients([(tape.gradient(loss, model.number), model.number)])
 
         for _ in range(steps):
@@ -122,6 +123,54 @@ def test_the_head_learns_what_is_popular_though_batches_hold_it_more_often():
 
     assert learnt(corrected=True) == pytest.approx(1.0, abs=0.15)
     assert learnt(corrected=False) < 0.7
+
+
+def test_what_users_refused_is_ranked_below_what_nobody_chose():
+    """Of fifty items forty are chosen; of the ten others five are refused by everybody, and nothing else tells them."""
+    items, rows, steps = 50, 64, 150
+    rng = np.random.default_rng(4)
+    training = {"ranking_examples": rows, "ranking_candidates": 20}
+    objective = RankingObjective(tiny_world.config(training), lambda item, time: np.zeros((len(item), 4), np.float32))
+    batch = ItemVectors(None, tf.zeros([items, 4]), tf.zeros([items], tf.int64))
+
+    def learnt(refused):
+        tf.random.set_seed(2)
+        model, optimizer = Bias(items), tf.keras.optimizers.legacy.SGD(5.0)
+        nothing = tf.zeros([rows, 0], tf.int64)
+        for _ in range(steps):
+            chosen, state = labels(rng.integers(0, 40, rows)), encoded_state(rows, 4)
+            with tf.GradientTape() as tape:
+                scores = tf.zeros([rows, items])
+                loss = tf.reduce_mean(objective(state, chosen, scores, nothing, nothing, refused, batch, model))
+            optimizer.apply_gradients([(tape.gradient(loss, model.number), model.number)])
+        number = model.number.numpy()
+        return number[40:45].mean() - number[45:].mean()
+
+    one_each = np.append(rng.integers(40, 45, (rows, 1)), np.full((rows, 1), -1), 1)
+    # A refused item counts about twice as much against what is chosen: the log of 2 is 0.7.
+    assert abs(learnt(tf.zeros([rows, 0], tf.int64))) < 0.15
+    assert learnt(tf.constant(one_each)) < -0.4
+
+
+def test_refused_items_are_compared_unless_they_are_chosen_or_did_not_exist(objective):
+    """A refused item counts as one of the uniform draw, whatever its score; -1 is no item."""
+    refused = np.stack([ITEM, (ITEM + 1) % 25, np.full(ROWS, 27), np.full(ROWS, -1)], 1)
+    loss, model = run(objective, refused=tf.constant(refused))
+    plain, _ = run(objective)
+    indices = model.indices()
+    np.testing.assert_array_equal(indices[:, -4:-1], refused[:, :-1])
+    np.testing.assert_array_equal(indices[:, :-4].shape, (ROWS, CANDIDATES))
+    for row in range(ROWS):
+        allowed = np.append(True, indices[row, 1:] != ITEM[row]) & (TIME[row] >= CREATED[indices[row]])
+        allowed[-1] = False
+        drawn = np.append(drawn_share(row, TIME[row])[indices[row, :-4]], np.full(4, 5 / ITEMS))
+        logits = model.logits.numpy()[row, :, HEAD[row]] - np.log(drawn)
+        logits = np.where(allowed, logits, -1e9)
+        softmax = np.log(np.exp(logits - logits.max()).sum()) + logits.max() - logits[0]
+        chance = 1 / (1 + np.exp(-model.logits.numpy()[row, :, HEAD[row]]))
+        calibration = (-np.log(chance[0]) - np.log1p(-chance[1:])[allowed[1:]].sum()) / len(chance)
+        assert loss[row] == pytest.approx(softmax + calibration, rel=1e-3)
+    assert (loss > plain).mean() > 0.5
 
 
 def drawn_share(row, time):

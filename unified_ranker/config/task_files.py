@@ -74,6 +74,9 @@ class Task(Declaration):
     """One line for the reader of a report."""
     positives: tuple[Positive, ...] = Field(min_length=1)
     """Events that count as engagement on this surface."""
+    refusals: tuple[str, ...] = ()
+    """Event types by which users refuse an item, on any surface. In training the ranking head compares what was chosen
+    with the items that the same user had refused before; each counts as much as a random item that stands for many."""
     derived: bool = False
     """Whether a rule made the events instead of users; reports mark the task."""
     first_engagement_only: bool = False
@@ -110,6 +113,16 @@ class Task(Declaration):
                 "better than declared ones (docs/records/quality-weights-learnt.md). `tune-quality` fits weights"
             )
         return given
+
+    @model_validator(mode="after")
+    def _refusals_are_no_positives(self) -> "Task":
+        both = sorted({kind.event_type for kind in self.positives} & set(self.refusals))
+        if both:
+            raise ValueError(
+                f"`refusals` and `positives` must differ in their event types. Received: `{both[0]}` in both. "
+                "Remove it from one."
+            )
+        return self
 
     @property
     def heads(self) -> tuple[str, ...]:

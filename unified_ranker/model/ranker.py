@@ -276,7 +276,7 @@ class UnifiedRanker(tfrs.Model):
         needed = [windows.events.item, labels.item, request.source, labels.targets, drawn]
         ranked = self._ranked_examples(batch, windows, request) if self._joint else None
         if ranked is not None:
-            needed.append(ranked.proposed)
+            needed += [ranked.proposed, ranked.refused]
         items = self._batch_items(needed, labels.item, request.timestamp, training)
         texts = self._query_vectors(batch.examples.query)
         query = encode_queries(self, windows, request, texts, items, batch.row, training)
@@ -291,7 +291,9 @@ class UnifiedRanker(tfrs.Model):
         state = with_history(query.at(chosen), history, tf.gather(request.position, chosen), ranked.signals, items)
         own = labels.at(chosen)
         scores = self.candidate_scores(state, items, tf.gather(self.quality_weights, state.task))
-        ranking = self.ranking(state, own, scores, ranked.proposed, ranked.proposals, items, self, training)
+        ranking = self.ranking(
+            state, own, scores, ranked.proposed, ranked.proposals, ranked.refused, items, self, training
+        )
         self._record("ranking", ranking, state.task)
         return loss + _mean(ranking, own.weight * tf.gather(self.ranking_share, state.task))
 
@@ -302,7 +304,8 @@ class UnifiedRanker(tfrs.Model):
         user = tf.gather(windows.user, tf.gather(batch.row, chosen))
         signals = self._signal_request(user, batch.examples.at(chosen))
         proposals = self.signals.proposals(signals)
-        return RankedExamples(chosen, signals, proposals, self.ranking.draw_proposals(proposals))
+        refused = self.signals.refused(user, signals.timestamp, signals.task)
+        return RankedExamples(chosen, signals, proposals, self.ranking.draw_proposals(proposals), refused)
 
     def _signal_request(self, user: tf.Tensor, examples: TrainingExamples) -> SignalRequest:
         recent, recent_time = self.signals.recent(user, examples.request.timestamp)

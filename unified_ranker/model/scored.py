@@ -30,9 +30,11 @@ class RankedExamples(NamedTuple):
         signals: input of the signals.
         proposals: of the learnt signals, `[rows, n]`; -1 where there are fewer.
         proposed: those that were drawn from them as candidates, `[rows, m]`; -1 = none.
+        refused: items that the user refused before, `[rows, r]`; -1 where there are fewer.
     """
 
     chosen: tf.Tensor
     signals: SignalRequest
     proposals: tf.Tensor
     proposed: tf.Tensor
+    refused: tf.Tensor

@@ -86,6 +86,12 @@ class Histories:
             value=self.value[rows],
         )
 
+    def only(self, rows: Mask) -> "Histories":
+        """Return the histories with their events at `rows` `[events]` alone."""
+        kept = np.flatnonzero(rows)
+        columns = {field.name: getattr(self, field.name)[kept] for field in fields(self) if field.name != "offsets"}
+        return Histories(np.searchsorted(kept, self.offsets).astype(np.int64), **columns)
+
     def lengths_before(self, user: Ints, timestamp: Ints) -> Ints:
         """Count events of `user[i]` strictly before `timestamp[i]` (seconds); 0 for anonymous users."""
         known = user != MISSING

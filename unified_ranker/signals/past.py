@@ -1,7 +1,10 @@
 """Last items of a user as of a moment, for signals that read further back than the user tower."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from unified_ranker.config import Task
 from unified_ranker.core.arrays import MISSING, Ints
 from unified_ranker.core.windows import last_events
 from unified_ranker.prepare.examples import Histories, TimeIndex
@@ -27,3 +30,28 @@ class PastItems:
         number = np.where(known, end - self._index.offsets[whose], 0)
         windows = last_events(end, number, self.count, width=self.count, newest_first=True)
         return windows.pad(self._item[windows.rows], MISSING), windows.pad(self._time[windows.rows], 0)
+
+
+class RefusedItems:
+    """The last items that each user refused strictly before a moment, by the `refusals` of the request's task.
+
+    Attributes:
+        count: number of items for a request; 0 where no task declares refusals.
+    """
+
+    def __init__(self, histories: Histories, tasks: Sequence[Task], most: int = 4) -> None:
+        """Index `histories` for `tasks`, whose numbers begin at 1; `most` items are read."""
+        self.count = most if any(task.refusals for task in tasks) else 0
+        self._past = {
+            number: PastItems(histories.only(np.isin(histories.event_type.astype(str), task.refusals)), most)
+            for number, task in enumerate(tasks, start=1)
+            if task.refusals
+        }
+
+    def before(self, user: Ints, time: Ints, task: Ints) -> Ints:
+        """Return the items, newest first, `[n, count]`; -1 where there are fewer. For the arguments see `PastItems`."""
+        out = np.full((len(user), self.count), MISSING, np.int64)
+        for number, past in self._past.items():
+            rows = np.flatnonzero(task == number)
+            out[rows] = past.before(user[rows], time[rows])[0]
+        return out

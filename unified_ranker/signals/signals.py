@@ -9,7 +9,7 @@ from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.signals.base import Signal, SignalInputs, SignalRequest
-from unified_ranker.signals.past import PastItems
+from unified_ranker.signals.past import PastItems, RefusedItems
 from unified_ranker.towers.tensorflow import tf
 
 
@@ -41,6 +41,7 @@ class SignalLayer(tf.keras.layers.Layer):
             for learnt in (True, False)
         )
         self.past = PastItems(prepared.histories, config.towers.ranker.events_read)
+        self.refusals = RefusedItems(prepared.histories, list(config.tasks.values()))
 
     def words(self, text: tf.Tensor) -> tf.Tensor:
         """Return the columns of all `read_text` of queries `[n]`, `[n, words]`; one column of -1 if none reads."""
@@ -55,6 +56,13 @@ class SignalLayer(tf.keras.layers.Layer):
         items, times = tf.numpy_function(self.past.before, [user, time], [tf.int64, tf.int64])
         shape = [None, self.past.count]
         return tf.ensure_shape(items, shape), tf.ensure_shape(times, shape)
+
+    def refused(self, user: tf.Tensor, time: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
+        """Return the last items that users `[n]` refused before `time` `[n]`, by `task` `[n]`; see `RefusedItems`."""
+        if not self.refusals.count:
+            return tf.zeros([tf.shape(user)[0], 0], tf.int64)
+        found = tf.numpy_function(self.refusals.before, [user, time, task], tf.int64)
+        return tf.ensure_shape(found, [None, self.refusals.count])
 
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None = None) -> tf.Tensor:
         """Return the channels that the head learns from, `[batch, candidates, learnt]`; see `Signal.features`."""

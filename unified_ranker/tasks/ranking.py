@@ -41,7 +41,7 @@ class CandidateScorer(Protocol):
 
 
 class RankingObjective(tf.keras.layers.Layer):
-    """Losses of the heads over candidates, among them the item that was chosen.
+    """Losses of the heads over candidates, among them the item that was chosen, and those that the user had refused.
 
     A third of the candidates is drawn by their retrieval scores and up to a third from the proposals of the signals, so
     that the head is trained on the candidates of serving; the rest is drawn uniformly, for the tail of the catalogue.
@@ -82,6 +82,7 @@ class RankingObjective(tf.keras.layers.Layer):
         scores: tf.Tensor,
         proposed: tf.Tensor,
         proposals: tf.Tensor,
+        refused: tf.Tensor,
         items: ItemVectors,
         model: CandidateScorer,
         training: bool = False,
@@ -94,6 +95,7 @@ class RankingObjective(tf.keras.layers.Layer):
             scores: retrieval scores of the batch's items, `[rows, n]`; no gradient flows through the choice.
             proposed: item indices drawn from the signals' proposals `[rows, m]`; -1 = none.
             proposals: all proposals of the signals `[rows, n]`; -1 = none.
+            refused: items that the user refused before `[rows, r]`; -1 = none.
             items: the batch's items, the proposed among them.
             model: scores candidates.
             training: whether dropout is on.
@@ -104,7 +106,7 @@ class RankingObjective(tf.keras.layers.Layer):
         if items.included is not None:
             # A batch holds a part of the catalogue, and a popular item is in more batches.
             chance *= items.included[None]
-        others = tf.concat([items.rows_of(proposed), found], 1)
+        others = tf.concat([items.rows_of(proposed), found, items.rows_of(refused)], 1)
         there, others = others >= 0, tf.maximum(others, 0)
         existed = there & exists(tf.gather(items.created, others), time)
         chosen = tf.concat([target, others], 1)
@@ -115,6 +117,10 @@ class RankingObjective(tf.keras.layers.Layer):
         vectors = tf.gather(items.vectors, chosen)
         _, logits, _ = model.rank(state, vectors, quality, signals, training=training)
         drawn = tf.gather(chance, chosen, batch_dims=1) + self._proposed_share(proposals, ids)
+        if refused.shape[1]:
+            # Not by how often they are there: a refused item counts as one of those that the uniform draw takes.
+            uniform = self._uniform(proposed.shape[1]) / tf.cast(tf.shape(scores)[1], tf.float32)
+            drawn = tf.concat([drawn[:, : -refused.shape[1]], uniform * tf.ones_like(refused, tf.float32)], 1)
         return model.head_losses(RankedBatch(logits, drawn, allowed, labels.head, labels.value), state.task)
 
     def _candidates(self, scores: tf.Tensor, proposed: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -122,18 +128,23 @@ class RankingObjective(tf.keras.layers.Layer):
 
         Half of them are drawn without replacement (Gumbel top-k), the rest uniformly with it.
         """
-        others = self.candidates - 1 - proposed
-        hard = others // 2
+        others, uniform = self.candidates - 1 - proposed, self._uniform(proposed)
+        hard = others - uniform
         shape = tf.shape(scores)
         noise = gumbel_noise(shape)
         # Twice the temperature flattens the draw from the few most likely items to those that retrieval returns.
         logits = scores / (2 * self.temperature)
         likely = tf.math.top_k(logits + noise, tf.minimum(hard, shape[1])).indices
-        uniform = tf.random.uniform([shape[0], others - hard], 0, shape[1], tf.int32)
+        random = tf.random.uniform([shape[0], uniform], 0, shape[1], tf.int32)
         # The probability with replacement; without replacement the likeliest are drawn a little less often.
         found = -tf.math.expm1(hard * tf.math.log1p(-tf.minimum(tf.nn.softmax(logits), 0.999999)))
-        chance = found + (others - hard) / tf.cast(shape[1], tf.float32)
-        return tf.cast(tf.concat([likely, uniform], 1), tf.int64), chance
+        chance = found + uniform / tf.cast(shape[1], tf.float32)
+        return tf.cast(tf.concat([likely, random], 1), tf.int64), chance
+
+    def _uniform(self, proposed: int) -> int:
+        """Return how many candidates are drawn uniformly, beside so many proposed ones."""
+        others = self.candidates - 1 - proposed
+        return others - others // 2
 
     def _proposed_share(self, proposals: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
         """Return the expected count of draws of each of `ids` `[rows, candidates]` from `proposals` `[rows, n]`."""
