@@ -115,6 +115,20 @@ def test_examples_that_retrieval_does_not_learn_train_their_head_alone(model, ba
     assert all(np.any(gradient) for gradient in tape.gradient(loss, model.head.heads.trainable_variables))
 
 
+def test_a_model_learns_from_what_its_users_refused():
+    """Clicks stand for refusals of the feed: they are many."""
+    world, fit_end = tiny_world.prepared(), tiny_world.trained().fit_end
+    losses = {}
+    for refusals in ((), ("click",)):
+        model, _, _ = build_model(world, tiny_world.config(home_feed={"refusals": refusals}), fit_end)
+        batches = make_batches(world, world.between(None, fit_end), model)
+        make_weights(model, batches)
+        inputs = {name: tf.constant(column) for name, column in next(batches.epoch(0)).by_name().items()}
+        losses[refusals] = float(model.compute_loss(inputs, training=False))
+    assert model.signals.refusals.count > 0
+    assert losses["click",] > losses[()] + 0.1
+
+
 def test_steps_on_a_batch_with_sampled_negatives_lower_its_loss():
     """Its items are those that it needs: the graph is traced for any number of them."""
     sampled = {"negatives": {"type": "sampled", "uniform": 4}}

@@ -262,6 +262,18 @@ FAULTS = {
         True,
         ["`positives[1]`", "value ≥ 4", "a positive of an earlier entry", "the head `k` has no events"],
     ),
+    "refusals that nobody made": (
+        {"search": {"refusals": ["hide"]}},
+        {},
+        False,
+        ["`tasks/search.yaml`, `refusals`", "users have 500 events", "0 →"],
+    ),
+    "refusals that histories forget": (
+        {"search": {"refusals": ["hide"]}, "user": {"profile": [], "history_events": ["click", "rating"]}},
+        {},
+        False,
+        ["`tasks/search.yaml`, `refusals`", "histories hold the events", "`history_events`", "no `hide`"],
+    ),
     "ratings that all count": (
         {"home": {"positives": [{"event_type": "rating"}]}},
         {},

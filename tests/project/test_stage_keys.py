@@ -36,6 +36,7 @@ CHANGES = {
     "tasks.home_feed.score={like: 2.0}": ALL[2:],
     "tasks.home_feed.quality_weights={popularity: 0.3}": ALL[1:],
     "tasks.search.weight=0.5": ALL[1:],
+    "tasks.search.refusals=[hide]": ALL[1:],
     "tasks.search.imputation.source_item=last_history_item": ALL[1:],
     "tasks.search.negatives={type: sampled}": ALL[1:],
     "project.seed=8": ALL[1:],

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from signal_toy import signal_request
 
+from unified_ranker.config import Task
 from unified_ranker.prepare.examples import Histories
-from unified_ranker.signals.past import PastItems
+from unified_ranker.signals.past import PastItems, RefusedItems
 from unified_ranker.signals.repeats import Repeats, RepeatSignal
 
 ITEMS = 6
@@ -113,6 +114,23 @@ def test_the_past_is_strictly_before_and_bounded():
     expected = [[7, -1], [9, 8], [-1, -1], [-1, -1], [2, 1], [-1, -1], [-1, -1]]
     np.testing.assert_array_equal(items, expected)
     np.testing.assert_array_equal(times, [[10, 0], [20, 20], [0, 0], [0, 0], [30, 5], [0, 0], [0, 0]])
+
+
+def test_the_refused_items_are_those_of_the_declared_events_strictly_before():
+    none = np.array([""] * 6, object)
+    histories = Histories(
+        offsets=np.array([0, 4, 6]), item=np.array([7, 8, 9, 6, 1, 2]), task=none, value=np.zeros(6, np.float32),
+        event_type=np.array(["hide", "click", "hide", "cancel", "hide", "click"], object),
+        timestamp=np.array([10, 20, 30, 40, 5, 30]),
+    )  # fmt: skip
+    like = {"positives": [{"event_type": "click"}]}
+    tasks = [Task(**like), Task(**like, refusals=("hide", "cancel")), Task(**like, refusals=("cancel",))]
+    refused = RefusedItems(histories, tasks, most=2)
+    user, time = np.array([0, 0, 0, 0, 1, -1, 0]), np.array([99, 99, 40, 10, 99, 99, 99])
+    task = np.array([1, 2, 2, 2, 2, 2, 3])
+    expected = [[-1, -1], [6, 9], [9, 7], [-1, -1], [1, -1], [-1, -1], [6, -1]]
+    assert refused.before(user, time, task).tolist() == expected
+    assert RefusedItems(histories, tasks[:1]).before(user, time, task * 0 + 1).shape == (7, 0)
 
 
 def test_a_log_without_events_has_no_past():

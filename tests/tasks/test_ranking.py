@@ -224,7 +224,7 @@ def test_a_batch_that_holds_a_part_of_the_catalogue(objective):
     )
     even = labels(ITEM // 2 * 2, head=tf.constant(HEAD))
     model = Recorder()
-    objective(STATE, even, tf.gather(COSINES, ids, axis=1), NOTHING, NOTHING, items, model)
+    objective(STATE, even, tf.gather(COSINES, ids, axis=1), NOTHING, NOTHING, NOTHING, items, model)
     np.testing.assert_array_equal(model.indices()[:, 0], even.item)
     assert (model.indices() % 2 == 0).all()
     np.testing.assert_array_equal(model.quality[..., 0], model.indices())
@@ -251,9 +251,8 @@ def test_likely_candidates_existed(objective):
 def test_gradients_reach_the_head_and_never_the_choice(objective):
     model, scores = Recorder(), tf.Variable(COSINES)
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(
-            objective(STATE, LABELS, scores, NOTHING, NOTHING, ItemVectors(None, VECTORS, tf.constant(CREATED)), model)
-        )
+        batch = ItemVectors(None, VECTORS, tf.constant(CREATED))
+        loss = tf.reduce_sum(objective(STATE, LABELS, scores, NOTHING, NOTHING, NOTHING, batch, model))
     choice, weights, calibration = tape.gradient(loss, [scores, model.weights, model.calibration])
     assert choice is None
     assert np.abs(weights).max() > 0.1
@@ -267,9 +266,8 @@ def test_calibration_does_not_move_the_head(objective):
         model = Recorder()
         model.calibration.assign_add(tf.fill(model.calibration.shape, shift))
         with tf.GradientTape() as tape:
-            loss = objective(
-                STATE, LABELS, COSINES, NOTHING, NOTHING, ItemVectors(None, VECTORS, tf.constant(CREATED)), model
-            )
+            batch = ItemVectors(None, VECTORS, tf.constant(CREATED))
+            loss = objective(STATE, LABELS, COSINES, NOTHING, NOTHING, NOTHING, batch, model)
         gradients.append(tape.gradient(loss, model.weights))
     np.testing.assert_allclose(*gradients, atol=1e-5)
 

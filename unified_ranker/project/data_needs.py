@@ -34,6 +34,7 @@ def data_need_checks(config: Config, log: InteractionLog, sampled: bool) -> Iter
     fit = chosen[times < bounds.fit_end(config)]
     counts = fit["task"].value_counts()
     yield from _hard(config, {name: int(counts.get(name, 0)) for name in config.tasks})
+    yield from _refusals(config, log.events)
     yield from _next_k(config, fit)
 
 
@@ -76,6 +77,30 @@ def _hard(config: Config, positives: dict[str, int], tasks: Collection[str] = ()
             found=f"{kept:,} kept of {most:,} (`uniform` {uniform:,} and the task's other "
             f"positives among `batch_examples` {config.project.training.batch_examples:,})",
             what_to_do=f"lower `hard` below {most:,}, or raise `uniform`",
+        )
+
+
+def _refusals(config: Config, events: pd.DataFrame) -> Iterator[Check]:
+    """Warn where users refuse too little for the head to learn from, or histories lack what they refuse."""
+    in_histories = config.towers.user.history_events
+    for name, task in config.tasks.items():
+        if not task.refusals:
+            continue
+        count = int((events["event_type"].isin(task.refusals) & events["user_id"].notna()).sum())
+        yield Check(
+            f"`tasks/{name}.yaml`, `refusals`: users have {LEAST_FOR_HARD} events of these types",
+            passed=count >= LEAST_FOR_HARD,
+            found=f"{count:,}",
+            what_to_do="correct the event types, or leave `refusals` out until there are more",
+            severity="warning",
+        )
+        forgotten = [kind for kind in task.refusals if in_histories is not None and kind not in in_histories]
+        yield Check(
+            f"`tasks/{name}.yaml`, `refusals`: histories hold the events",
+            passed=not forgotten,
+            found=f"`history_events` in towers/user.yaml has no {', '.join(f'`{kind}`' for kind in forgotten)}",
+            what_to_do="add them there: what users refused is looked up in their histories",
+            severity="warning",
         )
 
 

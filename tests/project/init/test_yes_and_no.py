@@ -45,6 +45,18 @@ def test_refusals_are_no_positives_and_stay_in_the_history(tmp_path):
         assert f"`{name}` (40 events) means, by its name or values, that a user refused an item" in said
 
 
+@pytest.mark.parametrize(("count", "declared"), [(250, ("hide", "skip")), (249, ())])
+def test_refusals_are_hard_negatives_where_there_are_enough(count, declared, tmp_path):
+    _, items, _ = shop()
+    events = [
+        rows("home_feed", "purchase", 60),
+        *(rows("home_feed", name, count, start=9) for name in ("hide", "skip")),
+    ]
+    config, directory = new_project(tmp_path, pd.concat(events, ignore_index=True), items)
+    assert config.tasks["home_feed"].refusals == declared
+    assert f"{2 * count} events say no" in (directory / "tasks" / "home_feed.yaml").read_text()
+
+
 def test_a_table_of_negative_amounts_is_one_of_returns(tmp_path):
     _, items, _ = shop()
     back = rows("home_feed", "credit", 40, start=9, value=-12.5)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from unified_ranker.config.yaml_files import LOWER_NAME
 from unified_ranker.core.signature_names import RESERVED_OUTPUTS
+from unified_ranker.project.data_needs import LEAST_FOR_HARD
 from unified_ranker.project.init.inspect_columns import percent
 from unified_ranker.project.init.inspect_events import OFFERED_AGAIN, EventKind, Surface
 from unified_ranker.project.init.inspect_facts import Facts
@@ -37,6 +38,7 @@ def task_page(surface: Surface, facts: Facts, heads: dict[str, str]) -> str:
     page.note(f"Train this surface alone: unified-ranker train --tasks {surface.task}")
     page.put("description", DESCRIPTIONS[surface.kind])
     _positives(page, surface, heads)
+    _refusals(page, surface)
     if surface.derived:
         page.note("Every event is marked `derived` in the data: made by a rule, not by a user.")
         page.put("derived", True)
@@ -135,6 +137,17 @@ def _positives(page: YamlPage, surface: Surface, heads: dict[str, str]) -> None:
         if _head(kind, heads) != kind.event_type:
             entry["head"] = _head(kind, heads)
         page.item(entry)
+
+
+def _refusals(page: YamlPage, surface: Surface) -> None:
+    """Write the event types that say no as hard negatives, where there are enough."""
+    refused = surface.with_role("refused")
+    count = sum(kind.events for kind in refused)
+    if count >= LEAST_FOR_HARD:
+        page.note(f"{count:,} events say no: the ranking head learns to put what a user refused below what was chosen.")
+        page.put("refusals", [kind.event_type for kind in refused])
+    elif refused:
+        page.note(f"{count:,} events say no, too few to learn from: `refusals` would need {LEAST_FOR_HARD}.")
 
 
 def _scale(kind: EventKind) -> str:
