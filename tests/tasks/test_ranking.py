@@ -131,7 +131,7 @@ def test_what_users_refused_is_ranked_below_what_nobody_chose():
     rng = np.random.default_rng(4)
     training = {"ranking_examples": rows, "ranking_candidates": 20}
     objective = RankingObjective(tiny_world.config(training), lambda item, time: np.zeros((len(item), 4), np.float32))
-    batch = ItemVectors(None, tf.zeros([items, 4]), tf.zeros([items], tf.int64))
+    batch = ItemVectors(None, tf.zeros([items, 4]), -tf.ones([items], tf.int64))
 
     def learnt(refused):
         tf.random.set_seed(2)
