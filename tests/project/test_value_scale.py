@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_ranker.project.value_scale import value_scale, values_that_say_no
+from unified_ranker.project.value_scale import ROUNDING, value_scale, values_that_say_no
 
 QUANTITY = [1] * 90 + [2] * 8 + [5] * 2
 
@@ -37,6 +37,7 @@ def column(values):
         # amounts with returns, logarithms, scales around 0
         ([12, 1, 1, -12, 3, 0], "amount", 1),
         ([0.7, 2.3, 0], "amount", 0.7),
+        ([0.7, 2.3, 4e-16], "amount", 0.7),
         ([-9.8, 3.25, 7.1], "amount", 3.25),
         ([0, 0, 0], "zero", 0),
         # amounts, all above 0, and what is no scale
@@ -74,9 +75,9 @@ def test_no_value_of_0_or_below_says_yes_unless_there_is_nothing_else(values):
     yes = given_values[given_values >= np.float32(scale.least)]
     assert len(yes)
     assert (yes > 0).all() or scale.kind == "zero"
-    # Of an amount or a vote, every value above 0 says yes.
+    # Of an amount or a vote, every value above 0 says yes, but for what rounding left of a 0.
     if scale.kind in ("amount", "vote"):
-        assert len(yes) == (given_values > 0).sum()
+        assert len(yes) == (given_values > ROUNDING * given_values.abs().median()).sum()
 
 
 @pytest.mark.parametrize(

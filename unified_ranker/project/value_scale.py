@@ -14,6 +14,8 @@ VALUED_SHARE = 0.9
 """Share of events with a value from which the values are a scale of the event type."""
 LIKED_SHARE = 0.2
 """Share of values at four fifths of the top from which a scale is one of ratings, not of counts."""
+ROUNDING = 1e-9
+"""Share of the median below which an amount is 0 but for rounding."""
 RATING_TOPS = ((5, 0.5), (7, 1.0), (10, 0.5), (20, 1.0), (100, 1.0))
 """Tops of rating scales with their least steps. 100 is a percentage, whose top must occur: prices have no top."""
 
@@ -53,6 +55,9 @@ def value_scale(values: "pd.Series[float]") -> ValueScale | None:
     """
     there = values.to_numpy(np.float64, na_value=np.nan)
     there = there[np.isfinite(there)]
+    # What is left of a 0 where amounts were computed: log1p of a sum that came to 4e-16.
+    if len(there):
+        there = np.where(np.abs(there) < ROUNDING * np.median(np.abs(there)), 0.0, there)
     if not len(there) or len(there) < VALUED_SHARE * len(values):
         return None
     above, others = there[there > 0], np.unique(there[there <= 0])
