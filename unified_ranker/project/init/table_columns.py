@@ -47,17 +47,17 @@ class TableColumns:
         if found is not None:
             self.put(column, *found)
 
-    def free(self) -> list[RawColumn]:
-        """Return the columns of theirs that are not taken."""
-        taken = {choice.taken for choice in self.choices.values()}
-        return [column for name, column in self.columns.items() if name not in taken]
+    def free(self, column: str = "") -> list[RawColumn]:
+        """Return the columns of theirs that are not taken, and have no name of ours but perhaps that of `column`."""
+        taken = {c.taken for c in self.choices.values()} | ({*LOG_COLUMNS[self.name], SESSION} - {column})
+        return [theirs for name, theirs in self.columns.items() if name not in taken]
 
     def candidates(self, column: str, suits: Callable[[RawColumn], bool]) -> list[tuple[float, RawColumn]]:
         """Return the free columns that suit and whose name fits a column of ours, with the fit, the best first.
 
         The column's own name always suits: what it holds is for the checks to say.
         """
-        fits = [(name_fit(self.name, column, c.name), c) for c in self.free() if c.name == column or suits(c)]
+        fits = [(name_fit(self.name, column, c.name), c) for c in self.free(column) if c.name == column or suits(c)]
         return sorted((pair for pair in fits if pair[0] > 0), key=lambda pair: -pair[0])
 
     def in_order(self) -> list[Choice]:
