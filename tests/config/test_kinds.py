@@ -49,7 +49,7 @@ def test_a_mistake_in_it_is_worded_like_one_in_ours(project):
     (project / "towers" / "item.yaml").write_text("features: [{type: zip_code, column: place, digit: 2}]\n")
     line = line_of(project)
     assert "`towers/item.yaml`, `features[0].digit`: this key is not known" in line
-    assert "`type`, `column`, `min_count`, `digits`" in line
+    assert "`type`, `column`, `known_before`, `min_count`, `digits`" in line
     assert "Did you mean `digits`?" in line
 
 

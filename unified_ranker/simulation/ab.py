@@ -116,7 +116,7 @@ def random_ranker(world: World, seed: int) -> MarketRanker:
     def rank(requests: Requests) -> Ints:
         rng = np.random.default_rng([seed, 79])
         order = np.argsort(world.items.created, kind="stable")
-        there = np.searchsorted(world.items.created[order], requests.time, side="right")
+        there = np.searchsorted(world.items.created[order], requests.time, side="left")
         return order[(rng.random((len(requests), world.spec.slate)) * there[:, None]).astype(np.int64)]
 
     return rank

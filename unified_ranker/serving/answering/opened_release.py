@@ -211,11 +211,11 @@ class OpenedRelease:
         """Return the number of candidates that retrieval should find for a request."""
         return max(self.config.tasks[request.task].serving.candidates, self.limit(request))
 
-    def created_after(self, moment: int) -> int:
-        """Return how many items were created after a moment, in seconds."""
+    def not_before(self, moment: int) -> int:
+        """Return how many items were not created before a moment, in seconds: none of them may answer then."""
         if self._made.creation is None:
             self._made.creation = np.sort(self.created_at)
-        return len(self.created_at) - int(np.searchsorted(self._made.creation, moment, side="right"))
+        return len(self.created_at) - int(np.searchsorted(self._made.creation, moment, side="left"))
 
     def _of_same_items(self, changed: "OpenedRelease") -> "OpenedRelease":
         """Share what was computed of the items with a release that has the same ones."""

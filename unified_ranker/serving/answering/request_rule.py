@@ -20,8 +20,8 @@ class RequestRule:
     Attributes:
         request: the request.
         wanted: number of candidates that retrieval should find.
-        excluded: upper bound of the release's items that the request excludes: those created later, its source and
-            query item, and engaged items; and those that were replaced or removed.
+        excluded: upper bound of the release's items that the request excludes: those not created before it, its source
+            and query item, and engaged items; and those that were replaced or removed.
         withheld: number of the release's items that are not offered in its country.
     """
 
@@ -36,7 +36,7 @@ class RequestRule:
         self._engaged = _present(release.positions(dict.fromkeys(engaged)))
         self._gone = release.live.removed if release.live is not None else NONE
         named = np.unique(np.concatenate([_present(np.array([self._source, self._query])), self._engaged]))
-        late = release.created_after(self._moment)
+        late = release.not_before(self._moment)
         self.excluded = int((named < len(release.item_ids)).sum()) + late + len(self._gone)
         self.withheld = release.offers.withheld(request.country)
 
