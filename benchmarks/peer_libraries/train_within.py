@@ -2,6 +2,9 @@
 
 It is what `unified-ranker build` does with the time that it has: a model of the earlier part says how many epochs are
 enough, and the model that answers learns from all of it. Every library is trained this way.
+
+Time is that of the processor, divided by the threads that a library may use: other work on the machine takes nothing
+from a library, and one that leaves a core idle has the more of the clock.
 """
 
 import json
@@ -52,18 +55,20 @@ class Epochs:
     """Epochs of a learner, with the time that they took.
 
     Attributes:
+        now: clock, in seconds.
         number: how many.
         seconds: of all of them, without measurements.
     """
 
+    now: Callable[[], float]
     number: int = 0
     seconds: float = 0.0
 
     def make(self, learner: Learner) -> None:
         """Make one epoch, and time it."""
-        began = time.perf_counter()
+        began = self.now()
         learner.learn()
-        self.seconds += time.perf_counter() - began
+        self.seconds += self.now() - began
         self.number += 1
 
     def fits(self, seconds: float) -> bool:
@@ -77,16 +82,18 @@ def train_within(make: Make, folder: Folder) -> tuple[Learner, dict[str, Any]]:
     The model of the earlier part has the share of the time that makes room for as many epochs over the whole window.
     """
     about, everything = folder.about, folder.interactions
-    began, earlier = time.perf_counter(), everything.before(about.validation_start)
+    now, wall, earlier = processor_clock(about.threads), time.perf_counter(), everything.before(about.validation_start)
+    began = now()
     share = len(earlier.item) / (len(earlier.item) + len(everything.item))
     best, score, ended = epochs_found(
-        make(earlier), folder.requests("validation"), about.exclude_engaged, share * about.seconds - 1e-9
+        make(earlier), folder.requests("validation"), about.exclude_engaged, share * about.seconds, now
     )
-    learner, done = make(everything), Epochs()
-    while done.number < best and done.fits(about.seconds - (time.perf_counter() - began)):
+    learner, done = make(everything), Epochs(now)
+    while done.number < best and done.fits(about.seconds - (now() - began)):
         done.make(learner)
     return learner, {
-        "seconds": round(time.perf_counter() - began, 1),
+        "seconds": round(now() - began, 1),
+        "wall_seconds": round(time.perf_counter() - wall, 1),
         "epochs": done.number,
         "epochs_found": best,
         "ended": ended,
@@ -96,26 +103,35 @@ def train_within(make: Make, folder: Folder) -> tuple[Learner, dict[str, Any]]:
     }
 
 
+def processor_clock(threads: int) -> Callable[[], float]:
+    """Return a clock: seconds of the process's processor time, divided by the threads that it may use."""
+    return lambda: time.process_time() / threads
+
+
 def epochs_found(
-    learner: Learner, requests: dict[str, Requests], exclude: dict[str, bool], seconds: float
+    learner: Learner,
+    requests: dict[str, Requests],
+    exclude: dict[str, bool],
+    seconds: float,
+    now: Callable[[], float],
 ) -> tuple[int, float, str]:
     """Return after how many epochs the mean NDCG@10 over the tasks was best, its value, and what ended the search.
 
     A measurement follows where the epochs since the last one took twice as long as a measurement does.
     """
-    began, epochs, since, measuring = time.perf_counter(), Epochs(), 0.0, 0.0
+    began, epochs, since, measuring = now(), Epochs(now), 0.0, 0.0
     best, highest, without = 0, -1.0, 0
     while without < PATIENCE:
-        left = seconds - (time.perf_counter() - began)
+        left = seconds - (now() - began)
         last = not epochs.fits(left - measuring)
         if not last:
             before = epochs.seconds
             epochs.make(learner)
             since += epochs.seconds - before
         if since and (last or since >= 2 * measuring):
-            started = time.perf_counter()
+            started = now()
             score = float(np.mean([ndcg(learner, found, exclude[task]) for task, found in requests.items()]))
-            measuring, since = time.perf_counter() - started, 0.0
+            measuring, since = now() - started, 0.0
             print(f"{epochs.number} epochs: NDCG@10 {score:.4f} on the validation slice", flush=True)
             without = 0 if score > highest else without + 1
             if score > highest:
