@@ -194,3 +194,30 @@ def test_a_row_longer_than_a_block_is_an_open_quotation_mark(tmp_path):
     (tmp_path / "a.csv").write_bytes(b'a,b\n1,"x' + b"y" * 100_000 + b"\n2,z\n")
     with pytest.raises(UserError, match="open quotation mark"):
         list(in_blocks(tmp_path / "a.csv", 1000).rows(["a", "b"]))
+
+
+WESTERN = {
+    "Latin 1": ("latin-1", ["málaga", "andalucía", "Ærø", "plain", "Zürich"], True),
+    "Windows 1252": ("cp1252", ["café “Roma”", "5 €", "naïve…", "Übel", "garçon"], True),
+    "UTF-8": ("utf-8", ["málaga", "Zürich", "“Roma”", "größe", "ñ"], True),
+    "Cyrillic, which is not guessed": ("cp1251", ["москва", "казань", "plain", "тверь", "омск"], False),
+}
+
+
+@pytest.mark.parametrize(("encoding", "words", "read_as_written"), WESTERN.values(), ids=WESTERN)
+def test_text_of_western_europe_is_read_in_its_encoding(tmp_path, encoding, words, read_as_written):
+    lines = ["user;place"] + [f"u{n};{words[n % len(words)]}" for n in range(60)]
+    (tmp_path / "a.csv").write_bytes("\n".join(lines).encode(encoding))
+    kept = [row["place"] for row in read(tmp_path, "a.csv")]
+    assert (kept == [words[n % len(words)] for n in range(60)]) is read_as_written
+    assert bool(rejected(tmp_path, "a.csv")) is not read_as_written
+    said = form_in_words(TableSource(files="a.csv"), tmp_path)
+    assert (f"encoded in {encoding}" in said) is (read_as_written and encoding != "utf-8")
+
+
+def test_single_bad_bytes_in_a_file_of_utf_8_are_rejected_and_not_read_in_another_encoding(tmp_path):
+    lines = [b"user;place"] + [f"u{n};Zürich".encode() for n in range(60)]
+    for bad in (7, 20, 31, 50):
+        lines[bad] = b"u;M\xe1laga"
+    (tmp_path / "a.csv").write_bytes(b"\n".join(lines) + b"\n")
+    assert [row for row, _ in rejected(tmp_path, "a.csv")] == [6, 19, 30, 49]

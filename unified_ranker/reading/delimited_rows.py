@@ -21,7 +21,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.log.parquet_files import sentence
 from unified_ranker.reading.raw_rows import RawRows, Rejected
 from unified_ranker.reading.source_files import SourceFile
-from unified_ranker.reading.text_form import TextForm, form_of
+from unified_ranker.reading.text_form import TextForm, form_of, is_utf8
 
 BLOCK_BYTES = 1 << 24
 """Bytes of text that are read at once, the most that a row may have."""
@@ -187,16 +187,8 @@ def _no_text(column: pa.Array) -> list[int]:
     try:
         column.cast(pa.large_string())
     except pa.ArrowInvalid:
-        return [row for row, value in enumerate(column.to_pylist()) if value is not None and not _is_utf8(value)]
+        return [row for row, value in enumerate(column.to_pylist()) if value is not None and not is_utf8(value)]
     return []
-
-
-def _is_utf8(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _shown(value: Any) -> str:
