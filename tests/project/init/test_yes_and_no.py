@@ -4,7 +4,13 @@ import pandas as pd
 import pytest
 from toy_shop import comment_above, new_project, rows, shop
 
+from unified_ranker.config.loading import load_config
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.positives import matches_any
+from unified_ranker.log.schema import normalise
+from unified_ranker.project.init.project_plan import Given, plan_project
+from unified_ranker.project.init.write_project import certain, write_plan
+from unified_ranker.project.workspace import Workspace
 
 VALUES = {
     "clicks as 0 and 1": ([0, 0, 1, 0], 1, "25 % are 1"),
@@ -81,3 +87,56 @@ def test_a_task_of_refusals_is_left_out_and_a_log_of_them_refused(tmp_path):
     assert "`returns`" in comment_above(directory, "project.yaml", "seed")
     with pytest.raises(UserError, match=r"`events.event_type`: some events must be engagement.*`refund`"):
         new_project(tmp_path / "alone", refusals, items)
+
+
+WRITTEN = {
+    "0/1 clicks": ("clicked", [0, 0, 1, 0], [2], 1),
+    "flags": ("is_purchase", [False, True, True, False], [1, 2], 1),
+    "flags in text": ("recommended", ["True", "False", "no", "True"], [0, 3], 1),
+    "labels of -1 and 1": ("label", [-1, 1, 1, -1], [1, 2], 1),
+    "refusals of 0 and 1": ("skipped", [1, 0, 0, 1], [1, 2], 1),
+    "votes in words": ("vote", ["up", "down", "down", "up"], [0, 3], 1),
+    "percent in text": ("rating", ["85 %", "10 %", "100 %", "30 %"], [0, 2], 80),
+    "decimal commas": ("rating", ["4,5", "0,5", "5", "2,0"], [0, 2], 4),
+    "parts of five": ("score", ["4/5", "1/5", "5/5", "2/5"], [0, 2], 4),
+    "returns": ("Quantity", [3, -1, 12, 7], [0, 2, 3], 3),
+}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize(("name", "values", "yes", "least"), WRITTEN.values(), ids=WRITTEN)
+def test_a_column_that_says_no_is_the_value_however_it_is_named_and_written(name, values, yes, least, suffix, tmp_path):
+    table = rows("home_feed", "x", 120)[["user_id", "item_id", "timestamp"]]
+    table[name] = (values * 30) if len({type(v) for v in values}) == 1 else [str(v) for v in values * 30]
+    file = tmp_path / f"events.{suffix}"
+    if suffix == "csv":
+        table.to_csv(file, index=False, sep=";")
+    else:
+        table.to_parquet(file)
+    plan = certain(plan_project(tmp_path / "shop", Given({"events": file})))
+    write_plan(tmp_path / "shop", plan)
+    config = load_config(tmp_path / "shop")
+    (positive,) = config.tasks["home_feed"].positives
+    assert positive.min_value == least
+    tables = Workspace(tmp_path / "shop", config).read_tables()
+    events = normalise(tables.events, tables.items, tables.users).events
+    counted = matches_any(events["event_type"], events["value"], [positive])
+    keys = ["user_id", "item_id", "timestamp"]
+    wanted = table[[number % 4 in yes for number in range(120)]].assign(
+        timestamp=lambda t: pd.to_datetime(t["timestamp"], utc=True)
+    )
+    found = events[counted][keys].astype({"timestamp": wanted["timestamp"].dtype})
+    pd.testing.assert_frame_equal(
+        found.sort_values(keys, ignore_index=True).astype(str),
+        wanted[keys].sort_values(keys, ignore_index=True).astype(str),
+    )
+
+
+def test_several_columns_that_say_no_or_words_that_are_unknown_are_for_a_person_to_decide(tmp_path):
+    table = rows("home_feed", "x", 120)[["user_id", "item_id", "timestamp"]]
+    two = table.assign(click=[0, 1, 1, 0] * 30, conversion=[0, 1, 0, 0] * 30)
+    words = table.assign(rating=["meh", "super", "so so", "super"] * 30)
+    for log, said in ((two, r"`click`, `conversion` say yes or no"), (words, r"`rating` holds words.*THEIRS: 1")):
+        log.to_csv(tmp_path / "events.csv", index=False)
+        with pytest.raises(UserError, match=said):
+            certain(plan_project(tmp_path / "shop", Given({"events": tmp_path / "events.csv"})))

@@ -45,7 +45,6 @@ SUITS: Mapping[str, Callable[[RawColumn], bool]] = {
     "event_type": lambda c: c.holds in ("text", "whole numbers", "flags") and _few(c),
     "task": lambda c: c.holds == "text" and _few(c),
     "query": lambda c: c.holds == "text" and c.distinct > 1,
-    "value": lambda c: c.holds in ("whole numbers", "numbers") and c.distinct > 1,
     "country": _codes,
     "request_id": lambda c: c.identifies,
     "position": _counts_from_zero,
@@ -53,9 +52,9 @@ SUITS: Mapping[str, Callable[[RawColumn], bool]] = {
     "title": lambda c: c.holds == "text" and c.distinct > 1,
     "categories": lambda c: c.holds == "lists" or c.separator is not None,
 }
-"""Values that a column of ours can hold. Prices and quantities have no name of a `value`, and are none."""
+"""Values that a column of ours can hold."""
 
-VALUES_SHOWN = frozenset({"event_type", "task", "value", "country"})
+VALUES_SHOWN = frozenset({"event_type", "task", "country"})
 """Columns whose values are shown, where they are few."""
 
 

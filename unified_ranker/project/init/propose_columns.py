@@ -22,6 +22,7 @@ from unified_ranker.project.init.column_rules import (
 from unified_ranker.project.init.inspect_columns import percent
 from unified_ranker.project.init.raw_columns import RawColumn
 from unified_ranker.project.init.table_columns import Rule, TableColumns
+from unified_ranker.project.init.value_rule import best_value
 
 KEY_COLUMNS = ("item_id", "user_id")
 CLEAR = 0.25
@@ -29,12 +30,13 @@ CLEAR = 0.25
 HOME_FEED = "home_feed"
 INTERACTION = "interaction"
 EVENT_WORDS = {
-    "purchase": "transaction transactions purchase purchases order orders sale sales invoice invoices basket baskets",
+    "purchase": "transaction transactions purchase purchases purchased bought order orders sale sales invoice invoices "
+    "basket baskets",
     "rating": "rating ratings stars",
     "review": "review reviews",
     "play": "play plays listen listens listening scrobble scrobbles traid track song",
     "watch": "watch watches stream streams",
-    "click": "click clicks clickstream",
+    "click": "click clicks clicked clickstream",
     "view": "view views pageview pageviews visit visits",
     "checkin": "checkin checkins",
     "read": "read reads reading",
@@ -45,7 +47,7 @@ _OF_EVENTS: Mapping[str, Rule] = {
     "timestamp": best_time,
     "event_type": best_suited,
     "task": best_task,
-    "value": best_suited,
+    "value": best_value,
     "query": best_suited,
     "country": best_country,
     "request_id": best_suited,
@@ -182,7 +184,7 @@ def _event_word(name: str, events: TableColumns) -> tuple[str, str]:
     for word in words_of_name(name):
         if word in known:
             return known[word], f"the file is `{name}`"
-    if value is not None and value.source is not None:
+    if value is not None and name_fit("events", "value", value.taken or ""):
         return "rating", f"`{value.taken}` is a rating"
     for column in events.columns:
         for word in words_of_name(column):
