@@ -57,6 +57,8 @@ def init_command(
     require_free(directory)
     named = {name: table for name, table in (("events", events), ("items", items), ("users", users)) if table}
     plan = plan_project(directory, Given(named, tables, tuple(columns or ()), task, event_type, order))
+    for reason in plan.unread:
+        warn(reason)
     show_plan(plan)
     at_terminal = sys.stdin.isatty() and not yes
     plan = asked(plan) if at_terminal else plan

@@ -69,8 +69,7 @@ class JsonRows:
 
     @cached_property
     def _lines(self) -> bool:
-        with self.file.open() as stream:
-            begin: bytes = stream.read(1 << 12)
+        begin = self.file.begin(1 << 12)
         return not begin.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
 
     @property

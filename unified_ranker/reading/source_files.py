@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from unified_ranker.config import TableSource
 from unified_ranker.core.errors import UserError
-from unified_ranker.log.parquet_files import is_parquet
+from unified_ranker.log.parquet_files import is_parquet, sentence
 from unified_ranker.log.table_files import what_is_there
 
 _COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
@@ -48,6 +48,19 @@ class SourceFile:
             return pa.input_stream(str(self.path), compression=self.compression)
         except OSError as error:
             raise UserError(f"`{self.path}` cannot be read: {error}. Check its permissions.") from error
+
+    def begin(self, size: int) -> bytes:
+        """Return the first bytes, decompressed.
+
+        Raises:
+            UserError: the file ends before it should, or cannot be decompressed.
+        """
+        try:
+            with self.open() as stream:
+                out: bytes = stream.read(size)
+        except OSError as error:
+            raise UserError(f"`{self.path}` cannot be read: {sentence(error)} Write or fetch it again.") from error
+        return out
 
 
 def files_of(source: TableSource, directory: Path) -> list[SourceFile]:
@@ -120,8 +133,7 @@ def _described(file: Path, root: Path, source: TableSource) -> SourceFile:
         begin = stream.read(4)
     compression = next((name for magic, name in _COMPRESSIONS.items() if begin.startswith(magic)), None)
     described = SourceFile(file, source.format or "csv", compression, folders)
-    with described.open() as stream:
-        begin = stream.read(4096)
+    begin = described.begin(4096)
     other = next((name for magic, name in _NO_TEXT.items() if begin.startswith(magic)), None)
     if not begin.strip():
         raise UserError(f"`{file}` must hold a table. Received: an empty file. Write it again.")

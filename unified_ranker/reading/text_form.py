@@ -67,9 +67,8 @@ def form_of(file: SourceFile, source: TableSource) -> TextForm:
     Raises:
         UserError: an encoding is unknown, or a name occurs twice in the header.
     """
-    with file.open() as stream:
-        sample = stream.read(SAMPLE_BYTES)
-        whole = not stream.read(1)
+    sample = file.begin(SAMPLE_BYTES + 1)
+    sample, whole = sample[:SAMPLE_BYTES], len(sample) <= SAMPLE_BYTES
     marked = next((name for mark, name in _MARKS.items() if sample.startswith(mark)), None)
     encoding = source.encoding or marked or _western(sample) or "utf-8"
     text = _decoded(file, sample, encoding).removeprefix("\ufeff")

@@ -73,12 +73,24 @@ def best_identifier(table: TableColumns, column: str) -> Found:
     found = table.candidates(column, lambda c: c.may_identify)
     if not found:
         others = [c.name for c in table.free() if c.identifies and c.distinct < c.present]
-        return None, "", f"no column is named like one; by their values it could be {listed(others)}"
+        could = f"; by their values it could be {listed(others)}" if others else ""
+        return None, "", f"no column is named like one{could}{_nested(table)}"
     (fit, best), *rest = found
     rivals = [c.name for other, c in rest if other > fit - APART]
     doubt = f"{listed([best.name, *rivals])} are named alike" if rivals else ""
     repeats = f", {best.present / best.distinct:.1f} rows each" if best.distinct else ""
     return ColumnSource(column=best.name), f"by its name; {best.seen}{repeats}", doubt
+
+
+def _nested(table: TableColumns) -> str:
+    """Return how columns of objects are taken apart, where a table has some."""
+    nested = [c for c in table.free() if c.holds == "other" or (c.holds == "lists" and c.of_objects)]
+    if not nested:
+        return ""
+    lists = [c.name for c in nested if c.holds == "lists"]
+    taken = f"*, unnest({lists[0]}, recursive := true)" if lists else f"t.{nested[0].name}.FIELD AS user_id, …"
+    query = f"`--events \"SELECT {taken} FROM 'FILE' t\"`"  # noqa: S608
+    return f"; {listed(c.name for c in nested)}: objects, which a query takes apart: {query}"
 
 
 def best_time(table: TableColumns, column: str) -> Found | None:

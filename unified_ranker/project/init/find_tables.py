@@ -9,7 +9,8 @@ from pathlib import Path
 
 from unified_ranker.config import TableSource
 from unified_ranker.core.errors import UserError, listed
-from unified_ranker.project.init.column_choices import Choice
+from unified_ranker.log.check import MAX_LISTED
+from unified_ranker.project.init.column_choices import Choice, Said
 from unified_ranker.project.init.propose_columns import propose_columns
 from unified_ranker.project.init.raw_columns import LOOKED_AT, RawColumn, raw_columns
 from unified_ranker.reading.raw import raw_table
@@ -44,24 +45,47 @@ def read_raw(source: TableSource, directory: Path, size: int = 0) -> LookedAtTab
     return LookedAtTable(source, raw_columns(raw_table(source, directory, LOOKED_AT)), size)
 
 
-def find_tables(directory: Path) -> dict[str, LookedAtTable]:
+@dataclass(frozen=True, eq=False)
+class FoundTables:
+    """Tables of a log in a directory.
+
+    Attributes:
+        tables: by name: `events`, and `items` and `users` where there are such.
+        unread: the reason for each file that cannot be read.
+    """
+
+    tables: dict[str, LookedAtTable]
+    unread: tuple[str, ...] = ()
+
+
+def find_tables(directory: Path, said: Said | None = None) -> FoundTables:
     """Return the tables of a log in a directory: `events`, and `items` and `users` where there are such.
 
     The events are the largest table with a user, an item and a time. The items and users are tables with a key that
     the events hold; of several the one that describes them best.
 
+    Args:
+        directory: is searched.
+        said: what a person said of columns; None: nothing.
+
     Raises:
         UserError: no table can be the events.
     """
-    tables = _tables(directory)
-    complete = [(rank, table) for table in tables if (rank := _rank_of_events(table)) is not None]
+    said = said or {}
+    tables, unread = _tables(directory)
+    complete = [(rank, table) for table in tables if (rank := _rank_of_events(table, said)) is not None]
     if len(tables) == 1:
         # Whatever it is, a person can say what its columns are.
-        return {"events": tables[0]}
+        return FoundTables({"events": tables[0]}, unread)
     if not complete:
+        received = listed(t.name for t in tables)
+        if not tables:
+            others = sorted(path.name for path in directory.iterdir() if not path.name.startswith("."))
+            received = f"no file of a table among {listed(others[:MAX_LISTED])}, such as *.parquet, *.csv or *.json"
         raise UserError(
-            f"`--from {directory}`: no table has a user and an item. Received: {listed(t.name for t in tables)}. "
-            "Name the tables with --events, --items and --users, and the columns with --map."
+            f"`--from {directory}`: no table has a user and an item. Received: {received}. "
+            + "".join(f"{reason} " for reason in unread)
+            + "Name the tables with --events, --items and --users, and the columns with --map."
         )
     events = max(complete, key=lambda pair: pair[0])[1]
     found = {"events": events}
@@ -69,27 +93,33 @@ def find_tables(directory: Path) -> dict[str, LookedAtTable]:
         ranked = [
             (key, table)
             for table in tables
-            if table not in found.values() and (key := _rank_of_key(name, table, events)) is not None
+            if table not in found.values() and (key := _rank_of_key(name, table, events, said)) is not None
         ]
         if ranked:
             found[name] = max(ranked, key=lambda pair: pair[0])[1]
-    return found
+    return FoundTables(found, unread)
 
 
-def _rank_of_events(table: LookedAtTable) -> tuple[int, int] | None:
-    """Return how well a table suits as the events: what is known of an event besides user and item, and its size."""
-    chosen = _chosen(propose_columns({"events": table.columns}, {}, {"events": table.name}))
+def _rank_of_events(table: LookedAtTable, said: Said) -> tuple[int, int] | None:
+    """Return how well a table suits as the events: what is known of an event besides user and item, and its size.
+
+    A table without a column that a person named is not meant.
+    """
+    ours = {column: source for column, source in said.get("events", {}).items() if source is not None}
+    if any(source.column is not None and source.column not in table.columns for source in ours.values()):
+        return None
+    chosen = _chosen(propose_columns({"events": table.columns}, {"events": ours}, {"events": table.name}))
     if chosen["user_id"].taken is None or chosen["item_id"].taken is None:
         return None
     more = [c for c in ("timestamp", "value", "event_type") if c in chosen and chosen[c].taken is not None]
     return ("timestamp" in more) + bool(more), table.size
 
 
-def _rank_of_key(name: str, table: LookedAtTable, events: LookedAtTable) -> tuple[int, int] | None:
+def _rank_of_key(name: str, table: LookedAtTable, events: LookedAtTable, said: Said) -> tuple[int, int] | None:
     """Return how well a table suits as the items or users; None where the events do not hold its key."""
     key = "item_id" if name == "items" else "user_id"
     known = {"events": events.columns, name: table.columns}
-    choices = propose_columns(known, {}, {"events": events.name})
+    choices = propose_columns(known, said, {"events": events.name})
     ours = _chosen(choices)[key]
     theirs = {c.column: c for c in choices if c.table == name}
     held = table.columns.get(theirs[key].taken or "")
@@ -103,25 +133,42 @@ def _chosen(choices: list[Choice]) -> dict[str, Choice]:
     return {choice.column: choice for choice in choices if choice.table == "events"}
 
 
-def _tables(directory: Path) -> list[LookedAtTable]:
-    """Return the tables in a directory; files that are the parts of one table are one."""
+def _tables(directory: Path) -> tuple[list[LookedAtTable], tuple[str, ...]]:
+    """Return the tables in a directory, parts of one as one table, and why other files cannot be read."""
     groups: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for path in sorted(directory.rglob("*")):
-        bare = path.with_suffix("") if path.suffix.lower() in _COMPRESSED else path
         inside = path.relative_to(directory).parts
-        named = bare.suffix.lower() in _SUFFIXES and not any(part.lower().startswith(_NO_TABLE) for part in inside)
+        named = _stem(path) != path.name and not any(part.lower().startswith(_NO_TABLE) for part in inside)
         if path.is_file() and named and len(inside) <= DEPTH:
-            groups[path.parent, _PART.sub("#", path.name.lower())].append(path)
-    tables = []
+            groups[path.parent, _PART.sub("#", _stem(path).lower())].append(path)
+    tables, unread = [], []
     for paths in groups.values():
-        for part in _one_table(paths, directory):
+        for part in _parts(paths, directory):
             size = sum(path.stat().st_size for path in part.parent.glob(part.name))
             try:
                 tables.append(read_raw(TableSource(files=part.absolute()), directory, size))
-            except UserError:
-                # A file of text beside the tables, such as notes.
-                continue
-    return tables
+            except UserError as error:
+                unread.append(str(error))
+    return tables, tuple(unread)
+
+
+def _stem(path: Path) -> str:
+    """Return the name of a file without the suffixes of a table; the whole name where it has none."""
+    bare = path.with_suffix("") if path.suffix.lower() in _COMPRESSED else path
+    return bare.stem if bare.suffix.lower() in _SUFFIXES else path.name
+
+
+def _parts(paths: list[Path], directory: Path) -> list[Path]:
+    """Return the patterns of files with like names: parts of one table may be of several formats."""
+    if len({_stem(path) for path in paths}) == len(paths):
+        together = _one_table(paths, directory)
+        if len(together) == 1:
+            return together
+    # The same name in two formats is one table written twice.
+    kinds: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        kinds[path.name.removeprefix(_stem(path)).lower()].append(path)
+    return [part for of_kind in kinds.values() for part in _one_table(of_kind, directory)]
 
 
 def _one_table(paths: list[Path], directory: Path) -> list[Path]:
@@ -134,8 +181,13 @@ def _one_table(paths: list[Path], directory: Path) -> list[Path]:
     pattern = paths[0].parent / f"{begin}*{end}"
     if sorted(pattern.parent.glob(pattern.name)) != paths:
         return paths
-    first, last = (raw_table(TableSource(files=path.absolute()), directory, 1) for path in (paths[0], paths[-1]))
-    return [pattern] if first.column_names == last.column_names else paths
+    # The last of each format, and the first.
+    some = [paths[0], *{path.suffix: path for path in paths}.values()]
+    try:
+        columns = [set(raw_table(TableSource(files=path.absolute()), directory, 1).column_names) for path in some]
+    except UserError:
+        return paths
+    return [pattern] if all(names == columns[0] for names in columns) else paths
 
 
 def _common(names: list[str]) -> str:

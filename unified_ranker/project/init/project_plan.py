@@ -56,6 +56,7 @@ class ProjectPlan:
         notes: reasons for how a table is read, by table.
         tables: the tables as they were looked at.
         given: the arguments.
+        unread: the reason for each file of the directory that cannot be read.
     """
 
     data: TablesSource
@@ -65,6 +66,7 @@ class ProjectPlan:
     notes: Mapping[str, str]
     tables: Mapping[str, LookedAtTable]
     given: Given
+    unread: tuple[str, ...] = ()
 
     @property
     def doubts(self) -> list[Choice]:
@@ -98,6 +100,7 @@ def plan_project(directory: Path, given: Given) -> ProjectPlan:
     """
     data: dict[str, object] = {"type": "tables", "order": given.order}
     title, notes, found = "", {}, {}
+    unread: tuple[str, ...] = ()
     if given.directory is not None:
         if not given.directory.is_dir():
             raise UserError(f"`--from` must be a directory. Received: `{given.directory}`. Name a file with --events.")
@@ -107,7 +110,8 @@ def plan_project(directory: Path, given: Given) -> ProjectPlan:
             title, notes = published.title, published.notes
             data |= fill_in(published.data, {name: data_path(path, directory) for name, path in paths.items()})
         elif "events" not in given.tables:
-            found = find_tables(given.directory)
+            searched = find_tables(given.directory, given.said)
+            found, unread = searched.tables, searched.unread
             data |= {name: data_path(Path(str(t.source.files)), directory) for name, t in found.items()}
     for name, text in given.tables.items():
         query = isinstance(text, str) and _QUERY.match(text) is not None
@@ -119,7 +123,7 @@ def plan_project(directory: Path, given: Given) -> ProjectPlan:
         )
     source = TablesSource.model_validate(data)
     tables = {name: found.get(name) or read_raw(table, directory) for name, table in source.tables.items()}
-    return _choose(ProjectPlan(source, (), (), title, notes, tables, given))
+    return _choose(ProjectPlan(source, (), (), title, notes, tables, given, unread))
 
 
 def data_path(path: Path, directory: Path) -> str:

@@ -115,6 +115,13 @@ class RawColumn:
                 return mark
         return None
 
+    @cached_property
+    def of_objects(self) -> bool:
+        """Tells whether lists have objects as their elements."""
+        if is_text(self.values.type):
+            return bool(pc.any(pc.match_substring_regex(self.values, r"^\[\s*\{")).as_py())
+        return is_list(self.values.type) and pt.is_struct(self.values.type.value_type)
+
     @property
     def seen(self) -> str:
         """Counts of the column in a few words."""
