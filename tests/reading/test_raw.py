@@ -221,3 +221,8 @@ def test_single_bad_bytes_in_a_file_of_utf_8_are_rejected_and_not_read_in_anothe
         lines[bad] = b"u;M\xe1laga"
     (tmp_path / "a.csv").write_bytes(b"\n".join(lines) + b"\n")
     assert [row for row, _ in rejected(tmp_path, "a.csv")] == [6, 19, 30, 49]
+
+
+def test_names_in_quotes_behind_a_blank_are_names(tmp_path):
+    (tmp_path / "a.csv").write_text('"user", "item" , "play list"\nu1,i1,p\n')
+    assert read(tmp_path, "a.csv") == [{"user": "u1", "item": "i1", "play list": "p"}]

@@ -233,3 +233,29 @@ def test_parquet_in_our_form_is_used_as_it_lies(tmp_path):
     assert not lies(events="t.parquet")
     pq.write_table(pa.table({"item_id": [1.0, 2.0]}), tmp_path / "i.parquet")
     assert not lies(events="e.parquet")
+
+
+ORDERS = {
+    "%d.%m.%Y": ["2020-09-13", "2020-10-01", "2020-10-03"],
+    "%m.%d.%Y": ["2020-01-10", "2020-10-03"],
+    "%Y-%m-%d": ["2020-10-03"],
+    "%Y": ["2020-10-03"],
+}
+
+
+@pytest.mark.parametrize(("form", "days"), ORDERS.items(), ids=ORDERS)
+def test_beside_a_declared_format_no_other_order_of_day_and_month_is_read(tmp_path, form, days):
+    given = ["13.09.2020", "01.10.2020", "2020-10-03"]
+    rows = "".join(f"u{n},i{n},home_feed,view,{day}\n" for n, day in enumerate(given))
+    (tmp_path / "e.csv").write_text("user_id,item_id,task,event_type,timestamp\n" + rows)
+    columns = {"events": {"timestamp": {"column": "timestamp", "format": form}}}
+    read = loaded(read_log(tmp_path, {"events": "e.csv", "columns": columns})).events["timestamp"].to_pylist()
+    assert sorted(f"{time:%Y-%m-%d}" for time in read) == days
+
+
+@pytest.mark.parametrize("table", ["items", "users"])
+def test_a_column_that_tables_made_of_the_events_lack_is_named(visits, table):
+    with pytest.raises(
+        UserError, match=rf"`data.columns.{table}.title`: there is no column `brnd`.*Did you mean `brand`"
+    ):
+        read_log(visits, declared(columns={"events": MAP, table: {"title": "brnd"}}))

@@ -153,3 +153,16 @@ def test_parts_add_up_to_the_whole():
         summary.add(pa.chunked_array([pa.array(texts[at : at + 50])]))
     assert recognise(summary) == recognise_times(pa.array(texts))
     assert recognise(summary).formats == ("%d/%m/%Y",)
+
+
+def test_words_for_the_present_are_no_times():
+    reading = TimeReading(formats=("%Y-%m-%d",))
+    assert read(["2024-05-01", "now", "Today", "NOW"], reading)[1] == [False, True, True, True]
+
+
+@pytest.mark.parametrize("reading", [None, TimeReading(unit="s", recognised=False)], ids=["recognised", "declared"])
+def test_numbers_with_an_exponent_are_times(reading):
+    seconds = [1_600_000_000 + 1000 * n for n in range(50)]
+    times, bad = read([f"{s:.6e}" for s in seconds], reading)
+    assert not any(bad)
+    assert times == [EPOCH + timedelta(seconds=s) for s in seconds]

@@ -192,10 +192,13 @@ def _readings(data: TablesSource, times: Mapping[tuple[str, str], TimeSummary]) 
 
 
 def _beside(form: str, summary: TimeSummary) -> tuple[str, ...]:
-    """Return a declared format, and those that the column has besides with day and month in the same order."""
+    """Return a declared format, and those that the column has besides with day and month in the same order.
+
+    A format that says no order, such as `%Y-%m-%d`, admits none: 05/06/2020 could be read in two ways.
+    """
     others = dict.fromkeys(f for shape in summary.shapes for f in formats_of(shape))
-    wrong = is_month_first if is_day_first(form) else is_day_first
-    return (form, *(other for other in others if other != form and not wrong(other)))
+    wrong = [order for order in (is_day_first, is_month_first) if not order(form)]
+    return (form, *(other for other in others if other != form and not any(order(other) for order in wrong)))
 
 
 def _recognised(table: str, name: str, theirs: str, summary: TimeSummary) -> TimeReading:

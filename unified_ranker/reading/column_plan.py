@@ -68,17 +68,17 @@ def plan_of(table: str, data: TablesSource, found: tuple[str, ...], strict: bool
     """
     declared: Mapping[str, ColumnSource] = getattr(data.columns, table)
     known = [*LOG_COLUMNS[table], *({"events": [SESSION], "items": list(OFFER_COLUMNS)}.get(table, []))]
-    for name, source in declared.items():
+    for name in declared:
         if table == "events" and name not in known:
             raise UserError(
                 f"`project.yaml`, `data.columns.events`: `{name}` is no column of events. Allowed: {listed(known)}. "
                 f"Rename or remove it.{nearest(name, known)}"
             )
-        if source.column is not None and source.column not in found:
-            raise UserError(
-                f"`project.yaml`, `data.columns.{table}.{name}`: there is no column `{source.column}`. Found: "
-                f"{listed(found)}. Correct the name.{nearest(source.column, found)}"
-            )
+    _require_found(table, declared, found)
+    for name in ("items", "users"):
+        if table == "events" and getattr(data, name) is None:
+            # They are made of the events.
+            _require_found(name, getattr(data.columns, name), found)
     taken = {source.column for source in declared.values()}
     if table == "events" and data.order == "row":
         known.remove("timestamp")
@@ -94,6 +94,15 @@ def plan_of(table: str, data: TablesSource, found: tuple[str, ...], strict: bool
     planned = tuple(PlannedColumn(name, source, _kind(table, name)) for name, source in chosen.items())
     used = {column.source.column for column in planned}
     return TablePlan(table, planned, tuple(name for name in found if name not in used))
+
+
+def _require_found(table: str, declared: Mapping[str, ColumnSource], found: tuple[str, ...]) -> None:
+    for name, source in declared.items():
+        if source.column is not None and source.column not in found:
+            raise UserError(
+                f"`project.yaml`, `data.columns.{table}.{name}`: there is no column `{source.column}`. Found: "
+                f"{listed(found)}. Correct the name.{nearest(source.column, found)}"
+            )
 
 
 def _kind(table: str, name: str) -> Kind:

@@ -173,7 +173,7 @@ def _fields(lines: Sequence[str], delimiter: str, quote: str) -> list[list[str]]
 
 def _is_header(rows: Sequence[Sequence[str]]) -> bool:
     """Tell whether the first row holds names: words, but for the blank name that pandas gives its row numbers."""
-    first = [cell.strip() for cell in rows[0]]
+    first = [_name(cell) for cell in rows[0]]
     if set(first) & {name for table in LOG_COLUMNS.values() for name in table}:
         return True
     names = first[1:] if first[0] == "" and len(first) > 1 else first
@@ -181,7 +181,9 @@ def _is_header(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _name(cell: str) -> str:
-    return cell.strip()
+    """Return a name without blanks around it, and without quotation marks that stand behind a blank."""
+    name = cell.strip()
+    return name[1:-1].strip() if len(name) > 2 and name[0] == name[-1] == '"' else name
 
 
 def _given(header: bool | tuple[str, ...], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:

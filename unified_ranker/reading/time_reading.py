@@ -23,7 +23,7 @@ _FIRST, _EARLIEST_SECONDS, _LAST = 631_152_000, 100_000_000, 4_102_444_800
 COMPACT = {"%Y%m%d": (19900101, 20991231), "%Y%m%d%H%M": (199001010000, 209912312359),
            "%Y%m%d%H%M%S": (19900101000000, 20991231235959)}  # fmt: skip
 """Dates that are written as one number, and the least and greatest of them."""
-_NUMBER = r"^[+-]?\d+(\.\d*)?$"
+_NUMBER = r"^[+-]?\d+(\.\d*)?([eE]\+?\d{1,2})?$"
 CLEAR_MAJORITY = 20
 """Times as many rows that fit one order of day and month as fit the other alone, from which the others are faults."""
 

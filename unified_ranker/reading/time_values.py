@@ -10,13 +10,14 @@ import pyarrow.types as pt
 
 from unified_ranker.core.arrays import Mask
 from unified_ranker.log.absent_words import without_absent
-from unified_ranker.log.column_types import FIRST_SECOND, LAST_SECOND, decoded, is_number, is_text
+from unified_ranker.log.column_types import FIRST_SECOND, LAST_SECOND, NUMBER, decoded, is_number, is_text
 from unified_ranker.reading.time_reading import DAY_SECONDS, UNITS, TimeReading, likely_windows
 
 UTC_TIME = pa.timestamp("us", "UTC")
 _MICROSECONDS = 10**6
 _WHOLE = r"^[+-]?(\d{1,18}|[1-8]\d{18})$"
 _ZONE_WORDS = r"\s*(UTC|GMT|Z)$"
+_MOVING = ("now", "today")
 _INNER_ZONE = r" (UTC|GMT) (\d{4})$"
 
 
@@ -65,7 +66,7 @@ def _of_text(text: pa.LargeStringArray, reading: TimeReading) -> tuple[pa.Array,
         whole = pc.fill_null(pc.match_substring_regex(text, _WHOLE), True)
         if pc.all(whole, min_count=0).as_py():
             return _of_numbers(text.cast(pa.int64()), reading)
-        numeric = pc.match_substring_regex(text, r"^[+-]?(\d+\.?\d*|\.\d+)$")
+        numeric = pc.match_substring_regex(text, NUMBER)
         numbers = pc.if_else(numeric, text, pa.scalar(None, text.type)).cast(pa.float64())
         times, bad = _of_numbers(numbers, reading)
         return times, bad | (~absent & ~_mask(pc.fill_null(numeric, True)))
@@ -82,7 +83,9 @@ def _of_text(text: pa.LargeStringArray, reading: TimeReading) -> tuple[pa.Array,
 def _parsed(text: pa.LargeStringArray, formats: tuple[str, ...]) -> pd.Series:
     """Return texts as times, by the first format that fits each."""
     text = _without_zone_words(text)
-    values = pd.Series(text.to_pandas())
+    # pandas reads these words as the moment of the reading, whatever the format.
+    moving = pc.is_in(pc.utf8_lower(text), value_set=pa.array(_MOVING, text.type))
+    values = pd.Series(pc.if_else(moving, pa.scalar(None, text.type), text).to_pandas())
     times: Any = pd.Series(pd.NaT, index=values.index, dtype="datetime64[us, UTC]")
     left = values.notna()
     for form in formats:

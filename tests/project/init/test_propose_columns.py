@@ -7,6 +7,7 @@ import pytest
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.project.init.column_choices import read_said
+from unified_ranker.project.init.project_plan import Given, plan_project
 from unified_ranker.project.init.propose_columns import propose_columns
 from unified_ranker.project.init.raw_columns import raw_columns
 
@@ -267,3 +268,24 @@ def test_categories_are_lists_and_text_with_marks_between_what_repeats(values, s
 def test_what_a_person_says_must_be_of_the_form(text):
     with pytest.raises(UserError, match="--map"):
         read_said([text], {})
+
+
+MISSAID = {
+    "a required column left out": (["user_id="], {}, "`user_id` is required"),
+    "the item's, too": (["item_id="], {}, "`item_id` is required"),
+    "the time's, too": (["timestamp="], {}, "`timestamp` is required"),
+    "a unit that is none": (["timestamp={column: when, unit: parsec}"], {}, "`unit`: Input should be"),
+    "an option that is none": (["value={column: stars, unitt: s}"], {}, "`unitt`"),
+    "a blank type": ([], {"event_type": " "}, "`--event-type` must be a name"),
+    "a blank surface": ([], {"task": ""}, "`--task` must be a name"),
+    "one column for both keys": (["user_id=what", "item_id=what"], {}, "must be two columns. Received: `what`"),
+    "a key of a table that is not there": (["items.item_id=what"], {}, "needs a table of items"),
+}
+
+
+@pytest.mark.parametrize(("columns", "constants", "said"), MISSAID.values(), ids=MISSAID)
+def test_mistakes_of_a_person_are_named(columns, constants, said, tmp_path):
+    pd.DataFrame(events()).to_csv(tmp_path / "log.csv", index=False)
+    given = Given({"events": tmp_path / "log.csv"}, columns=tuple(columns), **constants)
+    with pytest.raises(UserError, match=said):
+        plan_project(tmp_path / "shop", given)

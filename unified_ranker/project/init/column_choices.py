@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from unified_ranker.config import ColumnSource
 from unified_ranker.core.errors import UserError, listed, nearest
-from unified_ranker.log.schema import LOG_COLUMNS, SESSION
+from unified_ranker.log.schema import LOG_COLUMNS, REQUIRED, SESSION
 
 TABLE_NAMES = ("events", "items", "users")
 SAID = "you said so"
@@ -90,6 +90,15 @@ def read_said(texts: Iterable[str], constants: Mapping[str, str | None]) -> Said
                 f"`--map`: `{column}` is no column of the events. Allowed: {listed(known)}.{nearest(column, known)}"
             )
         said[table][column] = _source_of(given.strip(), text)
+        if said[table][column] is None and column in REQUIRED[table]:
+            raise UserError(
+                f"`--map`: `{path.strip()}` is required, so it cannot be left out. Received: `{text}`. Name a column."
+            )
+    for column, value in constants.items():
+        if value is not None and not value.strip():
+            raise UserError(
+                f"`--{column.replace('_', '-')}` must be a name. Received: a blank one. Name it, or leave it out."
+            )
     said["events"] |= {column: ColumnSource(value=value) for column, value in constants.items() if value is not None}
     return said
 
@@ -100,7 +109,10 @@ def _source_of(given: str, text: str) -> ColumnSource | None:
     try:
         return ColumnSource.model_validate(yaml.safe_load(given))
     except (yaml.YAMLError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        if isinstance(error, ValidationError):
+            reason = "; ".join(f"`{'.'.join(map(str, e['loc']))}`: {e['msg']}" for e in error.errors())
         raise UserError(
             f"`--map`: what follows `=` must be a column's name, or its options as in project.yaml, `data.columns`. "
-            f"Received: `{text}` ({str(error).splitlines()[0]})."
+            f"Received: `{text}` ({reason})."
         ) from error

@@ -144,7 +144,9 @@ def inspect_events(log: InteractionLog) -> EventFindings:
         what = "items" if log.items.empty else "events"
         raise UserError(
             f"`{what}`: a project is written by looking at the data. "
-            f"Received: a table with none of the {what} it needs. Give a table with rows."
+            f"Received: none of the {what} it needs: no row has an item, a task, an event type and a time from 1970 "
+            "until now. Give a table with rows, and see whether their times are in another unit: "
+            "`--map 'timestamp={column: NAME, unit: ms}'`."
         )
     _check_task_names(events["task"].unique())
     ages = _ages(events, log.items)

@@ -138,7 +138,20 @@ def _choose(plan: ProjectPlan) -> ProjectPlan:
     """Return a plan with its columns chosen."""
     columns = {name: table.columns for name, table in plan.tables.items()}
     names = {name: table.name for name, table in plan.tables.items()}
-    choices = propose_columns(columns, plan.given.said, names, timed=plan.data.order == "time")
+    said = plan.given.said
+    for table, key in (("items", "item_id"), ("users", "user_id")):
+        if table not in columns and key in said[table]:
+            raise UserError(
+                f"`--map`: `{table}.{key}` needs a table of {table}. Received: none, so the {table} are those of the "
+                f"events' `{key}`. Name it with --{table}, or leave `{table}.{key}` out."
+            )
+    choices = propose_columns(columns, said, names, timed=plan.data.order == "time")
+    keys = {choice.column: choice.taken for choice in choices if choice.table == "events" and choice.taken}
+    if "user_id" in keys and keys["user_id"] == keys.get("item_id"):
+        raise UserError(
+            f"`--map`: `user_id` and `item_id` must be two columns. Received: `{keys['user_id']}` for both. "
+            "Correct one."
+        )
     taken = {choice.taken for choice in choices if choice.table == "events"} | {*LOG_COLUMNS["events"], SESSION}
     # Without a table of items, the other columns of the events describe the items.
     left = [] if plan.data.items is None else [name for name in columns["events"] if name not in taken]
