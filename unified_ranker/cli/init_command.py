@@ -79,6 +79,8 @@ def show_plan(plan: "ProjectPlan") -> None:
         return
     for name, table in plan.tables.items():
         say(f"{name}: {table.name}")
+    if plan.unused:
+        say(f"not used: {', '.join(plan.unused)} (name with --items or --users what belongs to the log)")
     if plan.title:
         say(f"layout: {plan.title}")
     rows = [[c.path, c.shown, c.doubt or c.why] for c in plan.choices]

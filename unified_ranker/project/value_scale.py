@@ -10,7 +10,7 @@ from unified_ranker.core.arrays import Floats
 
 ScaleKind = Literal["rating", "vote", "amount", "zero"]
 
-VALUED_SHARE = 0.9
+VALUED_SHARE = 0.5
 """Share of events with a value from which the values are a scale of the event type."""
 LIKED_SHARE = 0.2
 """Share of values at four fifths of the top from which a scale is one of ratings, not of counts."""

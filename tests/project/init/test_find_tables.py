@@ -165,3 +165,14 @@ def test_nested_events_are_named_with_a_query_that_takes_them_apart(tmp_path):
         "user_id": "session", "item_id": "aid", "timestamp": "ts", "event_type": "type",
     }  # fmt: skip
     assert plan.tables["events"].columns["aid"].rows == len(e.user)
+
+
+def test_tables_that_are_not_used_are_named(tmp_path):
+    shop(tmp_path)
+    used = find_tables(tmp_path)
+    assert {"bestand.csv", "filialen.csv"} <= set(used.unused)
+    assert not {table.name for table in used.tables.values()} & set(used.unused)
+    # A key that occurs twice is none: the table is left out, and said to be.
+    goods = pd.read_csv(tmp_path / "artikel.csv", sep=";")
+    csv(pd.concat([goods, goods]), tmp_path / "artikel.csv", sep=";")
+    assert "artikel.csv" in find_tables(tmp_path).unused

@@ -140,3 +140,12 @@ def test_several_columns_that_say_no_or_words_that_are_unknown_are_for_a_person_
         log.to_csv(tmp_path / "events.csv", index=False)
         with pytest.raises(UserError, match=said):
             certain(plan_project(tmp_path / "shop", Given({"events": tmp_path / "events.csv"})))
+
+
+@pytest.mark.parametrize("share", [1.0, 0.8, 0.55])
+def test_events_without_a_rating_do_not_make_low_ratings_positive(share, tmp_path):
+    _, items, _ = shop()
+    events = rows("home_feed", "rating", 120, value=[float(1 + n % 5) for n in range(120)])
+    events.loc[[n for n in range(120) if (n * 7) % 20 >= 20 * share], "value"] = None
+    config, _ = new_project(tmp_path, events, items)
+    assert config.tasks["home_feed"].positives[0].min_value == 4

@@ -52,10 +52,12 @@ class FoundTables:
     Attributes:
         tables: by name: `events`, and `items` and `users` where there are such.
         unread: the reason for each file that cannot be read.
+        unused: names of the other tables, which are none of the log's.
     """
 
     tables: dict[str, LookedAtTable]
     unread: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
 
 def find_tables(directory: Path, said: Said | None = None) -> FoundTables:
@@ -97,7 +99,7 @@ def find_tables(directory: Path, said: Said | None = None) -> FoundTables:
         ]
         if ranked:
             found[name] = max(ranked, key=lambda pair: pair[0])[1]
-    return FoundTables(found, unread)
+    return FoundTables(found, unread, tuple(table.name for table in tables if table not in found.values()))
 
 
 def _rank_of_events(table: LookedAtTable, said: Said) -> tuple[int, int] | None:

@@ -57,6 +57,7 @@ class ProjectPlan:
         tables: the tables as they were looked at.
         given: the arguments.
         unread: the reason for each file of the directory that cannot be read.
+        unused: names of the directory's other tables.
     """
 
     data: TablesSource
@@ -67,6 +68,7 @@ class ProjectPlan:
     tables: Mapping[str, LookedAtTable]
     given: Given
     unread: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
     @property
     def doubts(self) -> list[Choice]:
@@ -101,6 +103,7 @@ def plan_project(directory: Path, given: Given) -> ProjectPlan:
     data: dict[str, object] = {"type": "tables", "order": given.order}
     title, notes, found = "", {}, {}
     unread: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
     if given.directory is not None:
         if not given.directory.is_dir():
             raise UserError(f"`--from` must be a directory. Received: `{given.directory}`. Name a file with --events.")
@@ -111,7 +114,7 @@ def plan_project(directory: Path, given: Given) -> ProjectPlan:
             data |= fill_in(published.data, {name: data_path(path, directory) for name, path in paths.items()})
         elif "events" not in given.tables:
             searched = find_tables(given.directory, given.said)
-            found, unread = searched.tables, searched.unread
+            found, unread, unused = searched.tables, searched.unread, searched.unused
             data |= {name: data_path(Path(str(t.source.files)), directory) for name, t in found.items()}
     for name, text in given.tables.items():
         query = isinstance(text, str) and _QUERY.match(text) is not None
@@ -123,7 +126,7 @@ def plan_project(directory: Path, given: Given) -> ProjectPlan:
         )
     source = TablesSource.model_validate(data)
     tables = {name: found.get(name) or read_raw(table, directory) for name, table in source.tables.items()}
-    return _choose(ProjectPlan(source, (), (), title, notes, tables, given, unread))
+    return _choose(ProjectPlan(source, (), (), title, notes, tables, given, unread, unused))
 
 
 def data_path(path: Path, directory: Path) -> str:
