@@ -176,3 +176,20 @@ def test_tables_that_are_not_used_are_named(tmp_path):
     goods = pd.read_csv(tmp_path / "artikel.csv", sep=";")
     csv(pd.concat([goods, goods]), tmp_path / "artikel.csv", sep=";")
     assert "artikel.csv" in find_tables(tmp_path).unused
+
+
+@pytest.mark.parametrize(
+    ("key", "names"),
+    [("user_id", ("userID", "bookmarkID", "tagID")), ("item_id", ("user_id", "product_id", "brand_code"))],
+)
+def test_a_table_of_something_else_does_not_displace_the_column_that_is_named_like_the_key(key, names, tmp_path):
+    e = drawn()
+    user, item, other = names
+    log = pd.DataFrame({user: e.user + 500, item: e.item + 9000, other: e.item % 20 + 70_000, "timestamp": e.time})
+    csv(log, tmp_path / "log.csv")
+    csv(pd.DataFrame({"id": range(70_000, 70_020), "name": titles()[:20]}), tmp_path / "others.csv")
+    said = ["item_id=bookmarkID"] if key == "user_id" else []
+    plan = certain(plan_project(tmp_path / "shop", Given({}, tmp_path, columns=tuple(said))))
+    taken = {c.path: c.taken for c in plan.choices}
+    assert (taken["user_id"], taken["item_id"]) == (user, item)
+    assert plan.unused == ("others.csv",)

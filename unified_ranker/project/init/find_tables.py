@@ -124,8 +124,11 @@ def _rank_of_key(name: str, table: LookedAtTable, events: LookedAtTable, said: S
     choices = propose_columns(known, said, {"events": events.name})
     ours = _chosen(choices)[key]
     theirs = {c.column: c for c in choices if c.table == name}
-    held = table.columns.get(theirs[key].taken or "")
-    if held is None or not held.unique or ours.taken is None or ours.doubt:
+    held, holding = table.columns.get(theirs[key].taken or ""), events.columns.get(ours.taken or "")
+    if held is None or not held.unique or holding is None or ours.doubt:
+        return None
+    if holding.name != held.name and not holding.share_in(held):
+        # A person named the column of the events, so that the proposal has no doubt of it.
         return None
     described = sum(column in theirs for column in ("title", "categories", "created_at", "country"))
     return described + ("title" in theirs), len(table.columns)

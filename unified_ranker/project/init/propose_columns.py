@@ -113,6 +113,8 @@ def _join(events: TableColumns, other: TableColumns, key: str) -> None:
     doubt = ""
     if rivals:
         doubt = f"{listed([our.name, *rivals])} fit `{their.name}` of {other.name} alike"
+    elif (better := _better_named(events, key, our)) is not None:
+        doubt = f"`{better}` is named like one, and no key of {other.name}; `{our.name}` is, in `{their.name}`"
     elif share == 0 and not our.name == their.name == key:
         doubt = f"no value of it is in `{their.name}` of {other.name}"
     events.put(
@@ -120,6 +122,14 @@ def _join(events: TableColumns, other: TableColumns, key: str) -> None:
         f"{percent(share)} of its values are in {other.name}, `{their.name}`; {our.seen}", doubt,
     )  # fmt: skip
     other.put(key, ColumnSource(column=their.name), f"the key that the events' `{our.name}` holds; {their.seen}")
+
+
+def _better_named(events: TableColumns, key: str, chosen: RawColumn) -> str | None:
+    """Return the column that is named like a key, where the chosen one is not: tags, too, have a table."""
+    if key in events.choices or name_fit("events", key, chosen.name):
+        return None
+    named = events.candidates(key, lambda c: c.may_identify)
+    return named[0][1].name if named else None
 
 
 def _possible(table: TableColumns, key: str) -> list[RawColumn]:
