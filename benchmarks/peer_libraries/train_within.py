@@ -86,7 +86,7 @@ def train_within(make: Make, folder: Folder) -> tuple[Learner, dict[str, Any]]:
     began = now()
     share = len(earlier.item) / (len(earlier.item) + len(everything.item))
     best, score, ended = epochs_found(
-        make(earlier), folder.requests("validation"), about.exclude_engaged, share * about.seconds, now
+        make(earlier), folder.requests("validation"), about.exclude_engaged, share * about.seconds - 1e-9, now
     )
     learner, done = make(everything), Epochs(now)
     while done.number < best and done.fits(about.seconds - (now() - began)):

@@ -126,6 +126,10 @@ class Clock:
     def perf_counter(self):
         return self.now
 
+    def process_time(self):
+        """Both of the threads that `folder` gives are busy all of the time."""
+        return 2 * self.now
+
 
 class Learner:
     """A model whose scores are right for the share `quality(epochs)` of the requests; an epoch takes a second."""
