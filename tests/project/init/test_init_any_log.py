@@ -14,13 +14,16 @@ from hypothesis import strategies as st
 from toy_shop import ROOT, START
 
 from unified_ranker.config.loading import load_config
+from unified_ranker.log.absent_words import ABSENT_WORDS
 from unified_ranker.log.schema import normalise
 from unified_ranker.prepare.prepared import prepare
 from unified_ranker.project.declaration_checks import check_declarations
 from unified_ranker.project.init.write_project import init_project
 
 SMALL = st.sampled_from
-NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=8).filter(str.strip)
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=8).filter(
+    lambda name: name.strip() and name.strip() not in ABSENT_WORDS
+)
 
 
 @st.composite
