@@ -19,6 +19,8 @@ def utc_text(time: int) -> str:
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+FUTURE_FROM = DAY
+"""Seconds after the present from which a time lies in the future: clocks of several machines differ by less."""
 OUTLIERS = 0.005
 """Largest share of a log's events at one end that can be outliers of time; two can be, of `_LEAST_TIMES`."""
 _LEAST_TIMES = 20

@@ -56,6 +56,22 @@ class LiveInputs(NamedTuple):
     vectors: tf.Tensor
 
 
+class GivenCandidates(NamedTuple):
+    """Candidates of requests, as the signatures that rank are given them.
+
+    Attributes:
+        indices: in the catalogue, `[batch, n]`; -1 where it does not know the item.
+        present: whether there is a candidate, `[batch, n]`.
+        live: what came since the release was written; None: nothing.
+        popularity: as of the requests, `[batch, n, popularities]`, NaN: as released; None: all as released.
+    """
+
+    indices: tf.Tensor
+    present: tf.Tensor
+    live: LiveInputs | None = None
+    popularity: tf.Tensor | None = None
+
+
 class RequestEncodings(NamedTuple):
     """Requests with the fields that they gave, their queries `[batch]`, imputed where missing, and their states."""
 
@@ -119,12 +135,12 @@ class SignatureGraph(tf.Module):
 
     def rank_encoded(self, **inputs: tf.Tensor) -> Tensors:
         """Score `candidate_ids` `[batch, n]` for encoded requests; unknown candidates get the empty vector."""
-        return self._rank_named(states_of(inputs), inputs[CANDIDATE_IDS])
+        return self._rank(states_of(inputs), self._named(inputs[CANDIDATE_IDS]))
 
     def rank(self, **inputs: tf.Tensor) -> Tensors:
         """Encode and score in one call."""
-        candidates = inputs.pop(CANDIDATE_IDS)
-        return self._rank_named(self._encode(inputs).state, candidates)
+        candidates = self._named(inputs.pop(CANDIDATE_IDS))
+        return self._rank(self._encode(inputs).state, candidates)
 
     def rank_live(self, **inputs: tf.Tensor) -> Tensors:
         """Score candidates for encoded requests by what came since the release was written; see `LiveInputs`.
@@ -133,7 +149,8 @@ class SignatureGraph(tf.Module):
         counts nothing.
         """
         live = LiveInputs(inputs[LIVE_ROW], inputs[LIVE_VECTORS])
-        return self._rank_named(states_of(inputs), inputs[CANDIDATE_IDS], live, inputs.get(POPULARITY_NOW))
+        named = self._named(inputs[CANDIDATE_IDS])
+        return self._rank(states_of(inputs), named._replace(live=live, popularity=inputs.get(POPULARITY_NOW)))
 
     def rank_known(self, **inputs: tf.Tensor) -> Tensors:
         """Score candidates for encoded requests by their indices in the catalogue, `[batch, n]`; -1 is none.
@@ -141,7 +158,8 @@ class SignatureGraph(tf.Module):
         That spares the caller texts and the graph their look-up. `popularity` is as for `rank_live`.
         """
         indices = inputs[CANDIDATE_INDICES]
-        return self._rank(states_of(inputs), indices, indices >= 0, popularity=inputs.get(POPULARITY_NOW))
+        known = GivenCandidates(indices, indices >= 0, popularity=inputs.get(POPULARITY_NOW))
+        return self._rank(states_of(inputs), known)
 
     def recommend(self, **inputs: tf.Tensor) -> Tensors:
         """Answer from the whole catalogue: `item_ids` and `scores` `[batch, limit]`, "" and -inf behind the end.
@@ -165,7 +183,8 @@ class SignatureGraph(tf.Module):
         retrieved, chosen = tf.math.top_k(scores, tf.minimum(_highest(candidates), count))
         own = tf.range(tf.shape(chosen)[1])[None] < candidates[:, None]
         present = own & (retrieved > -np.inf)
-        ranked = tf.where(present, self._scored(state, tf.cast(chosen, tf.int64), present).score, -np.inf)
+        ours = GivenCandidates(tf.cast(chosen, tf.int64), present)
+        ranked = tf.where(present, self._scored(state, ours).score, -np.inf)
         best, at = tf.math.top_k(ranked, tf.minimum(_highest(limit), count))
         ids = tf.gather(self.item_ids, tf.gather(chosen, at, batch_dims=1))
         answered = (best > -np.inf) & (tf.range(tf.shape(best)[1])[None] < limit[:, None])
@@ -203,36 +222,17 @@ class SignatureGraph(tf.Module):
         known = tf.range(tf.shape(self.item_ids, tf.int64)[0])
         return tf.concat([self.vectors[:-1], self.quality.stored(known, self.quality.created[:-1])], 1)
 
-    def _rank_named(
-        self,
-        state: EncodedState,
-        candidates: tf.Tensor,
-        live: LiveInputs | None = None,
-        popularity: tf.Tensor | None = None,
-    ) -> Tensors:
-        return self._rank(state, self.requests.items.lookup(candidates), candidates != "", live, popularity)
+    def _named(self, ids: tf.Tensor) -> GivenCandidates:
+        return GivenCandidates(self.requests.items.lookup(ids), ids != "")
 
-    def _rank(
-        self,
-        state: EncodedState,
-        indices: tf.Tensor,
-        present: tf.Tensor,
-        live: LiveInputs | None = None,
-        popularity: tf.Tensor | None = None,
-    ) -> Tensors:
-        found = self._scored(state, indices, present, live, popularity)
+    def _rank(self, state: EncodedState, candidates: GivenCandidates) -> Tensors:
+        found = self._scored(state, candidates)
         chances = self._model().head_outputs(found.logits, state.task)
         heads = {name: chances[..., number] for number, name in enumerate(self.heads)}
         return {FINAL_SCORE: found.score, RETRIEVAL_SCORE: found.retrieval, **heads}
 
-    def _scored(
-        self,
-        state: EncodedState,
-        indices: tf.Tensor,
-        present: tf.Tensor,
-        live: LiveInputs | None = None,
-        popularity: tf.Tensor | None = None,
-    ) -> Scored:
+    def _scored(self, state: EncodedState, candidates: GivenCandidates) -> Scored:
+        indices, present, live, popularity = candidates
         rows = known_rows(self.vectors, indices)
         quality = self.quality.at(indices, state.timestamp)
         vectors = tf.gather(self.vectors, rows)

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
+from unified_ranker.core.arrays import Mask
 from unified_ranker.log.absent_words import ABSENT_WORDS, without_absent
 
 Converter = Callable[[pa.ChunkedArray], pd.Series]
@@ -51,6 +52,16 @@ class ColumnError(ValueError):
         self.remedy = remedy
         self.count = 0 if bad is None else len(bad)
         self.examples = () if bad is None else tuple(str(v) for v in bad.slice(0, MAX_EXAMPLES).to_pylist())
+
+
+def one_array(column: pa.Array | pa.ChunkedArray) -> Any:
+    """Return a column as one array."""
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def as_mask(column: pa.Array | pa.ChunkedArray) -> Mask:
+    """Return a column of truth values without null as a mask `[rows]`."""
+    return np.asarray(one_array(column).to_numpy(zero_copy_only=False), bool)
 
 
 def is_text(kind: pa.DataType) -> bool:

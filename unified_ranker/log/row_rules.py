@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unified_ranker.core.arrays import Ints, Mask
-from unified_ranker.log.column_types import COUNTRY_CODE
+from unified_ranker.core.times import FUTURE_FROM
+from unified_ranker.log.column_types import COUNTRY_CODE, as_mask, one_array
 from unified_ranker.log.schema import REQUIRED, SESSION_USER
 
 Severity = Literal["error", "warning"]
@@ -40,7 +41,7 @@ class Harm(IntEnum):
 EVENT_KEYS = REQUIRED["events"]
 """Columns that identify an event in a message."""
 ITEM_COLUMNS = ("item_id", "source_item_id", "query_item_id")
-FAR_FUTURE = timedelta(days=1)
+FAR_FUTURE = timedelta(seconds=FUTURE_FROM)
 FUTURE = "events.timestamp is not in the future"
 TIME_REMEDY = (
     "correct the times; a wrong unit or a filler date is the usual cause: "
@@ -98,9 +99,9 @@ def find_all(columns: Sequence[pa.Array | pa.ChunkedArray], ids: pa.Array | pa.C
     Each distinct value is looked up once, for all columns together, because hashing the ids of a large catalogue takes
     longer than looking up a split in it.
     """
-    coded = [_one(column).cast(pa.large_string()).dictionary_encode() for column in columns]
+    coded = [one_array(column).cast(pa.large_string()).dictionary_encode() for column in columns]
     names = pa.concat_arrays([c.dictionary for c in coded])
-    index = pc.fill_null(pc.index_in(names, value_set=_one(ids).cast(pa.large_string())), -1)
+    index = pc.fill_null(pc.index_in(names, value_set=one_array(ids).cast(pa.large_string())), -1)
     index = index.to_numpy(zero_copy_only=False).astype(np.int64)
     out, first = [], 0
     for column in coded:
@@ -128,15 +129,15 @@ def event_rules(
     """
     indices = indices or known.indices(events)
     for column in ("item_id", "task", "event_type"):
-        bad = _mask(pc.is_null(events[column]))
+        bad = as_mask(pc.is_null(events[column]))
         yield Broken(f"events.{column} is present", bad, EVENT_KEYS, f"fill in `{column}`, or remove the rows")
-    time = _one(events["timestamp"])
-    absent = _mask(pc.is_null(time))
+    time = one_array(events["timestamp"])
+    absent = as_mask(pc.is_null(time))
     remedy = "fill in the time, or remove the rows: every example is made as of its time"
     yield Broken("events.timestamp is present", absent, EVENT_KEYS, remedy)
     items = indices["item_id"]
     for column in ITEM_COLUMNS:
-        bad = (indices[column] < 0) & _mask(pc.is_valid(events[column]))
+        bad = (indices[column] < 0) & as_mask(pc.is_valid(events[column]))
         shown = tuple(dict.fromkeys(("user_id", "item_id", column, "task", "timestamp")))
         remedy = "add the items to the items table, or remove the events"
         if bad.any() and known.spelt_otherwise(events[column].filter(pa.array(bad))):
@@ -147,7 +148,7 @@ def event_rules(
         yield Broken(f"events.{column} is known in items", bad, shown, remedy)
     if known.users is not None:
         named = pc.invert(pc.starts_with(events["user_id"], SESSION_USER))
-        bad = (positions(events["user_id"], known.users) < 0) & _mask(pc.fill_null(named, False))
+        bad = (positions(events["user_id"], known.users) < 0) & as_mask(pc.fill_null(named, False))
         remedy = "such users have no profile; compare the spelling of ids in both tables, or leave out `data.users`"
         yield Broken("events.user_id is known in users", bad, EVENT_KEYS, remedy, "warning", Harm.IDLE)
     stamp = pc.fill_null(time.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
@@ -161,7 +162,7 @@ def event_rules(
     )
     shown = ("item_id", "created_at", "timestamp", "task", "event_type")
     yield Broken("events happen after their item's created_at", early, shown, remedy, "warning")
-    country = _one(events["country"]).cast(pa.large_string()).dictionary_encode()
+    country = one_array(events["country"]).cast(pa.large_string()).dictionary_encode()
     odd = pc.invert(pc.match_substring_regex(country.dictionary, f"^{COUNTRY_CODE}$"))
     odd = np.append(odd.to_numpy(zero_copy_only=False), False).astype(bool)
     bad = odd[pc.fill_null(country.indices, -1).to_numpy(zero_copy_only=False)]
@@ -181,11 +182,3 @@ def events_where(condition: str) -> str:
 def _bare(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Return text in lower case, without blanks around it."""
     return pc.utf8_lower(pc.utf8_trim_whitespace(text))
-
-
-def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-def _mask(column: pa.Array | pa.ChunkedArray) -> Mask:
-    return np.asarray(_one(column).to_numpy(zero_copy_only=False), bool)

@@ -12,7 +12,7 @@ import pyarrow.types as pt
 from unified_ranker.core.errors import UserError
 from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.log.check import Check
-from unified_ranker.log.column_types import MAX_EXAMPLES, decoded
+from unified_ranker.log.column_types import MAX_EXAMPLES, decoded, one_array
 from unified_ranker.log.quarantine import QUARANTINE
 from unified_ranker.log.row_rules import EVENT_KEYS, FUTURE, Broken, Known, event_rules
 from unified_ranker.log.schema import LOG_COLUMNS, Problem, canonical
@@ -38,7 +38,9 @@ class Scan:
         """Read the split."""
         keys = reader.read(TABLES_STAGE, 0, "keys")
         users = None if self.source.users is None else reader.read(TABLES_STAGE, 0, "users")["user_id"]
-        known = Known(_one(keys["item_id"]), _one(keys["created"]), None if users is None else _one(users))
+        known = Known(
+            one_array(keys["item_id"]), one_array(keys["created"]), None if users is None else one_array(users)
+        )
         read = read_split(self.source.events[shard])
         events = pa.concat_tables([self._canonical(part) for part in read]).combine_chunks()
         indices = known.indices(events)
@@ -175,7 +177,3 @@ def _sample(events: pa.Table, rows: int) -> pa.Table:
     firsts = numbered.group_by(["task", "event_type"]).aggregate([("row", "min")])["row_min"].to_numpy()
     at = np.union1d(np.linspace(0, len(events) - 1, rows).astype(np.int64), firsts)
     return events.take(pa.array(at))
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks()

@@ -15,7 +15,7 @@ from unified_ranker.log.table_files import parquet_table
 from unified_ranker.reading.canonical import as_it_lies, read_sources
 from unified_ranker.reading.query_rows import QueryRows, files_in
 from unified_ranker.reading.read_log import READ_QUARANTINE, ReadLog
-from unified_ranker.reading.source_files import files_of
+from unified_ranker.reading.source_files import files_of, is_pattern
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def files_on_disk(data: TablesSource, directory: Path) -> list[Path]:
             found += files_in(str(table.sql), directory) if table.database is None else []
             continue
         path = directory / table.files.expanduser()
-        if any(sign in str(table.files) for sign in "*?[") and not path.exists():
+        if is_pattern(table.files) and not path.exists():
             found += [file.path for file in files_of(table, directory)]
             continue
         if not path.exists():

@@ -91,7 +91,7 @@ def plan_of(table: str, data: TablesSource, found: tuple[str, ...], strict: bool
                 f"Declare it in project.yaml: `data: {{columns: {{{table}: {{{name}: COLUMN}}}}}}`."
                 f"{nearest(name, found)}"
             )
-    planned = tuple(PlannedColumn(name, source, _kind(table, name)) for name, source in chosen.items())
+    planned = tuple(PlannedColumn(name, source, planned_kind(table, name)) for name, source in chosen.items())
     used = {column.source.column for column in planned}
     return TablePlan(table, planned, tuple(name for name in found if name not in used))
 
@@ -105,7 +105,8 @@ def _require_found(table: str, declared: Mapping[str, ColumnSource], found: tupl
             )
 
 
-def _kind(table: str, name: str) -> Kind:
+def planned_kind(table: str, name: str) -> Kind:
+    """Return what the values of a column of ours are."""
     if name in _KEYS:
         return "id"
     converter = LOG_COLUMNS[table].get(name)

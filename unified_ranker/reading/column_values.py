@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +10,16 @@ import pyarrow.types as pt
 
 from unified_ranker.core.arrays import Mask
 from unified_ranker.log.absent_words import without_absent
-from unified_ranker.log.column_types import NOT_FINITE, NUMBER, are_whole, decoded, is_number, is_text
+from unified_ranker.log.column_types import (
+    NOT_FINITE,
+    NUMBER,
+    are_whole,
+    as_mask,
+    decoded,
+    is_number,
+    is_text,
+    one_array,
+)
 from unified_ranker.reading.column_plan import PlannedColumn
 from unified_ranker.reading.id_values import to_id_text
 from unified_ranker.reading.time_reading import TimeReading
@@ -72,10 +80,10 @@ def _to_text(column: pa.ChunkedArray) -> tuple[pa.Array, Mask]:
     """Return text; numbers and truth values as they are written, whole numbers without a point."""
     column = decoded(column)
     if pt.is_boolean(column.type) or pt.is_timestamp(column.type) or pt.is_date(column.type):
-        return _array(column.cast(pa.large_string())), np.zeros(len(column), bool)
+        return one_array(column.cast(pa.large_string())), np.zeros(len(column), bool)
     text, bad = to_id_text(column)
     if bad.any() and is_number(column.type):
-        return _array(pc.if_else(pa.array(bad), _array(column.cast(pa.large_string())), text)), np.zeros(
+        return one_array(pc.if_else(pa.array(bad), one_array(column.cast(pa.large_string())), text)), np.zeros(
             len(column), bool
         )
     return text, bad
@@ -87,18 +95,18 @@ def _to_number(column: pa.ChunkedArray) -> tuple[pa.Array, Mask]:
         text = pc.utf8_trim_whitespace(without_absent(column.cast(pa.large_string())))
         numeric = pc.or_(pc.match_substring_regex(text, NUMBER), pc.match_substring_regex(text, NOT_FINITE))
         good = pc.if_else(numeric, pc.replace_substring_regex(text, r"^\+", ""), pa.scalar(None, text.type))
-        return _array(good.cast(pa.float64())), _failed(numeric)
+        return one_array(good.cast(pa.float64())), _failed(numeric)
     if pt.is_boolean(column.type):
         column = column.cast(pa.int8())
     if is_number(column.type) or pt.is_null(column.type):
-        return _array(column.cast(pa.float64(), safe=False)), np.zeros(len(column), bool)
-    return pa.nulls(len(column), pa.float64()), _mask(column.is_valid())
+        return one_array(column.cast(pa.float64(), safe=False)), np.zeros(len(column), bool)
+    return pa.nulls(len(column), pa.float64()), as_mask(column.is_valid())
 
 
 def _to_integer(column: pa.ChunkedArray) -> tuple[pa.Array, Mask]:
     column = decoded(column)
     if pt.is_integer(column.type) and not pt.is_uint64(column.type):
-        return _array(column.cast(pa.int64())), np.zeros(len(column), bool)
+        return one_array(column.cast(pa.int64())), np.zeros(len(column), bool)
     numbers, bad = _to_number(column)
     whole = are_whole(numbers)
     good = pc.if_else(whole, numbers, pa.scalar(None, numbers.type))
@@ -108,7 +116,7 @@ def _to_integer(column: pa.ChunkedArray) -> tuple[pa.Array, Mask]:
 def _to_flag(column: pa.ChunkedArray) -> tuple[pa.Array, Mask]:
     column = decoded(column)
     if pt.is_boolean(column.type):
-        return _array(column), np.zeros(len(column), bool)
+        return one_array(column), np.zeros(len(column), bool)
     text, _ = _to_text(column)
     lower = pc.utf8_lower(pc.utf8_trim_whitespace(without_absent(text)))
     true, false = (pc.is_in(lower, value_set=pa.array(words, lower.type)) for words in (["true", "1"], ["false", "0"]))
@@ -126,12 +134,4 @@ _RULES = {
 
 
 def _failed(holds: pa.ChunkedArray | pa.Array) -> Mask:
-    return _mask(pc.invert(pc.fill_null(holds, True)))
-
-
-def _mask(column: pa.ChunkedArray | pa.Array) -> Mask:
-    return np.asarray(_array(column).to_numpy(zero_copy_only=False), bool)
-
-
-def _array(column: pa.ChunkedArray | pa.Array) -> Any:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return as_mask(pc.invert(pc.fill_null(holds, True)))

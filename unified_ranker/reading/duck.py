@@ -33,6 +33,11 @@ def says(error: Exception) -> str:
     return str(error).split("\n")[0].rstrip(". ")
 
 
+def sql_text(text: str) -> str:
+    """Return a text as SQL has it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def quoted(name: str) -> str:
     """Return a name as SQL has it."""
     return '"' + name.replace('"', '""') + '"'

@@ -2,7 +2,6 @@
 
 import uuid
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +10,7 @@ import pyarrow.types as pt
 
 from unified_ranker.core.arrays import Mask
 from unified_ranker.log.absent_words import without_absent
-from unified_ranker.log.column_types import are_whole, decoded, is_text
+from unified_ranker.log.column_types import are_whole, as_mask, decoded, is_text, one_array
 
 _POINT_ZERO = ".0"
 _INTEGER = r"^\d+(\.0)?$"
@@ -44,11 +43,6 @@ class IdSummary:
             text = without_absent(column.cast(pa.large_string()))
             self.plain = pc.all(pc.match_substring_regex(text, _INTEGER), min_count=0).as_py() is not False
 
-    @property
-    def repairs(self) -> bool:
-        """True if the point is to go."""
-        return self.dotted and self.plain and self.thorough
-
 
 def to_id_text(column: pa.ChunkedArray, repair: bool = False) -> tuple[pa.Array, Mask]:
     """Return identifiers as text, and the rows whose value is none.
@@ -68,16 +62,16 @@ def to_id_text(column: pa.ChunkedArray, repair: bool = False) -> tuple[pa.Array,
         kind = column.type
     if is_text(kind) or pt.is_null(kind):
         text = column.cast(pa.large_string())
-        return _array(pc.replace_substring_regex(text, r"\.0$", "") if repair else text), np.zeros(len(column), bool)
+        return one_array(pc.replace_substring_regex(text, r"\.0$", "") if repair else text), np.zeros(len(column), bool)
     if pt.is_integer(kind):
-        return _array(column.cast(pa.large_string())), np.zeros(len(column), bool)
+        return one_array(column.cast(pa.large_string())), np.zeros(len(column), bool)
     if pt.is_floating(kind) or pt.is_decimal(kind):
         return _of_fractional(column)
     if pt.is_binary(kind) or pt.is_large_binary(kind) or pt.is_fixed_size_binary(kind):
         return pa.array([_of_bytes(v, kind) for v in column.to_pylist()], pa.large_string()), np.zeros(
             len(column), bool
         )
-    return pa.nulls(len(column), pa.large_string()), _present(column)
+    return pa.nulls(len(column), pa.large_string()), as_mask(column.is_valid())
 
 
 def _of_fractional(column: pa.ChunkedArray) -> tuple[pa.Array, Mask]:
@@ -90,8 +84,8 @@ def _of_fractional(column: pa.ChunkedArray) -> tuple[pa.Array, Mask]:
         whole = pc.equal(pc.floor(column), column)
         number = pc.floor(pc.if_else(whole, column, pa.scalar(None, column.type)))
         number = number.cast(pa.decimal256(number.type.precision, 0))
-    bad = _array(pc.invert(pc.fill_null(whole, True))).to_numpy(zero_copy_only=False)
-    return _array(number.cast(pa.large_string())), np.asarray(bad, bool)
+    bad = one_array(pc.invert(pc.fill_null(whole, True))).to_numpy(zero_copy_only=False)
+    return one_array(number.cast(pa.large_string())), np.asarray(bad, bool)
 
 
 def _of_bytes(value: bytes | None, kind: pa.DataType) -> str | None:
@@ -104,11 +98,3 @@ def _of_bytes(value: bytes | None, kind: pa.DataType) -> str | None:
     except UnicodeDecodeError:
         return str(uuid.UUID(bytes=value)) if len(value) == 16 else value.hex()
     return text if text.isprintable() else value.hex()
-
-
-def _present(column: pa.ChunkedArray) -> Mask:
-    return np.asarray(_array(column.is_valid()).to_numpy(zero_copy_only=False), bool)
-
-
-def _array(column: pa.ChunkedArray | pa.Array) -> Any:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

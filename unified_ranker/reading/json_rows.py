@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.reading.duck import connected, quoted, says
+from unified_ranker.reading.duck import connected, quoted, says, sql_text
 from unified_ranker.reading.raw_rows import RawRows, Rejected
 from unified_ranker.reading.source_files import SourceFile
 
@@ -51,7 +51,7 @@ class JsonRows:
 
         wanted = [name for name in self.columns if name in columns]
         pointers = ["/" + name.replace("~", "~0").replace("/", "~1") for name in wanted]
-        listed = ", ".join(_text(pointer) for pointer in pointers)
+        listed = ", ".join(sql_text(pointer) for pointer in pointers)
         taken = f"json_extract_string(json, [{listed}])" if wanted else "[]"
         fields = "".join(f", v[{at}] AS {quoted(name)}" for at, name in enumerate(wanted, start=1))
         query = (
@@ -76,9 +76,9 @@ class JsonRows:
     def _numbered(self) -> str:
         """Query of the objects with their numbers; null in the place of what is no JSON."""
         options = f"compression='{self.file.compression or 'none'}', maximum_object_size={LARGEST_OBJECT}"
-        reader = f"read_ndjson_objects({_text(str(self.file.path))}, ignore_errors=true, {options})"
+        reader = f"read_ndjson_objects({sql_text(str(self.file.path))}, ignore_errors=true, {options})"
         if not self._lines:
-            reader = f"read_json_objects({_text(str(self.file.path))}, format='array', {options})"
+            reader = f"read_json_objects({sql_text(str(self.file.path))}, format='array', {options})"
         return f"SELECT json, row_number() OVER () - 1 AS number FROM {reader}"  # noqa: S608
 
     def _unreadable(self, error: Exception) -> UserError:
@@ -91,8 +91,3 @@ def _rows(path: str, table: pa.Table, wanted: Sequence[str]) -> RawRows:
     said = table["/said"]
     rejected = [Rejected(int(numbers[row]), OBJECT, said[int(row)].as_py() or "") for row in np.flatnonzero(~good)]
     return RawRows(path, table.select(wanted).filter(pa.array(good)), numbers[good], tuple(rejected))
-
-
-def _text(value: str) -> str:
-    """Return a text as SQL has it."""
-    return "'" + value.replace("'", "''") + "'"

@@ -13,10 +13,10 @@ from unified_ranker.config import TableSource
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.extras import require_extra
 from unified_ranker.core.files import whole_file
-from unified_ranker.reading.duck import connected, quoted, says
+from unified_ranker.reading.duck import connected, quoted, says, sql_text
 from unified_ranker.reading.parquet_rows import ParquetRows
 from unified_ranker.reading.raw_rows import RawRows
-from unified_ranker.reading.source_files import SourceFile
+from unified_ranker.reading.source_files import SourceFile, matching
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _LITERAL = re.compile(r"'((?:[^']|'')+)'")
@@ -79,10 +79,8 @@ def files_in(sql: str, directory: Path) -> list[Path]:
             found |= {file for file in path.rglob("*") if file.is_file()}
         elif path.is_file():
             found.add(path)
-        elif any(sign in str(name) for sign in "*?["):
-            root = Path(name.anchor) if name.is_absolute() else directory
-            pattern = str(name.relative_to(name.anchor))
-            found |= {file for file in root.glob(pattern) if file.is_file()}
+        else:
+            found |= {*matching(directory, name)}
     return sorted(found)
 
 
@@ -95,7 +93,7 @@ def _ask_duckdb(sql: str, directory: Path, target: Path) -> None:
             _require_distinct(names)
             chosen = ", ".join(quoted(name) for name in names)
             asked = f"SELECT {chosen} FROM ({sql.rstrip().rstrip(';')})"  # noqa: S608  # the query is the user's own
-            connection.execute(f"COPY ({asked}) TO '{_escaped(target)}' (FORMAT parquet)")
+            connection.execute(f"COPY ({asked}) TO {sql_text(str(target))} (FORMAT parquet)")
         except duckdb.Error as error:
             raise UserError(
                 f"the query `{sql}` failed: {says(error)}. Correct it; paths in it are relative to `{directory}`."
@@ -140,7 +138,3 @@ def _require_distinct(names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UserError(f"a query must name every column once. Received: `{twice[0]}` twice. Rename one with `AS`.")
-
-
-def _escaped(path: Path) -> str:
-    return str(path).replace("'", "''")

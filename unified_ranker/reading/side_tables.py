@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from unified_ranker.config import ColumnSource, TablesSource
 from unified_ranker.log.column_types import decoded, is_list, is_text
-from unified_ranker.reading.column_plan import PlannedColumn, TablePlan
+from unified_ranker.reading.column_plan import PlannedColumn, TablePlan, planned_kind
 from unified_ranker.reading.column_values import Readings, source_column
 from unified_ranker.reading.duck import connected, quoted
 from unified_ranker.reading.list_values import distinct_texts, list_form_of, to_list_values
@@ -105,17 +105,16 @@ def from_events(
                 f"{name}.{ours[0]} is the last value of `{column}`, which differs within {varying[column]:,}"
             )
     log.rows = len(raw)
-    kinds = {"created_at": "time", "title": "text", "country": "text", "categories": "list", "countries": "list"}
     columns = {key: raw[key]}
     features = []
     for our, source in sources.items():
-        planned = PlannedColumn(our, source, "list" if kinds.get(our) == "list" else "feature")
-        if kinds.get(our) == "time" and source.unit is None and source.format is None:
+        kind = planned_kind(name, our)
+        if kind == "time" and source.unit is None and source.format is None:
             found = recognise_times(raw[str(source.column)])
             reading = found if isinstance(found, TimeReading) else TimeReading()
             columns[our] = pa.chunked_array([read_times(raw[str(source.column)], reading)[0]])
         else:
-            features.append(planned)
+            features.append(PlannedColumn(our, source, "list" if kind == "list" else "feature"))
     write_finished(TablePlan(name, tuple(features), ()), raw, columns, target, log)
     return log
 

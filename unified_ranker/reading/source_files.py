@@ -13,7 +13,7 @@ from unified_ranker.log.parquet_files import is_parquet, sentence
 from unified_ranker.log.table_files import what_is_there
 
 _COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
-_COMPRESSED = (".gz", ".gzip", ".zst", ".zstd", ".bz2")
+COMPRESSED_SUFFIXES = (".gz", ".gzip", ".zst", ".zstd", ".bz2")
 _JSON = (".json", ".jsonl", ".ndjson")
 _TEXT = (".csv", ".tsv", ".psv", ".dat")
 DATA_SUFFIXES = (".parquet", ".pq", *_JSON, *_TEXT)
@@ -87,9 +87,7 @@ def files_of(source: TableSource, directory: Path) -> list[SourceFile]:
         return [_described(file, path, source) for file in found]
     if path.exists():
         return [_described(path, path.parent, source)]
-    found = []
-    if any(sign in str(declared) for sign in "*?["):
-        found = sorted(f for f in _matches(directory, declared) if f.is_file())
+    found = matching(directory, declared)
     if not found:
         raise UserError(f"`{path}` does not exist. {what_is_there(path)}")
     root = Path(str(path).split("*")[0].split("?")[0].split("[")[0])
@@ -105,10 +103,16 @@ def _below(path: Path) -> list[Path]:
     )
 
 
-def _matches(directory: Path, pattern: Path) -> list[Path]:
-    if pattern.is_absolute():
-        return list(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
-    return list(directory.glob(str(pattern)))
+def is_pattern(path: Path) -> bool:
+    """Tell whether a path may stand for several files."""
+    return any(sign in str(path) for sign in "*?[")
+
+
+def matching(directory: Path, pattern: Path) -> list[Path]:
+    """Return the files that a pattern finds, in order; relative ones from a directory. None for what is no pattern."""
+    root = Path(pattern.anchor) if pattern.is_absolute() else directory
+    found = root.glob(str(pattern.relative_to(pattern.anchor))) if is_pattern(pattern) else ()
+    return sorted(file for file in found if file.is_file())
 
 
 def _is_data(file: Path) -> bool:
@@ -118,7 +122,7 @@ def _is_data(file: Path) -> bool:
 def _bare_name(file: Path) -> str:
     """Return a file's name in lower case, without the suffix of a compression."""
     name = file.name.lower()
-    return next((name.removesuffix(end) for end in _COMPRESSED if name.endswith(end)), name)
+    return next((name.removesuffix(end) for end in COMPRESSED_SUFFIXES if name.endswith(end)), name)
 
 
 def _described(file: Path, root: Path, source: TableSource) -> SourceFile:

@@ -10,7 +10,16 @@ import pyarrow.types as pt
 
 from unified_ranker.core.arrays import Mask
 from unified_ranker.log.absent_words import without_absent
-from unified_ranker.log.column_types import FIRST_SECOND, LAST_SECOND, NUMBER, decoded, is_number, is_text
+from unified_ranker.log.column_types import (
+    FIRST_SECOND,
+    LAST_SECOND,
+    NUMBER,
+    as_mask,
+    decoded,
+    is_number,
+    is_text,
+    one_array,
+)
 from unified_ranker.reading.time_reading import DAY_SECONDS, UNITS, TimeReading, likely_windows
 
 UTC_TIME = pa.timestamp("us", "UTC")
@@ -36,16 +45,16 @@ def read_times(column: pa.ChunkedArray, reading: TimeReading) -> tuple[pa.Array,
         return _typed(column)
     if is_text(column.type):
         text = pc.utf8_trim_whitespace(without_absent(column.cast(pa.large_string())))
-        return _of_text(_one(text), reading)
+        return _of_text(one_array(text), reading)
     if is_number(column.type):
         if reading.formats:
-            whole = _one(column.cast(pa.float64(), safe=False)).to_numpy(zero_copy_only=False)
+            whole = one_array(column.cast(pa.float64(), safe=False)).to_numpy(zero_copy_only=False)
             digits = [None if np.isnan(value) else str(int(value)) for value in whole]
             return _of_text(pa.array(digits, pa.large_string()), reading)
         exact = pt.is_integer(column.type) and not pt.is_uint64(column.type)
-        numbers = _one(column.cast(pa.int64() if exact else pa.float64(), safe=False))
+        numbers = one_array(column.cast(pa.int64() if exact else pa.float64(), safe=False))
         return _of_numbers(numbers, reading)
-    absent = _one(pc.is_null(column)).to_numpy(zero_copy_only=False)
+    absent = one_array(pc.is_null(column)).to_numpy(zero_copy_only=False)
     return pa.nulls(len(column), UTC_TIME), np.asarray(~absent, bool)
 
 
@@ -56,8 +65,8 @@ def _typed(column: pa.ChunkedArray) -> tuple[pa.Array, Mask]:
     # In units of a second or more, int64 holds times that overflow as microseconds.
     inside = pc.and_(pc.greater_equal(seconds, FIRST_SECOND), pc.less_equal(seconds, LAST_SECOND))
     good = pc.if_else(inside, column, pa.scalar(None, column.type))
-    bad = _one(pc.fill_null(pc.invert(inside), False)).to_numpy(zero_copy_only=False)
-    return _one(good.cast(pa.timestamp("us", column.type.tz), safe=False).cast(UTC_TIME)), np.asarray(bad, bool)
+    bad = one_array(pc.fill_null(pc.invert(inside), False)).to_numpy(zero_copy_only=False)
+    return one_array(good.cast(pa.timestamp("us", column.type.tz), safe=False).cast(UTC_TIME)), np.asarray(bad, bool)
 
 
 def _of_text(text: pa.LargeStringArray, reading: TimeReading) -> tuple[pa.Array, Mask]:
@@ -69,7 +78,7 @@ def _of_text(text: pa.LargeStringArray, reading: TimeReading) -> tuple[pa.Array,
         numeric = pc.match_substring_regex(text, NUMBER)
         numbers = pc.if_else(numeric, text, pa.scalar(None, text.type)).cast(pa.float64())
         times, bad = _of_numbers(numbers, reading)
-        return times, bad | (~absent & ~_mask(pc.fill_null(numeric, True)))
+        return times, bad | (~absent & ~as_mask(pc.fill_null(numeric, True)))
     # Few of the texts differ where they are days.
     distinct = text.dictionary_encode()
     if len(distinct.dictionary) * 2 < len(text):
@@ -135,11 +144,3 @@ def _of_other_unit(values: np.ndarray, unit: str) -> Mask:
     own = fits.pop(unit)
     others = np.logical_or.reduce([fits[name] for name in UNITS if name in fits])
     return np.asarray(~own & others, bool)
-
-
-def _one(column: pa.ChunkedArray | pa.Array) -> Any:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-def _mask(column: pa.Array) -> Mask:
-    return np.asarray(column.to_numpy(zero_copy_only=False), bool)

@@ -1,5 +1,6 @@
 """Search of a directory: which file holds the events, the items, the users, whatever their names are."""
 
+import bz2
 import gzip
 import json
 import re
@@ -14,6 +15,7 @@ from unified_ranker.project.init.column_choices import read_said
 from unified_ranker.project.init.find_tables import find_tables
 from unified_ranker.project.init.project_plan import Given, plan_project
 from unified_ranker.project.init.write_project import certain
+from unified_ranker.reading.source_files import COMPRESSED_SUFFIXES
 
 
 def shop(folder):
@@ -70,6 +72,28 @@ def test_the_largest_table_of_users_items_and_times_holds_the_events(tmp_path):
     )
     found = find_tables(tmp_path).tables
     assert {name: table.name for name, table in found.items()} == {"events": "a.csv"}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compressed"),
+    [
+        (suffix, compressed)
+        for suffix in (".csv", ".tsv", ".psv", ".dat", ".txt", ".json", ".jsonl", ".ndjson")
+        for compressed in (*COMPRESSED_SUFFIXES, "")
+        # DuckDB reads no JSON in bz2, and the error says so.
+        if not ("json" in suffix and compressed == ".bz2")
+    ],
+)
+def test_what_can_be_read_is_found_whatever_its_suffix(suffix, compressed, tmp_path):
+    """What a directory of a table may hold, a directory of tables may hold, too."""
+    pack = {".gz": gzip, ".gzip": gzip, ".bz2": bz2}.get(compressed)
+    e = drawn()
+    log = pd.DataFrame({"user_id": e.user, "item_id": e.item, "timestamp": e.time}).head(200)
+    lines = log.to_json(orient="records", lines=True) if "json" in suffix else log.to_csv(index=False)
+    data = pa.compress(lines.encode(), "zstd", asbytes=True) if compressed in (".zst", ".zstd") else lines.encode()
+    file = tmp_path / f"log{suffix}{compressed}"
+    file.write_bytes(data if pack is None else pack.compress(data))
+    assert find_tables(tmp_path).tables["events"].name == file.name
 
 
 def test_a_directory_without_events_says_what_is_there(tmp_path):

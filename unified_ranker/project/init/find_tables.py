@@ -14,9 +14,9 @@ from unified_ranker.project.init.column_choices import Choice, Said
 from unified_ranker.project.init.propose_columns import propose_columns
 from unified_ranker.project.init.raw_columns import LOOKED_AT, RawColumn, raw_columns
 from unified_ranker.reading.raw import raw_table
+from unified_ranker.reading.source_files import COMPRESSED_SUFFIXES, DATA_SUFFIXES
 
-_SUFFIXES = (".parquet", ".csv", ".tsv", ".dat", ".txt", ".json", ".jsonl", ".ndjson")
-_COMPRESSED = (".gz", ".zst")
+_SUFFIXES = (*DATA_SUFFIXES, ".txt")
 _NO_TABLE = ("readme", "license", "licence", ".", "_")
 _PART = re.compile(
     r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+|(?<![a-z])(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)(?![a-z])"
@@ -159,7 +159,7 @@ def _tables(directory: Path) -> tuple[list[LookedAtTable], tuple[str, ...]]:
 
 def _stem(path: Path) -> str:
     """Return the name of a file without the suffixes of a table; the whole name where it has none."""
-    bare = path.with_suffix("") if path.suffix.lower() in _COMPRESSED else path
+    bare = path.with_suffix("") if path.suffix.lower() in COMPRESSED_SUFFIXES else path
     return bare.stem if bare.suffix.lower() in _SUFFIXES else path.name
 
 

@@ -1,4 +1,4 @@
-"""ProjectPlan of a project: the tables of its log and the choices of their columns, before anything is written."""
+"""Plan of a project: the tables of its log and the choices of their columns, before anything is written."""
 
 import os
 import re
@@ -46,7 +46,7 @@ class Given:
 
 @dataclass(frozen=True, eq=False)
 class ProjectPlan:
-    """ProjectPlan of a project's data.
+    """Plan of a project's data.
 
     Attributes:
         data: the tables, without the columns.
@@ -95,7 +95,7 @@ class ProjectPlan:
 
 
 def plan_project(directory: Path, given: Given) -> ProjectPlan:
-    """ProjectPlan a project in `directory` by looking at its tables.
+    """Plan a project in `directory` by looking at its tables.
 
     Raises:
         UserError: the tables cannot be read or found.

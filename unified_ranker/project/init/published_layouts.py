@@ -14,6 +14,7 @@ import yaml
 from pydantic import Field
 
 from unified_ranker.config.declaration import Declaration
+from unified_ranker.reading.duck import sql_text
 
 _BEGINNING = 1024
 """Bytes of a file that are compared."""
@@ -67,7 +68,7 @@ def fill_in(declared: Any, paths: Mapping[str, str]) -> Any:
         return declared
     for name, path in paths.items():
         # In a query the path stands in quotes, which are doubled within.
-        declared = declared.replace(f"'{{{name}}}'", "'" + path.replace("'", "''") + "'").replace(f"{{{name}}}", path)
+        declared = declared.replace(f"'{{{name}}}'", sql_text(path)).replace(f"{{{name}}}", path)
     return declared
 
 

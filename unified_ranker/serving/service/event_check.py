@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 from unified_ranker.core.errors import nearest
 from unified_ranker.core.event import Event
+from unified_ranker.core.times import FUTURE_FROM
 from unified_ranker.serving.answering.opened_release import OpenedRelease
-
-FUTURE_SECONDS = 86_400
-"""Seconds after the present from which an event is in the future; `prepare` quarantines it then."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ def event_faults(release: OpenedRelease, events: Sequence[Event], now: int) -> l
         for field, item in (("item_id", event.item_id), ("source_item_id", event.source_item_id)):
             if item and not release.knows(item):
                 out.append(EventFault(number, field, "the catalogue has no such item; PUT /v1/items/{id} adds one"))
-        if event.timestamp > now + FUTURE_SECONDS:
+        if event.timestamp > now + FUTURE_FROM:
             out.append(EventFault(number, "timestamp", "it lies in the future; numbers are seconds, not milliseconds"))
     return out
 
