@@ -29,7 +29,7 @@ quickstart: $(VENV)/.installed
 	@echo "Next:"
 	@echo "  open releases/latest/report.html                  the quality of the model, against the baselines"
 	@echo "  $(BIN)/unified-ranker serve releases/latest       the ranking service, with its API at /docs"
-	@echo "  $(BIN)/unified-ranker init DIR --events E --items I   a project for your own log"
+	@echo "  $(BIN)/unified-ranker init DIR --from DATA   a project for your own log"
 
 test: $(VENV)/.installed-test lint types
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -1,108 +1,15 @@
 """Declarations against data: what the log does not provide is one line with place, facts and remedy."""
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Literal
+from datetime import timedelta
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
 import pytest
+from declared_toy import NO_TITLES, ROWS, START, broken, make_config, make_log, the_broken
 
 from unified_ranker.config import Config
 from unified_ranker.core.errors import UserError
-from unified_ranker.log.check import Check
 from unified_ranker.log.log_checks import require
-from unified_ranker.log.need import Need
 from unified_ranker.log.schema import normalise
 from unified_ranker.project.declaration_checks import check_declarations
-from unified_ranker.signals.base import SignalKind
-
-START = datetime(2024, 1, 1, tzinfo=UTC)
-ROWS = 40
-
-
-def make_log(events=None, items=None, users=None):
-    """Return a log that `make_config` fits, with columns replaced, added or (None) left out."""
-    searches = [i % 2 == 0 for i in range(ROWS)]
-    base_events = {
-        "user_id": [f"u{i % 4}" for i in range(ROWS)],
-        "item_id": [f"i{i % 5}" for i in range(ROWS)],
-        "task": ["search" if s else "home_feed" for s in searches],
-        "event_type": ["click" if s else "rating" for s in searches],
-        "timestamp": [START + timedelta(hours=i) for i in range(ROWS)],
-        "query": ["red shoe" if s else None for s in searches],
-        "source_item_id": ["i1" if s else None for s in searches],
-        "value": [None if s else float(i % 5 + 1) for i, s in enumerate(searches)],
-    }
-    base_items = {
-        "item_id": [f"i{i}" for i in range(5)],
-        "title": ["red shoe", "blue shoe", "hat", "scarf", None],
-        "brand": ["a", "b", "a", "b", None],
-        "price": [1.5, 2.0, None, 4.0, 5.0],
-        "stock": [1, 2, 3, 4, 5],
-        "colours": [["red"], ["blue"], [], None, ["red", "blue"]],
-        "created_at": [START] * 5,
-        "nothing": pa.nulls(5, pa.float64()),
-    }
-    base_users = {
-        "user_id": [f"u{i}" for i in range(4)],
-        "country": ["GB", "US", None, None],
-        "age": [1, 2, 3, None],
-    }
-    tables = []
-    for base, changed in ((base_events, events), (base_items, items), (base_users, users)):
-        columns = base | (changed or {})
-        tables.append(pa.table({name: column for name, column in columns.items() if column is not None}))
-    return normalise(*tables)
-
-
-def make_config(item=None, user=None, context=None, home=None, search=None, ranker=None, **project):
-    """Return declarations that fit `make_log`, with keys of the files replaced."""
-    return Config.model_validate(
-        {
-            "project": {"name": "toy", "data": {"type": "tables", "events": "e", "items": "i"}, **project},
-            "towers": {
-                "item": {
-                    "features": [
-                        {"type": "text", "column": "title"},
-                        {"type": "category", "column": "brand"},
-                        {"type": "number", "column": "price"},
-                        {"type": "category", "column": "stock"},
-                        {"type": "categories", "column": "colours"},
-                    ],
-                    "quality": {
-                        "popularity": {"type": "popularity"},
-                        "clicks": {"type": "popularity", "event_types": ["click"]},
-                        "rating": {"type": "mean_value"},
-                        "freshness": {"type": "freshness"},
-                    },
-                    **(item or {}),
-                },
-                "user": {"profile": [{"type": "category", "column": "country"}], **(user or {})},
-                "context": context or {"fields": ["query", "source_item", "country", "time"]},
-                "ranker": ranker or {},
-            },
-            "tasks": {
-                "home_feed": {"positives": [{"event_type": "rating", "min_value": 4}], **(home or {})},
-                "search": {
-                    "positives": [{"event_type": "click"}],
-                    "imputation": {"query": "source_item_title", "country": "user"},
-                    **(search or {}),
-                },
-            },
-        }
-    )
-
-
-def broken(config, log):
-    return [check for check in check_declarations(config, log) if not check.passed]
-
-
-def the_broken(config, log) -> Check:
-    found = broken(config, log)
-    assert len(found) == 1, [check.line() for check in found]
-    return found[0]
 
 
 def test_what_fits_passes_every_check():
@@ -120,7 +27,6 @@ def profile(kind, column):
     return {"profile": [{"type": kind, "column": column}]}
 
 
-NO_TITLES = {"title": None}
 # declarations, changes to the log, whether it is an error, what the line says
 FAULTS = {
     "item column that is not there": (
@@ -488,120 +394,3 @@ def test_a_value_that_is_too_high_suggests_no_event_type():
     line = next(c.line() for c in broken(config, make_log()) if c.failed)
     assert "rating` and value ≥ 9 matches none" in line
     assert "Did you mean" not in line
-
-
-# --- settings that need data -----------------------------------------------------------------------------------------
-
-MANY = 1200
-
-
-def long_log():
-    """As `make_log`, thirty times as long: 600 events of each task."""
-    searches = [i % 2 == 0 for i in range(MANY)]
-    return make_log(
-        events={
-            "user_id": [f"u{i % 4}" for i in range(MANY)],
-            "item_id": [f"i{i % 5}" for i in range(MANY)],
-            "task": ["search" if s else "home_feed" for s in searches],
-            "event_type": ["click" if s else "rating" for s in searches],
-            "timestamp": [START + timedelta(hours=i) for i in range(MANY)],
-            "query": ["red shoe" if s else None for s in searches],
-            "source_item_id": ["i1" if s else None for s in searches],
-            "value": [None if s else float(i % 5 + 1) for i, s in enumerate(searches)],
-        }
-    )
-
-
-def with_hard(hard, batch):
-    negatives = {"type": "sampled", "uniform": 64, "hard": hard}
-    return make_config(search={"negatives": negatives, "imputation": {}}, training={"batch_examples": batch})
-
-
-def test_more_hard_negatives_than_there_are():
-    """Two thirds of a batch are searches: of 90 examples 66, so that 129 negatives stand beside a positive."""
-    of_search = 540 / (540 + 216)
-    most = 64 + round(90 * of_search) - 1
-    refused = the_broken(with_hard(most, 90), long_log())
-    assert refused.failed
-    assert f"{most} kept of {most}" in refused.line()
-    assert f"lower `hard` below {most}" in refused.line()
-    assert broken(with_hard(most - 1, 90), long_log()) == []
-
-
-@pytest.mark.parametrize(
-    ("late", "severity", "said"),
-    [
-        (0.5, None, ""),
-        (0.72, "warning", "72/18/10 in place of 80/10/10"),
-        (0.18, "error", "18/0/82 in place of 80/10/10"),
-    ],
-)
-def test_a_split_within_simultaneous_events_is_compared_with_the_declared_one(late, severity, said):
-    """The share `late` of the positives has times of its own; those up to nine tenths, or all, have one."""
-    log = long_log()
-    hours = np.arange(MANY)
-    end = MANY if severity == "error" else round(0.9 * MANY)
-    hours[round(late * MANY) : end] = round(late * MANY) if severity else hours[round(late * MANY) : end]
-    times = pd.Series([START + timedelta(hours=int(hour)) for hour in hours])
-    positives = {"positives": [{"event_type": "rating", "min_value": 1}]}
-    found = broken(make_config(home=positives), replace(log, events=log.events.assign(timestamp=times)))
-    shares = [check for check in found if "`split`" in check.name]
-    assert [check.severity for check in shares] == ([severity] if severity else [])
-    assert all(said in check.line() and "cannot be divided" in check.line() for check in shares)
-
-
-def test_a_head_whose_events_all_lie_behind_the_fit_window_is_named():
-    log, late = long_log(), {"positives": [{"event_type": "click"}, {"event_type": "order"}]}
-    clicks = np.flatnonzero(log.events["event_type"] == "click")
-    kinds = log.events["event_type"].to_numpy(object).copy()
-    kinds[clicks[-1]] = "order"
-    behind = replace(log, events=log.events.assign(event_type=pd.array(kinds, "string")))
-    found = the_broken(make_config(search=late), behind)
-    assert (found.severity, "`order` has none in the fit window" in found.line()) == ("warning", True)
-    kinds[clicks[0]] = "order"
-    within = replace(log, events=log.events.assign(event_type=pd.array(kinds, "string")))
-    assert broken(make_config(search=late), within) == []
-
-
-def test_a_sample_of_the_log_says_nothing_of_how_many_there_are():
-    config = make_config(
-        search={
-            "negatives": {"type": "sampled", "uniform": 64, "hard": 4},
-            "positives": [{"event_type": "click"}, {"event_type": "rare", "head": "k"}],
-        }
-    )
-    found = [c for c in check_declarations(config, make_log(), sampled=True) if not c.passed]
-    assert [c.severity for c in found] == ["warning"]
-    assert "`positives[1]`" in found[0].line()
-
-
-class Weather(SignalKind):
-    """A signal that no check has heard of."""
-
-    type: Literal["weather"] = "weather"
-
-    def build(self, inputs):
-        raise NotImplementedError
-
-
-class Headlines(Weather):
-    def need(self, config, log):
-        return Need("items have titles", bool(log.items["title"].notna().any()), "no item has a title")
-
-
-def test_a_signal_is_checked_by_what_its_declaration_needs():
-    config = make_config(item={"features": []}, search={"imputation": {}})
-    ranker = config.towers.ranker.model_copy(update={"signals": (Weather(), Headlines())})
-    towers = config.towers.model_copy(update={"ranker": ranker})
-    checks = check_declarations(config.model_copy(update={"towers": towers}), make_log(items=NO_TITLES))
-    lines = [check.line() for check in checks if "signals[" in check.name]
-    assert len(lines) == 1, "a signal that needs nothing of the log has nothing to be checked"
-    assert "`signals[1]`: weather needs that items have titles" in lines[0]
-    assert lines[0].startswith("WARN")
-
-
-def test_a_baseline_that_nobody_has_registered_is_named():
-    config = make_config(evaluation={"baselines": ["popularity", "item-KNN"]})
-    check = the_broken(config, make_log())
-    assert check.name == "`project.yaml`, `evaluation.baselines[1]`: `item-KNN` is a baseline"
-    assert "Did you mean `item-kNN`?" in check.line()
