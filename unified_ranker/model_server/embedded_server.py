@@ -25,11 +25,10 @@ import grpc
 
 from unified_ranker.core.addresses import GRPC_PORT, REST_PORT, address, listen, require_loopback
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.memory import use_few_heaps
+from unified_ranker.core.memory import prepare_memory
 from unified_ranker.model_server.batching import BatchingParameters
 from unified_ranker.model_server.grpc_api import start_grpc_server
 from unified_ranker.model_server.labels import read_models_config
-from unified_ranker.model_server.plain_tensorflow import tf
 from unified_ranker.model_server.rest_api import create_rest_app
 from unified_ranker.model_server.rest_server import RestServer
 from unified_ranker.model_server.versions import POLL_SECONDS, ModelVersions
@@ -199,9 +198,7 @@ def prepare_process() -> None:
     """Configure the process for online serving; call it before threads start."""
     # The longest that a request waits for a computing thread; Python's default is 5 ms.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    use_few_heaps()
-    # The server calls TensorFlow's v1 API, as TF Serving does; TensorFlow would log that it is deprecated.
-    tf.get_logger().setLevel(logging.ERROR)
+    prepare_memory()
 
 
 def run_model_server(arguments: Sequence[str] | None = None) -> int:

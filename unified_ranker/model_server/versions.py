@@ -10,7 +10,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.memory import give_back
+from unified_ranker.core.memory import keep_loaded
 from unified_ranker.model_server.base_path import resolve_base_path, versions
 from unified_ranker.model_server.batching import BatchingParameters
 from unified_ranker.model_server.labels import ModelConfig
@@ -203,7 +203,7 @@ class ModelVersions:
                 f"`base_path` must hold SavedModels that stock TensorFlow loads and runs. Received: version "
                 f"{version} of model `{self.model_name}` at `{directory}`: {error}. Export it again."
             ) from error
-        give_back()
+        keep_loaded()
         self._set(ServedVersion(version, VersionState.AVAILABLE, model=model))
         logger.info(
             "model `%s` version %d is AVAILABLE after %.1f s and %d warm-up requests",

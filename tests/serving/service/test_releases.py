@@ -1,6 +1,8 @@
 """A release takes the place of another only when it answers what was lately asked in full."""
 
+import gc
 import threading
+import weakref
 from dataclasses import replace
 
 import grpc
@@ -14,6 +16,7 @@ from unified_ranker.core.request import Request
 from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.service.live_items import LiveItems
 from unified_ranker.serving.service.releases import Releases
+from unified_ranker.serving.service.served_release import STABLE
 
 LONG = "3,1,-2"
 """The query that the other model cannot rank for."""
@@ -94,3 +97,19 @@ def test_rehearsals_are_neither_counted_nor_recorded_as_asked(other):
     text = ranker.metrics.text().decode()
     assert 'unified_ranker_answers_total{label="stable",release="1",rung="full",task="search"} 1.0' in text
     assert 'unified_ranker_answers_total{label="stable",release="2"' not in text
+
+
+def test_a_release_that_was_replaced_leaves_the_memory(other):
+    """By its last reference: what is in service is left out of the passes of the garbage collector, its cycles, too."""
+    ranker, releases, _, _ = other
+    replaced = weakref.ref(ranker.engines[STABLE])
+    gc.disable()
+    try:
+        releases.load(2)
+        for thread in threading.enumerate():
+            if thread.name == "retire-release":
+                thread.join(20)
+        assert replaced() is None
+    finally:
+        gc.enable()
+        gc.unfreeze()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from unified_ranker.core.addresses import address, listen, require_loopback
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.memory import give_back, use_few_heaps
+from unified_ranker.core.memory import keep_loaded, prepare_memory
 from unified_ranker.events.base import HistoryStore, StoreError
 from unified_ranker.events.open_histories import open_history_store
 from unified_ranker.release.manifest import read_manifest
@@ -92,7 +92,7 @@ def run_service(
     say = announce or logger.info
     # By default a computing thread keeps the interpreter for 5 ms at a time, a large part of a request's time.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    use_few_heaps()
+    prepare_memory()
     start_tracing()
     release = release.resolve()  # resolved once, because `latest` may change
     manifest = read_manifest(release)
@@ -114,7 +114,7 @@ def run_service(
         fill_popular(service, service.engines[STABLE], opened.offers.countries)
         if options.canary is not None:
             releases.load(options.canary, "canary", options.canary_share)
-        give_back()
+        keep_loaded()
         stack.callback(counts.start().stop)
         stack.callback(IndexKeeper(service, options.health).start().stop)
         hosts = () if tokens is not None else LOOPBACK_NAMES

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.memory import give_back
+from unified_ranker.core.memory import give_back, keep_loaded
 from unified_ranker.release.index import load_index
 from unified_ranker.release.layout import Layout, release_numbers
 from unified_ranker.release.manifest import read_manifest
@@ -158,6 +158,7 @@ class Releases:
         if previous is not None:
             self._before[label].append(previous.release.version)
             self._retire(previous)
+        keep_loaded()
         took = time.monotonic() - started
         logger.warning("release %d answers as %s after %.1f s", version, label, took)
         return Swap(label, version, previous.release.version if previous else None, took)
