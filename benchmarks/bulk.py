@@ -19,7 +19,6 @@ from unified_ranker.prepare.log_history import LogHistory
 from unified_ranker.prepare.prepared import Prepared
 from unified_ranker.serving.answering.recommender import Recommender
 from unified_ranker.serving.answering.request_table import requests_of
-from unified_ranker.serving.backends.in_process_model import one_thread_per_operation
 
 TASKS = np.array(["search", "more_like_this", "home_feed"], object)
 
@@ -46,7 +45,6 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=10_000)
     parser.add_argument("--requests", type=int, default=4_096)
     options = parser.parse_args()
-    one_thread_per_operation()
     recommender = Recommender(make_project(options.directory, options.items))
     log = LogHistory(Prepared.load(options.directory / ".unified_ranker" / "prepare"))
     given = table(recommender, options.requests)

@@ -15,7 +15,7 @@ PACKAGE = "unified_ranker"
 # From the bottom up: a package imports from those before it alone, for types, too.
 LAYERS = (
     "core", "config", "log", "reading", "engines", "events", "store", "prepare", "towers", "signals", "tasks", "model",
-    "training", "evaluation", "release", "export", "vectors", "simulation", "project", "serving", "model_server", "cli",
+    "training", "evaluation", "release", "export", "vectors", "simulation", "project", "model_server", "serving", "cli",
     "__main__", PACKAGE,
 )  # fmt: skip
 """The package's own `__init__` is the last: it hands out `Project` and `Recommender`, so nothing below may need it."""

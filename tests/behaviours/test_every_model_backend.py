@@ -9,7 +9,7 @@ from service_toy import ITEMS, LIMITS, MODEL_NAME, ToyModel, expected, write_rel
 from unified_ranker.core.request import Request, state_arrays, to_arrays
 from unified_ranker.model_server.embedded_server import EmbeddedModelServer
 from unified_ranker.serving.backends.base import MODEL_BACKENDS, ModelBackendError, ServedModel
-from unified_ranker.serving.backends.open_backend import open_backend
+from unified_ranker.serving.backends.open_backend import LOCAL_ADDRESSES, open_backend
 from unified_ranker.serving.service.open_service import open_release, open_service
 
 QUERY = "0.5,-1,2"
@@ -29,7 +29,11 @@ def server(release):
 @pytest.fixture(scope="module", params=list(MODEL_BACKENDS))
 def open_again(request, release, server):
     """Opens a backend of the toy's model; one that another package registers is given the release as its place."""
-    addresses = {"grpc": server.grpc_address, "http": f"http://{server.rest_address}", "in-process": "in-process"}
+    addresses = {
+        "grpc": server.grpc_address,
+        "http": f"http://{server.rest_address}",
+        **{name: name for name in LOCAL_ADDRESSES},
+    }
     address = addresses.get(request.param, f"{request.param}://{release}")
     return lambda: open_backend(address, ServedModel(release, MODEL_NAME, 1))
 

@@ -111,7 +111,6 @@ def _answer_table(
 ) -> None:
     from unified_ranker.serving.answering.recommender import Recommender
     from unified_ranker.serving.answering.request_table import answer_file, read_requests
-    from unified_ranker.serving.backends.in_process_model import one_thread_per_operation
 
     if output is None:
         raise UserError("`--requests` needs `--output`, the Parquet or CSV file for the answers. Received: none.")
@@ -127,7 +126,6 @@ def _answer_table(
     recommender = Recommender(release, project, remark=warn)
     rows = read_requests(requests, recommender.tasks, lambda: recommender.log, limit)
     _warn_of_untrained(recommender.manifest, [request.task for request in rows])
-    one_thread_per_operation()
     written = answer_file(recommender.answer(rows), len(rows), output)
     seconds = time.perf_counter() - started
     if as_json:

@@ -28,9 +28,12 @@ def serve_command(
     ),
     port: Annotated[int, typer.Option(help="Port to listen on; 0 = any free one.")] = 8080,
     model_server: Annotated[
-        str | None,
-        typer.Option(help="TF Serving: host:port of gRPC or http://host:port; by default an embedded server."),
-    ] = None,
+        str,
+        typer.Option(
+            help="TF Serving: host:port of gRPC or http://host:port; in-process: TensorFlow in the service's own "
+            "process; embedded: a stand-in for TF Serving in a process beside it."
+        ),
+    ] = "in-process",
     project: ProjectOfReleaseOption = None,
     store: Annotated[
         str | None, typer.Option(help="Store of events: a directory, or redis://host:port/database.")
@@ -42,7 +45,7 @@ def serve_command(
     concurrency: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Requests answered at once; by default one per core, four per core with --model-server."
+            min=1, help="Requests answered at once; by default one per core, four per core with TF Serving elsewhere."
         ),
     ] = None,
     queue: Annotated[int, typer.Option(min=0, help="Requests that may wait for a slot.")] = 32,
@@ -63,7 +66,7 @@ def serve_command(
     Example: `unified-ranker serve releases/latest --port 8080`
     """
     from unified_ranker.serving.backends.base import ModelBackend, ServedModel
-    from unified_ranker.serving.backends.open_backend import open_backend, require_address
+    from unified_ranker.serving.backends.open_backend import LOCAL_ADDRESSES, open_backend, require_address
     from unified_ranker.serving.http.api import Capacity
     from unified_ranker.serving.http.logs import log_as_json
     from unified_ranker.serving.http.running import ServeOptions, run_service
@@ -78,21 +81,16 @@ def serve_command(
         store=store,
         tokens=tokens,
         deadline=deadline_ms / 1000,
-        capacity=Capacity(concurrency or Capacity().concurrency * (1 if model_server is None else 4), queue),
+        capacity=Capacity(concurrency or Capacity().concurrency * (1 if model_server in LOCAL_ADDRESSES else 4), queue),
         health=IndexHealth(seconds=health_seconds),
         canary=canary,
         canary_share=canary_share,
         strict_events=strict_events,
     )
-    if model_server is not None:
-        require_address(model_server)
+    require_address(model_server)
 
     def open_model(model: ServedModel) -> ModelBackend:
-        if model_server is not None:
-            return open_backend(model_server, model)
-        from unified_ranker.cli.embedded_model import EmbeddedModel
-
-        return EmbeddedModel(model)
+        return open_backend(model_server, model)
 
     run_service(release, options, open_model, announce=say)
 

@@ -162,8 +162,15 @@ def load_saved_model(directory: Path, version: int) -> SavedModel:
     definitions = _signature_definitions(directory)
     import_text_ops(directory)
     session = _new_session()
-    with session.graph.as_default():
-        tf.compat.v1.saved_model.load(session, [SERVE_TAG], str(directory))
+    # As TF Serving does, by TensorFlow's v1 API, which would log that it is deprecated.
+    log = tf.get_logger()
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with session.graph.as_default():
+            tf.compat.v1.saved_model.load(session, [SERVE_TAG], str(directory))
+    finally:
+        log.setLevel(level)
     signatures = {
         name: Signature(name, session, definition)
         for name, definition in definitions.items()

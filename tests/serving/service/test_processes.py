@@ -193,9 +193,11 @@ def test_a_redis_that_is_gone_costs_the_history_alone_and_counts_again_when_it_i
         redis.kill()
 
 
-def test_reload_and_rollback_while_requests_are_answered(releases, tmp_path):
-    with service(releases / "1", tmp_path) as (process, http):
-        (first,) = children(process.pid)
+@pytest.mark.parametrize("backend", ["in-process", "embedded"])
+def test_reload_and_rollback_while_requests_are_answered(releases, tmp_path, backend):
+    with service(releases / "1", tmp_path, "--model-server", backend) as (process, http):
+        servers = children(process.pid)
+        assert len(servers) == (backend == "embedded"), "the model runs where it was said to"
         seen: list[tuple[int, int]] = []
         done = threading.Event()
 
@@ -227,9 +229,9 @@ def test_reload_and_rollback_while_requests_are_answered(releases, tmp_path):
         assert {release for _, release in seen} == {1, 2}
         assert http.post("/v1/admin/rollback", json={}).status_code == 422, "there is nothing before"
         deadline = time.monotonic() + 20
-        while is_running(first) and time.monotonic() < deadline:
+        while any(map(is_running, servers)) and time.monotonic() < deadline:
             os.sched_yield()
-        assert not is_running(first), "the model server of a release that is gone goes too"
+        assert not any(map(is_running, servers)), "the model server of a release that is gone goes too"
         metrics = http.get("/metrics").text
         assert 'unified_ranker_reloads_total{outcome="swapped"} 2.0' in metrics
         assert 'unified_ranker_release{label="stable"} 1.0' in metrics
@@ -261,7 +263,7 @@ def test_a_share_of_the_users_gets_the_canary(releases, tmp_path):
 
 
 def test_dead_model_server_leaves_kept_answers_and_a_drain_that_ends(releases, tmp_path):
-    with service(releases / "1", tmp_path) as (process, http):
+    with service(releases / "1", tmp_path, "--model-server", "embedded") as (process, http):
         whole = shown(http)
         assert whole["degraded"] is None
         (model,) = children(process.pid)
@@ -280,7 +282,7 @@ def test_dead_model_server_leaves_kept_answers_and_a_drain_that_ends(releases, t
 
 
 def test_slow_model_server_costs_no_more_than_the_deadline(releases, tmp_path):
-    with service(releases / "1", tmp_path, "--deadline-ms", "400") as (process, http):
+    with service(releases / "1", tmp_path, "--deadline-ms", "400", "--model-server", "embedded") as (process, http):
         shown(http)
         (model,) = children(process.pid)
         os.kill(model, signal.SIGSTOP)

@@ -1,57 +1,46 @@
-"""Model in the service's own process: TensorFlow, no server."""
+"""Model in the service's own process: a session of TensorFlow, no server."""
 
-import contextlib
+import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import grpc
 import numpy as np
 
 from unified_ranker.core.arrays import Arrays
+from unified_ranker.core.errors import UserError
 from unified_ranker.release.layout import Layout
 from unified_ranker.release.manifest import read_manifest
 from unified_ranker.serving.backends.base import STATE_AVAILABLE, ModelBackendError, VersionStatus
-from unified_ranker.towers.tensorflow import text_ops, tf
 
-_REASONS = {code.value[0]: code.name for code in grpc.StatusCode}
-
-
-def one_thread_per_operation() -> None:
-    """Let an operation of TensorFlow use one processor: for a process that answers a batch on each of them.
-
-    Call it before the first operation; later it does nothing. Measured on two processors, batches of 16: 4.5 ms of
-    processor time a request for 7.2, since operations that share processors wait for each other.
-    """
-    with contextlib.suppress(RuntimeError):
-        tf.config.threading.set_intra_op_parallelism_threads(1)
+if TYPE_CHECKING:
+    from unified_ranker.model_server.savedmodels import SavedModel
 
 
 class InProcessModel:
     """Runs a SavedModel in this process; see `ModelBackend`.
 
-    `timeout` is checked before a call; a call that has begun runs to its end.
+    It is loaded in a thread, so that its user may read other files meanwhile; the first call waits for it. A call runs
+    in the thread of its caller, one operation after the other (see `load_saved_model`). `timeout` is checked before a
+    call; one that has begun runs to its end, which takes milliseconds.
 
     Args:
-        saved_model: its directory.
+        directory: of the SavedModel.
         version: number of the release that it belongs to.
-        with_text_ops: whether it holds ops of TensorFlow Text.
-
-    Raises:
-        UserError: it holds such ops, and they are not installed.
     """
 
-    def __init__(self, saved_model: Path, version: int, with_text_ops: bool = False) -> None:
-        if with_text_ops:
-            text_ops()
+    def __init__(self, directory: Path, version: int) -> None:
         self.version = version
-        # Kept: the signatures hold no reference to the variables.
-        self._loaded = tf.saved_model.load(str(saved_model), tags=["serve"])
+        self._directory = directory
+        loader = ThreadPoolExecutor(1, thread_name_prefix="load-model")
+        self._loading: Future[SavedModel] | None = loader.submit(_load, directory, version)
+        loader.shutdown(wait=False)
 
     @classmethod
     def of_release(cls, release: Path) -> "InProcessModel":
         """Load the model of a release."""
-        manifest = read_manifest(release)
-        return cls(Layout(release).saved_model(), manifest.version, manifest.has_text_ops)
+        return cls(Layout(release).saved_model(), read_manifest(release).version)
 
     @property
     def description(self) -> str:
@@ -59,30 +48,31 @@ class InProcessModel:
         return "the model in this process"
 
     def start(self) -> None:
-        """Do nothing: the model has been loaded."""
+        """Wait for the model, and run its recorded requests, because first calls are slow; see `ModelBackend.start`."""
+        from unified_ranker.model_server.warmup import replay_warmup
+
+        model = self._model("start")
+        try:
+            replay_warmup(model, self._directory)
+        except ValueError as error:
+            raise _refused(self._directory, error) from error
 
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray], timeout: float | None = None) -> Arrays:
         """See `ModelBackend.predict`."""
-        if timeout is not None and timeout <= 0:
+        from unified_ranker.model_server.status_codes import ServingError
+
+        until = None if timeout is None else time.monotonic() + timeout
+        model = self._model(signature)
+        if until is not None and time.monotonic() >= until:
             raise self._error("DEADLINE_EXCEEDED", "no time is left", signature)
-        if signature not in self._loaded.signatures:
-            known = ", ".join(sorted(self._loaded.signatures))
-            raise self._error("FAILED_PRECONDITION", f"it has no such signature. Known: {known}", signature)
-        run = self._loaded.signatures[signature]
-        wanted = run.structured_input_signature[1]
-        if inputs.keys() != wanted.keys():
-            raise self._error(
-                "INVALID_ARGUMENT", f"its inputs are {sorted(wanted)}. Received: {sorted(inputs)}", signature
-            )
+        fed = {name: _fed(array) for name, array in inputs.items()}
         try:
-            outputs = run(**{name: _tensor(name, signature, array) for name, array in inputs.items()})
-        except tf.errors.OpError as error:
-            raise self._error(_REASONS.get(error.error_code, "UNKNOWN"), error.message, signature) from error
-        except (TypeError, ValueError) as error:
-            if isinstance(error, _NoTensorError):
-                raise
-            raise self._error("INVALID_ARGUMENT", str(error), signature) from error
-        return {name: np.array(value.numpy()) for name, value in outputs.items()}
+            return model.signature(signature).run(fed)
+        except ServingError as error:
+            for name, array in fed.items():
+                if not _is_tensor(array):
+                    raise TypeError(f"input `{name}` of signature `{signature}` must be numbers or text") from error
+            raise self._error(error.code.name, error.message, signature) from error
 
     def status(self, timeout: float | None = None) -> Sequence[VersionStatus]:
         """See `ModelBackend.status`."""
@@ -93,7 +83,14 @@ class InProcessModel:
         return self.version
 
     def close(self) -> None:
-        """Do nothing: the memory is freed with the object."""
+        """Let go of the model; its memory is freed when no call runs any more."""
+        self._loading = None
+
+    def _model(self, signature: str) -> "SavedModel":
+        loading = self._loading
+        if loading is None:
+            raise self._error("UNAVAILABLE", "it has been closed", signature)
+        return loading.result()
 
     def _error(self, reason: str, what: str, signature: str) -> ModelBackendError:
         return ModelBackendError(
@@ -101,12 +98,36 @@ class InProcessModel:
         )
 
 
-class _NoTensorError(TypeError):
-    """Error: TensorFlow has no type for an array."""
+def _load(directory: Path, version: int) -> "SavedModel":
+    """Load a SavedModel.
 
+    Raises:
+        UserError: it cannot be loaded, or needs ops that are not installed.
+    """
+    # Imported here, because TensorFlow takes seconds to import.
+    from unified_ranker.model_server.plain_tensorflow import tf
+    from unified_ranker.model_server.savedmodels import load_saved_model
 
-def _tensor(name: str, signature: str, array: np.ndarray) -> tf.Tensor:
     try:
-        return tf.constant(array)
-    except (TypeError, ValueError) as error:
-        raise _NoTensorError(f"input `{name}` of signature `{signature}`: {error}") from error
+        return load_saved_model(directory, version)
+    except UserError:
+        raise
+    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise _refused(directory, error) from error
+
+
+def _refused(directory: Path, error: Exception) -> UserError:
+    return UserError(
+        f"a release must hold a model that TensorFlow loads and runs. Received: the one at `{directory}`: {error}. "
+        "Export it again."
+    )
+
+
+def _fed(array: np.ndarray) -> np.ndarray:
+    """Return an array as a session takes it: text as objects."""
+    array = np.asarray(array)
+    return array.astype(object) if array.dtype.kind in "SU" else array
+
+
+def _is_tensor(array: np.ndarray) -> bool:
+    return array.dtype != object or all(isinstance(value, str | bytes) for value in array.flat)

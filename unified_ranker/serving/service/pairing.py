@@ -39,8 +39,8 @@ def wrong_version(opened: OpenedRelease, model: ModelBackend, release: Path, err
     """Return the error about a model backend that does not answer by a release's version of its model."""
     return UserError(
         f"{model.description} must serve version {opened.version} of model `{opened.manifest.model_name}`, the one of "
-        f"`{release}`. Received: {error}. Serve `{Layout(release).model_base}` there, or leave out `--model-server` to "
-        "start the embedded one."
+        f"`{release}`. Received: {error}. Serve `{Layout(release).model_base}` there, or leave out `--model-server`: "
+        "the service then runs the model itself."
     )
 
 

@@ -1,12 +1,10 @@
-"""Model backend of `serve` without an address: the embedded model server as a child process of the service."""
+"""Model backend `embedded`: the embedded model server as a child process of the service."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from unified_ranker.core.arrays import Arrays
-from unified_ranker.core.errors import UserError
-from unified_ranker.core.extras import is_installed
 from unified_ranker.model_server.process import begin_in_subprocess, finish_start
 from unified_ranker.release.layout import Layout
 from unified_ranker.serving.backends.base import ModelBackendError, ServedModel, VersionStatus
@@ -19,16 +17,10 @@ class EmbeddedModel:
     """Model in a process of its own, which loads it while the service does other work; see `ModelBackend`.
 
     Raises:
-        UserError: TensorFlow is not installed, or the release holds no model.
+        UserError: the release holds no model.
     """
 
     def __init__(self, model: ServedModel) -> None:
-        if not is_installed("tensorflow"):
-            raise UserError(
-                "`--model-server` must be given where TensorFlow is not installed: without an address, `serve` runs "
-                "the model itself. Name the address of TensorFlow Serving, or install everything "
-                "(docs/guide/install.md)."
-            )
         self._model = model
         self._child = begin_in_subprocess(Layout(model.release).model_base, model.name)
         self._client: ModelClient | None = None
