@@ -2,6 +2,9 @@
 
 import threading
 from collections import OrderedDict
+from dataclasses import replace
+
+import numpy as np
 
 from unified_ranker.core.request import Request
 from unified_ranker.serving.answering.opened_release import OpenedRelease
@@ -49,11 +52,18 @@ class Fallbacks:
             )
         rule = RequestRule(release, request)
         for rung, items in tried:
-            may = rule.allowed(release.positions(item.item_id for item in items or ()))
-            left = tuple(item for item, kept in zip(items or (), may, strict=True) if kept)
+            left = _as_now(release, rule, items or ())
             if left:
                 return rung, left[: release.limit(request)]
         return None
+
+
+def _as_now(release: OpenedRelease, rule: RequestRule, items: AnsweredItems) -> AnsweredItems:
+    """Return those items that may answer now, with the titles that they have now."""
+    positions = release.positions(item.item_id for item in items)
+    may = np.flatnonzero(rule.allowed(positions))
+    titles = release.titles_at(positions[may])
+    return tuple(replace(items[row], title=str(title)) for row, title in zip(may, titles, strict=True))
 
 
 def _question(request: Request) -> tuple[str, str, str, str]:
