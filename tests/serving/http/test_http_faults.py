@@ -62,10 +62,12 @@ def test_numbers_that_are_none_are_a_503():
     assert "Retry-After" in response.headers
 
 
-def test_fault_of_the_service_is_a_500_with_the_request_id():
-    body = refusal(recommend(client_of(Failing(RuntimeError("private")))), 500)
+def test_fault_of_the_service_is_a_500_with_the_request_id_and_is_counted():
+    client = client_of(Failing(RuntimeError("private")))
+    body = refusal(recommend(client), 500)
     assert "private" not in body["error"]
     assert "RuntimeError" in body["error"]
+    assert 'unified_ranker_http_responses_total{path="/v1/recommend",status="500"} 1.0' in client.get("/metrics").text
 
 
 def test_model_server_that_hangs_is_a_503_at_the_deadline():

@@ -14,6 +14,8 @@ from service_toy import ITEMS, MODEL_NAME, RELEASE, VECTORS, ToyModel, service, 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.request import Request
 from unified_ranker.serving.client.model_server_error import ModelServerError
+from unified_ranker.serving.service.counts_follower import CountsFollower
+from unified_ranker.serving.service.index_keeper import IndexKeeper
 from unified_ranker.serving.service.live_items import LiveItems
 from unified_ranker.serving.service.releases import Releases
 from unified_ranker.serving.service.served_release import STABLE
@@ -113,3 +115,34 @@ def test_a_release_that_was_replaced_leaves_the_memory(other):
     finally:
         gc.enable()
         gc.unfreeze()
+
+
+def test_gauges_of_a_canary_end_with_it(other):
+    """Also where the index is just being measured, or counts are being followed, while it ends."""
+    ranker, releases, _, _ = other
+    releases.load(2, "canary", 0.5)
+    keeper, counts = IndexKeeper(ranker), CountsFollower(ranker, None)
+
+    def of_canary():
+        lines = ranker.metrics.text().decode().splitlines()
+        return {line.split("{")[0] for line in lines if 'label="canary"' in line and "_total" not in line}
+
+    keeper.look()
+    every = {f"unified_ranker_{name}" for name in ("release", "index_items", "index_live_items", "index_recall")}
+    assert of_canary() == every
+    releases.roll_back("canary")
+    assert of_canary() == set()
+
+    releases.load(2, "canary", 0.5)
+    engines = ranker.engines
+    for follower in (keeper, counts):
+
+        class EndsMeanwhile(dict):
+            def values(self):
+                ranker.engines = {"stable": engines["stable"]}
+                ranker.metrics.counts_behind.labels("canary").set(3)
+                return super().values()
+
+        ranker.engines = EndsMeanwhile(engines)
+        follower.look()
+        assert of_canary() == set()

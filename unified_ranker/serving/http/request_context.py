@@ -53,7 +53,7 @@ class RequestContext:
         request_id = given if _GOOD_ID.fullmatch(given) else uuid.uuid4().hex
         state = scope.setdefault("state", {})
         state["request_id"], state["arrived"] = request_id, time.monotonic()
-        read = 0
+        read, started = 0, False
 
         async def receive_limited() -> Message:
             nonlocal read
@@ -65,23 +65,34 @@ class RequestContext:
             return message
 
         async def send_with_id(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
-                if self._metrics is not None:
-                    # The route's template, such as /v1/items/{item_id}: a metric for every path would fill the memory.
-                    route = getattr(scope.get("route"), "path", "other")
-                    self._metrics.http.labels(route, str(message["status"])).inc()
+                self._count(scope, message["status"])
             await send(message)
 
         refused = self._refusal(scope, headers)
         if refused is None:
-            await self._app(scope, receive_limited, send_with_id)
+            try:
+                await self._app(scope, receive_limited, send_with_id)
+            except Exception:
+                # Starlette answers these outside of its middleware, so the answer does not pass `send_with_id`.
+                if not started:
+                    self._count(scope, 500)
+                raise
             return
         status, message, more = refused
         body = error_body(message, request_id)
         fields = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more]
         await send_with_id({"type": "http.response.start", "status": status, "headers": fields})
         await send_with_id({"type": "http.response.body", "body": body})
+
+    def _count(self, scope: Scope, status: int) -> None:
+        if self._metrics is not None:
+            # The route's template, such as /v1/items/{item_id}: a metric for every path would fill the memory.
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.http.labels(route, str(status)).inc()
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str, list[tuple[bytes, bytes]]] | None:
         if self._hosts and not host_allowed(headers.get("host", ""), self._hosts):

@@ -32,13 +32,15 @@ class CountsFollower(Repeating):
     """
 
     def __init__(self, service: RankingService, store: HistoryStore | None) -> None:
-        super().__init__("counts-follower", _SECONDS)
+        super().__init__("counts-follower", _SECONDS, service.metrics)
         self._service, self._store = service, store
 
     def look(self) -> None:
         """Count what has come to the store, and move the counts on to the present second."""
         for engine in list(self._service.engines.values()):
             self.follow(engine)
+        # A canary may have ended meanwhile.
+        self._service.metrics.keep_labels(self._service.engines)
 
     def follow(self, engine: ServedRelease) -> None:
         """Do so for one release."""

@@ -39,7 +39,7 @@ class IndexKeeper(Repeating):
     def __init__(self, service: RankingService, health: IndexHealth | None = None) -> None:
         self._service = service
         self._health = health or IndexHealth()
-        super().__init__("index-keeper", self._health.seconds)
+        super().__init__("index-keeper", self._health.seconds, service.metrics)
         self._tried: dict[tuple[int, int], float] = {}
 
     def look(self) -> None:
@@ -60,6 +60,8 @@ class IndexKeeper(Repeating):
                 self._tried[key] = recall or 0.0
                 logger.warning("index of release %d: recall %s, %d changes: built again", key[0], recall, live)
                 self.rebuild(engine)
+        # A canary may have ended meanwhile.
+        self._service.metrics.keep_labels(self._service.engines)
 
     def rebuild(self, engine: ServedRelease) -> bool:
         """Rebuild an engine's index with its changes, and swap it; tells whether it succeeded."""

@@ -219,6 +219,7 @@ class Releases:
     def _note(self) -> None:
         for label, engine in self._service.engines.items():
             self._service.metrics.release.labels(label).set(engine.release.version)
+        self._service.metrics.keep_labels(self._service.engines)
 
 
 def _verify(directory: Path) -> None:

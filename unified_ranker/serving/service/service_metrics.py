@@ -1,6 +1,6 @@
 """Metrics of the service, for Prometheus. Alert rules and dashboards use these names."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -48,6 +48,7 @@ class ServiceMetrics:
         self.counted_events = make(Counter, "counted_events", "Events that popularity counts", ("label",))
         self.counts_behind = make(Gauge, "counts_behind_seconds", "Seconds by which popularity is behind", ("label",))
         self.http = make(Counter, "http_responses", "Responses", ("path", "status"))
+        self._of_releases = (self.release, self.recall, self.index_items, self.live_items, self.counts_behind)
 
     def _make(self, kind: Callable[..., object], name: str, text: str, labels: tuple[str, ...] = (), **more: object):  # type: ignore[no-untyped-def]  # noqa: ANN202
         return kind(_PREFIX + name, text, labels, registry=self.registry, **more)
@@ -78,6 +79,13 @@ class ServiceMetrics:
     def error(self, stage: str, reason: str) -> None:
         """Count a fault."""
         self._child(self._errors, stage, reason).inc()
+
+    def keep_labels(self, labels: Collection[str]) -> None:
+        """Drop the gauges of releases under other labels: a canary that has ended is at no number any more."""
+        for gauge in self._of_releases:
+            (family,) = gauge.collect()
+            for gone in {sample.labels["label"] for sample in family.samples} - set(labels):
+                gauge.remove(gone)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
