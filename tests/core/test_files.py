@@ -10,6 +10,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.core.files import (
     clear_drafts,
     made_directory,
+    numbered_entries,
     require_writable,
     whole_directory,
     whole_file,
@@ -167,3 +168,12 @@ def _umask():
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def test_entries_under_numbers_are_those_whose_names_we_write(tmp_path):
+    for name in ("2", "10", "0", "007", "7", "²", "٣", "-1", "+4", " 5", "6.0", "x"):
+        (tmp_path / name).mkdir()
+    found = numbered_entries(tmp_path)
+    assert list(found) == [0, 2, 7, 10]
+    assert found[7] == tmp_path / "7"
+    assert numbered_entries(tmp_path / "none") == {}

@@ -8,6 +8,7 @@ import pytest
 from model_server_toy import MODEL, NEWEST, predict_request
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.model_server.base_path import versions as found_versions
 from unified_ranker.model_server.embedded_server import EmbeddedModelServer
 from unified_ranker.model_server.labels import ModelConfig, read_models_config
 from unified_ranker.model_server.messages import saved_model_pb2
@@ -94,6 +95,35 @@ def test_version_that_appears_takes_over_and_one_that_is_broken_does_not(two):
     versions.look()
     assert states(versions) == {6: "AVAILABLE", 5: "END", 1: "END"}
     assert versions.find(spec()).version == 6
+
+
+def test_a_version_that_ended_or_failed_answers_when_it_is_there_again(two):
+    away = two.parent / "away"
+    versions = ModelVersions(two, MODEL)
+    assert versions.load_wanted() == 2
+    (two / "2").rename(away)
+    versions.look()
+    assert states(versions) == {2: "END", 1: "AVAILABLE"}
+    away.rename(two / "2")
+    versions.look()
+    assert states(versions) == {2: "AVAILABLE", 1: "END"}
+
+    (two / "3").mkdir()
+    versions.look()
+    assert states(versions) == {3: "END", 2: "AVAILABLE", 1: "END"}
+    shutil.rmtree(two / "3")
+    versions.look()
+    shutil.copytree(two / "2", two / "3")
+    versions.look()
+    assert states(versions) == {3: "AVAILABLE", 2: "END", 1: "END"}
+
+
+def test_names_of_versions_are_read_as_tf_serving_reads_them(tmp_path):
+    for name in ("²", "٣", "x1", "1.0", "99999999999999999999", "007", "3", "12", "012"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "13").touch()
+    found = found_versions(tmp_path)
+    assert {number: path.name for number, path in found.items()} == {3: "3", 7: "007", 12: "12"}
 
 
 def test_a_running_server_finds_a_new_version_by_itself(two):

@@ -49,7 +49,9 @@ def test_versions_count_up_and_latest_follows(tmp_path):
         assert os.readlink(tmp_path / "latest") == str(version)
     shutil.rmtree(tmp_path / "2")
     (tmp_path / "12").mkdir()
-    (tmp_path / "notes").mkdir()
+    for name in ("notes", "²", "00044"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").touch()
     assert next_version(tmp_path) == 13
     (tmp_path / "3" / "manifest.json").touch()
     assert release_numbers(tmp_path) == [3], "the others are not whole"

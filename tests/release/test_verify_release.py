@@ -55,6 +55,13 @@ def broken(release, link, *words):
         assert word in message, message
 
 
+def test_a_release_under_the_number_of_another_is_refused(release):
+    """A reload by number would answer by it."""
+    copy = shutil.copytree(release, release.parent / "3")
+    broken(copy, "manifest", "must hold release 3", "Received: release 2")
+    assert verify_release(copy.rename(release.parent / "copy")), "a name that is no number says nothing"
+
+
 def test_every_link_holds(release):
     lines = verify_release(release)
     assert [line.split(":")[0] for line in lines] == LINKS

@@ -87,6 +87,17 @@ def clear_drafts(folder: Path, name: str = "*") -> None:
         shutil.rmtree(draft)
 
 
+def numbered_entries(directory: Path) -> dict[int, Path]:
+    """Return what is in a directory under whole numbers as we write them, ascending; nothing where there is none.
+
+    Other names are no number of ours: `007`, which would be a second 7, and `²`, which Python takes for a digit.
+    """
+    if not directory.is_dir():
+        return {}
+    digits = [path for path in directory.iterdir() if path.name.isascii() and path.name.isdigit()]
+    return dict(sorted((int(path.name), path) for path in digits if path.name == str(int(path.name))))
+
+
 def flush(path: Path) -> None:
     """Wait until a file, or the names in a directory, are on the disk."""
     handle = os.open(path, os.O_RDONLY)

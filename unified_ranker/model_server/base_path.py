@@ -1,9 +1,12 @@
 """SavedModel versions under a base path, found without TensorFlow."""
 
+import re
 from pathlib import Path
 
 from unified_ranker.core.errors import UserError
 
+_DIGITS = re.compile(r"[0-9]{1,100}")
+_LAST = 2**63 - 1
 _REMEDY = "Give a release, or the directory above `<version>/saved_model.pb` that `unified-ranker export` wrote."
 
 
@@ -35,13 +38,18 @@ def resolve_base_path(path: Path | str) -> Path:
 def versions(base_path: Path) -> dict[int, Path]:
     """Return the directory of every version under a base path, lowest version first.
 
-    As in TF Serving, a version is a directory whose name is a whole number; anything else is ignored.
+    As in TF Serving, a version is a directory whose name is a whole number of 64 bits; anything else is ignored. `007`
+    is version 7; beside `7` it is ignored, because the last name in the order of bytes is taken. What the directory
+    holds is served under its number, also a copy of another version.
+
+    Reference: TF Serving, tensorflow_serving/sources/storage_path/file_system_storage_path_source.cc
+    (`ParseVersionNumber`, `IndexChildrenByVersion`).
     """
     if not base_path.is_dir():
         return {}
     found = [
         (int(child.name), child)
         for child in sorted(base_path.iterdir())
-        if child.name.isascii() and child.name.isdecimal() and child.is_dir()
+        if _DIGITS.fullmatch(child.name) and int(child.name) <= _LAST and child.is_dir()
     ]
     return dict(sorted(found))

@@ -10,6 +10,8 @@ from unified_ranker.core.tensor_messages import STRING, TensorSpec, fill_tensor
 from unified_ranker.model_server.messages import meta_graph_pb2, tensor_pb2
 from unified_ranker.model_server.plain_tensorflow import tf
 
+_MOST_REPEATED = 2**20
+"""Most values for which one may stand. TF Serving has no such limit: it takes the memory, or fails to."""
 # Fields that TF Serving fills unless it runs with --enable_serialization_as_tensor_content.
 _VALUE_FIELDS = {
     np.dtype(np.float32): "float_val",
@@ -68,6 +70,11 @@ def from_proto(proto: tensor_pb2.TensorProto) -> np.ndarray:
         if len(values) == math.prod(shape):
             return np.fromiter(values, dtype=dtype, count=len(values)).reshape(shape)
     # The rare forms: the last value repeated to fill the shape, int8 in wide fields, strings as content.
+    # By the first, a message of a few bytes can ask for any amount of memory.
+    if math.prod(shape) > max(_MOST_REPEATED, proto.ByteSize()):
+        raise ValueError(
+            f"its values do not fill shape {list(shape)}; one value may stand for at most {_MOST_REPEATED} values"
+        )
     try:
         return np.asarray(tf.io.parse_tensor(proto.SerializeToString(), tf.as_dtype(proto.dtype)).numpy())
     except tf.errors.InvalidArgumentError as error:

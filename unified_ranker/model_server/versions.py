@@ -80,6 +80,7 @@ class ModelVersions:
         self._config = config or ModelConfig(model_name, str(base_path))
         self._batching = batching
         self._table: dict[int, ServedVersion] = {}
+        self._seen: set[int] = set()
         self._changing = threading.Lock()
         self._end = threading.Event()
 
@@ -90,6 +91,7 @@ class ModelVersions:
             UserError: one of them cannot be loaded or its warm-up requests fail, or a label names none of them.
         """
         wanted = self._config.wanted(versions(self.base_path))
+        self._seen = set(wanted)
         for version, directory in wanted.items():
             self._load(version, directory)
         stray = {label: version for label, version in self._config.labels.items() if version not in wanted}
@@ -109,23 +111,29 @@ class ModelVersions:
         self._end.set()
 
     def look(self) -> None:
-        """Load new versions, then unload those that are no longer to be served.
+        """Load versions that are new, or there again, then unload those that are no longer to be served.
 
         A version that does not load is reported as END with its reason; the others keep running.
         """
         wanted = self._config.wanted(versions(self.base_path))
-        for version, directory in wanted.items():
-            if version not in self._table:
+        # A version that could not be loaded is not tried again until it has been away, nor one that still answers.
+        new = {version: directory for version, directory in wanted.items() if version not in self._seen}
+        self._seen = set(wanted)
+        for version, directory in new.items():
+            if version not in self._answering():
                 try:
                     self._load(version, directory)
                 except UserError as error:
                     logger.error("%s", error)
         # An old version is unloaded only while a wanted one answers, as in TF Serving.
-        answering = {version for version, served in self._table.items() if served.model is not None}
+        answering = self._answering()
         gone = answering - wanted.keys()
         if answering & wanted.keys():
             for version in sorted(gone):
                 self._unload(version)
+
+    def _answering(self) -> set[int]:
+        return {version for version, served in self._table.items() if served.model is not None}
 
     def _follow(self, seconds: float) -> None:
         while not self._end.wait(seconds):

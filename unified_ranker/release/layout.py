@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.files import clear_drafts, whole_directory
+from unified_ranker.core.files import clear_drafts, numbered_entries, whole_directory
 from unified_ranker.core.locks import lock
 
 RELEASE_MANIFEST = "manifest.json"
@@ -51,10 +51,10 @@ class Layout:
 
     def saved_model(self) -> Path:
         """The one version directory below `model_base`."""
-        versions = [p for p in self.model_base.iterdir() if p.name.isdigit()]
+        versions = list(numbered_entries(self.model_base).values())
         if len(versions) != 1:
             raise UserError(
-                f"`{self.model_base}` must hold one version directory. Received: {sorted(p.name for p in versions)}. "
+                f"`{self.model_base}` must hold one version directory. Received: {[p.name for p in versions]}. "
                 "Export again; a release is never edited."
             )
         return versions[0]
@@ -62,12 +62,12 @@ class Layout:
 
 def release_numbers(releases: Path) -> list[int]:
     """Return the numbers of the finished releases in a directory, ascending."""
-    return sorted(int(p.name) for p in releases.glob("*") if p.name.isdigit() and (p / RELEASE_MANIFEST).is_file())
+    return [number for number, p in numbered_entries(releases).items() if (p / RELEASE_MANIFEST).is_file()]
 
 
 def next_version(releases: Path) -> int:
     """Return the number after the highest release in `releases`."""
-    return max((int(p.name) for p in releases.glob("*") if p.name.isdigit()), default=0) + 1
+    return max(numbered_entries(releases), default=0) + 1
 
 
 @contextlib.contextmanager

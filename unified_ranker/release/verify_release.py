@@ -13,6 +13,7 @@ import numpy as np
 from unified_ranker.config import digest_of
 from unified_ranker.core.digests import sha256
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.files import numbered_entries
 from unified_ranker.evaluation.report_names import REPORT_JSON, REPORT_PAGE
 from unified_ranker.release.counts import CountsDescription, StoredCounts
 from unified_ranker.release.index import IDS, IndexDescription
@@ -33,7 +34,7 @@ def verify_release(release: Path) -> list[str]:
 
 def _links(release: Path) -> Iterator[Link]:
     layout = Layout(release)
-    yield "manifest", lambda: _manifest(read_manifest(release))
+    yield "manifest", lambda: _manifest(release.resolve(), read_manifest(release))
     # Readable, because the link before has read it.
     manifest = read_manifest(release)
     if manifest.extension_names:
@@ -50,7 +51,14 @@ def _links(release: Path) -> Iterator[Link]:
     yield "parent", lambda: _parent(release, manifest)
 
 
-def _manifest(manifest: Manifest) -> str:
+def _manifest(directory: Path, manifest: Manifest) -> str:
+    beside = numbered_entries(directory.parent)
+    if directory in beside.values() and beside.get(manifest.version) != directory:
+        raise UserError(
+            f"the directory `{directory.name}` must hold release {directory.name}, because releases are chosen by the "
+            f"names of their directories. Received: release {manifest.version}. Name the directory "
+            f"`{manifest.version}`, or by anything but a number."
+        )
     return f"format {manifest.format}, release {manifest.version}"
 
 

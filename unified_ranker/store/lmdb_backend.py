@@ -16,7 +16,7 @@ from typing import Any
 import lmdb
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.files import flush, write_whole
+from unified_ranker.core.files import flush, numbered_entries, write_whole
 from unified_ranker.core.locks import lock
 from unified_ranker.store.base import WRITERS, Document, Records, WriterRole
 from unified_ranker.store.lmdb_version import DATA_FILE, Opened, acquire, release
@@ -60,9 +60,7 @@ class LmdbBackend:
 
     def versions(self) -> list[int]:
         """See `StoreBackend.versions`."""
-        if not self.root.is_dir():
-            return []
-        return sorted(int(p.name) for p in self.root.iterdir() if p.name.isdigit() and (p / _MANIFEST_FILE).is_file())
+        return [number for number, p in numbered_entries(self.root).items() if (p / _MANIFEST_FILE).is_file()]
 
     def manifest(self, version: int) -> Document | None:
         """See `StoreBackend.manifest`."""
