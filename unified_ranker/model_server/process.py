@@ -67,6 +67,10 @@ class ModelServerProcess:
         """The child's exit code; None while it runs."""
         return self._process.poll()
 
+    def wait(self) -> int:
+        """Wait until the child has ended, and return its exit code."""
+        return self._process.wait()
+
     def wait_until_ready(self, timeout: float) -> None:
         """Wait for the child's report and read the addresses from it.
 

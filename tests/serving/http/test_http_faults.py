@@ -17,6 +17,7 @@ from unified_ranker.model_server.messages import predict_pb2, prediction_service
 from unified_ranker.serving.client.grpc_client import ModelClient
 from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.http.api import Capacity, RankingBackend, create_app
+from unified_ranker.serving.service.model_watch import ModelWatch
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +46,17 @@ def model_server_error(code: grpc.StatusCode) -> ModelServerError:
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED])
 def test_model_server_that_fails_is_a_503_that_says_when_to_try_again(code):
-    client = client_of(Failing(model_server_error(code)))
+    ranker = service(Failing(model_server_error(code)))
+    client = TestClient(create_app(ranker))
+    assert client.get("/healthz").json() == {"status": "ok", "model": "AVAILABLE"}
+    ModelWatch(ranker).look()
     response = recommend(client)
     error = refusal(response, 503)["error"]
     assert code.name in error
     assert "10.1.2.3" not in error, "where the model server is, is nobody's business"
     assert int(response.headers["Retry-After"]) >= 1
-    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/healthz").json() == {"status": "degraded", "model": code.name}
+    assert 'unified_ranker_model_up{label="stable"} 0.0' in client.get("/metrics").text
     refusal(client.get("/readyz"), 503)
 
 

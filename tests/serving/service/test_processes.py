@@ -279,6 +279,35 @@ def test_dead_model_server_leaves_kept_answers_and_a_drain_that_ends(releases, t
         assert 'unified_ranker_errors_total{reason="UNAVAILABLE",stage="encode"}' in metrics
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+        assert not is_running(model)
+
+
+def until(holds, what, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, what
+
+
+def test_a_model_server_that_dies_is_started_again_and_the_probes_say_what_is(releases, tmp_path):
+    with service(releases / "1", tmp_path, "--model-server", "embedded") as (process, http):
+
+        def state():
+            return (http.get("/healthz").json()["status"], http.get("/readyz").status_code)
+
+        until(lambda: 'unified_ranker_model_up{label="stable"} 1.0' in http.get("/metrics").text, "it is up")
+        for death in range(2):
+            (model,) = children(process.pid)
+            os.kill(model, signal.SIGKILL)
+            until(lambda: state() == ("degraded", 503), "both probes say that it is gone")
+            assert 'unified_ranker_model_up{label="stable"} 0.0' in http.get("/metrics").text
+            assert shown(http, query=f"{death},2,1")["degraded"] == "popular"
+            until(lambda: state() == ("ok", 200), "it is started again")
+            until(lambda: shown(http, query="3,2,1")["degraded"] is None, "requests are answered in full again")
+            assert children(process.pid) != [model]
+        (model,) = children(process.pid)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert not is_running(model), "none is started after the end"
 
 
 def test_slow_model_server_costs_no_more_than_the_deadline(releases, tmp_path):

@@ -242,8 +242,9 @@ def test_ranks_that_are_no_numbers_leave_the_order_of_retrieval(output, value):
 
 def test_model_state_is_that_of_the_releases_version():
     states = {6: "AVAILABLE", 7: "LOADING"}
-    assert service(ToyModel(states=states)).model_state() == "LOADING"
-    assert service(ToyModel(states={6: "AVAILABLE"})).model_state() == "unknown"
+    for known, state in ((states, "LOADING"), ({6: "AVAILABLE"}, "unknown")):
+        ranker = service(ToyModel(states=known))
+        assert ranker.state_of(ranker.engines["stable"]) == state
 
 
 # --- batches ------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from unified_ranker.serving.page.demo_page import add_page
 from unified_ranker.serving.service.live_items import LiveItems
 from unified_ranker.serving.service.ranking_service import RankingService
 from unified_ranker.serving.service.releases import Releases
+from unified_ranker.serving.service.served_release import STABLE
 from unified_ranker.serving.service.service_metrics import CONTENT_TYPE
 
 logger = logging.getLogger(__name__)
@@ -140,18 +141,19 @@ def _add_probes(app: FastAPI, service: RankingService) -> None:
     # Threads for probes alone, which must not queue behind requests that wait for the model server.
     threads = ThreadPoolExecutor(2, thread_name_prefix="probe")
 
-    async def in_probe_thread(work: Callable[[], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(threads, work)
+    async def in_probe_thread(work: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(threads, work, *arguments)
 
     @app.get("/healthz")
     async def healthz() -> HealthResponse:
-        """Tell that the process is alive."""
-        return HealthResponse()
+        """Tell that the process is alive, and what state its model was in a second ago."""
+        state = service.engines[STABLE].model_state
+        return HealthResponse(status="ok" if state == STATE_AVAILABLE else "degraded", model=state)
 
     @app.get("/readyz", responses=described(503), response_model=Readiness)
     async def readyz(request: Request) -> Readiness | Response:
         """Tell whether the model server has the release's version AVAILABLE."""
-        state = await in_probe_thread(service.model_state)
+        state = await in_probe_thread(service.state_of, service.engines[STABLE])
         if state != STATE_AVAILABLE:
             return unavailable(request, f"the model server has version {service.release.version} in state {state}")
         return Readiness(release=service.release.version)

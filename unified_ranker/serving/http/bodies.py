@@ -14,6 +14,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event
 from unified_ranker.core.request import History, Request
 from unified_ranker.log.column_types import COUNTRY_CODE, LAST_SECOND
+from unified_ranker.serving.backends.base import STATE_AVAILABLE
 from unified_ranker.serving.service.ranking_service import Recommendation
 
 MAX_HISTORY = 1000
@@ -345,7 +346,10 @@ class UsersResponse(BaseModel):
 class HealthResponse(BaseModel):
     """Answer while the process is alive."""
 
-    status: str = "ok"
+    status: Annotated[str, Field(description="ok; degraded: answers come from lower rungs of the ladder.")] = "ok"
+    model: Annotated[str, Field(description="State of the model a second ago: AVAILABLE, or why it is not.")] = (
+        STATE_AVAILABLE
+    )
 
 
 class Readiness(BaseModel):

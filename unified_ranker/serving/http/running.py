@@ -22,6 +22,7 @@ from unified_ranker.serving.http.security import LOOPBACK_NAMES, AccessTokens
 from unified_ranker.serving.service.counts_follower import CountsFollower
 from unified_ranker.serving.service.index_keeper import IndexHealth, IndexKeeper
 from unified_ranker.serving.service.live_items import LiveItems
+from unified_ranker.serving.service.model_watch import ModelWatch
 from unified_ranker.serving.service.open_service import (
     MODEL_SERVER_SECONDS,
     import_project,
@@ -116,6 +117,7 @@ def run_service(
             releases.load(options.canary, "canary", options.canary_share)
         keep_loaded()
         stack.callback(counts.start().stop)
+        stack.callback(ModelWatch(service).start().stop)
         stack.callback(IndexKeeper(service, options.health).start().stop)
         hosts = () if tokens is not None else LOOPBACK_NAMES
         backend = RankingBackend(service, store, live, releases, tokens, hosts, options.capacity, options.strict_events)

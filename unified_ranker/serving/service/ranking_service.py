@@ -151,13 +151,12 @@ class RankingService:
             return self.engines[STABLE]
         return self.engines.get(self.split.label_of(user), self.engines[STABLE])
 
-    def model_state(self) -> str:
-        """Return the state of the release's version on the model server, for example AVAILABLE.
+    def state_of(self, engine: ServedRelease) -> str:
+        """Return the state of a release's version on the model server, for example AVAILABLE.
 
         Raises:
             ModelBackendError: it does not answer within 1 s, or does not know the version.
         """
-        engine = self.engines[STABLE]
         states = {status.version: status.state for status in engine.model.status(timeout=_PROBE_SECONDS)}
         return states.get(engine.release.version, "unknown")
 

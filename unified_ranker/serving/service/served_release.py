@@ -15,7 +15,7 @@ from unified_ranker.serving.answering.live_popularity import LivePopularity
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.query_vectors import QueryVectorCache
 from unified_ranker.serving.answering.stored_popularity import StoredPopularity
-from unified_ranker.serving.backends.base import ModelBackend
+from unified_ranker.serving.backends.base import STATE_AVAILABLE, ModelBackend
 from unified_ranker.serving.retrieval.retriever import Retriever
 from unified_ranker.serving.service.breaker import Breaker
 from unified_ranker.serving.service.fallback import Fallbacks
@@ -68,6 +68,8 @@ class ServedRelease:
         self.queries: deque[np.ndarray] = deque(maxlen=_QUERIES_KEPT)
         self.counted_until = ""
         """Position in the store's log up to which the release's popularity has counted (see `CountsFollower`)."""
+        self.model_state = STATE_AVAILABLE
+        """State of the model as `ModelWatch` last saw it; a release comes into service when it is AVAILABLE."""
         self.requests: deque[Request] = deque(maxlen=_QUERIES_KEPT)
         self.changing = threading.Lock()
         self._users = 0

@@ -40,6 +40,7 @@ class ServiceMetrics:
         self.reloads = make(Counter, "reloads", "Releases loaded, by outcome", ("outcome",))
         self.reload_seconds = make(Gauge, "reload_seconds", "Time that the last reload took")
         self.release = make(Gauge, "release", "Number of the release that answers", ("label",))
+        self.model_up = make(Gauge, "model_up", "1 while the release's model can be called, else 0", ("label",))
         self.recall = make(Gauge, "index_recall", "Recall@100 of the index against exact search", ("label",))
         self.index_items = make(Gauge, "index_items", "Items that are searched", ("label",))
         self.live_items = make(Gauge, "index_live_items", "Live changes beside the index", ("label",))
@@ -48,7 +49,9 @@ class ServiceMetrics:
         self.counted_events = make(Counter, "counted_events", "Events that popularity counts", ("label",))
         self.counts_behind = make(Gauge, "counts_behind_seconds", "Seconds by which popularity is behind", ("label",))
         self.http = make(Counter, "http_responses", "Responses", ("path", "status"))
-        self._of_releases = (self.release, self.recall, self.index_items, self.live_items, self.counts_behind)
+        self._of_releases = (
+            *(self.release, self.model_up, self.recall, self.index_items, self.live_items, self.counts_behind),
+        )
 
     def _make(self, kind: Callable[..., object], name: str, text: str, labels: tuple[str, ...] = (), **more: object):  # type: ignore[no-untyped-def]  # noqa: ANN202
         return kind(_PREFIX + name, text, labels, registry=self.registry, **more)
