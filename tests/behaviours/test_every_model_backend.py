@@ -8,9 +8,10 @@ from service_toy import ITEMS, LIMITS, MODEL_NAME, ToyModel, expected, write_rel
 
 from unified_ranker.core.request import Request, state_arrays, to_arrays
 from unified_ranker.model_server.embedded_server import EmbeddedModelServer
+from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.backends.base import MODEL_BACKENDS, ModelBackendError, ServedModel
 from unified_ranker.serving.backends.open_backend import LOCAL_ADDRESSES, open_backend
-from unified_ranker.serving.service.open_service import open_release, open_service
+from unified_ranker.serving.service.open_service import open_service
 
 QUERY = "0.5,-1,2"
 
@@ -112,7 +113,7 @@ def test_threads_call_it_at_once(backend):
 
 
 def test_the_service_answers_by_it(backend, release):
-    service = open_service(release, open_release(release), backend, None, deadline=30)
+    service = open_service(release, OpenedRelease.open(release), backend, None, deadline=30)
     made = service.recommend(Request("u", "search", query=QUERY))
     assert made.degraded is None
     right = expected(QUERY, 6, LIMITS["search"])

@@ -18,8 +18,9 @@ from unified_ranker.events.lmdb_histories import LmdbStore
 from unified_ranker.release.index import load_index
 from unified_ranker.release.layout import Layout
 from unified_ranker.release.verify_release import verify_release
+from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.backends.in_process_model import InProcessModel
-from unified_ranker.serving.service.open_service import import_project, open_release
+from unified_ranker.serving.service.open_service import import_project
 from unified_ranker.serving.service.ranking_service import RankingService
 
 pytestmark = pytest.mark.xdist_group("small_project")
@@ -70,7 +71,7 @@ def test_it_recommends_what_it_did_then(release, asked, tmp_path):
 
 def test_the_ranking_service_answers_as_it_did_then(release, asked, tmp_path):
     """With the histories that the service has taken over from the release's project."""
-    opened = open_release(release)
+    opened = OpenedRelease.open(release)
     store = LmdbStore(tmp_path / "store")
     assert import_project(store, release, None) > 1_000
     index = load_index(Layout(release).index, opened.vectors)

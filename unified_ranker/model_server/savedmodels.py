@@ -161,7 +161,7 @@ def load_saved_model(directory: Path, version: int) -> SavedModel:
     """
     definitions = _signature_definitions(directory)
     import_text_ops(directory)
-    session = _new_session()
+    session = tf.compat.v1.Session(graph=tf.Graph(), config=session_options())
     # As TF Serving does, by TensorFlow's v1 API, which would log that it is deprecated.
     log = tf.get_logger()
     level = log.level
@@ -180,8 +180,8 @@ def load_saved_model(directory: Path, version: int) -> SavedModel:
     return SavedModel(version, definitions, signatures, session)
 
 
-def _new_session() -> Any:
-    """Return a session for online serving: a request's operations run one after the other, in its own thread.
+def session_options() -> Any:
+    """Return the options of a session for online serving: a call's operations run one after the other, in its thread.
 
     The matrices are small: to split them between cores costs more than it saves, and the other cores run other
     requests.
@@ -190,7 +190,7 @@ def _new_session() -> Any:
         intra_op_parallelism_threads=1, inter_op_parallelism_threads=-1, use_per_session_threads=True
     )
     config.experimental.disable_thread_spinning = True
-    return tf.compat.v1.Session(graph=tf.Graph(), config=config)
+    return config
 
 
 def import_text_ops(directory: Path) -> None:

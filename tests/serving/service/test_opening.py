@@ -34,6 +34,7 @@ from unified_ranker.events.lmdb_histories import LmdbStore
 from unified_ranker.model_server.embedded_server import EmbeddedModelServer
 from unified_ranker.project.release_project import path_to_project
 from unified_ranker.project.workspace import Workspace
+from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.backends.open_backend import open_backend
 from unified_ranker.serving.client.grpc_client import ModelClient
 from unified_ranker.serving.http.running import ServeOptions, run_service
@@ -75,7 +76,7 @@ def test_release_that_was_changed_is_refused(release, tmp_path):
 
 
 def test_model_of_the_release_is_taken(release, served):
-    opened = open_release(release)
+    opened = OpenedRelease.open(release)
     with ModelClient(served, MODEL_NAME, opened.version) as client:
         service = open_service(release, opened, client, None)
         made = service.recommend(Request("u", "search", query=QUERY))
@@ -83,7 +84,7 @@ def test_model_of_the_release_is_taken(release, served):
 
 
 def test_other_version_is_refused(release, served):
-    opened = open_release(release)
+    opened = OpenedRelease.open(release)
     with (
         ModelClient(served, MODEL_NAME, version=2) as client,
         pytest.raises(UserError, match=r"must serve version 1.*NOT_FOUND.*version 2"),
@@ -95,7 +96,7 @@ def test_no_model_server_is_refused_with_its_address(release):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         free = f"127.0.0.1:{listener.getsockname()[1]}"
     with ModelClient(free, MODEL_NAME, 1) as client, pytest.raises(UserError, match=free):
-        open_service(release, open_release(release), client, None, wait=0.3)
+        open_service(release, OpenedRelease.open(release), client, None, wait=0.3)
 
 
 def test_other_model_of_the_same_version_is_refused(served, tmp_path):
@@ -107,12 +108,12 @@ def test_other_model_of_the_same_version_is_refused(served, tmp_path):
         ModelClient(served, MODEL_NAME, 1) as client,
         pytest.raises(UserError, match=rf"scores 1 of {ITEMS} items differently .* `i11`"),
     ):
-        open_service(other, open_release(other), client, None)
+        open_service(other, OpenedRelease.open(other), client, None)
 
 
 def test_other_width_is_refused(served, tmp_path):
     wide = write_release(tmp_path / "releases", VECTORS)
-    opened = replace(open_release(wide), vectors=np.ones((ITEMS, 4), np.float32))
+    opened = replace(OpenedRelease.open(wide), vectors=np.ones((ITEMS, 4), np.float32))
     description = wide / "index" / "index.json"
     description.write_text(description.read_text().replace('"width": 3', '"width": 4'))
     with ModelClient(served, MODEL_NAME, 1) as client, pytest.raises(UserError, match=r"\[1, 4\].*\[1, 3\]"):
@@ -226,12 +227,16 @@ def test_what_is_no_release_is_refused(tmp_path):
         run_service(tmp_path / "releases" / "latest", ServeOptions(), NEVER_OPENED)
 
 
-def test_service_answers_from_its_release_and_sigterm_stops_both_processes(project, tmp_path):
+@pytest.mark.parametrize("options", [(), ("--model-server", "embedded")], ids=["in-process", "embedded"])
+def test_service_answers_from_its_release_and_sigterm_stops_all_processes(project, tmp_path, options):
     with (
-        running(project / "releases" / "latest", "--store", str(tmp_path / "store")) as (process, url),
+        running(project / "releases" / "latest", "--store", str(tmp_path / "store"), *options) as (process, url),
         httpx.Client(trust_env=False) as http,
     ):
-        (child,) = children(process.pid)
+        servers = children(process.pid)
+        assert len(servers) == bool(options), (
+            "the model runs in the service's own process, unless it was said otherwise"
+        )
         assert http.get(f"{url}/healthz").status_code == 200
         assert http.get(f"{url}/readyz").json() == {"status": "ready", "release": 1}
         body = {"user_id": "ann", "task": "home_feed", "query": QUERY, "limit": ITEMS}
@@ -243,7 +248,7 @@ def test_service_answers_from_its_release_and_sigterm_stops_both_processes(proje
         assert answer["release"] == 1
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
-        assert not is_running(child)
+        assert not any(map(is_running, servers))
 
 
 def test_service_outlives_the_model_server_that_it_was_given(release, tmp_path):

@@ -16,12 +16,12 @@ from unified_ranker.project.release_project import (
 from unified_ranker.release.index import load_index
 from unified_ranker.release.layout import Layout
 from unified_ranker.release.manifest import read_manifest
-from unified_ranker.release.verify_release import verify_release
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.backends.base import ModelBackend, ModelBackendError
 from unified_ranker.serving.service.pairing import require_pair, wrong_version
 from unified_ranker.serving.service.ranking_service import DEADLINE, RankingService
 from unified_ranker.serving.service.service_metrics import ServiceMetrics
+from unified_ranker.serving.service.verification import Verification
 
 MODEL_SERVER_SECONDS = 30.0
 """Seconds to wait for a model server to have the release's version AVAILABLE."""
@@ -30,15 +30,19 @@ logger = logging.getLogger(__name__)
 
 
 def open_release(release: Path) -> OpenedRelease:
-    """Walk a release's whole chain and open it.
+    """Open a release while its whole chain is walked.
 
     Raises:
-        BrokenLinkError: naming the first link that does not hold.
-        UserError: it is no release.
+        UserError: it is no release, or a link of its chain does not hold, which the message names.
     """
-    for line in verify_release(release):
-        logger.info("release `%s`: %s", release, line)
-    return OpenedRelease.open(release)
+    verification = Verification(release)
+    try:
+        opened = OpenedRelease.open(release)
+    except Exception:
+        verification.require()  # names the broken link, because of which it could not be opened
+        raise
+    verification.require()
+    return opened
 
 
 def import_project(store: HistoryStore, release: Path, named: Path | None) -> int:

@@ -1,8 +1,6 @@
 """Releases of a service: a new one is loaded beside the one in service, and then replaces it at once."""
 
 import logging
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +11,6 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.core.memory import give_back, keep_loaded
 from unified_ranker.release.index import load_index
 from unified_ranker.release.layout import Layout, release_numbers
-from unified_ranker.release.manifest import read_manifest
 from unified_ranker.serving.answering.model_outputs import ModelOutputError
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.backends.base import ModelBackend, ModelBackendError, OpenModel, ServedModel
@@ -23,9 +20,11 @@ from unified_ranker.serving.service.live_items import LiveItems
 from unified_ranker.serving.service.pairing import require_pair
 from unified_ranker.serving.service.ranking_service import RankingService, fill_popular
 from unified_ranker.serving.service.served_release import CANARY, STABLE, ServedRelease
+from unified_ranker.serving.service.verification import Verification
 
 _DRAIN_SECONDS = 30.0
-_VERIFY = "import os, sys; os.nice(10); from unified_ranker.cli import main; sys.argv[1:1] = ['verify']; main()"
+_NICENESS = 10
+"""Of the verification of a release, beside which requests are answered."""
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +140,7 @@ class Releases:
 
     def _load(self, version: int, label: str, share: float) -> Swap:
         started, directory = time.monotonic(), self._root / str(version)
-        _verify(directory)
+        Verification(directory, _NICENESS).require()
         release = OpenedRelease.open(directory)
         model = self._open_model(ServedModel(directory, release.manifest.model_name, release.version))
         try:
@@ -220,12 +219,3 @@ class Releases:
         for label, engine in self._service.engines.items():
             self._service.metrics.release.labels(label).set(engine.release.version)
         self._service.metrics.keep_labels(self._service.engines)
-
-
-def _verify(directory: Path) -> None:
-    """Walk a release's chain in a process of low priority: it reads and hashes every byte."""
-    read_manifest(directory)
-    done = subprocess.run([sys.executable, "-c", _VERIFY, str(directory)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise UserError(f"release {directory.name} is refused: {reason[0].removeprefix('error: ')}")
