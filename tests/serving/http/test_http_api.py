@@ -191,8 +191,10 @@ def test_missing_fields_are_named(client):
 
 def test_a_thousand_faults_are_not_all_listed(client):
     body = refusal(recommend(client, history=[{}] * 1000), 422)
+    assert [fault["field"] for fault in body["details"]] == ["history.0.item_id", "history.0.timestamp"]
+    body = refusal(recommend(client, **{f"k{n}": 1 for n in range(14)}), 422)
     assert len(body["details"]) == 10
-    assert "1999 more" in body["error"]
+    assert "13 more" in body["error"]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +204,7 @@ def test_a_thousand_faults_are_not_all_listed(client):
         (b"", 422, "must be a JSON object"),
         (b"[]", 422, "must be a JSON object"),
         (b'{"user_id": "\xff", "task": "search"}', 400, "body"),
-        (b"[" * 100_000, 400, "body"),
+        (b"[" * 40_000, 400, "body"),
         (b'{"user_id": "u", "task": "search", "limit": ' + b"9" * 5000 + b"}", 400, "body"),
         (b'{"user_id": "u", "task": "search", "limit": 1e999}', 422, "limit"),
         (b'{"user_id": "\\ud800", "task": "search"}', 422, "unicode"),

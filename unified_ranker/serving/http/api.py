@@ -16,6 +16,7 @@ from unified_ranker.events.base import HistoryStore
 from unified_ranker.serving.backends.base import STATE_AVAILABLE
 from unified_ranker.serving.http.admission import Admission
 from unified_ranker.serving.http.bodies import HealthResponse, Readiness, RecommendRequest, RecommendResponse
+from unified_ranker.serving.http.bounded_json import BoundedRoute
 from unified_ranker.serving.http.docs import docs_page
 from unified_ranker.serving.http.error_bodies import add_error_handlers, described, unavailable
 from unified_ranker.serving.http.request_context import RequestContext, request_id_of
@@ -84,6 +85,7 @@ def create_app(given: RankingBackend | RankingService) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.router.route_class = BoundedRoute
     app.add_middleware(RequestContext, metrics=backend.service.metrics, tokens=backend.tokens, hosts=backend.hosts)
     add_error_handlers(app)
     _add_recommend(app, backend)

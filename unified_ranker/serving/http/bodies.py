@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from unified_ranker.core.errors import UserError
@@ -22,6 +22,12 @@ MAX_LIMIT = 500
 MAX_EVENTS = 500
 _MAX_ID = 256
 _MAX_LIST = 64
+_MAX_UNKNOWN = 10
+"""Most unknown fields of an object that are named; one with more is refused without a look at them."""
+_MAX_FIELDS = 1000
+"""Most fields of an item."""
+TOO_MANY_FIELDS = "too_many_fields"
+"""Type of pydantic's error about an object of too many fields."""
 _MAX_QUERY = 512
 _MAX_VALUE = 1e9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -76,10 +82,22 @@ Timestamp = Annotated[
 ]
 
 
+def _of_few_fields(given: Any, most: int) -> Any:
+    """Return a JSON value as it is, unless it is an object of more than `most` fields: each would become an error."""
+    if isinstance(given, dict) and len(given) > most:
+        raise PydanticCustomError(TOO_MANY_FIELDS, "Input should have at most {most} fields", {"most": most})
+    return given
+
+
 class _Body(BaseModel):
     """Base of the bodies of requests: unknown fields and other types are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few(cls, given: Any) -> Any:
+        return _of_few_fields(given, len(cls.model_fields) + _MAX_UNKNOWN)
 
 
 class HistoryEvent(_Body):
@@ -112,6 +130,7 @@ class RecommendRequest(_Body):
         list[HistoryEvent] | None,
         Field(
             max_length=MAX_HISTORY,
+            fail_fast=True,
             description="Events of the user, in any order. null: those that the service has stored; []: none.",
         ),
     ] = None
@@ -224,7 +243,7 @@ class EventsRequest(_Body):
         }
     )
 
-    events: Annotated[list[ReportedEvent], Field(min_length=1, max_length=MAX_EVENTS)]
+    events: Annotated[list[ReportedEvent], Field(min_length=1, max_length=MAX_EVENTS, fail_fast=True)]
 
 
 class EventWarning(BaseModel):
@@ -250,11 +269,16 @@ class ItemRequest(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _few(cls, given: Any) -> Any:
+        return _of_few_fields(given, _MAX_FIELDS)
+
     title: Annotated[str | None, Field(max_length=_MAX_QUERY)] = None
     created_at: Timestamp | None = None
     countries: Annotated[
         list[Annotated[str, Field(pattern=f"^{COUNTRY_CODE}$")]] | None,
-        Field(max_length=300, description="Where it is offered; null or none: everywhere."),
+        Field(max_length=300, fail_fast=True, description="Where it is offered; null or none: everywhere."),
     ] = None
     available: Annotated[bool | None, Field(description="false: it is not shown.")] = None
 
@@ -371,7 +395,10 @@ class ErrorResponse(BaseModel):
 
     error: str
     request_id: str
-    details: Annotated[list[FieldError], Field(description="The fields at fault, the first ten of them.")] = []
+    details: Annotated[
+        list[FieldError],
+        Field(description="The fields at fault, the first ten; of a list, those of its first entry that has one."),
+    ] = []
 
 
 def error_body(message: str, request_id: str, details: Sequence[FieldError] = ()) -> bytes:

@@ -1,6 +1,7 @@
 """Errors of the HTTP API, which all have one form of body."""
 
 import logging
+import reprlib
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +17,7 @@ from unified_ranker.serving.answering.model_outputs import ModelOutputError
 from unified_ranker.serving.backends.base import ModelBackendError
 from unified_ranker.serving.http.admission import OverloadedError
 from unified_ranker.serving.http.bodies import (
+    TOO_MANY_FIELDS,
     ErrorResponse,
     FieldError,
     HistoryEvent,
@@ -33,6 +35,9 @@ RETRY_SECONDS = 1
 _MAX_DETAILS = 10
 _MAX_ECHO = 80
 _MAX_MESSAGE = 500
+_SHORT = reprlib.Repr()
+"""Repeats the beginning of a value of any size."""
+_SHORT.maxlist = _SHORT.maxdict = _SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = _MAX_ECHO
 
 logger = logging.getLogger(__name__)
 
@@ -120,15 +125,15 @@ def _field_error(fault: dict[str, Any]) -> FieldError:
     path = [str(part) for part in fault["loc"][1:]]
     if fault["type"] == "json_invalid":
         return FieldError(field="body", message=f"must be JSON: {fault['ctx']['error']} at character {path[0]}")
-    if not path:
+    if not path and fault["type"] != TOO_MANY_FIELDS:
         return FieldError(field="body", message="must be a JSON object, sent as Content-Type: application/json")
     if fault["type"] == "extra_forbidden":
         known = _FORMS.get(path[0], RecommendRequest).model_fields
         return FieldError(field=".".join(path)[:_MAX_ECHO], message=str(unknown_name("field", path[-1], known)))
     received = "" if fault["type"] == "missing" else f". Received: {_echo(fault['input'])}"
-    return FieldError(field=".".join(path), message=f"{fault['msg']}{received}")
+    return FieldError(field=".".join(path) or "body", message=f"{fault['msg']}{received}")
 
 
 def _echo(value: Any) -> str:
-    shown = repr(value[:_MAX_ECHO] if isinstance(value, str) else value)
+    shown = repr(value[:_MAX_ECHO]) if isinstance(value, str) else _SHORT.repr(value)
     return shown if len(shown) <= _MAX_ECHO else f"{shown[:_MAX_ECHO]}…"
