@@ -374,6 +374,7 @@ def test_other_machines_need_tokens_and_roles(releases, tmp_path, lent):
         assert [status("admin", *call) for call in asked] == [200, 200, 200]
         assert [status(None, "GET", path) for path in ("/healthz", "/readyz", "/", "/docs")] == [200] * 4
         assert status(None, "GET", "/metrics") == 401
+        assert http.get("/healthz", headers={"X": "a" * 33_000}).status_code == 431, "nobody, with or without a token"
         forged = {"Authorization": "Bearer " + "x" * 43}
         assert http.post("/v1/recommend", json=BODY, headers=forged).status_code == 401
 

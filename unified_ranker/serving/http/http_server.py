@@ -1,12 +1,18 @@
 """HTTP server that runs an application in the main thread until a signal."""
 
+import asyncio
 import contextlib
+import functools
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
+
+from unified_ranker.serving.http.connection_limits import LimitedConnection
+from unified_ranker.serving.service.service_metrics import ServiceMetrics
 
 _DRAIN_SECONDS = 10
 """Seconds that running requests may take after a signal; longer than a request's deadline."""
@@ -35,18 +41,21 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def serve_until_stopped(app: FastAPI, listener: socket.socket, on_ready: Callable[[], object]) -> None:
+def serve_until_stopped(
+    app: FastAPI, listener: socket.socket, on_ready: Callable[[], object], metrics: ServiceMetrics
+) -> None:
     """Serve until SIGTERM or SIGINT, then finish the running requests, for at most 10 s.
 
     Args:
         app: the application.
         listener: a bound socket.
         on_ready: called when requests are accepted.
+        metrics: counts what is refused before the application sees it.
     """
     config = uvicorn.Config(
         app,
         lifespan="off",
-        http="httptools",
+        http=cast(type[asyncio.Protocol], functools.partial(LimitedConnection, metrics)),
         loop="uvloop",
         access_log=False,
         log_config=None,

@@ -18,6 +18,8 @@ REQUEST_ID = "X-Request-Id"
 MAX_BODY = 1024 * 1024
 """Most bytes of a body: enough for 1,000 events with long ids."""
 
+_TOO_LARGE = f"a body may have {MAX_BODY} bytes"
+_DIGITS = 20
 _GOOD_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
@@ -61,7 +63,7 @@ class RequestContext:
             read += len(message.get("body", b""))
             if read > MAX_BODY:
                 # The rest of the body is not read, so the connection must be closed.
-                raise HTTPException(413, f"a body may have {MAX_BODY} bytes", {"Connection": "close"})
+                raise HTTPException(413, _TOO_LARGE, {"Connection": "close"})
             return message
 
         async def send_with_id(message: Message) -> None:
@@ -97,16 +99,16 @@ class RequestContext:
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str, list[tuple[bytes, bytes]]] | None:
         if self._hosts and not host_allowed(headers.get("host", ""), self._hosts):
             return 421, f"this service is called by one of the names {', '.join(self._hosts)}", []
-        if self._tokens is None:
-            return None
         needed = role_needed(scope["method"], scope["path"])
-        if needed is None:
-            return None
-        roles = self._tokens.roles_of(headers.get("authorization", ""))
-        if roles is None:
-            return 401, "a bearer token of this service is needed", [(b"www-authenticate", b"Bearer")]
-        if not allows(roles, needed):
-            return 403, f"the token has not the role `{needed}`", []
+        if self._tokens is not None and needed is not None:
+            roles = self._tokens.roles_of(headers.get("authorization", ""))
+            if roles is None:
+                return 401, "a bearer token of this service is needed", [(b"www-authenticate", b"Bearer")]
+            if not allows(roles, needed):
+                return 403, f"the token has not the role `{needed}`", []
+        announced = headers.get("content-length", "0")
+        if announced.isdecimal() and int(announced[:_DIGITS]) > MAX_BODY:
+            return 413, _TOO_LARGE, [(b"connection", b"close")]
         return None
 
 

@@ -124,7 +124,7 @@ def run_service(
         ready = _ready(f"http://{address(options.host, listener.getsockname()[1])}", opened)
         # This frame lives as long as the service, and its reference would keep the first release in memory.
         del opened
-        serve_until_stopped(create_app(backend), listener, lambda: say(ready))
+        serve_until_stopped(create_app(backend), listener, lambda: say(ready), service.metrics)
     logger.info("stopped")
 
 
