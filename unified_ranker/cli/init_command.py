@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from unified_ranker.cli.app import BUILDING, app
-from unified_ranker.cli.console import print_table, remark, say, warn
+from unified_ranker.cli.console import print_table, remark, say, say_check, warn
 from unified_ranker.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,11 +64,18 @@ def init_command(
     plan = asked(plan) if at_terminal else plan
     written = write_plan(directory, certain(plan, yes or at_terminal), announce=remark)
     folder = directory / SERVING_DIRECTORY
-    serving = [file for file in written if file.is_relative_to(folder)]
-    for file in written:
+    serving = [file for file in written.files if file.is_relative_to(folder)]
+    for file in written.files:
         if file not in serving:
             say(f"wrote {file}")
     say(f"wrote {folder} ({len(serving)} files to serve releases with: compose, Kubernetes, alerts)")
+    if written.failing:
+        say("\nThe data are not ready. `unified-ranker validate` will fail, and so will `build`:", "warning")
+        for check in written.failing:
+            say_check(check.line())
+        say(f"\nMend that first, by what stands behind each arrow, and read the comments in {directory}. Then run:")
+        say(f"  unified-ranker validate --project {directory}")
+        return
     say(f"\nRead the comments in {directory}, correct what you know better, then run:")
     say(f"  unified-ranker build --project {directory}")
 

@@ -1,10 +1,11 @@
 """Declarations of a log in tables: where each table is read from, and which of its columns is which of ours."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 from pydantic import ModelWrapValidatorHandler as Reader
 
 from unified_ranker.config.declaration import Declaration
@@ -168,16 +169,33 @@ class TablesSource(Declaration):
     """Columns of ours by columns of theirs."""
     order: Literal["time", "row"] = "time"
     """Order of the events: by `timestamp`, or for a log without times by the order of its rows (`row`)."""
+    without_item: tuple[str, ...] = ()
+    """Event types of no item, such as searches, filters and logins. Their events are left out and counted."""
+    earliest: datetime | None = None
+    """Time before which events are left out and counted, such as those with a filler date; null: none is."""
+    latest: datetime | None = None
+    """Time after which events are left out and counted; null: none is."""
     max_bad_share: float = Field(0.0, ge=0, lt=1)
     """Greatest share of bad rows. Bad rows are quarantined and counted; a greater share stops the job."""
     duplicates: Literal["drop", "keep"] = "drop"
     """Treatment of events that are equal in all columns: counted once (`drop`) or each time (`keep`)."""
+
+    @field_validator("earliest", "latest")
+    @classmethod
+    def _without_a_zone_is_utc(cls, time: datetime | None) -> datetime | None:
+        return time if time is None or time.tzinfo is not None else time.replace(tzinfo=UTC)
 
     @model_validator(mode="after")
     def _order_needs_or_lacks_times(self) -> "TablesSource":
         if self.order == "row" and "timestamp" in self.columns.events:
             raise ValueError(
                 "`order: row` is for a log without times. Received: `columns.events.timestamp`. Remove one of them"
+            )
+        if self.order == "row" and (self.earliest is not None or self.latest is not None):
+            raise ValueError("`order: row` is for a log without times. Received: `earliest` or `latest`. Remove it")
+        if self.earliest is not None and self.latest is not None and self.latest < self.earliest:
+            raise ValueError(
+                f"`latest` must not lie before `earliest`. Received: {self.latest} and {self.earliest}. Correct one"
             )
         return self
 
@@ -200,6 +218,11 @@ class TablesSource(Declaration):
             "The log has no times (`data.order: row`): the order of its rows stands for them. The split is by position "
             "in the log, and dates on this page count rows, a second each, from the year 2000 on.",
         )
+
+    @property
+    def leaves_out_events(self) -> bool:
+        """True if some events are left out by a declaration."""
+        return bool(self.without_item) or self.earliest is not None or self.latest is not None
 
     @property
     def drop_duplicates(self) -> bool:

@@ -1,7 +1,7 @@
 """Result of one check of the data, and its line of output."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -74,6 +74,16 @@ def in_order(checks: Iterable[Check]) -> list[Check]:
         return (0, 0, 0.0) if check.passed else (1, 0, 0.0) if check.failed else (2, check.harm, -share)
 
     return sorted(checks, key=rank)
+
+
+def tolerate(checks: Sequence[Check], most: float) -> list[Check]:
+    """Turn errors in a share of the events up to `most` into warnings: the pipeline quarantines the rows."""
+    few = [c.failed and c.name.startswith("events.") and c.total and c.count / c.total <= most for c in checks]
+    remedy = "quarantined, see quarantine.parquet of the prepared data; "
+    return [
+        replace(c, severity="warning", what_to_do=remedy + c.what_to_do) if is_few else c
+        for c, is_few in zip(checks, few, strict=True)
+    ]
 
 
 def rows_check(

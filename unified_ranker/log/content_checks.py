@@ -3,9 +3,11 @@
 from dataclasses import replace
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from unified_ranker.core.arrays import Mask
 from unified_ranker.core.times import seconds
 from unified_ranker.log.check import Check, rows_check
 from unified_ranker.log.column_types import COUNTRY_CODE
@@ -60,26 +62,36 @@ def _patterns(log: InteractionLog) -> list[Check]:
     ]
 
 
-def with_possible_times(log: InteractionLog, now: datetime) -> InteractionLog:
-    """Return a log without the events whose time `prepare` quarantines: those before 1970 and in the future."""
-    time = log.events["timestamp"]
-    impossible = (time < pd.Timestamp(0, tz="UTC")) | (time > pd.Timestamp(now) + FAR_FUTURE)
-    if not impossible.any():
+def quarantined_events(log: InteractionLog, now: datetime) -> dict[str, Mask]:
+    """Return the events that `prepare` quarantines `[events]`, by the rule that they break."""
+    rules = event_rules(pa.Table.from_pandas(log.events, preserve_index=False), _known(log), now)
+    return {broken.rule: broken.bad for broken in rules if broken.quarantined and broken.bad.any()}
+
+
+def without_quarantined(log: InteractionLog, now: datetime) -> InteractionLog:
+    """Return a log without the events that `prepare` quarantines: those without an item, of no time, and the like."""
+    bad = quarantined_events(log, now)
+    if not bad:
         return log
-    return replace(log, events=log.events[~impossible.to_numpy(bool)].reset_index(drop=True))
+    keep = ~np.logical_or.reduce(list(bad.values()))
+    return replace(log, events=log.events[keep].reset_index(drop=True))
 
 
-def event_checks(log: InteractionLog, now: datetime) -> dict[str, Check]:
-    """Return the checks of single events by name."""
+def _known(log: InteractionLog) -> Known:
+    """Return the items and users that events of a log may refer to."""
     ids = log.items.dropna(subset=["item_id"]).drop_duplicates("item_id")
-    known = Known(
+    return Known(
         items=pa.array(ids["item_id"], pa.large_string()),
         created=pa.array(ids["created_at"], from_pandas=True),
         users=pa.array(log.users["user_id"].dropna().drop_duplicates(), pa.large_string()),
     )
-    created = ids.set_index("item_id")["created_at"]
+
+
+def event_checks(log: InteractionLog, now: datetime) -> dict[str, Check]:
+    """Return the checks of single events by name."""
+    created = log.items.dropna(subset=["item_id"]).drop_duplicates("item_id").set_index("item_id")["created_at"]
     out = {}
-    for broken in event_rules(pa.Table.from_pandas(log.events, preserve_index=False), known, now):
+    for broken in event_rules(pa.Table.from_pandas(log.events, preserve_index=False), _known(log), now):
         frame = log.events
         if "created_at" in broken.columns and broken.bad.any():
             # Not `Series.map`, which tries to make an empty table of times into numbers.

@@ -43,6 +43,8 @@ EVENT_KEYS = REQUIRED["events"]
 ITEM_COLUMNS = ("item_id", "source_item_id", "query_item_id")
 FAR_FUTURE = timedelta(seconds=FUTURE_FROM)
 FUTURE = "events.timestamp is not in the future"
+LEFT_OUT = frozenset({FUTURE})
+"""Warnings whose rows are quarantined, too: there can be no example as of a time in the future."""
 TIME_REMEDY = (
     "correct the times; a wrong unit or a filler date is the usual cause: "
     "`data.columns.events.timestamp: {column: timestamp, unit: ms}`"
@@ -91,6 +93,11 @@ class Broken:
     what_to_do: str
     severity: Severity = "error"
     harm: Harm = Harm.LOST
+
+    @property
+    def quarantined(self) -> bool:
+        """Tells whether `prepare` quarantines the rows."""
+        return self.severity == "error" or self.rule in LEFT_OUT
 
 
 def find_all(columns: Sequence[pa.Array | pa.ChunkedArray], ids: pa.Array | pa.ChunkedArray) -> list[Ints]:

@@ -11,11 +11,10 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.log.check import Check, counted, in_order
 from unified_ranker.log.content_checks import DISTINCT, DISTINCT_REMEDY, not_empty
-from unified_ranker.log.row_rules import Harm
+from unified_ranker.log.row_rules import LEFT_OUT, Harm
 from unified_ranker.prepare.check_counts import add_up
 from unified_ranker.prepare.column_drift import column_drift
 from unified_ranker.prepare.log_quality import EventCounts, Extremes, LogQuality
-from unified_ranker.prepare.scan_stage import LEFT_OUT
 from unified_ranker.prepare.split_times import split_times
 from unified_ranker.prepare.stage_names import (
     HISTORIES_STAGE,

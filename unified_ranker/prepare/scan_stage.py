@@ -14,15 +14,13 @@ from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.log.check import Check
 from unified_ranker.log.column_types import MAX_EXAMPLES, decoded, one_array
 from unified_ranker.log.quarantine import QUARANTINE
-from unified_ranker.log.row_rules import EVENT_KEYS, FUTURE, Broken, Known, event_rules
+from unified_ranker.log.row_rules import EVENT_KEYS, Broken, Known, event_rules
 from unified_ranker.log.schema import LOG_COLUMNS, Problem, canonical
 from unified_ranker.log.table_checks import absence_checks
 from unified_ranker.prepare.check_counts import to_rows
 from unified_ranker.prepare.stage_names import CLEAN_EVENTS, TABLES_STAGE, LogSource, Rules
 from unified_ranker.prepare.table_splits import SplitPart, read_split
 
-LEFT_OUT = frozenset({FUTURE})
-"""Warnings whose rows are quarantined, too: there can be no example as of a time in the future."""
 SAMPLED_TIMES = 512
 SAMPLED_ROWS = 20_000
 
@@ -50,7 +48,7 @@ class Scan:
         words = [c for part in read for c in absence_checks("events", part.table)] if self.rules.check else []
         checks = to_rows([*words, *(_check(b, events) for b in broken)])
         keep = np.ones(len(events), bool)
-        bad = [b for b in broken if (b.severity == "error" or b.rule in LEFT_OUT) and b.bad.any()]
+        bad = [b for b in broken if b.quarantined and b.bad.any()]
         quarantined = [QUARANTINE.empty_table(), *(_quarantined(b, events, keep, read) for b in bad)]
         if not keep.all():
             events = events.filter(pa.array(keep))

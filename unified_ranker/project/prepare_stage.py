@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified_ranker.config import TablesSource
-from unified_ranker.log.content_checks import with_possible_times
+from unified_ranker.log.check import tolerate
+from unified_ranker.log.content_checks import without_quarantined
 from unified_ranker.log.log_checks import require, validate_tables
 from unified_ranker.project.declaration_checks import check_declarations
 from unified_ranker.project.lineage import KEPT_USERS
 from unified_ranker.project.log_files import with_reading
-from unified_ranker.project.project_preparation import Preparation, is_large, prepare_project, tolerate
+from unified_ranker.project.project_preparation import Preparation, is_large, prepare_project
 from unified_ranker.project.run_stage import run_stage
 from unified_ranker.project.stage_cache import fresh
 from unified_ranker.project.stage_context import StageContext, StageResult
@@ -39,7 +40,8 @@ def validate(context: StageContext) -> "list[Check]":
     if isinstance(data, TablesSource):
         checks = with_reading(context.workspace.log_tables.read.checks(data.max_bad_share), checks)
     if log is not None:
-        checks = tolerate([*checks, *check_declarations(context.config, with_possible_times(log, now))], context.config)
+        declared = check_declarations(context.config, without_quarantined(log, now))
+        checks = tolerate([*checks, *declared], data.max_bad_share)
     context.memory.checked = not any(check.failed for check in checks)
     return checks
 

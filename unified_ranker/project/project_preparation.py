@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from unified_ranker.engines.by_name import SMALL_ROWS, EngineChoice
 from unified_ranker.engines.job import Job
 from unified_ranker.engines.job_progress import run_job
 from unified_ranker.engines.shards import DiskShards
-from unified_ranker.log.check import Check
+from unified_ranker.log.check import Check, tolerate
 from unified_ranker.log.parquet_files import require_one_form
 from unified_ranker.log.quarantine import QUARANTINE
 from unified_ranker.log.schema import InteractionLog
@@ -96,8 +96,9 @@ class Preparation:
             *add_up(self.shards.gather(SCAN_STAGE, "checks")),
             *scanned_log_checks(self.shards),
         ]
-        checks = with_reading(self.source.read.checks(self.config.project.data.max_bad_share), checks)
-        return tolerate([*checks, *check_declarations(self.config, log, sampled=True)], self.config)
+        most = self.config.project.data.max_bad_share
+        checks = with_reading(self.source.read.checks(most), checks)
+        return tolerate([*checks, *check_declarations(self.config, log, sampled=True)], most)
 
     def publish(self, draft: Path) -> dict[str, int]:
         """Move the tables into `draft`, with the manifest; returns rows by table.
@@ -187,17 +188,6 @@ def is_large(config: Config, workspace: Workspace) -> bool:
         return False
     workspace.data_files()
     return _source(workspace, SPLIT_ROWS).rows > SMALL_ROWS
-
-
-def tolerate(checks: Sequence[Check], config: Config) -> list[Check]:
-    """Turn errors in so few events as the project tolerates into warnings: the pipeline quarantines the rows."""
-    most = config.project.data.max_bad_share
-    few = [c.failed and c.name.startswith("events.") and c.total and c.count / c.total <= most for c in checks]
-    remedy = "quarantined, see quarantine.parquet of the prepared data; "
-    return [
-        replace(c, severity="warning", what_to_do=remedy + c.what_to_do) if is_few else c
-        for c, is_few in zip(checks, few, strict=True)
-    ]
 
 
 def _source(workspace: Workspace, rows: int) -> LogSource:

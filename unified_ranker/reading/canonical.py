@@ -41,7 +41,8 @@ def as_it_lies(table: str, data: TablesSource, directory: Path) -> bool:
     """Tell whether a declared table is Parquet in the form of the log, so that nothing is to be read or recognised."""
     source: TableSource = data.tables[table]
     plain = source == TableSource(files=source.files) if source.files is not None else False
-    if not plain or source.files is None or getattr(data.columns, table) or (table == "events" and data.order == "row"):
+    changed = table == "events" and (data.order == "row" or data.leaves_out_events)
+    if not plain or source.files is None or getattr(data.columns, table) or changed:
         return False
     path = directory / source.files.expanduser()
     if not path.exists() or not is_parquet_table(path):
@@ -212,7 +213,8 @@ def _recognised(table: str, name: str, theirs: str, summary: TimeSummary) -> Tim
             f"`{table}.{name}` must have one reading. Received: times such as `{found.example}`, which may have the "
             f"day or the month first; no row tells. Declare one of them in project.yaml:\n{lines}"
         )
-    example = next(iter(summary.examples.values()), None)
+    unknown = (shown for shape, shown in summary.examples.items() if not formats_of(shape))
+    example = next(unknown, next(iter(summary.examples.values()), None))
     if example is None and not summary.present:
         return TimeReading()
     shown = f"values such as `{example}`" if example else "values of another kind"

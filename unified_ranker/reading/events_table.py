@@ -10,6 +10,7 @@ from unified_ranker.config import TablesSource
 from unified_ranker.log.quarantine import EVENT_FILE, EVENT_ROW
 from unified_ranker.reading.column_plan import PlannedColumn, TablePlan
 from unified_ranker.reading.column_values import Readings
+from unified_ranker.reading.left_out_events import LeftOutEvents
 from unified_ranker.reading.raw import joined
 from unified_ranker.reading.raw_rows import RawSource
 from unified_ranker.reading.read_log import QuarantinedRows, ReadLog
@@ -52,9 +53,11 @@ def write_events(
     needs_extra = data.items is None or (data.users is None and bool(data.columns.users))
     extra = target / _EXTRA_FILE if needs_extra else None
     writer, beside, done = pq.ParquetWriter(folder / "0.parquet", schema), None, 0
+    left_out = LeftOutEvents(plan, data, readings)
     try:
-        for rows in source.rows(list(dict.fromkeys([*plan.needed, *further]))):
-            values, kept = sorted_rows(plan, rows, readings, table_log, quarantine)
+        for whole in source.rows(list(dict.fromkeys([*plan.needed, *further]))):
+            rows = left_out.by_type(whole)
+            values, kept = left_out.by_time(*sorted_rows(plan, rows, readings, table_log, quarantine))
             if by_row:
                 moments = _FIRST_MOMENT + (done + np.arange(len(kept))) * _SECOND
                 values["timestamp"] = pa.array(moments).cast(pa.timestamp("us", "UTC"))
@@ -71,6 +74,7 @@ def write_events(
         writer.close()
         if beside is not None:
             beside.close()
+    table_log.notes += left_out.notes
     if by_row:
         table_log.notes.append("events are ordered by their rows, which stand for times: a second lies between two")
     table_log.left_out = [name for name in plan.further if name not in further]

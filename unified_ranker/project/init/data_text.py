@@ -30,6 +30,10 @@ def put_data(page: YamlPage, plan: ProjectPlan) -> None:
     if plan.data.order == "row":
         page.note("The log has no times: the order of its rows is its time, and the split is by position.", 2)
         page.entry("order", "row")
+    for name, value in plan.data.model_dump(mode="json").items():
+        if name in plan.notes and name not in TABLE_NAMES:
+            page.note(plan.notes[name], 2)
+            page.entry(name, value)
     _columns(page, plan)
     if plan.left_out:
         names = ", ".join(f"`{name}`" for name in plan.left_out)

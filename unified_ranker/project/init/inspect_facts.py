@@ -1,13 +1,11 @@
 """Facts of a log, from which `init` decides a new project."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 
 from unified_ranker.core.offers import AVAILABLE
 from unified_ranker.core.times import seconds
-from unified_ranker.log.content_checks import with_possible_times
 from unified_ranker.log.schema import LOG_COLUMNS, InteractionLog
 from unified_ranker.prepare.undated_columns import Undated, declared_safe, undated_of_log
 from unified_ranker.project.init.inspect_columns import (
@@ -66,12 +64,11 @@ class Facts:
 
 
 def look_at(log: InteractionLog, name: str) -> Facts:
-    """Collect the facts of a log.
+    """Collect the facts of a log without bad events (`log.content_checks.without_quarantined`).
 
     Raises:
         UserError: there is nothing in the log to learn from.
     """
-    log = with_possible_times(log, datetime.now(UTC))
     countries = [frame["country"] for frame in (log.events, log.users)]
     shares = [float(c.notna().mean()) if len(c) else 0.0 for c in countries]
     return Facts(

@@ -53,7 +53,7 @@ class ProjectPlan:
         choices: the columns of ours, each with its source and the reason.
         left_out: columns of the events that nothing of ours is.
         title: the published log whose layout this is; "" for any other.
-        notes: reasons for how a table is read, by table.
+        notes: reasons for how a table is read, by table, and for other values of `data`, by their names.
         tables: the tables as they were looked at.
         given: the arguments.
         unread: the reason for each file of the directory that cannot be read.
@@ -88,6 +88,11 @@ class ProjectPlan:
             if choice.source is not None and not choice.plain:
                 maps[choice.table][choice.column] = choice.source
         return self.data.model_copy(update={"columns": ColumnMaps(**maps)})
+
+    def with_data(self, values: Mapping[str, object], why: str) -> "ProjectPlan":
+        """Return the plan with other values of `data`, and the reason for them."""
+        data = self.data.model_copy(update=dict(values))
+        return replace(self, data=data, notes={**self.notes, **dict.fromkeys(values, why)})
 
     def with_columns(self, texts: Iterable[str]) -> "ProjectPlan":
         """Return the plan with what else a person says of columns, as `--map` takes it."""

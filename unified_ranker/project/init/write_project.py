@@ -4,24 +4,39 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from unified_ranker.config.loading import load_config
 from unified_ranker.config.yaml_files import PROJECT_YAML
 from unified_ranker.core.errors import UserError
+from unified_ranker.log.check import Check
 from unified_ranker.log.log_checks import require
-from unified_ranker.log.schema import InteractionLog, normalise
+from unified_ranker.log.schema import InteractionLog
 from unified_ranker.project.declaration_checks import check_declarations
 from unified_ranker.project.init.inspect_facts import look_at
 from unified_ranker.project.init.project_plan import Given, ProjectPlan, plan_project
 from unified_ranker.project.init.project_text import embeddings_page, project_page, serving_page
+from unified_ranker.project.init.read_plan import read_plan
 from unified_ranker.project.init.serving_text import SERVING_DIRECTORY, serving_texts
 from unified_ranker.project.init.task_text import all_heads, head_names, task_page
 from unified_ranker.project.init.tower_text import context_page, item_page, ranker_page, user_page
-from unified_ranker.project.log_files import lies_as_read, loaded, read_into, tables_of, with_answers
 
 PROJECT_PARTS = ("towers", "tasks", "export", SERVING_DIRECTORY, PROJECT_YAML)
 """Parts of a project; its file is written last, because its presence makes a directory a project."""
+
+
+@dataclass(frozen=True)
+class WrittenProject:
+    """Project that was written.
+
+    Attributes:
+        files: its files.
+        failing: checks of the data that `validate` will fail.
+    """
+
+    files: tuple[Path, ...]
+    failing: tuple[Check, ...]
 
 
 def init_project(
@@ -45,26 +60,7 @@ def init_project(
     """
     tables = {"events": events, "items": items, "users": users}
     plan = plan_project(Path(directory), Given({name: table for name, table in tables.items() if table is not None}))
-    return write_plan(Path(directory), certain(plan), announce)
-
-
-def _read(plan: ProjectPlan, directory: Path, announce: Callable[[str], None] | None) -> InteractionLog:
-    """Return the log in the planned tables, and announce what was recognised and which rows are bad."""
-    data = plan.mapped
-    with tempfile.TemporaryDirectory(prefix="unified-ranker-init-") as name:
-        local, reading = with_answers(data, directory, Path(name) / "answers"), None
-        if not lies_as_read(local, directory):
-            reading = Path(name) / "reading"
-            reading.mkdir()
-            read_into(local, directory, reading)
-        found = tables_of(local, directory, reading)
-        tables = loaded(found)
-    if announce is not None:
-        bad = [check.line() for check in found.read.checks(data.max_bad_share) if not check.passed]
-        for line in (*found.read.notes, *bad):
-            announce(line)
-    events = tables.events.drop([name for name in plan.left_out if name in tables.events.column_names])
-    return normalise(events, tables.items, tables.users)
+    return list(write_plan(Path(directory), certain(plan), announce).files)
 
 
 def certain(plan: ProjectPlan, yes: bool = False) -> ProjectPlan:
@@ -85,27 +81,25 @@ def certain(plan: ProjectPlan, yes: bool = False) -> ProjectPlan:
     return plan
 
 
-def write_plan(directory: Path, plan: ProjectPlan, announce: Callable[[str], None] | None = None) -> list[Path]:
+def write_plan(directory: Path, plan: ProjectPlan, announce: Callable[[str], None] | None = None) -> WrittenProject:
     """Write a project for a plan, with comments that say why each choice was made.
 
     Args:
         directory: where to. It may exist and hold other things, such as the tables, but no project.
         plan: the tables and their columns.
-        announce: is called with a line for each column that is left out.
-
-    Returns:
-        The files written.
+        announce: is called with a line for each column that is left out, and for what was recognised.
 
     Raises:
-        UserError: `directory` holds a project, the tables cannot be read, or there is nothing in them to
-            learn from. Then nothing is written.
+        UserError: `directory` holds a project, the tables cannot be read, most rows cannot be used, or there is
+            nothing in them to learn from. Then nothing is written.
     """
     require_free(directory)
     if announce is not None:
         for column in plan.left_out:
             announce(f"left out `events.{column}`: no column of ours means it")
-    log = _read(plan, directory, announce)
-    return _write(directory, project_texts(log, project_name(directory), plan, announce), log)
+    read = read_plan(plan, directory, announce)
+    texts = project_texts(read.log, project_name(directory), read.plan, announce)
+    return WrittenProject(tuple(_write(directory, texts, read.log)), read.failing)
 
 
 def project_texts(
