@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from any_event import COUNTED
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,21 +14,17 @@ from unified_ranker.core.positives import first_engagements, first_match, head_n
 TYPES = st.sampled_from(["click", "rating", "buy"])
 VALUES = st.one_of(st.just(np.nan), st.sampled_from([-1.0, 0.0, 3.5, 4.0, 5.0]))
 EVENTS = st.lists(st.tuples(TYPES, VALUES), min_size=1, max_size=8)
-KINDS = st.lists(
-    st.builds(
-        lambda kind, least: SimpleNamespace(event_type=kind, min_value=least),
-        TYPES,
-        st.sampled_from([None, -2.0, 0.0, 4.0]),
-    ),
-    min_size=1,
-    max_size=3,
-)
+KINDS = st.lists(COUNTED, min_size=1, max_size=3)
 
 
 def by_hand(event_type, value, kind):
     if event_type != kind.event_type:
         return False
-    return kind.min_value is None or (not np.isnan(value) and value >= kind.min_value)
+    if kind.unrated and (np.isnan(value) or value == 0):
+        return True
+    if kind.min_value is not None:
+        return bool(value >= kind.min_value)
+    return kind.above is None or bool(value > kind.above)
 
 
 FORMS = {
@@ -51,7 +48,7 @@ def test_names_may_be_numbers(events, kinds):
     codes, known = pd.factorize(np.array(types, object))
     numbers = {name: code for code, name in enumerate(known)}
     for kind in kinds:
-        found = matches(codes, np.array(values), numbers.get(kind.event_type, -1), kind.min_value)
+        found = matches(codes, np.array(values), kind, numbers.get(kind.event_type, -1))
         assert found.tolist() == [by_hand(*event, kind) for event in events]
 
 

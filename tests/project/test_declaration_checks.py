@@ -184,13 +184,29 @@ FAULTS = {
         {"home": {"positives": [{"event_type": "rating"}]}},
         {},
         False,
-        ["`positives[0]`", "ratings up to 5, of which 60% are below 4", "set `min_value` to 4, or to 1"],
+        [
+            "`positives[0]`",
+            "ratings up to 5, of which 60% are below 4",
+            "`tasks.home_feed.positives.0.min_value: 4`, or `tasks.home_feed.positives.0.min_value: 1`",
+        ],
     ),
     "votes that all count": (
         {"home": {"positives": [{"event_type": "rating"}]}},
         {"events": {"value": [None if i % 2 == 0 else -1.0 if i % 3 else 1.0 for i in range(ROWS)]}},
         False,
-        ["`positives[0]`", "13 of 20 values are 0 or below, from -1", "set `min_value` to 1, or to -1"],
+        ["`positives[0]`", "13 of 20 values are 0 or below, from -1", "`tasks.home_feed.positives.0.min_value: 1`"],
+    ),
+    "amounts with returns that all count": (
+        {"home": {"positives": [{"event_type": "rating"}]}},
+        {"events": {"value": [None if i % 2 == 0 else -2.5 if i % 3 else 3.7 for i in range(ROWS)]}},
+        False,
+        ["`positives[0]`", "13 of 20 values are 0 or below, from -2.5", "`tasks.home_feed.positives.0.above: 0`"],
+    ),
+    "numbers that are no values": (
+        {},
+        {"events": {"value": [None if i % 2 == 0 else 99.0 if i % 3 == 0 else float(i % 5 + 1) for i in range(ROWS)]}},
+        False,
+        ["`positives[0]`", "7 of 20 rows", "99: far outside of", '{column: value, values: {"99": "null"}}`'],
     ),
     "engagement that histories forget": (
         {"home": {"exclude_engaged": True}, "user": {"profile": [], "history_events": ["click"]}},

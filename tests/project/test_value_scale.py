@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_ranker.project.value_scale import ROUNDING, value_scale, values_that_say_no
+from unified_ranker.project.value_scale import ROUNDING, ValueColumn, value_scale, values_that_say_no
 
 QUANTITY = [1] * 90 + [2] * 8 + [5] * 2
 
@@ -27,6 +27,18 @@ def column(values):
         ([1.5, 4, 8.5, 9.5], "rating", 8),
         ([1, 11, 16, 20], "rating", 16),
         ([10, 35, 80, 95, 100], "rating", 80),
+        ([0.2, 0.4, 0.8, 1.0], "rating", 0.8),
+        ([-1, 0, 4, 5, 2], "rating", 4),
+        # with placeholders, and slips of the pen
+        ([20, 60, 80, 100, 100, 255], "rating", 80),
+        ([1, 2, 3, 4, 5, 9], "rating", 4),
+        ([1, 2, 4, 5, -99, 99, 999], "rating", 4),
+        ([1, 2, 3, 4, 5] * 40 + [50], "rating", 4),
+        ([0, 1, 1, 99], "vote", 1),
+        ([-9.9, -1.2, 3.4, 9.3, 99, 99], "amount", None),
+        # shares of what was consumed
+        ([n / 37 for n in range(1, 38)], "share", 0.5),
+        ([0, -1, *(n / 37 for n in range(1, 38))], "share", 0.5),
         ([0, 4, 5], "rating", 4),
         ([0] * 62 + [5, 7, 8, 10] * 10, "rating", 8),
         ([-1, -1, 6, 8, 10], "rating", 8),
@@ -35,11 +47,11 @@ def column(values):
         ([-1, 1, 1], "vote", 1),
         ([-1, 0, 1], "vote", 1),
         # amounts with returns, logarithms, scales around 0
-        ([12, 1, 1, -12, 3, 0], "amount", 1),
-        ([0.7, 2.3, 0], "amount", 0.7),
-        ([0.7, 2.3, 4e-16], "amount", 0.7),
-        ([-9.8, 3.25, 7.1], "amount", 3.25),
-        ([0, 0, 0], "zero", 0),
+        ([12, 1, 1, -12, 3, 0], "amount", None),
+        ([0.7, 2.3, 0], "amount", None),
+        ([0.7, 2.3, 4e-16], "amount", None),
+        ([-9.8, 3.25, 7.1], "amount", None),
+        ([0, 0, 0], "zero", None),
         # amounts, all above 0, and what is no scale
         (QUANTITY, None, None),
         ([1, 2, 3], None, None),
@@ -48,6 +60,8 @@ def column(values):
         ([1.2, 4.4, 5.0], None, None),
         ([19.99, 45, 85, 99.5], None, None),
         ([20, 85, 90, 95], None, None),
+        ([0.01 * n * n / 37 for n in range(1, 10)] * 9 + [0.97], None, None),
+        ([1, 3, 12, 24, 7, 150], None, None),
         ([4, None, None, None], None, None),
         ([-1, -2], None, None),
         ([None, None], None, None),
@@ -65,6 +79,40 @@ def test_the_evidence_is_counted():
     assert not value_scale(column([1, 4])).unrated
 
 
+@pytest.mark.parametrize(
+    ("values", "strays"),
+    [
+        ([20, 60, 80, 100, 100, 255], (255,)),
+        ([1, 2, 4, 5, -99, 99, 999], (-99, 99, 999)),
+        ([1, 2, 3, 4, 5] * 40 + [50], (50,)),
+        ([-9.9, -1.2, 3.4, 9.3, 99, 99], (99,)),
+        # returns, votes and a great amount are values
+        ([3, 1, 12, -1, 150], ()),
+        ([-1, 0, 1, 1], ()),
+        ([1, 4, 5], ()),
+        ([0, 0, 1] * 40 + [2], ()),
+    ],
+)
+def test_numbers_far_from_a_scale_are_no_values(values, strays):
+    assert value_scale(column(values)).strays == strays
+
+
+NAMED = {
+    "watch_ratio": ([0.1, 0.7, 1.2, 5.9], 0.5),
+    "percent_watched": ([3, 55, 80, 100], 50),
+    "Progress": ([0, 0.2, 0.9], 0.5),
+    "conversion_ratio": ([0.1, 0.7, 1.2, 5.9], None),
+    "watch_time": ([0.1, 0.7, 1.2, 5.9], None),
+    "depth": ([0.1, 0.7, 1.2, 5.9], None),
+}
+
+
+@pytest.mark.parametrize(("name", "values", "least"), [(name, *of) for name, of in NAMED.items()])
+def test_a_name_says_that_numbers_are_shares_of_what_was_consumed(name, values, least):
+    scale = value_scale(column(values), ValueColumn(name))
+    assert (scale and scale.least) == least
+
+
 @given(st.lists(st.one_of(st.integers(-3, 12), st.floats(-5, 120, width=32)), min_size=1, max_size=30))
 def test_no_value_of_0_or_below_says_yes_unless_there_is_nothing_else(values):
     given_values = column(values)
@@ -72,12 +120,16 @@ def test_no_value_of_0_or_below_says_yes_unless_there_is_nothing_else(values):
     if scale is None:
         assert (given_values > 0).all() or (given_values <= 0).all()
         return
-    yes = given_values[given_values >= np.float32(scale.least)]
+    if scale.kind == "zero":
+        return
+    yes = given_values[given_values > scale.above if scale.least is None else given_values >= np.float32(scale.least)]
+    yes = yes[~yes.isin(scale.strays)]
     assert len(yes)
-    assert (yes > 0).all() or scale.kind == "zero"
+    assert (yes > 0).all()
     # Of an amount or a vote, every value above 0 says yes, but for what rounding left of a 0.
     if scale.kind in ("amount", "vote"):
-        assert len(yes) == (given_values > ROUNDING * given_values.abs().median()).sum()
+        real = given_values[~given_values.isin(scale.strays)]
+        assert len(yes) == (real > ROUNDING * given_values.abs().median()).sum()
 
 
 @pytest.mark.parametrize(

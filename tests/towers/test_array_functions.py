@@ -1,10 +1,10 @@
 """Rules of `core` that the graph applies: on tensors they give what they give on arrays."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from any_event import COUNTED
 from candidate_pairs import CATALOGUES, DECLARED, EVENTS, REQUESTS, TASK, TIMES, pairs_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,15 +52,7 @@ def test_histories_exclude_the_same_items(events, moment, declared):
         min_size=1,
         max_size=8,
     ),
-    st.lists(
-        st.builds(
-            lambda kind, least: SimpleNamespace(event_type=kind, min_value=least),
-            st.sampled_from(["click", "rating"]),
-            st.sampled_from([None, -2.0, 0.0, 4.0]),
-        ),
-        min_size=1,
-        max_size=3,
-    ),
+    st.lists(COUNTED, min_size=1, max_size=3),
 )
 def test_the_same_events_count(events, kinds):
     types, values = zip(*events, strict=True)

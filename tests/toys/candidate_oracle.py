@@ -42,6 +42,7 @@ def engaged(request: Request, declared: Task) -> set[str]:
     for item_id, task, event_type, value, timestamp in rows:
         for kind in declared.positives:
             strong = kind.min_value is None or value >= kind.min_value
+            strong = (strong and (kind.above is None or value > kind.above)) or (kind.unrated and value == 0)
             if task == request.task and event_type == kind.event_type and strong and timestamp < request.timestamp:
                 found.add(item_id)
     return found

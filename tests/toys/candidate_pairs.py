@@ -59,7 +59,14 @@ DECLARED = st.builds(
     lambda exclude, kinds: Task(positives=tuple(kinds), exclude_engaged=exclude),
     st.booleans(),
     st.lists(
-        st.sampled_from([Positive(event_type="like"), Positive(event_type="rating", min_value=4, head="loved")]),
+        st.sampled_from(
+            [
+                Positive(event_type="like"),
+                Positive(event_type="rating", min_value=4, head="loved"),
+                Positive(event_type="rating", above=0, head="rated"),
+                Positive(event_type="rating", min_value=4, unrated=True, head="known"),
+            ]
+        ),
         min_size=1,
         max_size=2,
         unique=True,

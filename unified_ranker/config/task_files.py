@@ -15,7 +15,12 @@ class Positive(Declaration):
     event_type: str
     """Kind of event that counts as engagement."""
     min_value: float | None = None
-    """Least `value` of the event; null: any."""
+    """Least `value` of the event, such as 4 of ratings up to 5; null: any."""
+    above: float | None = None
+    """`value` that the event must exceed, such as 0 of amounts with returns; null: any."""
+    unrated: bool = False
+    """Whether events without a `value`, or with 0, count beside those with a sufficient one: books that were read and
+    not rated."""
     weight: float = Field(1.0, gt=0)
     """Weight of this kind of event in training."""
     head: str | None = Field(None, pattern=r"^[a-z][a-z0-9_]*$")
@@ -25,6 +30,22 @@ class Positive(Declaration):
     def head_name(self) -> str:
         """The ranking head that predicts this event; the event type itself unless named."""
         return self.head or self.event_type
+
+    @property
+    def sufficient_value(self) -> float | None:
+        """A value with which the event counts; None: it counts without one."""
+        return self.min_value if self.above is None else self.above + 1
+
+    @model_validator(mode="after")
+    def _has_one_bound(self) -> "Positive":
+        if self.min_value is not None and self.above is not None:
+            raise ValueError("`min_value` and `above` are two bounds of one value. Received: both. Keep one")
+        if self.unrated and self.min_value is None and self.above is None:
+            raise ValueError(
+                "`unrated` adds events to those with a sufficient value. Received: neither `min_value` nor `above`, so "
+                "all count already. Remove it"
+            )
+        return self
 
     @model_validator(mode="after")
     def _head_is_no_output(self) -> "Positive":

@@ -18,29 +18,46 @@ class CountedEvents(Protocol):
 
     @property
     def min_value(self) -> float | None:
-        """Least graded strength; None: any event of the type."""
+        """Least graded strength; None: any."""
+
+    @property
+    def above(self) -> float | None:
+        """Graded strength that must be exceeded; None: any."""
+
+    @property
+    def unrated(self) -> bool:
+        """True: events without a graded strength, or with 0, count, too."""
 
     @property
     def head_name(self) -> str:
         """Name of the ranking head that learns from the event."""
 
 
-def matches(event_type: Array, value: Array, counted: object, least: float | None) -> Array:
+def matches(event_type: Array, value: Array, counted: CountedEvents, name: object = None) -> Array:
     """Mark the events of one declared kind.
 
     Args:
         event_type: names of the events, or numbers that stand for them.
-        value: graded strengths; NaN where there is none, which is below any `least`.
-        counted: the declared name, or its number.
-        least: the declared least strength; None: any event counts.
+        value: graded strengths. Where there is none it is NaN, or 0 in a history: neither is at a bound above 0.
+        counted: the kind.
+        name: number of its name, where numbers stand for names; None: the name itself.
     """
-    same = event_type == counted
-    return same if least is None else same & (value >= least)
+    same = event_type == (counted.event_type if name is None else name)
+    if counted.min_value is not None:
+        strong = value >= counted.min_value
+    elif counted.above is not None:
+        strong = value > counted.above
+    else:
+        return same
+    if counted.unrated:
+        # A comparison with itself finds NaN in arrays and tensors alike.
+        strong = strong | (value == 0) | (value != value)
+    return same & strong
 
 
 def matches_any(event_type: Array, value: Array, counted: Iterable[CountedEvents]) -> Array:
     """Mark the events that any of a task's kinds matches; `counted` holds at least one kind."""
-    first, *others = (matches(event_type, value, kind.event_type, kind.min_value) for kind in counted)
+    first, *others = (matches(event_type, value, kind) for kind in counted)
     for marked in others:
         first = first | marked
     return first
@@ -61,8 +78,8 @@ def first_match(
     """
     out = np.full(len(event_type), MISSING, np.int64)
     for index, kind in reversed(list(enumerate(counted))):
-        name = kind.event_type if numbers is None else numbers.get(kind.event_type, MISSING)
-        out[np.asarray(matches(event_type, value, name, kind.min_value), bool)] = index
+        name = None if numbers is None else numbers.get(kind.event_type, MISSING)
+        out[np.asarray(matches(event_type, value, kind, name), bool)] = index
     return out
 
 

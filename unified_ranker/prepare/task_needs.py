@@ -64,4 +64,5 @@ def head_has_examples(head: str, passed: bool, tasks: Iterable[str]) -> Check:
 def counted_event(positive: Positive) -> str:
     """Return what an event must be to count as a positive."""
     least = "" if positive.min_value is None else f" and value ≥ {positive.min_value:g}"
-    return f"event_type `{positive.event_type}`{least}"
+    least = least if positive.above is None else f" and value > {positive.above:g}"
+    return f"event_type `{positive.event_type}`{least}{' or none' if positive.unrated else ''}"

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from unified_ranker.config import Config, Positive, Task
+from unified_ranker.config import Config, Task
 from unified_ranker.core.arrays import Ints
 from unified_ranker.core.candidate_rule import exists
 from unified_ranker.core.errors import nearest
@@ -18,7 +18,8 @@ from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.examples import dated_positives, match_positives
 from unified_ranker.prepare.split_times import SplitTimes, split_times
 from unified_ranker.prepare.task_needs import counted_event, has_positives, no_events
-from unified_ranker.project.value_scale import value_scale, values_that_say_no
+from unified_ranker.project.value_checks import value_checks
+from unified_ranker.project.value_scale import ValueColumn
 
 LEAST_LEARNABLE = 0.05
 """Least share of a task's positives whose item exists at their time. Below it, `created_at` probably means something
@@ -42,14 +43,16 @@ def task_checks(config: Config, log: InteractionLog, sampled: bool = False) -> I
         if of_task.empty:
             yield no_events(name, found)
             continue
-        yield from _positives(name, task, of_task, fed)
+        yield from _positives(name, task, of_task, fed, ValueColumn.of(config.project.data))
         yield from _exclusion(name, task, of_task, config.towers.user.history_events)
         yield from _imputation(name, task, of_task, log)
     yield _undeclared(config, found)
     yield from _split(config, log)
 
 
-def _positives(name: str, task: Task, of_task: pd.DataFrame, fed: frozenset[str] | None) -> Iterator[Check]:
+def _positives(
+    name: str, task: Task, of_task: pd.DataFrame, fed: frozenset[str] | None, column: ValueColumn
+) -> Iterator[Check]:
     """Check that the task has positives, and warn about each of `positives` that matches nothing.
 
     Where no other entry of any task has events for its head (see `fed`), that is an error: the head would be served
@@ -60,9 +63,9 @@ def _positives(name: str, task: Task, of_task: pd.DataFrame, fed: frozenset[str]
     types = [str(t) for t in kinds.dropna().unique()]
     yield has_positives(name, task, bool(taken.any()), types, _events(of_task))
     for number, positive in enumerate(task.positives):
-        yield from _values_that_say_no(f"`tasks/{name}.yaml`, `positives[{number}]`", positive, of_task)
+        yield from value_checks(name, number, positive, of_task, column)
         if taken.any() and not taken[number]:
-            matched = matches(kinds, values, positive.event_type, positive.min_value).any()
+            matched = matches(kinds, values, positive).any()
             earlier = "every one is a positive of an earlier entry" if matched else "none"
             hint = nearest(positive.event_type, types) if positive.event_type not in types else ""
             alone = fed is not None and positive.head_name not in fed
@@ -74,23 +77,6 @@ def _positives(name: str, task: Task, of_task: pd.DataFrame, fed: frozenset[str]
                 what_to_do=f"correct or remove the entry; {learns}.{hint}",
                 severity="error" if alone else "warning",
             )
-
-
-def _values_that_say_no(at: str, positive: Positive, of_task: pd.DataFrame) -> Iterator[Check]:
-    """Warn where all events of a type count, and some of their values say no."""
-    own = of_task["value"][(of_task["event_type"] == positive.event_type).to_numpy(bool)]
-    if positive.min_value is not None or own.isna().all():
-        return
-    scale = value_scale(own)
-    least = "above 0" if scale is None else f"to {scale.least:g}"
-    yield Check(
-        f"{at}: no value of `{positive.event_type}` says no",
-        passed=not (said := values_that_say_no(own)),
-        found=f"{said}; every event counts",
-        what_to_do=f"set `min_value` {least}, or to {own.min():g} if these events count, too",
-        severity="warning",
-        harm=Harm.MISREAD,
-    )
 
 
 def _events(of_task: pd.DataFrame) -> str:
@@ -108,8 +94,9 @@ def _exclusion(name: str, task: Task, of_task: pd.DataFrame, in_histories: tuple
     if not task.exclude_engaged:
         return
     for number, kind in enumerate(task.positives):
-        if kind.min_value is not None and kind.min_value <= 0:
-            absent = matches(of_task["event_type"], 0.0, kind.event_type, kind.min_value) & of_task["value"].isna()
+        kinds, values = of_task["event_type"], of_task["value"]
+        absent = matches(kinds, values.fillna(0.0), kind) & ~matches(kinds, values, kind)
+        if (kind.min_value, kind.above) != (None, None):
             yield Check(
                 f"`tasks/{name}.yaml`, `positives[{number}].min_value`: every `{kind.event_type}` has a value",
                 passed=not absent.any(),

@@ -35,6 +35,8 @@ LIKED = {
     "MovieLens latest": "rating",
 }
 """Event type of logs with ratings up to 5, which count from 4 up."""
+UNRATED = {"Goodreads, UCSD CSV"}
+"""Logs in which an event of this type counts without a rating, too: a book was read."""
 NOT_POSITIVE = {"MIND (Microsoft News)": {"impression"}}
 """Event types that are none."""
 COLUMNS = ["user_id", "item_id", "timestamp", "event_type", "value"]
@@ -72,7 +74,8 @@ def accept(name):
             of_task = events["task"] == task
             positive |= of_task & matches_any(events["event_type"], events["value"], declared.positives)
         wanted = expected[~expected["event_type"].isin(NOT_POSITIVE.get(name, set()))]
-        wanted = wanted[(wanted["event_type"] != LIKED.get(name)) | (wanted["value"] >= 4)]
+        unrated = wanted["value"].isna() & (name in UNRATED)
+        wanted = wanted[(wanted["event_type"] != LIKED.get(name)) | (wanted["value"] >= 4) | unrated]
         declared = yaml.safe_load((shop / "project.yaml").read_text())["data"]
         files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
         command = " ".join(["unified-ranker init shop --from", folder.name, *options])

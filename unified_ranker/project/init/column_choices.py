@@ -24,6 +24,7 @@ class Choice:
         source: the column of theirs, or a constant; None where nothing was found.
         why: the reason, with the counts seen.
         doubt: why a person must decide; "" where the choice is clear.
+        optional: whether the log may do without the column.
     """
 
     table: str
@@ -31,6 +32,7 @@ class Choice:
     source: ColumnSource | None
     why: str
     doubt: str = ""
+    optional: bool = False
 
     @property
     def path(self) -> str:
@@ -46,7 +48,7 @@ class Choice:
     def shown(self) -> str:
         """The source in a few words."""
         if self.source is None:
-            return "?"
+            return "none" if self.optional else "?"
         return f"always `{self.source.value}`" if self.source.column is None else f"`{self.source.column}`"
 
     @property

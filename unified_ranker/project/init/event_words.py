@@ -4,7 +4,25 @@ import re
 import unicodedata
 from typing import Literal
 
+from unified_ranker.log.column_names import words_of_name
+
 EventSays = Literal["shown", "refused"]
+EVENT_WORDS = {
+    "purchase": "transaction transactions purchase purchases purchased bought order orders sale sales invoice invoices "
+    "basket baskets",
+    "rating": "rating ratings stars",
+    "review": "review reviews",
+    "play": "play plays listen listens listening scrobble scrobbles traid track song",
+    "watch": "watch watches stream streams",
+    "click": "click clicks clicked clickstream",
+    "view": "view views pageview pageviews visit visits",
+    "checkin": "checkin checkins",
+    "read": "read reads reading",
+}
+"""Words in the name of an event type, a file or a column, by the type of event that they speak of."""
+_ACTS = frozenset(
+    word for event, words in EVENT_WORDS.items() if event not in ("rating", "review") for word in words.split()
+)
 
 _SHOWN = re.compile(r"impr|impressions?|exposures?|exposed|shown|display(s|ed)?|served|rendered|viewable")
 _ENGAGED = re.compile(r"(click|tap|open|buy|bought|purchase|order|like|conver(sion|t))(s|ed)?")
@@ -21,6 +39,11 @@ _REFUSED_PHRASE = re.compile(
     r"|notrelevant|removefrom|removedfrom|deletefrom|(show|see)(less|fewer)|lesslikethis|swiped?left|leftswipe"
 )
 """Phrases, found in the name without its gaps: many logs write `removefromcart`."""
+
+
+def is_act(event_type: str) -> bool:
+    """Tell whether the name of an event type says what was done, so that it is engagement without a rating, too."""
+    return bool(_ACTS & set(words_of_name(event_type)))
 
 
 def refusal(event_type: str) -> EventSays | None:

@@ -7,12 +7,14 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from unified_ranker.config import Positive
 from unified_ranker.config.yaml_files import LOWER_NAME
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.positives import matches
 from unified_ranker.core.times import DAY, seconds, usual_span
 from unified_ranker.log.schema import InteractionLog
-from unified_ranker.project.init.event_words import refusal
-from unified_ranker.project.value_scale import ValueScale, value_scale
+from unified_ranker.project.init.event_words import is_act, refusal
+from unified_ranker.project.value_scale import UNDECLARED, ValueColumn, ValueScale, value_scale
 
 SurfaceKind = Literal["search", "more_like_this", "feed"]
 EventRole = Literal["positive", "signal", "shown", "refused"]
@@ -23,13 +25,21 @@ VISITS_APART = DAY
 Repeats within a day depend on what the log calls an event: a view, a like and a comment of one visit, or a discussion
 of some hours (docs/records/offered-again.md).
 """
+RARELY_RATED = 0.01
+"""Least share of events with a rating from which ratings of an act are a scale: the others count without one."""
 OFFERED_AGAIN = 0.25
 """Least `again_share` of a feed that offers users their earlier items again (docs/records/offered-again.md)."""
 
 
 @dataclass(frozen=True)
 class EventKind:
-    """One event type of one task: how many events and distinct users, its values, and its role."""
+    """One event type of one task: how many events and distinct users, its values, and its role.
+
+    Attributes:
+        valued: whether some of its events have a value.
+        scale: of its values; None where they say neither yes nor no.
+        unrated: whether events without a rating count: the type says what was done, and some are not rated.
+    """
 
     event_type: str
     events: int
@@ -37,16 +47,18 @@ class EventKind:
     valued: bool
     scale: ValueScale | None
     role: EventRole
+    unrated: bool = False
 
     @property
-    def least(self) -> float | None:
-        """The least value that counts as engagement; None: every event counts."""
-        return None if self.scale is None else self.scale.least
+    def counted(self) -> Positive:
+        """Its declaration as a positive, whose head is still to be named."""
+        least, above = (None, None) if self.scale is None else (self.scale.least, self.scale.above)
+        return Positive(event_type=self.event_type, min_value=least, above=above, unrated=self.unrated, head="unnamed")
 
     @property
     def rating_top(self) -> float | None:
         """The top of its ratings; None where its values are no ratings."""
-        return None if self.scale is None else self.scale.top
+        return None if self.scale is None or self.scale.kind != "rating" else self.scale.top
 
 
 @dataclass(frozen=True)
@@ -130,8 +142,8 @@ class EventFindings:
         return float((self.last - self.first).total_seconds() / DAY)
 
 
-def inspect_events(log: InteractionLog) -> EventFindings:
-    """Look at the events of a log.
+def inspect_events(log: InteractionLog, column: ValueColumn = UNDECLARED) -> EventFindings:
+    """Look at the events of a log, whose values are of a column.
 
     Raises:
         UserError: there are no items or no events to look at, no event is engagement, or a task's name cannot be a
@@ -150,7 +162,7 @@ def inspect_events(log: InteractionLog) -> EventFindings:
         )
     _check_task_names(events["task"].unique())
     ages = _ages(events, log.items)
-    kinds = {str(t): _event_kinds(g) for t, g in events.groupby("task", sort=True)}
+    kinds = {str(t): _event_kinds(g, column) for t, g in events.groupby("task", sort=True)}
     if not _engaged(kinds):
         # If all events are anonymous and without query or source, they are the positives.
         kinds = {t: _instead(of, "signal") for t, of in kinds.items()}
@@ -217,15 +229,21 @@ def _check_task_names(tasks: Iterable[str]) -> None:
         )
 
 
-def _event_kinds(of_task: pd.DataFrame) -> tuple[EventKind, ...]:
+def _event_kinds(of_task: pd.DataFrame, column: ValueColumn) -> tuple[EventKind, ...]:
     """Return the event types of a task, most frequent first, with their roles."""
     out = []
     for event_type, group in of_task.groupby("event_type", sort=True):
         name, users = str(event_type), int(group["user_id"].nunique())
         bare = users == 0 and group["query"].isna().all() and group["source_item_id"].isna().all()
-        scale, valued = value_scale(group["value"]), bool(np.isfinite(group["value"]).any())
+        valued, act = bool(np.isfinite(group["value"]).any()), is_act(name)
+        scale = value_scale(group["value"], column)
+        if scale is None and act:
+            # Of what was done and rarely rated, low ratings say no all the same.
+            rare = value_scale(group["value"], column, RARELY_RATED)
+            scale = rare if rare is not None and rare.kind == "rating" else None
         role: EventRole = "signal" if bare else _role(name, group["value"], scale)
-        out.append(EventKind(name, len(group), users, valued, scale, role))
+        unrated = act and scale is not None and scale.kind == "rating" and not (group["value"] > 0).all()
+        out.append(EventKind(name, len(group), users, valued, scale, role, bool(unrated)))
     kinds = tuple(sorted(out, key=lambda k: (-k.events, k.event_type)))
     return kinds if any(k.role == "positive" for k in kinds) else _instead(kinds, "shown")
 
@@ -257,8 +275,7 @@ def _positive_rows(events: pd.DataFrame, kinds: dict[str, tuple[EventKind, ...]]
         for kind in of:
             if kind.role != "positive":
                 continue
-            match = (events["task"] == task) & (events["event_type"] == kind.event_type)
-            out |= match if kind.least is None else match & (events["value"] >= kind.least)
+            out |= (events["task"] == task) & matches(events["event_type"], events["value"], kind.counted)
     return out.astype(bool)
 
 

@@ -16,6 +16,7 @@ from unified_ranker.project.init.inspect_columns import (
     without_twins,
 )
 from unified_ranker.project.init.inspect_events import EventFindings, inspect_events
+from unified_ranker.project.value_scale import UNDECLARED, ValueColumn
 
 FITTED = 0.9
 """Share of the events in the fit window that `init` declares."""
@@ -63,8 +64,13 @@ class Facts:
         return age is not None and age <= FRESH_SHARE * self.events.days
 
 
-def look_at(log: InteractionLog, name: str) -> Facts:
+def look_at(log: InteractionLog, name: str, values: ValueColumn = UNDECLARED) -> Facts:
     """Collect the facts of a log without bad events (`log.content_checks.without_quarantined`).
+
+    Args:
+        log: the log.
+        name: of the project.
+        values: the column of the events' values.
 
     Raises:
         UserError: there is nothing in the log to learn from.
@@ -74,7 +80,7 @@ def look_at(log: InteractionLog, name: str) -> Facts:
     return Facts(
         name=name,
         items=len(log.items),
-        events=inspect_events(log),
+        events=inspect_events(log, values),
         item_columns=_findings(log, "items"),
         user_columns=_findings(log, "users"),
         event_countries=shares[0],

@@ -2,13 +2,13 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from unified_ranker.config import ColumnMaps, ColumnSource, TablesSource
-from unified_ranker.core.errors import UserError
+from unified_ranker.core.errors import UserError, listed
 from unified_ranker.log.schema import LOG_COLUMNS, SESSION
 from unified_ranker.project.init.column_choices import TABLE_NAMES, Choice, Said, read_said
 from unified_ranker.project.init.find_tables import LookedAtTable, find_tables, read_raw
@@ -77,8 +77,8 @@ class ProjectPlan:
 
     @property
     def missing(self) -> list[Choice]:
-        """The columns that were not found."""
-        return [choice for choice in self.choices if choice.source is None]
+        """The columns that were not found and are needed."""
+        return [choice for choice in self.choices if choice.source is None and not choice.optional]
 
     @property
     def mapped(self) -> TablesSource:
@@ -94,9 +94,32 @@ class ProjectPlan:
         data = self.data.model_copy(update=dict(values))
         return replace(self, data=data, notes={**self.notes, **dict.fromkeys(values, why)})
 
+    def with_no_values(self, numbers: Collection[float]) -> "ProjectPlan":
+        """Return the plan in which numbers among the values of events are no values."""
+        choice = next((c for c in self.choices if c.path == "value" and c.source is not None and c.taken), None)
+        if choice is None or choice.source is None:
+            return self
+        values = choice.source.values
+        texts = {f"{number:g}" for number in numbers}
+        known = self.tables["events"].columns[str(choice.taken)].texts.to_pylist()
+        texts |= {text for text in known if _number(values.get(text, text)) in numbers}
+        source = choice.source.model_copy(update={"values": {**values, **dict.fromkeys(sorted(texts), "null")}})
+        far = (
+            f"{listed(f'{number:g}' for number in numbers)}: far outside of the others, so that it stands for no value"
+        )
+        changed = replace(choice, source=source, why=f"{choice.why}; {far}")
+        return replace(self, choices=tuple(changed if c is choice else c for c in self.choices))
+
     def with_columns(self, texts: Iterable[str]) -> "ProjectPlan":
         """Return the plan with what else a person says of columns, as `--map` takes it."""
         return _choose(replace(self, given=replace(self.given, columns=(*self.given.columns, *texts))))
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def plan_project(directory: Path, given: Given) -> ProjectPlan:

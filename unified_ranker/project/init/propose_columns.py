@@ -19,29 +19,17 @@ from unified_ranker.project.init.column_rules import (
     best_task,
     best_time,
 )
+from unified_ranker.project.init.event_words import EVENT_WORDS
 from unified_ranker.project.init.inspect_columns import percent
 from unified_ranker.project.init.raw_columns import RawColumn
 from unified_ranker.project.init.table_columns import Rule, TableColumns
-from unified_ranker.project.init.value_rule import best_value
+from unified_ranker.project.init.value_rule import best_value, possible_verdicts
 
 KEY_COLUMNS = ("item_id", "user_id")
 CLEAR = 0.25
 """Difference of two pairs of keys, in shares of common values, from which one is clearly better."""
 HOME_FEED = "home_feed"
 INTERACTION = "interaction"
-EVENT_WORDS = {
-    "purchase": "transaction transactions purchase purchases purchased bought order orders sale sales invoice invoices "
-    "basket baskets",
-    "rating": "rating ratings stars",
-    "review": "review reviews",
-    "play": "play plays listen listens listening scrobble scrobbles traid track song",
-    "watch": "watch watches stream streams",
-    "click": "click clicks clicked clickstream",
-    "view": "view views pageview pageviews visit visits",
-    "checkin": "checkin checkins",
-    "read": "read reads reading",
-}
-"""Words in the name of a file, or else of a column, by the type of event that they speak of."""
 _OF_EVENTS: Mapping[str, Rule] = {
     "session_id": best_session,
     "timestamp": best_time,
@@ -81,6 +69,9 @@ def propose_columns(
     for column, rule in _OF_EVENTS.items():
         if column != "timestamp" or timed:
             events.choose(column, rule)
+    possible = possible_verdicts(events) if events.open("value") else ""
+    if possible:
+        events.put("value", None, "every event counts", possible, optional=True)
     known = items if items.columns else events
     item_ids = known.columns.get(known.choices["item_id"].taken or "")
     if item_ids is not None:

@@ -18,6 +18,7 @@ from unified_ranker.project.init.inspect_columns import percent
 from unified_ranker.project.init.project_plan import ProjectPlan
 from unified_ranker.project.init.types_of_no_item import types_of_no_item
 from unified_ranker.project.log_files import lies_as_read, loaded, read_into, tables_of, with_answers, with_reading
+from unified_ranker.project.value_scale import ValueColumn, value_scale
 from unified_ranker.reading.read_log import ReadLog, TableLog
 
 TOLERATED = 0.05
@@ -64,7 +65,9 @@ def read_plan(plan: ProjectPlan, directory: Path, announce: Callable[[str], None
     checks = tolerate([*read.checks(most), *(c for c in checks if c.name not in _rules_of(read))], most)
     if announce is not None:
         tolerated = [check.line() for check in checks if not check.failed and check.name in {*bad, *_rules_of(read)}]
-        for line in (*read.notes, *tolerated):
+        made = [f"`data.{name}`: {why}" for name, why in changed.notes.items() if name not in plan.notes]
+        numbers = [new for old, new in zip(plan.choices, changed.choices, strict=True) if old != new]
+        for line in (*read.notes, *made, *(f"`{new.path}`: {new.why}" for new in numbers), *tolerated):
             announce(line)
     return PlannedLog(changed, without_quarantined(log, now), tuple(check for check in checks if check.failed))
 
@@ -85,12 +88,15 @@ def _read(plan: ProjectPlan, directory: Path) -> tuple[InteractionLog, ReadLog]:
 
 
 def _by_rows(plan: ProjectPlan, log: InteractionLog) -> ProjectPlan:
-    """Return the plan with what the rows of its log say of it: event types of no item."""
+    """Return the plan with what the rows of its log say of it: event types of no item, numbers that are no values."""
     found = types_of_no_item(log, catalogue=plan.data.items is not None)
     if found:
         why = "Events that are left out, because their type is of no item: " + "; ".join(kind.why for kind in found)
         plan = plan.with_data({"without_item": tuple(kind.event_type for kind in found)}, f"{why}.")
-    return plan
+    column = ValueColumn.of(plan.mapped)
+    scales = (value_scale(of["value"], column) for _, of in log.events.groupby(["task", "event_type"]))
+    strays = {number for scale in scales if scale is not None for number in scale.strays}
+    return plan.with_no_values(strays) if strays else plan
 
 
 def _tolerant(plan: ProjectPlan, bad: Mapping[str, Mask], read: ReadLog, checks: Sequence[Check]) -> ProjectPlan:

@@ -36,10 +36,12 @@ class TableColumns:
         """Tell whether a column of ours is still to be chosen."""
         return column not in self.choices and column not in self._said
 
-    def put(self, column: str, source: ColumnSource | None, why: str, doubt: str = "") -> None:
+    def put(
+        self, column: str, source: ColumnSource | None, why: str, doubt: str = "", *, optional: bool = False
+    ) -> None:
         """Record the choice of a column that is open."""
         if column not in self.choices:
-            self.choices[column] = Choice(self.name, column, source, why, doubt)
+            self.choices[column] = Choice(self.name, column, source, why, doubt, optional)
 
     def choose(self, column: str, rule: "Rule") -> None:
         """Choose the source of an open column by a rule."""

@@ -59,12 +59,12 @@ def task_page(surface: Surface, facts: Facts, heads: dict[str, str]) -> str:
 
 
 def head_names(surfaces: Iterable[Surface]) -> dict[str, str]:
-    """Return the head of each event type that is a positive without being a rating.
+    """Return the head of each event type that is a positive without a rating being a like.
 
     The event type itself if it can name an output of the served model, else a shortened form of it.
     """
     types = sorted(
-        {k.event_type for s in surfaces for k in s.with_role("positive") if k.rating_top is None},
+        {k.event_type for s in surfaces for k in s.with_role("positive") if not _likes(k)},
         # Those that keep their name come first, so that no other takes it.
         key=lambda t: (not _can_be_head(t), t),
     )
@@ -94,8 +94,13 @@ def slug(name: str) -> str:
     return left if _can_be_head(left) else f"event_{left}".rstrip("_")
 
 
+def _likes(kind: EventKind) -> bool:
+    """Tell whether the positives of an event type are likes: high ratings alone."""
+    return kind.rating_top is not None and not kind.unrated
+
+
 def _head(kind: EventKind, heads: dict[str, str]) -> str:
-    return heads[kind.event_type] if kind.rating_top is None else LIKE
+    return LIKE if _likes(kind) else heads[kind.event_type]
 
 
 def _shares(surface: Surface) -> str:
@@ -129,11 +134,10 @@ def _positives(page: YamlPage, surface: Surface, heads: dict[str, str]) -> None:
         page.note("No event of this task has a user, so the model learns from anonymous requests alone.")
     page.begin("positives")
     for kind in surface.with_role("positive"):
-        entry: dict[str, object] = {"event_type": kind.event_type}
         who = f"{kind.events:,} events by {kind.users:,} users"
         page.note(f"{who}{_scale(kind)}.", 2)
-        if kind.least is not None:
-            entry["min_value"] = int(kind.least) if kind.least == int(kind.least) else kind.least
+        declared = kind.counted.model_dump(exclude_defaults=True, exclude={"head"})
+        entry = {name: int(v) if isinstance(v, float) and v == int(v) else v for name, v in declared.items()}
         if _head(kind, heads) != kind.event_type:
             entry["head"] = _head(kind, heads)
         page.item(entry)
@@ -155,17 +159,26 @@ def _scale(kind: EventKind) -> str:
     scale = kind.scale
     if scale is None:
         return "; its `value` is no rating, so every event counts" if kind.valued else ""
+    yes = f"from {scale.least:g} up ({percent(scale.share)})" if scale.least is not None else ""
     if scale.kind == "rating":
         none = f"; {percent(scale.refusing)} are {scale.lowest:g}, which stands for no rating" if scale.unrated else ""
-        likes = f"from {scale.least:g} up ({percent(scale.share)}) one is a like"
-        return f"; values are ratings up to {kind.rating_top:g}, and {likes}{none}"
+        act = (
+            f"; without a rating it counts, too, because `{kind.event_type}` is something done" if kind.unrated else ""
+        )
+        return f"; values are ratings up to {scale.top:g}, and {yes} one is a like{none}{act}"
+    if scale.kind == "share":
+        return (
+            f"; values are shares of what was consumed, {scale.top:g} where all was: {yes} one counts. Set `min_value` "
+            "to what you call engagement"
+        )
     if scale.kind == "vote":
         return f"; values are votes: {percent(scale.share)} are 1, which says yes, the others say no"
     if scale.kind == "zero":
         return "; every value is 0, which says neither yes nor no, so every event counts"
+    rest = f" ({scale.above:g} is what rounding left of it)" if scale.above else ""
     return (
-        f"; {percent(scale.refusing)} of the values are 0 or below (from {scale.lowest:g}), as those of returns: they "
-        f"say no. Should they count, set `min_value` to {scale.lowest:g}"
+        f"; {percent(scale.refusing)} of the values are 0 or below (from {scale.lowest:g}){rest}, as those of returns: "
+        "they say no. Should they count, leave out `above`"
     )
 
 

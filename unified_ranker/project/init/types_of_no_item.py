@@ -9,7 +9,7 @@ from unified_ranker.project.init.inspect_columns import percent
 
 ALMOST_ALL = 0.9
 """Share of an event type's events that name no item, from which it is a type of no item. Below, its rows are faulty."""
-MOST = 0.5
+MOST_OF_OTHERS = 0.5
 """Share of the other events that must name an item; below, the catalogue is another one's."""
 _CODE = r"\S*\d\S*"
 """Form of a code: a digit and no blank, as in `i12`, and not in `Berlin, Germany`."""
@@ -51,7 +51,7 @@ def types_of_no_item(log: InteractionLog, catalogue: bool) -> tuple[TypeOfNoItem
     lacking = 1 - known.groupby(of_type).mean()
     found = lacking.index[lacking >= ALMOST_ALL]
     others = known[~of_type.isin(found)]
-    if not len(found) or others.empty or others.mean() < MOST:
+    if not len(found) or others.empty or others.mean() < MOST_OF_OTHERS:
         return ()
     out = []
     for name in found:

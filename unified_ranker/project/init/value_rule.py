@@ -14,6 +14,7 @@ from unified_ranker.log.column_names import words_of_name
 from unified_ranker.project.init.event_words import refusal
 from unified_ranker.project.init.raw_columns import RawColumn
 from unified_ranker.project.init.table_columns import Found, TableColumns
+from unified_ranker.project.value_scale import ValueColumn
 
 STEPS = 101
 """Distinct texts up to which they are steps of a scale: those of a percentage."""
@@ -32,6 +33,40 @@ _VERDICT_WORDS = (
     "conversion conversions converted booking booked installed install added accepted recommended recommend watched",
     "finished completed played engaged engagement interested relevant positive",
 )
+_CIRCUMSTANCES = frozenset(
+    {
+        *("mobile", "app", "web", "desktop", "tablet", "device", "ios", "android", "weekend", "weekday", "holiday"),
+        *("new", "returning", "first", "last", "logged", "login", "guest", "member", "premium", "prime", "vip", "paid"),
+        *(
+            "ad",
+            "ads",
+            "promoted",
+            "sponsored",
+            "promo",
+            "promotion",
+            "discount",
+            "discounted",
+            "coupon",
+            "sale",
+            "gift",
+        ),
+        *("test", "bot", "active", "valid", "deleted", "available", "stock", "organic", "verified", "vine", "adult"),
+        *("gender", "sex", "male", "female", "married", "online", "offline", "shuffle", "autoplay", "incognito", "vpn"),
+        *(
+            "gift",
+            "weather",
+            "night",
+            "day",
+            "morning",
+            "evening",
+            "background",
+            "anonymous",
+            "registered",
+            "reordered",
+        ),
+    }
+)
+"""Words in the name of a column of 0 and 1 that speak of circumstances, and say neither yes nor no of an item."""
 _VERDICTS = frozenset(word for words in _VERDICT_WORDS for word in words.split())
 _AMOUNTS = {
     "quantity",
@@ -61,7 +96,35 @@ def best_value(table: TableColumns, column: str) -> Found | None:
         if values.holds == "text" and values.distinct <= FEW_WORDS:
             form = f"`--map '{column}={{column: {values.name}, values: {{THEIRS: 1, THEIRS: 0}}}}'`"
             return None, "", f"`{values.name}` holds words, {values.listed}: say which mean yes with {form}"
-    return _best_verdict(table) or _amounts_with_returns(table)
+    return _best_verdict(table) or _share(table) or _amounts_with_returns(table)
+
+
+def possible_verdicts(table: TableColumns) -> str:
+    """Describe the columns that may say yes or no of each event, though their names do not tell; "" without one."""
+    if "event_type" in table.choices and table.choices["event_type"].taken is not None:
+        return ""
+    found = [c for c in table.free() if not _CIRCUMSTANCES & set(words_of_name(c.name)) and _is_switch(c)]
+    seen = ", ".join(f"`{c.name}`: {c.listed}" for c in found)
+    say = (
+        f"`--map value={found[0].name}` where 1 says yes of the event, `--map value=` where none does" if found else ""
+    )
+    return f"of each event some columns hold yes or no, and no name tells what ({seen}): say {say}" if found else ""
+
+
+def _is_switch(values: RawColumn) -> bool:
+    """Tell whether a column holds 0 and 1, or words for them."""
+    numbers = _numbers(values) if values.distinct == 2 else None
+    if numbers is None:
+        return False
+    return values.holds == "flags" or {numbers.get(text, text) for text in values.texts.to_pylist()} == {"0", "1"}
+
+
+def _share(table: TableColumns) -> Found | None:
+    """Choose the column that says how much of an item was consumed."""
+    for values in table.free():
+        if values.holds in ("whole numbers", "numbers") and ValueColumn(values.name).is_share:
+            return ColumnSource(column=values.name), f"its name says how much was consumed; {values.seen}", ""
+    return None
 
 
 def _best_verdict(table: TableColumns) -> Found | None:

@@ -21,6 +21,7 @@ from unified_ranker.project.init.read_plan import read_plan
 from unified_ranker.project.init.serving_text import SERVING_DIRECTORY, serving_texts
 from unified_ranker.project.init.task_text import all_heads, head_names, task_page
 from unified_ranker.project.init.tower_text import context_page, item_page, ranker_page, user_page
+from unified_ranker.project.value_scale import ValueColumn
 
 PROJECT_PARTS = ("towers", "tasks", "export", SERVING_DIRECTORY, PROJECT_YAML)
 """Parts of a project; its file is written last, because its presence makes a directory a project."""
@@ -116,7 +117,7 @@ def project_texts(
     Raises:
         UserError: there is nothing in the log to learn from.
     """
-    facts = look_at(log, name)
+    facts = look_at(log, name, ValueColumn.of(plan.mapped))
     for table, columns in (("items", facts.item_columns), ("users", facts.user_columns)):
         for column in columns:
             if announce is not None and column.type is None:

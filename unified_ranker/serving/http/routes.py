@@ -162,7 +162,9 @@ def add_admin(app: FastAPI, service: RankingService, releases: Releases) -> None
             heads=list(opened.config.heads),
             quality=list(opened.config.towers.item.quality),
             likes={
-                name: EngagementEvent(event_type=task.positives[0].event_type, min_value=task.positives[0].min_value)
+                name: EngagementEvent(
+                    event_type=task.positives[0].event_type, min_value=task.positives[0].sufficient_value
+                )
                 for name, task in opened.config.tasks.items()
             },
             countries=list(opened.offers.countries or _COMMON_COUNTRIES),
