@@ -12,7 +12,7 @@ from log_by_rows import log_of
 from unified_ranker.core.times import seconds
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.prepared import prepare
-from unified_ranker.prepare.vocabulary import Scale, Vocabulary, build_vocabulary
+from unified_ranker.prepare.vocabulary import Scale, StrengthScale, Vocabulary, build_vocabulary
 
 TASKS = {"home_feed": {"positives": [{"event_type": "like"}]}}
 JANUARY = pd.Timestamp("2024-01-01", tz="UTC")
@@ -36,8 +36,10 @@ def test_what_comes_after_the_fit_window_does_not_get_in(make_config):
     log = log_of(
         [
             event("old", "a", 1, country="GB"),
-            event("old", "undated", 2),
-            event("new", "a", 40, country="FR", event_type="share"),
+            event("old", "undated", 2, value=-3.0),
+            event("old", "b", 3, value=6.0),
+            event("new", "a", 40, country="FR", event_type="share", value=9.0),
+            event("new", "a", 40, value=1e6),
             event("new", "late", 41, country="FR"),
         ],
         {
@@ -72,6 +74,8 @@ def test_what_comes_after_the_fit_window_does_not_get_in(make_config):
         "country=GB",
         "plan=basic",
     ]
+    strengths = [-np.log1p(3 / 4.5), np.log1p(6 / 4.5)]
+    assert vocabulary.event_values == {"like": StrengthScale(4.5, Scale(np.mean(strengths), np.std(strengths)))}
     assert vocabulary.item_numbers == {"price": Scale(2.0, 1.0)}
     assert vocabulary.user_numbers == {"age": Scale(30.0, 1.0)}
 

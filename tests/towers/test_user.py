@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 
 from unified_ranker.config import Transformer, UserTower
-from unified_ranker.prepare.vocabulary import Scale, Vocabulary
+from unified_ranker.prepare.vocabulary import Scale, StrengthScale, Vocabulary
 from unified_ranker.towers.category_table import CategoryTable
 from unified_ranker.towers.causal_block import CausalBlock, distance_bucket
 from unified_ranker.towers.history import HistoryEvents
 from unified_ranker.towers.tensorflow import tf
-from unified_ranker.towers.user import UserEncoder, user_fields
+from unified_ranker.towers.user import EventValues, UserEncoder, user_fields
 
 DIM, EVENTS, USERS = 8, 12, 3
 VOCABULARY = Vocabulary(
@@ -20,6 +20,7 @@ VOCABULARY = Vocabulary(
     item_numbers={},
     user_numbers={"age": Scale(30.0, 10.0)},
     id_mask_rate=0.1,
+    event_values={name: StrengthScale(4.0, Scale(0.7, 0.2)) for name in ("click", "like")},
 )
 PROFILE = ({"type": "category", "column": "country"}, {"type": "number", "column": "age"})
 
@@ -114,6 +115,34 @@ def test_dropout_only_in_training(tower):
     still = [states(tower, history(), profile(tower)) for _ in range(2)]
     np.testing.assert_array_equal(*still)
     assert np.abs(states(tower, history(), profile(tower), training=True) - still[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1e6])
+def test_the_unit_of_values_does_not_matter(unit):
+    """Minutes of play and milliseconds are one input, once the vocabulary has measured them."""
+    played = np.random.default_rng(0).lognormal(3, 2, (1, 200)).astype(np.float32)
+    layers = [EventValues(valued(played * by), DIM) for by in (1, unit)]
+    plays = np.ones((1, 200), np.int64)
+    one, _ = (layer(plays, played * by) for layer, by in zip(layers, (1, unit), strict=True))
+    layers[1].dense.set_weights(layers[0].dense.get_weights())
+    other = layers[1](plays, played * unit)
+    np.testing.assert_allclose(other, one, atol=1e-4)
+    assert np.std(one, axis=1).max() > 0.1
+    assert np.abs(one).max() < 30, "the longest play drowns nothing"
+
+
+def test_a_value_that_nothing_was_learnt_of_is_absent():
+    layer = EventValues(valued(np.float32([1.0, 5.0])), DIM)
+    known, click, unknown, absent = (layer(np.int64([t]), np.float32([v])) for t, v in ((1, 5), (2, 5), (0, 5), (1, 0)))
+    np.testing.assert_array_equal(click, absent)
+    np.testing.assert_array_equal(unknown, absent)
+    assert np.abs(known - absent).max() > 1e-2
+
+
+def valued(values):
+    """Return a vocabulary of plays, which have these values, and clicks, which have none."""
+    scales = {"play": StrengthScale.of(values.ravel().astype(np.float64))}
+    return Vocabulary(["feed"], ["play", "click"], [], {}, {}, 0.0, scales)
 
 
 def test_a_tower_without_a_profile():

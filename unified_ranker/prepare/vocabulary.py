@@ -5,7 +5,7 @@ It is made of data before the end of the fit window; items and users that appear
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 
 from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING, Strings
-from unified_ranker.prepare.examples import Examples
+from unified_ranker.prepare.examples import Examples, Histories
 from unified_ranker.prepare.prepared import Prepared
 
 LEAST_MASK_RATE, MOST_MASK_RATE = 0.02, 0.9
@@ -29,6 +29,26 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class StrengthScale:
+    """Scale of the values of an event type: stars, amounts and milliseconds of play become comparable.
+
+    Attributes:
+        typical: median of the values without their sign.
+        scale: of log1p(|value| / `typical`), with the value's sign.
+    """
+
+    typical: float
+    scale: Scale
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "StrengthScale":
+        """Measure values `[n]`, none of which is 0, of at least one event."""
+        typical = float(np.median(np.abs(values)))
+        strengths = np.sign(values) * np.log1p(np.abs(values) / typical)
+        return cls(typical, Scale(float(strengths.mean()), float(strengths.std()) or 1.0))
+
+
+@dataclass(frozen=True)
 class Vocabulary:
     """Names in index order, and scales.
 
@@ -39,6 +59,7 @@ class Vocabulary:
         item_numbers: scales of the item tower's numbers by column.
         user_numbers: scales of the profile's numbers by column.
         id_mask_rate: share of items whose id is masked in training.
+        event_values: scales of the values in histories by event type, of those that have values.
     """
 
     tasks: list[str]
@@ -47,6 +68,7 @@ class Vocabulary:
     item_numbers: dict[str, Scale]
     user_numbers: dict[str, Scale]
     id_mask_rate: float
+    event_values: dict[str, StrengthScale] = field(default_factory=dict)
 
     def to_json(self) -> dict:
         """Return the vocabulary as JSON values."""
@@ -56,7 +78,10 @@ class Vocabulary:
     def from_json(cls, tree: dict) -> "Vocabulary":
         """Rebuild what `to_json` returned."""
         scales = {k: {c: Scale(**s) for c, s in tree[k].items()} for k in ("item_numbers", "user_numbers")}
-        return cls(**{**tree, **scales})
+        # A release of an earlier version has none; its weights say that the model is another one.
+        values = tree.get("event_values", {}).items()
+        strengths = {name: StrengthScale(v["typical"], Scale(**v["scale"])) for name, v in values}
+        return cls(**{**tree, **scales, "event_values": strengths})
 
 
 def build_vocabulary(prepared: Prepared, config: Config, fit_end: int) -> Vocabulary:
@@ -76,7 +101,15 @@ def build_vocabulary(prepared: Prepared, config: Config, fit_end: int) -> Vocabu
         item_numbers=_scales(items, config.towers.item.features),
         user_numbers=_scales(users, config.towers.user.profile),
         id_mask_rate=_mask_rate(prepared, config, fit_end),
+        event_values=_event_values(prepared.histories, fit_end),
     )
+
+
+def _event_values(histories: Histories, fit_end: int) -> dict[str, StrengthScale]:
+    valued = (histories.timestamp < fit_end) & (histories.value != 0)
+    values = pd.Series(histories.value[valued].astype(np.float64))
+    by_type = values.groupby(histories.event_type[valued])
+    return {str(name): StrengthScale.of(found.to_numpy()) for name, found in by_type}
 
 
 def frequent(values: Iterable[str], least: int) -> set[str]:

@@ -11,6 +11,7 @@ from unified_ranker.towers.category_table import CategoryTable
 from unified_ranker.towers.causal_block import CausalBlock
 from unified_ranker.towers.feature_group import FeatureGroup, FeatureParts
 from unified_ranker.towers.feature_types.base import SharedEncoders
+from unified_ranker.towers.feature_types.number import number_channels
 from unified_ranker.towers.history import HistoryEvents
 from unified_ranker.towers.hstu_block import HstuBlock
 from unified_ranker.towers.lookup import NameTable
@@ -19,8 +20,29 @@ from unified_ranker.towers.served_columns import read_features
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
 
-LIKED_FROM = 4.0
-"""Least value of a rating that counts as a like; an input beside the value itself."""
+
+class EventValues(tf.keras.layers.Layer):
+    """What the value of an event adds to its token, standardised by event type.
+
+    A value of a type that had none in the fit window, and an absent one, are the same input.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, dim: int) -> None:
+        """Build for tokens of `dim`."""
+        super().__init__(name="event_values")
+        known = [vocabulary.event_values.get(name) for name in ("", *vocabulary.event_types)]
+        # Typical value, mean and deviation by the index of the event type; a typical value of 0: none is known.
+        self.scales = tf.constant(
+            [(s.typical, s.scale.mean, s.scale.deviation) if s else (0.0, 0.0, 1.0) for s in known], tf.float32
+        )
+        self.dense = tf.keras.layers.Dense(dim)
+
+    def call(self, event_type: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+        """Return vectors `[…, dim]` of event types (indices) and values `[…]`, 0 where absent."""
+        typical, mean, deviation = tf.unstack(tf.gather(self.scales, event_type), axis=-1)
+        strength = tf.sign(value) * tf.math.log1p(tf.math.divide_no_nan(tf.abs(value), typical))
+        absent = (value == 0.0) | (typical == 0.0)
+        return self.dense(number_channels(tf.where(absent, np.nan, strength), mean, deviation))
 
 
 class UserEncoder(tf.keras.layers.Layer):
@@ -40,7 +62,7 @@ class UserEncoder(tf.keras.layers.Layer):
         self.event_types = NameTable(vocabulary.event_types, dim, "event_types")
         self.tasks = NameTable(vocabulary.tasks, dim, "history_tasks")
         self.gaps = self.add_weight("gaps", (GAP_BUCKETS, dim), initializer="zeros")
-        self.value = tf.keras.layers.Dense(dim)
+        self.values = EventValues(vocabulary, dim)
         self.item = tf.keras.layers.Dense(dim)
         self.profile = tf.keras.layers.Dense(dim)
         self.begin = self.add_weight("begin", (dim,), initializer="zeros")
@@ -66,13 +88,12 @@ class UserEncoder(tf.keras.layers.Layer):
             profile: parts of the users' features, `[batch, …]`.
             training: whether dropout is on.
         """
-        value = events.value
         tokens = (
             self.item(items)
             + self.event_types.embed(events.event_type)
             + self.tasks.embed(events.task)
             + tf.gather(self.gaps, gap_bucket(events.gap))
-            + self.value(tf.stack([value, tf.math.log1p(tf.abs(value)), tf.cast(value >= LIKED_FROM, tf.float32)], -1))
+            + self.values(events.event_type, events.value)
         )
         start = self._profile(profile, tf.shape(items)[0])
         x = self.dropout(tf.concat([start[:, None], tokens], 1), training=training)

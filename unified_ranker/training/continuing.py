@@ -68,6 +68,7 @@ def extended_vocabulary(old: Vocabulary, new: Vocabulary) -> Vocabulary:
         categories=_joined(old.categories, new.categories),
         item_numbers={**new.item_numbers, **old.item_numbers},
         user_numbers={**new.user_numbers, **old.user_numbers},
+        event_values={**new.event_values, **old.event_values},
     )
 
 

@@ -78,15 +78,17 @@ class NumberFeature(FeatureType):
 
     def encode(self, parts: Mapping[str, tf.Tensor], shared: SharedEncoders) -> Contribution:
         """See `FeatureType.encode`: channels alone."""
-        return Contribution(channels=number_channels(parts["value"], shared.scales[self.column]))
+        scale = shared.scales[self.column]
+        return Contribution(channels=number_channels(parts["value"], scale.mean, scale.deviation))
 
 
-def number_channels(value: tf.Tensor, scale: Scale) -> tf.Tensor:
-    """Standardise a number `[n]` (NaN = absent) into channels `[n, 4]`.
+def number_channels(value: tf.Tensor, mean: float | tf.Tensor, deviation: float | tf.Tensor) -> tf.Tensor:
+    """Standardise numbers `[…]` (NaN = absent) into channels `[…, 4]`.
 
-    They are the value, cut at four deviations, its square, its sign (smoothed), and whether it is absent.
+    `mean` and `deviation` are those of all, or one for each number. The channels are the value, cut at four deviations,
+    its square, its sign (smoothed), and whether it is absent.
     """
     absent = tf.math.is_nan(value)
-    z = tf.where(absent, tf.zeros_like(value), (value - scale.mean) / scale.deviation)
+    z = tf.where(absent, tf.zeros_like(value), (value - mean) / deviation)
     z = tf.clip_by_value(z, -4.0, 4.0)
-    return tf.stack([z, z * z / 4.0, tf.tanh(3.0 * z), tf.cast(absent, tf.float32)], 1)
+    return tf.stack([z, z * z / 4.0, tf.tanh(3.0 * z), tf.cast(absent, tf.float32)], -1)
