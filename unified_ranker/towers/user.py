@@ -22,7 +22,7 @@ from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
 
 
 class EventValues(tf.keras.layers.Layer):
-    """What the value of an event adds to its token, standardised by event type.
+    """Share of an event's value in its token: standardised by event type, so that its unit does not matter.
 
     A value of a type that had none in the fit window, and an absent one, are the same input.
     """
