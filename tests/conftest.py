@@ -15,6 +15,7 @@ import own_extensions
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
+from redis_process import REDIS, RedisProcess
 
 from unified_ranker.config import Config
 from unified_ranker.log.schema import InteractionLog, normalise
@@ -188,6 +189,15 @@ def toy_config() -> Config:
 @pytest.fixture(scope="session")
 def toy_prepared(toy_log: InteractionLog, toy_config: Config) -> Prepared:
     return prepare(toy_log, toy_config)
+
+
+@pytest.fixture(scope="module")
+def redis_process(tmp_path_factory):
+    if REDIS is None:
+        pytest.skip("there is no redis-server on this machine; apt install redis-server")
+    server = RedisProcess(tmp_path_factory.mktemp("redis"), "--enable-debug-command", "local")
+    yield server
+    server.kill()
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ The ranking service speaks JSON. A running service has the same text at `/docs`,
 `/openapi.json`.
 
 With `--tokens`, a request needs a bearer token with the role that its operation names. Bodies have at most 1 MiB
-and 50,000 values and names, histories 1,000 events. Every answer has a request id; send your own as `X-Request-Id` to
-find it again in logs and traces.
+and 50,000 values and names, histories 1,000 events, identifiers 480 bytes in UTF-8. Every answer has a request id; send
+your own as `X-Request-Id` to find it again in logs and traces.
 """
 
 

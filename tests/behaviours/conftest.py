@@ -2,18 +2,8 @@
 
 import own_extensions
 import pytest
-from redis_process import REDIS, RedisProcess
 
 from unified_ranker.core.places import DIRECTORY
-
-
-@pytest.fixture(scope="module")
-def redis_process(tmp_path_factory):
-    if REDIS is None:
-        pytest.skip("there is no redis-server on this machine; apt install redis-server")
-    server = RedisProcess(tmp_path_factory.mktemp("redis"), "--enable-debug-command", "local")
-    yield server
-    server.kill()
 
 
 @pytest.fixture

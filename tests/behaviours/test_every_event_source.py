@@ -1,17 +1,24 @@
 """Behaviours of every source of events: each event is returned until it is confirmed, and then never again."""
 
+import json
+import math
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import own_extensions
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event
 from unified_ranker.core.places import DIRECTORY, scheme_of
+from unified_ranker.core.times import DAY
 from unified_ranker.events.base import EVENT_SOURCES
 from unified_ranker.events.feed import EventFeed
 from unified_ranker.events.open_histories import open_event_source, open_history_store
+from unified_ranker.events.parquet_events import events_of
+from unified_ranker.events.refused_records import RefusedRecords
 
 REGISTRY = EVENT_SOURCES
 EXTENSION, SCHEME = "json_lines", "jsonl"
@@ -95,7 +102,51 @@ def test_a_feed_brings_them_into_a_store_once(incoming, tmp_path):
     histories.close()
 
 
+def test_a_feed_quarantines_what_no_store_takes_counts_it_and_goes_on(incoming, tmp_path):
+    place, write = incoming
+    histories = open_history_store(str(tmp_path / "store"))
+    kept = RefusedRecords(tmp_path / "quarantine.jsonl")
+    feed = EventFeed(open_event_source(place, tmp_path / "seen.json"), histories, kept, clock=lambda: 5_000)
+    write("first", event("a", time=1), event("b", user="\u00fc" * 241, time=2), event("c", time=5_001 + DAY))
+    write("second", event("d" * 481, time=2), event("e", time=-3), event("f", value=1e10), event("g", time=4))
+    assert (feed.poll(), kept.count, feed.poll()) == (2, 5, 0)
+    assert histories.before("u", 0).item_id.tolist() == ["a", "g"]
+    reasons = [json.loads(line)["reason"] for line in (tmp_path / "quarantine.jsonl").read_text().splitlines()]
+    fields = [reason.split("`")[1] for reason in reasons]
+    assert fields == ["user_id", "timestamp", "item_id", "timestamp", "value"]
+    histories.close()
+
+
 # --- directories of Parquet ---------------------------------------------------------------------------------------
+
+
+def test_every_field_of_an_event_is_read_from_a_table(tmp_path):
+    """Also those that no history holds: events that differ in them are two."""
+    full = Event("u", "i", "search", "click", 1000, 2.5, "red", "s", "GB", "r", 3, "e", 250_000)
+    rows = [
+        {**asdict(full), "timestamp": 1000 * 10**6 + 250_000},
+        {**asdict(full), "timestamp": None, "position": None},
+    ]
+    table = pa.Table.from_pylist(rows)
+    stamps = table["timestamp"].cast(pa.timestamp("us", "UTC"))
+    read = events_of(table.drop_columns(["timestamp", "microsecond"]).append_column("timestamp", stamps), tmp_path)
+    assert read == [full, replace(full, timestamp=0, microsecond=0, position=None)]
+
+
+SECONDS = {
+    "text": (["2024-01-01T00:00:00.5Z", "soon", None, "9" * 400], 1_704_067_200, 500_000),
+    "whole numbers": ([1_704_067_200, 1_704_067_200_000, None, -(2**63)], 1_704_067_200, 0),
+    "fractional numbers": ([1_704_067_200.0, math.inf, math.nan, 1e300], 1_704_067_200, 0),
+}
+
+
+@pytest.mark.parametrize("kind", SECONDS)
+def test_a_row_that_has_no_time_does_not_keep_the_others_out(tmp_path, kind):
+    times, second, fraction = SECONDS[kind]
+    rows = [{"user_id": "u", "item_id": "i", "task": "t", "event_type": "click", "timestamp": time} for time in times]
+    read = events_of(pa.Table.from_pylist(rows), tmp_path)
+    assert [(one.timestamp, one.microsecond) for one in read] == [(second, fraction), (0, 0), (0, 0), (0, 0)]
+    assert [one.fault(second) is None for one in read] == [True, False, False, False]
 
 
 def test_a_table_without_a_row_is_passed_over_for_good(tmp_path):

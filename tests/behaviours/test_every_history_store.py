@@ -7,7 +7,7 @@ import pytest
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event
-from unified_ranker.events.base import HISTORY_STORES, MOST, StoreError
+from unified_ranker.events.base import HISTORY_STORES, MOST, LoggedEvent, StoreError
 from unified_ranker.events.open_histories import open_history_store
 
 REGISTRY = HISTORY_STORES
@@ -22,6 +22,16 @@ def store(place):
 
 def event(user="u", item="i", time=1000, **more):
     return Event(user, item, "home_feed", "click", time, **more)
+
+
+def logged(*events):
+    """Events as another log has them; equal lines of a second are numbered."""
+    lines = [(one.user_id, one.timestamp, one.line()) for one in events]
+    numbers = [lines[:n].count(line) for n, line in enumerate(lines)]
+    return [
+        LoggedEvent(one.user_id, one.timestamp, one.digest(number), one.line(), number)
+        for one, number in zip(events, numbers, strict=True)
+    ]
 
 
 def test_history_is_the_users_events_strictly_before_in_order_of_time(store):
@@ -48,6 +58,9 @@ def test_a_history_holds_the_latest(store):
     assert store.before("u", 0).timestamp.tolist() == list(range(21, MOST + 21))
     early = store.before("u", 11)
     assert early.timestamp.tolist() == list(range(1, 11)), "those before a time, though later ones fill a history"
+    assert store.before("u", MOST + 11).timestamp.tolist() == list(range(11, MOST + 11)), (
+        "as many as there are room for"
+    )
 
 
 def test_whoever_follows_sees_every_event_once_and_in_order(store):
@@ -67,13 +80,9 @@ def test_whoever_follows_sees_every_event_once_and_in_order(store):
 
 def test_a_log_is_imported_once(store):
     events = [event(f"u{n % 3}", f"i{n}", n + 1) for n in range(9)]
-    rows = [(one.user_id, one.timestamp, one.digest(), one.line()) for one in events]
-    assert store.import_lines(rows, "log 1") == 9
-    assert store.import_lines(rows, "log 1") == 0
-    assert (
-        store.import_lines([*rows, ("u0", 99, event("u0", "z", 99).digest(), event("u0", "z", 99).line())], "log 2")
-        == 1
-    )
+    assert store.import_lines(logged(*events), "log 1") == 9
+    assert store.import_lines(logged(*events), "log 1") == 0
+    assert store.import_lines(logged(*events, event("u0", "z", 99)), "log 2") == 1
     assert store.before("u1", 0).item_id.tolist() == ["i1", "i4", "i7"]
     assert store.append(events[:1]) == 0
     assert store.since("") == [], "what came with the project is no new event"
@@ -83,7 +92,7 @@ def test_an_event_that_was_reported_is_known_when_the_log_brings_it_again(store)
     """The log has no query, request and position of it; what it has is what a history holds."""
     store.append([event(item="told", time=5, query="lamp", country="GB", request_id="r", position=3)])
     of_log = [event(item="told", time=5), event(item="told", time=5, value=2.0), event(item="told", time=6)]
-    assert store.import_lines([(e.user_id, e.timestamp, e.digest(), e.line()) for e in of_log], "log") == 2
+    assert store.import_lines(logged(*of_log), "log") == 2
     assert store.before("u", 0).timestamp.tolist() == [5, 5, 6]
     assert sorted(store.before("u", 6).value) == [0, 2]
 
@@ -92,6 +101,45 @@ def test_events_that_differ_in_a_field_that_no_history_holds_are_two(store):
     """Two answers showed the same item, and the user clicked in both within a second."""
     assert store.append([event(query="red"), event(query="blue"), event(query="red")]) == 2
     assert [one.query for _, one in store.since("")] == ["red", "blue"]
+
+
+FIELDS = {
+    "query": "red", "source_item_id": "s", "country": "GB", "position": 0, "request_id": "r", "value": 0.0,
+    "microsecond": 400_000, "event_id": "e",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("user", ["u", ""])
+def test_events_that_differ_in_one_field_are_two_and_each_counts_once(store, user, field):
+    one, other = event(user), event(user, **{field: FIELDS[field]})
+    assert store.append([one, other]) == 2
+    assert store.append([other]) == store.append([one]) == store.append([one, other]) == 0
+    assert [found for _, found in store.since("")] == [one, other]
+    assert len(store.before(user, 0)) == (2 if user else 0)
+
+
+def test_an_event_id_is_one_event_of_its_user_whatever_the_rest(store):
+    first = event(event_id="e1")
+    assert store.append([first, event(time=2000, event_id="e1"), event("v", event_id="e1")]) == 2
+    assert store.append([event(item="j", time=3000, event_id="e1"), event(event_id="e2")]) == 1
+    assert [(one.user_id, one.event_id) for _, one in store.since("")] == [("u", "e1"), ("v", "e1"), ("u", "e2")]
+    assert store.before("u", 0).timestamp.tolist() == [1000, 1000]
+
+
+def test_equal_events_of_anonymous_users_are_those_of_several_and_a_batch_that_is_sent_again_adds_none(store):
+    batch = [event("")] * 50
+    assert [store.append(batch), store.append(batch), store.append([event("")] * 60)] == [50, 0, 10]
+    assert store.append([event("", event_id="e")] * 3) == 1
+    assert len(store.since("")) == 61
+
+
+def test_a_log_brings_as_many_equal_lines_as_it_has(store):
+    """It lacks the fields in which they differ; those that were reported are among them."""
+    store.append([event(query="red", request_id="r")])
+    assert store.import_lines(logged(*[event()] * 3), "log 1") == 2
+    assert store.import_lines(logged(*[event()] * 4, event(item="j")), "log 2") == 2
+    assert sorted(store.before("u", 0).item_id) == ["i", "i", "i", "i", "j"]
 
 
 def test_users_are_found_by_how_they_begin(store):

@@ -49,6 +49,19 @@ def test_many_come_in_the_order_asked_for_and_what_is_not_there_is_nan(store):
     assert len(store.get_many("item", [])) == 0
 
 
+def test_an_id_that_no_store_can_hold_is_refused_when_it_is_written_and_not_found_when_it_is_read(store):
+    longest = "\u00fc" * 240
+    with store.writing():
+        store.publish(seal(store, unit(2), ids={"item": [longest, "b"]}))
+    assert store.get("item", longest) is not None
+    for wrong in ("", longest + "x", "i" * 10_000):
+        with pytest.raises(UserError, match=r"an id must have 1 to 480 bytes in UTF-8\. Received: "):
+            store.put_many("item", ["c", wrong], unit(2), 5)
+        assert store.get("item", wrong) is None
+        assert store.get_many("item", [wrong, "b", longest]).found.tolist() == [False, True, True]
+    assert store.get("item", "c") is None, "none of them is written"
+
+
 def test_cold_entries_are_marked(store):
     with store.writing():
         draft = store.begin({"user": WIDTH})

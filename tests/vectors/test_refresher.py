@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from unified_ranker.cli.embedding_commands import open_sources
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event
 from unified_ranker.core.request import Request, to_arrays
+from unified_ranker.core.times import DAY
 from unified_ranker.engines.by_name import EngineChoice
 from unified_ranker.events.lmdb_histories import LmdbStore
 from unified_ranker.project.release_project import open_project
@@ -209,6 +211,47 @@ def test_the_check_finds_missing_extra_and_differing_vectors_and_events_not_take
     assert (items.differing, items.differing_examples) == (1, ("i4",))
     assert items.largest_distance > 0.1
     assert (users.missing_examples, users.differing_examples) == (("never-seen",), ("u3",))
+
+
+LONG = "\u00fc" * 241
+
+
+def test_what_cannot_be_taken_is_quarantined_counted_and_passed(project, store, sources, refresher, incoming):
+    """One id of 482 bytes, which the service took as it has fewer than 256 characters, stopped the refresh for good."""
+    good = [event("u1"), event("brand-new", "i3", NOW - 5)]
+    bad = [event(LONG), event(item=LONG), event(time=NOW + 2 * DAY), event(time=-5), event(item="")]
+    write(incoming / "events", "a", rows(*bad, *good))
+    items = [{"item_id": name, "title": "The Blue Western", "minutes": 80.0} for name in ("n1", LONG, "")]
+    write(incoming / "items", "a", [*items, {"item_id": None, "title": "None"}])
+    write(
+        incoming / "items", "b", [{"item_id": f"x{n}", "minutes": text} for n, text in enumerate(["80", "long", "90"])]
+    )
+    done = refresher.step()
+    assert (done.events, done.users, done.items, done.quarantined) == (2, 2, 3, 8)
+    assert store.get_many("item", ["n1", "x0", "x1", "x2", LONG, ""]).found.tolist() == [1, 1, 0, 1, 0, 0]
+    assert refresher.step().idle, "nothing is tried again"
+    file = project.workspace.work / "refresh" / "quarantine.jsonl"
+    found = [json.loads(line) for line in file.read_text().splitlines()]
+    assert Counter(record["kind"] for record in found) == {"event": 5, "item": 3}
+    assert all(record["reason"] for record in found)
+    write(incoming / "events", "b", rows(event("u2")))
+    assert refresher.step().users == 1
+    differences = check_consistency(project.embedded, project.as_prepared().folder, store, sources)
+    assert all(difference.same for difference in differences), differences
+
+
+def test_what_an_earlier_service_stored_is_passed_too(project, store, tmp_path):
+    histories = LmdbStore(tmp_path / "service")
+    histories.put_item(LONG, {"title": "The Blue Western"})
+    histories.append([event(LONG), *[event("u1", f"i{n % 9}", NOW * 50 + n) for n in range(1000)], event("u1")])
+    sources = Sources(histories)
+    refresher = Refresher(project.embedded, store, sources, project.reopen, clock=lambda: NOW)
+    done = refresher.step()
+    assert (done.users, done.items, done.quarantined) == (1, 0, 2)
+    assert store.get("user", "u1").time == NOW
+    np.testing.assert_allclose(store.get("user", "u1").vector, right_vector(project, sources, "u1", NOW), atol=1e-5)
+    assert refresher.step().idle
+    histories.close()
 
 
 def test_tables_that_are_none_are_named(project, store, refresher, incoming):

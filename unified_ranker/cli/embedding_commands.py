@@ -35,6 +35,10 @@ StoreOption = Annotated[
 ]
 
 
+QUARANTINE_FILE = "quarantine.jsonl"
+"""File, in `refresh/` of the work directory, of the records that `refresh` could not take."""
+
+
 @app.command("export-embeddings", rich_help_panel=PUBLISHING)
 def export_embeddings_command(
     release: ReleaseArgument,
@@ -205,29 +209,31 @@ def open_sources(project: "ReleaseProject", events: str, items: Path | None) -> 
     from unified_ranker.events.feed import EventFeed
     from unified_ranker.events.growing_directory import GrowingDirectory
     from unified_ranker.events.open_histories import open_event_source, open_history_store
+    from unified_ranker.events.refused_records import RefusedRecords
     from unified_ranker.prepare.log_history import log_lines
     from unified_ranker.prepare.prepared import Prepared
     from unified_ranker.vectors.refresher import Sources
 
     of_items = None if items is None else GrowingDirectory(items)
+    work = project.workspace.work / "refresh"
+    refused = RefusedRecords(work / QUARANTINE_FILE)
     scheme = scheme_of(events)
     if (Path(events) / "data.mdb").is_file() if scheme == DIRECTORY else scheme in HISTORY_STORES:
         histories = open_history_store(events)
         with contextlib.closing(histories):
-            yield Sources(histories, items=of_items)
+            yield Sources(histories, items=of_items, refused=refused)
         return
     if scheme == DIRECTORY and not Path(events).is_dir():
         raise UserError(
             f"`--events` must be the service's event store or a directory of Parquet. Received: `{events}`. Name what "
             "`unified-ranker serve --store` was given, by default `.serving` beside the releases."
         )
-    work = project.workspace.work / "refresh"
     source = open_event_source(events, work / "events-seen.json")
     prepared = project.prepared()
     histories = open_history_store(str(work))
     with contextlib.closing(histories):
         histories.import_lines(log_lines(Prepared.load(prepared.directory)), prepared.key)
-        yield Sources(histories, EventFeed(source, histories), of_items)
+        yield Sources(histories, EventFeed(source, histories, refused), of_items, refused)
 
 
 def _print_step(done: "Refreshed", as_json: bool) -> None:
@@ -237,6 +243,7 @@ def _print_step(done: "Refreshed", as_json: bool) -> None:
     say(
         f"version {done.version}: {done.events:,} events, {done.users:,} users and {done.items:,} items refreshed, "
         f"{done.delay:.1f} s after the oldest event"
+        + (f"; {done.quarantined:,} records quarantined ({QUARANTINE_FILE})" if done.quarantined else "")
     )
 
 

@@ -65,7 +65,10 @@ class History:
 
     def before(self, timestamp: int) -> "History":
         """Return the events strictly before a time in seconds; all of them for 0, which means now."""
-        return self.take(self.timestamp < timestamp) if timestamp else self
+        # The usual case copies nothing.
+        if not timestamp or not len(self) or self.timestamp[-1] < timestamp:
+            return self
+        return self.take(self.timestamp < timestamp)
 
     def of_types(self, event_types: Collection[str] | None) -> "History":
         """Return the events of these types, and those whose type is not known; all of them for None."""

@@ -10,6 +10,8 @@ HOUR = 3_600
 """Seconds of an hour."""
 DAY = 86_400
 """Seconds of a day."""
+MICROSECONDS = 1_000_000
+"""Microseconds of a second."""
 NEVER = int(np.iinfo(np.int64).min)
 """Creation time of an item that has none: it has always existed. NumPy's number for no time, NaT, is the same."""
 
@@ -21,6 +23,21 @@ def utc_text(time: int) -> str:
 
 FUTURE_FROM = DAY
 """Seconds after the present from which a time lies in the future: clocks of several machines differ by less."""
+
+
+CLOCK_SKEW = 60
+"""Seconds by which a client's clock may be ahead: such an event counts at once, a later one from its time on."""
+
+
+def time_fault(time: int, now: int) -> str:
+    """Return the fault in the time of an event that is said to have happened, both in seconds; "" for none."""
+    if time <= 0:
+        return "it lies before 1970"
+    if time > now + FUTURE_FROM:
+        return f"it lies more than {FUTURE_FROM // HOUR} hours in the future; numbers are seconds, not milliseconds"
+    return ""
+
+
 OUTLIERS = 0.005
 """Largest share of a log's events at one end that can be outliers of time; two can be, of `_LEAST_TIMES`."""
 _LEAST_TIMES = 20

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from unified_ranker.core.event import Event
 from unified_ranker.core.registry import Registry
@@ -14,6 +14,24 @@ MOST = 1000
 
 class StoreError(RuntimeError):
     """Error: the store cannot be reached, or cannot write. None of the given events is acknowledged."""
+
+
+class LoggedEvent(NamedTuple):
+    """Event of another log, in the form that a store imports.
+
+    Attributes:
+        user_id: of a known user.
+        timestamp: seconds.
+        digest: of the event, with its number.
+        line: see `Event.line`.
+        number: of the event among those of the log with the same user, second and line, from 0.
+    """
+
+    user_id: str
+    timestamp: int
+    digest: bytes
+    line: bytes
+    number: int = 0
 
 
 class HistoryReader(Protocol):
@@ -35,7 +53,7 @@ class EventLog(Protocol):
     def append(self, events: Sequence[Event]) -> int:
         """Store events durably and return how many were new.
 
-        An event that is stored already, equal in every field, is not new.
+        An event whose identity is stored already is not new (`with_digests`).
 
         Raises:
             StoreError: they are not stored.
@@ -70,11 +88,14 @@ class CatalogueChanges(Protocol):
 class HistoryStore(HistoryReader, EventLog, CatalogueChanges, Protocol):
     """Store of a service's events: histories, log and changes of the catalogue in one place."""
 
-    def import_lines(self, rows: Iterable[tuple[str, int, bytes, bytes]], key: str) -> int:
+    def import_lines(self, rows: Iterable[LoggedEvent], key: str) -> int:
         """Import another log into the histories, once; the imported events do not appear in `since`.
 
+        The log may lack fields of events that clients reported. Of events with the same user, second and line a history
+        therefore holds as many as the log, or as were reported, whichever is more.
+
         Args:
-            rows: user, time in seconds, digest and line of each event (see `Event`).
+            rows: the events of the log.
             key: names the log; a log that was imported before is skipped.
 
         Returns:

@@ -17,9 +17,9 @@ import lmdb
 import orjson
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.event import Event
+from unified_ranker.core.event import Event, with_digests
 from unified_ranker.core.request import NO_HISTORY, History
-from unified_ranker.events.base import MOST, StoreError
+from unified_ranker.events.base import MOST, LoggedEvent, StoreError
 from unified_ranker.events.event_lines import history_of, user_key
 
 _MAP_BYTES = 64 * 2**30
@@ -49,9 +49,9 @@ class LmdbStore:
     def __init__(self, directory: Path) -> None:
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._env = lmdb.open(str(directory), map_size=_MAP_BYTES, max_dbs=5, max_readers=_READERS, readahead=False)
-            names = (b"events", b"histories", b"users", b"items", b"imports")
-            self._log, self._lines, self._users, self._items, self._imports = (self._env.open_db(n) for n in names)
+            self._env = lmdb.open(str(directory), map_size=_MAP_BYTES, max_dbs=6, max_readers=_READERS, readahead=False)
+            names = (b"events", b"histories", b"users", b"items", b"imports", b"event_ids")
+            self._log, self._lines, self._users, self._items, self._imports, self._named = map(self._env.open_db, names)
         except (lmdb.Error, OSError) as error:
             raise UserError(
                 f"the store of histories must be a directory that can be written. Received: `{directory}`: {error}. "
@@ -71,8 +71,11 @@ class LmdbStore:
             cursor = transaction.cursor(self._log)
             number = _TIME.unpack(cursor.key())[0] + 1 if cursor.last() else 0
             new = 0
-            for event in events:
-                key = _key(event.user_id, event.timestamp, event.digest())
+            for event, digest in with_digests(events):
+                key = _key(event.user_id, event.timestamp, digest)
+                # A client that sends an event again may give it another time.
+                if event.event_id and not transaction.put(key[:16] + digest, b"", db=self._named, overwrite=False):
+                    continue
                 if not transaction.put(key, event.line(), db=self._lines, overwrite=False):
                     continue
                 transaction.put(_TIME.pack(number + new), event.record(), db=self._log, append=True)
@@ -102,11 +105,11 @@ class LmdbStore:
                     self._cache[user_id] = known
                     if len(self._cache) > _CACHED:
                         self._cache.popitem(last=False)
-        if timestamp and len(known) == MOST and known.timestamp[0] >= timestamp:
-            return self._read(user_id, timestamp)  # the cache holds later events only
+        if timestamp and len(known) == MOST and known.timestamp[-1] >= timestamp:
+            return self._read(user_id, timestamp)  # events that the cache has no room for take the places of later ones
         return known.before(timestamp)
 
-    def import_lines(self, rows: Iterable[tuple[str, int, bytes, bytes]], key: str) -> int:
+    def import_lines(self, rows: Iterable[LoggedEvent], key: str) -> int:
         """See `HistoryStore.import_lines`."""
         with self._env.begin() as transaction:
             if transaction.get(key.encode(), db=self._imports):
@@ -185,13 +188,14 @@ class LmdbStore:
                 more = cursor.prev()
         return history_of(lines[::-1])
 
-    def _importing(self, rows: Sequence[tuple[str, int, bytes, bytes]]) -> WriteJob:
+    def _importing(self, rows: Sequence[LoggedEvent]) -> WriteJob:
         def write(transaction: Any) -> int:
             new = 0
             with transaction.cursor(self._lines) as cursor:
-                for key, line in sorted((_key(user, time, digest), line) for user, time, digest, line in rows):
-                    if not _is_kept(cursor, key[:_MOMENT], line):
-                        new += cursor.put(key, line, overwrite=False)
+                keyed = ((_key(row.user_id, row.timestamp, row.digest), row) for row in rows)
+                for key, row in sorted(keyed, key=lambda pair: (pair[0][:_MOMENT], pair[1].number)):
+                    if _stored(cursor, key[:_MOMENT], row.line) <= row.number:
+                        new += cursor.put(key, row.line, overwrite=False)
             with transaction.cursor(self._users) as cursor:
                 cursor.putmulti(sorted({(user_key(user), user.encode()) for user, *_ in rows}))
             return new
@@ -235,11 +239,10 @@ def _key(user_id: str, timestamp: int, digest: bytes) -> bytes:
     return user_key(user_id) + _TIME.pack(timestamp) + digest
 
 
-def _is_kept(cursor: Any, moment: bytes, line: bytes) -> bool:
-    """Tell whether a user's second has a line already; digests differ, because an imported log has fewer fields."""
-    more = cursor.set_range(moment)
+def _stored(cursor: Any, moment: bytes, line: bytes) -> int:
+    """Count the lines of a user's second that equal `line`; digests differ, as an imported log has fewer fields."""
+    found, more = 0, cursor.set_range(moment)
     while more and cursor.key().startswith(moment):
-        if cursor.value() == line:
-            return True
+        found += cursor.value() == line
         more = cursor.next()
-    return False
+    return found

@@ -1,7 +1,7 @@
 """Histories in Redis, for a service of several replicas. Durable as far as Redis is: run it with `appendonly yes`.
 
 Keys: `<prefix>h:<user>` a sorted set of lines by time, `<prefix>events` a stream of all events in their order,
-`<prefix>users`, `<prefix>items` and `<prefix>imports`.
+`<prefix>event_ids`, `<prefix>users`, `<prefix>items` and `<prefix>imports`.
 """
 
 import contextlib
@@ -13,11 +13,11 @@ from typing import Any
 import orjson
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.event import Event
+from unified_ranker.core.event import Event, with_digests
 from unified_ranker.core.extras import require_extra
 from unified_ranker.core.places import cut_prefix
 from unified_ranker.core.request import NO_HISTORY, History
-from unified_ranker.events.base import MOST, StoreError
+from unified_ranker.events.base import MOST, LoggedEvent, StoreError
 from unified_ranker.events.event_lines import history_of
 
 _PREFIX = "unified_ranker:"
@@ -30,9 +30,11 @@ _IMPORTED_AT_ONCE = 1_000
 # One script, so that an event is in both the history and the stream, or in neither.
 _APPEND = """
 local new = 0
-for i = 1, #ARGV, 5 do
+for i = 1, #ARGV, 6 do
   local user, stamp, member, line, record = ARGV[i], ARGV[i+1], ARGV[i+2], ARGV[i+3], ARGV[i+4]
-  if redis.call('ZADD', KEYS[1] .. 'h:' .. user, 'NX', stamp, member .. line) == 1 then
+  -- A client that sends an event again may give it another time.
+  local again = ARGV[i+5] ~= '' and redis.call('SADD', KEYS[1] .. 'event_ids', member .. user) == 0
+  if not again and redis.call('ZADD', KEYS[1] .. 'h:' .. user, 'NX', stamp, member .. line) == 1 then
     redis.call('XADD', KEYS[1] .. 'events', '*', 'e', record)
     if user ~= '' then redis.call('SADD', KEYS[1] .. 'users', user) end
     new = new + 1
@@ -44,13 +46,13 @@ return new
 # An imported log has fewer fields than the events that clients reported, so events are compared by their lines.
 _IMPORT = """
 local new = 0
-for i = 1, #ARGV, 4 do
+for i = 1, #ARGV, 5 do
   local user, stamp, member, line = ARGV[i], ARGV[i+1], ARGV[i+2], ARGV[i+3]
-  local kept = false
+  local stored = 0
   for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1] .. 'h:' .. user, stamp, stamp)) do
-    kept = kept or string.sub(other, #member + 1) == line
+    if string.sub(other, #member + 1) == line then stored = stored + 1 end
   end
-  if not kept then
+  if stored <= tonumber(ARGV[i+4]) then
     new = new + redis.call('ZADD', KEYS[1] .. 'h:' .. user, 'NX', stamp, member .. line)
   end
   redis.call('SADD', KEYS[1] .. 'users', user)
@@ -89,8 +91,8 @@ class RedisStore:
     def append(self, events: Sequence[Event]) -> int:
         """See `HistoryStore.append`."""
         arguments: list[Any] = []
-        for event in events:
-            arguments += [event.user_id, event.timestamp, event.digest(), event.line(), event.record()]
+        for event, digest in with_digests(events):
+            arguments += [event.user_id, event.timestamp, digest, event.line(), event.record(), event.event_id]
         with self._asking():
             return int(self._append(keys=[self._prefix], args=arguments))
 
@@ -103,7 +105,7 @@ class RedisStore:
             lines = self._redis.zrevrangebyscore(f"{self._prefix}h:{user_id}", latest, "-inf", start=0, num=MOST)
         return history_of([line[8:] for line in reversed(lines)])
 
-    def import_lines(self, rows: Iterable[tuple[str, int, bytes, bytes]], key: str) -> int:
+    def import_lines(self, rows: Iterable[LoggedEvent], key: str) -> int:
         """See `HistoryStore.import_lines`."""
         with self._asking():
             if self._redis.sismember(f"{self._prefix}imports", key):

@@ -55,6 +55,7 @@ LOG_COLUMNS: Mapping[str, Mapping[str, Converter]] = {
         "value": to_strengths,
         "request_id": to_text,
         "position": to_integers,
+        "event_id": to_text,
         "derived": to_flags,
     },
     "items": {
@@ -86,7 +87,7 @@ class InteractionLog:
     Attributes:
         events: `[events]`, ordered by time, with the columns `user_id` (null = anonymous), `item_id`, `task`,
             `event_type`, `timestamp`, `query`, `source_item_id`, `query_item_id`, `country`, `value`,
-            `request_id`, `position`, `derived`. All are always there; null where the source had none,
+            `request_id`, `position`, `event_id`, `derived`. All are always there; null where the source had none,
             `derived` False. Text is pandas `str`, times are `datetime64[us, UTC]`, `value` is float32,
             `position` `Int64`, `derived` (made by a rule, not by a user) bool.
         items: `[items]`, ordered by id: `item_id`, `title`, `created_at`, `categories` (a list of `str`,

@@ -103,7 +103,7 @@ def canonical_order(events: pa.Table, rank: npt.NDArray[np.int32]) -> tuple[Ints
     keys = {"group": pa.array(np.cumsum(~same)[slots])}
     by_rank = np.append(rank.astype(np.int64), -1)
     for name in ("item", "task", "event_type", "query", "source_item", "query_item", "country", "value",
-                 "request_id", "position", "derived"):  # fmt: skip
+                 "request_id", "position", "event_id", "derived"):  # fmt: skip
         column = part[name]
         if name in ("item", "source_item", "query_item"):
             found = by_rank[column.to_numpy()]

@@ -1,12 +1,13 @@
 """Histories from a project's own event log, as of any moment."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 
 from unified_ranker.core.event import Event
 from unified_ranker.core.request import NO_HISTORY, History
-from unified_ranker.events.base import MOST
+from unified_ranker.events.base import MOST, LoggedEvent
 from unified_ranker.prepare.prepared import Prepared
 
 
@@ -32,12 +33,17 @@ class LogHistory:
         return columns.events(slice(start, end), self._names.__getitem__)
 
 
-def log_lines(prepared: Prepared) -> Iterator[tuple[str, int, bytes, bytes]]:
+def log_lines(prepared: Prepared) -> Iterator[LoggedEvent]:
     """Yield the latest events of every user of a prepared log, in the form that `HistoryStore.import_lines` takes."""
     histories, users = prepared.histories, np.arange(len(prepared.users))
     windows = histories.windows(users, np.diff(histories.offsets), MOST)
     names, events = np.repeat(prepared.user_ids, windows.length), histories.events(windows.rows, prepared.ids_of)
     columns = (events.item_id, events.task, events.event_type, events.timestamp.tolist(), events.value.tolist())
+    moment, seen = ("", 0), Counter[bytes]()
     for user, item_id, task, event_type, timestamp, value in zip(names, *columns, strict=True):
         event = Event(str(user), str(item_id), str(task), str(event_type), timestamp, value or None)
-        yield event.user_id, event.timestamp, event.digest(), event.line()
+        if moment != (event.user_id, timestamp):
+            moment, seen = (event.user_id, timestamp), Counter()
+        line = event.line()
+        yield LoggedEvent(event.user_id, timestamp, event.digest(seen[line]), line, seen[line])
+        seen[line] += 1

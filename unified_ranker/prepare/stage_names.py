@@ -31,6 +31,7 @@ CLEAN_EVENTS = pa.schema(
         "country": pa.string(),
         "request_id": pa.string(),
         "position": pa.int64(),
+        "event_id": pa.string(),
         "derived": pa.bool_(),
     }
 )

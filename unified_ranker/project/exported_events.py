@@ -1,6 +1,7 @@
 """Events of a running service as a table for the next training, without those that the warehouse's log has already."""
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,17 +12,15 @@ import pyarrow.parquet as pq
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event
 from unified_ranker.core.files import whole_file
-from unified_ranker.core.times import seconds
+from unified_ranker.core.times import MICROSECONDS, seconds
 from unified_ranker.events.base import EventLog
 from unified_ranker.log.schema import LOG_COLUMNS, Problem, canonical
 from unified_ranker.prepare.table_splits import plan_splits, read_split
 
-IDENTITY = ["user_id", "item_id", "task", "event_type", "second", "anonymous_request"]
-"""What makes two events one: the user did the same to the same item on the same surface in the same second.
-
-Anonymous events are one only if their request is, too. Other fields may be spelt otherwise in a warehouse, such as a
-value that was rounded.
-"""
+_ACT = ["user_id", "item_id", "task", "event_type", "second"]
+_REST = ["query", "source_item_id", "country", "request_id", "position"]
+"""Columns that must not differ in one event. Not the value, which a warehouse may round."""
+_ID = ["user_id", "event_id"]
 _SCHEMA = pa.schema(
     {
         **dict.fromkeys(("user_id", "item_id", "task", "event_type"), pa.string()),
@@ -30,6 +29,7 @@ _SCHEMA = pa.schema(
         "value": pa.float32(),
         "request_id": pa.string(),
         "position": pa.int64(),
+        "event_id": pa.string(),
     }
 )
 
@@ -53,21 +53,23 @@ def export_events(log: EventLog, target: Path, without: Path | None = None) -> E
     Args:
         log: of the service.
         target: the file; it is replaced as a whole.
-        without: events table of the warehouse, whose events are left out, so that each counts once.
+        without: events table of the warehouse, whose events are left out, so that each counts once. Two events are one
+            if they have one `event_id` of one user. Without ids, the same user did the same to the same item on the
+            same surface in the same second, and no other field differs where both have it. Events that a table has
+            several times are left out as often.
 
     Raises:
         UserError: the events of `without` cannot be read, or the file cannot be written.
         StoreError: the store cannot be reached.
     """
     table = pa.concat_tables([_SCHEMA.empty_table(), *_tables(log)])
-    live = _identity(table.to_pandas())
-    known = pd.Series(False, index=live.index)
-    if without is not None and len(live):
-        for other in _identities(without, int(live["second"].min()), int(live["second"].max())):
-            known |= pd.MultiIndex.from_frame(live).isin(pd.MultiIndex.from_frame(other))
+    left = _identity(table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get))
+    if without is not None and len(left):
+        for other in _identities(without, int(left["second"].min()), int(left["second"].max())):
+            left = _without(left, other)
     with whole_file(target) as draft:
-        pq.write_table(table.filter(pa.array(~known)), draft)
-    return ExportedEvents(len(table), int(known.sum()))
+        pq.write_table(table.take(pa.array(left.index, pa.int64())), draft)
+    return ExportedEvents(len(table), len(table) - len(left))
 
 
 def _tables(log: EventLog) -> Iterator[pa.Table]:
@@ -81,7 +83,7 @@ def _table(events: Iterable[Event]) -> pa.Table:
     """Return events as rows; text that is absent is null."""
     rows = [
         {name: None if value == "" else value for name, value in asdict(event).items()}
-        | {"timestamp": event.timestamp * 1_000_000}
+        | {"timestamp": event.timestamp * MICROSECONDS + event.microsecond}
         for event in events
     ]
     return pa.Table.from_pylist(rows, _SCHEMA)
@@ -100,9 +102,51 @@ def _identities(source: Path, first: int, last: int) -> Iterator[pd.DataFrame]:
 
 
 def _identity(events: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of `IDENTITY` `[events]`, with "" for null."""
-    user = events["user_id"].astype("str").where(events["user_id"].notna(), "")
-    request = events["request_id"].astype("str").where(events["request_id"].notna(), "")
-    out = events[["item_id", "task", "event_type"]].astype("str")
-    second = seconds(events["timestamp"].dt.tz_convert(None))
-    return out.assign(user_id=user, second=second, anonymous_request=request.where(user == "", ""))[IDENTITY]
+    """Return the columns by which events are compared as text, with "" for null, and their `second`, `[events]`."""
+    names = [*dict.fromkeys([*_ACT, *_REST, *_ID])]
+    given = events[[name for name in names if name != "second"]].astype("str")
+    out = given.where(events[given.columns].notna(), "")
+    return out.assign(second=seconds(events["timestamp"].dt.tz_convert(None)))[names]
+
+
+def _without(events: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Return the events that are not among others, each of which stands for one; both as by `_identity`."""
+    named, others_named = events["event_id"] != "", others["event_id"] != ""
+    by_id = [pd.MultiIndex.from_frame(part[_ID]) for part in (events, others)]
+    events = events[~(named & by_id[0].isin(by_id[1]))]
+    others = others[~(others_named & by_id[1].isin(by_id[0]))]
+    # The usual case, in pandas: they agree in all that the others have.
+    common = [name for name in (*_REST, "event_id") if (others[name] != "").any()]
+    found, found_others = _pairs(events, others, [*_ACT, *common])
+    return _without_alike(events[~found], others[~found_others])
+
+
+def _pairs(events: pd.DataFrame, others: pd.DataFrame, key: Sequence[str]) -> tuple[pd.Series, pd.Series]:
+    """Return which rows of two tables have one in the other table with an equal key, each row for one."""
+    numbered = [part[[*key]].assign(number=part.groupby([*key]).cumcount()) for part in (events, others)]
+    index = [pd.MultiIndex.from_frame(part) for part in numbered]
+    return pd.Series(index[0].isin(index[1]), events.index), pd.Series(index[1].isin(index[0]), others.index)
+
+
+def _without_alike(events: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Return the events that differ from each of the others in the act, or in a field that both have."""
+    acts = pd.MultiIndex.from_frame(events[_ACT])
+    others = others[pd.MultiIndex.from_frame(others[_ACT]).isin(acts)]
+    waiting: defaultdict[tuple[object, ...], list[tuple[str, ...]]] = defaultdict(list)
+    rest = [*_REST, "event_id"]
+    for act, fields in zip(_tuples(others, _ACT), _tuples(others, rest), strict=True):
+        waiting[act].append(fields)
+    left = []
+    for row, act, fields in zip(events.index, acts, _tuples(events, rest), strict=True):
+        alike = [
+            o for o in waiting.get(act, ()) if all(a == b or not a or not b for a, b in zip(fields, o, strict=True))
+        ]
+        if alike:
+            waiting[act].remove(max(alike, key=lambda o: sum(a == b for a, b in zip(fields, o, strict=True))))
+        else:
+            left.append(row)
+    return events.loc[left]
+
+
+def _tuples(table: pd.DataFrame, names: list[str]) -> Iterable[tuple[str, ...]]:
+    return table[names].itertuples(index=False, name=None)

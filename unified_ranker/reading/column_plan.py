@@ -16,7 +16,7 @@ _KINDS: Mapping[object, Kind] = {
 }  # fmt: skip
 ITEM_KEYS = frozenset({"item_id", "source_item_id", "query_item_id"})
 USER_KEYS = frozenset({"user_id"})
-_KEYS = ITEM_KEYS | USER_KEYS | {"request_id", SESSION}
+_KEYS = ITEM_KEYS | USER_KEYS | {"request_id", "event_id", SESSION}
 
 
 @dataclass(frozen=True)

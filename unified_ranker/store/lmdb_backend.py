@@ -17,6 +17,7 @@ import lmdb
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.files import flush, numbered_entries, write_whole
+from unified_ranker.core.ids import is_storable
 from unified_ranker.core.locks import lock
 from unified_ranker.store.base import WRITERS, Document, Records, WriterRole
 from unified_ranker.store.lmdb_version import DATA_FILE, Opened, acquire, release
@@ -126,10 +127,11 @@ class LmdbBackend:
         opened = self._whole(chosen)
         keys = [name.encode() for name in ids]
         with opened.env.begin(db=opened.kinds[kind]) as transaction:
-            if len(keys) == 1:
+            if len(keys) == 1 and is_storable(ids[0]):
                 return chosen, [transaction.get(keys[0])]
             with transaction.cursor() as cursor:
-                found = cursor.getmulti(keys)
+                # LMDB fails for a key that it could not hold.
+                found = cursor.getmulti([key for name, key in zip(ids, keys, strict=True) if is_storable(name)])
         if len(found) == len(keys):
             return chosen, [record for _, record in found]
         known = dict(found)

@@ -7,12 +7,11 @@ import numpy as np
 
 from unified_ranker.core.arrays import Floats, Ints, Mask
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.ids import NO_ID, is_storable
 
 ENTRY_KINDS = ("item", "user", "query")
 COLD = 1
 """Flag of an entry without history, such as a new user, whose vector comes from its own fields alone."""
-MOST_ID_BYTES = 480
-"""Longest id, so that keys stay within LMDB's 511 bytes."""
 
 
 def record_type(width: int) -> np.dtype:
@@ -128,8 +127,8 @@ def require_ids(ids: Sequence[str]) -> None:
         UserError: one is empty or too long.
     """
     for name in ids:
-        if not name or (len(name) * 4 > MOST_ID_BYTES and len(name.encode()) > MOST_ID_BYTES):
+        if not is_storable(name):
             raise UserError(
-                f"an id must have 1 to {MOST_ID_BYTES} bytes in UTF-8. Received: {name[:40]!r} of "
+                f"{NO_ID}. Received: {name[:40]!r} of "
                 f"{len(name.encode())} bytes. Leave such users or items out, or give them shorter ids."
             )

@@ -1,5 +1,6 @@
 """Consistency of the store: every vector is computed again, as of its entry's time, and compared."""
 
+import time
 from collections.abc import Container, Iterator, Sequence
 from itertools import islice
 
@@ -7,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.ids import is_storable
+from unified_ranker.core.times import CLOCK_SKEW
 from unified_ranker.prepare.prepared import to_frame
 from unified_ranker.prepare.prepared_folder import PreparedFolder
 from unified_ranker.store import EmbeddingStore
@@ -14,7 +17,7 @@ from unified_ranker.store.sample import read_many
 from unified_ranker.store.version_diff import Difference, VersionDiff
 from unified_ranker.vectors.embedded_release import EmbeddedRelease
 from unified_ranker.vectors.embedder import Embedder
-from unified_ranker.vectors.refresher import Sources
+from unified_ranker.vectors.refresher import Sources, table_of_sound
 
 _TOLERANCE = 1e-3
 """Largest distance of unit vectors that comes from rounding in batches of another shape."""
@@ -52,7 +55,8 @@ def check_consistency(
 
 
 def _items(prepared: PreparedFolder, store: EmbeddingStore, sources: Sources, embedder: Embedder) -> Difference:
-    table, late = prepared.items(), sources.new_items()
+    table = prepared.items()
+    late = {name: fields for name, fields in sources.new_items().items() if is_storable(name)}
     comparison, expected = VersionDiff("item", _TOLERANCE), set(late)
     parts: Iterator[pd.DataFrame] = (to_frame(table.slice(start, _AT_ONCE)) for start in range(0, len(table), _AT_ONCE))
     for rows in parts:
@@ -60,19 +64,20 @@ def _items(prepared: PreparedFolder, store: EmbeddingStore, sources: Sources, em
         rows = rows[~rows["item_id"].isin(list(late))]
         _compare(store, comparison, rows["item_id"].tolist(), embedder.items(rows))
     if late:
-        _compare(store, comparison, list(late), embedder.items(embedder.item_table(late)))
+        table = table_of_sound(embedder, late, sources.refused)
+        _compare(store, comparison, table["item_id"].tolist(), embedder.items(table))
     _find_extra(store, comparison, "item", expected)
     return comparison.result()
 
 
 def _users(prepared: PreparedFolder, store: EmbeddingStore, sources: Sources, embedder: Embedder) -> Difference:
     listed = prepared.users()["user_id"].to_pylist()
-    expected = dict.fromkeys([*listed, *sources.histories.users("", _ALL)])
+    expected = dict.fromkeys([*listed, *filter(is_storable, sources.histories.users("", _ALL))])
     manifest, comparison = store.manifest, VersionDiff("user", _TOLERANCE)
     names = iter(expected)
     while part := list(islice(names, _AT_ONCE)):
         there = read_many(store.backend, manifest.version, "user", part, manifest.kinds["user"].width)
-        histories = [sources.histories.before(user, 0) for user in part]
+        histories = [sources.histories.before(user, int(time.time()) + CLOCK_SKEW + 1) for user in part]
         last = np.array([history.timestamp.max(initial=0) for history in histories])
         # As of the entry's time, or of the user's last event since, which the entry should include.
         of = np.where(there.found, there.time, manifest.as_of)

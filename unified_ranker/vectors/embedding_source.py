@@ -6,8 +6,8 @@ from pathlib import Path
 
 from unified_ranker.config import Config
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.ids import fits_in_key
 from unified_ranker.prepare.prepared_folder import HistoryFile, PreparedFolder
-from unified_ranker.store.records import MOST_ID_BYTES
 
 ITEM_ROWS, USER_ROWS = 50_000, 20_000
 _IDS_AT_ONCE = 10_000
@@ -85,4 +85,4 @@ def _frequent(prepared: PreparedFolder, task: str, most: int) -> tuple[str, ...]
     counts = prepared.queries(task) if most else {}
     texts = sorted(counts, key=lambda text: (-counts[text], text))
     # Longer queries cannot be keys of a store.
-    return tuple(text for text in texts if len(text.encode()) <= MOST_ID_BYTES)[:most]
+    return tuple(text for text in texts if fits_in_key(text))[:most]

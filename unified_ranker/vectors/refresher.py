@@ -1,25 +1,30 @@
 """Refresher of the published vectors: embeds the users of new events and new items, and writes them to the store."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from unified_ranker.core.arrays import Floats, Ints
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.times import DAY
+from unified_ranker.core.ids import NO_ID, is_storable
+from unified_ranker.core.times import CLOCK_SKEW, DAY
 from unified_ranker.events.base import HistoryStore
 from unified_ranker.events.feed import EventFeed
 from unified_ranker.events.growing_directory import GrowingDirectory
 from unified_ranker.events.parquet_events import items_of
+from unified_ranker.events.refused_records import RefusedRecords
 from unified_ranker.store import EmbeddingStore
 from unified_ranker.vectors.embedded_release import EmbeddedRelease
 from unified_ranker.vectors.embedder import Embedder
 
 MOST_EVENTS = 2000
 """Most events of one step, and so most users that are embedded before they are written to the store."""
+_WRONG_FIELDS = (UserError, ValueError, TypeError, OverflowError)
 LATE = DAY
 """Longest delay (seconds) of an event that is still processed after a full export with a later time."""
 
@@ -33,6 +38,7 @@ class Refreshed:
         events: number of new events.
         users: number of refreshed users.
         items: number of refreshed items.
+        quarantined: number of events, users and items that were quarantined.
         delay: seconds from the oldest event to its user's vector in the store; 0 without an event.
     """
 
@@ -40,12 +46,13 @@ class Refreshed:
     events: int
     users: int
     items: int
+    quarantined: int
     delay: float
 
     @property
     def idle(self) -> bool:
         """Tells whether there was nothing to do."""
-        return not (self.events or self.items)
+        return not (self.events or self.items or self.quarantined)
 
 
 @dataclass
@@ -56,11 +63,14 @@ class Sources:
         histories: the log of events, and the histories of users.
         feed: copies events from files into `histories` first; None: none.
         items: a directory of new items, besides those of `histories.items()`; None: none.
+        refused: takes what cannot be embedded or stored.
+        given: fields of the items of the directory, by id.
     """
 
     histories: HistoryStore
     feed: EventFeed | None = None
     items: GrowingDirectory | None = None
+    refused: RefusedRecords = field(default_factory=RefusedRecords)
     given: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def new_items(self) -> dict[str, dict[str, Any]]:
@@ -105,21 +115,22 @@ class Refresher:
             UserError: nothing is published, its release is missing, or a source cannot be read.
             StoreError: the store of histories does not answer.
         """
+        refused = self._sources.refused.count
         if self._sources.feed is not None:
             self._sources.feed.poll()
         embedder = self._follow()
         items = self._put_items(embedder)
         new = self._sources.histories.since(self._position, MOST_EVENTS)
         if not new:
-            return Refreshed(self._version, 0, 0, items, 0.0)
+            return Refreshed(self._version, 0, 0, items, self._sources.refused.count - refused, 0.0)
         position = new[-1][0]
         # The full export includes older events.
         recent = [event for _, event in new if event.timestamp >= self._since]
         users = list(dict.fromkeys(event.user_id for event in recent if event.user_id))
-        self._put_users(embedder, users, position)
+        put = self._put_users(embedder, users, position)
         self._position = position
         delay = self._clock() - min((event.timestamp for event in recent), default=self._clock())
-        return Refreshed(self._version, len(new), len(users), items, delay)
+        return Refreshed(self._version, len(new), put, items, self._sources.refused.count - refused, delay)
 
     def _follow(self) -> Embedder:
         """Return the embedder of the version that is published now."""
@@ -141,20 +152,59 @@ class Refresher:
         self._position, self._items = self._store.backend.position(version), {}
         return self._embedder
 
-    def _put_users(self, embedder: Embedder, users: Sequence[str], position: str) -> None:
+    def _put_users(self, embedder: Embedder, users: Sequence[str], position: str) -> int:
+        users = [user for user in users if self._takes("user", user)]
         now = int(self._clock())
-        histories = [self._sources.histories.before(user, 0) for user in users]
+        histories = [self._sources.histories.before(user, now + CLOCK_SKEW + 1) for user in users]
         # One second later, so that an event of the present second counts.
-        times = [max(now, int(history.timestamp.max(initial=0)) + 1) for history in histories]
+        times = np.array([max(now, int(history.timestamp.max(initial=0)) + 1) for history in histories], np.int64)
         cold = np.array([len(history) == 0 for history in histories], bool)
-        vectors = embedder.users(users, histories, times)
-        self._store.put_many("user", users, vectors, np.array(times, np.int64), cold, position)
+        vectors = embedder.users(users, histories, times.tolist())
+        rows = self._sound("user", users, vectors)
+        names = [users[row] for row in rows]
+        self._store.put_many("user", names, vectors[rows], times[rows], cold[rows], position)
+        return len(names)
 
     def _put_items(self, embedder: Embedder) -> int:
         wanted = self._sources.new_items()
         changed = {name: fields for name, fields in wanted.items() if self._items.get(name) != fields}
-        if changed:
-            vectors = embedder.items(embedder.item_table(changed))
-            self._store.put_many("item", list(changed), vectors, int(self._clock()), None, self._position)
-            self._items.update(changed)
-        return len(changed)
+        self._items.update(changed)
+        sound = {name: fields for name, fields in changed.items() if self._takes("item", name)}
+        table = table_of_sound(embedder, sound, self._sources.refused)
+        if not len(table):
+            return 0
+        names, vectors = table["item_id"].tolist(), embedder.items(table)
+        rows = self._sound("item", names, vectors)
+        kept = [names[row] for row in rows]
+        self._store.put_many("item", kept, vectors[rows], int(self._clock()), None, self._position)
+        return len(kept)
+
+    def _takes(self, kind: str, name: str) -> bool:
+        """Tell whether a store can hold an id; one that is too long, as older services took them, is quarantined."""
+        if is_storable(name):
+            return True
+        self._sources.refused.add(kind, NO_ID, {f"{kind}_id": name})
+        return False
+
+    def _sound(self, kind: str, names: Sequence[str], vectors: Floats) -> Ints:
+        """Return the rows of vectors `[n, width]` that are finite and not zero; the others are quarantined."""
+        sound = np.isfinite(vectors).all(1) & vectors.any(1)
+        for row in np.flatnonzero(~sound):
+            reason = "its vector is not finite, or zero"
+            self._sources.refused.add(kind, reason, {f"{kind}_id": names[row]})
+        return np.flatnonzero(sound)
+
+
+def table_of_sound(embedder: Embedder, items: Mapping[str, Mapping[str, Any]], refused: RefusedRecords) -> pd.DataFrame:
+    """Return items by id as a table, without those whose fields are not what the item tower reads."""
+    try:
+        return embedder.item_table(items)
+    except _WRONG_FIELDS as error:
+        if len(items) == 1:
+            ((name, fields),) = items.items()
+            refused.add("item", str(error), {"item_id": name, **fields})
+            return embedder.item_table({})
+        # By halves, because few of many are wrong.
+        names, half = list(items), len(items) // 2
+        parts = ({name: items[name] for name in part} for part in (names[:half], names[half:]))
+        return pd.concat([table_of_sound(embedder, part, refused) for part in parts], ignore_index=True)

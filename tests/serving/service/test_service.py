@@ -1,5 +1,6 @@
 """The ranking service against answers that are worked out item by item, and retrieval through poor indexes."""
 
+import contextlib
 import subprocess
 import sys
 from dataclasses import replace
@@ -29,9 +30,13 @@ from service_toy import (
 )
 
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.event import Event
 from unified_ranker.core.offers import Offers
+from unified_ranker.core.places import DIRECTORY
 from unified_ranker.core.request import Request
 from unified_ranker.core.times import NEVER
+from unified_ranker.events.base import MOST
+from unified_ranker.events.open_histories import open_history_store
 from unified_ranker.release.indexes.base import Index
 from unified_ranker.release.indexes.exact import ExactSearch
 from unified_ranker.serving.answering.recommending import answer_batch
@@ -200,6 +205,21 @@ def test_history_of_the_store_is_taken_as_of_the_request():
     assert BEST[0] not in ids(answer)
     assert BEST[1] in ids(answer)
     assert answer.items[0].heads == {"like": pytest.approx(0.1)}
+
+
+@pytest.mark.parametrize("scheme", [DIRECTORY, "redis"])
+def test_events_of_later_times_do_not_take_the_places_of_a_users_own(scheme, request, tmp_path):
+    """A thousand that a clock of tomorrow dated, and what an earlier version of the service took for the year 9000."""
+    place = str(tmp_path) if scheme == DIRECTORY else request.getfixturevalue("redis_process").url("later:")
+    with contextlib.closing(open_history_store(place)) as store:
+        store.append(
+            [Event("ann", "i1", "home_feed", "rating", NOW - 5, 5.0), Event("ann", "i2", "x", "view", NOW + 30)]
+        )
+        for first in (NOW + 3_600, NOW * 100):
+            store.append([Event("ann", f"i{n % ITEMS}", "home_feed", "rating", first + n, 5.0) for n in range(MOST)])
+        made = service(histories=store).recommend(Request("ann", "home_feed", query=QUERY, limit=60), True)
+    assert made.answer.items[0].heads["like"] == pytest.approx(0.2), "two events, one by a clock that is a little ahead"
+    assert set(ids(made.answer)) == {item for item, _ in expected(QUERY, ITEMS, ITEMS, ["i1"], NOW + 31)} - {"i1"}
 
 
 def test_history_of_the_request_is_left_alone():

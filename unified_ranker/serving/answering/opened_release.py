@@ -14,15 +14,12 @@ from unified_ranker.core.arrays import MISSING, Ints, Strings
 from unified_ranker.core.errors import UserError, unknown_name
 from unified_ranker.core.offers import Offers, offers_of
 from unified_ranker.core.request import Request
-from unified_ranker.core.times import seconds
+from unified_ranker.core.times import CLOCK_SKEW, seconds
 from unified_ranker.release.items import AT_ONCE, read_catalogue, read_items, text_objects
 from unified_ranker.release.layout import Layout
 from unified_ranker.release.manifest import Manifest, read_manifest
 from unified_ranker.serving.answering.stored_popularity import Popularity, StoredPopularity
 from unified_ranker.serving.retrieval.overlay import Changes, Overlay, overlay_of
-
-_SKEW_SECONDS = 60
-"""Seconds by which a client's clock may be ahead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +194,7 @@ class OpenedRelease:
         if request.timestamp > 0 or not len(request.history):
             return request
         last, now = int(request.history.timestamp[-1]), int(self.clock())
-        return replace(request, timestamp=last + 1) if now <= last <= now + _SKEW_SECONDS else request
+        return replace(request, timestamp=last + 1) if now <= last <= now + CLOCK_SKEW else request
 
     def moment(self, request: Request) -> int:
         """Return when a request that is `timed` is made, in seconds."""

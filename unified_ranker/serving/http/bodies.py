@@ -1,18 +1,28 @@
 """Bodies of the requests and answers of the HTTP API."""
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event
+from unified_ranker.core.ids import MOST_ID_BYTES, fits_in_key
+from unified_ranker.core.numbers import MOST_POSITION, MOST_STRENGTH, is_bounded
 from unified_ranker.core.request import History, Request
+from unified_ranker.core.times import MICROSECONDS
 from unified_ranker.log.column_types import COUNTRY_CODE, LAST_SECOND
 from unified_ranker.serving.backends.base import STATE_AVAILABLE
 from unified_ranker.serving.service.ranking_service import Recommendation
@@ -20,7 +30,6 @@ from unified_ranker.serving.service.ranking_service import Recommendation
 MAX_HISTORY = 1000
 MAX_LIMIT = 500
 MAX_EVENTS = 500
-_MAX_ID = 256
 _MAX_LIST = 64
 _MAX_UNKNOWN = 10
 """Most unknown fields of an object that are named; one with more is refused without a look at them."""
@@ -29,12 +38,16 @@ _MAX_FIELDS = 1000
 TOO_MANY_FIELDS = "too_many_fields"
 """Type of pydantic's error about an object of too many fields."""
 _MAX_QUERY = 512
-_MAX_VALUE = 1e9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_seconds(value: Any) -> int:
-    """Turn a time of a request into seconds since 1970 UTC, rounded down.
+    """Turn a time of a request into seconds since 1970 UTC, rounded down; see `to_microseconds`."""
+    return to_microseconds(value) // MICROSECONDS
+
+
+def to_microseconds(value: Any) -> int:
+    """Turn a time of a request into microseconds since 1970 UTC, rounded down.
 
     Args:
         value: epoch seconds, or ISO 8601 text; without an offset it is UTC.
@@ -46,16 +59,25 @@ def to_seconds(value: Any) -> int:
             raise _not_a_time("Input should be a time in ISO 8601, such as 2026-01-31T12:00:00Z") from error
         # By integers, because `timestamp()` rounds the last microseconds of a far second up to the next.
         value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
-        value = value // timedelta(seconds=1)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _not_a_time("Input should be a time: ISO 8601 text, or seconds since 1970")
-    if not 1 <= value <= LAST_SECOND:
+        seconds, fraction = divmod(value // timedelta(microseconds=1), MICROSECONDS)
+    else:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _not_a_time("Input should be a time: ISO 8601 text, or seconds since 1970")
+        seconds = int(value) if is_bounded(value, 1, LAST_SECOND) else 0
+        fraction = int((value - seconds) * MICROSECONDS) if seconds else 0
+    if not 1 <= seconds <= LAST_SECOND:
         raise _not_a_time("Input should be a time from 1970 to 9999; numbers are seconds, not milliseconds")
-    return int(value)
+    return seconds * MICROSECONDS + fraction
 
 
 def _is_utf8(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _in_bytes(name: str) -> str:
+    if not fits_in_key(name):
+        raise PydanticCustomError("id", "Input should have at most {most} bytes in UTF-8", {"most": MOST_ID_BYTES})
+    return name
 
 
 def _not_a_time(message: str) -> PydanticCustomError:
@@ -63,23 +85,21 @@ def _not_a_time(message: str) -> PydanticCustomError:
 
 
 # Every text has a length limit, because only then pydantic refuses half of a surrogate pair, which has no UTF-8.
-Name = Annotated[str, Field(max_length=_MAX_ID)]
-ItemId = Annotated[str, Field(min_length=1, max_length=_MAX_ID)]
+Name = Annotated[str, Field(max_length=MOST_ID_BYTES), AfterValidator(_in_bytes)]
+ItemId = Annotated[str, Field(min_length=1, max_length=MOST_ID_BYTES), AfterValidator(_in_bytes)]
 Query = Annotated[str, Field(max_length=_MAX_QUERY)]
-Timestamp = Annotated[
-    int,
-    BeforeValidator(to_seconds),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "format": "date-time"},
-                {"type": "number", "minimum": 1, "maximum": LAST_SECOND},
-            ],
-            "description": "ISO 8601, UTC where it names no offset; or seconds since 1970.",
-            "examples": ["2026-01-31T12:00:00Z"],
-        }
-    ),
-]
+_TIME_SCHEMA = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "string", "format": "date-time"},
+            {"type": "number", "minimum": 1, "maximum": LAST_SECOND},
+        ],
+        "description": "ISO 8601, UTC where it names no offset; or seconds since 1970.",
+        "examples": ["2026-01-31T12:00:00Z"],
+    }
+)
+Timestamp = Annotated[int, BeforeValidator(to_seconds), _TIME_SCHEMA]
+ExactTime = Annotated[int, BeforeValidator(to_microseconds), _TIME_SCHEMA]
 
 
 def _of_few_fields(given: Any, most: int) -> Any:
@@ -109,7 +129,7 @@ class HistoryEvent(_Body):
     task: Name | None = None
     value: Annotated[
         float | None,
-        Field(ge=-_MAX_VALUE, le=_MAX_VALUE, description="Graded strength, such as a rating or a log price."),
+        Field(ge=-MOST_STRENGTH, le=MOST_STRENGTH, description="Graded strength, such as a rating or a log price."),
     ] = None
 
 
@@ -203,33 +223,48 @@ class ReportedEvent(_Body):
     item_id: ItemId
     task: Annotated[ItemId, Field(description="The surface on which it was done.")]
     event_type: ItemId
-    timestamp: Annotated[Timestamp | None, Field(description="When it was done; null: now.")] = None
-    value: Annotated[float | None, Field(ge=-_MAX_VALUE, le=_MAX_VALUE)] = None
+    timestamp: Annotated[ExactTime | None, Field(description="When it was done; null: now.")] = None
+    event_id: Annotated[
+        Name | None,
+        Field(description="Your id of the event, unique among those of its user. Sent twice, it is stored once."),
+    ] = None
+    value: Annotated[float | None, Field(ge=-MOST_STRENGTH, le=MOST_STRENGTH)] = None
     query: Annotated[Query | None, Field(description="What had been typed.")] = None
     source_item_id: Annotated[Name | None, Field(description="The item that the user looked at.")] = None
     country: Annotated[str | None, Field(pattern=f"^{COUNTRY_CODE}$")] = None
     request_id: Annotated[Name | None, Field(description="Of the answer that showed the item.")] = None
-    position: Annotated[int | None, Field(ge=0, le=1_000_000, description="Where in that answer, from 0.")] = None
+    position: Annotated[int | None, Field(ge=0, le=MOST_POSITION, description="Where in that answer, from 0.")] = None
 
     def to_event(self, now: int) -> Event:
-        """Return the event in the form of the store."""
+        """Return the event in the form of the store; `now` is in microseconds.
+
+        Of a known user, events without a time that are equal within a second are one that was sent twice. Of anonymous
+        users they are several.
+        """
+        seconds, fraction = divmod(now if self.timestamp is None else self.timestamp, MICROSECONDS)
         return Event(
             user_id=self.user_id or "",
             item_id=self.item_id,
             task=self.task,
             event_type=self.event_type,
-            timestamp=self.timestamp or now,
+            timestamp=seconds,
             value=self.value,
             query=self.query or "",
             source_item_id=self.source_item_id or "",
             country=self.country or "",
             request_id=self.request_id or "",
             position=self.position,
+            event_id=self.event_id or "",
+            microsecond=0 if self.timestamp is None and self.user_id else fraction,
         )
 
 
 class EventsRequest(_Body):
-    """Events to store. An event that is sent twice, equal in every field, is stored once, so retries are safe."""
+    """Events to store; retries are safe.
+
+    An event that is sent twice is stored once: one with the same `event_id`, or without an id one that is equal in
+    every field. Equal events of anonymous users in one request are several; without ids, send the same request again.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -293,7 +328,7 @@ class ItemRequest(BaseModel):
             texts = value if isinstance(value, list) else [value]
             if len(texts) > _MAX_LIST or any(isinstance(t, str) and len(t) > _MAX_QUERY for t in texts):
                 raise UserError(
-                    f"`{name[:_MAX_ID]}` must be at most {_MAX_LIST} values of {_MAX_QUERY} characters. Shorten it."
+                    f"`{name[:_MAX_QUERY]}` must be at most {_MAX_LIST} values of {_MAX_QUERY} characters. Shorten it."
                 )
             for text in (t for t in (name, *texts) if isinstance(t, str)):
                 if not _is_utf8(text):

@@ -8,6 +8,8 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Path, Query, Request, Response
 
+from unified_ranker.core.ids import MOST_ID_BYTES
+from unified_ranker.core.times import MICROSECONDS
 from unified_ranker.events.base import HistoryStore, StoreError
 from unified_ranker.serving.answering.model_outputs import ModelOutputError
 from unified_ranker.serving.backends.base import ModelBackendError
@@ -29,7 +31,7 @@ from unified_ranker.serving.http.bodies import (
     UsersResponse,
 )
 from unified_ranker.serving.http.error_bodies import described, respond_with_error
-from unified_ranker.serving.service.event_check import EventFault, event_faults
+from unified_ranker.serving.service.event_check import EventFault, event_faults, refused_events
 from unified_ranker.serving.service.live_items import LiveItems
 from unified_ranker.serving.service.ranking_service import RankingService
 from unified_ranker.serving.service.releases import Releases, Swap
@@ -64,17 +66,20 @@ def add_events(app: FastAPI, service: RankingService, store: HistoryStore, stric
     async def events(body: EventsRequest, request: Request) -> EventsResponse | Response:
         """Store events of users durably. They count from the next request on.
 
+        An event whose time lies more than a day in the future is refused, with all events of its request.
         Events whose task, type or item the release does not know are stored, and `warnings` says so; a service that
         was started with `--strict-events` refuses all events of such a request.
         """
-        now = int(time.time())
-        reported = [event.to_event(now) for event in body.events]
-        faults = event_faults(service.release, reported, now)
+        microseconds = time.time_ns() // 1000
+        reported = [event.to_event(microseconds) for event in body.events]
+        refused = refused_events(reported, microseconds // MICROSECONDS)
+        faults = event_faults(service.release, reported)
         for fault in faults:
             metrics.unknown_events.labels(fault.field).inc()
-        if faults and strict:
+        if refused or (faults and strict):
             metrics.events.labels("refused").inc(len(reported))
-            details = [FieldError(field=_field_of(fault), message=fault.message) for fault in faults[:_MOST_SHOWN]]
+            shown = (refused or faults)[:_MOST_SHOWN]
+            details = [FieldError(field=_field_of(fault), message=fault.message) for fault in shown]
             return respond_with_error(request, 422, f"`{details[0].field}`: {details[0].message}", details)
         async with admission.slot():
             try:
@@ -88,7 +93,7 @@ def add_events(app: FastAPI, service: RankingService, store: HistoryStore, stric
 
     @app.get("/v1/users", responses=described(*_ERRORS))
     async def users(
-        prefix: Annotated[str, Query(max_length=256)] = "", limit: Annotated[int, Query(ge=1, le=100)] = 20
+        prefix: Annotated[str, Query(max_length=MOST_ID_BYTES)] = "", limit: Annotated[int, Query(ge=1, le=100)] = 20
     ) -> UsersResponse:
         """Return users that have a history."""
         return UsersResponse(users=await in_own_thread(store.users, prefix.encode("utf-8", "replace").decode(), limit))

@@ -15,6 +15,7 @@ import numpy as np
 
 from unified_ranker.core.arrays import Arrays, Ints
 from unified_ranker.core.request import NO_HISTORY, History, Request
+from unified_ranker.core.times import CLOCK_SKEW
 from unified_ranker.events.base import HistoryReader, StoreError
 from unified_ranker.release.indexes.base import Index
 from unified_ranker.serving.answering.model_outputs import EncodedRequests, ModelOutputError
@@ -123,7 +124,7 @@ class RankingService:
             parts.release.require_task(request.task)
             degraded = None
             if look_up_history:
-                history, degraded = self._history(request)
+                history, degraded = self._history(request, int(parts.release.clock()))
                 request = replace(request, history=history)
             request = parts.release.timed(request)
             if request.source_item_id:
@@ -255,11 +256,12 @@ class RankingService:
 
     # --- the rest -------------------------------------------------------------------------------------------------
 
-    def _history(self, request: Request) -> tuple[History, str | None]:
+    def _history(self, request: Request, now: int) -> tuple[History, str | None]:
         if self.histories is None or not request.user_id:
             return NO_HISTORY, None
         try:
-            return self.histories.before(request.user_id, request.timestamp), None
+            # Not all events: those of later times would take the places of the latest ones that a store returns.
+            return self.histories.before(request.user_id, request.timestamp or now + CLOCK_SKEW + 1), None
         except StoreError as error:
             self.metrics.error("history", "store")
             logger.warning("no history for a request: %s", error)
