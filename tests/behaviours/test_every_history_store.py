@@ -4,6 +4,8 @@ import contextlib
 import threading
 
 import pytest
+import redis
+from damaged_pages import damage
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event
@@ -204,6 +206,115 @@ def test_redis_that_is_gone_is_said_at_once_and_found_again(redis_process, tmp_p
     redis_process.start()
     store._down_until = 0.0
     assert store.before("u", 0).item_id.tolist() == ["i"], "its own log has what was acknowledged"
+    store.close()
+
+
+@contextlib.contextmanager
+def maximum_memory(redis_process, policy, room=None):
+    """A limit of memory, by default one that is full."""
+    with redis.Redis.from_url(redis_process.url()) as admin:
+        admin.config_set("maxmemory-policy", policy)
+        admin.config_set("maxmemory", room or 1)
+        yield
+        admin.config_set("maxmemory", 0)
+        admin.config_set("maxmemory-policy", "noeviction")
+
+
+def test_a_full_redis_takes_no_writes_and_is_read(redis_process, tmp_path):
+    store = open_history_store(redis_process.url(f"{tmp_path.name}:"))
+    store.append([event()])
+    store.put_item("x", {"title": "X"})
+    with maximum_memory(redis_process, "noeviction"):
+        for write in (
+            lambda: store.append([event(item="lost", time=2000)]),
+            lambda: store.put_item("y", {}),
+            lambda: store.import_lines(logged(event(item="lost")), "log"),
+        ):
+            with pytest.raises(StoreError, match=r"Redis refuses: .*maxmemory"):
+                write()
+            with pytest.raises(StoreError, match="takes no writes; it is asked again"):
+                write()
+            assert store.before("u", 0).item_id.tolist() == ["i"]
+            assert (len(store.since("")), store.users("", 9), store.items()) == (1, ["u"], {"x": {"title": "X"}})
+            store.ping()
+            store._full_until = 0.0
+    assert store.append([event(item="later", time=2000)]) == 1
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("policy", "room", "sound"),
+    [
+        ("allkeys-lru", 10**9, False), ("allkeys-random", 10**9, False), ("noeviction", 10**9, True),
+        ("volatile-lru", 10**9, True), ("allkeys-lru", 0, True),
+    ],
+)  # fmt: skip
+def test_a_redis_that_would_evict_histories_is_refused(redis_process, tmp_path, policy, room, sound):
+    store = open_history_store(redis_process.url(f"{tmp_path.name}:"))
+    with maximum_memory(redis_process, policy, room or "0"):
+        if sound:
+            store.ping()
+        else:
+            with pytest.raises(UserError, match=f"must not evict what the store keeps. Received: .*{policy}"):
+                store.ping()
+    store.close()
+
+
+READS = {
+    "before": lambda store: store.before("u", 0),
+    "since": lambda store: store.since(""),
+    "users": lambda store: store.users("", 9),
+    "items": lambda store: store.items(),
+    "ping": lambda store: store.ping(),
+}
+
+
+def damaged_lmdb(place, damage):
+    """A store in a directory with events of a user and an item, whose file was changed while it was closed."""
+    with contextlib.closing(open_history_store(str(place))) as store:
+        store.append([event(item=f"i{n}", time=n + 1) for n in range(400)])
+        store.put_item("x", {"title": "X"})
+    file = place / "data.mdb"
+    file.write_bytes(damage(file.read_bytes()))
+    return contextlib.closing(open_history_store(str(place)))
+
+
+@pytest.mark.parametrize("read", READS)
+def test_damaged_pages_are_an_error_of_the_store(tmp_path, read):
+    with damaged_lmdb(tmp_path, lambda data: data) as store:
+        damage(tmp_path / "data.mdb", sparing=b"histories")
+        with pytest.raises(StoreError, match=r"cannot be read: .*MDB_"):
+            READS[read](store)
+
+
+DAMAGED_LINES = [
+    (b'["i7",', b'["i7;,'),
+    (b'["i7","click"', b'["i7":"click"'),
+    (b'"home_feed",8,null]', b'"home_feed","",nul]'),
+    (b'"home_feed",8,null]', b'"home_feed",8 ]    '),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), DAMAGED_LINES)
+def test_a_damaged_line_is_an_error_of_its_user_alone(tmp_path, old, new):
+    with damaged_lmdb(tmp_path, lambda data: data.replace(old, new)) as store:
+        with pytest.raises(StoreError, match="the store of histories is damaged"):
+            store.before("u", 0)
+        assert len(store.before("v", 0)) == 0
+        assert store.append([event("v")]) == 1
+        assert len(store.before("v", 0)) == 1
+
+
+def test_a_follower_passes_a_damaged_record_of_the_log(tmp_path, redis_process):
+    record = event(item="i7", time=8).record()
+    with damaged_lmdb(tmp_path, lambda data: data.replace(record, record.replace(b":", b";"))) as store:
+        assert [one.item_id for _, one in store.since("", most=1000)] == [f"i{n}" for n in range(400) if n != 7]
+    prefix = f"{tmp_path.name}:"
+    store = open_history_store(redis_process.url(prefix))
+    with redis.Redis.from_url(redis_process.url()) as admin:
+        for fields in ({"e": b"{"}, {"x": b"1"}, {"e": event(item="good").record()}, {"e": b"[]"}):
+            admin.xadd(f"{prefix}events", fields)
+    assert [one.item_id for _, one in store.since("", most=1)] == ["good"]
     store.close()
 
 

@@ -13,10 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from store_toy import WIDTH, export, names, notes, unit
+from damaged_pages import damage
+from store_toy import WIDTH, export, names, notes, unit, write_release
+from typer.testing import CliRunner
 
+from unified_ranker.cli.app import app
 from unified_ranker.core.errors import UserError
+from unified_ranker.release.links import BrokenLinkError
 from unified_ranker.store import open_store
+from unified_ranker.vectors.verify_store import verify_store
 
 FULL = """
 import resource, signal, sys
@@ -64,6 +69,53 @@ def test_a_half_copied_version_is_named_and_another_can_be_gone_back_to(tmp_path
         with store.writing():
             assert store.rollback() == 1
         assert store.get("item", "item-0").version == 1
+
+
+def test_any_changed_byte_is_found_by_verify_or_changes_nothing(tmp_path):
+    """Whatever verify says, it is a message: no traceback, and no process that the operating system ends."""
+    with open_store(tmp_path / "whole") as store:
+        export(store, unit(40), unit(20))
+    releases, rng, broken = write_release(tmp_path / "releases"), random.Random(3), 0
+    files = [file for file in (tmp_path / "whole").rglob("*") if file.is_file() and file.name != "lock.mdb"]
+    for number in range(90):
+        changed = files[number % len(files)].relative_to(tmp_path / "whole")
+        copy = shutil.copytree(tmp_path / "whole", tmp_path / str(number))
+        data = bytearray((copy / changed).read_bytes())
+        for at in range(start := rng.randrange(len(data)), min(start + rng.choice([1, 8, 64]), len(data))):
+            data[at] ^= rng.randrange(1, 256)
+        (copy / changed).write_bytes(data)
+        with open_store(copy) as store:
+            try:
+                assert len(verify_store(store, ("item", "item-5"), releases)) == 9
+            except BrokenLinkError:
+                broken += 1
+    assert broken > 30
+
+
+def test_a_page_that_would_end_the_process_is_a_message_of_verify(tmp_path):
+    """A place in the page that leads outside of the file: LMDB would read there, in whatever process it is."""
+    with open_store(tmp_path) as store:
+        export(store, unit(20))
+    file, page = tmp_path / "1" / "data.mdb", os.sysconf("SC_PAGESIZE")
+    data = bytearray(file.read_bytes())
+    places = data.rindex(b"item-5") // page * page + 16
+    data[places : places + 40] = b"\xf8\xff" * 20
+    file.write_bytes(data)
+    shown = CliRunner().invoke(app, ["store", "verify", str(tmp_path)])
+    assert shown.exit_code == 2
+    assert "broken link `data`" in shown.stderr
+    assert "is damaged: its pages cannot be read (SIG" in shown.stderr
+    assert "store rollback" in shown.stderr
+
+
+def test_damaged_pages_are_a_message_of_every_reader(tmp_path):
+    with open_store(tmp_path) as store:
+        export(store, unit(400))
+    damage(tmp_path / "1" / "data.mdb", sparing=b"changes")
+    for command in (["get", str(tmp_path), "item", "item-5"], ["neighbours", str(tmp_path), "item", "item-5"]):
+        shown = CliRunner().invoke(app, ["store", *command])
+        assert shown.exit_code == 2
+        assert "data.mdb` is damaged: " in shown.stderr
 
 
 def test_a_version_copied_without_its_manifest_is_named(tmp_path):

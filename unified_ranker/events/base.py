@@ -13,7 +13,7 @@ MOST = 1000
 
 
 class StoreError(RuntimeError):
-    """Error: the store cannot be reached, or cannot write. None of the given events is acknowledged."""
+    """Error: the store cannot be reached, cannot write, or is damaged. None of the given events is acknowledged."""
 
 
 class LoggedEvent(NamedTuple):
@@ -61,6 +61,8 @@ class EventLog(Protocol):
 
     def since(self, position: str, most: int = 1000) -> list[tuple[str, Event]]:
         """Return the events after a position ("" = from the first) in order, each with its own position.
+
+        A damaged record is left out and logged.
 
         Raises:
             StoreError: the store cannot be reached.
@@ -113,10 +115,11 @@ class HistoryStore(HistoryReader, EventLog, CatalogueChanges, Protocol):
         """
 
     def ping(self) -> None:
-        """Check that the store can be reached.
+        """Check that the store can be reached and read.
 
         Raises:
-            StoreError: the store cannot be reached.
+            StoreError: it cannot.
+            UserError: it may drop what it has taken.
         """
 
     def close(self) -> None:

@@ -1,28 +1,58 @@
 """Lines of events in a store, the histories made of them, and the keys of users."""
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import orjson
 
+from unified_ranker.core.event import Event
 from unified_ranker.core.request import NO_HISTORY, History
+from unified_ranker.events.base import StoreError
+
+logger = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def undamaged() -> Iterator[None]:
+    """Turn an error in the reading of a stored record into a `StoreError`: bytes on a disk may change."""
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError, AttributeError) as error:
+        raise StoreError(f"the store of histories is damaged: {error}") from error
+
+
+def logged_event(record: bytes) -> Event | None:
+    """Return the event of a record of the log; None for a damaged one, which no follower may stop at."""
+    try:
+        with undamaged():
+            return Event.of_record(record)
+    except StoreError as error:
+        logger.error("an event of the log is skipped: %s", error)
+        return None
 
 
 def history_of(lines: Sequence[bytes]) -> History:
-    """Return a history of lines, which are in order of time."""
+    """Return a history of lines, which are in order of time.
+
+    Raises:
+        StoreError: a line is damaged.
+    """
     if not lines:
         return NO_HISTORY
-    rows: list[list[Any]] = [orjson.loads(line) for line in lines]
-    items, types, tasks, times, values = zip(*rows, strict=True)
-    return History(
-        item_id=np.array(items, object),
-        event_type=np.array(types, object),
-        task=np.array(tasks, object),
-        timestamp=np.array(times, np.int64),
-        value=np.array([value or 0.0 for value in values], np.float32),
-    )
+    with undamaged():
+        rows: list[list[Any]] = [orjson.loads(line) for line in lines]
+        items, types, tasks, times, values = zip(*rows, strict=True)
+        return History(
+            item_id=np.array(items, object),
+            event_type=np.array(types, object),
+            task=np.array(tasks, object),
+            timestamp=np.array(times, np.int64),
+            value=np.array([value or 0.0 for value in values], np.float32),
+        )
 
 
 def user_key(user_id: str) -> bytes:

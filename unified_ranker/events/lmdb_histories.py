@@ -4,11 +4,12 @@ An event is acknowledged when its transaction is on disk. Events that arrive dur
 that the cost of flushing the disk is paid for each group and not for each event.
 """
 
+import contextlib
 import queue
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event, with_digests
 from unified_ranker.core.request import NO_HISTORY, History
 from unified_ranker.events.base import MOST, LoggedEvent, StoreError
-from unified_ranker.events.event_lines import history_of, user_key
+from unified_ranker.events.event_lines import history_of, logged_event, undamaged, user_key
 
 _MAP_BYTES = 64 * 2**30
 """Address space, not disk: the file grows with what is in it."""
@@ -111,7 +112,7 @@ class LmdbStore:
 
     def import_lines(self, rows: Iterable[LoggedEvent], key: str) -> int:
         """See `HistoryStore.import_lines`."""
-        with self._env.begin() as transaction:
+        with self._reading() as transaction:
             if transaction.get(key.encode(), db=self._imports):
                 return 0
         taken, part = 0, []
@@ -131,10 +132,11 @@ class LmdbStore:
         """See `HistoryStore.since`."""
         first = int(position) + 1 if position else 0
         found: list[tuple[str, Event]] = []
-        with self._env.begin() as transaction, transaction.cursor(self._log) as cursor:
+        with self._reading() as transaction, transaction.cursor(self._log) as cursor:
             if cursor.set_range(_TIME.pack(first)):
                 for key, record in cursor:
-                    found.append((str(_TIME.unpack(key)[0]), Event.of_record(record)))
+                    if (event := logged_event(record)) is not None:
+                        found.append((str(_TIME.unpack(key)[0]), event))
                     if len(found) == most:
                         break
         with self._caching:
@@ -147,7 +149,7 @@ class LmdbStore:
     def users(self, prefix: str, most: int) -> list[str]:
         """See `HistoryStore.users`."""
         start = prefix.encode()
-        with self._env.begin() as transaction, transaction.cursor(self._users) as cursor:
+        with self._reading() as transaction, transaction.cursor(self._users) as cursor:
             found = []
             for _, user in cursor:
                 if user.startswith(start):
@@ -163,11 +165,12 @@ class LmdbStore:
 
     def items(self) -> dict[str, dict[str, Any] | None]:
         """See `HistoryStore.items`."""
-        with self._env.begin() as transaction, transaction.cursor(self._items) as cursor:
+        with self._reading() as transaction, transaction.cursor(self._items) as cursor:
             return dict(orjson.loads(record) for _, record in cursor)
 
     def ping(self) -> None:
-        """See `HistoryStore.ping`."""
+        """See `HistoryStore.ping`; it reads what a service reads when it starts."""
+        self.items()
 
     def close(self) -> None:
         """Commit what was submitted, and close."""
@@ -181,12 +184,21 @@ class LmdbStore:
         prefix = user_key(user_id)
         end = prefix + (_TIME.pack(timestamp) if timestamp else _LAST)
         lines: list[bytes] = []
-        with self._env.begin() as transaction, transaction.cursor(self._lines) as cursor:
+        with self._reading() as transaction, transaction.cursor(self._lines) as cursor:
             more = cursor.prev() if cursor.set_range(end) else cursor.last()
             while more and len(lines) < MOST and cursor.key()[:16] == prefix:
                 lines.append(cursor.value())
                 more = cursor.prev()
         return history_of(lines[::-1])
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Any]:
+        """Begin a transaction that reads; damaged pages and records are a `StoreError`."""
+        try:
+            with undamaged(), self._env.begin() as transaction:
+                yield transaction
+        except lmdb.Error as error:
+            raise StoreError(f"the store of histories cannot be read: {error}") from error
 
     def _importing(self, rows: Sequence[LoggedEvent]) -> WriteJob:
         def write(transaction: Any) -> int:

@@ -6,6 +6,7 @@ Keys: `<prefix>h:<user>` a sorted set of lines by time, `<prefix>events` a strea
 
 import contextlib
 import itertools
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,10 +16,12 @@ import orjson
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event, with_digests
 from unified_ranker.core.extras import require_extra
-from unified_ranker.core.places import cut_prefix
+from unified_ranker.core.places import cut_prefix, require_no_eviction
 from unified_ranker.core.request import NO_HISTORY, History
 from unified_ranker.events.base import MOST, LoggedEvent, StoreError
-from unified_ranker.events.event_lines import history_of
+from unified_ranker.events.event_lines import history_of, logged_event, undamaged
+
+logger = logging.getLogger(__name__)
 
 _PREFIX = "unified_ranker:"
 _TIMEOUT = 0.25
@@ -75,7 +78,8 @@ class RedisStore:
         require_extra("redis", f"`--store {url}`")
         import redis
 
-        self._faults = redis.RedisError
+        self._faults, self._unreachable = redis.RedisError, (redis.ConnectionError, redis.TimeoutError)
+        self._place = url
         address, self._prefix = cut_prefix(url, _PREFIX)
         try:
             self._redis: Any = redis.Redis.from_url(
@@ -86,14 +90,14 @@ class RedisStore:
                 f"`--store` must be a directory or redis://host:port/database. Received: `{url}`."
             ) from error
         self._append, self._import = (self._redis.register_script(script) for script in (_APPEND, _IMPORT))
-        self._down_until = 0.0
+        self._down_until, self._full_until = 0.0, 0.0
 
     def append(self, events: Sequence[Event]) -> int:
         """See `HistoryStore.append`."""
         arguments: list[Any] = []
         for event, digest in with_digests(events):
             arguments += [event.user_id, event.timestamp, digest, event.line(), event.record(), event.event_id]
-        with self._asking():
+        with self._asking(writes=True):
             return int(self._append(keys=[self._prefix], args=arguments))
 
     def before(self, user_id: str, timestamp: int) -> History:
@@ -107,7 +111,7 @@ class RedisStore:
 
     def import_lines(self, rows: Iterable[LoggedEvent], key: str) -> int:
         """See `HistoryStore.import_lines`."""
-        with self._asking():
+        with self._asking(writes=True):
             if self._redis.sismember(f"{self._prefix}imports", key):
                 return 0
             taken, left = 0, iter(rows)
@@ -118,9 +122,18 @@ class RedisStore:
 
     def since(self, position: str, most: int = 1000) -> list[tuple[str, Event]]:
         """See `HistoryStore.since`."""
-        with self._asking():
-            found = self._redis.xrange(f"{self._prefix}events", f"({position}" if position else "-", "+", count=most)
-        return [(identity.decode(), Event.of_record(fields[b"e"])) for identity, fields in found]
+        events: list[tuple[str, Event]] = []
+        while not events:
+            with self._asking():
+                found = self._redis.xrange(
+                    f"{self._prefix}events", f"({position}" if position else "-", "+", count=most
+                )
+            if not found:
+                break
+            position = found[-1][0].decode()
+            read = ((identity.decode(), logged_event(fields.get(b"e", b""))) for identity, fields in found)
+            events = [(identity, event) for identity, event in read if event is not None]
+        return events
 
     def users(self, prefix: str, most: int) -> list[str]:
         """See `HistoryStore.users`."""
@@ -135,30 +148,48 @@ class RedisStore:
 
     def put_item(self, item_id: str, fields: Mapping[str, Any] | None) -> None:
         """See `HistoryStore.put_item`."""
-        with self._asking():
+        with self._asking(writes=True):
             self._redis.hset(f"{self._prefix}items", item_id, orjson.dumps(None if fields is None else dict(fields)))
 
     def items(self) -> dict[str, dict[str, Any] | None]:
         """See `HistoryStore.items`."""
         with self._asking():
             found = self._redis.hgetall(f"{self._prefix}items")
-        return {item_id.decode(): orjson.loads(record) for item_id, record in found.items()}
+        with undamaged():
+            return {item_id.decode(): orjson.loads(record) for item_id, record in found.items()}
 
     def ping(self) -> None:
         """See `HistoryStore.ping`."""
         with self._asking():
             self._redis.ping()
+        try:
+            with self._asking():
+                memory = self._redis.info("memory")
+        except StoreError as error:
+            # A hosted Redis may not tell.
+            logger.warning("whether `%s` evicts histories is not known: %s", self._place, error)
+            return
+        require_no_eviction(self._place, memory)
 
     def close(self) -> None:
         """Close the connections."""
         self._redis.close()
 
     @contextlib.contextmanager
-    def _asking(self) -> Iterator[None]:
-        if time.monotonic() < self._down_until:
+    def _asking(self, writes: bool = False) -> Iterator[None]:
+        """Call Redis. While it cannot be reached, nothing is asked of it; while it refuses writes, it is read."""
+        now = time.monotonic()
+        if now < self._down_until:
             raise StoreError("Redis does not answer; it is asked again within a second")
+        if writes and now < self._full_until:
+            raise StoreError("Redis takes no writes; it is asked again within a second")
         try:
             yield
-        except self._faults as error:
+        except self._unreachable as error:
             self._down_until = time.monotonic() + _DOWN_SECONDS
             raise StoreError(f"Redis does not answer: {error}") from error
+        except self._faults as error:
+            # It answers: it is full, for example, or a replica.
+            if writes:
+                self._full_until = time.monotonic() + _DOWN_SECONDS
+            raise StoreError(f"Redis refuses: {error}") from error

@@ -116,6 +116,7 @@ _LEXICON: dict[str, dict[str, tuple[str, ...]]] = {
         "value": _VALUES,
         "request_id": _REQUESTS,
         "position": _POSITIONS,
+        "event_id": ("event_uuid event_guid",),
     },
     "items": {
         "item_id": ("id", *_ITEMS),

@@ -29,7 +29,7 @@ def walk_links(subject: Path | str, links: Iterable[Link]) -> list[str]:
             lines.append(f"{name}: {check()}")
         except UserError as error:
             raise BrokenLinkError(f"`{subject}`: broken link `{name}`: {error}") from error
-        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError) as error:
             raise BrokenLinkError(f"`{subject}`: broken link `{name}`: {type(error).__name__}: {error}") from error
     return lines
 

@@ -21,7 +21,8 @@ from unified_ranker.core.ids import is_storable
 from unified_ranker.core.locks import lock
 from unified_ranker.store.base import WRITERS, Document, Records, WriterRole
 from unified_ranker.store.lmdb_version import DATA_FILE, Opened, acquire, release
-from unified_ranker.store.state import StoreState, require_format
+from unified_ranker.store.lmdb_walk import walk_fault
+from unified_ranker.store.state import StoreState, require_format, undamaged_document
 from unified_ranker.store.version_manifest import missing_entries, require_version
 
 _STATE_FILE, _MANIFEST_FILE = "state.json", "manifest.json"
@@ -126,7 +127,7 @@ class LmdbBackend:
         chosen = version or self._current()
         opened = self._whole(chosen)
         keys = [name.encode() for name in ids]
-        with opened.env.begin(db=opened.kinds[kind]) as transaction:
+        with self._reading(chosen), opened.env.begin(db=opened.kinds[kind]) as transaction:
             if len(keys) == 1 and is_storable(ids[0]):
                 return chosen, [transaction.get(keys[0])]
             with transaction.cursor() as cursor:
@@ -142,7 +143,8 @@ class LmdbBackend:
         opened = self._whole(version)
         ids: list[str] = []
         records: list[bytes] = []
-        with opened.env.begin(db=opened.kinds[kind]) as transaction, transaction.cursor() as cursor:
+        begin = opened.env.begin
+        with self._reading(version), begin(db=opened.kinds[kind]) as transaction, transaction.cursor() as cursor:
             for key, record in cursor:
                 ids.append(key.decode())
                 records.append(record)
@@ -155,7 +157,7 @@ class LmdbBackend:
     def count(self, version: int, kind: str) -> int:
         """See `StoreBackend.count`."""
         opened = self._whole(version)
-        with opened.env.begin(db=opened.kinds[kind]) as transaction:
+        with self._reading(version), opened.env.begin(db=opened.kinds[kind]) as transaction:
             return int(transaction.stat(opened.kinds[kind])["entries"])
 
     def update(self, version: int, kind: str, ids: Sequence[str], records: Sequence[bytes], position: str) -> None:
@@ -173,7 +175,8 @@ class LmdbBackend:
     def changes(self, version: int, kind: str, since: int) -> tuple[int, list[str]]:
         """See `StoreBackend.changes`."""
         opened, last, found = self._whole(version), since, []
-        with opened.env.begin(db=opened.changes) as transaction, transaction.cursor() as cursor:
+        begin = opened.env.begin
+        with self._reading(version), begin(db=opened.changes) as transaction, transaction.cursor() as cursor:
             if cursor.set_range(_NUMBER.pack(since + 1)):
                 for key, noted in cursor:
                     last = _NUMBER.unpack(key)[0]
@@ -185,19 +188,22 @@ class LmdbBackend:
     def position(self, version: int) -> str:
         """See `StoreBackend.position`."""
         opened = self._whole(version)
-        with opened.env.begin(db=opened.meta) as transaction:
+        with self._reading(version), opened.env.begin(db=opened.meta) as transaction:
             return (transaction.get(_POSITION) or b"").decode()
 
     def check(self, version: int) -> list[str]:
         """See `StoreBackend.check`."""
+        directory = self.root / str(version)
         try:
-            self._whole(version)
-            manifest = require_version(self, version)
+            self._require_whole(directory)
+            if fault := walk_fault(directory):
+                return [str(self._damaged(version, fault))]
+            missing = missing_entries(self, require_version(self, version))
         except UserError as error:
             return [str(error)]
         return [
             f"version {version} must have {written:,} entries of kind `{kind}`. Received: {stored:,}."
-            for kind, stored, written in missing_entries(self, manifest)
+            for kind, stored, written in missing
         ]
 
     def close(self) -> None:
@@ -232,27 +238,47 @@ class LmdbBackend:
         """Return a version's environment, after a check of its size: a truncated file would crash the process."""
         directory = self.root / str(version)
         opened = self._open.get(directory)
+        # Also of an open version: another process may have dropped it.
+        if opened is None or not (directory / _MANIFEST_FILE).exists():
+            self._require_whole(directory)
+            with self._reading(version):
+                opened = self._open[directory] = acquire(directory)
+        return opened
+
+    def _require_whole(self, directory: Path) -> None:
         if not (directory / _MANIFEST_FILE).exists():
             self._give_up(directory)
             there = ", ".join(map(str, self.versions())) or "none"
             cut = f"Its directory has no `{_MANIFEST_FILE}`: the copy is incomplete. Copy it again, or use" if (
                 directory.is_dir()
             ) else "Use"  # fmt: skip
-            raise UserError(f"`{self.place}` has no version {version}. {cut} one of the complete versions: {there}.")
-        if opened is None:
-            manifest = _read(directory / _MANIFEST_FILE)
-            require_format(manifest, f"`{directory}`")
-            size = (directory / DATA_FILE).stat().st_size if (directory / DATA_FILE).is_file() else 0
-            if size < manifest["bytes"]:
-                raise UserError(
-                    f"`{directory / DATA_FILE}` must have {manifest['bytes']:,} bytes. Received: {size:,}: the copy is "
-                    "incomplete. Copy it again, or publish another version with `unified-ranker store rollback`."
-                )
-            try:
-                opened = self._open[directory] = acquire(directory)
-            except lmdb.Error as error:
-                raise UserError(f"`{directory}` cannot be opened: {error}. Publish another version.") from error
-        return opened
+            raise UserError(
+                f"`{self.place}` has no version {directory.name}. {cut} one of the complete versions: {there}."
+            )
+        manifest = _read(directory / _MANIFEST_FILE)
+        require_format(manifest, f"`{directory}`")
+        size = (directory / DATA_FILE).stat().st_size if (directory / DATA_FILE).is_file() else 0
+        with undamaged_document(f"`{directory / _MANIFEST_FILE}`"):
+            written = int(manifest["bytes"])
+        if size < written:
+            raise UserError(
+                f"`{directory / DATA_FILE}` must have {written:,} bytes. Received: {size:,}: the copy is "
+                "incomplete. Copy it again, or publish another version with `unified-ranker store rollback`."
+            )
+
+    def _damaged(self, version: int, fault: object) -> UserError:
+        return UserError(
+            f"`{self.root / str(version) / DATA_FILE}` is damaged: {fault}. Copy it again, export again, or publish "
+            "another version with `unified-ranker store rollback`."
+        )
+
+    @contextlib.contextmanager
+    def _reading(self, version: int) -> Iterator[None]:
+        """Turn the errors of damaged pages and keys into one that says so."""
+        try:
+            yield
+        except (lmdb.Error, UnicodeDecodeError, struct.error) as error:
+            raise self._damaged(version, error) from error
 
     @contextlib.contextmanager
     def _writing(self, version: int) -> Iterator[None]:

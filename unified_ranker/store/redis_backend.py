@@ -12,7 +12,7 @@ from typing import Any
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.extras import require_extra
-from unified_ranker.core.places import cut_prefix
+from unified_ranker.core.places import cut_prefix, require_no_eviction
 from unified_ranker.store.base import Document, Records, WriterRole
 from unified_ranker.store.records import ENTRY_KINDS
 from unified_ranker.store.redis_lock import hold
@@ -120,13 +120,7 @@ class RedisBackend:
         """See `StoreBackend.begin`."""
         self.drop(version)
         with self._asking():
-            memory = self._redis.info("memory")
-            if memory["maxmemory"] and memory["maxmemory_policy"].startswith("allkeys"):
-                raise UserError(
-                    "Redis must not evict what the store keeps. Received: `maxmemory-policy` "
-                    f"{memory['maxmemory_policy']} with `maxmemory` {memory['maxmemory']:,}. "
-                    "Set `maxmemory-policy noeviction`."
-                )
+            require_no_eviction(self.place, self._redis.info("memory"))
             self._run = self._redis.info("server")["run_id"]
             self._redis.sadd(self._key("drafts"), version)
 

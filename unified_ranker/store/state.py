@@ -1,5 +1,7 @@
 """State of a store: the published version, those before it, and the space of each, in one small document."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -32,12 +34,13 @@ class StoreState:
         """Read the document; a new store's is None.
 
         Raises:
-            UserError: it is of another format.
+            UserError: it is of another format, or damaged.
         """
         if document is None:
             return cls()
         require_format(document, f"`{place}`")
-        return cls(**{**document, "previous": tuple(document["previous"])})
+        with undamaged_document(f"the state of `{place}`"):
+            return cls(**{**document, "previous": tuple(document["previous"])})
 
     def document(self) -> dict[str, Any]:
         """Return the state as JSON values."""
@@ -55,13 +58,27 @@ class StoreState:
         return {self.published, *self.previous, self.reference} - {0}
 
 
+@contextlib.contextmanager
+def undamaged_document(what: str) -> Iterator[None]:
+    """Turn an error in the reading of a document of a store into one that names it."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError) as error:
+        raise UserError(
+            f"{what} is damaged: {type(error).__name__}: {error}. Copy the store again, or export again."
+        ) from error
+
+
 def require_format(document: dict[str, Any], what: str) -> None:
     """Check that a document has the format of this version of the engine.
 
     Raises:
         UserError: it has not; the message names both formats.
     """
-    found = document.get("format")
+    with undamaged_document(what):
+        found = document.get("format")
     if found != STORE_FORMAT:
         raise UserError(
             f"{what} has store format {found!r}; this version of unified_ranker reads {STORE_FORMAT}. "

@@ -12,7 +12,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.store.alignment import VectorSpace
 from unified_ranker.store.base import Document, StoreBackend
 from unified_ranker.store.limits import Limits
-from unified_ranker.store.state import STORE_FORMAT, require_format
+from unified_ranker.store.state import STORE_FORMAT, require_format, undamaged_document
 from unified_ranker.store.tally import VectorCheck
 
 VERSIONS_KEPT = 3
@@ -161,11 +161,14 @@ class VersionManifest(VersionNotes):
         """Read what `document` returned; `what` names it in the error.
 
         Raises:
-            UserError: it is of another format.
+            UserError: it is of another format, or damaged.
         """
         require_format(document, what)
-        known = dict(document)
-        del known["format"]
+        with undamaged_document(what):
+            return cls._of_known({name: value for name, value in document.items() if name != "format"})
+
+    @classmethod
+    def _of_known(cls, known: Document) -> "VersionManifest":
         return cls(
             version=known.pop("version"),
             kinds={kind: KindEntries(**own) for kind, own in known.pop("kinds").items()},

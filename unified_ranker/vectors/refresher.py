@@ -161,7 +161,7 @@ class Refresher:
         cold = np.array([len(history) == 0 for history in histories], bool)
         vectors = embedder.users(users, histories, times.tolist())
         rows = self._sound("user", users, vectors)
-        names = [users[row] for row in rows]
+        names = [users[row] for row in rows.tolist()]
         self._store.put_many("user", names, vectors[rows], times[rows], cold[rows], position)
         return len(names)
 
@@ -175,7 +175,7 @@ class Refresher:
             return 0
         names, vectors = table["item_id"].tolist(), embedder.items(table)
         rows = self._sound("item", names, vectors)
-        kept = [names[row] for row in rows]
+        kept = [names[row] for row in rows.tolist()]
         self._store.put_many("item", kept, vectors[rows], int(self._clock()), None, self._position)
         return len(kept)
 

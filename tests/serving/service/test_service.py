@@ -8,6 +8,7 @@ from dataclasses import replace
 import hypothesis
 import numpy as np
 import pytest
+from damaged_pages import damage
 from hypothesis import strategies as st
 from service_toy import (
     CANDIDATES,
@@ -205,6 +206,16 @@ def test_history_of_the_store_is_taken_as_of_the_request():
     assert BEST[0] not in ids(answer)
     assert BEST[1] in ids(answer)
     assert answer.items[0].heads == {"like": pytest.approx(0.1)}
+
+
+def test_damaged_pages_of_the_store_are_an_answer_without_a_history_that_is_counted(tmp_path):
+    with contextlib.closing(open_history_store(str(tmp_path))) as store:
+        store.append([Event("ann", f"i{n}", "home_feed", "rating", START + n, 5.0) for n in range(20)])
+        damage(tmp_path / "data.mdb", sparing=b"histories")
+        ranker = service(histories=store)
+        made = ranker.recommend(Request("ann", "home_feed", query=QUERY), look_up_history=True)
+    assert (made.degraded, made.known_user, len(made.answer.items)) == ("no_history", False, LIMITS["home_feed"])
+    assert b'unified_ranker_errors_total{reason="store",stage="history"} 1.0' in ranker.metrics.text()
 
 
 @pytest.mark.parametrize("scheme", [DIRECTORY, "redis"])
