@@ -35,7 +35,7 @@ StoreOption = Annotated[
 ]
 
 
-QUARANTINE_FILE = "quarantine.jsonl"
+REFUSED_FILE = "quarantine.jsonl"
 """File, in `refresh/` of the work directory, of the records that `refresh` could not take."""
 
 
@@ -216,7 +216,7 @@ def open_sources(project: "ReleaseProject", events: str, items: Path | None) -> 
 
     of_items = None if items is None else GrowingDirectory(items)
     work = project.workspace.work / "refresh"
-    refused = RefusedRecords(work / QUARANTINE_FILE)
+    refused = RefusedRecords(work / REFUSED_FILE)
     scheme = scheme_of(events)
     if (Path(events) / "data.mdb").is_file() if scheme == DIRECTORY else scheme in HISTORY_STORES:
         histories = open_history_store(events)
@@ -243,7 +243,7 @@ def _print_step(done: "Refreshed", as_json: bool) -> None:
     say(
         f"version {done.version}: {done.events:,} events, {done.users:,} users and {done.items:,} items refreshed, "
         f"{done.delay:.1f} s after the oldest event"
-        + (f"; {done.quarantined:,} records quarantined ({QUARANTINE_FILE})" if done.quarantined else "")
+        + (f"; {done.quarantined:,} records quarantined ({REFUSED_FILE})" if done.quarantined else "")
     )
 
 

@@ -25,7 +25,7 @@ def undamaged() -> Iterator[None]:
         raise StoreError(f"the store of histories is damaged: {error}") from error
 
 
-def logged_event(record: bytes) -> Event | None:
+def event_of_log(record: bytes) -> Event | None:
     """Return the event of a record of the log; None for a damaged one, which no follower may stop at."""
     try:
         with undamaged():

@@ -21,7 +21,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event, with_digests
 from unified_ranker.core.request import NO_HISTORY, History
 from unified_ranker.events.base import MOST, LoggedEvent, StoreError
-from unified_ranker.events.event_lines import history_of, logged_event, undamaged, user_key
+from unified_ranker.events.event_lines import event_of_log, history_of, undamaged, user_key
 
 _MAP_BYTES = 64 * 2**30
 """Address space, not disk: the file grows with what is in it."""
@@ -135,7 +135,7 @@ class LmdbStore:
         with self._reading() as transaction, transaction.cursor(self._log) as cursor:
             if cursor.set_range(_TIME.pack(first)):
                 for key, record in cursor:
-                    if (event := logged_event(record)) is not None:
+                    if (event := event_of_log(record)) is not None:
                         found.append((str(_TIME.unpack(key)[0]), event))
                     if len(found) == most:
                         break

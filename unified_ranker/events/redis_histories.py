@@ -19,7 +19,7 @@ from unified_ranker.core.extras import require_extra
 from unified_ranker.core.places import cut_prefix, require_no_eviction
 from unified_ranker.core.request import NO_HISTORY, History
 from unified_ranker.events.base import MOST, LoggedEvent, StoreError
-from unified_ranker.events.event_lines import history_of, logged_event, undamaged
+from unified_ranker.events.event_lines import event_of_log, history_of, undamaged
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class RedisStore:
             if not found:
                 break
             position = found[-1][0].decode()
-            read = ((identity.decode(), logged_event(fields.get(b"e", b""))) for identity, fields in found)
+            read = ((identity.decode(), event_of_log(fields.get(b"e", b""))) for identity, fields in found)
             events = [(identity, event) for identity, event in read if event is not None]
         return events
 

@@ -189,7 +189,7 @@ class Refresher:
     def _sound(self, kind: str, names: Sequence[str], vectors: Floats) -> Ints:
         """Return the rows of vectors `[n, width]` that are finite and not zero; the others are quarantined."""
         sound = np.isfinite(vectors).all(1) & vectors.any(1)
-        for row in np.flatnonzero(~sound):
+        for row in np.flatnonzero(~sound).tolist():
             reason = "its vector is not finite, or zero"
             self._sources.refused.add(kind, reason, {f"{kind}_id": names[row]})
         return np.flatnonzero(sound)

@@ -24,7 +24,7 @@ from service_toy import (
     refusal,
 )
 
-from unified_ranker.serving.http.bodies import to_seconds
+from unified_ranker.serving.http.body_fields import to_seconds
 from unified_ranker.serving.http.request_context import MAX_BODY
 
 
@@ -149,11 +149,11 @@ EVENT = {"item_id": "a", "timestamp": 1}
     ("changes", "field", "says"),
     [
         ({"user_id": 42}, "user_id", "valid string. Received: 42"),
-        ({"user_id": "u" * 257}, "user_id", "256"),
+        ({"user_id": "u" * 481}, "user_id", "480"),
         ({"task": ""}, "task", "1 character"),
         ({"task": None}, "task", "string"),
         ({"query": "q" * 513}, "query", "512"),
-        ({"source_item_id": "s" * 257}, "source_item_id", "256"),
+        ({"source_item_id": "s" * 481}, "source_item_id", "480"),
         ({"query_item_id": ["a"]}, "query_item_id", "string"),
         ({"country": "gb"}, "country", "pattern"),
         ({"country": "GBR"}, "country", "pattern"),
@@ -170,7 +170,7 @@ EVENT = {"item_id": "a", "timestamp": 1}
         ({"history": [EVENT, {"item_id": "a"}]}, "history.1.timestamp", "required"),
         ({"history": [EVENT | {"item_id": ""}]}, "history.0.item_id", "1 character"),
         ({"history": [EVENT | {"value": 1e300}]}, "history.0.value", "less than"),
-        ({"history": [EVENT | {"event_type": "e" * 257}]}, "history.0.event_type", "256"),
+        ({"history": [EVENT | {"event_type": "e" * 481}]}, "history.0.event_type", "480"),
         ({"usr_id": "ann"}, "usr_id", "unknown field `usr_id`. Known: `country`"),
         ({"querry": "x"}, "querry", "Did you mean `query`?"),
         ({"history": [EVENT | {"valeu": 1}]}, "history.0.valeu", "Did you mean `value`?"),

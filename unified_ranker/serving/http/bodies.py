@@ -3,28 +3,19 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event
-from unified_ranker.core.ids import MOST_ID_BYTES, fits_in_key
-from unified_ranker.core.numbers import MOST_POSITION, MOST_STRENGTH, is_bounded
+from unified_ranker.core.numbers import MOST_POSITION, MOST_STRENGTH
 from unified_ranker.core.request import History, Request
 from unified_ranker.core.times import MICROSECONDS
-from unified_ranker.log.column_types import COUNTRY_CODE, LAST_SECOND
+from unified_ranker.log.column_types import COUNTRY_CODE
 from unified_ranker.serving.backends.base import STATE_AVAILABLE
+from unified_ranker.serving.http.body_fields import MAX_QUERY, ExactTime, ItemId, Name, Query, Timestamp
 from unified_ranker.serving.service.ranking_service import Recommendation
 
 MAX_HISTORY = 1000
@@ -37,69 +28,10 @@ _MAX_FIELDS = 1000
 """Most fields of an item."""
 TOO_MANY_FIELDS = "too_many_fields"
 """Type of pydantic's error about an object of too many fields."""
-_MAX_QUERY = 512
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def to_seconds(value: Any) -> int:
-    """Turn a time of a request into seconds since 1970 UTC, rounded down; see `to_microseconds`."""
-    return to_microseconds(value) // MICROSECONDS
-
-
-def to_microseconds(value: Any) -> int:
-    """Turn a time of a request into microseconds since 1970 UTC, rounded down.
-
-    Args:
-        value: epoch seconds, or ISO 8601 text; without an offset it is UTC.
-    """
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError as error:
-            raise _not_a_time("Input should be a time in ISO 8601, such as 2026-01-31T12:00:00Z") from error
-        # By integers, because `timestamp()` rounds the last microseconds of a far second up to the next.
-        value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
-        seconds, fraction = divmod(value // timedelta(microseconds=1), MICROSECONDS)
-    else:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _not_a_time("Input should be a time: ISO 8601 text, or seconds since 1970")
-        seconds = int(value) if is_bounded(value, 1, LAST_SECOND) else 0
-        fraction = int((value - seconds) * MICROSECONDS) if seconds else 0
-    if not 1 <= seconds <= LAST_SECOND:
-        raise _not_a_time("Input should be a time from 1970 to 9999; numbers are seconds, not milliseconds")
-    return seconds * MICROSECONDS + fraction
 
 
 def _is_utf8(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _in_bytes(name: str) -> str:
-    if not fits_in_key(name):
-        raise PydanticCustomError("id", "Input should have at most {most} bytes in UTF-8", {"most": MOST_ID_BYTES})
-    return name
-
-
-def _not_a_time(message: str) -> PydanticCustomError:
-    return PydanticCustomError("time", "{message}", {"message": message})
-
-
-# Every text has a length limit, because only then pydantic refuses half of a surrogate pair, which has no UTF-8.
-Name = Annotated[str, Field(max_length=MOST_ID_BYTES), AfterValidator(_in_bytes)]
-ItemId = Annotated[str, Field(min_length=1, max_length=MOST_ID_BYTES), AfterValidator(_in_bytes)]
-Query = Annotated[str, Field(max_length=_MAX_QUERY)]
-_TIME_SCHEMA = WithJsonSchema(
-    {
-        "anyOf": [
-            {"type": "string", "format": "date-time"},
-            {"type": "number", "minimum": 1, "maximum": LAST_SECOND},
-        ],
-        "description": "ISO 8601, UTC where it names no offset; or seconds since 1970.",
-        "examples": ["2026-01-31T12:00:00Z"],
-    }
-)
-Timestamp = Annotated[int, BeforeValidator(to_seconds), _TIME_SCHEMA]
-ExactTime = Annotated[int, BeforeValidator(to_microseconds), _TIME_SCHEMA]
 
 
 def _of_few_fields(given: Any, most: int) -> Any:
@@ -309,7 +241,7 @@ class ItemRequest(BaseModel):
     def _few(cls, given: Any) -> Any:
         return _of_few_fields(given, _MAX_FIELDS)
 
-    title: Annotated[str | None, Field(max_length=_MAX_QUERY)] = None
+    title: Annotated[str | None, Field(max_length=MAX_QUERY)] = None
     created_at: Timestamp | None = None
     countries: Annotated[
         list[Annotated[str, Field(pattern=f"^{COUNTRY_CODE}$")]] | None,
@@ -326,9 +258,9 @@ class ItemRequest(BaseModel):
         out = {name: value for name, value in self.model_dump().items() if value is not None}
         for name, value in (self.__pydantic_extra__ or {}).items():
             texts = value if isinstance(value, list) else [value]
-            if len(texts) > _MAX_LIST or any(isinstance(t, str) and len(t) > _MAX_QUERY for t in texts):
+            if len(texts) > _MAX_LIST or any(isinstance(t, str) and len(t) > MAX_QUERY for t in texts):
                 raise UserError(
-                    f"`{name[:_MAX_QUERY]}` must be at most {_MAX_LIST} values of {_MAX_QUERY} characters. Shorten it."
+                    f"`{name[:MAX_QUERY]}` must be at most {_MAX_LIST} values of {MAX_QUERY} characters. Shorten it."
                 )
             for text in (t for t in (name, *texts) if isinstance(t, str)):
                 if not _is_utf8(text):

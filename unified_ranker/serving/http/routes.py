@@ -21,7 +21,6 @@ from unified_ranker.serving.http.bodies import (
     EventWarning,
     FieldError,
     ItemChanged,
-    ItemId,
     ItemRequest,
     ItemResponse,
     ReleaseResponse,
@@ -30,6 +29,7 @@ from unified_ranker.serving.http.bodies import (
     SwapResponse,
     UsersResponse,
 )
+from unified_ranker.serving.http.body_fields import ItemId
 from unified_ranker.serving.http.error_bodies import described, respond_with_error
 from unified_ranker.serving.service.event_check import EventFault, event_faults, refused_events
 from unified_ranker.serving.service.live_items import LiveItems
