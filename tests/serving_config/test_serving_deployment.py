@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from unified_ranker.serving.service.service_metrics import ServiceMetrics
+from unified_ranker.vectors.refresh_metrics import RefreshMetrics
 
 CONFIG = Path(__file__).parents[2] / "serving_config"
 TEXT, TEXTS = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
@@ -25,10 +26,11 @@ def documents(path):
 
 
 def served_names():
-    """The names of all samples that the service exports."""
+    """The names of all samples that the service and the refresher export."""
     names = {"process_resident_memory_bytes", "up"}
     ends = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
-    for family in ServiceMetrics().registry.collect():
+    refresher = RefreshMetrics(Path("refresh.prom"), lambda: 0.0)
+    for family in (*ServiceMetrics().registry.collect(), *refresher.registry.collect()):
         names |= {f"{family.name}{end}" for end in ends.get(family.type, ("",))}
     return names
 

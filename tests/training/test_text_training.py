@@ -239,7 +239,8 @@ def test_the_service_embeds_a_query_once_and_keeps_the_last_ones():
             return {"query_embedding": np.array([[len(q), 1.0] for q in inputs["query"]], np.float32)}
         return {"seen": inputs.get("query_embedding")}
 
-    kept = QueryVectorCache(capacity=2)
+    evicted: list[int] = []
+    kept = QueryVectorCache(capacity=2, evicted=lambda: evicted.append(1))
     call = kept.around(predict)
     queries = lambda *texts: {"query": np.array(texts, object)}  # noqa: E731
     np.testing.assert_array_equal(call("encode", queries("aa", "", "b", "aa"))["seen"][:, 0], [2, 0, 1, 2])
@@ -253,6 +254,7 @@ def test_the_service_embeds_a_query_once_and_keeps_the_last_ones():
     before = len(asked)
     call("encode", queries("aa"))
     assert [name for name, _ in asked[before:]] == [EMBED_QUERIES, ENCODE_EMBEDDED]
+    assert len(evicted) == 2
     assert call("encode", queries(""))["seen"] is None
     assert call("rank_encoded", {})["seen"] is None
 

@@ -273,6 +273,8 @@ def test_the_command_follows_until_it_is_stopped_and_only_one_may(project, store
         str(project.embedded.directory),
     ]
     arguments = ["--events", str(incoming / "events"), "--poll-seconds", "0.05", "--json"]
+    metrics = incoming / "refresh.prom"
+    command += ["--metrics-file", str(metrics)]
     process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         lines = iter(process.stderr.readline, "")
@@ -282,6 +284,7 @@ def test_the_command_follows_until_it_is_stopped_and_only_one_may(project, store
         line = json.loads(process.stdout.readline())
         assert (line["users"], line["version"]) == (1, 1)
         assert store.get("user", "u5").time > NOW
+        assert "unified_ranker_refresh_events_total 1.0" in metrics.read_text()
         refused = cli("refresh", project.embedded.directory, *arguments[:2], "--once")
         assert refused.exit_code == 2
         assert f"pid {process.pid}" in refused.stderr

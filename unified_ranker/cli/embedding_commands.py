@@ -129,6 +129,9 @@ def refresh_command(
             "--check", help="Compare the store with vectors computed anew, and stop. Exit code 1: they differ."
         ),
     ] = False,
+    metrics_file: Annotated[
+        Path | None, typer.Option(help="File.prom to write metrics to, for the node exporter's textfile collector.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Keep published vectors fresh: users with new events, and new items, within seconds.
@@ -143,20 +146,22 @@ def refresh_command(
     if check:
         _check(opened, opened.place(store), events, items, as_json)
     else:
-        _follow(opened, opened.place(store), events, items, poll_seconds, once, as_json)
+        _follow(opened, opened.place(store), events, items, poll_seconds, once, metrics_file, as_json)
 
 
 def _follow(
     project: "ReleaseProject", place: str, events: str, items: Path | None, poll_seconds: float, once: bool,
-    as_json: bool,
+    metrics: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Refresh until interrupted; with `once`, until there are no new events."""
     import signal
     import threading
 
     from unified_ranker.store import open_store
+    from unified_ranker.vectors.refresh_metrics import RefreshMetrics
     from unified_ranker.vectors.refresher import Refresher
 
+    noted = None if metrics is None else RefreshMetrics(metrics, time.time)
     stop = threading.Event()
     # SIGTERM ends the loop after the running step.
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -170,6 +175,8 @@ def _follow(
             (remark if as_json else say)(f"following {events} into {place}")
             while not stop.is_set():
                 done = refresher.step()
+                if noted is not None:
+                    noted.note(done)
                 if not done.idle:
                     _print_step(done, as_json)
                 elif once or stop.wait(poll_seconds):

@@ -81,6 +81,17 @@ def kept_answers(**by_country):
     return kept
 
 
+def test_an_answer_that_makes_room_for_another_is_counted():
+    ranker = service()
+    kept = ranker.engines["stable"].fallbacks
+    kept._most = 2
+    for number in range(5):
+        ranker.recommend(replace(REQUEST, query=f"{number},1,1"))
+    assert 'unified_ranker_cache_evictions_total{cache="answers"} 3.0' in ranker.metrics.text().decode()
+    assert kept.answer(replace(REQUEST, query="1,1,1"), RELEASE) is None
+    assert kept.answer(replace(REQUEST, query="4,1,1"), RELEASE) is not None
+
+
 def test_popular_items_of_a_country_come_before_those_of_none():
     kept = kept_answers(DE=["i1", "i2"], anywhere=["i3", "i4"])
 

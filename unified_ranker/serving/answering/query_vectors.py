@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 import numpy as np
 
@@ -21,11 +22,15 @@ MOST_CACHED_QUERIES = 50_000
 
 
 class QueryVectorCache:
-    """Cache of the vectors of recent queries, for one release. Safe to use from several threads."""
+    """Cache of the vectors of recent queries, for one release. Safe to use from several threads.
 
-    def __init__(self, capacity: int = MOST_CACHED_QUERIES) -> None:
-        """Keep up to `capacity` queries."""
-        self.capacity = capacity
+    Args:
+        capacity: most queries.
+        evicted: is called when one of them makes room for another.
+    """
+
+    def __init__(self, capacity: int = MOST_CACHED_QUERIES, evicted: Callable[[], object] = lambda: None) -> None:
+        self.capacity, self._evicted = capacity, evicted
         self._kept: OrderedDict[bytes, np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -62,6 +67,7 @@ class QueryVectorCache:
             self._kept.update(vectors)
             while len(self._kept) > self.capacity:
                 self._kept.popitem(last=False)
+                self._evicted()
         return vectors
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -19,9 +20,15 @@ AnsweredItems = tuple[Answered, ...]
 
 
 class Fallbacks:
-    """Store of the last full answers by query or source item, and of the answers to unknown users."""
+    """Store of the last full answers by query or source item, and of the answers to unknown users.
 
-    def __init__(self) -> None:
+    Args:
+        most: answers by query or source item.
+        evicted: is called when one of them makes room for another.
+    """
+
+    def __init__(self, most: int = _ANSWERS, evicted: Callable[[], object] = lambda: None) -> None:
+        self._most, self._evicted = most, evicted
         self._answers: OrderedDict[tuple[str, str, str, str], AnsweredItems] = OrderedDict()
         self._popular: dict[tuple[str, str], AnsweredItems] = {}
         self._lock = threading.Lock()
@@ -33,8 +40,9 @@ class Fallbacks:
         with self._lock:
             self._answers[_question(request)] = items
             self._answers.move_to_end(_question(request))
-            if len(self._answers) > _ANSWERS:
+            if len(self._answers) > self._most:
                 self._answers.popitem(last=False)
+                self._evicted()
 
     def remember_popular(self, task: str, country: str, items: AnsweredItems) -> None:
         """Store the model's answer to an unknown user."""

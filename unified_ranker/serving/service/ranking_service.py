@@ -92,9 +92,10 @@ class RankingService:
         deadline: float = DEADLINE,
         metrics: ServiceMetrics | None = None,
     ) -> None:
-        self.engines: dict[str, ServedRelease] = {STABLE: ServedRelease(release, index, model)}
-        self.split: LabelSplit | None = None
         self.metrics = metrics or ServiceMetrics()
+        stable = ServedRelease(release, index, model, STABLE, self.metrics.evicted)
+        self.engines: dict[str, ServedRelease] = {STABLE: stable}
+        self.split: LabelSplit | None = None
         self.histories = histories
         self.deadline = deadline
 

@@ -165,7 +165,8 @@ class Releases:
     def _prepared(self, directory: Path, release: OpenedRelease, model: ModelBackend, label: str) -> ServedRelease:
         """Return an engine that has answered recorded requests, so that first calls, which are slow, are done."""
         require_pair(release, model, directory)
-        engine = ServedRelease(release, load_index(Layout(directory).index, release.vectors), model, label)
+        index, evicted = load_index(Layout(directory).index, release.vectors), self._service.metrics.evicted
+        engine = ServedRelease(release, index, model, label, evicted)
         _ = release.row_of
         try:
             self._live.install(engine)

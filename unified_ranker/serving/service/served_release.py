@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -55,16 +55,25 @@ class ServedRelease:
         index: over the release's vectors.
         model: serves the release's model.
         label: `stable` or `canary`.
+        evicted: is called with a cache's name for each entry that the cache has no room for.
     """
 
-    def __init__(self, release: OpenedRelease, index: Index, model: ModelBackend, label: str = STABLE) -> None:
+    def __init__(
+        self,
+        release: OpenedRelease,
+        index: Index,
+        model: ModelBackend,
+        label: str,
+        evicted: Callable[[str], object],
+    ) -> None:
         self.parts = parts_of(counting(release), index)
         self.model = model
         self.label = label
         self.breaker = Breaker()
         # Where the text encoder is costly, the vectors of queries are cached.
-        self.query_vectors = QueryVectorCache() if EMBED_QUERIES in release.manifest.signatures else None
-        self.fallbacks = Fallbacks()
+        costly = EMBED_QUERIES in release.manifest.signatures
+        self.query_vectors = QueryVectorCache(evicted=lambda: evicted("query_vectors")) if costly else None
+        self.fallbacks = Fallbacks(evicted=lambda: evicted("answers"))
         self.queries: deque[np.ndarray] = deque(maxlen=_QUERIES_KEPT)
         self.counted_until = ""
         """Position in the store's log up to which the release's popularity has counted (see `CountsFollower`)."""

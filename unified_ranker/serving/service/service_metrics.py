@@ -48,6 +48,7 @@ class ServiceMetrics:
         self.unknown_events = make(Counter, "unknown_events", "Events by what the release does not know", ("field",))
         self.counted_events = make(Counter, "counted_events", "Events that popularity counts", ("label",))
         self.counts_behind = make(Gauge, "counts_behind_seconds", "Seconds by which popularity is behind", ("label",))
+        self._evictions = make(Counter, "cache_evictions", "Entries that a full cache dropped", ("cache",))
         self.http = make(Counter, "http_responses", "Responses", ("path", "status"))
         self._of_releases = (
             *(self.release, self.model_up, self.recall, self.index_items, self.live_items, self.counts_behind),
@@ -82,6 +83,10 @@ class ServiceMetrics:
     def error(self, stage: str, reason: str) -> None:
         """Count a fault."""
         self._child(self._errors, stage, reason).inc()
+
+    def evicted(self, cache: str) -> None:
+        """Count an entry that a full cache dropped."""
+        self._child(self._evictions, cache).inc()
 
     def keep_labels(self, labels: Collection[str]) -> None:
         """Drop the gauges of releases under other labels: a canary that has ended is at no number any more."""
