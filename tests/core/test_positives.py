@@ -72,6 +72,15 @@ def test_a_users_first_engagement_with_an_item_is_marked_by_head_or_over_all_and
     assert first_engagements(np.array(user, np.int64), np.array(item, object), of_head).tolist() == expected
 
 
+def test_engagements_of_the_first_second_are_all_first():
+    user, item, time = (
+        np.array([0, 0, 0, 0, 1, -1, -1]),
+        np.array(list("aaabaaa"), object),
+        np.array([3, 3, 4, 9, 5, 5, 6]),
+    )
+    assert first_engagements(user, item, None, time).tolist() == [True, True, False, True, True, True, True]
+
+
 def test_kinds_of_one_head_have_one_number():
     kinds = [SimpleNamespace(head_name=name) for name in ("like", "buy", "like")]
     first, second, third = head_numbers(kinds)

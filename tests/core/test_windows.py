@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unified_ranker.core.arrays import MISSING
-from unified_ranker.core.windows import last_events
+from unified_ranker.core.windows import last_events, whole_seconds
 from unified_ranker.prepare.examples import Histories, TimeIndex
 from unified_ranker.signals.past import PastItems
 
@@ -32,14 +32,22 @@ def before(times, user, moment):
     return [begin + place for place, time in enumerate(times[user]) if time < moment]
 
 
+def last(times, user, moment, most):
+    """Those of the last `most` whose second is whole."""
+    rows = before(times, user, moment)
+    flat = [time for own in times for time in own]
+    return [row for row in rows if sum(flat[other] >= flat[row] for other in rows) <= most]
+
+
 @given(LOGS, ASKED, st.integers(1, 5), st.integers(0, 9), st.booleans())
-def test_a_window_holds_the_last_events_strictly_before_its_moment(times, asked, most, width, newest_first):
+def test_a_window_holds_the_last_whole_seconds_strictly_before_its_moment(times, asked, most, width, newest_first):
     histories = histories_of(times)
     known = [(user, moment) for user, moment in asked if 0 <= user < len(times)]
     user, moment = (np.array(part, np.int64) for part in (zip(*known, strict=True) if known else ([], [])))
     end = TimeIndex(histories.offsets, histories.timestamp).end(user, moment)
-    windows = last_events(end, end - histories.offsets[user], most, width, newest_first)
-    expected = [before(times, *pair)[-most:] for pair in known]
+    kept = whole_seconds(end, end - histories.offsets[user], most, histories.timestamp)
+    windows = last_events(end, kept, width, newest_first)
+    expected = [last(times, *pair, most) for pair in known]
     if newest_first:
         expected = [rows[::-1] for rows in expected]
     longest = max([width, *map(len, expected)])
@@ -57,13 +65,13 @@ def test_histories_and_past_items_have_the_same_window_and_nobody_an_empty_one(t
     strangers = user >= len(times)
     counted = histories.lengths_before(np.where(strangers, MISSING, user), moment)
     windows = histories.windows(np.where(strangers, MISSING, user), counted, most)
-    expected = [before(times, *pair)[-most:] for pair in asked]
+    expected = [last(times, *pair, most) for pair in asked]
     assert windows.rows.tolist() == [row for rows in expected for row in rows]
     past, _ = PastItems(histories, most).before(user, moment)
     assert past.tolist() == [rows[::-1] + [MISSING] * (most - len(rows)) for rows in expected]
 
 
-def test_without_a_bound_a_window_holds_all():
+def test_a_window_holds_as_many_events_as_are_asked_for():
     windows = last_events(np.array([5, 9]), np.array([3, 4]))
     assert windows.pad(windows.rows, MISSING).tolist() == [[2, 3, 4, MISSING], [5, 6, 7, 8]]
 

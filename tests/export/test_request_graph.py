@@ -15,6 +15,8 @@ from unified_ranker.training.training_job import build_model
 pytestmark = pytest.mark.xdist_group("tiny_model")
 EVENTS = st.lists(st.tuples(st.integers(1, 40), st.sampled_from(["i00", "i07", "nothing", ""])), max_size=30)
 """Times and items; "" is a blank place, "nothing" an item that the catalogue lacks."""
+IMPUTED = "more_like_this"
+"""Task whose missing source item is the last item of the history."""
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +40,20 @@ def fields(rows, moments):
     }
 
 
+def whole(before, most):
+    """Those of the last `most` whose second is whole."""
+    return [(time, item) for time, item in before if sum(other >= time for other, _ in before) <= most]
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(EVENTS.map(sorted), st.integers(1, 45)), min_size=1, max_size=3))
 def test_windows_hold_the_last_events_strictly_before_each_request(graph, asked):
     rows, moments = zip(*asked, strict=True)
-    found = graph(fields(rows, moments))
+    found = graph(fields(rows, moments) | {"task": tf.fill([len(rows)], IMPUTED)})
     length, numbers = graph.length, {name: n for n, name in enumerate(tiny_world.prepared().item_ids)}
     for row, (events, moment) in enumerate(asked):
         before = [(time, numbers.get(item, MISSING)) for time, item in events if item and time < moment]
-        kept = before[-length:]
+        kept = whole(before, length)
         assert found.request.position[row] == len(kept)
         inside = slice(0, len(kept))
         columns = found.windows.events.take(row)
@@ -56,12 +63,17 @@ def test_windows_hold_the_last_events_strictly_before_each_request(graph, asked)
         assert columns.gap[inside].numpy().tolist() == [b - a for a, b in zip(times[:1] + times, times, strict=False)]
         assert (columns.item[len(kept) :] == MISSING).numpy().all()
         assert found.request.gap[row] == (moment - times[-1] if times else -1)
-        recent = [item for _, item in before[::-1]][: graph.read]
+        newest = {item for time, item in kept if time == kept[-1][0]}
+        assert found.request.source[row] == (newest.pop() if len(newest) == 1 else MISSING), (
+            "none of several is the last"
+        )
+        past = whole(before, graph.read)[::-1]
+        recent = [item for _, item in past]
         # No wider than the longest history of the batch.
         blank = found.signals.recent.shape[1] - len(recent)
         assert found.signals.recent.shape[1] <= graph.read
         assert found.signals.recent[row].numpy().tolist() == recent + [MISSING] * blank
-        when = [time for time, _ in before[::-1]][: graph.read]
+        when = [time for time, _ in past]
         assert found.signals.recent_time[row].numpy().tolist() == when + [0] * blank
 
 

@@ -27,7 +27,9 @@ def built(items=ITEMS, **settings):
 
 
 def ask(recent, source=UNKNOWN, time=100):
-    return signal_request(1, source_item=[source], recent=[recent], recent_time=[[1] * len(recent)], timestamp=[time])
+    return signal_request(
+        1, source_item=[source], recent=[recent], recent_time=[[*range(len(recent), 0, -1)]], timestamp=[time]
+    )
 
 
 def features(signal, request):

@@ -13,7 +13,8 @@ from unified_ranker.signals.repeats import Repeats, RepeatSignal
 ITEMS = 6
 HOUR = 3600
 NOW = 1000 * HOUR
-# Newest first: 4 stood beside 2 twice, once on either side; 5 is out of reach; -1 is an item that is not known.
+# Newest first: 4 stood beside 2 twice, once on either side; of 5, which is out of reach of 2, the newest is beside the
+# basket of 2; -1 is an item that is not known.
 RECENT = [[4, 2, 0, 5, 5, 5, -1, 2, 4, 3], [1, 1, 1, -1, -1, -1, -1, -1, -1, -1]]
 # The three newest of the first user are of one basket.
 TIMES = [[NOW - HOUR * h for h in hours] for hours in ([3, 3, 3, 8, 9, 15, 24, 35, 48, 63], [8, 15, 24, *[1000] * 7])]
@@ -35,10 +36,10 @@ def candidates(rows):
 def test_counts_of_the_candidate_and_beside_the_source():
     found = signal().features(asked([2, -1]), candidates(2), None).numpy()
     had = np.array([[1, 0, 2, 1, 2, 3, 0], [0, 3, 0, 0, 0, 0, 0]])
-    near = np.array([[1, 0, 0, 0, 2, 0, 0], [0, 0, 0, 0, 0, 0, 0]])
+    near = np.array([[1, 0, 0, 0, 2, 1, 0], [0, 0, 0, 0, 0, 0, 0]])
     np.testing.assert_allclose(found[..., 0], np.log1p(had), atol=1e-6)
     np.testing.assert_allclose(found[..., 3], np.log1p(near), atol=1e-6)
-    np.testing.assert_allclose(found[..., 4], near / 3, atol=1e-6)
+    np.testing.assert_allclose(found[..., 4], near / 4, atol=1e-6)
 
 
 def test_events_of_late_count_more():
@@ -59,13 +60,13 @@ def test_the_last_time_counts_by_what_came_after_it_and_a_basket_has_no_order():
 
 def test_reach_and_window():
     further = signal(reach=2).features(asked([2, 1]), candidates(2), None).numpy()
-    np.testing.assert_allclose(np.expm1(further[0, :, 3]), [1, 0, 0, 1, 2, 2, 0], atol=1e-5)
+    np.testing.assert_allclose(np.expm1(further[0, :, 3]), [1, 0, 0, 1, 2, 3, 0], atol=1e-5)
     shorter = signal(window=3).features(asked([2, 1]), candidates(2), None).numpy()
     np.testing.assert_allclose(np.expm1(shorter[0, :, 0]), [1, 0, 1, 0, 1, 0, 0], atol=1e-5)
 
 
 def test_proposals_are_the_neighbours_of_the_source_the_newest_and_the_most_frequent_in_turns():
-    """Beside 2 stood 4, 0 and 4; the newest are 4, 2, 0, 5; the most frequent of late 5, 2, 4, 0, 3."""
+    """Beside 2 stood 4, 0, 5 and 4; the newest are 4, 2, 0, 5; the most frequent of late 5, 2, 4, 0, 3."""
     proposed = signal(candidates=6).proposals(asked([2, -1])).numpy()
     np.testing.assert_array_equal(proposed, [[4, 5, 0, 2, 3, -1], [1, *[-1] * 5]])
     without = signal(candidates=6).proposals(asked([-1, -1])).numpy()

@@ -9,16 +9,20 @@ from log_by_rows import event, item, world
 from signal_toy import signal_request
 
 from unified_ranker.config import Positive, Task
+from unified_ranker.core.request import NO_HISTORY, Request, to_arrays
 from unified_ranker.core.times import HOUR
+from unified_ranker.core.windows import MOST_OF_ONE_SECOND
+from unified_ranker.prepare.log_history import LogHistory
+from unified_ranker.prepare.request_arrays import request_arrays
 from unified_ranker.signals.history_pairs import cosines, items_of_users, transition_shares
-from unified_ranker.signals.history_sums import later_events
+from unified_ranker.signals.later_events import later_events
 from unified_ranker.signals.nearby import Nearby, NearbySignal, nearest_items
-from unified_ranker.signals.ordered_pairs import MOST_OF_ONE_SECOND, ordered_pairs
+from unified_ranker.signals.ordered_pairs import ordered_pairs
 from unified_ranker.signals.pair_counts import pairs_from_histories
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.example_labels import next_targets
 
-ITEMS, USERS = 6, 3
+ITEMS, USERS, WINDOW = 6, 3, 3
 LOGS = st.lists(
     st.tuples(
         st.one_of(st.none(), st.integers(0, USERS - 1)),
@@ -64,6 +68,27 @@ def facts(prepared, item_ids, user_ids):
             *(column.tolist() for column in (examples.user, targets, decay, *columns)), strict=True
         )
     ]
+    # Windows of both ways to them, with the events of each second in any one order.
+    arrays = request_arrays(examples, prepared, WINDOW)
+    asked = [
+        Request(
+            "",
+            "",
+            timestamp=int(t),
+            history=LogHistory(prepared).before(prepared.user_ids[u], int(t)) if u >= 0 else NO_HISTORY,
+        )
+        for u, t in zip(examples.user, examples.timestamp, strict=True)
+    ]
+    for sent in (arrays, to_arrays(asked, WINDOW)):
+        columns = [sent[f"history_{name}"].tolist() for name in ("timestamp", "item_id", "event_type", "task", "value")]
+        windows = [
+            sorted((t, thing[i], *rest) for t, i, *rest in zip(*own, strict=True) if i)
+            for own in zip(*columns, strict=True)
+        ]
+        rows = [(*row, window) for row, window in zip(rows, windows, strict=True)]
+    last = prepared.histories.last_before(examples.user, examples.history_length, WINDOW)
+    common = np.append(prepared.histories.common(prepared.histories.item), -1)[last]
+    rows = [(*row, -1 if item < 0 else thing[prepared.item_ids[item]]) for row, item in zip(rows, common, strict=True)]
     matrices = (
         pairs_from_histories(prepared.histories, 2, ITEMS).matrix(end),
         transition_shares(prepared.histories, end, ITEMS, 3),

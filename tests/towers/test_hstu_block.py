@@ -25,7 +25,9 @@ def block():
 
 
 def run(block, x=X, moments=MOMENTS, training=False):
-    return block(tf.constant(x), tf.constant(moments), training=training).numpy()
+    width = x.shape[1]
+    distance = np.tile(np.arange(width)[:, None] - np.arange(width)[None], (len(x), 1, 1)).astype(np.int32)
+    return block(tf.constant(x), tf.constant(distance), tf.constant(moments), training=training).numpy()
 
 
 def silu(x):

@@ -3,12 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from unified_ranker.config import Transformer, UserTower
 from unified_ranker.prepare.vocabulary import Scale, StrengthScale, Vocabulary
 from unified_ranker.towers.category_table import CategoryTable
 from unified_ranker.towers.causal_block import CausalBlock, distance_bucket
 from unified_ranker.towers.history import HistoryEvents
+from unified_ranker.towers.seconds import Seconds
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.user import EventValues, UserEncoder, user_fields
 
@@ -175,6 +178,50 @@ def test_an_encoder_without_a_type_is_a_transformer():
     assert UserTower(encoder={"layers": 1}).encoder == Transformer(layers=1)
 
 
+# --- events of one second ------------------------------------------------------------------------------------------
+
+SECONDS = [0, 1, 1, 1, 2, 3, 3, 4, 5, 5, 5, 5]
+"""The second of each event."""
+
+
+def tied(seed=0):
+    """A history in which some events are of one second."""
+    events = history(seed)
+    moment = np.array(SECONDS)
+    events["gap"] = np.where(np.diff(moment, prepend=-1) > 0, events["gap"] + 1, 0)
+    return events
+
+
+def shuffled(events, random):
+    """The history with the events of each second in another order."""
+    order = sorted(range(EVENTS), key=lambda place: (SECONDS[place], random.random()))
+    return {name: column if name == "gap" else column[:, order] for name, column in events.items()}
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_events_of_one_second_changes_no_state(tower, random):
+    before, after = (states(tower, events, profile(tower)) for events in (tied(), shuffled(tied(), random)))
+    np.testing.assert_allclose(after, before, atol=1e-5)
+
+
+def test_a_state_after_a_second_knows_all_of_its_events(tower):
+    before = states(tower, tied(), profile(tower))
+    for place in (1, 2, 3):
+        events = tied()
+        events["item"][:, place] += 1
+        moved = np.abs(states(tower, events, profile(tower)) - before).max((0, 2)) > 1e-4
+        assert moved.tolist() == [False] * 2 + [True] * (EVENTS - 1)
+
+
+def test_events_of_one_second_are_equally_far_from_the_others():
+    seconds = Seconds.of(tf.constant([[9, 0, 7, -1]]))
+    assert seconds.first.numpy().tolist() == [[0, 1, 1, 3, 4]]
+    assert seconds.distance.numpy()[0, 3].tolist() == [3, 1, 1, 0, -1]
+    assert seconds.distance.numpy()[0, 1].tolist() == seconds.distance.numpy()[0, 2].tolist() == [1, 0, 0, -2, -3]
+    assert seconds.of_first(tf.constant([[9, 0, 7, -1]])).numpy().tolist() == [[9, 9, 7, -1]]
+
+
 # --- distances ----------------------------------------------------------------------------------------------------
 
 
@@ -199,7 +246,8 @@ def test_a_block_is_what_numpy_says():
     tf.keras.utils.set_random_seed(4)
     block = CausalBlock(DIM, heads=2, dropout=0.3)
     x = np.random.default_rng(5).normal(size=(2, 20, DIM)).astype(np.float32)
-    block(tf.constant(x))
+    apart = tf.tile(tf.range(20)[None, :, None] - tf.range(20)[None, None], [2, 1, 1])
+    block(tf.constant(x), apart)
     randomise(block)
     normed = _normalise(x, block.norms[0])
     q, k, v = np.split(normed @ block.qkv.kernel.numpy(), 3, axis=-1)
@@ -213,7 +261,7 @@ def test_a_block_is_what_numpy_says():
     y = x + mixed @ block.out.kernel.numpy() + block.out.bias.numpy()
     grown = _normalise(y, block.norms[1]) @ block.grow.kernel.numpy() + block.grow.bias.numpy()
     expected = y + tf.nn.gelu(grown).numpy() @ block.shrink.kernel.numpy() + block.shrink.bias.numpy()
-    np.testing.assert_allclose(block(tf.constant(x)), expected, atol=1e-4)
+    np.testing.assert_allclose(block(tf.constant(x), apart), expected, atol=1e-4)
 
 
 def _normalise(x, norm):

@@ -94,7 +94,15 @@ def check_epoch(prepared, examples, config, epoch):
             user, before = examples.user[number], examples.history_length[number]
             row, position = batch.row[place], batch.examples.request.position[place]
             expected = 0 if user == MISSING else before
-            assert min(expected, -(-length // 4)) <= position <= min(expected, length)
+            begin = 0 if user == MISSING else histories.offsets[user]
+            times = histories.timestamp[begin : begin + expected]
+            # A second that a window would divide is left out, with all before it.
+            fits = [first for first in range(expected + 1) if first in (0, expected) or times[first - 1] < times[first]]
+            least, most = (
+                next(expected - n for n in fits if expected - n <= bound) for bound in (-(-length // 4), length)
+            )
+            assert least <= position <= most
+            assert expected - position in fits
             assert batch.windows.user[row] == (len(prepared.users) if user == MISSING else user)
             begin = 0 if user == MISSING else histories.offsets[user]
             span = np.arange(begin + expected - position, begin + expected)
@@ -121,7 +129,7 @@ def check_windows(batch, width, length):
     assert ends.max() <= length
     behind = np.arange(width)[None] >= ends[:, None]
     for name, column in batch.windows.events.by_name().items():
-        assert (column[behind] == (MISSING if name == "item" else 0)).all()
+        assert (column[behind] == (MISSING if name in ("item", "gap") else 0)).all()
 
 
 @settings(max_examples=40)

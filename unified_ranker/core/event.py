@@ -79,8 +79,8 @@ class Event:
         return cls(**orjson.loads(record))
 
     def line(self) -> bytes:
-        """Return the fields that a history keeps of the event, as JSON."""
-        return orjson.dumps([self.item_id, self.event_type, self.task, self.timestamp, self.value])
+        """Return the fields that a history keeps of the event, as JSON; the value 0 is none."""
+        return orjson.dumps([self.item_id, self.event_type, self.task, self.timestamp, self.value or None])
 
     def digest(self, number: int = 0) -> bytes:
         """Return 8 bytes of the event's identity, by which an event that arrives twice is recognised.

@@ -83,24 +83,29 @@ def first_match(
     return out
 
 
-def first_engagements(user: Ints, item: Ints | Strings, head: Ints | Strings | None = None) -> Mask:
+def first_engagements(
+    user: Ints, item: Ints | Strings, head: Ints | Strings | None = None, time: Ints | None = None
+) -> Mask:
     """Mark the first of each user's positives of one task with one item, and all of anonymous users, `[positives]`.
 
-    Whether two anonymous positives are of one user is unknown.
+    Whether two anonymous positives are of one user is unknown. Those of one second are all first, because none of them
+    is before another.
 
     Args:
         user: indices, `MISSING` where anonymous; positives are in order of time.
         item: indices or ids.
         head: of each positive, numbers or names: the first of each head is marked, so that a purchase after a view is
             marked, too. None: the first of all heads.
+        time: seconds; None: one positive is the first.
     """
     key = user
     for column in (item,) if head is None else (item, head):
         number = np.unique(column, return_inverse=True)[1]
         key = key * (number.max(initial=0) + 1) + number
     first = np.asarray(user == MISSING, bool)
-    first[np.unique(key, return_index=True)[1]] = True
-    return first
+    rows, own = np.unique(key, return_index=True, return_inverse=True)[1:]
+    first[rows] = True
+    return first if time is None else first | (time == time[rows[own.reshape(-1)]])
 
 
 def head_numbers(counted: Sequence[CountedEvents]) -> Ints:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unified_ranker.core.arrays import Arrays, Floats, Ints, Strings
-from unified_ranker.core.windows import Windows, last_events
+from unified_ranker.core.windows import Windows, last_events, whole_seconds
 
 TEXT_FIELD, TIME_FIELD, VALUE_FIELD = np.dtype(object), np.dtype(np.int64), np.dtype(np.float32)
 REQUEST_FIELDS: Mapping[str, np.dtype] = {
@@ -113,13 +113,15 @@ class Request:
 def to_arrays(requests: Sequence[Request], history_length: int, event_types: Collection[str] | None = None) -> Arrays:
     """Return a batch of requests as inputs of the served model.
 
-    Only the last `history_length` events of the `event_types` are sent; the graph would cut the rest anyway.
+    Only the last `history_length` events of the `event_types` are sent, in whole seconds; the graph would cut the rest
+    anyway.
     """
     known = [request.history.before(request.timestamp).of_types(event_types) for request in requests]
     count = np.array([len(history) for history in known], np.int64)
-    windows = last_events(np.cumsum(count), count, history_length)
+    events, end = History.joined(known), np.cumsum(count)
+    windows = last_events(end, whole_seconds(end, count, history_length, events.timestamp))
     given = {name: [getattr(request, name) for request in requests] for name in REQUEST_FIELDS}
-    return model_inputs(len(requests), given, windows, History.joined(known).take(windows.rows))
+    return model_inputs(len(requests), given, windows, events.take(windows.rows))
 
 
 def state_arrays(outputs: Arrays) -> Arrays:

@@ -31,18 +31,41 @@ class Windows:
         return out
 
 
-def last_events(end: Ints, count: Ints, most: int | None = None, width: int = 0, newest_first: bool = False) -> Windows:
+MOST_OF_ONE_SECOND = 50
+"""Most events of a user in one second that are choices beside each other: hundreds of them are an import. Pairs of two
+seconds grow with the product of both."""
+
+
+def whole_seconds(end: Ints, count: Ints, most: int, time: Ints) -> Ints:
+    """Return how many of the last events a window of at most `most` holds, `[windows]`: whole seconds of them.
+
+    Events of one second have no order, so none of them is the older one that a full window would leave out. A second
+    that does not fit is left out with all before it; so one of more than `most` events is never read.
+
+    Args:
+        end: the row after the last event of each history, `[windows]`; ignored where `count` is 0.
+        count: how many events the history has, `[windows]`.
+        most: greatest length of a window; at least 1.
+        time: seconds of the rows, ascending within each history, `[rows]`.
+    """
+    kept = np.minimum(count, most)
+    full = np.flatnonzero(kept < count)
+    begin = end[full] - most
+    inside = time[begin[:, None] + np.arange(most)]
+    kept[full] -= np.count_nonzero(inside == time[begin - 1][:, None], axis=1)
+    return kept
+
+
+def last_events(end: Ints, count: Ints, width: int = 0, newest_first: bool = False) -> Windows:
     """Return the last events before a moment of several histories; each lies in one table, ordered by time.
 
     Args:
         end: the row after the last event strictly before the moment, `[windows]`; ignored where `count` is 0.
-        count: how many events of the history lie before the moment, `[windows]`.
-        most: greatest length of a window; None: no limit.
+        count: how many events each window holds, `[windows]`; see `whole_seconds`.
         width: least width of the padded windows; they are wider where the longest window is.
         newest_first: whether a window begins with its newest event, in place of its oldest.
     """
-    kept = count if most is None else np.minimum(count, most)
-    column = np.arange(kept.max(initial=width))[None]
-    inside = column < kept[:, None]
-    rows = end[:, None] - 1 - column if newest_first else (end - kept)[:, None] + column
+    column = np.arange(count.max(initial=width))[None]
+    inside = column < count[:, None]
+    rows = end[:, None] - 1 - column if newest_first else (end - count)[:, None] + column
     return Windows(rows[inside], inside)

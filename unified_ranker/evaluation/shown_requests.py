@@ -67,10 +67,8 @@ def show_requests(
     random = np.random.default_rng(task_seed(seed, task, SHOWN))
     rows = np.sort(random.choice(len(requests), min(SHOWN, len(requests)), replace=False))
     drawn, length = requests.take(rows), np.minimum(requests.history_length[rows], LAST_ITEMS)
-    past = [
-        prepared.histories.item[end - count + 1 : end + 1][::-1]
-        for end, count in zip(prepared.histories.last_before(drawn.user, drawn.history_length), length, strict=True)
-    ]
+    ends = prepared.histories.offsets[drawn.user] + drawn.history_length
+    past = [prepared.histories.item[end - count : end][::-1] for end, count in zip(ends, length, strict=True)]
     return tuple(
         ShownRequest(
             timestamp=int(drawn.timestamp[at]),

@@ -40,6 +40,8 @@ class HistoryReader(Protocol):
     def before(self, user_id: str, timestamp: int) -> History:
         """Return a user's latest events strictly before a time in seconds (0 = all), at most `MOST`, oldest first.
 
+        Events of one second are all there or none is, because they have no order (`history_of`).
+
         Empty for an unknown user, and for "", an anonymous one.
 
         Raises:

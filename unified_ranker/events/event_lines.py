@@ -11,7 +11,7 @@ import orjson
 
 from unified_ranker.core.event import Event
 from unified_ranker.core.request import NO_HISTORY, History
-from unified_ranker.events.base import StoreError
+from unified_ranker.events.base import MOST, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,10 @@ def event_of_log(record: bytes) -> Event | None:
 
 
 def history_of(lines: Sequence[bytes]) -> History:
-    """Return a history of lines, which are in order of time.
+    """Return a history of the latest lines of a user, oldest first; a store reads at most `MOST` + 1 of them.
+
+    One more line than `MOST` tells that the history is not whole. Then the second of the first line is left out, of
+    which there may be more events: those of one second have no order, so that none of them is the oldest to be read.
 
     Raises:
         StoreError: a line is damaged.
@@ -45,6 +48,10 @@ def history_of(lines: Sequence[bytes]) -> History:
         return NO_HISTORY
     with undamaged():
         rows: list[list[Any]] = [orjson.loads(line) for line in lines]
+        if len(rows) > MOST:
+            rows = [row for row in rows if row[3] > rows[0][3]]
+        if not rows:
+            return NO_HISTORY
         items, types, tasks, times, values = zip(*rows, strict=True)
         return History(
             item_id=np.array(items, object),

@@ -58,7 +58,7 @@ class LmdbStore:
                 f"the store of histories must be a directory that can be written. Received: `{directory}`: {error}. "
                 "Name another with --store."
             ) from error
-        self._cache: OrderedDict[str, History] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[History, bool]] = OrderedDict()
         self._caching = threading.Lock()
         self._generation = 0
         self._writes: queue.Queue[tuple[WriteJob, Future[int]] | None] = queue.Queue()
@@ -95,19 +95,20 @@ class LmdbStore:
     def before(self, user_id: str, timestamp: int) -> History:
         """See `HistoryStore.before`."""
         with self._caching:
-            known, generation = self._cache.get(user_id), self._generation
-            if known is not None:
+            found, generation = self._cache.get(user_id), self._generation
+            if found is not None:
                 self._cache.move_to_end(user_id)
-        if known is None:
-            known = self._read(user_id, 0)
+        if found is None:
+            found = self._read(user_id, 0)
             with self._caching:
                 # Not cached if an event was acknowledged while this history was read.
                 if self._generation == generation:
-                    self._cache[user_id] = known
+                    self._cache[user_id] = found
                     if len(self._cache) > _CACHED:
                         self._cache.popitem(last=False)
-        if timestamp and len(known) == MOST and known.timestamp[-1] >= timestamp:
-            return self._read(user_id, timestamp)  # events that the cache has no room for take the places of later ones
+        known, whole = found
+        if timestamp and not whole and not (known.timestamp < timestamp).all():
+            return self._read(user_id, timestamp)[0]  # the cache holds later events in the place of earlier ones
         return known.before(timestamp)
 
     def import_lines(self, rows: Iterable[LoggedEvent], key: str) -> int:
@@ -178,18 +179,19 @@ class LmdbStore:
         self._writer.join()
         self._env.close()
 
-    def _read(self, user_id: str, timestamp: int) -> History:
+    def _read(self, user_id: str, timestamp: int) -> tuple[History, bool]:
+        """Return the latest events of a user before a moment, and whether there are no earlier ones."""
         if not user_id:
-            return NO_HISTORY
+            return NO_HISTORY, True
         prefix = user_key(user_id)
         end = prefix + (_TIME.pack(timestamp) if timestamp else _LAST)
         lines: list[bytes] = []
         with self._reading() as transaction, transaction.cursor(self._lines) as cursor:
             more = cursor.prev() if cursor.set_range(end) else cursor.last()
-            while more and len(lines) < MOST and cursor.key()[:16] == prefix:
+            while more and len(lines) <= MOST and cursor.key()[:16] == prefix:
                 lines.append(cursor.value())
                 more = cursor.prev()
-        return history_of(lines[::-1])
+        return history_of(lines[::-1]), len(lines) <= MOST
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Any]:

@@ -106,7 +106,7 @@ class RedisStore:
             return NO_HISTORY
         with self._asking():
             latest = f"({timestamp}" if timestamp else "+inf"
-            lines = self._redis.zrevrangebyscore(f"{self._prefix}h:{user_id}", latest, "-inf", start=0, num=MOST)
+            lines = self._redis.zrevrangebyscore(f"{self._prefix}h:{user_id}", latest, "-inf", start=0, num=MOST + 1)
         return history_of([line[8:] for line in reversed(lines)])
 
     def import_lines(self, rows: Iterable[LoggedEvent], key: str) -> int:

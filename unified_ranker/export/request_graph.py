@@ -64,10 +64,10 @@ class RequestGraph(tf.Module):
     """Looks requests up against the release's catalogue.
 
     Events at or after the request's time are cut, and those whose type towers/user.yaml leaves out of histories, then
-    all but the last `history_length`; a signal may read further back. A request without a time gets the present one:
-    that is for callers of TF Serving that give none, since the service and `Recommender` have the time of
-    `OpenedRelease.timed`. An event on an unknown item keeps its slot, with an empty vector. A value that is not finite
-    counts as absent.
+    all but the last `history_length`, in whole seconds; a signal may read further back. A request without a time gets
+    the present one: that is for callers of TF Serving that give none, since the service and `Recommender` have the time
+    of `OpenedRelease.timed`. An event on an unknown item keeps its slot, with an empty vector. A value that is not
+    finite counts as absent.
     """
 
     def __init__(self, model: UnifiedRanker) -> None:
@@ -101,21 +101,19 @@ class RequestGraph(tf.Module):
         time = tf.where(fields["timestamp"] > 0, fields["timestamp"], tf.cast(tf.timestamp(), tf.int64))
         order, found = _in_order(history, time, self.history_types)
         events, times, length = self._window(given, history, order, found)
-        last, some = tf.maximum(length - 1, 0), length > 0
-        last_item, last_task, last_time = (
-            tf.gather(column, last, batch_dims=1) for column in (events.item, events.task, times)
-        )
+        last_time, some = tf.gather(times, tf.maximum(length - 1, 0), batch_dims=1), length > 0
+        newest = (times == last_time[:, None]) & (tf.range(tf.shape(times)[1], dtype=tf.int64) < length[:, None])
         user = self.users.lookup(fields["user_id"])
         filled = self.imputer(
             ImputableFields(fields["task"], given.query, given.source_item, given.country),
-            tf.where(some, last_item, MISSING),
+            _common(events.item, newest, MISSING),
             user,
         )
         request = RequestIndices(
             task=self._tasks(fields["task"]),
             source=filled.source_item,
             country=self._country(filled.country),
-            previous_task=tf.where(some, last_task, 0),
+            previous_task=_common(events.task, newest, 0),
             gap=tf.where(some, time - last_time, -1),
             timestamp=time,
             position=length,
@@ -151,7 +149,7 @@ class RequestGraph(tf.Module):
         """
         width = tf.minimum(tf.reduce_max(tf.concat([found, [1]], 0)), self.read)
         column = tf.range(1, width + 1, dtype=tf.int64)[None]
-        there = column <= found[:, None]
+        there = column <= _whole_seconds(history, order, found, self.read)[:, None]
         slot = tf.where(there, found[:, None] - column, tf.shape(order, tf.int64)[1] - 1)
         rows = tf.gather(order, slot, batch_dims=1)
         return _pick(given.history_items, rows, there, MISSING), _pick(history.timestamp, rows, there, 0)
@@ -160,7 +158,7 @@ class RequestGraph(tf.Module):
         self, given: GivenFields, history: History, order: tf.Tensor, found: tf.Tensor
     ) -> tuple[HistoryEvents, tf.Tensor, tf.Tensor]:
         """Return the last events that the user tower reads and their times `[batch, n]`, and their number `[batch]`."""
-        kept = tf.minimum(found, self.length)
+        kept = _whole_seconds(history, order, found, self.length)
         column = tf.range(tf.maximum(tf.reduce_max(tf.concat([kept, [1]], 0)), 1))[None]
         present = column < kept[:, None]
         slot = tf.where(present, (found - kept)[:, None] + column, tf.shape(order, tf.int64)[1] - 1)
@@ -171,7 +169,7 @@ class RequestGraph(tf.Module):
             item=_pick(given.history_items, rows, present, MISSING),
             event_type=self._event_types(_pick(history.event_type, rows, present, "")),
             task=self._history_tasks(_pick(history.task, rows, present, "")),
-            gap=tf.where(present, timestamp - earlier, 0),
+            gap=tf.where(present, timestamp - earlier, MISSING),
             value=tf.where(tf.math.is_finite(value), value, 0.0),
         )
         return events, timestamp, kept
@@ -189,6 +187,23 @@ def _in_order(history: History, time: tf.Tensor, event_types: tf.Tensor | None) 
     order = tf.argsort(tf.cast(~before, tf.int32), axis=1, stable=True)
     behind = tf.fill([tf.shape(order)[0], 1], tf.shape(order)[1])
     return tf.concat([order, behind], 1), tf.reduce_sum(tf.cast(before, tf.int64), 1)
+
+
+def _whole_seconds(history: History, order: tf.Tensor, found: tf.Tensor, most: int) -> tf.Tensor:
+    """Return how many of `found` events in `order` a window of `most` holds, `[batch]`; see `windows.whole_seconds`."""
+    begin = found - most
+    times = tf.gather(tf.pad(history.timestamp, [[0, 0], [0, 1]]), order, batch_dims=1)
+    left = tf.gather(times, tf.maximum(begin - 1, 0), batch_dims=1)
+    slot = tf.range(tf.shape(order, tf.int64)[1])[None]
+    divided = (slot >= begin[:, None]) & (slot < found[:, None]) & (times == left[:, None]) & (begin > 0)[:, None]
+    return tf.minimum(found, most) - tf.math.count_nonzero(divided, 1)
+
+
+def _common(column: tf.Tensor, there: tf.Tensor, blank: int) -> tf.Tensor:
+    """Return the number that all events `there` have in a column `[batch, n]`, `[batch]`; see `Histories.common`."""
+    low = tf.reduce_min(tf.where(there, column, column.dtype.max), 1)
+    high = tf.reduce_max(tf.where(there, column, column.dtype.min), 1)
+    return tf.where(low == high, low, tf.constant(blank, column.dtype))
 
 
 def _pick(column: tf.Tensor, rows: tf.Tensor, present: tf.Tensor, blank: object) -> tf.Tensor:

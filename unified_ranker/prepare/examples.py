@@ -10,6 +10,7 @@ and users are valid within one prepared log; ids identify rows across logs.
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from unified_ranker.core.arrays import MISSING, Floats, Ints, Mask, Strings
 from unified_ranker.core.positives import first_engagements, first_match, head_numbers
 from unified_ranker.core.request import History
 from unified_ranker.core.times import seconds
-from unified_ranker.core.windows import Windows, last_events
+from unified_ranker.core.windows import Windows, last_events, whole_seconds
 from unified_ranker.log.schema import InteractionLog
 
 
@@ -107,15 +108,46 @@ class Histories:
         out[starts[starts < len(out)]] = 0
         return out
 
-    def last_before(self, user: Ints, count: Ints) -> Ints:
-        """Return the row of the last of the first `count[i]` events of `user[i]`, `MISSING` without one."""
-        return np.where((user == MISSING) | (count == 0), MISSING, self.offsets[user] + count - 1)
+    def last_before(self, user: Ints, count: Ints, most: int) -> Ints:
+        """Return the row of the last event in a window of `most` of the first `count[i]` events of `user[i]`.
+
+        It is one of the newest second, see `common`; `MISSING` where the window is empty (`whole_seconds`).
+        """
+        known = (user != MISSING) & (count > 0)
+        last = np.where(known, self.offsets[user] + count - 1, MISSING)
+        size = np.append(np.diff(self._seconds), 0)[np.append(self._second, MISSING)[last]]
+        return np.where(size > most, MISSING, last)
+
+    def common(self, column: Ints) -> Ints:
+        """Return what all events of a user's second have in `column` (numbers, `[events]`); `MISSING` if they differ.
+
+        It stands for that of the last event, because no event of the newest second is the last.
+        """
+        begins = self._seconds[:-1]
+        if not len(begins):
+            return column
+        low, high = np.minimum.reduceat(column, begins), np.maximum.reduceat(column, begins)
+        return np.where(low == high, low, MISSING)[self._second]
+
+    @cached_property
+    def _second(self) -> Ints:
+        """Number of each event's second among those of all users, `[events]`."""
+        return runs(self.user, self.timestamp)
+
+    @cached_property
+    def _seconds(self) -> Ints:
+        """Row at which each second begins, and the end, `[seconds + 1]`."""
+        return np.append(np.flatnonzero(np.diff(self._second, prepend=-1)), len(self.item)).astype(np.int64)
 
     def windows(self, user: Ints, count: Ints, most: int, width: int = 0) -> Windows:
-        """Return the last `most` of the first `count[i]` events of `user[i]`, none if anonymous; see `last_events`."""
+        """Return the last `most` of the first `count[i]` events of `user[i]`, in whole seconds; none if anonymous.
+
+        See `whole_seconds`; `count[i]` divides no second.
+        """
         known = user != MISSING
         count = np.where(known, count, 0)
-        return last_events(self.offsets[np.where(known, user, 0)] + count, count, most, width)
+        end = self.offsets[np.where(known, user, 0)] + count
+        return last_events(end, whole_seconds(end, count, most, self.timestamp), width)
 
 
 @dataclass(frozen=True)
@@ -178,13 +210,14 @@ def order_of_items(items: pd.DataFrame) -> Ints:
 class Coded:
     """Events in order of time with names as numbers, columns `[events]`; `names` in order of the numbers.
 
-    `user` is -1 where anonymous, `value` NaN where absent.
+    `user` is -1 where anonymous, `value` NaN where absent, `time` in seconds.
     """
 
     user: Ints
     item: Ints
     task: Ints
     event_type: Ints
+    time: Ints
     value: Floats
     task_names: list[str]
     type_names: list[str]
@@ -219,8 +252,8 @@ def mark_positives(events: Coded, tasks: dict[str, Task]) -> Marked:
             head[match], weight[match] = positive.head_name, positive.weight
         if task.first_engagement_only:
             at = np.flatnonzero(entry != MISSING)
-            user, item = events.user[at], events.item[at]
-            weight[at[~first_engagements(user, item, head_numbers(task.positives)[entry[at]])]] = 0.0
+            user, item, time = events.user[at], events.item[at], events.time[at]
+            weight[at[~first_engagements(user, item, head_numbers(task.positives)[entry[at]], time)]] = 0.0
             retrieved[at] = first_engagements(user, item)
     at = np.flatnonzero(weight > 0)
     return Marked(at, head[at], weight[at], retrieved[at])
@@ -236,6 +269,7 @@ def match_positives(log: InteractionLog, tasks: dict[str, Task]) -> Marked:
             item=coded["item_id"][0],
             task=coded["task"][0],
             event_type=coded["event_type"][0],
+            time=seconds(events["timestamp"]),
             value=events["value"].to_numpy(np.float32, na_value=np.nan),
             task_names=[str(n) for n in coded["task"][1]],
             type_names=[str(n) for n in coded["event_type"][1]],

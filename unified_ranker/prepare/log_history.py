@@ -34,14 +34,18 @@ class LogHistory:
 
 
 def log_lines(prepared: Prepared) -> Iterator[LoggedEvent]:
-    """Yield the latest events of every user of a prepared log, in the form that `HistoryStore.import_lines` takes."""
+    """Yield the latest events of every user of a prepared log, in the form that `HistoryStore.import_lines` takes.
+
+    Values are written as a client writes them, so that an event that was reported has the same line.
+    """
     histories, users = prepared.histories, np.arange(len(prepared.users))
     windows = histories.windows(users, np.diff(histories.offsets), MOST)
     names, events = np.repeat(prepared.user_ids, windows.length), histories.events(windows.rows, prepared.ids_of)
-    columns = (events.item_id, events.task, events.event_type, events.timestamp.tolist(), events.value.tolist())
+    columns = (events.item_id, events.task, events.event_type, events.timestamp.tolist(), events.value)
     moment, seen = ("", 0), Counter[bytes]()
     for user, item_id, task, event_type, timestamp, value in zip(names, *columns, strict=True):
-        event = Event(str(user), str(item_id), str(task), str(event_type), timestamp, value or None)
+        # The shortest text of 32 bits: 4.1, and not 4.099999904632568.
+        event = Event(str(user), str(item_id), str(task), str(event_type), timestamp, float(str(value)) or None)
         if moment != (event.user_id, timestamp):
             moment, seen = (event.user_id, timestamp), Counter()
         line = event.line()

@@ -15,7 +15,7 @@ from unified_ranker.prepare.prepared_by import PREPARED_BY, PREPARED_BY_TASK, pa
 from unified_ranker.project.lineage import Lineage
 from unified_ranker.project.workspace import Workspace
 
-OUTPUT_FORMAT = "5"
+OUTPUT_FORMAT = "6"
 """Raised when the format of a stage's output changes, so that older outputs are made again."""
 TRAINED_BY = ("project.seed", "project.split", "project.training", "towers")
 NOT_TRAINED_BY_TASK = frozenset({"description", "derived", "exclude_engaged", "score", "serving"})

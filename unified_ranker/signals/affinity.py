@@ -141,7 +141,7 @@ class AffinitySignal(TableSignal):
 
     def _asked(self, request: SignalRequest) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the values `[batch, n]` of source item and history, and how much each counts `[batch, n, 2]`."""
-        recent = request.recent[:, : self._window]
+        recent, _ = request.last(self._window)
         items = tf.concat([request.source_item[:, None], recent], 1)
         values = tf.gather(self.values, known_rows(self.values, items))
         batch, slots = tf.shape(items)[0], tf.shape(items)[1] * values.shape[2]

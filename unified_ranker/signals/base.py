@@ -16,6 +16,7 @@ from unified_ranker.core.arrays import MISSING
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.signals.later_events import later_events
 from unified_ranker.towers.columns import Columns
 from unified_ranker.towers.tensorflow import tf
 
@@ -30,7 +31,7 @@ class SignalRequest(Columns):
         words: the query after imputation, as the signals read it, `[batch, words]`; the request that a signal gets
             has the columns of its own `read_text`.
         source_item: source item indices after imputation, `[batch]`; -1 without one.
-        recent: the user's last items, newest first, `[batch, recent]`; -1 where there are fewer.
+        recent: the user's last items in whole seconds, newest first, `[batch, recent]`; -1 where there are fewer.
         recent_time: seconds of these events, `[batch, recent]`; 0 where there are fewer.
         task: index of the task, `[batch]`; 0 for an unknown one.
         timestamp: seconds, `[batch]`.
@@ -50,6 +51,18 @@ class SignalRequest(Columns):
         return cls(
             words=indices, source_item=number, recent=indices, recent_time=indices, task=number, timestamp=number
         )
+
+    def last(self, most: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return items and times of the last `most` events, and of those of the same second as the last of them.
+
+        Both are `[batch, n]`, newest first, with -1 and 0 behind; `n` is the longest of the batch. Events of one second
+        have no order, so either all of them are read or none.
+        """
+        own = later_events(self.recent_time) < most
+        there = own & ((self.recent != MISSING) | (self.recent_time != 0))
+        width = tf.reduce_max(tf.concat([tf.math.count_nonzero(there, 1, dtype=tf.int32), [1]], 0))
+        own, items, times = (column[:, :width] for column in (own, self.recent, self.recent_time))
+        return tf.where(own, items, tf.constant(MISSING, items.dtype)), tf.where(own, times, tf.zeros_like(times))
 
     def without_user(self) -> SignalRequest:
         """Return the requests with the user's history removed."""
@@ -132,7 +145,7 @@ class SignalKind(Declaration, ABC):
 
     @property
     def events_read(self) -> int:
-        """Number of a user's last events that it reads in `SignalRequest.recent`; 1 by default."""
+        """Number of a user's last events that it reads by `SignalRequest.last`; 1 by default."""
         return 1
 
     def need(self, config: Config, log: InteractionLog) -> Need | None:

@@ -12,6 +12,7 @@ from pydantic import Field
 from unified_ranker.signals.base import Signal, SignalInputs, SignalRequest
 from unified_ranker.signals.first_occurrences import once
 from unified_ranker.signals.history_kind import HistoryKind
+from unified_ranker.signals.later_events import later_events
 from unified_ranker.signals.partner_table import PartnerTable, strongest
 from unified_ranker.signals.ragged_rows import strongest_of
 from unified_ranker.towers.tensorflow import tf
@@ -96,19 +97,12 @@ class HistorySums(Signal):
 
         The source item is the first, with the weight 1 in its own channel alone.
         """
-        recent = request.recent[:, :most]
+        recent, times = request.last(most)
         # The newest event on a repeated item counts.
         origins = once(recent, self._items)
-        distance = tf.cast(later_events(request.recent_time[:, :most]), tf.float32)
+        distance = tf.cast(later_events(times), tf.float32)
         fading = [tf.pow(tf.constant(fade), distance) for fade in _DECAYS]
         weights = tf.stack([*fading, tf.zeros_like(distance)], -1)
         own = tf.constant([[[*[0.0] * len(_DECAYS), 1.0]]]) * tf.ones_like(weights[:, :1])
         own = tf.broadcast_to(own, [tf.shape(recent)[0], 1, len(self.channels)])
         return tf.concat([request.source_item[:, None], origins], 1), tf.concat([own, weights], 1)
-
-
-def later_events(times: tf.Tensor) -> tf.Tensor:
-    """Count the events of a later second than each one's, among events newest first at `times` `[batch, events]`."""
-    # One event behind, because a binary search refuses empty rows.
-    moment = tf.cumsum(tf.pad(tf.cast(times[:, 1:] != times[:, :-1], tf.int32), [[0, 0], [1, 1]]), axis=1)
-    return tf.searchsorted(moment, moment, side="left")[:, :-1]

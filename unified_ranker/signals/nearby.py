@@ -101,22 +101,22 @@ class NearbySignal(TableSignal):
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
         """See `Signal.features`."""
         del time
-        recent = request.recent[:, : self._window]
+        recent, times = request.last(self._window)
         near = self._nearness(candidates, tf.concat([request.source_item[:, None], recent], 1))
         source, last = near[..., 0], near[..., 1:]
-        hours = tf.maximum(request.timestamp[:, None] - request.recent_time[:, : self._window], 0) / HOUR
+        hours = tf.maximum(request.timestamp[:, None] - times, 0) / HOUR
         known = tf.math.is_finite(self._points_of(recent)[..., 0])
         late = tf.where(known, tf.math.rsqrt(1.0 + tf.cast(hours, tf.float32)), 0.0)
         late = late / tf.maximum(tf.reduce_sum(late, 1, keepdims=True), 1e-9)
         mean = tf.einsum("bne,be->bn", last, late)
         # Of the places of the newest second none is the last.
-        newest = request.recent_time[:, None, : self._window] == request.recent_time[:, None, :1]
+        newest = times[:, None] == times[:, None, :1]
         newest = tf.reduce_max(tf.where(newest, last, tf.zeros_like(last)), 2)
         return tf.stack([newest, tf.reduce_max(last, 2), mean, source], -1)
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """See `Signal.proposals`: the nearest of the source item and of the last items, in turns."""
-        recent = request.recent[:, : min(_PROPOSING, self._window)]
+        recent, _ = request.last(min(_PROPOSING, self._window))
         origins = once_of_few(tf.concat([request.source_item[:, None], recent], 1))
         near = tf.gather(self.neighbours, known_rows(self.neighbours, origins))
         turns = tf.reshape(tf.transpose(near, [0, 2, 1]), [tf.shape(near)[0], tf.shape(near)[1] * tf.shape(near)[2]])

@@ -19,7 +19,12 @@ class PartnerSignal(TableSignal, ABC):
 
     In training they are as of the example, so that no example sees itself; a served graph reads them from a table as of
     the end of the fit window.
+
+    Attributes:
+        shared: number of origins among which the proposals are divided; more of them have fewer each.
     """
+
+    shared = 1
 
     def __init__(self, starts: np.ndarray, partners: np.ndarray, counts: np.ndarray, proposed: int) -> None:
         """Store the table for serving.
@@ -70,7 +75,13 @@ class PartnerSignal(TableSignal, ABC):
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """See `Signal.proposals`: the strongest partners of each origin, in equal numbers."""
         origins = self.origins(request)
-        each = min(self._proposed // max(origins.shape[1], 1), self.pairs.widest)
+        each = min(self._proposed // self.shared, self.pairs.widest)
         partners, _ = self.pairs.of(origins, each)
-        partners = tf.pad(partners, [[0, 0], [0, 0], [0, each - tf.shape(partners)[2]]], constant_values=MISSING)
-        return tf.reshape(tf.cast(partners, tf.int64), [tf.shape(origins)[0], origins.shape[1] * each])
+        most = each * self.shared
+        share = most // tf.maximum(tf.math.count_nonzero(origins >= 0, 1, dtype=tf.int32), self.shared)
+        rank = tf.range(tf.shape(partners)[2])
+        own = tf.where(rank < share[:, None, None], tf.cast(partners, tf.int64), tf.constant(MISSING, tf.int64))
+        flat = tf.reshape(own, [tf.shape(own)[0], tf.shape(own)[1] * tf.shape(own)[2]])
+        flat = tf.pad(flat, [[0, 0], [0, most]], constant_values=MISSING)
+        order = tf.argsort(tf.cast(flat < 0, tf.int32), axis=1, stable=True)[:, :most]
+        return tf.ensure_shape(tf.gather(flat, order, batch_dims=1), [None, most])

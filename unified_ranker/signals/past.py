@@ -6,12 +6,12 @@ import numpy as np
 
 from unified_ranker.config import Task
 from unified_ranker.core.arrays import MISSING, Ints
-from unified_ranker.core.windows import last_events
+from unified_ranker.core.windows import last_events, whole_seconds
 from unified_ranker.prepare.examples import Histories, TimeIndex
 
 
 class PastItems:
-    """The last `count` items of each user strictly before a moment, from the log."""
+    """The last `count` items of each user strictly before a moment, from the log, in whole seconds."""
 
     def __init__(self, histories: Histories, count: int) -> None:
         """Index `histories`."""
@@ -28,7 +28,8 @@ class PastItems:
         whose = np.where(known, user, 0)
         end = self._index.end(whose, time)
         number = np.where(known, end - self._index.offsets[whose], 0)
-        windows = last_events(end, number, self.count, width=self.count, newest_first=True)
+        kept = whole_seconds(end, number, self.count, self._time)
+        windows = last_events(end, kept, width=self.count, newest_first=True)
         return windows.pad(self._item[windows.rows], MISSING), windows.pad(self._time[windows.rows], 0)
 
 

@@ -11,6 +11,7 @@ from unified_ranker.core.times import HOUR
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalRequest
 from unified_ranker.signals.first_occurrences import FirstOccurrences
 from unified_ranker.signals.history_kind import HistoryKind
+from unified_ranker.signals.later_events import later_events, not_earlier_events
 from unified_ranker.signals.partner_table import strongest, sums_of
 from unified_ranker.signals.proposals import merged
 from unified_ranker.towers.tensorflow import tf
@@ -74,10 +75,11 @@ class RepeatSignal(Signal):
         count, blank = self.config.candidates, tf.constant(MISSING, tf.int64)
         # Padded by as many blanks as there are proposals, so that there are enough to choose from.
         events = tf.pad(self._events(request), [[0, 0], [0, count]], constant_values=MISSING)
+        whole = tf.pad(not_earlier_events(self._times(request)) <= count, [[0, 0], [0, count]])
         near = tf.pad(self._beside(request), [[0, 0], [0, count]])
         order = tf.argsort(tf.cast(near == 0, tf.int32), axis=1, stable=True)[:, :count]
         beside = tf.gather(tf.where(near > 0, events, blank), order, batch_dims=1)
-        newest = events[:, :count]
+        newest = tf.where(whole, events, blank)[:, :count]
         frequent = strongest(self._events(request), self._of_late(request), self._items, count)
         lists = [tf.ensure_shape(found, [None, count]) for found in (beside, newest, frequent)]
         most = tf.fill([tf.shape(events)[0]], count)
@@ -85,26 +87,39 @@ class RepeatSignal(Signal):
 
     def _events(self, request: SignalRequest) -> tf.Tensor:
         """Return the items of the events that are read, `[batch, events]`, newest first."""
-        return request.recent[:, : self.config.window]
+        return request.last(self.config.window)[0]
+
+    def _times(self, request: SignalRequest) -> tf.Tensor:
+        """Return the times of these events, `[batch, events]`."""
+        return request.last(self.config.window)[1]
 
     def _of_late(self, request: SignalRequest) -> tf.Tensor:
         """Return 1 / sqrt(1 + hours) of each event's age, `[batch, events]`."""
-        age = tf.maximum(request.timestamp[:, None] - request.recent_time[:, : self.config.window], 0)
+        age = tf.maximum(request.timestamp[:, None] - self._times(request), 0)
         return tf.math.rsqrt(1.0 + tf.cast(age, tf.float32) / HOUR)
 
     def _last(self, request: SignalRequest) -> tf.Tensor:
         """Return 1 / (1 + later events of the user) of each item's last event, `[batch, events]`; 0 of the others."""
-        events, times = self._events(request), request.recent_time[:, : self.config.window]
-        later = tf.searchsorted(-times, -times, side="left")
+        events, later = self._events(request), later_events(self._times(request))
         newest = FirstOccurrences(events, self._items).is_first()
         return tf.where(newest, 1.0 / (1.0 + tf.cast(later, tf.float32)), 0.0)
 
     def _beside(self, request: SignalRequest) -> tf.Tensor:
-        """Mark the events within `reach` of one of the source item by 1, `[batch, events]`; others have 0."""
-        events = self._events(request)
+        """Mark the events within `reach` of one of the source item by 1, `[batch, events]`; others have 0.
+
+        The distance is that of the two seconds: all events of a second are equally near to another event.
+        """
+        events, times = self._events(request), self._times(request)
         source = request.source_item[:, None]
         here = (events == source) & (source >= 0)
-        reach, width = self.config.reach, tf.shape(events)[1]
-        padded = tf.pad(here, [[0, 0], [reach, reach]])
-        near = tf.reduce_any(tf.stack([padded[:, n : n + width] for n in range(2 * reach + 1)], -1), -1)
+        later, until = later_events(times), not_earlier_events(times)
+        # Of each number of events, how many of the source item's are among the first; then those of seconds.
+        before = tf.pad(tf.cumsum(tf.cast(here, tf.int32), axis=1), [[0, 0], [1, 0]])
+        own = tf.gather(before, until, batch_dims=1) > tf.gather(before, later, batch_dims=1)
+        seconds = tf.pad(tf.cumsum(tf.cast(own, tf.int32), axis=1), [[0, 0], [1, 0]])
+        begin, end = (
+            tf.maximum(later - self.config.reach, 0),
+            tf.minimum(until + self.config.reach, tf.shape(events)[1]),
+        )
+        near = tf.gather(seconds, end, batch_dims=1) > tf.gather(seconds, begin, batch_dims=1)
         return tf.cast(near & ~here & (events >= 0), tf.float32)

@@ -105,12 +105,12 @@ class ReturnSignal(Signal):
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
         """See `Signal.features`; the events of a request are those before it."""
         del time
-        recent, times = request.recent[:, : self._window], request.recent_time[:, : self._window]
+        recent, times = request.last(self._window)
         return self._chances(request, recent, times, candidates)[..., None]
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """See `Signal.proposals`: the user's earlier items with the highest chance."""
-        recent, times = request.recent[:, : self._window], request.recent_time[:, : self._window]
+        recent, times = request.last(self._window)
         # One event for each item, the newest.
         once = tf.where(of_events(recent, times).newest, recent, tf.constant(MISSING, tf.int64))
         chances = self._chances(request, recent, times, once)

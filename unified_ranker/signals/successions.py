@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from unified_ranker.core.arrays import MISSING
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalRequest
 from unified_ranker.signals.first_occurrences import once_of_few
 from unified_ranker.signals.history_kind import HistoryKind
@@ -43,10 +42,8 @@ class SuccessionSignal(PairSignal):
     def __init__(self, pairs: PairsAsOf, end: int, neighbours: int, proposed: int, window: int) -> None:
         """Build for requests of which the last `window` items are read."""
         super().__init__(pairs, end, neighbours, proposed)
-        self._window = window
+        self.shared = window
 
     def origins(self, request: SignalRequest) -> tf.Tensor:
-        """Return the last items, newest first, each once, `[batch, window]`."""
-        missing = tf.maximum(self._window - tf.shape(request.recent)[1], 0)
-        recent = tf.pad(request.recent[:, : self._window], [[0, 0], [0, missing]], constant_values=MISSING)
-        return once_of_few(tf.ensure_shape(recent, [None, self._window]))
+        """Return the last items, newest first, each once, `[batch, n]`."""
+        return once_of_few(request.last(self.shared)[0])

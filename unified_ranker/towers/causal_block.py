@@ -9,7 +9,7 @@ DISTANCE_BUCKETS = 32
 
 
 class CausalBlock(tf.keras.layers.Layer):
-    """Pre-norm self-attention and feed-forward; attention sees earlier positions and a bias by distance.
+    """Pre-norm self-attention and feed-forward; attention sees positions that are not later, and a bias by distance.
 
     Distances are bucketed as in T5 (arXiv 1910.10683, section 2.1), so a window may begin anywhere in a history.
     """
@@ -26,17 +26,23 @@ class CausalBlock(tf.keras.layers.Layer):
         self.dropout = tf.keras.layers.Dropout(dropout)
         self.bias = self.add_weight("distance_bias", (DISTANCE_BUCKETS, heads), initializer="zeros")
 
-    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Return `[batch, positions, dim]`; position i depends on positions up to i only."""
-        x += self.dropout(self._attend(self.norms[0](x)), training=training)
+    def call(self, x: tf.Tensor, distance: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Return `[batch, positions, dim]`; a position depends on those that are not later only.
+
+        Args:
+            x: `[batch, positions, dim]`.
+            distance: of each position after each other one, negative where that is later, `[batch, positions,
+                positions]`; see `Seconds`.
+            training: whether dropout is on.
+        """
+        x += self.dropout(self._attend(self.norms[0](x), distance), training=training)
         return x + self.dropout(self.shrink(self.grow(self.norms[1](x))), training=training)
 
-    def _attend(self, x: tf.Tensor) -> tf.Tensor:
+    def _attend(self, x: tf.Tensor, distance: tf.Tensor) -> tf.Tensor:
         # Split, not sliced, because the gradient of each slice would be as large as the whole.
         q, k, v = (split_heads(part, self.heads) for part in tf.split(self.qkv(x), 3, -1))
-        distance = distances(tf.shape(x)[1])
-        bias = tf.transpose(tf.gather(self.bias, distance_bucket(distance)), [2, 0, 1])
-        future = tf.cast(distance < 0, tf.float32) * -1e9
+        bias = distance_bias(self.bias, distance)
+        future = tf.cast(distance < 0, tf.float32)[:, None] * -1e9
         scores = tf.matmul(q, k, transpose_b=True) * self.width**-0.5 + bias + future
         mixed = tf.matmul(tf.nn.softmax(scores), v)
         return self.out(join_heads(mixed))
@@ -53,10 +59,11 @@ def join_heads(x: tf.Tensor) -> tf.Tensor:
     return tf.reshape(joined, [*tf.unstack(tf.shape(joined)[:2]), x.shape[1] * x.shape[3]])
 
 
-def distances(length: tf.Tensor) -> tf.Tensor:
-    """Return how many positions each of `length` positions lies after each other one, `[length, length]`."""
-    position = tf.range(length)
-    return position[:, None] - position[None, :]
+def distance_bias(table: tf.Variable, distance: tf.Tensor) -> tf.Tensor:
+    """Return the biases in `table` `[buckets, heads]` of distances `[batch, n, n]`, `[batch, heads, n, n]`."""
+    # By distance first, because a gradient of the table by pairs has a row for each of them.
+    by_distance = tf.gather(table, distance_bucket(tf.range(tf.shape(distance)[1])))
+    return tf.transpose(tf.gather(by_distance, tf.maximum(distance, 0)), [0, 3, 1, 2])
 
 
 def distance_bucket(distance: tf.Tensor) -> tf.Tensor:

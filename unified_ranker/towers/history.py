@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.windows import Windows
 from unified_ranker.towers.columns import Column, Columns
@@ -18,7 +20,7 @@ class HistoryEvents(Columns):
         item: index of the item; -1 for an unknown item or padding.
         event_type: index of the event type, 0 where unknown.
         task: index of the task, 0 where unknown.
-        gap: seconds since the event before, 0 without one.
+        gap: seconds since the event before, 0 without one; -1 for padding. So a new second begins where it is not 0.
         value: graded strength, 0 where absent.
     """
 
@@ -30,10 +32,10 @@ class HistoryEvents(Columns):
 
     def in_windows(self, windows: Windows) -> HistoryEvents:
         """Return the events of one table in padded windows, NumPy columns `[windows, width]`."""
-        item, *others = (column[windows.rows] for column in vars(self).values())
-        out = HistoryEvents(windows.pad(item, MISSING), *(windows.pad(column, 0) for column in others))
+        blanks = {"item": MISSING, "gap": MISSING}
+        out = HistoryEvents(*(windows.pad(c[windows.rows], blanks.get(n, 0)) for n, c in vars(self).items()))
         # The served model does not know the gap before the oldest event of a request, so training must not.
-        out.gap[:, :1] = 0
+        out.gap[:, :1] = np.where(windows.inside[:, :1], 0, MISSING)
         return out
 
 

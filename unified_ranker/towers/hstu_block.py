@@ -2,8 +2,7 @@
 
 from unified_ranker.towers.causal_block import (
     DISTANCE_BUCKETS,
-    distance_bucket,
-    distances,
+    distance_bias,
     join_heads,
     split_heads,
 )
@@ -36,25 +35,25 @@ class HstuBlock(tf.keras.layers.Layer):
         self.distance_bias = self.add_weight("distance_bias", (DISTANCE_BUCKETS, heads), initializer="zeros")
         self.time_bias = self.add_weight("time_bias", (GAP_BUCKETS, heads), initializer="zeros")
 
-    def call(self, x: tf.Tensor, moments: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Return `[batch, positions, dim]`; position i depends on positions up to i only.
+    def call(self, x: tf.Tensor, distance: tf.Tensor, moments: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Return `[batch, positions, dim]`; a position depends on those that are not later only.
 
         Args:
             x: `[batch, positions, dim]`.
+            distance: of each position after each other one, negative where that is later, `[batch, positions,
+                positions]`; see `Seconds`.
             moments: time of each position, in seconds from any origin of its row, `[batch, positions]`.
             training: whether dropout is on.
         """
-        length = tf.shape(x)[1]
         # Split, not sliced, because the gradient of each slice would be as large as the whole.
         u, v, q, k = (split_heads(part, self.heads) for part in tf.split(self.mix(self.norms[0](x)), 4, -1))
-        scores = tf.matmul(q, k, transpose_b=True) + self._bias(moments, length)
-        seen = tf.cast(distances(length) >= 0, tf.float32)
+        scores = tf.matmul(q, k, transpose_b=True) + self._bias(distance, moments)
+        seen = tf.cast(distance >= 0, tf.float32)[:, None]
         attended = tf.matmul(tf.nn.silu(scores) * seen / self.longest, v)
         return x + self.out(self.dropout(self.norms[1](join_heads(attended)) * join_heads(u), training=training))
 
-    def _bias(self, moments: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    def _bias(self, distance: tf.Tensor, moments: tf.Tensor) -> tf.Tensor:
         """Return the bias of each pair of positions, `[batch, heads, positions, positions]`."""
         between = tf.maximum(moments[:, :, None] - moments[:, None, :], 0)
-        of_distance = tf.gather(self.distance_bias, distance_bucket(distances(length)))
-        bias = of_distance + tf.gather(self.time_bias, gap_bucket(between))
-        return tf.transpose(bias, [0, 3, 1, 2])
+        of_time = tf.transpose(tf.gather(self.time_bias, gap_bucket(between)), [0, 3, 1, 2])
+        return distance_bias(self.distance_bias, distance) + of_time

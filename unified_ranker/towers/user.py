@@ -16,6 +16,7 @@ from unified_ranker.towers.history import HistoryEvents
 from unified_ranker.towers.hstu_block import HstuBlock
 from unified_ranker.towers.lookup import NameTable
 from unified_ranker.towers.normalisation import LayerNormalization
+from unified_ranker.towers.seconds import Seconds
 from unified_ranker.towers.served_columns import read_features
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
@@ -46,12 +47,13 @@ class EventValues(tf.keras.layers.Layer):
 
 
 class UserEncoder(tf.keras.layers.Layer):
-    """User states of a history, one for each of its prefixes.
+    """User states of a history, one for each of its prefixes that divide no second.
 
-    A token is an event: its item vector (of the item tower), event type, task, value and the gap to the event before.
+    A token is an event: its item vector (of the item tower), event type, task, value and the gap to the second before.
     The sequence begins with the profile, so that state `p` depends on the profile and the first `p` events alone;
-    state 0 is that of a user without a history. The blocks are those of a transformer or of HSTU. Their outputs are
-    pooled by learnt weights, or only the last block's output is used.
+    state 0 is that of a user without a history. Events of one second have no order: they see each other, are equally
+    far from all others, and the state after them is the mean of theirs. The blocks are those of a transformer or of
+    HSTU. Their outputs are pooled by learnt weights, or only the last block's output is used.
     """
 
     def __init__(self, config: UserTower, vocabulary: Vocabulary, dim: int, categories: CategoryTable) -> None:
@@ -80,7 +82,7 @@ class UserEncoder(tf.keras.layers.Layer):
         profile: FeatureParts,
         training: bool = False,
     ) -> tf.Tensor:
-        """Return states `[batch, events + 1, dim]`.
+        """Return states `[batch, events + 1, dim]`; the state within a second is the one after it.
 
         Args:
             items: item vectors of the history, `[batch, events, dim]`.
@@ -88,29 +90,30 @@ class UserEncoder(tf.keras.layers.Layer):
             profile: parts of the users' features, `[batch, …]`.
             training: whether dropout is on.
         """
+        seconds = Seconds.of(events.gap)
         tokens = (
             self.item(items)
             + self.event_types.embed(events.event_type)
             + self.tasks.embed(events.task)
-            + tf.gather(self.gaps, gap_bucket(events.gap))
+            + tf.gather(self.gaps, gap_bucket(seconds.of_first(events.gap)))
             + self.values(events.event_type, events.value)
         )
         start = self._profile(profile, tf.shape(items)[0])
         x = self.dropout(tf.concat([start[:, None], tokens], 1), training=training)
-        timed: tuple[tf.Tensor, ...] = ()
+        timed: tuple[tf.Tensor, ...] = (seconds.distance,)
         if isinstance(self.config.encoder, Hstu):
             # The profile has the time of the first event, whose gap is 0.
-            timed = (tf.pad(tf.cumsum(tf.cast(events.gap, tf.int64), 1), [[0, 0], [1, 0]]),)
+            timed += (tf.pad(tf.cumsum(tf.cast(events.gap, tf.int64), 1), [[0, 0], [1, 0]]),)
         if self.config.encoder.pooling == "last":
             for block in self.blocks:
                 x = block(x, *timed, training=training)
-            return self.norm(x)
+            return self.norm(seconds.mean(x))
         weights = tf.nn.softmax(self.pool)
         pooled = 0.0
         for layer, block in enumerate(self.blocks):
             x = block(x, *timed, training=training)
             pooled += weights[layer] * x
-        return self.norm(pooled)
+        return self.norm(seconds.mean(pooled))
 
     def _block(self, dim: int) -> tf.keras.layers.Layer:
         encoder = self.config.encoder

@@ -3,7 +3,8 @@
 One pass of the causal user tower over a window gives the state before each of its events, so a window of 100 events
 with 150 examples costs one pass, not 150. Windows overlap by a quarter and begin at a random offset in each epoch, so
 that an example has between `history_length / 4` and `history_length` events, or all of them if there are fewer
-(sliding-window training, arXiv 2409.14517).
+(sliding-window training, arXiv 2409.14517). They begin with a whole second: one that a window would divide is left out,
+as in serving (`whole_seconds`).
 """
 
 from collections.abc import Iterator
@@ -52,6 +53,8 @@ class WindowBatches:
         serial = (np.cumsum(anonymous) - 1) // ANONYMOUS_PER_WINDOW
         self._owner = np.where(anonymous, -1 - serial, examples.user)
         self._owners = len(np.unique(self._owner))
+        owner = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+        self._begins = np.flatnonzero((events.gap != 0) | (np.diff(owner, prepend=-1) != 0))
 
     @property
     def steps(self) -> int:
@@ -71,7 +74,7 @@ class WindowBatches:
         # A user's windows begin at 0, stride - phase, 2 stride - phase, …; an example is in the first one that
         # begins at most `length` events before it.
         number = np.maximum(0, -(-(self.examples.history_length + phase - self.length) // stride))
-        start = np.maximum(0, number * stride - phase)
+        start = self._whole(np.maximum(0, number * stride - phase))
         window = self._owner * (number.max(initial=0) + 1) + number
         _, of_window = np.unique(window, return_inverse=True)
         shuffled = rng.permutation(of_window.max() + 1)[of_window]
@@ -84,6 +87,12 @@ class WindowBatches:
         per_batch = np.array_split(sizes, self.steps)
         bounds = [int(part[-1]) for part in per_batch[:-1]]
         return [(part, start[part]) for part in np.split(rows, bounds)]
+
+    def _whole(self, start: np.ndarray) -> np.ndarray:
+        """Return the first begins of a second from `start` on, of windows in the histories of users, `[examples]`."""
+        begin = self.offsets[np.maximum(self.examples.user, 0)]
+        following = np.append(self._begins, self.offsets[-1])[np.searchsorted(self._begins, begin + start)]
+        return np.where(start > 0, following - begin, 0)
 
     def _left_out(self, number: np.ndarray, of_window: np.ndarray, epoch: int) -> np.ndarray:
         """Draw the examples that an epoch leaves out, `[examples]`: whole windows, never an owner's last one.

@@ -62,7 +62,7 @@ class SameCategorySignal(TableSignal):
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
         """See `Signal.features`."""
         del time
-        past = self._category(request.recent[:, : self.config.window])
+        past = self._category(request.last(self.config.window)[0])
         own = self._category(candidates)
         same = (own[:, :, None] == past[:, None]) & (past >= 0)[:, None]
         return tf.reduce_sum(tf.cast(same, tf.float32), 2, keepdims=True) / self.config.window

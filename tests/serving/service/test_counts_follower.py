@@ -15,7 +15,7 @@ SEED, EVENTS = 5, 200
 
 
 def events_of_a_few():
-    """Events of few users with few items, a second apart, so that many engagements are repeated ones."""
+    """Events of few users with few items, so that many engagements are repeated ones, some within one second."""
     draw = np.random.default_rng(SEED)
     kinds = [
         *[("search", "click", None), ("", "rating", 5.0)],
@@ -24,22 +24,26 @@ def events_of_a_few():
     for at in range(EVENTS):
         task, kind, value = kinds[draw.integers(len(kinds))]
         user, item = str(draw.choice(["u", "v", ""])), str(draw.choice(list("abc")))
-        yield Event(user, item, task or "more_like_this", kind, tiny_world.NOW + at, value)
+        yield Event(user, item, task or "more_like_this", kind, tiny_world.NOW + at // 8, value, query=str(at % 2))
 
 
 def test_an_event_is_a_positive_as_prepare_says(tmp_path):
-    events = list(events_of_a_few())
+    events = list(dict.fromkeys(events_of_a_few()))
     assert CONFIG.tasks["home_feed"].first_engagement_only
-    names = ("item_id", "task", "event_type", "value")
+    names = ("item_id", "task", "event_type", "value", "query")
     time = [pd.Timestamp(event.timestamp, unit="s", tz="UTC") for event in events]
     rows = [{name: getattr(event, name) for name in names} | {"user_id": event.user_id or None} for event in events]
     log = log_of([{**row, "timestamp": at} for row, at in zip(rows, time, strict=True)])
-    at = match_positives(log, CONFIG.tasks).rows
+    told = log.events.iloc[match_positives(log, CONFIG.tasks).rows]
+    seconds = told["timestamp"].astype("datetime64[s, UTC]").astype("int64")
+    right = zip(told["user_id"].fillna(""), *(told[name] for name in names[:3]), told["query"], seconds, strict=True)
     store = LmdbStore(tmp_path / "store")
     store.append(events)
-    found = [number for number, event in enumerate(events) if is_positive(CONFIG, event, store)]
+    found = [event for event in events if is_positive(CONFIG, event, store)]
     store.close()
-    # Rows of the log are in order of time, as the events are.
-    assert found == at.tolist()
+    fields = ("user_id", "item_id", "task", "event_type", "query", "timestamp")
+    assert sorted(tuple(getattr(event, name) for name in fields) for event in found) == sorted(right)
+    engaged = [(event.user_id, event.item_id, event.event_type, event.timestamp) for event in found if event.user_id]
+    assert len(set(engaged)) < len(engaged), "two of one second are both the first"
     every = {n: t.model_copy(update={"first_engagement_only": False}) for n, t in CONFIG.tasks.items()}
     assert len(match_positives(log, every).rows) > len(found) > 0
