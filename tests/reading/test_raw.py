@@ -46,6 +46,9 @@ TEXTS = {
     "zstd": (pa.compress(b"user|item|text\nu1|7|a, b; c\nu2|008|\n", "zstd", asbytes=True), "bars"),
     "JSON lines": (b'{"user":"u1","item":7,"text":"a, b; c"}\n{"user":"u2","item":"008","text":null}\n', "JSON lines"),
     "a JSON list": (b'[{"user":"u1","item":7,"text":"a, b; c"},\n{"user":"u2","item":"008"}]', "a JSON list"),
+    "JSON in bz2": (bz2.compress(b'{"user":"u1","item":7,"text":"a, b; c"}\n{"user":"u2","item":"008"}\n'), "JSON"),
+    "UTF-16 without a mark": ("user,item,text\nu1,7,\"a, b; c\"\nu2,008,\n".encode("utf-16-be"), "utf-16-be"),
+    "JSON in UTF-16": ('[{"user":"u1","item":7,"text":"a, b; c"},{"user":"u2","item":"008"}]'.encode("utf-16"), "utf-16"),
     "JSON in gzip": (gzip.compress(b'{"user":"u1","item":7,"text":"a, b; c"}\n{"user":"u2","item":"008"}\n'), "JSON"),
 }  # fmt: skip
 
@@ -213,6 +216,28 @@ def test_text_of_western_europe_is_read_in_its_encoding(tmp_path, encoding, word
     assert bool(rejected(tmp_path, "a.csv")) is not read_as_written
     said = form_in_words(TableSource(files="a.csv"), tmp_path)
     assert (f"encoded in {encoding}" in said) is (read_as_written and encoding != "utf-8")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_an_encoding_is_recognised_wherever_its_letters_begin(tmp_path, encoding, name):
+    """Behind a megabyte of ASCII; a byte that the encoding does not have is of one row."""
+    words = ["plain"] * 60_000 + [*WESTERN["Latin 1" if encoding == "latin-1" else "Windows 1252"][1]] * 3
+    lines = [
+        f'{{"user":"u{n}","place":"{word}"}}' if "json" in name else f"u{n};{word}" for n, word in enumerate(words)
+    ]
+    text = "\n".join(lines if "json" in name else ["user;place", *lines]).encode(encoding)
+    odd = b'\n{"user":"odd","place":"\x81"}' if "json" in name else b"\nodd;\x81"
+    (tmp_path / name).write_bytes(text + odd * (encoding == "cp1252"))
+    assert [row["place"] for row in read(tmp_path, name)][: len(words)] == words
+    assert [row for row, _ in rejected(tmp_path, name)] == [len(words)] * (encoding == "cp1252")
+    assert f"encoded in {encoding}" in form_in_words(TableSource(files=name), tmp_path)
+
+
+def test_a_bad_byte_between_double_colons_is_of_one_row(tmp_path):
+    (tmp_path / "a.dat").write_bytes(b"1::a::1\n2::\xe9b::2\n3::c::3\n")
+    assert rejected(tmp_path, "a.dat") == [(1, "2, \\xe9b, 2")]
+    assert numbers(tmp_path, "a.dat") == [0, 2]
 
 
 def test_single_bad_bytes_in_a_file_of_utf_8_are_rejected_and_not_read_in_another_encoding(tmp_path):

@@ -4,7 +4,6 @@ DuckDB reads CSV, too, but leaves lines out of the numbering that it cannot read
 no text. Arrow says the number of each row of another width, and hands bytes over as they are.
 """
 
-import codecs
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,8 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.log.parquet_files import sentence
 from unified_ranker.reading.raw_rows import RawRows, Rejected
 from unified_ranker.reading.source_files import SourceFile
-from unified_ranker.reading.text_form import TextForm, form_of, is_utf8
+from unified_ranker.reading.text_encoding import decoder_of, is_utf8
+from unified_ranker.reading.text_form import TextForm, form_of
 
 BLOCK_BYTES = 1 << 24
 """Bytes of text that are read at once, the most that a row may have."""
@@ -49,6 +49,11 @@ class DelimitedRows:
         return str(self.text)
 
     @property
+    def _encoded(self) -> str:
+        """The rule that a row breaks whose bytes are no text."""
+        return TEXT_BYTES if self.text.encoding == "utf-8" else f"is text in {self.text.encoding}"
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns; the blank one that pandas gives to its row numbers is none."""
         return tuple(name for name in self.text.names if name)
@@ -66,7 +71,7 @@ class DelimitedRows:
                 for batch in self._batches(stream, wanted or [form.names[0]], numbering):
                     numbers, rejected = numbering.take(batch.num_rows)
                     keep, bad, arrays = _as_text(batch)
-                    rejected += [Rejected(int(numbers[row]), TEXT_BYTES, text) for row, text in bad]
+                    rejected += [Rejected(int(numbers[row]), self._encoded, text) for row, text in bad]
                     table = _table(batch.schema.names, arrays).select(wanted)
                     yield RawRows(path, table, numbers[keep], tuple(rejected))
         except (pa.ArrowException, UnicodeError, OSError) as error:
@@ -141,11 +146,14 @@ class _Numbering:
 
 
 class _Rewritten(io.RawIOBase):
-    """Text in UTF-8 with a delimiter of one sign, made of text in another encoding or with another delimiter."""
+    """Text in UTF-8 with a delimiter of one sign, made of text in another encoding or with another delimiter.
+
+    Bytes that the encoding does not have stay as they are: no UTF-8, so that their row alone is rejected.
+    """
 
     def __init__(self, stream: pa.NativeFile, form: TextForm) -> None:
         self._stream, self._delimiter = stream, form.delimiter
-        self._decoder = codecs.getincrementaldecoder(form.encoding)()
+        self._decoder = decoder_of(form.encoding)
         self._held, self._ended = "", False
 
     def readable(self) -> bool:
@@ -163,7 +171,7 @@ class _Rewritten(io.RawIOBase):
                 if not self._ended and text.endswith(self._delimiter[0]):
                     text, self._held = text.rstrip(self._delimiter[0]), text[len(text.rstrip(self._delimiter[0])) :]
                 text = text.replace(self._delimiter, _ONE_SIGN)
-            out = text.removeprefix("\ufeff").encode()
+            out = text.removeprefix("\ufeff").encode(errors="surrogateescape")
         return out
 
 

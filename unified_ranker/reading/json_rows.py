@@ -1,21 +1,28 @@
 """Rows of JSON and of JSON lines, by DuckDB: every value as text, lists and objects as JSON."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from unified_ranker.config import TableSource
 from unified_ranker.core.errors import UserError
 from unified_ranker.reading.duck import connected, quoted, says, sql_text
 from unified_ranker.reading.raw_rows import RawRows, Rejected
 from unified_ranker.reading.source_files import SourceFile
+from unified_ranker.reading.text_encoding import decoder_of, encoding_of
 
 _BATCH_ROWS = 200_000
 LARGEST_OBJECT = 1 << 26
 """Most bytes of one JSON object."""
 OBJECT = "is a JSON object"
+_READ_AT_ONCE = 1 << 22
+_PLAIN = (None, "gzip", "zstd")
+"""Compressions that DuckDB reads."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +30,13 @@ class JsonRows:
     """JSON lines, or one JSON list of objects."""
 
     file: SourceFile
+    source: TableSource
 
     @property
     def form(self) -> str:
         """The form in words."""
-        return "JSON lines" if self._lines else "a JSON list"
+        kind = "JSON lines" if self._lines else "a JSON list"
+        return kind if self._encoding == "utf-8" else f"{kind}, encoded in {self._encoding}"
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -69,16 +78,40 @@ class JsonRows:
 
     @cached_property
     def _lines(self) -> bool:
-        begin = self.file.begin(1 << 12)
-        return not begin.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+        begin = decoder_of(self._encoding).decode(self.file.begin(1 << 12))
+        return not begin.lstrip("\ufeff \t\r\n").startswith("[")
+
+    @cached_property
+    def _encoding(self) -> str:
+        return self.source.encoding or encoding_of(self.file)
+
+    @cached_property
+    def _rewritten(self) -> Any:
+        """Temporary file of the same text as DuckDB reads it, in UTF-8; None where the file is such text."""
+        if self.file.compression in _PLAIN and self._encoding == "utf-8":
+            return None
+        # Kept open, because it is deleted when it is closed.
+        target = tempfile.NamedTemporaryFile(suffix=".json")  # noqa: SIM115
+        decoder = decoder_of(self._encoding)
+        try:
+            with self.file.open() as stream:
+                while block := stream.read(_READ_AT_ONCE):
+                    target.write(decoder.decode(block).encode(errors="surrogateescape"))
+        except (OSError, UnicodeError) as error:
+            raise self._unreadable(error) from error
+        target.flush()
+        return target
 
     @property
     def _numbered(self) -> str:
         """Query of the objects with their numbers; null in the place of what is no JSON."""
-        options = f"compression='{self.file.compression or 'none'}', maximum_object_size={LARGEST_OBJECT}"
-        reader = f"read_ndjson_objects({sql_text(str(self.file.path))}, ignore_errors=true, {options})"
+        path, compression = str(self.file.path), self.file.compression or "none"
+        if self._rewritten is not None:
+            path, compression = self._rewritten.name, "none"
+        options = f"compression='{compression}', maximum_object_size={LARGEST_OBJECT}"
+        reader = f"read_ndjson_objects({sql_text(path)}, ignore_errors=true, {options})"
         if not self._lines:
-            reader = f"read_json_objects({sql_text(str(self.file.path))}, format='array', {options})"
+            reader = f"read_json_objects({sql_text(path)}, format='array', {options})"
         return f"SELECT json, row_number() OVER () - 1 AS number FROM {reader}"  # noqa: S608
 
     def _unreadable(self, error: Exception) -> UserError:

@@ -73,7 +73,7 @@ def open_table(source: TableSource, directory: Path, scratch: Path) -> RawSource
 def _reader(file: SourceFile, source: TableSource) -> RawSource:
     if file.format == "parquet":
         return ParquetRows(file)
-    return JsonRows(file) if file.format == "json" else DelimitedRows(file, source)
+    return JsonRows(file, source) if file.format == "json" else DelimitedRows(file, source)
 
 
 def raw_table(source: TableSource, directory: Path, rows: int | None = None) -> pa.Table:

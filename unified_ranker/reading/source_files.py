@@ -94,6 +94,15 @@ def files_of(source: TableSource, directory: Path) -> list[SourceFile]:
     return [_described(file, root if root.is_dir() else root.parent, source) for file in found]
 
 
+def wide_encoding(begin: bytes) -> str | None:
+    """Return the encoding of text in UTF-16 without a mark, by its first bytes: every other one is 0; else None."""
+    halves = {"utf-16-be": (begin[::2], begin[1::2]), "utf-16-le": (begin[1::2], begin[::2])}
+    for encoding, (high, low) in halves.items():
+        if high.count(0) > len(high) / 2 and len(re.findall(rb"[\x00-\x08]", low)) <= len(low) / 10:
+            return encoding
+    return None
+
+
 def _below(path: Path) -> list[Path]:
     """Return the files below a directory, without those that begin with a full stop or an underscore."""
     return sorted(
@@ -141,13 +150,15 @@ def _described(file: Path, root: Path, source: TableSource) -> SourceFile:
     other = next((name for magic, name in _NO_TEXT.items() if begin.startswith(magic)), None)
     if not begin.strip():
         raise UserError(f"`{file}` must hold a table. Received: an empty file. Write it again.")
-    if other is None and b"\0" in begin and not begin.startswith(_UTF_16):
+    if other is None and b"\0" in begin and not begin.startswith(_UTF_16) and wide_encoding(begin) is None:
         other = "bytes that are no text"
     if source.format == "parquet" or other is not None:
         raise UserError(
             f"`{file}` must be Parquet, CSV or other delimited text, or JSON. Received: {other or 'no Parquet'}. "
             "Write it in one of them, or correct `format`."
         )
+    if wide_encoding(begin) is not None or begin.startswith(_UTF_16):
+        begin = begin.replace(b"\0", b"").lstrip(b"\xff\xfe")
     if source.format is None and (Path(_bare_name(file)).suffix in _JSON or re.match(rb"\s*(\{\s*\"|\[\s*\{)", begin)):
         return SourceFile(file, "json", compression, folders)
     return described

@@ -12,6 +12,7 @@ from unified_ranker.config import TableSource
 from unified_ranker.core.errors import UserError
 from unified_ranker.log.schema import LOG_COLUMNS
 from unified_ranker.reading.source_files import SourceFile
+from unified_ranker.reading.text_encoding import encoding_of
 
 SAMPLE_BYTES = 1 << 18
 SAMPLE_LINES = 400
@@ -19,17 +20,8 @@ DELIMITERS = ("::", "\t", "\x01", ";", "|", ",")
 """Delimiters that are recognised, in the order in which they are tried."""
 MOSTLY = 0.95
 """Share of the first lines that must have as many fields as the first."""
-LEAST_LINES = 3
-"""Lines of bytes that are no UTF-8 from which a text may be in another encoding."""
-ALONE = 1.5
-"""Mean length, in bytes, up to which what is above ASCII are letters among others."""
-_TYPOGRAPHY = frozenset(
-    "\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}"
-    "\N{RIGHT SINGLE QUOTATION MARK}\N{EN DASH}\N{EM DASH}\N{HORIZONTAL ELLIPSIS}\N{EURO SIGN}\N{DEGREE SIGN}"
-)
 _NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", "\x01": "control-A", "::": "double colons"}
 _NAME = re.compile(r"[^\W\d][\w .#/()%:+-]{0,63}|#[\w .-]{1,63}")
-_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
 @dataclass(frozen=True)
@@ -69,8 +61,7 @@ def form_of(file: SourceFile, source: TableSource) -> TextForm:
     """
     sample = file.begin(SAMPLE_BYTES + 1)
     sample, whole = sample[:SAMPLE_BYTES], len(sample) <= SAMPLE_BYTES
-    marked = next((name for mark, name in _MARKS.items() if sample.startswith(mark)), None)
-    encoding = source.encoding or marked or _western(sample) or "utf-8"
+    encoding = source.encoding or encoding_of(file)
     text = _decoded(file, sample, encoding).removeprefix("\ufeff")
     lines = text.splitlines(keepends=True)
     lines = [line for line in (lines if whole or len(lines) == 1 else lines[:-1]) if line.strip()][:SAMPLE_LINES]
@@ -89,36 +80,6 @@ def form_of(file: SourceFile, source: TableSource) -> TextForm:
     return TextForm(
         delimiter, quote, names, header is True, encoding, empty=header is True and len(rows) == 1 and whole
     )
-
-
-def _western(sample: bytes) -> str | None:
-    """Return the encoding of Western text that is no UTF-8: most lines with accents are none; None for any other.
-
-    A letter with an accent stands alone among letters of ASCII. Where bytes above ASCII stand in rows, as in Cyrillic
-    or Chinese text, or in few lines, nothing is guessed: such lines are rejected one by one.
-    """
-    lines = [line for line in sample.splitlines()[:-1] if not line.isascii()]
-    bad = [line for line in lines if not is_utf8(line)]
-    if len(bad) < LEAST_LINES or len(bad) <= len(lines) / 2:
-        return None
-    runs = [run for line in bad for run in re.findall(rb"[\x80-\xff]+", line)]
-    if sum(map(len, runs)) > ALONE * len(runs):
-        return None
-    signs = b"".join(runs)
-    # Windows has quotation marks, dashes and the euro in place of control characters.
-    windows = re.search(rb"[\x80-\x9f]", signs) is not None and not re.search(rb"[\x81\x8d\x8f\x90\x9d]", signs)
-    encoding = "cp1252" if windows else "latin-1"
-    likely = sum(sign.isalpha() or sign in _TYPOGRAPHY for sign in signs.decode(encoding))
-    return encoding if likely > len(signs) / 2 else None
-
-
-def is_utf8(text: bytes) -> bool:
-    """Tell whether bytes are text in UTF-8."""
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _decoded(file: SourceFile, sample: bytes, encoding: str) -> str:
