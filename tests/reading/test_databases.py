@@ -57,8 +57,8 @@ def test_the_tables_of_a_project_come_from_a_database_and_are_read_again_when_th
     files["project.yaml"] |= {"data": data}
     project = write_project(tmp_path / "project", files=files)
 
-    def opened():
-        return Workspace(project, load_config(project))
+    def opened(ask=True):
+        return Workspace(project, load_config(project), ask)
 
     tables = opened().read_tables()
     assert tables.events["user_id"].to_pylist() == ["1", "2"]
@@ -66,8 +66,14 @@ def test_the_tables_of_a_project_come_from_a_database_and_are_read_again_when_th
     before = opened().data_checksum()
     assert opened().data_checksum() == before
     server.execute("INSERT INTO clicks VALUES (3, '00000000-0000-0000-0000-000000000001', 1, '2024-05-03', NULL)")
+    assert opened(ask=False).data_checksum() == before, "the answer is kept"
+    assert opened(ask=False).read_tables().events["user_id"].to_pylist() == ["1", "2"]
     assert opened().data_checksum() != before
-    assert opened().read_tables().events["user_id"].to_pylist() == ["1", "2", "3"]
+    assert opened(ask=False).read_tables().events["user_id"].to_pylist() == ["1", "2", "3"]
+    project_yaml = project / "project.yaml"
+    project_yaml.write_text(project_yaml.read_text().replace("ORDER BY visitor", "WHERE visitor = 3"))
+    assert opened(ask=False).read_tables().events["user_id"].to_pylist() == ["3"], "no answer to this query is kept"
+    assert len(list((project / ".unified_ranker" / "answers").iterdir())) == 1
     server.execute("DELETE FROM clicks WHERE visitor = 3")
 
 

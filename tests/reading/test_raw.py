@@ -79,6 +79,10 @@ def test_text_without_a_header_has_numbered_columns_or_the_given_names(tmp_path)
     assert read(tmp_path, source | {"header": ["user", "title", "time"]})[1] == {
         "user": "2", "title": "B: C", "time": "978300761",
     }  # fmt: skip
+    (tmp_path / "words.csv").write_text("ann,hat,view\neve,coat,view\neve,hat,buy\ndan,scarf,view\n")
+    assert read(tmp_path, "words.csv")[0] == {"column0": "ann", "column1": "hat", "column2": "view"}
+    (tmp_path / "joined.csv").write_text("who,what,how\nann,hat,view\n" * 3)
+    assert read(tmp_path, "joined.csv")[0] == {"who": "ann", "what": "hat", "how": "view"}
     (tmp_path / "names.csv").write_text("ann,bob\neve,dan\n")
     assert len(read(tmp_path, {"files": "names.csv"})) == 1
     assert len(read(tmp_path, {"files": "names.csv", "header": False})) == 2

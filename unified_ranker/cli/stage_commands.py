@@ -49,7 +49,7 @@ def validate_command(
     from unified_ranker.log.check import in_order
     from unified_ranker.project.prepare_stage import validate
 
-    checks = in_order(validate(open_stages(project, overrides, source)))
+    checks = in_order(validate(open_stages(project, overrides, source, ask=True)))
     if as_json:
         print_json([{"line": check.line(), "failed": check.failed} for check in checks])
     else:
@@ -87,7 +87,7 @@ def prepare_command(
     from unified_ranker.project.prepare_stage import prepare_stage
 
     choice = EngineChoice(engine, workers, address, tuple(beam_options or ()))
-    context = open_stages(project, overrides, source, force=("prepare",) if force else (), engine=choice)
+    context = open_stages(project, overrides, source, force=("prepare",) if force else (), engine=choice, ask=True)
     with one_build(context):
         context.lineage.note("since", since)
         result = prepare_stage(context)
@@ -214,7 +214,8 @@ def build_command(
     from unified_ranker.project.stage_context import STAGES
 
     overrides = in_minutes(overrides, minutes)
-    _build(open_stages(project, overrides, source, tasks, STAGES if force else ()), as_json, require_baseline)
+    context = open_stages(project, overrides, source, tasks, STAGES if force else (), ask=True)
+    _build(context, as_json, require_baseline)
 
 
 def in_minutes(overrides: list[str] | None, minutes: float | None) -> list[str]:
@@ -239,8 +240,12 @@ def open_stages(
     tasks: list[str] | None = None,
     force: Collection[str] = (),
     engine: "EngineChoice | None" = None,
+    ask: bool = False,
 ) -> "StageContext":
-    """Load a project for a run of its stages; those named in `force` run even if they are up to date."""
+    """Load a project for a run of its stages; those named in `force` run even if they are up to date.
+
+    With `ask`, databases are asked although their answers are kept.
+    """
     from unified_ranker.config import MovieLensSource
     from unified_ranker.config.loading import load_config
     from unified_ranker.engines.by_name import EngineChoice
@@ -260,7 +265,7 @@ def open_stages(
     names = tuple(name.strip() for part in tasks or () for name in part.split(",") if name.strip())
     if tasks and not names:
         raise UserError(f"`--tasks` names no task. Known: {', '.join(f'`{t}`' for t in config.tasks)}.")
-    workspace = Workspace(project.resolve(), config)
+    workspace = Workspace(project.resolve(), config, ask)
     return StageContext(workspace, choose_tasks(config, names), force, engine or EngineChoice())
 
 

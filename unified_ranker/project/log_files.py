@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from unified_ranker.config import TableSource, TablesSource
+from unified_ranker.core.digests import short_digest
 from unified_ranker.core.errors import UserError, nearest
 from unified_ranker.log.check import Check
 from unified_ranker.log.quarantine import EVENT_FILE, EVENT_ROW
@@ -81,19 +82,23 @@ def files_below(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
-def with_answers(data: TablesSource, directory: Path, answers: Path) -> TablesSource:
-    """Return declarations with files in the place of databases, which are asked now.
+def with_answers(data: TablesSource, directory: Path, answers: Path, ask: bool) -> TablesSource:
+    """Return declarations with files in the place of databases.
 
     Args:
         data: the declarations.
         directory: the project's.
-        answers: directory for the files.
+        answers: directory for the files, one for each table, with the digest of its query in its name.
+        ask: whether a database is asked although the answer to the query is kept.
     """
     local: dict[str, TableSource] = {}
     for name, table in data.tables.items():
         if table.database is not None:
-            file = answers / f"{name}.parquet"
-            QueryRows(table, directory, file).ask()
+            file = answers / f"{name}-{short_digest(str(table.sql), table.database)}.parquet"
+            if ask or not file.exists():
+                QueryRows(table, directory, file).ask()
+                for other in set(answers.glob(f"{name}-*.parquet")) - {file}:
+                    other.unlink()
             local[name] = TableSource(files=file.absolute())
     return data.model_copy(update=local) if local else data
 

@@ -84,6 +84,9 @@ def prepared_for_reading(workspace: Workspace) -> "Prepared":
         return Prepared.load(directory)
     with tempfile.TemporaryDirectory() as scratch:
         there = workspace.config.project.model_copy(update={"work_dir": Path(scratch)})
+        if isinstance(there.data, TablesSource):
+            # Databases are not asked again for a scratch directory.
+            there = there.model_copy(update={"data": workspace.local_data})
         elsewhere = replace(workspace, config=workspace.config.model_copy(update={"project": there}))
         return prepared_data(StageContext(elsewhere))
 

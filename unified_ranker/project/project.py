@@ -155,7 +155,7 @@ class Project:
             for check in Project("shop").validate():
                 print(check.line())
         """
-        with self._running() as context:
+        with self._running(ask=True) as context:
             return validate(context)
 
     def prepare(self, *, force: bool = False) -> StageResult:
@@ -170,7 +170,7 @@ class Project:
         Raises:
             UserError: a check of data or declarations fails.
         """
-        with self._running(("prepare",) if force else ()) as context:
+        with self._running(("prepare",) if force else (), ask=True) as context:
             return prepare_stage(context)
 
     def train(self, *, force: bool = False) -> StageResult:
@@ -219,14 +219,17 @@ class Project:
             UserError: a check of data or declarations fails, another run has the project, or a directory cannot be
                 written; or a task is below its best baseline and `require_baseline` is set.
         """
-        with self._running(STAGES if force else ()) as context:
+        with self._running(STAGES if force else (), ask=True) as context:
             return build(context, require, require_baseline=require_baseline)[-1].output
 
     @contextlib.contextmanager
-    def _running(self, force: Collection[str] = ()) -> Iterator[StageContext]:
-        """Give a context for the declarations as they are now, and show the progress of what runs in it."""
+    def _running(self, force: Collection[str] = (), ask: bool = False) -> Iterator[StageContext]:
+        """Give a context for the declarations as they are now, and show the progress of what runs in it.
+
+        With `ask`, databases are asked although their answers are kept.
+        """
         with shown_by(self._progress):
-            workspace = Workspace(self.directory, self.config)
+            workspace = Workspace(self.directory, self.config, ask)
             yield StageContext(workspace, choose_tasks(workspace.config, self._tasks), force)
 
 

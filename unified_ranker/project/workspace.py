@@ -25,15 +25,23 @@ from unified_ranker.project.log_files import (
 from unified_ranker.project.stage_cache import fill, fresh
 
 READING, ANSWERS = "reading", "answers"
-"""Directories in the work directory: of tables that were read, and of what databases with_answers."""
+"""Directories in the work directory: of tables that were read, and of the answers of databases."""
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """A project directory with its declarations."""
+    """A project directory with its declarations.
+
+    Attributes:
+        project: the directory.
+        config: the declarations.
+        ask: whether databases are asked although their answers are kept: by `validate`, `prepare` and `build`, which
+            take the data as they are now. What comes after them reads the data that they have taken.
+    """
 
     project: Path
     config: Config
+    ask: bool = False
 
     @property
     def work(self) -> Path:
@@ -97,10 +105,10 @@ class Workspace:
 
     @cached_property
     def local_data(self) -> TablesSource:
-        """The declared tables, with files in the place of databases, which are asked once."""
+        """The declared tables, with files in the place of databases, which are asked once if at all."""
         source = self.config.project.data
         assert isinstance(source, TablesSource)  # noqa: S101  # MovieLens has a reader of its own
-        return with_answers(source, self.project, self.work / ANSWERS)
+        return with_answers(source, self.project, self.work / ANSWERS, self.ask)
 
     @cached_property
     def log_tables(self) -> LogTables:

@@ -20,6 +20,8 @@ DELIMITERS = ("::", "\t", "\x01", ";", "|", ",")
 """Delimiters that are recognised, in the order in which they are tried."""
 MOSTLY = 0.95
 """Share of the first lines that must have as many fields as the first."""
+LEAST_AGAIN = 2
+"""Times that a cell of the first line stands in its column again from which it is a value and no name."""
 _NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", "\x01": "control-A", "::": "double colons"}
 _NAME = re.compile(r"[^\W\d][\w .#/()%:+-]{0,63}|#[\w .-]{1,63}")
 
@@ -133,12 +135,17 @@ def _fields(lines: Sequence[str], delimiter: str, quote: str) -> list[list[str]]
 
 
 def _is_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Tell whether the first row holds names: words, but for the blank name that pandas gives its row numbers."""
+    """Tell whether the first row holds names: words, but for the blank name that pandas gives its row numbers.
+
+    A word that stands in its column again is a value, unless the whole row does, as where files were joined.
+    """
     first = [_name(cell) for cell in rows[0]]
     if set(first) & {name for table in LOG_COLUMNS.values() for name in table}:
         return True
+    others = [row for row in rows[1:] if row != rows[0]]
+    again = max(sum(row[at : at + 1] == [cell] for row in others) for at, cell in enumerate(rows[0]))
     names = first[1:] if first[0] == "" and len(first) > 1 else first
-    return all(_NAME.fullmatch(cell) for cell in names)
+    return again < LEAST_AGAIN and all(_NAME.fullmatch(cell) for cell in names)
 
 
 def _name(cell: str) -> str:

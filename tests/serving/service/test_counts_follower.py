@@ -24,7 +24,7 @@ def events_of_a_few():
     for at in range(EVENTS):
         task, kind, value = kinds[draw.integers(len(kinds))]
         user, item = str(draw.choice(["u", "v", ""])), str(draw.choice(list("abc")))
-        yield Event(user, item, task or "more_like_this", kind, tiny_world.NOW + at // 8, value, query=str(at % 2))
+        yield Event(user, item, task or "more_like_this", kind, tiny_world.NOW + at // 40, value, query=str(at % 2))
 
 
 def test_an_event_is_a_positive_as_prepare_says(tmp_path):

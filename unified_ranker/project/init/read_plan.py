@@ -76,7 +76,7 @@ def _read(plan: ProjectPlan, directory: Path) -> tuple[InteractionLog, ReadLog]:
     """Return the log in the planned tables, and the log of their reading."""
     data = plan.mapped
     with tempfile.TemporaryDirectory(prefix="unified-ranker-init-") as name:
-        local, reading = with_answers(data, directory, Path(name) / "answers"), None
+        local, reading = with_answers(data, directory, Path(name) / "answers", ask=True), None
         if not lies_as_read(local, directory):
             reading = Path(name) / "reading"
             reading.mkdir()
