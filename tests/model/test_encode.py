@@ -52,8 +52,8 @@ def requests():
 
 
 def columns_of(states):
-    """Columns of several batches by name, with masked histories as wide as the longest."""
-    parts = []
+    """Columns of several batches by name, with masked histories and last events as wide as the longest."""
+    parts, read = [], tiny_world.config().towers.ranker.events_read
     for state in states:
         part = {name: np.asarray(column) for name, column in state.by_name().items()}
         part["history"] = part["history"] * part["history_mask"][..., None]
@@ -63,6 +63,9 @@ def columns_of(states):
             room[:, : inside.shape[1]] = inside
             assert not part[name][:, LENGTH:].any()
             part[name] = room
+        for name, blank in (("signals/recent", -1), ("signals/recent_time", 0)):
+            behind = [(0, 0), (0, read - part[name].shape[1])]
+            part[name] = np.pad(part[name], behind, constant_values=blank)
         parts.append(part)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
