@@ -48,7 +48,7 @@ TEXTS = {
     "a JSON list": (b'[{"user":"u1","item":7,"text":"a, b; c"},\n{"user":"u2","item":"008"}]', "a JSON list"),
     "JSON in bz2": (bz2.compress(b'{"user":"u1","item":7,"text":"a, b; c"}\n{"user":"u2","item":"008"}\n'), "JSON"),
     "UTF-16 without a mark": ("user,item,text\nu1,7,\"a, b; c\"\nu2,008,\n".encode("utf-16-be"), "utf-16-be"),
-    "JSON in UTF-16": ('[{"user":"u1","item":7,"text":"a, b; c"},{"user":"u2","item":"008"}]'.encode("utf-16"), "utf-16"),
+    "JSON in UTF-16": ('[{"user":"u1","item":7,"text":"a, b; c"},{"user":"u2","item":"008"}]'.encode("utf-16"), "-16"),
     "JSON in gzip": (gzip.compress(b'{"user":"u1","item":7,"text":"a, b; c"}\n{"user":"u2","item":"008"}\n'), "JSON"),
 }  # fmt: skip
 

@@ -16,6 +16,7 @@ from unified_ranker.project.init.inspect_columns import (
     without_twins,
 )
 from unified_ranker.project.init.inspect_events import EventFindings, inspect_events
+from unified_ranker.project.init.looked_at_log import WholeLog
 from unified_ranker.project.value_scale import UNDECLARED, ValueColumn
 
 FITTED = 0.9
@@ -64,23 +65,27 @@ class Facts:
         return age is not None and age <= FRESH_SHARE * self.events.days
 
 
-def look_at(log: InteractionLog, name: str, values: ValueColumn = UNDECLARED) -> Facts:
+def look_at(
+    log: InteractionLog, name: str, values: ValueColumn = UNDECLARED, whole: WholeLog | None = None
+) -> Facts:
     """Collect the facts of a log without bad events (`log.content_checks.without_quarantined`).
 
     Args:
         log: the log.
         name: of the project.
         values: the column of the events' values.
+        whole: counts of the whole log, where `log` is a part of it.
 
     Raises:
         UserError: there is nothing in the log to learn from.
     """
     countries = [frame["country"] for frame in (log.events, log.users)]
+    events = inspect_events(log, values)
     shares = [float(c.notna().mean()) if len(c) else 0.0 for c in countries]
     return Facts(
         name=name,
         items=len(log.items),
-        events=inspect_events(log, values),
+        events=events if whole is None else whole.of(events),
         item_columns=_findings(log, "items"),
         user_columns=_findings(log, "users"),
         event_countries=shares[0],

@@ -15,11 +15,12 @@ from unified_ranker.log.content_checks import content_checks, quarantined_events
 from unified_ranker.log.row_rules import LEFT_OUT
 from unified_ranker.log.schema import InteractionLog, normalise
 from unified_ranker.project.init.inspect_columns import percent
+from unified_ranker.project.init.looked_at_log import WholeLog, looked_at
 from unified_ranker.project.init.project_plan import ProjectPlan
 from unified_ranker.project.init.types_of_no_item import types_of_no_item
-from unified_ranker.project.log_files import lies_as_read, loaded, read_into, tables_of, with_answers, with_reading
+from unified_ranker.project.log_files import lies_as_read, read_into, tables_of, with_answers, with_reading
 from unified_ranker.project.value_scale import ValueColumn, value_scale
-from unified_ranker.reading.read_log import ReadLog, TableLog
+from unified_ranker.reading.read_log import ReadLog
 
 TOLERATED = 0.05
 """Share of bad events up to which `init` declares that they are quarantined; more are for a person to look at."""
@@ -35,11 +36,13 @@ class PlannedLog:
         plan: with what the rows made of it.
         log: the log without the events that `prepare` quarantines.
         failing: checks of the data that will fail.
+        whole: counts of the whole log, where `log` is a part of it.
     """
 
     plan: ProjectPlan
     log: InteractionLog
     failing: tuple[Check, ...]
+    whole: WholeLog | None
 
 
 def read_plan(plan: ProjectPlan, directory: Path, announce: Callable[[str], None] | None = None) -> PlannedLog:
@@ -54,10 +57,10 @@ def read_plan(plan: ProjectPlan, directory: Path, announce: Callable[[str], None
         UserError: the tables cannot be read, or most of the events cannot be used; the message says why.
     """
     now = datetime.now(UTC)
-    log, read = _read(plan, directory)
+    log, read, whole = _read(plan, directory)
     changed = _by_rows(plan, log)
     if changed is not plan:
-        log, read = _read(changed, directory)
+        log, read, whole = _read(changed, directory)
     bad = quarantined_events(log, now)
     checks = with_reading(read.checks(0.0), content_checks(log, now, title_given=True))
     changed = _tolerant(changed, bad, read, checks)
@@ -69,11 +72,17 @@ def read_plan(plan: ProjectPlan, directory: Path, announce: Callable[[str], None
         numbers = [new for old, new in zip(plan.choices, changed.choices, strict=True) if old != new]
         for line in (*read.notes, *made, *(f"`{new.path}`: {new.why}" for new in numbers), *tolerated):
             announce(line)
-    return PlannedLog(changed, without_quarantined(log, now), tuple(check for check in checks if check.failed))
+        if whole is not None:
+            announce(
+                f"looked at {len(log.events):,} of {whole.events:,} events: all of some users, and rare kinds. Counts "
+                "of events and users are those of the whole log"
+            )
+    failing = tuple(check for check in checks if check.failed)
+    return PlannedLog(changed, without_quarantined(log, now), failing, whole)
 
 
-def _read(plan: ProjectPlan, directory: Path) -> tuple[InteractionLog, ReadLog]:
-    """Return the log in the planned tables, and the log of their reading."""
+def _read(plan: ProjectPlan, directory: Path) -> tuple[InteractionLog, ReadLog, WholeLog | None]:
+    """Return the log in the planned tables, the log of their reading, and counts of the whole if it is a part."""
     data = plan.mapped
     with tempfile.TemporaryDirectory(prefix="unified-ranker-init-") as name:
         local, reading = with_answers(data, directory, Path(name) / "answers", ask=True), None
@@ -82,9 +91,9 @@ def _read(plan: ProjectPlan, directory: Path) -> tuple[InteractionLog, ReadLog]:
             reading.mkdir()
             read_into(local, directory, reading)
         found = tables_of(local, directory, reading)
-        tables = loaded(found)
+        tables, whole = looked_at(found)
     events = tables.events.drop([name for name in plan.left_out if name in tables.events.column_names])
-    return normalise(events, tables.items, tables.users), found.read
+    return normalise(events, tables.items, tables.users), found.read, whole
 
 
 def _by_rows(plan: ProjectPlan, log: InteractionLog) -> ProjectPlan:
@@ -122,10 +131,11 @@ def _tolerant(plan: ProjectPlan, bad: Mapping[str, Mask], read: ReadLog, checks:
 
 def _worst(read: ReadLog, bad: Sequence[Mask]) -> float:
     """Return the largest share of bad rows of a table, those of the events by the masks of broken rules, too."""
-    of_events = read.tables.get("events", TableLog("", ""))
-    count = of_events.bad + (int(np.logical_or.reduce(bad).sum()) if bad else 0)
-    total = max([of_events.rows, *map(len, bad)])
-    return max([count / max(total, 1), *(table.bad / max(table.rows, 1) for table in read.tables.values())])
+    tables = {name: table.bad / max(table.rows, 1) for name, table in read.tables.items()}
+    # The masks are those of the rows that were read, or of a part of them.
+    broken = float(np.logical_or.reduce(bad).mean()) if bad and len(bad[0]) else 0.0
+    unread = tables.get("events", 0.0)
+    return max([unread + (1 - unread) * broken, *tables.values()])
 
 
 def _rounded_up(share: float) -> float:

@@ -14,7 +14,7 @@ from unified_ranker.log.check import Check
 from unified_ranker.log.log_checks import require
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.project.declaration_checks import check_declarations
-from unified_ranker.project.init.inspect_facts import look_at
+from unified_ranker.project.init.inspect_facts import Facts, look_at
 from unified_ranker.project.init.project_plan import Given, ProjectPlan, plan_project
 from unified_ranker.project.init.project_text import embeddings_page, project_page, serving_page
 from unified_ranker.project.init.read_plan import read_plan
@@ -99,25 +99,21 @@ def write_plan(directory: Path, plan: ProjectPlan, announce: Callable[[str], Non
         for column in plan.left_out:
             announce(f"left out `events.{column}`: no column of ours means it")
     read = read_plan(plan, directory, announce)
-    texts = project_texts(read.log, project_name(directory), read.plan, announce)
+    facts = look_at(read.log, project_name(directory), ValueColumn.of(read.plan.mapped), read.whole)
+    texts = project_texts(facts, read.plan, announce)
     return WrittenProject(tuple(_write(directory, texts, read.log)), read.failing)
 
 
 def project_texts(
-    log: InteractionLog, name: str, plan: ProjectPlan, announce: Callable[[str], None] | None = None
+    facts: Facts, plan: ProjectPlan, announce: Callable[[str], None] | None = None
 ) -> dict[str, str]:
-    """Return the files of a project over `log` by their paths in it.
+    """Return the files of a project by their paths in it.
 
     Args:
-        log: the log to inspect.
-        name: the project's name.
+        facts: of its log.
         plan: its tables and columns.
         announce: is called with a line for each column that is left out.
-
-    Raises:
-        UserError: there is nothing in the log to learn from.
     """
-    facts = look_at(log, name, ValueColumn.of(plan.mapped))
     for table, columns in (("items", facts.item_columns), ("users", facts.user_columns)):
         for column in columns:
             if announce is not None and column.type is None:
@@ -133,7 +129,7 @@ def project_texts(
         "export/embeddings.yaml": embeddings_page(facts),
     }
     tasks = {f"tasks/{s.task}.yaml": task_page(s, facts, heads) for s in facts.events.surfaces}
-    return texts | tasks | serving_texts(name)
+    return texts | tasks | serving_texts(facts.name)
 
 
 def project_name(directory: Path) -> str:
