@@ -14,9 +14,9 @@ from reading import WRITE
 INIT = """
 import sys
 from pathlib import Path
-from unified_ranker.project.init import looked_at_log, write_project
+from unified_ranker.project.init import inspected_part, write_project
 source, target, most = sys.argv[1:]
-looked_at_log.looked_at.__defaults__ = (int(most),)
+inspected_part.inspected_part.__defaults__ = (int(most),)
 columns = ("user_id=visitor", "item_id=product", "event_type=what", "timestamp=moment")
 plan = write_project.plan_project(Path(target), write_project.Given({"events": source}, columns=columns))
 write_project.write_plan(Path(target), write_project.certain(plan, yes=True))
@@ -25,14 +25,14 @@ write_project.write_plan(Path(target), write_project.certain(plan, yes=True))
 
 def main(directory: Path, events: int) -> None:
     """Write a log, and a project for it twice."""
-    from unified_ranker.project.init.looked_at_log import MOST_EVENTS
+    from unified_ranker.project.init.inspected_part import MOST_INSPECTED
 
     folder = directory / f"log-{events}"
     if not folder.exists():
         folder.mkdir(parents=True)
         measure(sys.executable, "-c", WRITE, str(folder), str(events))
     rows = []
-    for name, most in (("a part", MOST_EVENTS), ("all events", events)):
+    for name, most in (("a part", MOST_INSPECTED), ("all events", events)):
         with tempfile.TemporaryDirectory(dir=directory) as scratch:
             own = measure(sys.executable, "-c", INIT, str(folder / "log.parquet"), f"{scratch}/project", str(most))
         row = {"looked_at": name, "events": min(most, events), "seconds": own.seconds, "memory_mib": own.together_mib}

@@ -10,8 +10,8 @@ from unified_ranker.config import Transformer, UserTower
 from unified_ranker.prepare.vocabulary import Scale, StrengthScale, Vocabulary
 from unified_ranker.towers.category_table import CategoryTable
 from unified_ranker.towers.causal_block import CausalBlock, distance_bucket
+from unified_ranker.towers.event_seconds import EventSeconds
 from unified_ranker.towers.history import HistoryEvents
-from unified_ranker.towers.seconds import Seconds
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.user import EventValues, UserEncoder, user_fields
 
@@ -215,7 +215,7 @@ def test_a_state_after_a_second_knows_all_of_its_events(tower):
 
 
 def test_events_of_one_second_are_equally_far_from_the_others():
-    seconds = Seconds.of(tf.constant([[9, 0, 7, -1]]))
+    seconds = EventSeconds.of(tf.constant([[9, 0, 7, -1]]))
     assert seconds.first.numpy().tolist() == [[0, 1, 1, 3, 4]]
     assert seconds.distance.numpy()[0, 3].tolist() == [3, 1, 1, 0, -1]
     assert seconds.distance.numpy()[0, 1].tolist() == seconds.distance.numpy()[0, 2].tolist() == [1, 0, 0, -2, -3]

@@ -13,7 +13,7 @@ from unified_ranker.signals.base import Signal, SignalInputs, SignalRequest
 from unified_ranker.signals.first_occurrences import once
 from unified_ranker.signals.history_kind import HistoryKind
 from unified_ranker.signals.later_events import later_events
-from unified_ranker.signals.partner_table import PartnerTable, strongest
+from unified_ranker.signals.partner_table import PartnerTable, side_by_side, strongest
 from unified_ranker.signals.ragged_rows import strongest_of
 from unified_ranker.towers.tensorflow import tf
 
@@ -86,10 +86,8 @@ class HistorySums(Signal):
         """See `Signal.proposals`: the highest sums over the last items, the source item among them."""
         origins, weights = self._origins(request, _PROPOSING)
         partners, values = self.pairs.of(origins, self.pairs.widest)
-        shape = tf.shape(partners)
         values = values[..., 0] * tf.reduce_max(weights[:, :, 1:], -1)[:, :, None]
-        flat = [shape[0], shape[1] * shape[2]]
-        found = strongest(tf.reshape(partners, flat), tf.reshape(values, flat), self._items, self._proposed)
+        found = strongest(side_by_side(partners), side_by_side(values), self._items, self._proposed)
         return tf.ensure_shape(found, [None, self._proposed])
 
     def _origins(self, request: SignalRequest, most: int) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,5 +1,7 @@
 """Seconds of a user's last events: how many events came later, because those of one second have no order."""
 
+from __future__ import annotations
+
 from unified_ranker.towers.tensorflow import tf
 
 

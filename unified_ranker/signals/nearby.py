@@ -16,6 +16,7 @@ from unified_ranker.log.schema import InteractionLog
 from unified_ranker.signals.base import SIGNALS, Signal, SignalInputs, SignalRequest
 from unified_ranker.signals.first_occurrences import once_of_few
 from unified_ranker.signals.history_kind import HistoryKind
+from unified_ranker.signals.partner_table import side_by_side
 from unified_ranker.signals.tables import TableSignal
 from unified_ranker.towers.known_rows import known_rows
 from unified_ranker.towers.tensorflow import tf
@@ -119,7 +120,7 @@ class NearbySignal(TableSignal):
         recent, _ = request.last(min(_PROPOSING, self._window))
         origins = once_of_few(tf.concat([request.source_item[:, None], recent], 1))
         near = tf.gather(self.neighbours, known_rows(self.neighbours, origins))
-        turns = tf.reshape(tf.transpose(near, [0, 2, 1]), [tf.shape(near)[0], tf.shape(near)[1] * tf.shape(near)[2]])
+        turns = side_by_side(tf.transpose(near, [0, 2, 1]))
         # There are as many origins as the history is long.
         padded = tf.pad(tf.cast(turns, tf.int64), [[0, 0], [0, self._proposed]], constant_values=MISSING)
         return tf.ensure_shape(padded[:, : self._proposed], [None, self._proposed])

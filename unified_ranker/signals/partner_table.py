@@ -115,6 +115,12 @@ class PartnerTable:
         return pair, tf.gather(self._partners, pair)
 
 
+def side_by_side(rows: tf.Tensor) -> tf.Tensor:
+    """Return `[batch, n, m]` as `[batch, n * m]`; -1 in a shape would fail where there are none."""
+    shape = tf.shape(rows)
+    return tf.reshape(rows, [shape[0], shape[1] * shape[2]])
+
+
 def sums_of(candidates: tf.Tensor, partners: tf.Tensor, values: tf.Tensor, items: int) -> tf.Tensor:
     """Return for each of `candidates` `[batch, n]` the sum of the values of the partners that are this item.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from unified_ranker.core.arrays import MISSING
 from unified_ranker.signals.base import SignalRequest
-from unified_ranker.signals.partner_table import PartnerTable, sums_of
+from unified_ranker.signals.partner_table import PartnerTable, side_by_side, sums_of
 from unified_ranker.signals.tables import TableSignal
 from unified_ranker.towers.tensorflow import tf
 
@@ -81,7 +81,6 @@ class PartnerSignal(TableSignal, ABC):
         share = most // tf.maximum(tf.math.count_nonzero(origins >= 0, 1, dtype=tf.int32), self.shared)
         rank = tf.range(tf.shape(partners)[2])
         own = tf.where(rank < share[:, None, None], tf.cast(partners, tf.int64), tf.constant(MISSING, tf.int64))
-        flat = tf.reshape(own, [tf.shape(own)[0], tf.shape(own)[1] * tf.shape(own)[2]])
-        flat = tf.pad(flat, [[0, 0], [0, most]], constant_values=MISSING)
+        flat = tf.pad(side_by_side(own), [[0, 0], [0, most]], constant_values=MISSING)
         order = tf.argsort(tf.cast(flat < 0, tf.int32), axis=1, stable=True)[:, :most]
         return tf.ensure_shape(tf.gather(flat, order, batch_dims=1), [None, most])

@@ -113,13 +113,12 @@ class RepeatSignal(Signal):
         source = request.source_item[:, None]
         here = (events == source) & (source >= 0)
         later, until = later_events(times), not_earlier_events(times)
-        # Of each number of events, how many of the source item's are among the first; then those of seconds.
-        before = tf.pad(tf.cumsum(tf.cast(here, tf.int32), axis=1), [[0, 0], [1, 0]])
-        own = tf.gather(before, until, batch_dims=1) > tf.gather(before, later, batch_dims=1)
-        seconds = tf.pad(tf.cumsum(tf.cast(own, tf.int32), axis=1), [[0, 0], [1, 0]])
-        begin, end = (
-            tf.maximum(later - self.config.reach, 0),
-            tf.minimum(until + self.config.reach, tf.shape(events)[1]),
-        )
-        near = tf.gather(seconds, end, batch_dims=1) > tf.gather(seconds, begin, batch_dims=1)
+        begin, width = tf.maximum(later - self.config.reach, 0), tf.shape(events)[1]
+        near = _any_between(_any_between(here, later, until), begin, tf.minimum(until + self.config.reach, width))
         return tf.cast(near & ~here & (events >= 0), tf.float32)
+
+
+def _any_between(marked: tf.Tensor, begin: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+    """Tell whether any event from `begin` to before `end` is marked; all are `[batch, events]`."""
+    among_first = tf.pad(tf.cumsum(tf.cast(marked, tf.int32), axis=1), [[0, 0], [1, 0]])
+    return tf.gather(among_first, end, batch_dims=1) > tf.gather(among_first, begin, batch_dims=1)

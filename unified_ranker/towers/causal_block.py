@@ -32,7 +32,7 @@ class CausalBlock(tf.keras.layers.Layer):
         Args:
             x: `[batch, positions, dim]`.
             distance: of each position after each other one, negative where that is later, `[batch, positions,
-                positions]`; see `Seconds`.
+                positions]`; see `EventSeconds`.
             training: whether dropout is on.
         """
         x += self.dropout(self._attend(self.norms[0](x), distance), training=training)

@@ -41,7 +41,7 @@ class HstuBlock(tf.keras.layers.Layer):
         Args:
             x: `[batch, positions, dim]`.
             distance: of each position after each other one, negative where that is later, `[batch, positions,
-                positions]`; see `Seconds`.
+                positions]`; see `EventSeconds`.
             moments: time of each position, in seconds from any origin of its row, `[batch, positions]`.
             training: whether dropout is on.
         """

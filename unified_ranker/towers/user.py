@@ -16,7 +16,7 @@ from unified_ranker.towers.history import HistoryEvents
 from unified_ranker.towers.hstu_block import HstuBlock
 from unified_ranker.towers.lookup import NameTable
 from unified_ranker.towers.normalisation import LayerNormalization
-from unified_ranker.towers.seconds import Seconds
+from unified_ranker.towers.event_seconds import EventSeconds
 from unified_ranker.towers.served_columns import read_features
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
@@ -90,7 +90,7 @@ class UserEncoder(tf.keras.layers.Layer):
             profile: parts of the users' features, `[batch, …]`.
             training: whether dropout is on.
         """
-        seconds = Seconds.of(events.gap)
+        seconds = EventSeconds.of(events.gap)
         tokens = (
             self.item(items)
             + self.event_types.embed(events.event_type)

@@ -53,8 +53,8 @@ class WindowBatches:
         serial = (np.cumsum(anonymous) - 1) // ANONYMOUS_PER_WINDOW
         self._owner = np.where(anonymous, -1 - serial, examples.user)
         self._owners = len(np.unique(self._owner))
-        owner = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
-        self._begins = np.flatnonzero((events.gap != 0) | (np.diff(owner, prepend=-1) != 0))
+        first = np.diff(prepared.histories.user, prepend=-1) != 0
+        self._begins = np.flatnonzero((events.gap != 0) | first)
 
     @property
     def steps(self) -> int:

@@ -34,9 +34,11 @@ def test_an_event_is_a_positive_as_prepare_says(tmp_path):
     time = [pd.Timestamp(event.timestamp, unit="s", tz="UTC") for event in events]
     rows = [{name: getattr(event, name) for name in names} | {"user_id": event.user_id or None} for event in events]
     log = log_of([{**row, "timestamp": at} for row, at in zip(rows, time, strict=True)])
-    told = log.events.iloc[match_positives(log, CONFIG.tasks).rows]
-    seconds = told["timestamp"].astype("datetime64[s, UTC]").astype("int64")
-    right = zip(told["user_id"].fillna(""), *(told[name] for name in names[:3]), told["query"], seconds, strict=True)
+    marked = log.events.iloc[match_positives(log, CONFIG.tasks).rows]
+    seconds = marked["timestamp"].astype("datetime64[s, UTC]").astype("int64")
+    right = zip(
+        marked["user_id"].fillna(""), *(marked[name] for name in names[:3]), marked["query"], seconds, strict=True
+    )
     store = LmdbStore(tmp_path / "store")
     store.append(events)
     found = [event for event in events if is_positive(CONFIG, event, store)]

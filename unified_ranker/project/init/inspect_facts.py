@@ -16,7 +16,7 @@ from unified_ranker.project.init.inspect_columns import (
     without_twins,
 )
 from unified_ranker.project.init.inspect_events import EventFindings, inspect_events
-from unified_ranker.project.init.looked_at_log import WholeLog
+from unified_ranker.project.init.inspected_part import WholeLog
 from unified_ranker.project.value_scale import UNDECLARED, ValueColumn
 
 FITTED = 0.9

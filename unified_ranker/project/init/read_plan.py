@@ -15,7 +15,7 @@ from unified_ranker.log.content_checks import content_checks, quarantined_events
 from unified_ranker.log.row_rules import LEFT_OUT
 from unified_ranker.log.schema import InteractionLog, normalise
 from unified_ranker.project.init.inspect_columns import percent
-from unified_ranker.project.init.looked_at_log import WholeLog, looked_at
+from unified_ranker.project.init.inspected_part import WholeLog, inspected_part
 from unified_ranker.project.init.project_plan import ProjectPlan
 from unified_ranker.project.init.types_of_no_item import types_of_no_item
 from unified_ranker.project.log_files import lies_as_read, read_into, tables_of, with_answers, with_reading
@@ -91,7 +91,7 @@ def _read(plan: ProjectPlan, directory: Path) -> tuple[InteractionLog, ReadLog, 
             reading.mkdir()
             read_into(local, directory, reading)
         found = tables_of(local, directory, reading)
-        tables, whole = looked_at(found)
+        tables, whole = inspected_part(found)
     events = tables.events.drop([name for name in plan.left_out if name in tables.events.column_names])
     return normalise(events, tables.items, tables.users), found.read, whole
 

@@ -8,7 +8,7 @@ import pytest
 
 from unified_ranker.log.schema import normalise
 from unified_ranker.project.init.inspect_events import inspect_events
-from unified_ranker.project.init.looked_at_log import looked_at
+from unified_ranker.project.init.inspected_part import inspected_part
 from unified_ranker.project.log_files import LogTables
 
 EVENTS, RARE = 20_000, 40
@@ -42,12 +42,12 @@ def log_of(tables):
 
 
 def test_a_small_log_is_looked_at_as_a_whole(found):
-    tables, whole = looked_at(found, EVENTS)
+    tables, whole = inspected_part(found, EVENTS)
     assert (len(tables.events), whole) == (EVENTS, None)
 
 
 def test_a_part_has_whole_histories_and_all_events_of_rare_kinds(found):
-    every, (part, _) = looked_at(found)[0].events.to_pandas(), looked_at(found, EVENTS // 5)
+    every, (part, _) = inspected_part(found)[0].events.to_pandas(), inspected_part(found, EVENTS // 5)
     part = part.events.to_pandas()
     assert EVENTS // 8 < len(part) < EVENTS // 3
     assert (part["event_type"] == "gift").sum() == RARE
@@ -58,8 +58,8 @@ def test_a_part_has_whole_histories_and_all_events_of_rare_kinds(found):
 
 
 def test_counts_are_those_of_the_whole_log_and_findings_about_the_same(found):
-    right = inspect_events(log_of(looked_at(found)[0]))
-    tables, whole = looked_at(found, EVENTS // 5)
+    right = inspect_events(log_of(inspected_part(found)[0]))
+    tables, whole = inspected_part(found, EVENTS // 5)
     part = whole.of(inspect_events(log_of(tables)))
     for name in ("events", "users", "read", "left_out"):
         assert getattr(part, name) == getattr(right, name)

@@ -15,7 +15,7 @@ from unified_ranker.project.init.inspect_events import EventFindings, EventKind
 from unified_ranker.project.log_files import LogTables, Tables, loaded
 from unified_ranker.reading.duck import connected, quoted, says, sql_text
 
-MOST_EVENTS = 2_000_000
+MOST_INSPECTED = 2_000_000
 """Most events that are looked at one by one, which takes 2 GiB."""
 _RARE = 200
 """Events of a kind that are looked at, whoever's they are: a rare kind must not be missed."""
@@ -60,7 +60,7 @@ class WholeLog:
         return replace(kind, events=events, users=users)
 
 
-def looked_at(found: LogTables, most: int = MOST_EVENTS) -> tuple[Tables, WholeLog | None]:
+def inspected_part(found: LogTables, most: int = MOST_INSPECTED) -> tuple[Tables, WholeLog | None]:
     """Return the tables to look at, and the counts of the whole log where they hold a part of its events.
 
     A part holds all events of some users, drawn by a hash of their ids, so that histories are whole; and all events of

@@ -6,7 +6,7 @@ from unified_ranker.towers.tensorflow import tf
 
 
 @dataclass(frozen=True, eq=False)
-class Seconds:
+class EventSeconds:
     """Positions of a sequence, the profile and then the events, grouped by their second; the profile is alone.
 
     Attributes:
@@ -21,7 +21,7 @@ class Seconds:
     together: tf.Tensor
 
     @classmethod
-    def of(cls, gap: tf.Tensor) -> "Seconds":
+    def of(cls, gap: tf.Tensor) -> "EventSeconds":
         """Group by the gaps of `HistoryEvents`, `[batch, events]`."""
         begins = tf.pad(tf.cast(gap != 0, tf.int32)[:, 1:], [[0, 0], [2, 0]], constant_values=1)[
             :, : tf.shape(gap)[1] + 1
