@@ -14,10 +14,6 @@ from unified_ranker.events.event_lines import history_of
 @hypothesis.given(st.lists(EVENTS, min_size=1, max_size=5))
 def test_a_history_holds_what_the_model_reads_of_its_events_in_their_order(events):
     history = history_of([event.line() for event in events])
-    # Events that are equal in these fields are one.
-    fields = ("item_id", "event_type", "task", "timestamp", "value")
-    key = [tuple(getattr(event, name) or 0.0 for name in fields) for event in events]
-    events = [event for number, event in enumerate(events) if key.index(key[number]) == number]
     for name in ("item_id", "event_type", "task", "timestamp"):
         assert getattr(history, name).tolist() == [getattr(event, name) for event in events]
     assert history.value.tolist() == [event.value or 0.0 for event in events]
@@ -28,11 +24,6 @@ CLICK = Event("u", "i", "feed", "click", 5)
 
 def lines_of(*times):
     return [replace(CLICK, item_id=f"i{number}", timestamp=time).line() for number, time in enumerate(times)]
-
-
-def test_events_that_differ_in_nothing_that_a_history_holds_are_one():
-    twice = [replace(CLICK, query="red"), replace(CLICK, query="blue", value=0.0), replace(CLICK, event_type="buy")]
-    assert history_of([event.line() for event in twice]).event_type.tolist() == ["click", "buy"]
 
 
 def test_a_history_that_is_not_whole_begins_with_a_whole_second():

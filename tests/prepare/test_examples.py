@@ -31,12 +31,6 @@ def ids(names, indices):
     return [None if i == MISSING else names[i] for i in indices]
 
 
-def distinct(rows):
-    """Rows of one user without those that differ in nothing that a history holds."""
-    fields = ("second", "item_id", "event_type", "task")
-    return list({(*(row[name] for name in fields), row["value"] or 0.0): row for row in rows}.values())
-
-
 def prefix(prepared, row):
     """Where the history of example `row` lies in the flat columns."""
     examples, histories = prepared.examples, prepared.histories
@@ -101,17 +95,16 @@ def test_histories_hold_each_users_events_in_order_of_time(make_log, make_config
     prepared = prepare(log, make_config())
     histories = prepared.histories
     assert histories.offsets[0] == 0
-    assert histories.offsets[-1] == len(histories.item)
+    assert histories.offsets[-1] == log.events["user_id"].notna().sum() == len(histories.item)
     for user, name in enumerate(prepared.user_ids):
         span = slice(histories.offsets[user], histories.offsets[user + 1])
-        expected = distinct(row for row in rows_of(log) if row["user_id"] == name)
+        expected = [row for row in rows_of(log) if row["user_id"] == name]
         assert (np.diff(histories.timestamp[span]) >= 0).all()
         assert histories.timestamp[span].tolist() == [row["second"] for row in expected]
-        # Those of one second have no order.
-        columns = (histories.event_type[span], histories.task[span], histories.value[span].tolist())
-        found = zip(histories.timestamp[span], ids(prepared.item_ids, histories.item[span]), *columns, strict=True)
-        fields = ("second", "item_id", "event_type", "task")
-        assert sorted(found) == sorted((*(row[name] for name in fields), row["value"] or 0.0) for row in expected)
+        assert ids(prepared.item_ids, histories.item[span]) == [row["item_id"] for row in expected]
+        assert histories.event_type[span].tolist() == [row["event_type"] for row in expected]
+        assert histories.task[span].tolist() == [row["task"] for row in expected]
+        assert histories.value[span].tolist() == [row["value"] or 0.0 for row in expected]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -122,12 +115,12 @@ def test_an_examples_history_is_what_its_user_did_strictly_before(make_log, make
     rows = list(rows_of(log))
     ties = 0
     for row, user in enumerate(ids(prepared.user_ids, examples.user)):
-        before = distinct(
+        before = [
             r for r in rows if user is not None and r["user_id"] == user and r["second"] < examples.timestamp[row]
-        )
+        ]
         span = prefix(prepared, row)
-        found = zip(histories.timestamp[span], ids(prepared.item_ids, histories.item[span]), strict=True)
-        assert sorted(found) == sorted((r["second"], r["item_id"]) for r in before)
+        assert ids(prepared.item_ids, histories.item[span]) == [r["item_id"] for r in before]
+        assert histories.timestamp[span].tolist() == [r["second"] for r in before]
         ties += sum(r["user_id"] == user and r["second"] == examples.timestamp[row] for r in rows) > 1
     assert ties > 0, "no example ties with another event of its user: the toy log tests less than it should"
 

@@ -116,7 +116,7 @@ def hazards():
     heavy = events.sample(700, replace=True, random_state=1).assign(user_id="u7", item_id="i3")
     heavy["timestamp"] += pd.to_timedelta(np.arange(700), "s")
     hot = events.sample(900, replace=True, random_state=2).assign(item_id="i3")
-    hot["timestamp"] += pd.to_timedelta(np.arange(900) + 1000, "s")
+    hot["timestamp"] += pd.to_timedelta(np.arange(900), "ms")
     ahead = events.head(3).assign(timestamp=pd.Timestamp.now("UTC") + pd.Timedelta(days=400))
     sound = pd.concat([events, heavy, hot])
     return sound, pd.concat([sound, events.head(20), events.head(5), ahead])

@@ -178,8 +178,7 @@ class TablesSource(Declaration):
     max_bad_share: float = Field(0.0, ge=0, lt=1)
     """Greatest share of bad rows. Bad rows are quarantined and counted; a greater share stops the job."""
     duplicates: Literal["drop", "keep"] = "drop"
-    """Treatment of events that are equal in all columns, times in whole seconds: counted once (`drop`) or each time
-    (`keep`). The service counts them once."""
+    """Treatment of events that are equal in all columns: counted once (`drop`) or each time (`keep`)."""
 
     @field_validator("earliest", "latest")
     @classmethod

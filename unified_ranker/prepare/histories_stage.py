@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -44,10 +43,6 @@ class BuildHistories:
         coded = Coded(user, columns["item"], columns["task"], columns["event_type"], stamp, value, tasks, types)
         found = mark_positives(coded, self.rules.config.tasks)
         in_history = self._in_history(columns["event_type"], types) & (user != MISSING)
-        if self.rules.drop_duplicates:
-            in_history &= ~_repeated(
-                user, stamp, *(columns[n] for n in ("item", "event_type", "task")), np.nan_to_num(value)
-            )
         heads = {name: number for number, name in enumerate(self.rules.config.heads)}
         head_number = np.full(len(user), -1, np.int16)
         head_number[found.rows] = [heads[name] for name in found.head]
@@ -86,19 +81,13 @@ def lengths_before(user: Ints, stamp: Ints, in_history: npt.NDArray[np.bool_]) -
     return np.where(known, end - offsets[group], 0)
 
 
-def _repeated(*columns: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Mark the events that equal an earlier one in all that a history holds of it, `[rows]`; as `history_of` does."""
-    return pd.DataFrame(dict(enumerate(columns))).duplicated().to_numpy(bool)
-
-
 def canonical_order(events: pa.Table, rank: npt.NDArray[np.int32]) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """Return the rows by (user, second, every other column), and a mask of the sorted rows that equal one before.
+    """Return the rows by (user, time, every other column), and a mask of the sorted rows that equal the row before.
 
-    The order is that of `schema.InteractionLog` within each user: only rows that are identical but for the fraction of
-    their second tie. A service, whose events have whole seconds, knows such rows as one event, too. Few rows share user
-    and second, so the many columns are compared for those alone.
+    The order is that of `schema.InteractionLog` within each user: only identical rows tie. Few rows share user and
+    time, so the many columns are compared for those alone.
     """
-    user, time = events["user"].to_numpy().astype(np.int64), np.floor_divide(events["time"].to_numpy(), SECOND)
+    user, time = events["user"].to_numpy().astype(np.int64), events["time"].to_numpy()
     user = np.where(user == MISSING, NOBODY, user)
     order = np.lexsort((time, user))
     same = np.zeros(len(order), bool)

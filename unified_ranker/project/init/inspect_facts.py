@@ -65,9 +65,7 @@ class Facts:
         return age is not None and age <= FRESH_SHARE * self.events.days
 
 
-def look_at(
-    log: InteractionLog, name: str, values: ValueColumn = UNDECLARED, whole: WholeLog | None = None
-) -> Facts:
+def look_at(log: InteractionLog, name: str, values: ValueColumn = UNDECLARED, whole: WholeLog | None = None) -> Facts:
     """Collect the facts of a log without bad events (`log.content_checks.without_quarantined`).
 
     Args:

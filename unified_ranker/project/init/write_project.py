@@ -104,9 +104,7 @@ def write_plan(directory: Path, plan: ProjectPlan, announce: Callable[[str], Non
     return WrittenProject(tuple(_write(directory, texts, read.log)), read.failing)
 
 
-def project_texts(
-    facts: Facts, plan: ProjectPlan, announce: Callable[[str], None] | None = None
-) -> dict[str, str]:
+def project_texts(facts: Facts, plan: ProjectPlan, announce: Callable[[str], None] | None = None) -> dict[str, str]:
     """Return the files of a project by their paths in it.
 
     Args:
