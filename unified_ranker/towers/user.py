@@ -9,6 +9,7 @@ from unified_ranker.config import Hstu, UserTower
 from unified_ranker.prepare.vocabulary import Vocabulary
 from unified_ranker.towers.category_table import CategoryTable
 from unified_ranker.towers.causal_block import CausalBlock
+from unified_ranker.towers.event_seconds import EventSeconds
 from unified_ranker.towers.feature_group import FeatureGroup, FeatureParts
 from unified_ranker.towers.feature_types.base import SharedEncoders
 from unified_ranker.towers.feature_types.number import number_channels
@@ -16,7 +17,6 @@ from unified_ranker.towers.history import HistoryEvents
 from unified_ranker.towers.hstu_block import HstuBlock
 from unified_ranker.towers.lookup import NameTable
 from unified_ranker.towers.normalisation import LayerNormalization
-from unified_ranker.towers.event_seconds import EventSeconds
 from unified_ranker.towers.served_columns import read_features
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.towers.time import GAP_BUCKETS, gap_bucket
