@@ -1,29 +1,38 @@
-"""An open-loop load generator: requests leave when they are due, whether or not earlier ones have been answered.
+"""Load on a running service: a plan of requests with due times, carried out by a program in Go (`native/load.go`).
 
-A request's time counts from when it was due, so that a service which stalls cannot hide it by being asked less.
+A request leaves when it is due, whether or not earlier ones have been answered, and its time counts from when it was
+due, so that a service which stalls cannot hide it by being asked less.
 """
 
-import asyncio
 import json
-import time
+import os
+import resource
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-import httptools
 import numpy as np
+from building import built
+
+Arrivals = Literal["poisson", "constant"]
+_BUILD = ("go", "build", "-o", "{target}", "{source}")
 
 
 @dataclass
 class Seen:
-    """What a client saw: status, milliseconds from when it was due, seconds at which it was due, rung."""
+    """What a client saw: status, milliseconds from when it was due, seconds at which it was due, rung.
+
+    `generator_seconds` is the processor time that the generator took.
+    """
 
     status: list[int] = field(default_factory=list)
     milliseconds: list[float] = field(default_factory=list)
     due: list[float] = field(default_factory=list)
     rungs: Counter = field(default_factory=Counter)
     stages: dict[str, list[float]] = field(default_factory=dict)
+    generator_seconds: float = 0.0
 
     def summary(self) -> dict[str, Any]:
         """Return counts and percentiles; those of time are of the answers with status 200."""
@@ -44,73 +53,51 @@ class Seen:
         return out
 
 
-class _Connection:
-    """One kept-alive HTTP/1.1 connection."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.host, self.port, self.reader, self.writer = host, port, None, None
-
-    async def ask(self, raw: bytes) -> tuple[int, bytes]:
-        if self.writer is None:
-            self.reader, self.writer = await asyncio.open_connection(self.host, self.port)
-        self.writer.write(raw)
-        self.body, self.done = b"", False
-        parser = httptools.HttpResponseParser(self)
-        while not self.done:
-            data = await self.reader.read(65536)
-            if not data:
-                self.writer = None
-                raise ConnectionError("closed")
-            parser.feed_data(data)
-        if not parser.should_keep_alive():
-            self.writer.close()
-            self.writer = None
-        return parser.get_status_code(), self.body
-
-    def on_body(self, body: bytes) -> None:
-        self.body += body
-
-    def on_message_complete(self) -> None:
-        self.done = True
+def due_times(rate: float, seconds: float, arrivals: Arrivals) -> np.ndarray:
+    """Return the seconds at which requests are due: at equal distances, or Poisson arrivals (seeded)."""
+    count = int(rate * seconds)
+    if arrivals == "constant":
+        return np.arange(count) / rate
+    return np.cumsum(np.random.default_rng(1).exponential(1 / rate, count))
 
 
-async def offer(
-    host: str, port: int, rate: float, seconds: float, body: Callable[[int], dict[str, Any]], timeout: float = 10.0
+def offer(
+    host: str,
+    port: int,
+    rate: float,
+    seconds: float,
+    body: Callable[[int], dict[str, Any]],
+    arrivals: Arrivals = "poisson",
 ) -> Seen:
-    """Offer `rate` requests a second for so many `seconds`, with Poisson arrivals (seeded)."""
-    rng, seen, idle = np.random.default_rng(1), Seen(), []
-    moments = np.cumsum(rng.exponential(1 / rate, int(rate * seconds)))
-    raws = []
-    for number in range(len(moments)):
-        content = json.dumps(body(number)).encode()
-        head = f"POST /v1/recommend HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
-        raws.append(head.encode() + f"Content-Length: {len(content)}\r\n\r\n".encode() + content)
-    started = time.perf_counter() + 0.2
-
-    async def one(number: int) -> None:
-        connection = idle.pop() if idle else _Connection(host, port)
-        try:
-            status, answer = await asyncio.wait_for(connection.ask(raws[number]), timeout)
-        except (TimeoutError, ConnectionError, OSError):
-            status, answer = 0, b""
-        else:
-            idle.append(connection)
-        seen.status.append(status)
-        seen.milliseconds.append(1000 * (time.perf_counter() - started - moments[number]))
-        seen.due.append(moments[number])
-        if status == 200:
-            read = json.loads(answer)
-            seen.rungs[read["degraded"] or "full"] += 1
-            for name, spent in read["timings_ms"].items():
-                seen.stages.setdefault(name, []).append(spent)
-
-    tasks = set()
-    for number, moment in enumerate(moments):
-        wait = started + moment - time.perf_counter()
-        if wait > 0:
-            await asyncio.sleep(wait)
-        task = asyncio.create_task(one(number))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-    await asyncio.gather(*tasks)
+    """Offer `rate` requests a second for so many `seconds`; `body` makes the n-th."""
+    plan = "".join(
+        json.dumps({"due": round(float(due), 6), "body": body(number)}) + "\n"
+        for number, due in enumerate(due_times(rate, seconds, arrivals))
+    )
+    command, before = [str(built("load.go", *_BUILD)), f"http://{host}:{port}/v1/recommend"], _children_seconds()
+    # One processor and no garbage collection: it shares the machine with what it measures.
+    lean = {**os.environ, "GOMAXPROCS": "1", "GOGC": "off"}
+    done = subprocess.run(command, input=plan.encode(), capture_output=True, check=False, env=lean)
+    if done.returncode:
+        raise SystemExit(done.stderr.decode())
+    seen = _read(done.stdout.splitlines())
+    seen.generator_seconds = _children_seconds() - before
     return seen
+
+
+def _read(lines: list[bytes]) -> Seen:
+    seen = Seen()
+    for answer in map(json.loads, lines):
+        seen.status.append(answer["status"])
+        seen.milliseconds.append(answer["ms"])
+        seen.due.append(answer["due"])
+        if answer["status"] == 200:
+            seen.rungs[answer["body"]["degraded"] or "full"] += 1
+            for name, spent in answer["body"]["timings_ms"].items():
+                seen.stages.setdefault(name, []).append(spent)
+    return seen
+
+
+def _children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -1,14 +1,14 @@
 """The ranking service over a million items, as its users meet it: start, memory, latency, capacity, overload, swap.
 
-    python benchmarks/serving.py              # about ten minutes; results/serving.json
+    python benchmarks/serving.py              # about twenty minutes; results/serving.json
     python benchmarks/serving.py --only load --seconds 180
 
-The release is made first, if it is not there (`synthetic_release.py`, about a minute). Service, model server and load
-generator share the machine. Requests are Poisson arrivals; their time counts from when they were due.
+The release is made first, if it is not there (`synthetic_release.py`, about a minute). The service runs the model in
+its own process, and the load generator (`load.py`, in Go) shares the machine. Load is offered at a constant rate and by
+Poisson arrivals; a request's time counts from when it was due. The graph alone, by TensorFlow's C API, is the limit.
 """
 
 import argparse
-import asyncio
 import contextlib
 import json
 import os
@@ -24,13 +24,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from load import Seen, offer
+from asked import recorded_requests, request_of
+from graph import REQUESTS, measure_graph
+from load import Arrivals, Seen, offer
 from machine import keep, machine
-from synthetic_release import USERS, WORDS, clone_release, make_project
+from synthetic_release import clone_release, make_project
 
-TASKS = ("search", "home_feed", "more_like_this")
-EPOCH = 1_740_000_000
-PARTS = ("start", "rank", "load", "capacity", "overload", "swap")
+PARTS = ("graph", "load", "capacity", "overload", "swap")
+LOADS = (40, 100)
+"""Requests a second of the part `load`."""
+RATES = (60, 80, 100, 120, 140, 160, 180, 200, 220, 240)
 
 
 class Service:
@@ -48,10 +51,21 @@ class Service:
         self.ready_seconds = time.perf_counter() - started
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
 
-    def children(self) -> list[int]:
-        """Return the model servers' process ids."""
+    def pids(self) -> list[int]:
+        """Return the process ids of the service and of what it started."""
         tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
-        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+        return [self.process.pid, *children]
+
+    def resident_mib(self) -> int:
+        """Return the resident memory of all of them."""
+        sizes = [re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1] for pid in self.pids()]
+        return sum(map(int, sizes)) // 1024
+
+    def processor_seconds(self) -> float:
+        """Return the processor time that they have used."""
+        stats = [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split() for pid in self.pids()]
+        return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Post JSON and return the answer."""
@@ -77,82 +91,39 @@ def serving(release: Path, *options: str) -> Iterator[Service]:
             service.stop()
 
 
-def request_of(items: int) -> Any:
-    """Return what makes the n-th request of a mixed load."""
-    rng = np.random.default_rng(3)
-
-    def body(number: int) -> dict[str, Any]:
-        task = TASKS[number % 3]
-        asked: dict[str, Any] = {"user_id": f"user-{rng.integers(USERS)}", "task": task, "limit": 20}
-        if task == "search":
-            asked["query"] = " ".join(rng.choice(WORDS, 2))
-        elif task == "more_like_this":
-            asked["source_item_id"] = f"item-{rng.integers(items)}"
-        return asked
-
-    return body
-
-
-def rss_mib(pid: int) -> int:
-    """Return the resident memory of a process."""
-    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) // 1024
-
-
-def run(service: Service, rate: float, seconds: float, items: int) -> Seen:
+def run(service: Service, rate: float, seconds: float, items: int, arrivals: Arrivals = "poisson") -> Seen:
     """Offer a load."""
-    return asyncio.run(offer(service.host, service.port, rate, seconds, request_of(items)))
+    return offer(service.host, service.port, rate, seconds, request_of(items), arrivals)
 
 
-def processor(pid: int) -> float:
-    """Return the processor seconds that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def measured(service: Service, rate: float, seconds: float, items: int, arrivals: Arrivals) -> dict[str, Any]:
+    """Offer a load; returns what was seen, and the processor time of service and generator."""
+    before = service.processor_seconds()
+    seen = run(service, rate, seconds, items, arrivals)
+    spent = service.processor_seconds() - before
+    return {
+        "seconds": seconds,
+        **seen.summary(),
+        "processor_ms_per_request": round(1e3 * spent / len(seen.status), 2),
+        "generator_ms_per_request": round(1e3 * seen.generator_seconds / len(seen.status), 2),
+    }
 
 
-def measure_rank(release: Path) -> dict[str, float]:
-    """Rank 500 candidates over gRPC, one call at a time: in the model server, with the way to it and back."""
-    from unified_ranker.core.request import History, Request, state_arrays, to_arrays
-    from unified_ranker.model_server.process import begin_in_subprocess, finish_start
-    from unified_ranker.serving.answering.opened_release import OpenedRelease
-    from unified_ranker.serving.client.grpc_client import ModelClient
-
-    opened, rng = OpenedRelease.open(release), np.random.default_rng(5)
-    child = begin_in_subprocess(release)
-    finish_start(child)
-    with child, ModelClient(child.grpc_address) as client:
-        spent: dict[str, list[float]] = {"encode": [], "rank": []}
-        for _ in range(300):
-            events = [
-                {
-                    "item_id": item,
-                    "event_type": "rating",
-                    "task": "home_feed",
-                    "timestamp": 1_740_000_000 + n,
-                    "value": 4,
-                }
-                for n, item in enumerate(rng.choice(opened.item_ids, 50))
-            ]
-            asked = to_arrays([Request("user-1", "search", query="starlight", history=History.of(events))], 100)
-            started = time.perf_counter()
-            encoded = client.predict("encode", asked)
-            middle = time.perf_counter()
-            candidates = rng.choice(opened.item_ids, 500)[None]
-            asking = time.perf_counter()
-            client.predict("rank_encoded", {**state_arrays(encoded), "candidate_ids": candidates})
-            spent["encode"].append(1000 * (middle - started))
-            spent["rank"].append(1000 * (time.perf_counter() - asking))
-    return {f"{n}_p{p}_ms": round(float(np.percentile(v[20:], p)), 2) for n, v in spent.items() for p in (50, 99)}
+def measure_loads(service: Service, items: int, seconds: float) -> dict[str, Any]:
+    """Offer loads of two rates, each at a constant rate and by Poisson arrivals."""
+    return {
+        f"{rate}_per_second_{arrivals}": measured(service, rate, seconds, items, arrivals)
+        for rate in LOADS
+        for arrivals in ("constant", "poisson")
+    }
 
 
 def measure_capacity(service: Service, items: int) -> dict[str, Any]:
-    """Raise the rate until p99 passes 50 ms or a request fails; says who used the processors then."""
+    """Raise the rate until p99 passes 50 ms or a request fails."""
     steps, best = [], 0.0
-    for rate in (40, 60, 80, 100, 120, 140, 160, 180, 200):
-        pids = {"service": service.process.pid, "model_server": service.children()[0], "load": os.getpid()}
-        before = {name: processor(pid) for name, pid in pids.items()}
-        seen = run(service, rate, 12, items).summary()
-        used = {name: round((processor(pid) - before[name]) / 12, 2) for name, pid in pids.items()}
-        steps.append({"rate": rate, **seen["ms"], "statuses": seen["statuses"], "cores_used": used})
+    for rate in RATES:
+        seen = measured(service, rate, 12, items, "poisson")
+        steps.append({"rate": rate, **seen})
         if seen["ms"]["p99"] > 50 or seen["statuses"].keys() - {"200"}:
             break
         best = rate
@@ -173,8 +144,8 @@ def measure_overload(service: Service, rate: float, items: int, seconds: float) 
     }
 
 
-def measure_swap(service: Service, items: int) -> dict[str, Any]:
-    """Swap the release while 40 requests a second are answered."""
+def measure_swap(service: Service, items: int, rate: float) -> dict[str, Any]:
+    """Swap the release under load."""
     done: dict[str, Any] = {}
 
     def swap() -> None:
@@ -183,9 +154,9 @@ def measure_swap(service: Service, items: int) -> dict[str, Any]:
 
     swapping = threading.Thread(target=swap)
     swapping.start()
-    seen = run(service, 40, 45, items)
+    seen = run(service, rate, 45, items)
     swapping.join()
-    return {"swap": done, "during": seen.summary()}
+    return {"rate": rate, "swap": done, "during": seen.summary()}
 
 
 def main() -> None:
@@ -194,36 +165,35 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, default=Path(tempfile.gettempdir()) / "unified_ranker_benchmark")
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--only", choices=PARTS, action="append")
-    parser.add_argument("--seconds", type=float, default=180, help="of the load at 40 requests a second")
+    parser.add_argument("--seconds", type=float, default=180, help="of each load")
     parser.add_argument("--overload-seconds", type=float, default=60)
+    parser.add_argument("--swap-rate", type=float, default=100, help="requests a second during the swap")
     options = parser.parse_args()
     wanted, items, described = options.only or PARTS, options.items, machine()
     release = make_project(options.directory, items)
     clone_release(release, 2)
     result: dict[str, Any] = {"items": items}
-    if "rank" in wanted:
-        result["rank_500_candidates"] = measure_rank(release)
+    if "graph" in wanted:
+        result["graph"] = measure_graph(release, recorded_requests(options.directory, items, REQUESTS))
     with serving(release) as service:
         result["start_to_ready_seconds"] = round(service.ready_seconds, 1)
         run(service, 40, 5, items)  # warm
         if "load" in wanted:
-            result["load_40_per_second"] = {
-                "seconds": options.seconds,
-                **run(service, 40, options.seconds, items).summary(),
-            }
-        result["resident_mib"] = {
-            "service": rss_mib(service.process.pid),
-            "model_server": rss_mib(service.children()[0]),
-        }
+            result["load"] = measure_loads(service, items, options.seconds)
+        result["resident_mib"] = service.resident_mib()
         if "capacity" in wanted or "overload" in wanted:
             result["capacity"] = measure_capacity(service, items)
         if "overload" in wanted:
-            rate = max(result["capacity"]["capacity_per_second"], 40)
+            rate = max(result["capacity"]["capacity_per_second"], RATES[0])
             result["overload"] = measure_overload(service, rate, items, options.overload_seconds)
         if "swap" in wanted:
-            result["swap_at_40_per_second"] = measure_swap(service, items)
+            result["swap"] = measure_swap(service, items, options.swap_rate)
             time.sleep(5)
-            result["resident_mib_after_swap"] = {"service": rss_mib(service.process.pid)}
+            result["resident_mib_after_swap"] = service.resident_mib()
+    if "graph" in wanted and "load" in wanted:
+        spent = result["load"]["100_per_second_poisson"]["processor_ms_per_request"]
+        alone = result["graph"]["threads_1_pool"]["processor_ms_per_request"]
+        result["service_to_graph"] = round(spent / alone, 2)
     name = "serving" if items == 1_000_000 else f"serving_{items}"
     keep(name if not options.only else f"{name}_{'_'.join(wanted)}", result, described)
 

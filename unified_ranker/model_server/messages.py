@@ -11,7 +11,7 @@ from unified_ranker.model_server.plain_tensorflow import tf  # noqa: F401
 
 # isort: split
 from tensorflow.core.framework import tensor_pb2
-from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+from tensorflow.core.protobuf import config_pb2, meta_graph_pb2, saved_model_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -23,6 +23,7 @@ from tensorflow_serving.apis import (
 )
 
 __all__ = [
+    "config_pb2",
     "get_model_metadata_pb2",
     "get_model_status_pb2",
     "meta_graph_pb2",

@@ -16,7 +16,7 @@ import numpy as np
 from unified_ranker.core.extras import text_ops
 from unified_ranker.core.signature_names import DEFAULT_SIGNATURE
 from unified_ranker.model_server.batching import Batcher, BatchingParameters
-from unified_ranker.model_server.messages import meta_graph_pb2, saved_model_pb2
+from unified_ranker.model_server.messages import config_pb2, meta_graph_pb2, saved_model_pb2
 from unified_ranker.model_server.plain_tensorflow import tf
 from unified_ranker.model_server.status_codes import ServingError, invalid_argument, status_code
 from unified_ranker.model_server.tensor_protos import ProtoSpec
@@ -95,7 +95,9 @@ class Signature:
         if keys not in self._callables:
             if len(self._callables) >= _CALLABLES_KEPT:
                 self._callables.clear()
-            self._callables[keys] = self._session.make_callable([self._tensors[key] for key in keys], self._feeds)
+            options = config_pb2.CallableOptions(feed=self._feeds, fetch=[self._tensors[key] for key in keys])
+            # Not `make_callable`, which goes through `Session.run`: 1 ms of Python for each call.
+            self._callables[keys] = self._session._make_callable_from_options(options)
         return self._callables[keys]
 
     def _check_inputs(self, inputs: Mapping[str, np.ndarray]) -> None:
