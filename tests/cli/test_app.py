@@ -2,9 +2,11 @@
 
 import json
 import logging
+import math
 import shutil
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from small_project import cli, write_project
 
 import unified_ranker
 from unified_ranker.cli import app
+from unified_ranker.core.errors import UserError
 
 SCRIPT = Path(sys.executable).with_name("unified-ranker")
 GROUP = typer.main.get_command(app)
@@ -215,3 +218,29 @@ def test_the_makefile_calls_commands_that_exist():
     assert {"build", "recommend", "serve", "init"} <= names <= set(COMMANDS)
     tasks = [words[words.index("--task") + 1] for words in called if "--task" in words]
     assert sorted(tasks) == ["home_feed", "more_like_this", "search"]
+
+
+def numbers(application=app):
+    """Every option and argument that is a number, with its command."""
+    for group in application.registered_groups:
+        yield from numbers(group.typer_instance)
+    for command in application.registered_commands:
+        for name, hint in typing.get_type_hints(command.callback).items():
+            if {int, float} & {hint, *typing.get_args(hint)}:
+                yield command, name
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), math.inf, -math.inf, math.nan])
+def test_no_command_takes_a_number_out_of_bounds(number):
+    """Before anything else of the command runs: Typer itself lets all of these pass."""
+    found = list(numbers())
+    assert len(found) > 30
+    for command, name in found:
+        with pytest.raises(UserError, match=f"`{name.replace('_', '-')}` must be a number from -4,294,967,295 to"):
+            command.callback(**{name: number})
+
+
+def test_a_number_out_of_bounds_is_one_line():
+    shown = cli("store", "get", "nowhere", "item", "a", "--version", "1" + "0" * 400)
+    assert (shown.exit_code, shown.stderr.count("\n")) == (2, 1)
+    assert "`version` must be a number from" in shown.stderr

@@ -1,14 +1,17 @@
 """Typer application, with what all commands share: error messages, display of progress, logging."""
 
 import contextlib
+import functools
 import logging
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar, cast
 
 import typer
 from typer.core import TyperGroup
 
 from unified_ranker.cli.console import remark, say
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.numbers import MOST_OPTION, is_bounded, number_text
 from unified_ranker.core.progress import listening
 from unified_ranker.core.progress_display import ProgressDisplay
 from unified_ranker.core.version import __version__
@@ -47,7 +50,36 @@ class Commands(TyperGroup):
             raise typer.Exit(130) from error
 
 
-app = typer.Typer(
+Callback = TypeVar("Callback", bound=Callable[..., Any])
+
+
+class CommandApp(typer.Typer):
+    """Typer application or group whose commands check the numbers of their options and arguments."""
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[Callback], Callback]:
+        """Register a command; see `typer.Typer.command`."""
+        register = super().command(name, **settings)
+        return lambda callback: register(_with_bounded_numbers(callback))
+
+
+def _with_bounded_numbers(callback: Callback) -> Callback:
+    """Check the numbers that a command gets: Typer lets infinity, NaN and integers of any number of digits pass."""
+
+    @functools.wraps(callback)
+    def checked(*arguments: Any, **options: Any) -> Any:
+        for name, value in options.items():
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if is_number and not is_bounded(value, -MOST_OPTION, MOST_OPTION):
+                raise UserError(
+                    f"`{name.replace('_', '-')}` must be a number from -{MOST_OPTION:,} to {MOST_OPTION:,}. "
+                    f"Received: {number_text(value)}."
+                )
+        return callback(*arguments, **options)
+
+    return cast(Callback, checked)
+
+
+app = CommandApp(
     name="unified-ranker",
     cls=Commands,
     help="One trained model for search, more-like-this and the home feed.",

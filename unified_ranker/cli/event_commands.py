@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from unified_ranker.cli.app import ANSWERING, app
+from unified_ranker.cli.app import ANSWERING, CommandApp, app
 from unified_ranker.cli.console import print_json, say
 from unified_ranker.cli.options import JsonOption
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.places import DIRECTORY, scheme_of
 
-events_app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+events_app = CommandApp(no_args_is_help=True, rich_markup_mode="markdown")
 app.add_typer(
     events_app,
     name="events",

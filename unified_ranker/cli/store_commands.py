@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unified_ranker.cli.app import PUBLISHING, app
+from unified_ranker.cli.app import PUBLISHING, CommandApp, app
 from unified_ranker.cli.console import print_json, say, say_check
 from unified_ranker.cli.options import ForceCheckOption, JsonOption
 from unified_ranker.core.errors import UserError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NUMBERS = 6
 """Numbers of a vector that a line shows."""
 
-store_app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+store_app = CommandApp(no_args_is_help=True, rich_markup_mode="markdown")
 app.add_typer(
     store_app,
     name="store",

@@ -1,6 +1,7 @@
 """Rows of a table of requests: what they mean, and where their histories come from."""
 
 import json
+import math
 import time
 
 import numpy as np
@@ -119,6 +120,19 @@ def test_the_first_fault_of_many_rows_is_reported_with_three_examples(tmp_path):
     with pytest.raises(UserError) as caught:
         read(tmp_path, table)
     assert "in 4 rows, e.g. `-1 (row 1)`, `-2 (row 2)`, `-4 (row 4)`." in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["limit", "timestamp"])
+@pytest.mark.parametrize("number", [2**62, -(2**62), 1e300, math.inf, -math.inf])
+def test_a_number_that_no_request_holds_is_refused_by_its_column(tmp_path, name, number):
+    with pytest.raises(UserError, match=rf"requests.parquet`: `{name}` .*in 1 rows"):
+        read(tmp_path, pa.table({"user_id": ["u", "v"], "task": ["search"] * 2, name: [None, number]}))
+
+
+@pytest.mark.parametrize("limit", [-1, 10**7, 10**400], ids=["negative", "large", "400 digits"])
+def test_the_limit_of_all_rows_has_bounds_too(tmp_path, limit):
+    with pytest.raises(UserError, match="`limit` must be from 0"):
+        read(tmp_path, pa.table({"user_id": ["u"], "task": ["search"]}), limit)
 
 
 def test_releases_may_lie_deeper_in_a_project(tmp_path):

@@ -230,7 +230,7 @@ def _column(name: str, value: Any) -> pa.Array:
             return pa.LargeListArray.from_arrays(pa.array([0, len(events)], pa.int64()), events)
         rows = list(value)
         return pa.array([rows]) if rows else pa.nulls(1)
-    except (pa.ArrowException, TypeError, ValueError) as error:
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(

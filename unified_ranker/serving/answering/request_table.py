@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from unified_ranker.core.arrays import Ints
 from unified_ranker.core.errors import UserError, unknown_name
 from unified_ranker.core.files import whole_file
+from unified_ranker.core.numbers import MOST_LIMIT, is_bounded, number_text
 from unified_ranker.core.progress import Progress
 from unified_ranker.core.request import NO_HISTORY, Request
 from unified_ranker.log.column_types import is_country, to_integers, to_text
@@ -75,6 +76,10 @@ def requests_of(
     """
     try:
         check_names(table.column_names, _COLUMNS, _REQUIRED, "a request")
+        if not is_bounded(limit, 0, MOST_LIMIT):
+            raise UserError(
+                f"`limit` must be from 0 (as the task declares) to {MOST_LIMIT:,}. Received: {number_text(limit)}."
+            )
         text = {name: _text(table, name) for name in _TEXT}
         _check_tasks(text["task"], tasks)
         _check_countries(text["country"])
@@ -122,9 +127,9 @@ def _limits(table: pa.Table, default: int) -> list[int]:
     if "limit" not in table.column_names:
         return [default] * len(table)
     given = converted("limit", table["limit"], to_integers)
-    bad = (given < 0).fillna(False).to_numpy(bool)
-    rule = "`limit` is 0 (as the task declares) or more"
-    refuse(bad, given.tolist(), rule, "negative numbers", "correct it, or write null for the value of `--limit`")
+    bad = (~given.between(0, MOST_LIMIT)).fillna(False).to_numpy(bool)
+    rule = f"`limit` is from 0 (as the task declares) to {MOST_LIMIT:,}"
+    refuse(bad, given.tolist(), rule, "other numbers", "correct it, or write null for the value of `--limit`")
     return [int(n) for n in given.fillna(default)]
 
 

@@ -3,12 +3,15 @@
 Threads would not help: Python's parser and pydantic hold the interpreter as long as they read a body.
 """
 
+import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+
+from unified_ranker.core.numbers import parse_whole
 
 MOST_MARKS = 50_000
 """Most commas, colons and opening brackets of a body: five times as many as 1,000 events of a history have."""
@@ -18,7 +21,7 @@ class BoundedRequest(Request):
     """Request that refuses a body of too many values before it is parsed."""
 
     async def json(self) -> Any:
-        """Return the parsed body.
+        """Return the parsed body; a number of any length is read, so that the check of its field can refuse it.
 
         Raises:
             HTTPException: 413, it has more than `MOST_MARKS`.
@@ -29,7 +32,7 @@ class BoundedRequest(Request):
             raise HTTPException(
                 413, f"a body may have {MOST_MARKS:,} values and names. Send it in parts, as several requests."
             )
-        return await super().json()
+        return json.loads(body, parse_int=parse_whole)
 
 
 class BoundedRoute(APIRoute):

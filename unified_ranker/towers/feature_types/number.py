@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from unified_ranker.core.numbers import MOST_NUMBER, is_bounded
 from unified_ranker.log.column_types import NUMBER
 from unified_ranker.prepare.vocabulary import Scale
 from unified_ranker.towers.feature_types.base import (
@@ -28,7 +29,7 @@ MOST_STRAY = 0.2
 class NumberFeature(FeatureType):
     """A numeric column, standardised. An absent value has an indicator of its own."""
 
-    holds: ClassVar[str] = "a number"
+    holds: ClassVar[str] = f"a number from -{MOST_NUMBER:g} to {MOST_NUMBER:g}"
     dtype: ClassVar[str] = "float32"
 
     type: Literal["number"]
@@ -53,7 +54,7 @@ class NumberFeature(FeatureType):
     @classmethod
     def accepts(cls, value: object) -> bool:
         """See `FeatureType.accepts`."""
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return is_bounded(value, -MOST_NUMBER, MOST_NUMBER)
 
     def to_column(self, values: Sequence[Any]) -> pd.Series:
         """See `FeatureType.to_column`."""
