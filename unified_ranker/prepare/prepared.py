@@ -113,8 +113,8 @@ class Prepared:
         _write_json(directory / SPLIT_FILE, vars(self.split))
         for name, frame in ((ITEMS_FILE, self.items), (USERS_FILE, self.users)):
             write_parts(directory / name, [pa.Table.from_pandas(frame, preserve_index=False)])
-        histories = {**vars(self.histories), "user": self.histories.user, "time": self.histories.timestamp * SECOND}
-        del histories["offsets"], histories["timestamp"]
+        histories = {n: getattr(self.histories, n) for n in ("item", "event_type", "task", "value", "user")}
+        histories["time"] = self.histories.timestamp * SECOND
         for name, columns in (
             ("histories", histories),
             ("events", vars(self.events)),
