@@ -4,6 +4,7 @@ import re
 import time
 import uuid
 from collections.abc import Sequence
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
@@ -93,12 +94,14 @@ class RequestContext:
     def _count(self, scope: Scope, status: int) -> None:
         if self._metrics is not None:
             # The route's template, such as /v1/items/{item_id}: a metric for every path would fill the memory.
-            route = getattr(scope.get("route"), "path", "other")
+            route = getattr(scope.get("route"), "path_format", "other")
             self._metrics.http.labels(route, str(status)).inc()
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str, list[tuple[bytes, bytes]]] | None:
         if self._hosts and not host_allowed(headers.get("host", ""), self._hosts):
             return 421, f"this service is called by one of the names {', '.join(self._hosts)}", []
+        if not _is_text(scope.get("raw_path") or b"") or not _is_text(scope["query_string"]):
+            return 400, "the path and the query must be UTF-8, percent-encoded", []
         needed = role_needed(scope["method"], scope["path"])
         if self._tokens is not None and needed is not None:
             roles = self._tokens.roles_of(headers.get("authorization", ""))
@@ -110,6 +113,15 @@ class RequestContext:
         if announced.isdecimal() and int(announced[:_DIGITS]) > MAX_BODY:
             return 413, _TOO_LARGE, [(b"connection", b"close")]
         return None
+
+
+def _is_text(encoded: bytes) -> bool:
+    """Tell whether a part of an address is UTF-8; servers decode `%ff` and `%fe` to the same replacement character."""
+    try:
+        unquote_to_bytes(encoded).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def request_id_of(request: Request) -> str:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Path, Query, Request, Response
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from unified_ranker.core.ids import MOST_ID_BYTES
 from unified_ranker.core.times import MICROSECONDS
@@ -43,7 +44,19 @@ _ERRORS = (401, 403, 422, 503)
 _COMMON_COUNTRIES = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "BR", "IN", "JP", "CA", "AU", "MX")
 """Countries that the page offers where no item names any, because the model reads the country of a request."""
 
-ItemPath = Annotated[ItemId, Path(description="The item's id.")]
+
+class _AnyText(StringConvertor):
+    """Convertor of a part of a path that may hold slashes and line breaks: servers decode it before a route is chosen.
+
+    Starlette's own `path` loses a line break at the end, so that two ids would be one item.
+    """
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("any", _AnyText())
+_ITEM = "/v1/items/{item_id:any}"
+ItemPath = Annotated[ItemId, Path(description="The item's id, percent-encoded; it may have slashes.")]
 OperationResult = TypeVar("OperationResult")
 
 
@@ -118,7 +131,7 @@ def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
     """Add the operations on the catalogue."""
     in_own_thread, metrics = _OwnThreads(2, "items"), service.metrics
 
-    @app.get("/v1/items/{item_id}", responses=described(404, *_ERRORS), response_model=ItemResponse)
+    @app.get(_ITEM, responses=described(404, *_ERRORS), response_model=ItemResponse)
     async def item(item_id: ItemPath, request: Request) -> ItemResponse | Response:
         """Return an item."""
         release = service.release
@@ -132,7 +145,7 @@ def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
         )
         return ItemResponse(item_id=item_id, title=str(title), release=release.version, live=row is not None)
 
-    @app.put("/v1/items/{item_id}", responses=described(400, 413, *_ERRORS))
+    @app.put(_ITEM, responses=described(400, 413, *_ERRORS))
     async def put(item_id: ItemPath, body: ItemRequest) -> ItemChanged:
         """Add or replace an item; the release's model embeds it."""
         try:
@@ -143,7 +156,7 @@ def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
         metrics.item_changes.labels("put", "done").inc()
         return ItemChanged(item_id=item_id, change="put")
 
-    @app.delete("/v1/items/{item_id}", responses=described(404, *_ERRORS), response_model=ItemChanged)
+    @app.delete(_ITEM, responses=described(404, *_ERRORS), response_model=ItemChanged)
     async def delete(item_id: ItemPath, request: Request) -> ItemChanged | Response:
         """Remove an item."""
         if not await in_own_thread(live.remove, item_id):
