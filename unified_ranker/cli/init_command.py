@@ -59,6 +59,8 @@ def init_command(
     plan = plan_project(directory, Given(named, tables, tuple(columns or ()), task, event_type, order))
     for reason in plan.unread:
         warn(reason)
+    for name, reason in plan.unused.items():
+        remark(f"not used: {name}: {reason} (name with --items or --users what belongs to the log)")
     show_plan(plan)
     at_terminal = sys.stdin.isatty() and not yes
     plan = asked(plan) if at_terminal else plan
@@ -86,8 +88,6 @@ def show_plan(plan: "ProjectPlan") -> None:
         return
     for name, table in plan.tables.items():
         say(f"{name}: {table.name}")
-    if plan.unused:
-        say(f"not used: {', '.join(plan.unused)} (name with --items or --users what belongs to the log)")
     if plan.title:
         say(f"layout: {plan.title}")
     rows = [[c.path, c.shown, c.doubt or c.why] for c in plan.choices]

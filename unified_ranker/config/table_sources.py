@@ -12,8 +12,8 @@ from unified_ranker.config.declaration import Declaration
 
 FileFormat = Literal["parquet", "csv", "json"]
 """Formats of files; `json` is also JSON lines, `csv` is text with any delimiter."""
-TimeUnit = Literal["s", "ms", "us", "ns", "days"]
-"""Units of numbers that are times since 1970."""
+TimeUnit = Literal["s", "ms", "us", "ns", "days", "excel"]
+"""Units of numbers that are times since 1970; `excel` are the days since 1900 of spreadsheets."""
 _PASSWORD = re.compile(
     r"://[^/?#@]*:(?P<secret>[^/?#@]+)@|[?&;\s]password=(?P<given>[^&;\s]+)|^password=(?P<first>\S+)"
 )
@@ -89,12 +89,14 @@ class ColumnSource(Declaration):
 
     column: str | None = None
     """Name of the column in the source."""
+    columns: tuple[str, ...] = ()
+    """Names of the columns that together are a time, in place of one: a date, and a time of day or an hour."""
     value: str | float | None = None
     """Constant that every row has, in place of a column."""
     values: dict[str, str] = Field(default_factory=dict)
     """Values of ours by values of theirs; a value that is not named stays as it is."""
     unit: TimeUnit | None = None
-    """Unit of a time that is a number since 1970; null: recognised."""
+    """Unit of a time that is a number since 1970, or `excel`; null: recognised."""
     format: str | None = None
     """Format of a time that is text, such as `%d/%m/%Y %H:%M` (Python's strptime); null: recognised."""
     separator: str | None = Field(None, min_length=1)
@@ -116,12 +118,18 @@ class ColumnSource(Declaration):
 
     @model_validator(mode="after")
     def _is_column_or_constant(self) -> "ColumnSource":
-        if (self.column is None) == (self.value is None):
-            found = "neither" if self.column is None else "both"
-            raise ValueError(f"a column needs either `column` or `value`. Received: {found}. Keep one")
+        given = [name for name in ("column", "columns", "value") if getattr(self, name) not in (None, ())]
+        if len(given) != 1:
+            found = ", ".join(f"`{name}`" for name in given) or "neither"
+            raise ValueError(f"a column needs either `column` or `value`, or `columns`. Received: {found}. Keep one")
         if self.unit is not None and self.format is not None:
             raise ValueError("`unit` is for numbers and `format` for text. Received: both. Keep one")
         return self
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """Names of the columns that it takes from the source."""
+        return self.columns if self.column is None else (self.column,)
 
     @model_serializer(mode="wrap")
     def _column_alone_is_short(self, handler: SerializerFunctionWrapHandler) -> Any:
@@ -130,7 +138,7 @@ class ColumnSource(Declaration):
 
 def _shortened(tree: dict[str, Any], alone: str) -> Any:
     """Return a declaration as it is written by hand: without what is absent, and as a text where that says all."""
-    given = {name: value for name, value in tree.items() if value not in (None, {})}
+    given = {name: value for name, value in tree.items() if value not in (None, {}, (), [])}
     return given[alone] if given.keys() == {alone} else given
 
 

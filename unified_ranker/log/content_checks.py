@@ -11,15 +11,15 @@ from unified_ranker.core.arrays import Mask
 from unified_ranker.core.times import seconds
 from unified_ranker.log.check import Check, rows_check
 from unified_ranker.log.column_types import COUNTRY_CODE
-from unified_ranker.log.pattern_checks import created_before, dominance, spelling, usual_times
+from unified_ranker.log.pattern_checks import created_before, dominance, several, spelling, usual_times
 from unified_ranker.log.row_rules import (
-    COUNTRY_REMEDY,
     COUNTRY_RULE,
     EVENT_KEYS,
     FAR_FUTURE,
     TIME_REMEDY,
     Harm,
     Known,
+    country_remedy,
     event_rules,
 )
 from unified_ranker.log.schema import InteractionLog
@@ -55,6 +55,7 @@ def _patterns(log: InteractionLog) -> list[Check]:
     counts = {name: events[name].value_counts() for name in ("user_id", "item_id", "task", "event_type")}
     items = log.items.dropna(subset=["item_id"]).drop_duplicates("item_id").set_index("item_id")
     return [
+        *several(len(items), counts),
         *(dominance(name, counts[name], len(events)) for name in ("user_id", "item_id")),
         *(spelling(name, counts[name]) for name in counts),
         usual_times(seconds(log.events["timestamp"].dropna())),
@@ -125,7 +126,8 @@ def table_checks(items: pd.DataFrame, users: pd.DataFrame, now: datetime, title_
         ]
     bad = users["country"].notna() & ~users["country"].str.fullmatch(COUNTRY_CODE, na=False)
     shown = ["user_id", "country"]
-    country = rows_check("users.country is an alpha-2 code", users, bad, shown, COUNTRY_REMEDY, "warning", Harm.MISREAD)
+    remedy = country_remedy("users", users["country"][bad].drop_duplicates().tolist())
+    country = rows_check("users.country is an alpha-2 code", users, bad, shown, remedy, "warning", Harm.MISREAD)
     return [*checks, country, _titles(items, title_given)]
 
 

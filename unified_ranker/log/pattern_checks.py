@@ -13,7 +13,7 @@ from unified_ranker.core.errors import blanks_shown
 from unified_ranker.core.times import usual_span, utc_text
 from unified_ranker.log.check import Check
 from unified_ranker.log.column_types import MAX_EXAMPLES
-from unified_ranker.log.row_rules import Harm, events_where, replaced
+from unified_ranker.log.row_rules import Harm, replaced
 
 DOMINANT = 0.05
 """Share of all events from which one user or item dominates a log; at most 3.9 % on the seven logs of the tests."""
@@ -29,6 +29,36 @@ MOST_ITEMS = 0.5
 ENOUGH_ITEMS = 30
 """Items with a creation time and an event from which their equality is no chance."""
 CREATED_BEFORE = "items.created_at is not the time of their first event"
+
+
+def several(items: int, counts: Mapping[str, "pd.Series[int]"]) -> list[Check]:
+    """Check that a log is of several items and of several users: of one there is nothing to choose or to compare.
+
+    Args:
+        items: number of items of the catalogue.
+        counts: numbers of events by id, for `item_id` and `user_id`; anonymous events have no user.
+    """
+    checks = [
+        Check(
+            "the catalogue has several items",
+            items != 1,
+            found="it has one, so every answer is the same",
+            what_to_do="see which column names the items: `data.columns.events.item_id: COLUMN`",
+        )
+    ]
+    for column, what in (("item_id", "items"), ("user_id", "users")):
+        only = counts[column].index[0] if len(counts[column]) == 1 else ""
+        checks.append(
+            Check(
+                f"events are of several {what}",
+                len(counts[column]) != 1,
+                found=f"all are of `{only}`, so there is nothing to learn from their differences",
+                what_to_do=f"see which column names the {what}: `data.columns.events.{column}: COLUMN`",
+                severity="warning",
+                harm=Harm.MISREAD,
+            )
+        )
+    return checks
 
 
 def dominance(column: str, counts: "pd.Series[int]", total: int) -> Check:
@@ -91,14 +121,16 @@ def _mapped(column: str, values: Mapping[str, str]) -> str:
 def usual_times(times: Ints) -> Check:
     """Check that no time of an event, in seconds `[events]`, is an outlier."""
     first, last = usual_span(times)
+    bounds = {"earliest": first} if (times < first).any() else {}
+    bounds |= {"latest": last} if (times > last).any() else {}
     outside = times[(times < first) | (times > last)]
     return Check(
         "events.timestamp has no outliers",
         not len(outside),
         examples=tuple(utc_text(int(time)) for time in outside[:MAX_EXAMPLES]),
         found=f"the others lie between {utc_text(first)} and {utc_text(last)}" if len(outside) else "",
-        what_to_do="windows and spans of time leave them out; where they are mistakes, leave out the events, too, by "
-        + events_where(f"timestamp BETWEEN '{utc_text(first)}' AND '{utc_text(last)}'"),
+        what_to_do="windows and spans of time leave them out; where they are mistakes, leave out the events, too: "
+        + ", ".join(f"`data.{side}: '{utc_text(bound)}'`" for side, bound in bounds.items()),
         severity="warning",
         harm=Harm.MISREAD,
     )

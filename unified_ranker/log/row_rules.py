@@ -3,6 +3,7 @@
 `log.content_checks` turns the rules into lines of output; the stages of `prepare` quarantine the rows that break them.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ import pyarrow.compute as pc
 from unified_ranker.core.arrays import Ints, Mask
 from unified_ranker.core.times import FUTURE_FROM
 from unified_ranker.log.column_types import COUNTRY_CODE, as_mask, one_array
+from unified_ranker.log.country_codes import meant_country
 from unified_ranker.log.schema import REQUIRED, SESSION_USER
 
 Severity = Literal["error", "warning"]
@@ -50,10 +52,8 @@ TIME_REMEDY = (
     "`data.columns.events.timestamp: {column: timestamp, unit: ms}`"
 )
 COUNTRY_RULE = "events.country is an alpha-2 code"
-COUNTRY_REMEDY = (
-    "write ISO 3166 alpha-2 codes, null where it is unknown: "
-    "`data.columns.events.country: {column: country, values: {UK: GB, unknown: 'null'}}`"
-)
+MOST_COUNTRIES = 20
+"""Spellings of countries that a remedy names."""
 
 
 @dataclass(frozen=True)
@@ -173,17 +173,23 @@ def event_rules(
     odd = pc.invert(pc.match_substring_regex(country.dictionary, f"^{COUNTRY_CODE}$"))
     odd = np.append(odd.to_numpy(zero_copy_only=False), False).astype(bool)
     bad = odd[pc.fill_null(country.indices, -1).to_numpy(zero_copy_only=False)]
-    yield Broken(COUNTRY_RULE, bad, ("user_id", "country"), COUNTRY_REMEDY, "warning", Harm.MISREAD)
+    remedy = country_remedy("events", country.dictionary.filter(pa.array(odd[:-1])).to_pylist())
+    yield Broken(COUNTRY_RULE, bad, ("user_id", "country"), remedy, "warning", Harm.MISREAD)
+
+
+def country_remedy(table: str, names: Sequence[str]) -> str:
+    """Return what to do about distinct `names` that are no codes of countries; the line of project.yaml maps them."""
+    codes = {name: meant_country(name) or "null" for name in names[:MOST_COUNTRIES]}
+    mapped = json.dumps(codes, ensure_ascii=False)
+    return (
+        "write ISO 3166 alpha-2 codes, null where it is unknown: "
+        f"`data.columns.{table}.country: {{column: country, values: {mapped}}}`"
+    )
 
 
 def replaced(column: str, expression: str) -> str:
     """Return the line of project.yaml that reads the events with an expression in the place of a column."""
     return f"`data.events: {{sql: SELECT * REPLACE ({expression} AS {column}) FROM 'events.parquet'}}`"  # noqa: S608
-
-
-def events_where(condition: str) -> str:
-    """Return the line of project.yaml that reads the events for which a condition holds."""
-    return f"`data.events: {{sql: SELECT * FROM 'events.parquet' WHERE {condition}}}`"  # noqa: S608
 
 
 def _bare(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

@@ -7,7 +7,7 @@ from unified_ranker.config import Config
 from unified_ranker.core.arrays import Ints
 from unified_ranker.engines.job import Reader
 from unified_ranker.log.check import Check
-from unified_ranker.log.pattern_checks import created_before, dominance, spelling, usual_times
+from unified_ranker.log.pattern_checks import created_before, dominance, several, spelling, usual_times
 from unified_ranker.prepare.stage_names import ORDER_STAGE, SCAN_STAGE, SECOND, TABLES_STAGE, USERS_STAGE
 from unified_ranker.prepare.undated_columns import MOST_TYPES, ItemEvents, known_before_checks, undated_columns
 
@@ -27,6 +27,7 @@ def scanned_log_checks(reader: Reader) -> list[Check]:
     total = int(names["events"].sum())
     first = pd.to_datetime(of_items["first"] // SECOND, unit="s", utc=True).reindex(keys.index)
     return [
+        *several(len(keys), counts),
         *(dominance(name, counts[name], total) for name in ("user_id", "item_id")),
         *(spelling(name, of) for name, of in counts.items()),
         usual_times(_times(reader)),

@@ -166,10 +166,10 @@ def _summaries(opened: _Opened, thorough: bool) -> tuple[dict[tuple[str, str], T
                     times[table, column.name].add(pa.chunked_array([pa.array([column.source.value])]))
             else:
                 ids.setdefault(column.name, IdSummary(thorough=thorough))
-        wanted = [column for column in wanted if column.source.column is not None]
+        wanted = [column for column in wanted if column.source.theirs]
         if not wanted:
             continue
-        for rows in opened.sources[table].rows(list(dict.fromkeys(str(c.source.column) for c in wanted))):
+        for rows in opened.sources[table].rows(list(dict.fromkeys(n for c in wanted for n in c.source.theirs))):
             for column in wanted:
                 values = source_column(column, rows.table)
                 if column.kind == "id":
@@ -188,7 +188,7 @@ def _readings(data: TablesSource, times: Mapping[tuple[str, str], TimeSummary]) 
         elif source is not None and source.format is not None:
             out[table, name] = TimeReading(formats=_beside(source.format, summary), recognised=False)
         else:
-            out[table, name] = _recognised(table, name, source.column if source else name, summary)
+            out[table, name] = _recognised(table, name, source.theirs if source else (name,), summary)
     return out
 
 
@@ -202,11 +202,13 @@ def _beside(form: str, summary: TimeSummary) -> tuple[str, ...]:
     return (form, *(other for other in others if other != form and not any(order(other) for order in wrong)))
 
 
-def _recognised(table: str, name: str, theirs: str, summary: TimeSummary) -> TimeReading:
+def _recognised(table: str, name: str, columns: tuple[str, ...], summary: TimeSummary) -> TimeReading:
     found = recognise(summary)
     if isinstance(found, TimeReading):
         return found
-    yaml = f"data: {{columns: {{{table}: {{{name}: {{column: {theirs}, OPTION}}}}}}}}"
+    theirs = " and ".join(columns)
+    taken = f"column: {theirs}" if len(columns) == 1 else f"columns: [{', '.join(columns)}]"
+    yaml = f"data: {{columns: {{{table}: {{{name}: {{{taken}, OPTION}}}}}}}}"
     if isinstance(found, Ambiguity):
         lines = "\n".join(f"  {r}: {yaml.replace('OPTION', r.option)}" for r in found.readings)
         raise UserError(

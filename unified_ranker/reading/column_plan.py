@@ -51,7 +51,7 @@ class TablePlan:
     @property
     def needed(self) -> list[str]:
         """Names of the columns of the source that the plan reads."""
-        return list(dict.fromkeys(c.source.column for c in self.columns if c.source.column is not None))
+        return list(dict.fromkeys(name for column in self.columns for name in column.source.theirs))
 
 
 def plan_of(table: str, data: TablesSource, found: tuple[str, ...], strict: bool = True) -> TablePlan:
@@ -79,7 +79,7 @@ def plan_of(table: str, data: TablesSource, found: tuple[str, ...], strict: bool
         if table == "events" and getattr(data, name) is None:
             # They are made of the events.
             _require_found(name, getattr(data.columns, name), found)
-    taken = {source.column for source in declared.values()}
+    taken = {theirs for source in declared.values() for theirs in source.theirs}
     if table == "events" and data.order == "row":
         known.remove("timestamp")
     own = [name for name in found if name in known and name not in declared and name not in taken]
@@ -92,17 +92,18 @@ def plan_of(table: str, data: TablesSource, found: tuple[str, ...], strict: bool
                 f"{nearest(name, found)}"
             )
     planned = tuple(PlannedColumn(name, source, planned_kind(table, name)) for name, source in chosen.items())
-    used = {column.source.column for column in planned}
+    used = {theirs for column in planned for theirs in column.source.theirs}
     return TablePlan(table, planned, tuple(name for name in found if name not in used))
 
 
 def _require_found(table: str, declared: Mapping[str, ColumnSource], found: tuple[str, ...]) -> None:
     for name, source in declared.items():
-        if source.column is not None and source.column not in found:
-            raise UserError(
-                f"`project.yaml`, `data.columns.{table}.{name}`: there is no column `{source.column}`. Found: "
-                f"{listed(found)}. Correct the name.{nearest(source.column, found)}"
-            )
+        for theirs in source.theirs:
+            if theirs not in found:
+                raise UserError(
+                    f"`project.yaml`, `data.columns.{table}.{name}`: there is no column `{theirs}`. Found: "
+                    f"{listed(found)}. Correct the name.{nearest(theirs, found)}"
+                )
 
 
 def planned_kind(table: str, name: str) -> Kind:

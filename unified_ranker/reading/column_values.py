@@ -22,6 +22,7 @@ from unified_ranker.log.column_types import (
 )
 from unified_ranker.reading.column_plan import PlannedColumn
 from unified_ranker.reading.id_values import to_id_text
+from unified_ranker.reading.joined_times import joined_times
 from unified_ranker.reading.time_reading import TimeReading
 from unified_ranker.reading.time_values import read_times
 
@@ -63,9 +64,9 @@ def column_values(table: str, planned: PlannedColumn, raw: pa.Table, readings: R
 def source_column(planned: PlannedColumn, raw: pa.Table) -> pa.ChunkedArray:
     """Return the column of the source, or the constant, with the declared values in place of theirs."""
     source = planned.source
-    if source.column is None:
+    if not source.theirs:
         return pa.chunked_array([pa.repeat(pa.scalar(source.value), len(raw))])
-    column = raw[source.column]
+    column = raw[source.theirs[0]] if len(source.theirs) == 1 else joined_times([raw[name] for name in source.theirs])
     return _renamed(column, source.values) if source.values else column
 
 

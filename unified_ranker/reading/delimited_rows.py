@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from unified_ranker.config import TableSource
-from unified_ranker.core.arrays import Ints
+from unified_ranker.core.arrays import Ints, Mask
 from unified_ranker.core.errors import UserError
+from unified_ranker.log.column_types import as_mask
 from unified_ranker.log.parquet_files import sentence
 from unified_ranker.reading.raw_rows import RawRows, Rejected
 from unified_ranker.reading.source_files import SourceFile
@@ -27,6 +29,10 @@ BLOCK_BYTES = 1 << 24
 """Bytes of text that are read at once, the most that a row may have."""
 SAME_WIDTH = "has as many fields as there are columns"
 TEXT_BYTES = "is UTF-8 text, where no other `encoding` is declared"
+OPEN_QUOTE = "holds no other rows in a field, behind a quotation mark that nothing closes"
+SWALLOWED = 0.8
+"""Share of the lines in a field that have as many fields as a row, from which they are rows behind an open quote."""
+LEAST_SWALLOWED = 2
 _ONE_SIGN = "\x1f"
 
 
@@ -70,19 +76,34 @@ class DelimitedRows:
             with self.file.open() as stream:
                 for batch in self._batches(stream, wanted or [form.names[0]], numbering):
                     numbers, rejected = numbering.take(batch.num_rows)
+                    rejected = [part for one in rejected for part in _by_line(one)]
                     keep, bad, arrays = _as_text(batch)
                     rejected += [Rejected(int(numbers[row]), self._encoded, text) for row, text in bad]
                     table = _table(batch.schema.names, arrays).select(wanted)
-                    yield RawRows(path, table, numbers[keep], tuple(rejected))
+                    good, swallowed = self._without_swallowed(table, numbers[keep])
+                    yield RawRows(path, table.filter(pa.array(good)), numbers[keep][good], (*rejected, *swallowed))
         except (pa.ArrowException, UnicodeError, OSError) as error:
             hint = " A row that is this long has an open quotation mark: declare `quote: ''` if the text has none."
             raise UserError(
                 f"`{path}` cannot be read as {self.form}: {sentence(error)}{hint if 'straddl' in str(error) else ''} "
                 "Declare `delimiter`, `quote`, `header` or `encoding` of the table, or write it again."
             ) from error
-        left = numbering.rest()
+        left = tuple(part for one in numbering.rest() for part in _by_line(one))
         if left:
             yield RawRows(path, _table(wanted, [pa.array([], pa.large_string()) for _ in wanted]), np.arange(0), left)
+
+    def _without_swallowed(self, table: pa.Table, numbers: Ints) -> tuple[Mask, list[Rejected]]:
+        """Mark the rows that hold no other row in a field `[rows]`, and return the lines of those that do."""
+        good, rejected, width = np.ones(len(numbers), bool), [], len(self.text.names)
+        for name in table.column_names if self.text.quote and width > 1 else ():
+            broken = np.flatnonzero(as_mask(pc.fill_null(pc.match_substring(table[name], "\n"), False)) & good)
+            for row in broken:
+                first, *lines = table[name][int(row)].as_py().splitlines()
+                of_rows = sum(len(line.split(self.text.delimiter)) == width for line in lines)
+                if of_rows >= LEAST_SWALLOWED and of_rows >= SWALLOWED * len(lines):
+                    good[row] = False
+                    rejected += [Rejected(int(numbers[row]), OPEN_QUOTE, line) for line in (first, *lines)]
+        return good, rejected
 
     def _batches(
         self, stream: pa.NativeFile, wanted: Sequence[str], numbering: "_Numbering"
@@ -189,6 +210,12 @@ def _as_text(batch: pa.RecordBatch) -> tuple[Ints, list[tuple[int, str]], list[p
         shown = [(row, ", ".join(_shown(column[row].as_py()) for column in batch.columns)) for row in bad]
         good = batch.take(pa.array(keep))
         return keep, shown, [column.cast(pa.large_string()) for column in good.columns]
+
+
+def _by_line(one: Rejected) -> list[Rejected]:
+    """Return a rejected row by its lines, each of which may be a row that an open quotation mark swallowed."""
+    lines = one.text.splitlines()
+    return [Rejected(one.row, OPEN_QUOTE, line) for line in lines] if len(lines) > 1 else [one]
 
 
 def _no_text(column: pa.Array) -> list[int]:

@@ -86,9 +86,9 @@ def extra_columns(plan: TablePlan, data: TablesSource) -> list[str]:
     names: dict[str, None] = {}
     if data.items is None:
         names |= dict.fromkeys(plan.further)
-        names |= dict.fromkeys(c.column for c in data.columns.items.values() if c.column is not None)
+        names |= dict.fromkeys(theirs for c in data.columns.items.values() for theirs in c.theirs)
     if data.users is None:
-        names |= dict.fromkeys(c.column for c in data.columns.users.values() if c.column is not None)
+        names |= dict.fromkeys(theirs for c in data.columns.users.values() for theirs in c.theirs)
     return list(names)
 
 

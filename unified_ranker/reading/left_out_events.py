@@ -59,4 +59,4 @@ class LeftOutEvents:
     @property
     def notes(self) -> list[str]:
         """Lines that say how many events are left out."""
-        return [f"{count:,} events are left out: {reason}" for reason, count in self.counts.items() if count]
+        return [f"events that are left out, because {reason}: {n:,}" for reason, n in self.counts.items() if n]

@@ -17,9 +17,19 @@ from unified_ranker.log.table_checks import known_columns
 READ_FILE, READ_QUARANTINE = "read.json", "quarantine.parquet"
 MOST_QUARANTINED = 100_000
 """Most rows that are written to the quarantine of a reading; all are counted."""
-_REMEDY = (
-    "correct the rows, or declare the column's `unit`, `format` or `values`; quarantined below `data.max_bad_share`"
-)
+_REMEDIES = {
+    "row has": "see whether another sign stands between the fields, or quotation marks are plain text: "
+    "`data.{table}: {{files: {source}, delimiter: ';'}}` or `data.{table}: {{files: {source}, quote: ''}}`",
+    "row holds": "quotation marks are plain text there: `data.{table}: {{files: {source}, quote: ''}}`",
+    "is a JSON object": "write each object on a line of its own",
+    "row is": "declare how the text is encoded, such as cp1251 (Cyrillic), gb18030 (Chinese), shift_jis (Japanese) "
+    "or cp1250 (Central Europe): `data.{table}: {{files: {source}, encoding: cp1251}}`",
+    "is a time": "declare the `unit` or `format` of the column: "
+    "`data.columns.{column}: {{column: {name}, format: '%d/%m/%Y %H:%M'}}`",
+    "is a number": "declare what the texts mean: "
+    "`data.columns.{column}: {{column: {name}, values: {{unknown: 'null'}}}}`",
+}
+"""What is likely wrong with rows that break a rule, by what the rule says of them."""
 
 
 @dataclass
@@ -80,7 +90,7 @@ class ReadLog:
     def checks(self, max_bad_share: float) -> list[Check]:
         """Return what was recognised as checks that pass, and a check for each rule that rows break."""
         checks = [Check(note, passed=True) for note in self.notes]
-        for table in self.tables.values():
+        for name, table in self.tables.items():
             too_many = table.bad > max_bad_share * table.rows
             checks += [
                 Check(
@@ -88,7 +98,7 @@ class ReadLog:
                     passed=False,
                     count=count,
                     examples=tuple(table.examples.get(rule, [])),
-                    what_to_do=_REMEDY,
+                    what_to_do=_remedy(name, rule, table.source),
                     severity="error" if too_many else "warning",
                     total=table.rows,
                 )
@@ -110,6 +120,13 @@ class ReadLog:
         """Read the log from the directory of a reading."""
         tree: dict[str, Any] = json.loads((directory / READ_FILE).read_text(encoding="utf-8"))
         return cls({name: TableLog(**table) for name, table in tree["tables"].items()}, tree["by_position"])
+
+
+def _remedy(table: str, rule: str, source: str) -> str:
+    column = rule.split(" ")[0]
+    likely = next((text for said, text in _REMEDIES.items() if said in rule), "declare the column's `values`")
+    said = likely.format(table=table, source=source, column=column, name=column.partition(".")[2])
+    return f"correct the rows, or {said}; quarantined below `data.max_bad_share`"
 
 
 @dataclass

@@ -86,18 +86,18 @@ def from_events(
     key, declared = _KEYS[name], getattr(data.columns, name)
     sources: dict[str, ColumnSource] = {column: source for column, source in declared.items() if column != key}
     if name == "items":
-        taken = {source.column for source in sources.values()}
-        taken |= {source.column for source in data.columns.users.values()}
+        declared_of = (*sources.values(), *data.columns.users.values())
+        taken = {theirs for source in declared_of for theirs in source.theirs}
         sources |= {column: ColumnSource(column=column) for column in events.further if column not in taken}
-    theirs = list(dict.fromkeys(source.column for source in sources.values() if source.column is not None))
+    theirs = list(dict.fromkeys(name for source in sources.values() for name in source.theirs))
     ids = [column for column in _ID_COLUMNS[name] if column in {c.name for c in events.columns}]
     raw, varying = (
         _grouped(extra, ids, theirs) if extra is not None else (pa.table({key: pa.array([], pa.string())}), {})
     )
     for column in theirs:
-        ours = [our for our, source in sources.items() if source.column == column]
+        ours = [our for our, source in sources.items() if column in source.theirs]
         if column in varying and not any(our in declared for our in ours):
-            sources = {our: source for our, source in sources.items() if source.column != column}
+            sources = {our: source for our, source in sources.items() if column not in source.theirs}
             log_of_events.left_out.append(column)
             log.notes.append(f"`{column}` is no column of {name}: it differs within {varying[column]:,} of them")
         elif column in varying:
@@ -110,9 +110,10 @@ def from_events(
     for our, source in sources.items():
         kind = planned_kind(name, our)
         if kind == "time" and source.unit is None and source.format is None:
-            found = recognise_times(raw[str(source.column)])
+            times = source_column(PlannedColumn(our, source, kind), raw)
+            found = recognise_times(times)
             reading = found if isinstance(found, TimeReading) else TimeReading()
-            columns[our] = pa.chunked_array([read_times(raw[str(source.column)], reading)[0]])
+            columns[our] = pa.chunked_array([read_times(times, reading)[0]])
         else:
             features.append(PlannedColumn(our, source, "list" if kind == "list" else "feature"))
     write_finished(TablePlan(name, tuple(features), ()), raw, columns, target, log)

@@ -17,7 +17,12 @@ from unified_ranker.reading.time_shapes import day_and_month, formats_of, is_day
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 """Units of a number since 1970 by how many of them a second has; besides these there are `days`."""
 DAY_SECONDS = 86_400
-UNIT_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "days": "days"}
+EXCEL_EPOCH = 25_569
+"""Days from the first day of spreadsheets, the last but one of 1899, to 1970."""
+UNIT_WORDS = {
+    "s": "seconds since 1970", "ms": "milliseconds since 1970", "us": "microseconds since 1970",
+    "ns": "nanoseconds since 1970", "days": "days since 1970", "excel": "days since 1900",
+}  # fmt: skip
 _FIRST, _EARLIEST_SECONDS, _LAST = 631_152_000, 100_000_000, 4_102_444_800
 """Times that a log is taken to have, in seconds since 1970: the years 1990 to 2099; numbers of seconds from 1973 on."""
 COMPACT = {"%Y%m%d": (19900101, 20991231), "%Y%m%d%H%M": (199001010000, 209912312359),
@@ -48,7 +53,7 @@ class TimeReading:
         """Return the reading in words."""
         like = f", such as `{self.example}`" if self.example else ""
         if self.unit is not None:
-            return f"{UNIT_WORDS[self.unit]} since 1970{like}"
+            return f"{UNIT_WORDS[self.unit]}{like}"
         if not self.formats:
             return "times"
         order = ", day before month" if any(map(is_day_first, self.formats)) else ""

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 ISO = "ISO8601"
 """Format of every ISO 8601 time, as pandas calls it."""
-_ZONE_WORD = re.compile(r" ?a{1,3}$")
-"""`Z`, `UTC` or `GMT` at the end, which is no part of a format."""
+_ZONE_WORD = re.compile(r" ?(a|a{3})$")
+"""`Z`, `UTC` or `GMT` at the end, which is no part of a format; two letters are those of half a day."""
 _ISO = re.compile(r"9{4}-99-99([ a]99(:99(:99(\.9{1,9})?)?)?( ?[+-]99(:?99)?)?)?")
 _WHOLE = {
     r"a{3} a{3} +9{1,2} 99:99:99 [+-]9{4} 9{4}": "%a %b %d %H:%M:%S %z %Y",

@@ -20,7 +20,7 @@ from unified_ranker.log.column_types import (
     is_text,
     one_array,
 )
-from unified_ranker.reading.time_reading import DAY_SECONDS, UNITS, TimeReading, likely_windows
+from unified_ranker.reading.time_reading import DAY_SECONDS, EXCEL_EPOCH, UNITS, TimeReading, likely_windows
 
 UTC_TIME = pa.timestamp("us", "UTC")
 _MICROSECONDS = 10**6
@@ -119,6 +119,8 @@ def _of_numbers(numbers: pa.Array, reading: TimeReading) -> tuple[pa.Array, Mask
     absent = numbers.is_null().to_numpy(zero_copy_only=False)
     values = pc.fill_null(numbers, 0).to_numpy(zero_copy_only=False)
     unit = str(reading.unit)
+    if unit == "excel":
+        values, unit = values - EXCEL_EPOCH, "days"
     seconds = values * float(DAY_SECONDS) if unit == "days" else values / UNITS[unit]
     with np.errstate(invalid="ignore"):
         bad = ~((seconds >= FIRST_SECOND) & (seconds <= LAST_SECOND))

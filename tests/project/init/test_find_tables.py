@@ -199,7 +199,12 @@ def test_tables_that_are_not_used_are_named(tmp_path):
     # A key that occurs twice is none: the table is left out, and said to be.
     goods = pd.read_csv(tmp_path / "artikel.csv", sep=";")
     csv(pd.concat([goods, goods]), tmp_path / "artikel.csv", sep=";")
-    assert "artikel.csv" in find_tables(tmp_path).unused
+    reason = find_tables(tmp_path).unused["artikel.csv"]
+    assert "`Nr` of the items names 40 in 80 rows, and must name each once" in reason
+    query = re.search(r'--items "(.*)"`', reason)[1]
+    mended = plan_project(tmp_path / "shop", Given({"items": query}, tmp_path))
+    assert mended.tables["items"].columns["Nr"].unique
+    assert {c.path: c.taken for c in mended.choices}["items.title"] == "Bezeichnung"
 
 
 @pytest.mark.parametrize(
@@ -216,4 +221,4 @@ def test_a_table_of_something_else_does_not_displace_the_column_that_is_named_li
     plan = certain(plan_project(tmp_path / "shop", Given({}, tmp_path, columns=tuple(said))))
     taken = {c.path: c.taken for c in plan.choices}
     assert (taken["user_id"], taken["item_id"]) == (user, item)
-    assert plan.unused == ("others.csv",)
+    assert list(plan.unused) == ["others.csv"]

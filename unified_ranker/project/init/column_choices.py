@@ -41,15 +41,20 @@ class Choice:
 
     @property
     def taken(self) -> str | None:
-        """Name of the column that the choice takes; None for a constant or nothing."""
+        """Name of the column that the choice takes; None for a constant or nothing, or several."""
         return None if self.source is None else self.source.column
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Names of the columns that the choice takes."""
+        return () if self.source is None else self.source.theirs
 
     @property
     def shown(self) -> str:
         """The source in a few words."""
         if self.source is None:
             return "none" if self.optional else "?"
-        return f"always `{self.source.value}`" if self.source.column is None else f"`{self.source.column}`"
+        return " and ".join(f"`{name}`" for name in self.takes) or f"always `{self.source.value}`"
 
     @property
     def declared(self) -> object:

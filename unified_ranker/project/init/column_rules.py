@@ -9,17 +9,21 @@ from unified_ranker.config import ColumnSource
 from unified_ranker.config.yaml_files import LOWER_NAME
 from unified_ranker.core.errors import listed
 from unified_ranker.log.column_types import is_country
+from unified_ranker.log.country_codes import meant_country
 from unified_ranker.project.init.inspect_columns import percent
 from unified_ranker.project.init.raw_columns import RawColumn
 from unified_ranker.project.init.table_columns import Found, TableColumns
+from unified_ranker.project.init.time_of_day import excel_day, with_time_of_day
 from unified_ranker.reading.time_reading import Ambiguity, TimeReading
 
 MANY_TYPES = 50
 """Distinct values from which a column is no event type and no surface."""
+MANY_COUNTRIES = 400
+"""Distinct values up to which names of countries, in several spellings, are declared one by one."""
 LEAST_SHARED = 0.5
 """Share of the distinct values that must be items, from which a column names items."""
 CODES = 0.9
-"""Share of the distinct values that must be codes of countries, from which a column holds countries."""
+"""Share of the distinct values that must be codes or names of countries, from which a column holds countries."""
 APART = 0.5
 """Difference of two names' fits from which one is clearly better."""
 NESTED = frozenset({">", " > ", "/", "."})
@@ -33,8 +37,13 @@ def _few(values: RawColumn) -> bool:
 def _codes(values: RawColumn) -> bool:
     return (
         values.holds == "text"
-        and sum(is_country(v.upper()) for v in values.texts.to_pylist()) >= CODES * values.distinct
+        and sum(_country(v) is not None for v in values.texts.to_pylist()) >= CODES * values.distinct
     )
+
+
+def _country(text: str) -> str | None:
+    """Return the code of the country that a text means or has the form of; None for any other text."""
+    return meant_country(text) or (text.upper() if is_country(text.upper()) else None)
 
 
 def _counts_from_zero(values: RawColumn) -> bool:
@@ -106,13 +115,20 @@ def best_time(table: TableColumns, column: str) -> Found | None:
             doubt = f"nothing but its numbers says that `{found[0].name}` holds times"
     if not found:
         return None
-    best, reading = found[0], found[0].time
+    best = found[0]
+    source, reading = with_time_of_day(best, table.free())
     if isinstance(reading, Ambiguity):
-        forms = " or ".join(f"`--map '{column}={{column: {best.name}, {r.option}}}'`" for r in reading.readings)
-        return ColumnSource(column=best.name), best.seen, f"`{reading.example}` can be read in two ways: {forms}"
+        taken = f"column: {best.name}" if source.column else f"columns: [{', '.join(source.columns)}]"
+        forms = " or ".join(f"`--map '{column}={{{taken}, {r.option}}}'`" for r in reading.readings)
+        return source, best.seen, f"`{reading.example}` can be read in two ways: {forms}"
+    if reading is not None and reading.unit == "days" and (serial := excel_day(best)) is not None:
+        why = (
+            f"days since 1900, as spreadsheets count them, such as {serial:%Y-%m-%d}: since 1970 they lie in the future"
+        )
+        return source.model_copy(update={"unit": "excel"}), f"{why}; {best.seen}", doubt
     # Numbers without a unit are seconds.
     unit = reading.unit if reading is not None and reading.unit != "s" else None
-    return ColumnSource(column=best.name, unit=unit), f"{reading or 'no times'}; {best.seen}", doubt
+    return source.model_copy(update={"unit": unit}), f"{reading or 'no times'}; {best.seen}", doubt
 
 
 def _is_a_time_by_its_values(values: RawColumn) -> bool:
@@ -135,16 +151,18 @@ def _file_name(value: str) -> str:
 
 
 def best_country(table: TableColumns, column: str) -> Found | None:
-    """Choose the country; codes in lower case are declared in upper case."""
-    return _with_values(table, best_suited(table, column), lambda v: v.upper() if is_country(v.upper()) else v)
+    """Choose the country; names, and codes of three letters or in lower case, are declared as what they mean."""
+    return _with_values(table, best_suited(table, column), lambda v: _country(v) or v, MANY_COUNTRIES)
 
 
-def _with_values(table: TableColumns, found: Found | None, ours: Callable[[str], str]) -> Found | None:
-    """Add the values of ours to a choice, where they differ from theirs."""
+def _with_values(
+    table: TableColumns, found: Found | None, ours: Callable[[str], str], most: int = MANY_TYPES
+) -> Found | None:
+    """Add the values of ours to a choice, where they differ from theirs and are at most so many."""
     if found is None or found[0] is None:
         return found
     texts = table.columns[str(found[0].column)].texts.to_pylist()
-    values = {v: ours(v) for v in texts if len(texts) <= MANY_TYPES and ours(v) != v}
+    values = {v: ours(v) for v in texts if len(texts) <= most and ours(v) != v}
     return ColumnSource(column=found[0].column, values=values), *found[1:]
 
 

@@ -4,7 +4,7 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from unified_ranker.config import TableSource
@@ -13,6 +13,7 @@ from unified_ranker.log.check import MAX_LISTED
 from unified_ranker.project.init.column_choices import Choice, Said
 from unified_ranker.project.init.propose_columns import propose_columns
 from unified_ranker.project.init.raw_columns import LOOKED_AT, RawColumn, raw_columns
+from unified_ranker.reading.duck import sql_text
 from unified_ranker.reading.raw import raw_table
 from unified_ranker.reading.source_files import COMPRESSED_SUFFIXES, DATA_SUFFIXES
 
@@ -22,6 +23,8 @@ _PART = re.compile(
     r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+|(?<![a-z])(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)(?![a-z])"
 )
 """What differs in the names of the parts of a table: numbers, ids of a job, months."""
+LEAST_HELD = 0.5
+"""Share of a key's values in the events that another table must hold to be one of it."""
 DEPTH = 2
 """Levels of a directory that are searched."""
 
@@ -52,12 +55,12 @@ class FoundTables:
     Attributes:
         tables: by name: `events`, and `items` and `users` where there are such.
         unread: the reason for each file that cannot be read.
-        unused: names of the other tables, which are none of the log's.
+        unused: the reason for which each of the other tables is none of the log's, by its name.
     """
 
     tables: dict[str, LookedAtTable]
     unread: tuple[str, ...] = ()
-    unused: tuple[str, ...] = ()
+    unused: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_tables(directory: Path, said: Said | None = None) -> FoundTables:
@@ -99,7 +102,8 @@ def find_tables(directory: Path, said: Said | None = None) -> FoundTables:
         ]
         if ranked:
             found[name] = max(ranked, key=lambda pair: pair[0])[1]
-    return FoundTables(found, unread, tuple(table.name for table in tables if table not in found.values()))
+    unused = [table for table in tables if table not in found.values()]
+    return FoundTables(found, unread, {table.name: _why_unused(table, events, said, found) for table in unused})
 
 
 def _rank_of_events(table: LookedAtTable, said: Said) -> tuple[int, int] | None:
@@ -108,12 +112,12 @@ def _rank_of_events(table: LookedAtTable, said: Said) -> tuple[int, int] | None:
     A table without a column that a person named is not meant.
     """
     ours = {column: source for column, source in said.get("events", {}).items() if source is not None}
-    if any(source.column is not None and source.column not in table.columns for source in ours.values()):
+    if any(name not in table.columns for source in ours.values() for name in source.theirs):
         return None
     chosen = _chosen(propose_columns({"events": table.columns}, {"events": ours}, {"events": table.name}))
     if chosen["user_id"].taken is None or chosen["item_id"].taken is None:
         return None
-    more = [c for c in ("timestamp", "value", "event_type") if c in chosen and chosen[c].taken is not None]
+    more = [c for c in ("timestamp", "value", "event_type") if c in chosen and chosen[c].takes]
     return ("timestamp" in more) + bool(more), table.size
 
 
@@ -132,6 +136,29 @@ def _rank_of_key(name: str, table: LookedAtTable, events: LookedAtTable, said: S
         return None
     described = sum(column in theirs for column in ("title", "categories", "created_at", "country"))
     return described + ("title" in theirs), len(table.columns)
+
+
+def _why_unused(table: LookedAtTable, events: LookedAtTable, said: Said, found: Mapping[str, LookedAtTable]) -> str:
+    """Return the reason for which a table is neither the items nor the users, with a remedy where there is one."""
+    for name, key in (("items", "item_id"), ("users", "user_id")):
+        choices = propose_columns({"events": events.columns, name: table.columns}, said, {"events": events.name})
+        theirs = next((c.taken for c in choices if c.table == name and c.column == key), None)
+        ours = events.columns.get(_chosen(choices)[key].taken or "")
+        held = table.columns.get(theirs or "")
+        if held is None or ours is None or ours.share_in(held) < LEAST_HELD:
+            continue
+        if held.unique and name in found:
+            return f"a key of the {name}, `{held.name}`, but `{found[name].name}` describes them better"
+        if held.unique:
+            return f"`{ours.name}` of the events holds its key `{held.name}`, but no name says that it has {name}"
+        file = table.source.files
+        # In a shell the query stands in double quotes.
+        query = f"SELECT DISTINCT ON ({held.name}) * FROM {sql_text(str(file))}"  # noqa: S608
+        return (
+            f"`{held.name}` of the {name} names {held.distinct:,} in {held.present:,} rows, and must name each once; "
+            f'`--{name} "{query}"` takes one row of each'
+        )
+    return "no column of it is a key that the events hold"
 
 
 def _chosen(choices: list[Choice]) -> dict[str, Choice]:

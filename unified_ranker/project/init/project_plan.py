@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -57,7 +57,7 @@ class ProjectPlan:
         tables: the tables as they were looked at.
         given: the arguments.
         unread: the reason for each file of the directory that cannot be read.
-        unused: names of the directory's other tables.
+        unused: reasons for which the directory's other tables are not used, by their names.
     """
 
     data: TablesSource
@@ -68,7 +68,7 @@ class ProjectPlan:
     tables: Mapping[str, LookedAtTable]
     given: Given
     unread: tuple[str, ...] = ()
-    unused: tuple[str, ...] = ()
+    unused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def doubts(self) -> list[Choice]:
@@ -131,7 +131,7 @@ def plan_project(directory: Path, given: Given) -> ProjectPlan:
     data: dict[str, object] = {"type": "tables", "order": given.order}
     title, notes, found = "", {}, {}
     unread: tuple[str, ...] = ()
-    unused: tuple[str, ...] = ()
+    unused: Mapping[str, str] = {}
     if given.directory is not None:
         if not given.directory.is_dir():
             raise UserError(f"`--from` must be a directory. Received: `{given.directory}`. Name a file with --events.")
@@ -183,7 +183,8 @@ def _choose(plan: ProjectPlan) -> ProjectPlan:
             f"`--map`: `user_id` and `item_id` must be two columns. Received: `{keys['user_id']}` for both. "
             "Correct one."
         )
-    taken = {choice.taken for choice in choices if choice.table == "events"} | {*LOG_COLUMNS["events"], SESSION}
+    taken = {name for choice in choices if choice.table == "events" for name in choice.takes}
+    taken |= {*LOG_COLUMNS["events"], SESSION}
     # Without a table of items, the other columns of the events describe the items.
     left = [] if plan.data.items is None else [name for name in columns["events"] if name not in taken]
     return replace(plan, choices=tuple(choices), left_out=tuple(left))

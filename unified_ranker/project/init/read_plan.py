@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from unified_ranker.core.arrays import Mask
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.times import DAY, seconds, usual_span, utc_text
 from unified_ranker.log.check import Check, tolerate
 from unified_ranker.log.content_checks import content_checks, quarantined_events, without_quarantined
 from unified_ranker.log.row_rules import LEFT_OUT
@@ -24,6 +26,8 @@ from unified_ranker.reading.read_log import ReadLog
 
 TOLERATED = 0.05
 """Share of bad events up to which `init` declares that they are quarantined; more are for a person to look at."""
+SAID_BY_INIT = ("events are of several items", "events are of several users", "events.user_id is known in users")
+"""Warnings that `init` says, besides those of bad rows."""
 UNUSABLE = 0.5
 """Share of bad events from which no project is written."""
 
@@ -67,7 +71,8 @@ def read_plan(plan: ProjectPlan, directory: Path, announce: Callable[[str], None
     most = changed.data.max_bad_share
     checks = tolerate([*read.checks(most), *(c for c in checks if c.name not in _rules_of(read))], most)
     if announce is not None:
-        tolerated = [check.line() for check in checks if not check.failed and check.name in {*bad, *_rules_of(read)}]
+        rules = {*bad, *_rules_of(read), *SAID_BY_INIT}
+        tolerated = [check.line() for check in checks if not (check.failed or check.passed) and check.name in rules]
         made = [f"`data.{name}`: {why}" for name, why in changed.notes.items() if name not in plan.notes]
         numbers = [new for old, new in zip(plan.choices, changed.choices, strict=True) if old != new]
         for line in (*read.notes, *made, *(f"`{new.path}`: {new.why}" for new in numbers), *tolerated):
@@ -102,10 +107,28 @@ def _by_rows(plan: ProjectPlan, log: InteractionLog) -> ProjectPlan:
     if found:
         why = "Events that are left out, because their type is of no item: " + "; ".join(kind.why for kind in found)
         plan = plan.with_data({"without_item": tuple(kind.event_type for kind in found)}, f"{why}.")
+    plan = _within_usual_times(plan, log)
     column = ValueColumn.of(plan.mapped)
     scales = (value_scale(of["value"], column) for _, of in log.events.groupby(["task", "event_type"]))
     strays = {number for scale in scales if scale is not None for number in scale.strays}
     return plan.with_no_values(strays) if strays else plan
+
+
+def _within_usual_times(plan: ProjectPlan, log: InteractionLog) -> ProjectPlan:
+    """Return the plan without events far before or after all others, such as those of a filler date."""
+    if plan.data.order == "row":
+        return plan
+    times = log.events["timestamp"].dropna()
+    possible = seconds(times[(times >= pd.Timestamp(0, tz="UTC")) & (times <= pd.Timestamp.now("UTC"))])
+    first, last = usual_span(possible)
+    for name, far, bound in (
+        ("earliest", possible[possible < first], first // DAY * DAY),
+        ("latest", possible[possible > last], last // DAY * DAY + DAY - 1),
+    ):
+        if len(far):
+            why = f"Left out, because it is far from all others: {utc_text(int(far[0]))}; so many events: {len(far):,}."
+            plan = plan.with_data({name: datetime.fromtimestamp(bound, UTC)}, why)
+    return plan
 
 
 def _tolerant(plan: ProjectPlan, bad: Mapping[str, Mask], read: ReadLog, checks: Sequence[Check]) -> ProjectPlan:

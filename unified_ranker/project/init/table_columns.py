@@ -52,8 +52,8 @@ class TableColumns:
     def free(self, column: str = "") -> list[RawColumn]:
         """Return the columns of theirs that are not taken, and have no name of ours but perhaps that of `column`."""
         # In a log of concerts, `event_id` is the item.
-        ours = {*LOG_COLUMNS[self.name], SESSION} - {column, "event_id"}
-        taken = {c.taken for c in self.choices.values()} | ours
+        taken = {name for choice in self.choices.values() for name in choice.takes}
+        taken |= {*LOG_COLUMNS[self.name], SESSION} - {column, "event_id"}
         return [theirs for name, theirs in self.columns.items() if name not in taken]
 
     def candidates(self, column: str, suits: Callable[[RawColumn], bool]) -> list[tuple[float, RawColumn]]:
