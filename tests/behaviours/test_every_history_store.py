@@ -1,8 +1,13 @@
 """Behaviours of every store of events: LMDB in a directory, a real Redis that the tests start, others."""
 
 import contextlib
+import functools
+import subprocess
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import orjson
 import pytest
 import redis
 from damaged_pages import damage
@@ -10,6 +15,7 @@ from damaged_pages import damage
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event
 from unified_ranker.events.base import HISTORY_STORES, MOST, LoggedEvent, StoreError
+from unified_ranker.events.event_lines import user_key
 from unified_ranker.events.open_histories import open_history_store
 
 REGISTRY = HISTORY_STORES
@@ -151,11 +157,58 @@ def test_users_are_found_by_how_they_begin(store):
     assert store.users("ää", 5) == ["ä" * 200]
 
 
+def held(changes):
+    return [(change.item_id, change.fields, change.partial) for change in changes]
+
+
 def test_changes_of_items_are_kept(store):
     store.put_item("a" * 256, {"title": "A", "year": 1999})
     store.put_item("b", {"title": "B"})
+    store.put_item("c", {"available": False}, partial=True)
     store.put_item("b", None)
-    assert store.items() == {"a" * 256: {"title": "A", "year": 1999}, "b": None}
+    assert held(store.item_changes()) == [
+        ("a" * 256, {"title": "A", "year": 1999}, False),
+        ("c", {"available": False}, True),
+        ("b", None, False),
+    ]
+
+
+def test_whoever_follows_changes_of_items_gets_the_latest_of_each_in_order(store):
+    assert store.item_changes() == []
+    positions = [store.put_item(f"i{n % 3}", {"title": str(n)}) for n in range(7)]
+    assert positions == sorted(set(positions))
+    assert positions[0] > 0
+    assert [change.position for change in store.item_changes(0)] == positions[-3:]
+    assert held(store.item_changes(positions[-3])) == [("i2", {"title": "5"}, False), ("i0", {"title": "6"}, False)]
+    assert store.item_changes(positions[-1]) == []
+
+
+def test_a_change_that_follows_from_another_is_stored_while_that_is_the_latest(store):
+    first = store.put_item("a", {"title": "1"}, seen=0)
+    assert first
+    assert store.put_item("a", {"title": "2"}, seen=0) == 0
+    second = store.put_item("a", {"title": "3"}, seen=first)
+    assert second > first
+    assert store.put_item("a", None, seen=first) == 0
+    assert held(store.item_changes()) == [("a", {"title": "3"}, False)]
+
+
+def test_of_many_that_follow_from_the_same_change_one_is_stored(store):
+    for turn in range(5):
+        seen = sum(change.position for change in store.item_changes())
+        with ThreadPoolExecutor(4) as pool:
+            put = functools.partial(store.put_item, "a", seen=seen)
+            stored = list(pool.map(put, [{"n": n} for n in range(4)]))
+        assert len([position for position in stored if position]) == 1, turn
+
+
+def test_replicas_agree_on_the_latest_value_of_a_name(store):
+    assert store.agreed("releases") is None
+    first = store.agree("releases", {"stable": 1, "before": [3]})
+    second = store.agree("releases", {"stable": 2})
+    store.agree("other", {})
+    assert second > first
+    assert store.agreed("releases") == (second, {"stable": 2})
 
 
 def test_a_reader_never_keeps_what_was_before_an_acknowledged_event(store):
@@ -179,10 +232,12 @@ def test_it_keeps_all_when_it_is_opened_again(place):
     with contextlib.closing(open_history_store(place)) as store:
         store.append([event()])
         store.put_item("x", {"title": "X"})
+        store.agree("releases", {"stable": 2})
     with contextlib.closing(open_history_store(place)) as again:
         again.ping()
         assert again.before("u", 0).item_id.tolist() == ["i"]
-        assert again.items() == {"x": {"title": "X"}}
+        assert held(again.item_changes()) == [("x", {"title": "X"}, False)]
+        assert again.agreed("releases")[1] == {"stable": 2}
         assert again.append([event(item="second")]) == 1
         assert [one.item_id for _, one in again.since("")] == ["i", "second"]
 
@@ -193,6 +248,41 @@ def test_lmdb_acknowledges_what_is_on_the_disk(tmp_path):
     flags = store._env.flags()
     assert (flags["sync"], flags["metasync"], flags["writemap"]) == (True, True, False)
     store.close()
+
+
+def test_a_second_service_on_one_lmdb_store_is_refused_and_may_have_it_afterwards(tmp_path):
+    """Readers may have it all the time, such as `events export` and `refresh`; a killed service leaves no lock."""
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom unified_ranker.events.lmdb_histories import LmdbStore\n"
+        "LmdbStore(Path(sys.argv[1])).serve()\nprint('serving', flush=True)\ntime.sleep(60)"
+    )
+    service = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert service.stdout.readline() == "serving\n"
+        with contextlib.closing(open_history_store(str(tmp_path))) as store:
+            with pytest.raises(UserError, match=rf"\(pid {service.pid}\) is serving in `{tmp_path}`.*redis://"):
+                store.serve()
+            assert store.since("") == []
+            service.kill()
+            service.wait()
+            store.serve()
+    finally:
+        service.kill()
+        service.wait()
+        service.stdout.close()
+
+
+def test_changes_that_a_store_of_earlier_versions_holds_come_first(tmp_path):
+    """They had no position."""
+    with contextlib.closing(open_history_store(str(tmp_path))) as store:
+        old = {"a": ["a", {"title": "A"}], "b": ["b", None]}
+        store._submit(
+            lambda t: [t.put(user_key(k), orjson.dumps(v), db=store._changes._items) for k, v in old.items()] and 0
+        )
+        assert held(store.item_changes()) == [("a", {"title": "A"}, False), ("b", None, False)]
+        position = store.put_item("a", {"title": "B"}, seen=0)
+        assert held(store.item_changes(0)) == [("a", {"title": "B"}, False)]
+        assert [c.position for c in store.item_changes()] == [0, position]
 
 
 def test_redis_that_is_gone_is_said_at_once_and_found_again(redis_process, tmp_path):
@@ -235,7 +325,8 @@ def test_a_full_redis_takes_no_writes_and_is_read(redis_process, tmp_path):
             with pytest.raises(StoreError, match="takes no writes; it is asked again"):
                 write()
             assert store.before("u", 0).item_id.tolist() == ["i"]
-            assert (len(store.since("")), store.users("", 9), store.items()) == (1, ["u"], {"x": {"title": "X"}})
+            assert (len(store.since("")), store.users("", 9)) == (1, ["u"])
+            assert held(store.item_changes()) == [("x", {"title": "X"}, False)]
             store.ping()
             store._full_until = 0.0
     assert store.append([event(item="later", time=2000)]) == 1
@@ -264,7 +355,7 @@ READS = {
     "before": lambda store: store.before("u", 0),
     "since": lambda store: store.since(""),
     "users": lambda store: store.users("", 9),
-    "items": lambda store: store.items(),
+    "item_changes": lambda store: store.item_changes(),
     "ping": lambda store: store.ping(),
 }
 

@@ -54,7 +54,8 @@ def write_release(
         (model or no_model)(layout.model_base / str(version))
         ids = catalogue["item_id"].to_numpy(object)
         write_items(layout.items, ids, vectors)
-        write_catalogue(layout.catalogue, SimpleNamespace(items=catalogue))
+        features = [feature.column for feature in config.towers.item.features]
+        write_catalogue(layout.catalogue, SimpleNamespace(items=catalogue), features)
         build_index(layout.index, ids, vectors, index)
         (layout.root / "report.json").write_text(json.dumps({"config_digest": config.digest()}))
         (layout.root / "report.html").write_text("<p>a report</p>")

@@ -258,7 +258,8 @@ def write_release(
     import pandas as pd
 
     dates = pd.to_datetime(pd.Series([created(n) for n in range(ITEMS)], dtype="float64"), unit="s", utc=True)
-    catalogue = pd.DataFrame({"item_id": IDS, "title": RELEASE.titles, "created_at": dates})
+    codes = [",".join(map(str, row)) for row in VECTORS.tolist()]
+    catalogue = pd.DataFrame({"item_id": IDS, "title": RELEASE.titles, "created_at": dates, "code": codes})
     signatures = ("encode", "rank_encoded")
     made = {"model": model or save_model, "index": index, "vector_width": 3, "signatures": signatures, **manifest}
     return release_toy.write_release(releases, CONFIG, catalogue, vectors, **made)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from unified_ranker.core.event import Event
 from unified_ranker.core.registry import Registry
 from unified_ranker.core.request import History
+from unified_ranker.events.item_change import ItemChange
 
 MOST = 1000
 """Most events in a history: a user's latest ones."""
@@ -72,25 +73,63 @@ class EventLog(Protocol):
 
 
 class CatalogueChanges(Protocol):
-    """Durable changes to the catalogue. Safe to use from several threads."""
+    """Durable changes to the catalogue, in an order that all who follow them see. Safe to use from several threads."""
 
-    def put_item(self, item_id: str, fields: Mapping[str, Any] | None) -> None:
-        """Store a change to the catalogue: an item's fields, or None for an item that was removed.
+    def put_item(
+        self, item_id: str, fields: Mapping[str, Any] | None, partial: bool = False, seen: int | None = None
+    ) -> int:
+        """Store the change of an item in the place of its earlier one; see `ItemChange`.
+
+        Args:
+            item_id: the item.
+            fields: its fields, or None for an item that was removed.
+            partial: whether the fields are a patch over the item of a release.
+            seen: position of the item's change that this one follows from, 0 for none; None: whatever it is.
+
+        Returns:
+            The position of the change; 0: nothing is stored, because the item has another change than the seen one.
 
         Raises:
             StoreError: it is not stored.
         """
 
-    def items(self) -> dict[str, dict[str, Any] | None]:
-        """Return all changes by item id.
+    def item_changes(self, after: int = -1) -> list[ItemChange]:
+        """Return the items that were changed after a position, each with its latest change, in their order.
+
+        -1 returns all of them.
 
         Raises:
             StoreError: the store cannot be reached.
         """
 
 
-class HistoryStore(HistoryReader, EventLog, CatalogueChanges, Protocol):
+class Agreements(Protocol):
+    """Agreements of the replicas of a service, by name, such as the releases that they serve."""
+
+    def agree(self, name: str, value: Mapping[str, Any]) -> int:
+        """Store a value in the place of the earlier one; returns its number, higher than that of every earlier one.
+
+        Raises:
+            StoreError: it is not stored.
+        """
+
+    def agreed(self, name: str) -> tuple[int, dict[str, Any]] | None:
+        """Return the latest value with its number; None: there is none.
+
+        Raises:
+            StoreError: the store cannot be reached.
+        """
+
+
+class HistoryStore(HistoryReader, EventLog, CatalogueChanges, Agreements, Protocol):
     """Store of a service's events: histories, log and changes of the catalogue in one place."""
+
+    def serve(self) -> None:
+        """Take the store for a service, until it is closed.
+
+        Raises:
+            UserError: another service has it, and they cannot share it.
+        """
 
     def import_lines(self, rows: Iterable[LoggedEvent], key: str) -> int:
         """Import another log into the histories, once; the imported events do not appear in `since`.

@@ -9,19 +9,21 @@ import queue
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import lmdb
-import orjson
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event, with_digests
+from unified_ranker.core.locks import lock
 from unified_ranker.core.request import NO_HISTORY, History
 from unified_ranker.events.base import MOST, LoggedEvent, StoreError
 from unified_ranker.events.event_lines import event_of_log, history_of, undamaged, user_key
+from unified_ranker.events.item_change import ItemChange
+from unified_ranker.events.lmdb_changes import LmdbChanges, WriteJob
 
 _MAP_BYTES = 64 * 2**30
 """Address space, not disk: the file grows with what is in it."""
@@ -33,8 +35,6 @@ _TIME = struct.Struct(">q")
 _LAST = b"\xff" * 8
 _MOMENT = 24
 """Bytes of a key that name the user and the second."""
-
-WriteJob = Callable[[Any], int]
 
 
 class LmdbStore:
@@ -50,14 +50,16 @@ class LmdbStore:
     def __init__(self, directory: Path) -> None:
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._env = lmdb.open(str(directory), map_size=_MAP_BYTES, max_dbs=6, max_readers=_READERS, readahead=False)
-            names = (b"events", b"histories", b"users", b"items", b"imports", b"event_ids")
-            self._log, self._lines, self._users, self._items, self._imports, self._named = map(self._env.open_db, names)
+            self._env = lmdb.open(str(directory), map_size=_MAP_BYTES, max_dbs=8, max_readers=_READERS, readahead=False)
+            names = (b"events", b"histories", b"users", b"imports", b"event_ids")
+            self._log, self._lines, self._users, self._imports, self._named = map(self._env.open_db, names)
+            self._changes = LmdbChanges(self._env, self._reading)
         except (lmdb.Error, OSError) as error:
             raise UserError(
                 f"the store of histories must be a directory that can be written. Received: `{directory}`: {error}. "
                 "Name another with --store."
             ) from error
+        self._directory, self._service = directory, contextlib.ExitStack()
         self._cache: OrderedDict[str, tuple[History, bool]] = OrderedDict()
         self._caching = threading.Lock()
         self._generation = 0
@@ -159,25 +161,41 @@ class LmdbStore:
                         break
             return sorted(found)
 
-    def put_item(self, item_id: str, fields: Mapping[str, Any] | None) -> None:
-        """See `HistoryStore.put_item`."""
-        record = orjson.dumps([item_id, None if fields is None else dict(fields)])
-        self._submit(lambda transaction: int(transaction.put(user_key(item_id), record, db=self._items)))
+    def put_item(
+        self, item_id: str, fields: Mapping[str, Any] | None, partial: bool = False, seen: int | None = None
+    ) -> int:
+        """See `CatalogueChanges.put_item`."""
+        return self._submit(self._changes.putting(ItemChange(item_id, 0, fields, partial), seen))
 
-    def items(self) -> dict[str, dict[str, Any] | None]:
-        """See `HistoryStore.items`."""
-        with self._reading() as transaction, transaction.cursor(self._items) as cursor:
-            return dict(orjson.loads(record) for _, record in cursor)
+    def item_changes(self, after: int = -1) -> list[ItemChange]:
+        """See `CatalogueChanges.item_changes`."""
+        return self._changes.after(after)
+
+    def agree(self, name: str, value: Mapping[str, Any]) -> int:
+        """See `Agreements.agree`."""
+        return self._submit(self._changes.agreeing(name, value))
+
+    def agreed(self, name: str) -> tuple[int, dict[str, Any]] | None:
+        """See `Agreements.agreed`."""
+        return self._changes.agreed(name)
+
+    def serve(self) -> None:
+        """See `HistoryStore.serve`: one service at a time, because histories are cached; other processes may read."""
+        try:
+            self._service.enter_context(lock(self._directory, "service.lock", "serving", "--store"))
+        except UserError as error:
+            raise UserError(f"{error} Several services share a Redis: `--store redis://host:6379/0`.") from error
 
     def ping(self) -> None:
         """See `HistoryStore.ping`; it reads what a service reads when it starts."""
-        self.items()
+        self.item_changes()
 
     def close(self) -> None:
         """Commit what was submitted, and close."""
         self._writes.put(None)
         self._writer.join()
         self._env.close()
+        self._service.close()
 
     def _read(self, user_id: str, timestamp: int) -> tuple[History, bool]:
         """Return the latest events of a user before a moment, and whether there are no earlier ones."""

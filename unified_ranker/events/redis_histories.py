@@ -1,7 +1,8 @@
 """Histories in Redis, for a service of several replicas. Durable as far as Redis is: run it with `appendonly yes`.
 
 Keys: `<prefix>h:<user>` a sorted set of lines by time, `<prefix>events` a stream of all events in their order,
-`<prefix>event_ids`, `<prefix>users`, `<prefix>items` and `<prefix>imports`.
+`<prefix>event_ids`, `<prefix>users`, `<prefix>items` with the order of their changes in `<prefix>item_order`,
+`<prefix>agreed`, the counter `<prefix>changes` of the two, and `<prefix>imports`.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from unified_ranker.core.places import cut_prefix, require_no_eviction
 from unified_ranker.core.request import NO_HISTORY, History
 from unified_ranker.events.base import MOST, LoggedEvent, StoreError
 from unified_ranker.events.event_lines import event_of_log, history_of, undamaged
+from unified_ranker.events.item_change import ItemChange
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +65,22 @@ end
 return new
 """
 
+# A change, its position and its place in the order are stored together, or not at all.
+_PUT_ITEM = """
+local order = KEYS[1] .. 'item_order'
+if ARGV[3] ~= '' and tonumber(redis.call('ZSCORE', order, ARGV[1]) or 0) ~= tonumber(ARGV[3]) then return 0 end
+local position = redis.call('INCR', KEYS[1] .. 'changes')
+redis.call('HSET', KEYS[1] .. 'items', ARGV[1], ARGV[2])
+redis.call('ZADD', order, position, ARGV[1])
+return position
+"""
+
+_AGREE = """
+local number = redis.call('INCR', KEYS[1] .. 'changes')
+redis.call('HSET', KEYS[1] .. 'agreed', ARGV[1], '[' .. number .. ',' .. ARGV[2] .. ']')
+return number
+"""
+
 
 class RedisStore:
     """See `HistoryStore`.
@@ -89,7 +107,9 @@ class RedisStore:
             raise UserError(
                 f"`--store` must be a directory or redis://host:port/database. Received: `{url}`."
             ) from error
-        self._append, self._import = (self._redis.register_script(script) for script in (_APPEND, _IMPORT))
+        self._append, self._import, self._put_item, self._agree = (
+            self._redis.register_script(script) for script in (_APPEND, _IMPORT, _PUT_ITEM, _AGREE)
+        )
         self._down_until, self._full_until = 0.0, 0.0
 
     def append(self, events: Sequence[Event]) -> int:
@@ -146,17 +166,47 @@ class RedisStore:
                         break
         return sorted(found)
 
-    def put_item(self, item_id: str, fields: Mapping[str, Any] | None) -> None:
-        """See `HistoryStore.put_item`."""
+    def put_item(
+        self, item_id: str, fields: Mapping[str, Any] | None, partial: bool = False, seen: int | None = None
+    ) -> int:
+        """See `CatalogueChanges.put_item`."""
+        record = ItemChange(item_id, 0, fields, partial).record()
         with self._asking(writes=True):
-            self._redis.hset(f"{self._prefix}items", item_id, orjson.dumps(None if fields is None else dict(fields)))
+            return int(self._put_item(keys=[self._prefix], args=[item_id, record, "" if seen is None else seen]))
 
-    def items(self) -> dict[str, dict[str, Any] | None]:
-        """See `HistoryStore.items`."""
+    def item_changes(self, after: int = -1) -> list[ItemChange]:
+        """See `CatalogueChanges.item_changes`."""
+        items, order = f"{self._prefix}items", f"{self._prefix}item_order"
         with self._asking():
-            found = self._redis.hgetall(f"{self._prefix}items")
+            # The order is read first. A change that comes between the two is read now, and with its position later.
+            if after < 0:
+                positions = dict(self._redis.zrange(order, 0, -1, withscores=True))
+                records = self._redis.hgetall(items)
+            else:
+                positions = dict(self._redis.zrangebyscore(order, f"({after}", "+inf", withscores=True))
+                names = list(positions)
+                records = dict(zip(names, self._redis.hmget(items, names), strict=True)) if names else {}
         with undamaged():
-            return {item_id.decode(): orjson.loads(record) for item_id, record in found.items()}
+            # Changes of a store of earlier versions have no position.
+            found = [
+                ItemChange.of_record(n.decode(), int(positions.get(n, 0)), record) for n, record in records.items()
+            ]
+        return sorted(found, key=lambda change: change.position)
+
+    def agree(self, name: str, value: Mapping[str, Any]) -> int:
+        """See `Agreements.agree`."""
+        with self._asking(writes=True):
+            return int(self._agree(keys=[self._prefix], args=[name, orjson.dumps(dict(value))]))
+
+    def agreed(self, name: str) -> tuple[int, dict[str, Any]] | None:
+        """See `Agreements.agreed`."""
+        with self._asking():
+            found = self._redis.hget(f"{self._prefix}agreed", name)
+        with undamaged():
+            return None if found is None else tuple(orjson.loads(found))
+
+    def serve(self) -> None:
+        """See `HistoryStore.serve`: any number of replicas may share a Redis."""
 
     def ping(self) -> None:
         """See `HistoryStore.ping`."""

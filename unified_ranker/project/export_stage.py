@@ -93,7 +93,7 @@ def _write_release(context: StageContext) -> Path:
         progress.advance(note="warm-up requests")
         vectors = embed_catalogue(served, prepared, config)
         write_items(layout.items, prepared.item_ids, vectors)
-        write_catalogue(layout.catalogue, prepared)
+        write_catalogue(layout.catalogue, prepared, [f.column for f in config.towers.item.features])
         progress.advance(note="item vectors")
         index = build_index(layout.index, prepared.item_ids, vectors, config.export.embeddings.index)
         progress.advance(note="index")

@@ -51,12 +51,14 @@ def check_consistency(
     if sources.feed is not None:
         sources.feed.poll()
     embedder = Embedder(release, manifest.space)
-    return [_items(prepared, store, sources, embedder), _users(prepared, store, sources, embedder)]
+    return [_items(prepared, store, sources, release, embedder), _users(prepared, store, sources, embedder)]
 
 
-def _items(prepared: PreparedFolder, store: EmbeddingStore, sources: Sources, embedder: Embedder) -> Difference:
+def _items(
+    prepared: PreparedFolder, store: EmbeddingStore, sources: Sources, release: EmbeddedRelease, embedder: Embedder
+) -> Difference:
     table = prepared.items()
-    late = {name: fields for name, fields in sources.new_items().items() if is_storable(name)}
+    late = {name: fields for name, fields in sources.new_items(release).items() if is_storable(name)}
     comparison, expected = VersionDiff("item", _TOLERANCE), set(late)
     parts: Iterator[pd.DataFrame] = (to_frame(table.slice(start, _AT_ONCE)) for start in range(0, len(table), _AT_ONCE))
     for rows in parts:

@@ -18,6 +18,8 @@ from unified_ranker.events.feed import EventFeed
 from unified_ranker.events.growing_directory import GrowingDirectory
 from unified_ranker.events.parquet_events import items_of
 from unified_ranker.events.refused_records import RefusedRecords
+from unified_ranker.release.items import NO_FIELDS, read_fields
+from unified_ranker.release.layout import Layout
 from unified_ranker.store import EmbeddingStore
 from unified_ranker.vectors.embedded_release import EmbeddedRelease
 from unified_ranker.vectors.embedder import Embedder
@@ -62,7 +64,7 @@ class Sources:
     Attributes:
         histories: the log of events, and the histories of users.
         feed: copies events from files into `histories` first; None: none.
-        items: a directory of new items, besides those of `histories.items()`; None: none.
+        items: a directory of new items, besides those of `histories.item_changes()`; None: none.
         refused: takes what cannot be embedded or stored.
         given: fields of the items of the directory, by id.
     """
@@ -73,14 +75,25 @@ class Sources:
     refused: RefusedRecords = field(default_factory=RefusedRecords)
     given: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def new_items(self) -> dict[str, dict[str, Any]]:
-        """Return the fields of all items that were added since the release and not removed, by id."""
+    def new_items(self, release: EmbeddedRelease) -> dict[str, dict[str, Any]]:
+        """Return the fields of all items that were added or changed since a release and not removed, by id.
+
+        A patch of an item is left out where the release does not keep the fields that it changes.
+        """
         if self.items is not None:
             for name, table in self.items.new():
                 self.given.update(items_of(table, self.items.directory / name))
                 self.items.done([name])
-        live = {name: dict(fields) for name, fields in self.histories.items().items() if fields is not None}
-        return {**self.given, **live}
+        changes = self.histories.item_changes()
+        patched = [change.item_id for change in changes if change.partial]
+        released = read_fields(Layout(release.directory).catalogue, patched) if patched else NO_FIELDS
+        embedded = {feature.column for feature in release.config.towers.item.features}
+        live = {
+            change.item_id: change.over(released.by_item.get(change.item_id))
+            for change in changes
+            if not change.partial or released.keep(embedded)
+        }
+        return {**self.given, **{name: dict(fields) for name, fields in live.items() if fields is not None}}
 
 
 class Refresher:
@@ -166,7 +179,7 @@ class Refresher:
         return len(names)
 
     def _put_items(self, embedder: Embedder) -> int:
-        wanted = self._sources.new_items()
+        wanted = self._sources.new_items(self._release)
         changed = {name: fields for name, fields in wanted.items() if self._items.get(name) != fields}
         self._items.update(changed)
         sound = {name: fields for name, fields in changed.items() if self._takes("item", name)}

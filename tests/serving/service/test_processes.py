@@ -73,7 +73,7 @@ def test_the_model_server_can_be_called_over_rest(releases, tmp_path, lent, mode
     answers = []
     for options in (lent, ("--model-server", f"http://{model_server.rest_address}")):
         with service(releases / "1", tmp_path / str(len(answers)), *options) as (_, http):
-            assert http.put("/v1/items/new", json={"code": "9,-9,9"}).status_code == 200
+            assert http.put("/v1/items/new", json={"title": "New", "code": "9,-9,9"}).status_code == 200
             answers.append(shown(http, limit=60))
     for answer in answers:
         assert answer["degraded"] is None
@@ -140,7 +140,7 @@ def test_items_come_and_go_within_the_request_and_survive_a_restart(releases, tm
         assert gone not in [i["item_id"] for i in shown(http, limit=60)["items"]]
         assert http.get(f"/v1/items/{gone}").status_code == 404
         assert http.delete(f"/v1/items/{gone}").status_code == 404
-        refused = http.put("/v1/items/odd", json={"cod": "1,2,3"})
+        refused = http.put("/v1/items/odd", json={**put, "cod": "1,2,3"})
         assert refused.status_code == 422
         assert "Did you mean `code`?" in refused.json()["error"]
         elsewhere = {**put, "countries": ["FR"]}

@@ -1,7 +1,7 @@
 """Opened release: declarations and items in memory, with the changes since the release was written."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,15 @@ from unified_ranker.core.errors import UserError, unknown_name
 from unified_ranker.core.offers import Offers, offers_of
 from unified_ranker.core.request import Request
 from unified_ranker.core.times import CLOCK_SKEW, seconds
-from unified_ranker.release.items import AT_ONCE, read_catalogue, read_items, text_objects
+from unified_ranker.release.items import (
+    AT_ONCE,
+    NO_FIELDS,
+    ReleasedFields,
+    read_catalogue,
+    read_fields,
+    read_items,
+    text_objects,
+)
 from unified_ranker.release.layout import Layout
 from unified_ranker.release.manifest import Manifest, read_manifest
 from unified_ranker.serving.answering.stored_popularity import Popularity, StoredPopularity
@@ -38,6 +46,7 @@ class OpenedRelease:
         foreign: mask of items added since, which the release's model does not know, `[items]`; None: none.
         live: changes since the release was written.
         popularity: of the items as of any moment; None: that of the end of the fit window, which the model knows.
+        catalogue: directory of the items' fields; None: they are not kept.
     """
 
     manifest: Manifest
@@ -51,6 +60,7 @@ class OpenedRelease:
     foreign: npt.NDArray[np.bool_] | None = None
     live: Overlay | None = None
     popularity: Popularity | None = None
+    catalogue: Path | None = None
     _made: "_MadeOnce" = field(default_factory=lambda: _MadeOnce(), repr=False, init=False)
 
     @classmethod
@@ -79,6 +89,7 @@ class OpenedRelease:
             created_at=seconds(catalogue["created_at"]),
             offers=offers_of(catalogue),
             popularity=_popularity(layout, manifest, item_ids),
+            catalogue=layout.catalogue,
         )
         # Arrow would keep the memory that reading took: several times that of the vectors.
         pa.default_memory_pool().release_unused()
@@ -175,6 +186,12 @@ class OpenedRelease:
     def knows(self, item_id: str) -> bool:
         """Tell whether an item is in the present catalogue."""
         return self._position(item_id) != MISSING
+
+    def released_fields(self, item_ids: Collection[str]) -> ReleasedFields:
+        """Return the fields of few items as the release has them, without the changes since; read from disk."""
+        if self.catalogue is None or not item_ids:
+            return NO_FIELDS
+        return read_fields(self.catalogue, item_ids)
 
     def require_task(self, task: str) -> None:
         """Check that the release declares a task.

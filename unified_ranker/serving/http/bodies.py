@@ -232,9 +232,17 @@ class EventsResponse(BaseModel):
 
 
 class ItemRequest(BaseModel):
-    """An item's fields: those below, and the columns of the project's items table that the model reads."""
+    """An item's fields: those below, and the columns of the project's items table that the model reads.
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    A whole item has its title and each of the columns, null for what it does not have. A patch has those that change.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+        strict=True,
+        frozen=True,
+        json_schema_extra={"examples": [{"title": "The newest", "categories": ["space"]}, {"available": False}]},
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -250,12 +258,12 @@ class ItemRequest(BaseModel):
     available: Annotated[bool | None, Field(description="false: it is not shown.")] = None
 
     def fields(self) -> dict[str, Any]:
-        """Return the given fields.
+        """Return the given fields, None for null.
 
         Raises:
             UserError: a further field is too long.
         """
-        out = {name: value for name, value in self.model_dump().items() if value is not None}
+        out = self.model_dump(exclude_unset=True)
         for name, value in (self.__pydantic_extra__ or {}).items():
             texts = value if isinstance(value, list) else [value]
             if len(texts) > _MAX_LIST or any(isinstance(t, str) and len(t) > MAX_QUERY for t in texts):

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import FastAPI, Path, Query, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 
+from unified_ranker.core.arrays import MISSING
 from unified_ranker.core.ids import MOST_ID_BYTES
 from unified_ranker.core.times import MICROSECONDS
 from unified_ranker.events.base import HistoryStore, StoreError
@@ -131,37 +132,48 @@ def add_items(app: FastAPI, service: RankingService, live: LiveItems) -> None:
     """Add the operations on the catalogue."""
     in_own_thread, metrics = _OwnThreads(2, "items"), service.metrics
 
+    async def changed(change: str, make: Callable[..., bool | None], *arguments: Any) -> bool:
+        """Change an item, and count it; tells whether there was one to change."""
+        try:
+            there = await in_own_thread(make, *arguments) is not False
+        except (ModelBackendError, ModelOutputError, StoreError):
+            metrics.item_changes.labels(change, "failed").inc()
+            raise
+        if there:
+            metrics.item_changes.labels(change, "done").inc()
+        return there
+
     @app.get(_ITEM, responses=described(404, *_ERRORS), response_model=ItemResponse)
     async def item(item_id: ItemPath, request: Request) -> ItemResponse | Response:
         """Return an item."""
         release = service.release
-        if not release.knows(item_id):
+        at = release.positions([item_id])
+        if at[0] == MISSING:
             return respond_with_error(request, 404, "the catalogue has no such item")
-        row = release.live.row_of.get(item_id) if release.live is not None else None
-        title = (
-            release.live.titles[row]
-            if release.live is not None and row is not None
-            else release.titles[release.row_of[item_id]]
-        )
-        return ItemResponse(item_id=item_id, title=str(title), release=release.version, live=row is not None)
+        title, live = str(release.titles_at(at)[0]), bool(release.foreign_at(at)[0])
+        return ItemResponse(item_id=item_id, title=title, release=release.version, live=live)
 
     @app.put(_ITEM, responses=described(400, 413, *_ERRORS))
     async def put(item_id: ItemPath, body: ItemRequest) -> ItemChanged:
-        """Add or replace an item; the release's model embeds it."""
-        try:
-            await in_own_thread(live.put, item_id, body.fields())
-        except (ModelBackendError, ModelOutputError, StoreError):
-            metrics.item_changes.labels("put", "failed").inc()
-            raise
-        metrics.item_changes.labels("put", "done").inc()
+        """Add or replace an item; the release's model embeds it.
+
+        What the item had before is gone, so its title and the columns that the model reads must all be given.
+        """
+        await changed("put", live.put, item_id, body.fields())
         return ItemChanged(item_id=item_id, change="put")
+
+    @app.patch(_ITEM, responses=described(400, 404, 413, *_ERRORS), response_model=ItemChanged)
+    async def patch(item_id: ItemPath, body: ItemRequest, request: Request) -> ItemChanged | Response:
+        """Change the given fields of an item, and leave the others (JSON merge patch, RFC 7396); null removes one."""
+        if not await changed("patch", live.patch, item_id, body.fields()):
+            return respond_with_error(request, 404, "the catalogue has no such item")
+        return ItemChanged(item_id=item_id, change="patched")
 
     @app.delete(_ITEM, responses=described(404, *_ERRORS), response_model=ItemChanged)
     async def delete(item_id: ItemPath, request: Request) -> ItemChanged | Response:
         """Remove an item."""
-        if not await in_own_thread(live.remove, item_id):
+        if not await changed("delete", live.remove, item_id):
             return respond_with_error(request, 404, "the catalogue has no such item")
-        metrics.item_changes.labels("delete", "done").inc()
         return ItemChanged(item_id=item_id, change="deleted")
 
 

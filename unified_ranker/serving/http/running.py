@@ -147,6 +147,7 @@ def _check(options: ServeOptions) -> AccessTokens | None:
 def _open_store(release: Path, options: ServeOptions) -> HistoryStore:
     store = open_history_store(store_place(release, options.store))
     try:
+        store.serve()
         store.ping()
         taken = import_project(store, release, options.project)
     except StoreError as error:

@@ -1,72 +1,106 @@
-"""Live items: added and removed while serving, embedded by the release's model, found from the next request on."""
+"""Live items: changed while serving, in the order of the store, and found from the next request on by every release."""
 
 import logging
 import threading
 from collections.abc import Mapping
-from typing import Any
 
-import numpy as np
-
-from unified_ranker.config import Config
-from unified_ranker.core.errors import UserError, nearest
-from unified_ranker.core.signature_names import EMBED_ITEMS, ITEM_VECTOR
-from unified_ranker.core.times import seconds
-from unified_ranker.events.base import HistoryStore
-from unified_ranker.serving.answering.model_outputs import ModelOutputError
+from unified_ranker.core.errors import UserError
+from unified_ranker.events.base import CatalogueChanges, StoreError
+from unified_ranker.events.item_change import Fields, ItemChange, composed, with_patch
+from unified_ranker.events.memory_changes import MemoryChanges
+from unified_ranker.serving.backends.base import ModelBackendError
 from unified_ranker.serving.retrieval.overlay import LiveItem
+from unified_ranker.serving.service.item_embedding import embed_change, embed_changes, require_known, require_whole
 from unified_ranker.serving.service.ranking_service import RankingService
 from unified_ranker.serving.service.served_release import ServedRelease, parts_of
-from unified_ranker.towers.served_columns import item_inputs, table_of_items
 
-COMMON = ("title", "created_at", "countries", "available")
-"""Fields of every item; the others are the columns that `towers/item.yaml` names."""
 _MOST = 50_000
 """Most live changes beside the index."""
-_TIMEOUT = 10.0
-_BATCH = 256
+_FEW = 16
+"""Changes that a new engine may still lack when it joins those that follow; they are embedded while others wait."""
+_TRIES = 8
+"""Attempts to patch an item that others change at the same time."""
 
-Fields = Mapping[str, Any]
+EmbeddedByEngine = Mapping[ServedRelease, LiveItem | None]
+"""What engines serve of a changed item, embedded before the change was stored."""
+
 logger = logging.getLogger(__name__)
 
 
 class LiveItems:
-    """Stores changes to the catalogue, and applies them to every engine.
+    """Stores changes to the catalogue, and applies those of the store to every engine, in their order.
+
+    A change is stored first and applied from the store, like the changes of other replicas. So all replicas have the
+    same items, and an engine that is being loaded misses none: it follows from its installation on, also before it is
+    in service.
 
     Args:
         service: whose engines get the changes.
         store: stores them; None: they are lost when the process ends.
     """
 
-    def __init__(self, service: RankingService, store: HistoryStore | None = None) -> None:
-        self._service = service
-        self._store = store
-        self._fields: dict[str, dict[str, Any] | None] = store.items() if store is not None else {}
+    def __init__(self, service: RankingService, store: CatalogueChanges | None = None) -> None:
+        self._store = store if store is not None else MemoryChanges()
+        self._changes: dict[str, ItemChange] = {}
+        """In the order of their positions."""
+        self._read_to = -1
+        self._applied: dict[ServedRelease, int] = {}
+        """Position of the last applied change of each engine that follows."""
         self._lock = threading.Lock()
+        with self._lock:
+            self._read()
         for engine in service.engines.values():
             self.install(engine)
 
     def put(self, item_id: str, fields: Fields) -> None:
         """Add an item, or replace the one with its id.
 
+        Args:
+            item_id: its id.
+            fields: its title, every column that `towers/item.yaml` names, and optionally `created_at`, `countries` and
+                `available`; None where it has none.
+
         Raises:
-            UserError: a field is unknown or of the wrong type, or there is no room for more changes.
+            UserError: a field is missing, unknown or of the wrong type, or there is no room for more changes.
             ModelBackendError, ModelOutputError: it cannot be embedded.
             StoreError: it cannot be stored.
         """
-        with self._lock:
-            if item_id not in self._fields and len(self._fields) >= _MOST:
-                raise UserError(
-                    f"at most {_MOST:,} items may change between releases. Received: one more. Export a new release."
-                )
-            embedded = {
-                label: embed_live_items(engine, {item_id: fields})[item_id]
-                for label, engine in self._service.engines.items()
-            }
-            if self._store is not None:
-                self._store.put_item(item_id, fields)
-            self._fields[item_id] = dict(fields)
-            for label, engine in self._service.engines.items():
-                self._change(engine, item_id, embedded[label])
+        require_whole(self._engines(), fields)
+        given = {name: value for name, value in fields.items() if value is not None}
+        require_known(self._engines(), given)
+        self._require_room(item_id)
+        change = ItemChange(item_id, 0, given)
+        embedded = {engine: embed_change(engine, change) for engine in self._engines()}
+        self._bring_about(item_id, self._store.put_item(item_id, given), embedded)
+
+    def patch(self, item_id: str, patch: Fields) -> bool:
+        """Change some fields of an item by a merge patch (RFC 7396): None removes a field; tells whether it existed.
+
+        Raises:
+            UserError: a field is unknown or of the wrong type, there is no room for more changes, or the fields that
+                the model embeds are not kept by the release.
+            ModelBackendError, ModelOutputError: it cannot be embedded.
+            StoreError: it cannot be stored.
+        """
+        require_known(self._engines(), {name: value for name, value in patch.items() if value is not None})
+        for _ in range(_TRIES):
+            with self._lock:
+                self._read()
+                old = self._changes.get(item_id)
+            if not self._has(item_id, old):
+                return False
+            self._require_room(item_id)
+            if old is None or old.partial:
+                earlier = old.fields if old is not None and old.fields is not None else {}
+                change = ItemChange(item_id, 0, composed(earlier, patch), partial=True)
+            else:
+                change = ItemChange(item_id, 0, with_patch(old.fields or {}, patch))
+            embedded = {engine: embed_change(engine, change, strict=True) for engine in self._engines()}
+            seen = 0 if old is None else old.position
+            if position := self._store.put_item(item_id, change.fields, change.partial, seen):
+                self._bring_about(item_id, position, embedded)
+                return True
+        raise StoreError(f"item `{item_id}` is being changed by others; try again")
 
     def remove(self, item_id: str) -> bool:
         """Remove an item; tells whether it existed.
@@ -75,83 +109,118 @@ class LiveItems:
             StoreError: it cannot be stored.
         """
         with self._lock:
-            there = any(engine.release.knows(item_id) for engine in self._service.engines.values())
-            if there:
-                if self._store is not None:
-                    self._store.put_item(item_id, None)
-                self._fields[item_id] = None
-                for engine in self._service.engines.values():
-                    self._change(engine, item_id, None)
-            return there
+            self._read()
+            there = self._has(item_id, self._changes.get(item_id))
+        if there:
+            self._bring_about(item_id, self._store.put_item(item_id, None), dict.fromkeys(self._engines()))
+        return there
 
-    def install(self, engine: ServedRelease) -> None:
-        """Apply all changes to a new engine, embedded by its own model.
+    def follow(self) -> None:
+        """Apply the changes that have come to the store, from whichever replica.
 
         Raises:
-            ModelBackendError, ModelOutputError: they cannot be embedded.
+            ModelBackendError: some cannot be embedded yet; the next call tries again.
+            StoreError: the store cannot be reached.
         """
-        if not self._fields:
-            return
-        present = {item_id: fields for item_id, fields in self._fields.items() if fields is not None}
-        usable = {item_id: fields for item_id, fields in present.items() if not _faults(engine.release.config, fields)}
-        for item_id in sorted(present.keys() - usable.keys()):
-            logger.warning("item `%s` has not the fields of release %d: left out", item_id, engine.release.version)
-        changes: dict[str, LiveItem | None] = dict(embed_live_items(engine, usable))
-        changes |= dict.fromkeys(item_id for item_id, fields in self._fields.items() if fields is None)
-        engine.parts = parts_of(engine.release.with_changes(changes), engine.parts.index)
+        with self._lock:
+            self._read()
+            faults = self._catch_up(0, {})
+        for fault in faults.values():
+            raise fault
 
-    @staticmethod
-    def _change(engine: ServedRelease, item_id: str, item: LiveItem | None) -> None:
-        with engine.changing:
-            release = engine.release
-            changes = {**(release.live.changes if release.live is not None else {}), item_id: item}
-            engine.parts = parts_of(release.with_changes(changes), engine.parts.index)
+    def install(self, engine: ServedRelease) -> None:
+        """Apply all changes to a new engine, embedded by its own model, and let it follow those that come.
 
+        Raises:
+            ModelBackendError: they cannot be embedded.
+        """
+        applied = -1
+        while True:
+            with self._lock:
+                pending = self._after(applied)
+                if len(pending) <= _FEW:
+                    _apply(engine, embed_changes(engine, pending))
+                    self._applied[engine] = pending[-1].position if pending else applied
+                    return
+            # Without the lock, because embedding many items takes seconds, in which others come.
+            _apply(engine, embed_changes(engine, pending))
+            applied = pending[-1].position
 
-def embed_live_items(engine: ServedRelease, items: Mapping[str, Fields]) -> dict[str, LiveItem]:
-    """Embed items from their fields, by id.
+    def forget(self, engine: ServedRelease) -> None:
+        """Let an engine follow no longer, before its model is closed."""
+        with self._lock:
+            self._applied.pop(engine, None)
 
-    Raises:
-        UserError: a field is unknown or of the wrong type.
-        ModelBackendError: the model server failed.
-        ModelOutputError: a vector is not finite, or zero.
-    """
-    config, out, names = engine.release.config, {}, list(items)
-    features = config.towers.item.features
-    for start in range(0, len(names), _BATCH):
-        part = names[start : start + _BATCH]
-        for item_id in part:
-            if fault := _faults(config, items[item_id]):
-                raise UserError(fault)
-        table = table_of_items({item_id: items[item_id] for item_id in part}, features)
-        vectors = engine.model.predict(EMBED_ITEMS, item_inputs(table, features), timeout=_TIMEOUT)[ITEM_VECTOR]
-        if not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
-            raise ModelOutputError("the vector of an item must be finite and not zero. Verify the release.")
-        for item_id, vector, created in zip(part, vectors, seconds(table["created_at"]).tolist(), strict=True):
-            fields = items[item_id]
-            out[item_id] = LiveItem(
-                item_id=item_id,
-                vector=vector,
-                title=fields.get("title") or "",
-                created_at=created,
-                countries=tuple(fields.get("countries") or ()),
-                available=fields.get("available") is not False,
+    def _engines(self) -> list[ServedRelease]:
+        return list(self._applied)
+
+    def _has(self, item_id: str, change: ItemChange | None) -> bool:
+        """Tell whether the catalogue has an item with a change."""
+        if change is not None and not change.partial:
+            return change.fields is not None
+        return any(item_id in engine.release.row_of for engine in self._engines())
+
+    def _require_room(self, item_id: str) -> None:
+        if item_id not in self._changes and len(self._changes) >= _MOST:
+            raise UserError(
+                f"at most {_MOST:,} items may change between releases. Received: one more. Export a new release."
             )
-    return out
+
+    def _read(self) -> None:
+        """Take the changes that have come to the store."""
+        for change in self._store.item_changes(self._read_to):
+            # Behind all others, so that the order of the items is that of their changes.
+            self._changes.pop(change.item_id, None)
+            self._changes[change.item_id] = change
+            self._read_to = max(self._read_to, change.position, 0)
+
+    def _after(self, position: int) -> list[ItemChange]:
+        found = []
+        for change in reversed(self._changes.values()):
+            if change.position <= position:
+                break
+            found.append(change)
+        return found[::-1]
+
+    def _bring_about(self, item_id: str, position: int, embedded: EmbeddedByEngine) -> None:
+        """Apply a stored change to all engines, after those that came before it.
+
+        Raises:
+            ModelBackendError: an engine that came meanwhile cannot embed it yet.
+        """
+        with self._lock:
+            self._read()
+            faults = self._catch_up(position, embedded)
+        for engine, fault in faults.items():
+            if engine not in embedded:
+                raise fault
+            logger.warning("release %d: others' changes of items wait: %s", engine.release.version, fault)
+
+    def _catch_up(self, position: int, embedded: EmbeddedByEngine) -> dict[ServedRelease, ModelBackendError]:
+        """Apply what engines have not applied; `embedded` is of the change at `position`; returns their faults.
+
+        Items are independent of each other, so those that need no embedding do not wait for the model.
+        """
+        faults = {}
+        for engine, applied in list(self._applied.items()):
+            pending = self._after(applied)
+            if not pending:
+                continue
+            own = {c.item_id: embedded[engine] for c in pending if c.position == position and engine in embedded}
+            _apply(engine, own)
+            try:
+                _apply(engine, embed_changes(engine, [c for c in pending if c.item_id not in own]))
+            except ModelBackendError as error:
+                faults[engine] = error
+            else:
+                self._applied[engine] = pending[-1].position
+        return faults
 
 
-def _faults(config: Config, fields: Fields) -> str:
-    """Return the error in an item's fields; "" for none."""
-    features = {feature.column: feature for feature in config.towers.item.features}
-    for name, value in fields.items():
-        if name in COMMON or value is None:
-            continue
-        if name not in features:
-            known = sorted({*features, *COMMON})
-            return (
-                f"`{name}` is no field of an item. Known: {', '.join(f'`{k}`' for k in known)}.{nearest(name, known)}"
-            )
-        feature = features[name]
-        if not feature.accepts(value):
-            return f"`{name}` must be {feature.holds}. Received: {str(value)[:80]!r}. Correct it, or leave it out."
-    return ""
+def _apply(engine: ServedRelease, items: Mapping[str, LiveItem | None]) -> None:
+    if not items:
+        return
+    with engine.changing:
+        release = engine.release
+        changes = {**(release.live.changes if release.live is not None else {}), **items}
+        engine.parts = parts_of(release.with_changes(changes), engine.parts.index)

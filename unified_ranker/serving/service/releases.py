@@ -59,6 +59,7 @@ class Releases:
         open_model: opens a backend of a release's model.
         live: changes to the catalogue, which are applied to a new release.
         counts: follows the store's log; None: popularity is that of a release's own log.
+        verify: walks a release's chain, and raises `UserError` for one that is broken.
     """
 
     def __init__(
@@ -68,9 +69,10 @@ class Releases:
         open_model: OpenModel,
         live: LiveItems,
         counts: CountsFollower | None = None,
+        verify: Callable[[Path], object] | None = None,
     ) -> None:
         self._service, self._root, self._open_model, self._live = service, root, open_model, live
-        self._counts = counts
+        self._counts, self._verify = counts, verify or _verify_beside
         stable = service.engines[STABLE]
         self._models: dict[int, ModelBackend] = {id(stable): stable.model}
         self._before: dict[str, list[int]] = {STABLE: [], CANARY: []}
@@ -140,7 +142,7 @@ class Releases:
 
     def _load(self, version: int, label: str, share: float) -> Swap:
         started, directory = time.monotonic(), self._root / str(version)
-        Verification(directory, _NICENESS).require()
+        self._verify(directory)
         release = OpenedRelease.open(directory)
         model = self._open_model(ServedModel(directory, release.manifest.model_name, release.version))
         try:
@@ -169,6 +171,16 @@ class Releases:
         engine = ServedRelease(release, index, model, label, evicted)
         _ = release.row_of
         try:
+            self._rehearse(engine)
+        except BaseException:
+            self._live.forget(engine)
+            raise
+        return engine
+
+    def _rehearse(self, engine: ServedRelease) -> None:
+        release = engine.release
+        try:
+            # From here on it gets every change of an item, as those in service do.
             self._live.install(engine)
             if self._counts is not None:
                 self._counts.follow(engine)
@@ -185,7 +197,6 @@ class Releases:
             raise UserError(
                 f"release {release.version} cannot answer: {error}. The release in service stays."
             ) from error
-        return engine
 
     def _back(self) -> Swap:
         if not self._before[STABLE]:
@@ -206,6 +217,7 @@ class Releases:
 
     def _retire(self, engine: ServedRelease) -> None:
         """Close an engine when no request uses it any more."""
+        self._live.forget(engine)
         threading.Thread(target=self._end, args=([engine],), name="retire-release", daemon=True).start()
 
     def _end(self, last: list[ServedRelease]) -> None:
@@ -220,3 +232,8 @@ class Releases:
         for label, engine in self._service.engines.items():
             self._service.metrics.release.labels(label).set(engine.release.version)
         self._service.metrics.keep_labels(self._service.engines)
+
+
+def _verify_beside(directory: Path) -> None:
+    """Walk a release's chain in a process of low priority."""
+    Verification(directory, _NICENESS).require()
