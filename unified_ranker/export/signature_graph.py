@@ -96,7 +96,11 @@ class SignatureGraph(tf.Module):
             np.concatenate([vectors, np.zeros_like(vectors[:1])]), trainable=False, dtype=tf.float32
         )
         self.item_ids = tf.Variable(catalogue.item_ids.astype(object), trainable=False, dtype=tf.string)
-        self.weights = [*model.variables]
+        # Without the whole table of ids, which is as large as that of the vectors: an id that was not trained has the
+        # vector of the unknown one.
+        row, vectors_of_ids = model.item_tower.trained_vectors()
+        self.id_row, self.id_vectors = tf.Variable(row, trainable=False), tf.Variable(vectors_of_ids)
+        self.weights = [variable for variable in model.variables if variable is not model.item_tower.ids]
         # Behind a function, which TensorFlow does not track: a Keras model would be saved with its training code.
         self._model = lambda: model
         # What several signatures share is traced once. Behind functions, too: neither is a signature of its own.
@@ -195,7 +199,8 @@ class SignatureGraph(tf.Module):
         model = self._model()
         index = self.requests.items.lookup(fields["item_id"])
         created = tf.where(fields["created_at"] == 0, NEVER, fields["created_at"])
-        vectors = model.item_tower(model.item_tower.encode(fields, index, created))
+        of_ids = tf.gather(self.id_vectors, tf.gather(self.id_row, index + 1))
+        vectors = model.item_tower(model.item_tower.encode(fields, index, created), of_ids=of_ids)
         return {ITEM_VECTOR: tf.concat([vectors, self.quality.stored(index, created)], 1)}
 
     # --- their parts ----------------------------------------------------------------------------------------------

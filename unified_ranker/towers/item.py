@@ -95,16 +95,22 @@ class ItemEncoder(tf.keras.layers.Layer):
         """
         return EncodedItems(index + 1, self.features.look_up(fields), created if self.config.age_gate else None)
 
-    def call(self, encoded: EncodedItems, training: bool = False, moments: tf.Tensor | None = None) -> tf.Tensor:
+    def call(
+        self,
+        encoded: EncodedItems,
+        training: bool = False,
+        moments: tf.Tensor | None = None,
+        of_ids: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Return unit vectors `[n, dim]`.
 
-        With an age gate, `moments` `[n]` (seconds) are the times of the items' ages.
+        Args:
+            encoded: the items, `[n]`.
+            training: whether ids are masked at random.
+            moments: with an age gate, times of the items' ages, `[n]` (seconds).
+            of_ids: vectors of their ids, `[n, dim]`; None: by the table of ids.
         """
-        ident = tf.where(tf.gather(self.trained, encoded.row), encoded.row, 0)
-        if training and self.mask_rate > 0:
-            masked = tf.random.uniform(tf.shape(ident)) < self.mask_rate
-            ident = tf.where(masked, tf.zeros_like(ident), ident)
-        own = tf.gather(self.ids, ident)
+        own = self._of_ids(encoded.row, training) if of_ids is None else of_ids
         if self.config.age_gate:
             own *= self.gate(encoded.created, moments)[:, None]
         total = own + self.embed_texts(encoded)
@@ -117,6 +123,25 @@ class ItemEncoder(tf.keras.layers.Layer):
         if side:
             total += self.content(self.hidden(tf.concat(side, 1)))
         return tf.math.l2_normalize(total, 1)
+
+    def trained_vectors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the table of ids without those that were not trained, for the served graph.
+
+        Returns:
+            The row of each row of the whole table, `[items + 1]`, which is that of the unknown id for all that were
+            not trained; and the vectors, `[trained + 1, dim]`.
+        """
+        kept = np.flatnonzero(self.trained.numpy())
+        row = np.zeros(len(self.trained), np.int32)
+        row[kept] = np.arange(1, len(kept) + 1)
+        return row, self.ids.numpy()[np.append(0, kept)]
+
+    def _of_ids(self, row: tf.Tensor, training: bool) -> tf.Tensor:
+        ident = tf.where(tf.gather(self.trained, row), row, 0)
+        if training and self.mask_rate > 0:
+            masked = tf.random.uniform(tf.shape(ident)) < self.mask_rate
+            ident = tf.where(masked, tf.zeros_like(ident), ident)
+        return tf.gather(self.ids, ident)
 
     def gate(self, created: tf.Tensor, moments: tf.Tensor | None = None) -> tf.Tensor:
         """Return the factor in (0, 1) of the ids of items created at `created` `[n]`, at `moments` `[n]` (seconds)."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from unified_ranker.core.arrays import Arrays
 from unified_ranker.core.errors import UserError
+from unified_ranker.core.signature_names import RANK
 from unified_ranker.release.layout import Layout
 from unified_ranker.release.manifest import read_manifest
 from unified_ranker.serving.backends.base import STATE_AVAILABLE, ModelBackendError, VersionStatus
@@ -53,7 +54,8 @@ class InProcessModel:
 
         model = self._model("start")
         try:
-            replay_warmup(model, self._directory)
+            # `rank` is for clients of a model server: the service encodes and ranks in two calls.
+            replay_warmup(model, self._directory, left_out=(RANK,))
         except ValueError as error:
             raise _refused(self._directory, error) from error
 

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
+from unified_ranker.core.arrays import Arrays
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.request import Request, state_arrays, to_arrays
-from unified_ranker.core.signature_names import CANDIDATE_IDS, ENCODE, QUERY_VECTOR, RANK_ENCODED, RETRIEVAL_SCORE
+from unified_ranker.core.request import Request
 from unified_ranker.release.layout import Layout
+from unified_ranker.serving.answering.model_outputs import ModelOutputError
 from unified_ranker.serving.answering.opened_release import OpenedRelease
+from unified_ranker.serving.answering.recommending import encode_batch, rank_candidates
 from unified_ranker.serving.answering.request_rule import RequestRule
 from unified_ranker.serving.backends.base import ModelBackend, ModelBackendError
 
@@ -48,26 +50,27 @@ def _difference(opened: OpenedRelease, model: ModelBackend, timeout: float) -> s
     """Return how the served model and the release's vectors differ; "" when they are a pair.
 
     Version numbers are no proof, because they count from 1 in every project. But the model contains the item vectors,
-    so its retrieval scores equal those of the stored vectors only if it belongs to them.
+    so its retrieval scores equal those of the stored vectors only if it belongs to them. It is called as for requests,
+    because the first call of any other signature takes a second.
     """
+
+    def predict(signature: str, inputs: Arrays) -> Arrays:
+        return model.predict(signature, inputs, timeout)
+
     request = Request(user_id="", task=next(iter(opened.config.tasks)))
-    encoded = model.predict(ENCODE, to_arrays([request], opened.config.towers.events_read), timeout)
-    query, width = encoded.get(QUERY_VECTOR), opened.vectors.shape[1]
-    if query is None or query.shape != (1, width):
-        found = "none" if query is None else list(query.shape)
-        return f"the query vector of a request must be [1, {width}]. Received: {found}"
     allowed = np.flatnonzero(RequestRule(opened, request).of_release())
     compared = allowed[:: max(len(allowed) // _COMPARED_ITEMS, 1)]
-    candidates = {CANDIDATE_IDS: opened.item_ids[compared][None]}
-    ranked = model.predict(RANK_ENCODED, {**state_arrays(encoded), **candidates}, timeout)
-    served, stored = ranked.get(RETRIEVAL_SCORE), query @ opened.vectors[compared].T
-    if served is None or served.shape != stored.shape:
-        return f"`{RANK_ENCODED}` gives no `{RETRIEVAL_SCORE}` for {len(compared)} candidates"
+    try:
+        encoded = encode_batch(opened, [request], predict)
+        (ranked,) = rank_candidates(opened, [request], [compared], encoded, predict)
+    except ModelOutputError as error:
+        return str(error)
+    served, stored = ranked.retrieval_score, (encoded.query_vectors @ opened.vectors[compared].T)[0]
     apart = np.abs(served - stored) > _TOLERANCE * (1 + np.abs(stored))
-    if apart.any() or not np.isfinite(served).all():
+    if apart.any():
         worst = int(np.argmax(np.abs(served - stored)))
         return (
             f"it scores {int(apart.sum())} of {len(compared)} items differently from the stored vectors, e.g. "
-            f"`{opened.item_ids[compared[worst]]}` {served[0, worst]:.4f} against {stored[0, worst]:.4f}"
+            f"`{opened.item_ids[compared[worst]]}` {served[worst]:.4f} against {stored[worst]:.4f}"
         )
     return ""
