@@ -19,6 +19,7 @@ from unified_ranker.serving.http.api import Capacity, RankingBackend, create_app
 from unified_ranker.serving.service.live_items import LiveItems
 from unified_ranker.serving.service.ranking_service import RankingService, fill_popular
 from unified_ranker.serving.service.releases import Releases
+from unified_ranker.serving.service.store_follower import StoreFollower
 
 RUNGS = ("full", "two_tower", "kept")
 """What the model can do: all, encode alone, or nothing."""
@@ -69,16 +70,26 @@ class Changing:
 
 
 @contextlib.contextmanager
-def replica(root: Path, store: HistoryStore, version: int = 1) -> Iterator[Changing]:
-    """A service over release `version` of `root`, with no process of its own."""
+def replica(
+    root: Path, store: HistoryStore, version: int = 1, joins: bool = False, follows: bool = False
+) -> Iterator[Changing]:
+    """A service over release `version` of `root`, with no process of its own; it `follows` others by its threads."""
     ranker = service(Failing(), OpenedRelease.open(root / str(version)), histories=store, deadline=60.0)
     live = LiveItems(ranker, store)
-    releases = Releases(ranker, root, lambda _: Failing(), live, verify=lambda d: list(verify_release(d)))
+    joined = {"store": store, "joins": joins}
+    releases = Releases(ranker, root, lambda _: Failing(), live, verify=lambda d: list(verify_release(d)), **joined)
     app = create_app(RankingBackend(ranker, store, live, releases, capacity=Capacity(8, 1000, 60.0)))
     fill_popular(ranker, ranker.engines["stable"], ["DE"])
+    threads = [
+        StoreFollower(kind, part.follow, ranker.metrics) for kind, part in (("items", live), ("releases", releases))
+    ]
     try:
+        for thread in threads if follows else ():
+            thread.start()
         yield Changing(ranker, live, releases, app)
     finally:
+        for thread in threads:
+            thread.stop()
         releases.close()
 
 

@@ -19,6 +19,7 @@ from unified_ranker.serving.backends.base import OpenModel, ServedModel
 from unified_ranker.serving.http.api import Capacity, RankingBackend, create_app
 from unified_ranker.serving.http.http_server import serve_until_stopped
 from unified_ranker.serving.http.security import LOOPBACK_NAMES, AccessTokens
+from unified_ranker.serving.service.agreed_releases import release_to_start
 from unified_ranker.serving.service.counts_follower import CountsFollower
 from unified_ranker.serving.service.index_keeper import IndexHealth, IndexKeeper
 from unified_ranker.serving.service.live_items import LiveItems
@@ -34,6 +35,7 @@ from unified_ranker.serving.service.ranking_service import DEADLINE, fill_popula
 from unified_ranker.serving.service.releases import Releases
 from unified_ranker.serving.service.served_release import STABLE
 from unified_ranker.serving.service.service_metrics import ServiceMetrics
+from unified_ranker.serving.service.store_follower import StoreFollower
 from unified_ranker.serving.service.telemetry import start_tracing
 
 _LAST_PORT = 65_535
@@ -95,28 +97,33 @@ def run_service(
     sys.setswitchinterval(_SWITCH_SECONDS)
     prepare_memory()
     start_tracing()
-    release = release.resolve()  # resolved once, because `latest` may change
-    manifest = read_manifest(release)
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(listen(options.host, options.port, "--port"))
+        # Resolved once, because `latest` may change.
+        store = _open_store(release.resolve(), options)
+        stack.callback(store.close)
+        release, joins = release_to_start(release, store)
+        manifest = read_manifest(release)
         model = open_model(ServedModel(release, manifest.model_name, manifest.version))
         stack.callback(model.close)
         say(f"release {manifest.version}: waiting for {model.description} …")
         # The model server may start while the release is verified and opened.
         opened = open_release(release)
-        store = _open_store(release, options)
-        stack.callback(store.close)
+        _import_log(store, release, options)
         model.start()
         service = open_service(release, opened, model, store, options.wait, options.deadline, ServiceMetrics())
         live = LiveItems(service, store)
         counts = CountsFollower(service, store)
-        releases = Releases(service, release.parent, open_model, live, counts)
+        releases = Releases(service, release.parent, open_model, live, counts, store, joins)
         stack.callback(releases.close)
         fill_popular(service, service.engines[STABLE], opened.offers.countries)
-        if options.canary is not None:
-            releases.load(options.canary, "canary", options.canary_share)
+        if options.canary is not None and not joins:
+            releases.load(options.canary, "canary", options.canary_share, everywhere=False)
+        releases.follow()
         keep_loaded()
         stack.callback(counts.start().stop)
+        stack.callback(StoreFollower("items", live.follow, service.metrics).start().stop)
+        stack.callback(StoreFollower("releases", releases.follow, service.metrics).start().stop)
         stack.callback(ModelWatch(service).start().stop)
         stack.callback(IndexKeeper(service, options.health).start().stop)
         hosts = () if tokens is not None else LOOPBACK_NAMES
@@ -149,16 +156,26 @@ def _open_store(release: Path, options: ServeOptions) -> HistoryStore:
     try:
         store.serve()
         store.ping()
-        taken = import_project(store, release, options.project)
     except StoreError as error:
         store.close()
-        raise UserError(f"the store of histories must answer when the service starts. Received: {error}.") from error
+        raise _no_store(error) from error
     except BaseException:
         store.close()
         raise
+    return store
+
+
+def _import_log(store: HistoryStore, release: Path, options: ServeOptions) -> None:
+    try:
+        taken = import_project(store, release, options.project)
+    except StoreError as error:
+        raise _no_store(error) from error
     if taken:
         logger.info("took %d events of the project's log over into the store", taken)
-    return store
+
+
+def _no_store(error: StoreError) -> UserError:
+    return UserError(f"the store of histories must answer when the service starts. Received: {error}.")
 
 
 def _ready(url: str, opened: OpenedRelease) -> str:

@@ -41,6 +41,7 @@ class ServiceMetrics:
         self.reload_seconds = make(Gauge, "reload_seconds", "Time that the last reload took")
         self.release = make(Gauge, "release", "Number of the release that answers", ("label",))
         self.model_up = make(Gauge, "model_up", "1 while the release's model can be called, else 0", ("label",))
+        self.agreed_release = make(Gauge, "agreed_release", "Number of the release that replicas agreed on", ("label",))
         self.recall = make(Gauge, "index_recall", "Recall@100 of the index against exact search", ("label",))
         self.index_items = make(Gauge, "index_items", "Items that are searched", ("label",))
         self.live_items = make(Gauge, "index_live_items", "Live changes beside the index", ("label",))
