@@ -33,10 +33,15 @@ def before(times, user, moment):
 
 
 def last(times, user, moment, most):
-    """Those of the last `most` whose second is whole."""
+    """Those of the last `most` whose second is whole, or too large to be whole in any window."""
     rows = before(times, user, moment)
     flat = [time for own in times for time in own]
-    return [row for row in rows if sum(flat[other] >= flat[row] for other in rows) <= most]
+    moments = [flat[row] for row in rows]
+    return [
+        row
+        for row in rows[-most:]
+        if sum(time >= flat[row] for time in moments) <= most or moments.count(flat[row]) > most
+    ]
 
 
 @given(LOGS, ASKED, st.integers(1, 5), st.integers(0, 9), st.booleans())

@@ -30,4 +30,4 @@ def test_a_history_that_is_not_whole_begins_with_a_whole_second():
     assert len(history_of(lines_of(*[1] * 3, *range(2, MOST - 1)))) == MOST
     cut = history_of(lines_of(*[1] * 4, *range(2, MOST - 1)))
     assert cut.timestamp.tolist() == list(range(2, MOST - 1))
-    assert len(history_of(lines_of(*[1] * (MOST + 1)))) == 0
+    assert len(history_of(lines_of(*[1] * (MOST + 1)))) == MOST

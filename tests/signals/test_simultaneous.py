@@ -43,7 +43,8 @@ def prepared_log(rows, user_ids, item_ids):
         event(None if user is None else user_ids[user], item_ids[thing], hour, event_type=kind)
         for user, thing, hour, kind in rows
     ]
-    catalogue = [item(item_ids[number], created=-1) for number in range(ITEMS)]
+    # A second with more events than a window is read in the order of the items' creation.
+    catalogue = [item(item_ids[number], created=-1 - number) for number in range(ITEMS)]
     return world([event(user_ids[0], item_ids[0], 0), *events], catalogue, {"home_feed": TASK})[0]
 
 
@@ -86,7 +87,7 @@ def facts(prepared, item_ids, user_ids):
             for own in zip(*columns, strict=True)
         ]
         rows = [(*row, window) for row, window in zip(rows, windows, strict=True)]
-    last = prepared.histories.last_before(examples.user, examples.history_length, WINDOW)
+    last = prepared.histories.last_before(examples.user, examples.history_length)
     common = np.append(prepared.histories.common(prepared.histories.item), -1)[last]
     rows = [(*row, -1 if item < 0 else thing[prepared.item_ids[item]]) for row, item in zip(rows, common, strict=True)]
     matrices = (

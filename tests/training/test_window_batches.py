@@ -97,7 +97,13 @@ def check_epoch(prepared, examples, config, epoch):
             begin = 0 if user == MISSING else histories.offsets[user]
             times = histories.timestamp[begin : begin + expected]
             # A second that a window would divide is left out, with all before it.
-            fits = [first for first in range(expected + 1) if first in (0, expected) or times[first - 1] < times[first]]
+            fits = [
+                first
+                for first in range(expected + 1)
+                if first in (0, expected)
+                or times[first - 1] < times[first]
+                or np.count_nonzero(times == times[first]) > length
+            ]
             least, most = (
                 next(expected - n for n in fits if expected - n <= bound) for bound in (-(-length // 4), length)
             )

@@ -40,7 +40,8 @@ def whole_seconds(end: Ints, count: Ints, most: int, time: Ints) -> Ints:
     """Return how many of the last events a window of at most `most` holds, `[windows]`: whole seconds of them.
 
     Events of one second have no order, so none of them is the older one that a full window would leave out. A second
-    that does not fit is left out with all before it; so one of more than `most` events is never read.
+    that does not fit is left out with all before it. One of more than `most` events never fits: of it the last rows are
+    read: the rows of a second are in the order of their items in the catalogue, which is that of their creation.
 
     Args:
         end: the row after the last event of each history, `[windows]`; ignored where `count` is 0.
@@ -52,7 +53,11 @@ def whole_seconds(end: Ints, count: Ints, most: int, time: Ints) -> Ints:
     full = np.flatnonzero(kept < count)
     begin = end[full] - most
     inside = time[begin[:, None] + np.arange(most)]
-    kept[full] -= np.count_nonzero(inside == time[begin - 1][:, None], axis=1)
+    divided = np.count_nonzero(inside == time[begin - 1][:, None], axis=1)
+    # A row of the same second that lies `most` rows before its last one tells that there are more.
+    other = begin + divided - 1 - most
+    more = (other >= end[full] - count[full]) & (time[np.maximum(other, 0)] == time[begin - 1])
+    kept[full] -= np.where(more, 0, divided)
     return kept
 
 

@@ -39,7 +39,8 @@ def history_of(lines: Sequence[bytes]) -> History:
     """Return a history of the latest lines of a user, oldest first; a store reads at most `MOST` + 1 of them.
 
     One more line than `MOST` tells that the history is not whole. Then the second of the first line is left out, of
-    which there may be more events: those of one second have no order, so that none of them is the oldest to be read.
+    which there may be more events: those of one second have no order, so that none of them is the oldest to be read. If
+    all are of that second, some of them are read.
 
     Raises:
         StoreError: a line is damaged.
@@ -49,9 +50,7 @@ def history_of(lines: Sequence[bytes]) -> History:
     with undamaged():
         rows: list[list[Any]] = [orjson.loads(line) for line in lines]
         if len(rows) > MOST:
-            rows = [row for row in rows if row[3] > rows[0][3]]
-        if not rows:
-            return NO_HISTORY
+            rows = [row for row in rows if row[3] > rows[0][3]] or rows[1:]
         items, types, tasks, times, values = zip(*rows, strict=True)
         return History(
             item_id=np.array(items, object),

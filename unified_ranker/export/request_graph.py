@@ -99,7 +99,7 @@ class RequestGraph(tf.Module):
         """Look up a batch of raw requests (see `signatures.request_signature`)."""
         given, history = self._given(fields), history_columns(fields)
         time = tf.where(fields["timestamp"] > 0, fields["timestamp"], tf.cast(tf.timestamp(), tf.int64))
-        order, found = _in_order(history, time, self.history_types)
+        order, found = _in_order(history, given.history_items, time, self.history_types)
         events, times, length = self._window(given, history, order, found)
         last_time, some = tf.gather(times, tf.maximum(length - 1, 0), batch_dims=1), length > 0
         newest = (times == last_time[:, None]) & (tf.range(tf.shape(times)[1], dtype=tf.int64) < length[:, None])
@@ -175,16 +175,21 @@ class RequestGraph(tf.Module):
         return events, timestamp, kept
 
 
-def _in_order(history: History, time: tf.Tensor, event_types: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+def _in_order(
+    history: History, items: tf.Tensor, time: tf.Tensor, event_types: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the positions `[batch, events + 1]` of events strictly before `time`, oldest first, and their number.
 
-    Only those of `event_types` `[types]` count, all for None. The last position is after all events, for blanks.
+    Those of one second are in the order of their `items` in the catalogue, as in prepared histories. Only those of
+    `event_types` `[types]` count, all for None. The last position is after all events, for blanks.
     """
     before = (history.item_id != "") & (history.timestamp < time[:, None])
     if event_types is not None:
         before &= tf.reduce_any(history.event_type[..., None] == event_types, -1)
-    # Events that are kept come first, in their order, because the sort is stable.
-    order = tf.argsort(tf.cast(~before, tf.int32), axis=1, stable=True)
+    by_item = tf.argsort(items, axis=1, stable=True)
+    times = tf.where(before, history.timestamp, tf.int64.max)
+    order = tf.argsort(tf.gather(times, by_item, batch_dims=1), axis=1, stable=True)
+    order = tf.gather(by_item, order, batch_dims=1)
     behind = tf.fill([tf.shape(order)[0], 1], tf.shape(order)[1])
     return tf.concat([order, behind], 1), tf.reduce_sum(tf.cast(before, tf.int64), 1)
 
@@ -195,8 +200,11 @@ def _whole_seconds(history: History, order: tf.Tensor, found: tf.Tensor, most: i
     times = tf.gather(tf.pad(history.timestamp, [[0, 0], [0, 1]]), order, batch_dims=1)
     left = tf.gather(times, tf.maximum(begin - 1, 0), batch_dims=1)
     slot = tf.range(tf.shape(order, tf.int64)[1])[None]
-    divided = (slot >= begin[:, None]) & (slot < found[:, None]) & (times == left[:, None]) & (begin > 0)[:, None]
-    return tf.minimum(found, most) - tf.math.count_nonzero(divided, 1)
+    inside = (slot >= begin[:, None]) & (slot < found[:, None]) & (times == left[:, None]) & (begin > 0)[:, None]
+    divided = tf.math.count_nonzero(inside, 1)
+    other = begin + divided - 1 - most
+    more = (other >= 0) & (tf.gather(times, tf.maximum(other, 0), batch_dims=1) == left)
+    return tf.minimum(found, most) - tf.where(more, tf.zeros_like(divided), divided)
 
 
 def _common(column: tf.Tensor, there: tf.Tensor, blank: int) -> tf.Tensor:

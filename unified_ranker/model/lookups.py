@@ -39,7 +39,7 @@ def look_up_events(prepared: Prepared, model: UnifiedRanker) -> HistoryEvents:
 
 def impute_examples(prepared: Prepared, examples: Examples, model: UnifiedRanker) -> ImputableFields:
     """Return the fields of examples as the model sees them, missing ones filled by the rules of their task."""
-    last = _last(prepared, examples, model)
+    last = prepared.histories.last_before(examples.user, examples.history_length)
     # The last item is for row -1.
     items = np.append(prepared.histories.common(prepared.histories.item), MISSING)
     fields = ImputableFields(
@@ -69,7 +69,7 @@ class QueryTexts:
 def look_up_requests(prepared: Prepared, examples: Examples, model: UnifiedRanker) -> tuple[RequestIndices, QueryTexts]:
     """Look up and impute the requests; `position` is the length of the whole history before each."""
     histories = prepared.histories
-    last = _last(prepared, examples, model)
+    last = histories.last_before(examples.user, examples.history_length)
     has_history = last != MISSING
     newest = last[has_history]
     previous_task, gap = (np.full(len(examples), blank) for blank in (0, MISSING))
@@ -89,12 +89,6 @@ def look_up_requests(prepared: Prepared, examples: Examples, model: UnifiedRanke
     )
     tokens = model.text.tokenise(tf.constant(queries, tf.string))
     return request, QueryTexts(number.reshape(-1).astype(np.int64), tokens, queries)
-
-
-def _last(prepared: Prepared, examples: Examples, model: UnifiedRanker) -> Ints:
-    """Return the row of the last event in each example's window, `[examples]`; `MISSING` where it is empty."""
-    length = model.config.towers.user.history_length
-    return prepared.histories.last_before(examples.user, examples.history_length, length)
 
 
 def _look_up(index: Callable[[tf.Tensor], tf.Tensor], names: np.ndarray) -> np.ndarray:

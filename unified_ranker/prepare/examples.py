@@ -10,7 +10,6 @@ and users are valid within one prepared log; ids identify rows across logs.
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -108,36 +107,24 @@ class Histories:
         out[starts[starts < len(out)]] = 0
         return out
 
-    def last_before(self, user: Ints, count: Ints, most: int) -> Ints:
-        """Return the row of the last event in a window of `most` of the first `count[i]` events of `user[i]`.
+    def last_before(self, user: Ints, count: Ints) -> Ints:
+        """Return the row of the last of the first `count[i]` events of `user[i]`, `MISSING` without one.
 
-        It is one of the newest second, see `common`; `MISSING` where the window is empty (`whole_seconds`).
+        It is one of the newest second, see `common`.
         """
-        known = (user != MISSING) & (count > 0)
-        last = np.where(known, self.offsets[user] + count - 1, MISSING)
-        size = np.append(np.diff(self._seconds), 0)[np.append(self._second, MISSING)[last]]
-        return np.where(size > most, MISSING, last)
+        return np.where((user == MISSING) | (count == 0), MISSING, self.offsets[user] + count - 1)
 
     def common(self, column: Ints) -> Ints:
         """Return what all events of a user's second have in `column` (numbers, `[events]`); `MISSING` if they differ.
 
         It stands for that of the last event, because no event of the newest second is the last.
         """
-        begins = self._seconds[:-1]
+        second = runs(self.user, self.timestamp)
+        begins = np.flatnonzero(np.diff(second, prepend=-1))
         if not len(begins):
             return column
         low, high = np.minimum.reduceat(column, begins), np.maximum.reduceat(column, begins)
-        return np.where(low == high, low, MISSING)[self._second]
-
-    @cached_property
-    def _second(self) -> Ints:
-        """Number of each event's second among those of all users, `[events]`."""
-        return runs(self.user, self.timestamp)
-
-    @cached_property
-    def _seconds(self) -> Ints:
-        """Row at which each second begins, and the end, `[seconds + 1]`."""
-        return np.append(np.flatnonzero(np.diff(self._second, prepend=-1)), len(self.item)).astype(np.int64)
+        return np.where(low == high, low, MISSING)[second]
 
     def windows(self, user: Ints, count: Ints, most: int, width: int = 0) -> Windows:
         """Return the last `most` of the first `count[i]` events of `user[i]`, in whole seconds; none if anonymous.

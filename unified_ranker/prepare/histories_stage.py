@@ -57,7 +57,11 @@ class BuildHistories:
         )
         first = reader.read(USERS_STAGE, 0, "ranges")["first_time"].to_numpy()
         part = np.searchsorted(first, columns["time"], side="right") - 1
-        kept = events.filter(pa.array(in_history)).select(["user", "item", "event_type", "task", "time", "value"])
+        # In the order of the catalogue within a second, as in the served graph: see `core.windows.whole_seconds`.
+        keys = (np.nan_to_num(value), columns["event_type"], columns["task"], columns["item"], stamp, user)
+        rows = np.flatnonzero(in_history)
+        rows = rows[np.lexsort([key[rows] for key in keys])]
+        kept = events.select(["user", "item", "event_type", "task", "time", "value"]).take(pa.array(rows))
         counts = {"repeated": [int(again.sum())], "events": [len(events)], "positives": [len(found.rows)]}
         return {"histories": [kept], "events": partition(marked, part, self.ranges), "counts": [pa.table(counts)]}
 

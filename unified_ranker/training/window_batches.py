@@ -89,10 +89,16 @@ class WindowBatches:
         return [(part, start[part]) for part in np.split(rows, bounds)]
 
     def _whole(self, start: np.ndarray) -> np.ndarray:
-        """Return the first begins of a second from `start` on, of windows in the histories of users, `[examples]`."""
+        """Return the first begins of a second from `start` on, of windows in the histories of users, `[examples]`.
+
+        A second with more events than a window has room for may be divided.
+        """
         begin = self.offsets[np.maximum(self.examples.user, 0)]
-        following = np.append(self._begins, self.offsets[-1])[np.searchsorted(self._begins, begin + start)]
-        return np.where(start > 0, following - begin, 0)
+        begins = np.append(self._begins, self.offsets[-1])
+        number = np.searchsorted(self._begins, begin + start)
+        # Of a row that begins no second, the second is the one that begins before.
+        larger = begins[number] - begins[np.maximum(number - 1, 0)] > self.length
+        return np.where((start == 0) | larger, start, begins[number] - begin)
 
     def _left_out(self, number: np.ndarray, of_window: np.ndarray, epoch: int) -> np.ndarray:
         """Draw the examples that an epoch leaves out, `[examples]`: whole windows, never an owner's last one.
