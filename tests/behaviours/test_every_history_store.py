@@ -14,7 +14,7 @@ from damaged_pages import damage
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event
-from unified_ranker.events.base import HISTORY_STORES, MOST, LoggedEvent, StoreError
+from unified_ranker.events.base import HISTORY_STORES, MOST, DamagedStoreError, LoggedEvent, StoreError
 from unified_ranker.events.event_lines import user_key
 from unified_ranker.events.open_histories import open_history_store
 
@@ -374,7 +374,7 @@ def damaged_lmdb(place, damage):
 def test_damaged_pages_are_an_error_of_the_store(tmp_path, read):
     with damaged_lmdb(tmp_path, lambda data: data) as store:
         damage(tmp_path / "data.mdb", sparing=b"histories")
-        with pytest.raises(StoreError, match=r"cannot be read: .*MDB_"):
+        with pytest.raises(DamagedStoreError, match=r"cannot be read: .*MDB_"):
             READS[read](store)
 
 
@@ -389,7 +389,7 @@ DAMAGED_LINES = [
 @pytest.mark.parametrize(("old", "new"), DAMAGED_LINES)
 def test_a_damaged_line_is_an_error_of_its_user_alone(tmp_path, old, new):
     with damaged_lmdb(tmp_path, lambda data: data.replace(old, new)) as store:
-        with pytest.raises(StoreError, match="the store of histories is damaged"):
+        with pytest.raises(DamagedStoreError, match="the store of histories is damaged"):
             store.before("u", 0)
         assert len(store.before("v", 0)) == 0
         assert store.append([event("v")]) == 1

@@ -241,12 +241,18 @@ def test_what_cannot_be_taken_is_quarantined_counted_and_passed(project, store, 
 
 def test_what_an_earlier_service_stored_is_passed_too(project, store, tmp_path):
     histories = LmdbStore(tmp_path / "service")
+    histories.append([event("damaged", "d1"), event("u1")])
+    histories.close()
+    file = tmp_path / "service" / "data.mdb"
+    line = event("damaged", "d1").line()
+    file.write_bytes(file.read_bytes().replace(line, b";" * len(line)))
+    histories = LmdbStore(tmp_path / "service")
     histories.put_item(LONG, {"title": "The Blue Western"})
-    histories.append([event(LONG), *[event("u1", f"i{n % 9}", NOW * 50 + n) for n in range(1000)], event("u1")])
+    histories.append([event(LONG), *[event("u1", f"i{n % 9}", NOW * 50 + n) for n in range(1000)]])
     sources = Sources(histories)
     refresher = Refresher(project.embedded, store, sources, project.reopen, clock=lambda: NOW)
     done = refresher.step()
-    assert (done.users, done.items, done.quarantined) == (1, 0, 2)
+    assert (done.users, done.items, done.quarantined) == (1, 0, 3)
     assert store.get("user", "u1").time == NOW
     np.testing.assert_allclose(store.get("user", "u1").vector, right_vector(project, sources, "u1", NOW), atol=1e-5)
     assert refresher.step().idle

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unified_ranker.cli.app import PUBLISHING, app
-from unified_ranker.cli.console import print_json, remark, say
+from unified_ranker.cli.console import print_json, remark, say, warn
 from unified_ranker.cli.options import (
     AddressOption,
     BeamOption,
@@ -35,6 +35,8 @@ StoreOption = Annotated[
 ]
 
 
+_PAUSE = 1.0
+"""Seconds until a store of events that does not answer is asked again."""
 REFUSED_FILE = "quarantine.jsonl"
 """File, in `refresh/` of the work directory, of the records that `refresh` could not take."""
 
@@ -157,6 +159,7 @@ def _follow(
     import signal
     import threading
 
+    from unified_ranker.events.base import StoreError
     from unified_ranker.store import open_store
     from unified_ranker.vectors.refresh_metrics import RefreshMetrics
     from unified_ranker.vectors.refresher import Refresher
@@ -174,7 +177,14 @@ def _follow(
             refresher = Refresher(project.embedded, store, sources, project.reopen)
             (remark if as_json else say)(f"following {events} into {place}")
             while not stop.is_set():
-                done = refresher.step()
+                try:
+                    done = refresher.step()
+                except StoreError as error:
+                    if once:
+                        raise UserError(f"`--events`: the store must answer. Received: {error}.") from error
+                    warn(f"{error}; the events are asked for again")
+                    stop.wait(_PAUSE)
+                    continue
                 if noted is not None:
                     noted.note(done)
                 if not done.idle:

@@ -17,6 +17,10 @@ class StoreError(RuntimeError):
     """Error: the store cannot be reached, cannot write, or is damaged. None of the given events is acknowledged."""
 
 
+class DamagedStoreError(StoreError):
+    """Error: pages or records of the store are damaged. It will fail again, so followers pass what they cannot read."""
+
+
 class LoggedEvent(NamedTuple):
     """Event of another log, in the form that a store imports.
 

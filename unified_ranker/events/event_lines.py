@@ -11,18 +11,18 @@ import orjson
 
 from unified_ranker.core.event import Event
 from unified_ranker.core.request import NO_HISTORY, History
-from unified_ranker.events.base import MOST, StoreError
+from unified_ranker.events.base import MOST, DamagedStoreError
 
 logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
 def undamaged() -> Iterator[None]:
-    """Turn an error in the reading of a stored record into a `StoreError`: bytes on a disk may change."""
+    """Turn an error in the reading of a stored record into a `DamagedStoreError`: bytes on a disk may change."""
     try:
         yield
     except (ValueError, TypeError, OverflowError, AttributeError) as error:
-        raise StoreError(f"the store of histories is damaged: {error}") from error
+        raise DamagedStoreError(f"the store of histories is damaged: {error}") from error
 
 
 def event_of_log(record: bytes) -> Event | None:
@@ -30,7 +30,7 @@ def event_of_log(record: bytes) -> Event | None:
     try:
         with undamaged():
             return Event.of_record(record)
-    except StoreError as error:
+    except DamagedStoreError as error:
         logger.error("an event of the log is skipped: %s", error)
         return None
 
@@ -43,7 +43,7 @@ def history_of(lines: Sequence[bytes]) -> History:
     all are of that second, some of them are read.
 
     Raises:
-        StoreError: a line is damaged.
+        DamagedStoreError: a line is damaged.
     """
     if not lines:
         return NO_HISTORY

@@ -20,7 +20,7 @@ from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event, with_digests
 from unified_ranker.core.locks import lock
 from unified_ranker.core.request import NO_HISTORY, History
-from unified_ranker.events.base import MOST, LoggedEvent, StoreError
+from unified_ranker.events.base import MOST, DamagedStoreError, LoggedEvent, StoreError
 from unified_ranker.events.event_lines import event_of_log, history_of, undamaged, user_key
 from unified_ranker.events.item_change import ItemChange
 from unified_ranker.events.lmdb_changes import LmdbChanges, WriteJob
@@ -213,10 +213,12 @@ class LmdbStore:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Any]:
-        """Begin a transaction that reads; damaged pages and records are a `StoreError`."""
+        """Begin a transaction that reads; damaged pages and records are a `DamagedStoreError`."""
         try:
             with undamaged(), self._env.begin() as transaction:
                 yield transaction
+        except (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.BadTxnError) as error:
+            raise DamagedStoreError(f"the store of histories cannot be read: {error}") from error
         except lmdb.Error as error:
             raise StoreError(f"the store of histories cannot be read: {error}") from error
 

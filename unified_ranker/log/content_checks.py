@@ -6,8 +6,10 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from unified_ranker.core.arrays import Mask
+from unified_ranker.core.ids import MOST_ID_BYTES
 from unified_ranker.core.times import seconds
 from unified_ranker.log.check import Check, rows_check
 from unified_ranker.log.column_types import COUNTRY_CODE
@@ -24,6 +26,8 @@ from unified_ranker.log.row_rules import (
 )
 from unified_ranker.log.schema import InteractionLog
 
+_LENGTH = f"{{}} has at most {MOST_ID_BYTES} bytes"
+_SHORTER = "shorten them, as by a digest: the service and the store of vectors take no longer ids"
 MAX_EMPTY_TITLES = 0.5
 DISTINCT = "events are distinct"
 DISTINCT_REMEDY = (
@@ -113,6 +117,9 @@ def table_checks(items: pd.DataFrame, users: pd.DataFrame, now: datetime, title_
         checks += [
             rows_check(f"{name}.{key} is present", frame, blank, shown, f"give every row its `{key}`"),
             rows_check(f"{name}.{key} is unique", frame, again, shown, f"keep one row per `{key}`"),
+            rows_check(
+                f"{name}.{key} has at most {MOST_ID_BYTES} bytes", frame, _long(frame[key]), [key], _SHORTER, "warning"
+            ),
         ]
     latest, epoch = pd.Timestamp(now) + FAR_FUTURE, pd.Timestamp(0, tz="UTC")
     for name, frame, shown in (
@@ -129,6 +136,12 @@ def table_checks(items: pd.DataFrame, users: pd.DataFrame, now: datetime, title_
     remedy = country_remedy("users", users["country"][bad].drop_duplicates().tolist())
     country = rows_check("users.country is an alpha-2 code", users, bad, shown, remedy, "warning", Harm.MISREAD)
     return [*checks, country, _titles(items, title_given)]
+
+
+def _long(ids: pd.Series) -> pd.Series:
+    """Mark the identifiers that are longer than a key of a store."""
+    size = pc.binary_length(pa.array(ids, pa.large_string(), from_pandas=True))
+    return pd.Series(pc.fill_null(pc.greater(size, MOST_ID_BYTES), False).to_numpy(zero_copy_only=False), ids.index)
 
 
 def not_empty(name: str, rows: int) -> Check:

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from unified_ranker.core.arrays import Ints
 from unified_ranker.core.errors import UserError, listed, nearest
+from unified_ranker.core.ids import MOST_ID_BYTES, fits_in_key
 from unified_ranker.core.times import seconds
 from unified_ranker.log.column_types import MAX_EXAMPLES, ColumnError, Converter, to_times
 from unified_ranker.log.schema import Problem
@@ -48,6 +49,13 @@ def refuse(bad: np.ndarray, values: Sequence[object], rule: str, found: str, rem
     if len(rows):
         examples = tuple(f"{values[row]} (row {row})" for row in rows[:MAX_EXAMPLES])
         raise UserError(str(Problem(rule, found, remedy, len(rows), examples)))
+
+
+def refuse_long_ids(name: str, ids: Sequence[str]) -> None:
+    """Raise `UserError` when an identifier `[rows]` is too long for the keys of a store."""
+    bad = np.array([not fits_in_key(identifier) for identifier in ids], bool)
+    rule = f"`{name}` has at most {MOST_ID_BYTES} bytes in UTF-8"
+    refuse(bad, [f"{identifier[:20]}…" for identifier in ids], rule, "longer ones", "shorten them")
 
 
 def times_of(name: str, column: pa.ChunkedArray) -> Ints:

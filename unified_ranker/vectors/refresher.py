@@ -12,8 +12,9 @@ import pandas as pd
 from unified_ranker.core.arrays import Floats, Ints
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.ids import NO_ID, is_storable
+from unified_ranker.core.request import History
 from unified_ranker.core.times import CLOCK_SKEW, DAY
-from unified_ranker.events.base import HistoryStore
+from unified_ranker.events.base import DamagedStoreError, HistoryStore
 from unified_ranker.events.feed import EventFeed
 from unified_ranker.events.growing_directory import GrowingDirectory
 from unified_ranker.events.parquet_events import items_of
@@ -166,9 +167,10 @@ class Refresher:
         return self._embedder
 
     def _put_users(self, embedder: Embedder, users: Sequence[str], position: str) -> int:
-        users = [user for user in users if self._takes("user", user)]
         now = int(self._clock())
-        histories = [self._sources.histories.before(user, now + CLOCK_SKEW + 1) for user in users]
+        known = {user: self._history(user, now + CLOCK_SKEW + 1) for user in users if self._takes("user", user)}
+        users = [user for user, history in known.items() if history is not None]
+        histories = [history for history in known.values() if history is not None]
         # One second later, so that an event of the present second counts.
         times = np.array([max(now, int(history.timestamp.max(initial=0)) + 1) for history in histories], np.int64)
         cold = np.array([len(history) == 0 for history in histories], bool)
@@ -191,6 +193,14 @@ class Refresher:
         kept = [names[row] for row in rows.tolist()]
         self._store.put_many("item", kept, vectors[rows], int(self._clock()), None, self._position)
         return len(kept)
+
+    def _history(self, user: str, timestamp: int) -> History | None:
+        """Return a user's history; one that is damaged is quarantined."""
+        try:
+            return self._sources.histories.before(user, timestamp)
+        except DamagedStoreError as error:
+            self._sources.refused.add("user", str(error), {"user_id": user})
+            return None
 
     def _takes(self, kind: str, name: str) -> bool:
         """Tell whether a store can hold an id; one that is too long, as older services took them, is quarantined."""

@@ -129,6 +129,17 @@ def test_a_number_that_no_request_holds_is_refused_by_its_column(tmp_path, name,
         read(tmp_path, pa.table({"user_id": ["u", "v"], "task": ["search"] * 2, name: [None, number]}))
 
 
+@pytest.mark.parametrize("name", ["user_id", "source_item_id", "query_item_id", "history"])
+def test_an_id_has_the_limit_that_it_has_everywhere(tmp_path, name):
+    def table(identifier):
+        value = [{"item_id": identifier, "timestamp": 1}] if name == "history" else identifier
+        return pa.table({"user_id": ["u"], "task": ["search"], name: [value]})
+
+    read(tmp_path, table("\u00fc" * 240))
+    with pytest.raises(UserError, match=rf"`{name}[.a-z_]*` has at most 480 bytes in UTF-8. .* in 1 rows"):
+        read(tmp_path, table("\u00fc" * 241))
+
+
 @pytest.mark.parametrize("limit", [-1, 10**7, 10**400], ids=["negative", "large", "400 digits"])
 def test_the_limit_of_all_rows_has_bounds_too(tmp_path, limit):
     with pytest.raises(UserError, match="`limit` must be from 0"):

@@ -49,3 +49,16 @@ def test_an_event_is_a_positive_as_prepare_says(tmp_path):
     assert len(set(engaged)) < len(engaged), "two of one second are both the first"
     every = {n: t.model_copy(update={"first_engagement_only": False}) for n, t in CONFIG.tasks.items()}
     assert len(match_positives(log, every).rows) > len(found) > 0
+
+
+def test_a_damaged_history_does_not_stop_the_counts(tmp_path):
+    first = Event("u", "a", "home_feed", "buy", tiny_world.NOW)
+    store = LmdbStore(tmp_path / "store")
+    store.append([first])
+    store.close()
+    file = tmp_path / "store" / "data.mdb"
+    file.write_bytes(file.read_bytes().replace(first.line(), b";" * len(first.line())))
+    store = LmdbStore(tmp_path / "store")
+    later = Event("u", "b", "home_feed", "buy", tiny_world.NOW + 5)
+    assert is_positive(CONFIG, later, store)
+    store.close()

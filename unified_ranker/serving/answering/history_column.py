@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from unified_ranker.core.errors import UserError, listed
 from unified_ranker.core.request import EVENT_FIELDS, NO_HISTORY, TEXT_FIELD, History
 from unified_ranker.log.column_types import is_list, to_strengths, to_text
-from unified_ranker.log.strict_columns import check_names, converted, refuse, times_of
+from unified_ranker.log.strict_columns import check_names, converted, refuse, refuse_long_ids, times_of
 
 HISTORY_FIELDS = tuple(EVENT_FIELDS)
 HISTORY_TEXT = tuple(name for name, kind in EVENT_FIELDS.items() if kind == TEXT_FIELD)
@@ -47,6 +47,8 @@ def _history(fields: dict[str, pa.ChunkedArray], events: int) -> History:
     for name in HISTORY_TEXT:
         if name in fields:
             text[name] = converted(f"history.{name}", fields[name], to_text).fillna("").to_numpy(object)
+    for name in HISTORY_TEXT:
+        refuse_long_ids(f"history.{name}", text[name].tolist())
     times = times_of("history.timestamp", fields["timestamp"])
     shown = text["item_id"].tolist()
     refuse(text["item_id"] == "", shown, "`history.item_id` is present", "none", "fill it in, or remove the events")

@@ -15,7 +15,7 @@ from unified_ranker.core.numbers import MOST_LIMIT, is_bounded, number_text
 from unified_ranker.core.progress import Progress
 from unified_ranker.core.request import NO_HISTORY, Request
 from unified_ranker.log.column_types import is_country, to_integers, to_text
-from unified_ranker.log.strict_columns import check_names, converted, refuse, times_of
+from unified_ranker.log.strict_columns import check_names, converted, refuse, refuse_long_ids, times_of
 from unified_ranker.prepare.log_history import LogHistory
 from unified_ranker.reading.typed_table import read_table
 from unified_ranker.serving.answering.history_column import histories_of
@@ -23,6 +23,7 @@ from unified_ranker.serving.answering.recommending import Answer
 
 _REQUIRED = ("user_id", "task")
 _TEXT = (*_REQUIRED, "query", "source_item_id", "query_item_id", "country")
+_IDS = (*_REQUIRED, "source_item_id", "query_item_id")
 _COLUMNS = (*_TEXT, "timestamp", "limit", "history")
 _ROWS_AT_ONCE = 200_000
 ANSWER_SCHEMA = pa.schema(
@@ -100,7 +101,10 @@ def requests_of(
 def _text(table: pa.Table, name: str) -> list[str]:
     if name not in table.column_names:
         return [""] * len(table)
-    return list(converted(name, table[name], to_text).fillna(""))
+    found = list(converted(name, table[name], to_text).fillna(""))
+    if name in _IDS:
+        refuse_long_ids(name, found)
+    return found
 
 
 def _check_tasks(found: list[str], known: Collection[str]) -> None:

@@ -9,7 +9,8 @@ from unified_ranker.config import Config
 from unified_ranker.core.arrays import MISSING, Mask
 from unified_ranker.core.event import Event
 from unified_ranker.core.positives import first_engagements, first_match, head_numbers
-from unified_ranker.events.base import HistoryReader, HistoryStore, StoreError
+from unified_ranker.core.request import NO_HISTORY
+from unified_ranker.events.base import DamagedStoreError, HistoryReader, HistoryStore, StoreError
 from unified_ranker.serving.answering.live_popularity import LivePopularity
 from unified_ranker.serving.service.ranking_service import RankingService
 from unified_ranker.serving.service.repeating import Repeating
@@ -97,7 +98,12 @@ def is_positive(config: Config, event: Event, histories: HistoryReader) -> bool:
         return False
     if not task.first_engagement_only or not event.user_id:
         return True
-    past = histories.before(event.user_id, event.timestamp)
+    try:
+        past = histories.before(event.user_id, event.timestamp)
+    except DamagedStoreError as error:
+        # One user's damaged history may not stop the counts of all; the event counts as a first engagement.
+        logger.warning("an event is counted without its user's history: %s", error)
+        past = NO_HISTORY
     kind = first_match(past.event_type, past.value, task.positives)
     engaged = (past.task == event.task) & (kind != MISSING)
     items = np.append(past.item_id[engaged], event.item_id)
