@@ -122,7 +122,7 @@ def test_an_unknown_item_that_is_only_spelt_otherwise_is_said_to_be():
     (line,) = (check.line() for check in checks if check.name == "events.item_id is known in items")
     assert "item_id=i3␠" in line
     assert "in blanks or case alone" in line
-    assert "trim(item_id)" in line
+    assert "`data.columns.events.item_id: {column: item_id, spelling: trimmed}`" in line
 
 
 @pytest.mark.parametrize(

@@ -259,3 +259,36 @@ def test_a_column_that_tables_made_of_the_events_lack_is_named(visits, table):
         UserError, match=rf"`data.columns.{table}.title`: there is no column `brnd`.*Did you mean `brand`"
     ):
         read_log(visits, declared(columns={"events": MAP, table: {"title": "brnd"}}))
+
+
+@pytest.mark.parametrize("items", ["goods.csv", None])
+def test_a_declared_column_is_not_replaced_by_one_of_its_name(tmp_path, items):
+    (tmp_path / "goods.csv").write_text("item_id,title,name,created_at\ni,SKU 1,Hat,2024-01-01\n")
+    (tmp_path / "all.csv").write_text(
+        "user_id,item_id,task,event_type,timestamp,title,name,created_at\n"
+        "u,i,home_feed,view,2024-05-01,SKU 1,Hat,2024-01-01\n"
+    )
+    columns = {"items": {"title": "name", "created_at": {"value": "null"}}}
+    data = {"events": "all.csv", "columns": columns} | ({"items": items} if items else {})
+    found = loaded(read_log(tmp_path, data)).items.to_pylist()
+    assert [(row["title"], row["created_at"]) for row in found] == [("Hat", None)]
+
+
+@pytest.mark.parametrize(("spelling", "read"), [(None, " A1 "), ("trimmed", "A1"), ("lower", "a1")])
+def test_ids_are_read_in_the_declared_spelling(tmp_path, spelling, read):
+    (tmp_path / "e.csv").write_text('user_id,item_id,task,event_type,timestamp\nu," A1 ",t,view,2024-05-01\n')
+    column = {"column": "item_id"} | ({"spelling": spelling} if spelling else {})
+    events, items, _ = read_project(tmp_path, {"events": "e.csv", "columns": {"events": {"item_id": column}}})
+    assert events["item_id"].to_pylist() == items["item_id"].to_pylist() == [read]
+
+
+def test_numbers_of_a_value_map_are_numbers(tmp_path):
+    rows = "".join(f"u,i,t,view,2024-05-0{n + 1},{value}\n" for n, value in enumerate(("99.0", "99", "9.9", "5")))
+    (tmp_path / "e.csv").write_text("user_id,item_id,task,event_type,timestamp,stars\n" + rows)
+    columns = {"events": {"value": {"column": "stars", "values": {"99": "null"}}}}
+    assert read_project(tmp_path, {"events": "e.csv", "columns": columns})[0]["value"].to_pylist() == [
+        None,
+        None,
+        9.9,
+        5,
+    ]

@@ -99,6 +99,8 @@ class ColumnSource(Declaration):
     """Unit of a time that is a number since 1970, or `excel`; null: recognised."""
     format: str | None = None
     """Format of a time that is text, such as `%d/%m/%Y %H:%M` (Python's strptime); null: recognised."""
+    spelling: Literal["trimmed", "lower"] | None = None
+    """Change of text that is spelt in several ways: no blanks around it (`trimmed`), and lower case, too (`lower`)."""
     separator: str | None = Field(None, min_length=1)
     """Text between the elements of a list that is stored as text; null: recognised."""
     levels: str | None = Field(None, min_length=1)

@@ -23,6 +23,7 @@ from unified_ranker.log.row_rules import (
     Known,
     country_remedy,
     event_rules,
+    without_column,
 )
 from unified_ranker.log.schema import InteractionLog
 
@@ -169,7 +170,7 @@ def _titles(items: pd.DataFrame, title_given: bool) -> Check:
         untitled,
         ("item_id", "title"),
         "search and new items rely on titles; fill them in, or leave the column out: "
-        "`data.items: {sql: SELECT * EXCLUDE (title) FROM 'items.parquet'}`",
+        + without_column("items", "title"),
         "warning",
         Harm.SLIGHT,
     )

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from unified_ranker.core.errors import UserError
 from unified_ranker.log.check import Check
 from unified_ranker.log.content_checks import content_checks
-from unified_ranker.log.schema import InteractionLog, Table, column_names, try_normalise
+from unified_ranker.log.schema import InteractionLog, Table, has_values, try_normalise
 from unified_ranker.log.table_checks import absence_checks, finite_numbers, known_columns
 
 __all__ = ["Check", "require", "validate_tables"]
@@ -46,7 +46,7 @@ def validate_tables(
     checks += [known_columns(events), *finite_numbers(tables)]
     checks += [check for name, table in tables.items() for check in absence_checks(name, table)]
     if log is not None:
-        checks += content_checks(log, now or datetime.now(UTC), title_given="title" in column_names(items))
+        checks += content_checks(log, now or datetime.now(UTC), title_given=has_values(items, "title"))
     return log, checks
 
 

@@ -6,6 +6,7 @@ They take counts and times by id, so that the stages of `prepare` can give those
 import json
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from unified_ranker.core.arrays import Ints
@@ -13,7 +14,7 @@ from unified_ranker.core.errors import blanks_shown
 from unified_ranker.core.times import usual_span, utc_text
 from unified_ranker.log.check import Check
 from unified_ranker.log.column_types import MAX_EXAMPLES
-from unified_ranker.log.row_rules import Harm, replaced
+from unified_ranker.log.row_rules import Harm, in_spelling, without_column
 
 DOMINANT = 0.05
 """Share of all events from which one user or item dominates a log; at most 3.9 % on the seven logs of the tests."""
@@ -70,7 +71,9 @@ def dominance(column: str, counts: "pd.Series[int]", total: int) -> Check:
     dominant = len(counts) > 1 and most >= least
     remedies = {
         "user_id": "a bot, a test account or a placeholder becomes anonymous by " + _mapped("user_id", {name: "null"}),
-        "item_id": "where it is no item, such as a home page, leave its events out by `data.events: {sql: …}`",
+        "item_id": "where it is no item, such as a home page, quarantine its events by "
+        + _mapped("item_id", {name: "null"})
+        + f" and `data.max_bad_share: {min(np.ceil(100 * most / max(total, 1) + 1) / 100, 0.99):g}`",
     }
     return Check(
         f"no {column.removesuffix('_id')} has {DOMINANT:.0%} of the events".replace("%", " %"),
@@ -100,7 +103,7 @@ def spelling(column: str, counts: "pd.Series[int]") -> Check:
     named = column in ("task", "event_type")
     enough = named or bool(blanks.any()) or split >= SPLIT_BY_CASE * total
     pairs = list(zip(values["value"][other], first[other], strict=True))[:MAX_EXAMPLES]
-    merged = _mapped(column, dict(pairs)) if named else replaced(column, f"lower(trim({column}))")
+    merged = _mapped(column, dict(pairs)) if named else in_spelling("events", column, "lower")
     return Check(
         f"events.{column} has one spelling for each value",
         not (enough and split),
@@ -130,7 +133,7 @@ def usual_times(times: Ints) -> Check:
         examples=tuple(utc_text(int(time)) for time in outside[:MAX_EXAMPLES]),
         found=f"the others lie between {utc_text(first)} and {utc_text(last)}" if len(outside) else "",
         what_to_do="windows and spans of time leave them out; where they are mistakes, leave out the events, too: "
-        + ", ".join(f"`data.{side}: '{utc_text(bound)}'`" for side, bound in bounds.items()),
+        + " and ".join(f"`data.{side}: '{utc_text(bound)}'`" for side, bound in bounds.items()),
         severity="warning",
         harm=Harm.MISREAD,
     )
@@ -150,7 +153,7 @@ def created_before(created: "pd.Series[pd.Timestamp]", first: "pd.Series[pd.Time
         int(both.sum()) < ENOUGH_ITEMS or same < MOST_ITEMS * int(both.sum()),
         found=f"it is for {same:,} of {int(both.sum()):,} items with both",
         what_to_do="nothing: these events count as the publication of their item, and are neither learnt nor measured; "
-        "give true creation times where you have them: `data.columns.items.created_at: COLUMN`",
+        "give true creation times where you have them, or none: " + without_column("items", "created_at"),
         severity="warning",
         harm=Harm.LEAK,
     )

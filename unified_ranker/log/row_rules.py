@@ -74,9 +74,12 @@ class Known:
     def _bare_ids(self) -> pa.Array:
         return _bare(self.items)
 
-    def spelt_otherwise(self, ids: pa.ChunkedArray) -> bool:
-        """Tell whether ids that are unknown include an item's, but for blanks around it and case."""
-        return bool(pc.any(pc.is_in(_bare(ids.cast(self.items.type)), value_set=self._bare_ids)).as_py())
+    def spelt_otherwise(self, ids: pa.ChunkedArray) -> Literal["trimmed", "lower"] | None:
+        """Return the spelling by which unknown ids include an item's: but for blanks around it, or for case, too."""
+        if not pc.any(pc.is_in(_bare(ids.cast(self.items.type)), value_set=self._bare_ids)).as_py():
+            return None
+        trimmed, items = (pc.utf8_trim_whitespace(text) for text in (ids.cast(self.items.type), self.items))
+        return "trimmed" if pc.any(pc.is_in(trimmed, value_set=items)).as_py() else "lower"
 
     def indices(self, events: pa.Table) -> dict[str, Ints]:
         """Return the rows of the items that events name, by column `[events]`; -1 where null or unknown."""
@@ -147,10 +150,10 @@ def event_rules(
         bad = (indices[column] < 0) & as_mask(pc.is_valid(events[column]))
         shown = tuple(dict.fromkeys(("user_id", "item_id", column, "task", "timestamp")))
         remedy = "add the items to the items table, or remove the events"
-        if bad.any() and known.spelt_otherwise(events[column].filter(pa.array(bad))):
+        if bad.any() and (spelling := known.spelt_otherwise(events[column].filter(pa.array(bad)))) is not None:
             remedy = (
-                "some differ from a known id in blanks or case alone: spell the ids alike in both tables, as by "
-                f"{replaced(column, f'trim({column})')}"
+                "some differ from a known id in blanks or case alone: spell the ids alike in both tables by "
+                f"{in_spelling('events', column, spelling)} and {in_spelling('items', 'item_id', spelling)}"
             )
         yield Broken(f"events.{column} is known in items", bad, shown, remedy)
     if known.users is not None:
@@ -165,7 +168,7 @@ def event_rules(
     early = (stamp < known.first_of_item[items]) & ~absent
     remedy = (
         "an item is a candidate after `created_at`, so these are neither learnt nor measured; correct or leave it out: "
-        "`data.items: {sql: SELECT * EXCLUDE (created_at) FROM 'items.parquet'}`"
+        f"{without_column('items', 'created_at')}"
     )
     shown = ("item_id", "created_at", "timestamp", "task", "event_type")
     yield Broken("events happen after their item's created_at", early, shown, remedy, "warning")
@@ -187,9 +190,14 @@ def country_remedy(table: str, names: Sequence[str]) -> str:
     )
 
 
-def replaced(column: str, expression: str) -> str:
-    """Return the line of project.yaml that reads the events with an expression in the place of a column."""
-    return f"`data.events: {{sql: SELECT * REPLACE ({expression} AS {column}) FROM 'events.parquet'}}`"  # noqa: S608
+def in_spelling(table: str, column: str, spelling: str) -> str:
+    """Return the line of project.yaml that reads a column in another spelling."""
+    return f"`data.columns.{table}.{column}: {{column: {column}, spelling: {spelling}}}`"
+
+
+def without_column(table: str, column: str) -> str:
+    """Return the line of project.yaml that leaves a column out."""
+    return f"`data.columns.{table}.{column}: {{value: 'null'}}`"
 
 
 def _bare(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

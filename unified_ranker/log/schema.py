@@ -188,6 +188,14 @@ def column_names(table: Table) -> list[str]:
     return [str(name) for name in (table.column_names if isinstance(table, pa.Table) else table.columns)]
 
 
+def has_values(table: Table, column: str) -> bool:
+    """Tell whether a table has a column that is not null throughout; blank text is not null."""
+    if column not in column_names(table):
+        return False
+    values = table[column]
+    return bool(values.notna().any()) if isinstance(values, pd.Series) else values.null_count < len(values)
+
+
 def arrow_columns(table: Table) -> list[pa.ChunkedArray | pa.ArrowInvalid]:
     """Return the columns in Arrow form, each by itself, so that one bad column does not hide the others.
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from unified_ranker.core.errors import UserError
 from unified_ranker.engines.job import Outputs, Reader
 from unified_ranker.log.content_checks import not_empty, table_checks
-from unified_ranker.log.schema import Problem, canonical
+from unified_ranker.log.schema import Problem, canonical, has_values
 from unified_ranker.log.table_checks import absence_checks, finite_numbers
 from unified_ranker.log.table_files import parquet_table
 from unified_ranker.prepare.check_counts import to_rows
@@ -38,7 +38,7 @@ class ReadTables:
         users = canonical("users", raw_users if raw_users is not None else _no_users(), problems)
         if problems:
             raise UserError("\n".join(str(p) for p in problems))
-        title_given = "title" in raw_items.column_names
+        title_given = has_values(raw_items, "title")
         tables = {"items": raw_items} | ({} if raw_users is None else {"users": raw_users})
         checks = []
         if self.rules.check:

@@ -15,6 +15,7 @@ from unified_ranker.project.declaration_checks import check_declarations
 from unified_ranker.project.lineage import KEPT_USERS
 from unified_ranker.project.log_files import with_reading
 from unified_ranker.project.project_preparation import Preparation, is_large, prepare_project
+from unified_ranker.project.remedies import in_terms_of
 from unified_ranker.project.run_stage import run_stage
 from unified_ranker.project.stage_cache import fresh
 from unified_ranker.project.stage_context import StageContext, StageResult
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 def validate(context: StageContext) -> "list[Check]":
     """Check data and declarations together; a log too large for memory is checked by the stages that read it."""
     if _large(context):
-        return _preparation(context).checks()
+        return in_terms_of(_preparation(context).checks(), context.config.project.data)
     tables = context.workspace.read_tables()
     now = datetime.now(UTC)
     log, checks = validate_tables(tables.events, tables.items, tables.users, now=now)
@@ -43,7 +44,7 @@ def validate(context: StageContext) -> "list[Check]":
         declared = check_declarations(context.config, without_quarantined(log, now))
         checks = tolerate([*checks, *declared], data.max_bad_share)
     context.memory.checked = not any(check.failed for check in checks)
-    return checks
+    return in_terms_of(checks, data)
 
 
 def prepare_stage(context: StageContext) -> StageResult:

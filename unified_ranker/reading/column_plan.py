@@ -93,7 +93,7 @@ def plan_of(table: str, data: TablesSource, found: tuple[str, ...], strict: bool
             )
     planned = tuple(PlannedColumn(name, source, planned_kind(table, name)) for name, source in chosen.items())
     used = {theirs for column in planned for theirs in column.source.theirs}
-    return TablePlan(table, planned, tuple(name for name in found if name not in used))
+    return TablePlan(table, planned, tuple(name for name in found if name not in used | chosen.keys()))
 
 
 def _require_found(table: str, declared: Mapping[str, ColumnSource], found: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
 """Values of one column in the form of the log, and the rows that do not fit it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from unified_ranker.core.arrays import Mask
-from unified_ranker.log.absent_words import without_absent
+from unified_ranker.log.absent_words import ABSENT_WORDS, without_absent
 from unified_ranker.log.column_types import (
     NOT_FINITE,
     NUMBER,
@@ -65,15 +66,29 @@ def source_column(planned: PlannedColumn, raw: pa.Table) -> pa.ChunkedArray:
     """Return the column of the source, or the constant, with the declared values in place of theirs."""
     source = planned.source
     if not source.theirs:
-        return pa.chunked_array([pa.repeat(pa.scalar(source.value), len(raw))])
+        value = pa.scalar(None, pa.string()) if source.value in ABSENT_WORDS else pa.scalar(source.value)
+        return pa.chunked_array([pa.repeat(value, len(raw))])
     column = raw[source.theirs[0]] if len(source.theirs) == 1 else joined_times([raw[name] for name in source.theirs])
-    return _renamed(column, source.values) if source.values else column
+    column = _renamed(column, source.values, planned.kind == "number") if source.values else column
+    if source.spelling is None:
+        return column
+    text = pc.utf8_trim_whitespace(_to_text(column)[0])
+    return pa.chunked_array([pc.utf8_lower(text) if source.spelling == "lower" else text])
 
 
-def _renamed(column: pa.ChunkedArray, values: dict[str, str]) -> pa.ChunkedArray:
+def _renamed(column: pa.ChunkedArray, values: dict[str, str], numeric: bool) -> pa.ChunkedArray:
+    """Return text with values of ours; of numbers `99` is also `99.0`, as pandas writes it beside nulls."""
     text, _ = _to_text(decoded(column))
     coded = text.dictionary_encode()
-    new = pa.array([values.get(value.strip(), value) for value in coded.dictionary.to_pylist()], pa.large_string())
+    numbers = {float(theirs): ours for theirs, ours in values.items() if numeric and re.match(NUMBER, theirs)}
+
+    def ours_of(theirs: str) -> str:
+        bare = theirs.strip()
+        if bare not in values and numbers and re.match(NUMBER, bare):
+            return numbers.get(float(bare), theirs)
+        return values.get(bare, theirs)
+
+    new = pa.array([ours_of(value) for value in coded.dictionary.to_pylist()], pa.large_string())
     return pa.chunked_array([new.take(coded.indices)])
 
 

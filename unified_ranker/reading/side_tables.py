@@ -88,7 +88,9 @@ def from_events(
     if name == "items":
         declared_of = (*sources.values(), *data.columns.users.values())
         taken = {theirs for source in declared_of for theirs in source.theirs}
-        sources |= {column: ColumnSource(column=column) for column in events.further if column not in taken}
+        sources |= {
+            column: ColumnSource(column=column) for column in events.further if column not in {*taken, *sources}
+        }
     theirs = list(dict.fromkeys(name for source in sources.values() for name in source.theirs))
     ids = [column for column in _ID_COLUMNS[name] if column in {c.name for c in events.columns}]
     raw, varying = (

@@ -21,6 +21,7 @@ from unified_ranker.project.init.inspected_part import WholeLog, inspected_part
 from unified_ranker.project.init.project_plan import ProjectPlan
 from unified_ranker.project.init.types_of_no_item import types_of_no_item
 from unified_ranker.project.log_files import lies_as_read, read_into, tables_of, with_answers, with_reading
+from unified_ranker.project.remedies import in_terms_of
 from unified_ranker.project.value_scale import ValueColumn, value_scale
 from unified_ranker.reading.read_log import ReadLog
 
@@ -82,7 +83,7 @@ def read_plan(plan: ProjectPlan, directory: Path, announce: Callable[[str], None
                 f"looked at {len(log.events):,} of {whole.events:,} events: all of some users, and rare kinds. Counts "
                 "of events and users are those of the whole log"
             )
-    failing = tuple(check for check in checks if check.failed)
+    failing = tuple(in_terms_of((check for check in checks if check.failed), changed.mapped))
     return PlannedLog(changed, without_quarantined(log, now), failing, whole)
 
 

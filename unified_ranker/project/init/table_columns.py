@@ -31,6 +31,9 @@ class TableColumns:
         for column, source in self._said.items():
             if source is not None:
                 self.put(column, source, SAID)
+            elif column in columns:
+                # A column of theirs that has our name would be taken by it.
+                self.put(column, ColumnSource(value="null"), SAID)
 
     def open(self, column: str) -> bool:
         """Tell whether a column of ours is still to be chosen."""
