@@ -13,7 +13,7 @@ from unified_ranker.model_server.embedded_server import EmbeddedModelServer
 from unified_ranker.model_server.labels import ModelConfig, read_models_config
 from unified_ranker.model_server.messages import saved_model_pb2
 from unified_ranker.model_server.stock_ops import foreign_ops, ops_of
-from unified_ranker.model_server.versions import ModelVersions
+from unified_ranker.model_server.versions import LOAD_RETRIES, ModelVersions
 from unified_ranker.serving.client.grpc_client import ModelClient, VersionStatus
 from unified_ranker.serving.client.model_server_error import ModelServerError
 from unified_ranker.serving.client.splitting import LabelSplit
@@ -116,6 +116,28 @@ def test_a_version_that_ended_or_failed_answers_when_it_is_there_again(two):
     shutil.copytree(two / "2", two / "3")
     versions.look()
     assert states(versions) == {3: "AVAILABLE", 2: "END", 1: "END"}
+
+
+def test_a_version_that_was_being_copied_is_tried_again_a_few_times(two, monkeypatch):
+    whole = two.parent / "whole"
+    (two / "2").rename(whole)
+    versions = ModelVersions(two, MODEL, retry_seconds=0.0)
+    assert versions.load_wanted() == 1
+    (two / "2").mkdir()
+    for _ in range(3):
+        versions.look()
+        assert states(versions) == {2: "END", 1: "AVAILABLE"}
+    shutil.copytree(whole, two / "2", dirs_exist_ok=True)
+    versions.look()
+    assert states(versions) == {2: "AVAILABLE", 1: "END"}
+
+    (two / "3").mkdir()
+    tried = []
+    load = versions._load
+    monkeypatch.setattr(versions, "_load", lambda version, at: (tried.append(version), load(version, at)))
+    for _ in range(LOAD_RETRIES + 4):
+        versions.look()
+    assert tried == [3] * (LOAD_RETRIES + 1)
 
 
 def test_names_of_versions_are_read_as_tf_serving_reads_them(tmp_path):

@@ -23,6 +23,8 @@ from unified_ranker.model_server.warmup import replay_warmup
 
 VersionState = get_model_status_pb2.ModelVersionStatus.State
 
+LOAD_RETRIES, LOAD_RETRY_SECONDS = 5, 60.0
+"""TF Serving's defaults of --max_num_load_retries and --load_retry_interval_micros."""
 POLL_SECONDS = 1.0
 """TF Serving's default of --file_system_poll_wait_seconds."""
 
@@ -63,6 +65,8 @@ class ModelVersions:
         model_name: the name that requests give.
         config: versions to serve and their labels; None: the newest, without labels.
         batching: parameters of batches; None: each request runs by itself.
+        retry_seconds: to wait before a version is tried again that could not be loaded, such as one that was being
+            copied.
 
     Raises:
         UserError: there is no version under `base_path`.
@@ -74,6 +78,7 @@ class ModelVersions:
         model_name: str,
         config: ModelConfig | None = None,
         batching: BatchingParameters | None = None,
+        retry_seconds: float = LOAD_RETRY_SECONDS,
     ) -> None:
         self.base_path = resolve_base_path(base_path)
         self.model_name = model_name
@@ -81,6 +86,8 @@ class ModelVersions:
         self._batching = batching
         self._table: dict[int, ServedVersion] = {}
         self._seen: set[int] = set()
+        self._retry_seconds = retry_seconds
+        self._failed: dict[int, tuple[int, float]] = {}
         self._changing = threading.Lock()
         self._end = threading.Event()
 
@@ -113,18 +120,18 @@ class ModelVersions:
     def look(self) -> None:
         """Load versions that are new, or there again, then unload those that are no longer to be served.
 
-        A version that does not load is reported as END with its reason; the others keep running.
+        A version that does not load is reported as END with its reason, and tried again; the others keep running.
         """
         wanted = self._config.wanted(versions(self.base_path))
-        # A version that could not be loaded is not tried again until it has been away, nor one that still answers.
-        new = {version: directory for version, directory in wanted.items() if version not in self._seen}
+        self._failed = {version: failed for version, failed in self._failed.items() if version in wanted}
+        now = time.monotonic()
+        again = {version for version, (times, due) in self._failed.items() if times <= LOAD_RETRIES and now >= due}
+        new = {version: wanted[version] for version in wanted if version not in self._seen or version in again}
         self._seen = set(wanted)
         for version, directory in new.items():
+            # One that is there again may still answer, where no other took its place.
             if version not in self._answering():
-                try:
-                    self._load(version, directory)
-                except UserError as error:
-                    logger.error("%s", error)
+                self._try(version, directory)
         # An old version is unloaded only while a wanted one answers, as in TF Serving.
         answering = self._answering()
         gone = answering - wanted.keys()
@@ -132,12 +139,26 @@ class ModelVersions:
             for version in sorted(gone):
                 self._unload(version)
 
+    def _try(self, version: int, directory: Path) -> None:
+        try:
+            self._load(version, directory)
+        except UserError as error:
+            times = self._failed.get(version, (0, 0.0))[0] + 1
+            self._failed[version] = (times, time.monotonic() + self._retry_seconds)
+            logger.error("%s", error)
+        else:
+            self._failed.pop(version, None)
+
     def _answering(self) -> set[int]:
         return {version for version, served in self._table.items() if served.model is not None}
 
     def _follow(self, seconds: float) -> None:
         while not self._end.wait(seconds):
-            self.look()
+            try:
+                self.look()
+            except Exception:
+                # The thread must outlive any fault, such as a disk that is away for a moment.
+                logger.exception("the search for versions failed; the next one is in %g s", seconds)
 
     def _unload(self, version: int) -> None:
         model = self._table[version].model
