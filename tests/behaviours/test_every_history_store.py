@@ -1,16 +1,21 @@
 """Behaviours of every store of events: LMDB in a directory, a real Redis that the tests start, others."""
 
+import collections
 import contextlib
 import functools
+import itertools
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import orjson
 import pytest
 import redis
 from damaged_pages import damage
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.event import Event
@@ -140,6 +145,47 @@ def test_equal_events_of_anonymous_users_are_those_of_several_and_a_batch_that_i
     assert [store.append(batch), store.append(batch), store.append([event("")] * 60)] == [50, 0, 10]
     assert store.append([event("", event_id="e")] * 3) == 1
     assert len(store.since("")) == 61
+
+
+drawn = st.builds(
+    event,
+    user=st.sampled_from(["u", "v", ""]),
+    time=st.sampled_from([10, 11]),
+    query=st.sampled_from(["", "red"]),
+    position=st.sampled_from([None, 0, 1]),
+    microsecond=st.sampled_from([0, 1]),
+    event_id=st.sampled_from(["", "", "e1", "e2"]),
+)
+EXAMPLE = itertools.count()
+
+
+def identities(batch):
+    """What the documentation says makes an event one, spelt out: its id, or all of it; of strangers, its number too."""
+    seen = collections.Counter()
+    for one in batch:
+        if one.event_id:
+            yield one.user_id, one.event_id
+        else:
+            yield one, seen[one] if not one.user_id else 0
+            seen[one] += 1
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(drawn, min_size=1, max_size=6), min_size=1, max_size=4), st.randoms(use_true_random=False))
+def test_every_identity_is_stored_once_however_batches_are_sent_again(store, batches, random):
+    number = next(EXAMPLE)
+    own = [
+        [replace(one, item_id=f"i{number}", event_id=one.event_id and f"{one.event_id}-{number}") for one in batch]
+        for batch in batches
+    ]
+    sent, stored = [*own, *own], set()
+    random.shuffle(sent)
+    for batch in sent:
+        new = set(identities(batch)) - stored
+        assert store.append(batch) == len(new)
+        stored |= new
+    found = [one for _, one in store.since("", most=10**6) if one.item_id == f"i{number}"]
+    assert len(found) == len(stored)
 
 
 def test_a_log_brings_as_many_equal_lines_as_it_has(store):
