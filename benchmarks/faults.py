@@ -1,7 +1,7 @@
 """A real service whose processes are killed while clients change, report and ask: every answer is judged.
 
-    python benchmarks/faults.py --keep              # about six minutes; results/faults.json
-    python benchmarks/faults.py --seed 7 --rounds 1
+    python benchmarks/faults.py                     # about 15 minutes; results/faults.json
+    python benchmarks/faults.py --seed 7 --only "model server"
 
 `unified-ranker serve` answers from a release whose right answers are known, with the model in a child process. Clients
 put, patch and delete items, report events and ask for recommendations. Meanwhile the child or the service is killed,
@@ -39,6 +39,9 @@ from redis_process import REDIS, RedisProcess
 from service_process import children, running
 from service_toy import IDS, VECTORS, write_release
 
+REPLICAS = "replicas"
+RUNS = {"model server": ("embedded", 1), "model in the service": ("in-process", 1), REPLICAS: ("in-process", 2)}
+"""Where the model runs, and how many services there are; several share a Redis."""
 CLIENTS, USERS, NEW_ITEMS = 3, 12, 20
 LIMIT = 500
 """More than all items: each that may be shown is shown."""
@@ -110,14 +113,17 @@ FAULTS: dict[str, tuple[Callable[[Replica], Any], Sequence[int | None]]] = {
     "model stopped for 1.5 s": (stop_for_a_while, (None,)),
     "service killed": (lambda replica: replica.restart(signal.SIGKILL), (None,)),
     "service ended": (lambda replica: replica.restart(signal.SIGTERM), (None,)),
-    "release 2 loaded": (lambda replica: replica.admin("reload", release=2), (200, 422)),
-    "release 1 loaded": (lambda replica: replica.admin("reload", release=1), (200, 422)),
+    "release 2 loaded": (lambda replica: replica.admin("reload", release=2), (200, 409, 422)),
+    "release 1 loaded": (lambda replica: replica.admin("reload", release=1), (200, 409, 422)),
     "damaged release refused": (lambda replica: replica.admin("reload", release=3), (422,)),
-    "rolled back": (lambda replica: replica.admin("rollback"), (200, 422)),
-    "canary begun": (lambda replica: replica.admin("reload", release=2, label="canary", share=0.5), (200, 422)),
-    "canary ended": (lambda replica: replica.admin("rollback", label="canary"), (200, 422)),
+    "rolled back": (lambda replica: replica.admin("rollback"), (200, 409, 422)),
+    "canary begun": (lambda replica: replica.admin("reload", release=2, label="canary", share=0.5), (200, 409, 422)),
+    "canary ended": (lambda replica: replica.admin("rollback", label="canary"), (200, 409, 422)),
 }
-"""What each fault does, and the statuses that it may end with. 422: there is none before, or its model is just dead."""
+"""What each fault does, and the statuses that it may end with.
+
+409: a replica is just loading what another was told. 422: there is none before, or its model is just dead.
+"""
 
 
 class Connection(httpx.Client):
@@ -321,34 +327,39 @@ def replicas_of(root: Path, model: str, count: int) -> Iterator[list[Replica]]:
         yield services
 
 
-def main() -> int:
-    """Run, print what was wrong, and return 1 where something was."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3, help="times that each fault comes")
-    parser.add_argument("--between", type=int, default=100, help="operations between two faults")
-    parser.add_argument("--model", default="embedded", choices=["embedded", "in-process"])
-    parser.add_argument("--replicas", type=int, default=1, help="services; several share a Redis")
-    parser.add_argument("--keep", action="store_true", help="write results/faults.json")
-    given = parser.parse_args()
-    if given.replicas > 1 and REDIS is None:
-        parser.error("several replicas need redis-server; apt install redis-server")
-    # Else the services of a run that is ended would go on.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    described, root = machine(), Path(tempfile.mkdtemp(prefix="unified-ranker-faults-"))
-    started = time.perf_counter()
+def run_one(name: str, seed: int, rounds: int, between: int) -> dict[str, Any]:
+    """Run the services of a name, and print what was wrong."""
+    model, count = RUNS[name]
+    root, started = Path(tempfile.mkdtemp(prefix="unified-ranker-faults-")), time.perf_counter()
     try:
-        with replicas_of(root, given.model, given.replicas) as services:
-            result = run(services, given.seed, given.rounds, given.between)
+        with replicas_of(root, model, count) as services:
+            result = run(services, seed, rounds, between)
     finally:
         shutil.rmtree(root, ignore_errors=True)
-    result |= {"model": given.model, "replicas": given.replicas, "seconds": round(time.perf_counter() - started, 1)}
-    print(f"{result['operations']:,} operations, {result['faults']} faults, {result['wrong_answers']} wrong answers")
+    operations, faults, wrong = (result[key] for key in ("operations", "faults", "wrong_answers"))
+    print(f"{name}: {operations:,} operations, {faults} faults, {wrong} wrong answers")
     for line in result["wrong"]:
         print(f"  {line}")
-    if given.keep:
-        keep(Path(__file__).stem, result, described)
-    return int(result["wrong_answers"] > 0)
+    return {**result, "seconds": round(time.perf_counter() - started, 1)}
+
+
+def main() -> int:
+    """Run, write the result of all runs, and return 1 where something was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=1, help="times that each fault comes")
+    parser.add_argument("--between", type=int, default=30, help="operations between two faults")
+    parser.add_argument("--only", choices=list(RUNS), help="one run, whose result is not written")
+    given = parser.parse_args()
+    # Else the services of a run that is ended would go on.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    described, names = machine(), [given.only] if given.only else list(RUNS)
+    if REDIS is None and REPLICAS in names:
+        parser.error("replicas need redis-server; apt install redis-server")
+    results = {name: run_one(name, given.seed, given.rounds, given.between) for name in names}
+    if not given.only:
+        keep(Path(__file__).stem, results, described)
+    return int(any(result["wrong_answers"] for result in results.values()))
 
 
 if __name__ == "__main__":
