@@ -44,6 +44,22 @@ def test_the_form_of_lists_is_recognised(texts, expected):
     assert to_list_values(pa.chunked_array([pa.array(texts)]), list_form_of(texts)).to_pylist() == expected
 
 
+@pytest.mark.parametrize(
+    ("texts", "levels"),
+    [
+        (["phones.smart", "phones.wired", "kids.toys", "kids.shirts"], "."),
+        (["Food/Bars", "Food/Cafes", "Shops/Books", "Shops/Wine"], "/"),
+        (["AC/DC", "Abba", "Queen"], None),
+        (["St. Louis", "No. 5", "Paris"], None),
+        (["kids", "phones.smart", "phones.wired"], "."),
+        (["kids", "toys", "books", "phones.smart", "phones.wired"], None),
+    ],
+)
+def test_signs_that_stand_in_names_are_levels_where_values_begin_alike(texts, levels):
+    assert list_form_of(texts, possible=True).levels == levels
+    assert list_form_of(texts).levels is None
+
+
 def test_declared_signs_hold():
     assert elements_of("a.b; c", list_form_of(["a.b; c"], ";", ".")) == ["a", "a . b", "c"]
     assert list_form_of(["[x] > y"], separator=",") == ListForm(separator=",", levels=">")

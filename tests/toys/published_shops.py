@@ -243,7 +243,7 @@ def yelp(folder):
                 "review_count": i,
                 "is_open": i % 2,
                 "attributes": {"ByAppointmentOnly": "True"} if i % 3 else None,
-                "categories": ["Doctors, Health & Medical", "Food, Bars, Nightlife", None][i % 3],
+                "categories": ["Doctors, Health & Medical", "Food, Bars, Nightlife", "Bars, Nightlife", None][i % 4],
                 "hours": None,
             }
             for i, (place, title) in enumerate(zip(places, titles(), strict=True))

@@ -21,6 +21,8 @@ LIKED_SHARE = 0.2
 """Share of values at four fifths of the top from which a scale is one of ratings, not of counts."""
 ROUNDING = 1e-9
 """Share of the median below which an amount is 0 but for rounding."""
+FEW_RESTS = 1e-3
+"""Share of amounts that are what rounding left of a 0, up to which they are left to count, so that the bound is 0."""
 RATING_TOPS = ((1, 0.1), (5, 0.5), (7, 1.0), (10, 0.5), (20, 1.0), (100, 1.0))
 """Tops of rating scales with their least steps. 1 and 100 must occur: amounts and prices have no top."""
 REACHED_TOPS = (1, 100)
@@ -144,7 +146,8 @@ def value_scale(
         return None
     # What is left of a 0 where amounts were computed: log1p of a sum that came to 4e-16.
     rests = (np.abs(there) < ROUNDING * np.median(np.abs(there))) & (there != 0)
-    rest = float(10.0 ** np.ceil(np.log10(np.abs(there[rests]).max()))) if rests.any() else 0.0
+    many = rests.mean() > FEW_RESTS
+    rest = float(10.0 ** np.ceil(np.log10(np.abs(there[rests]).max()))) if many else 0.0
     there = np.where(rests, 0.0, there)
     far = far_numbers(there)
     if far:

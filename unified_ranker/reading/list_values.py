@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from unified_ranker.log.column_types import LIST_SEPARATOR, decoded, is_text
 
 LEVELS = (">", "»")
 """Signs between the levels of a nested category that are recognised."""
+POSSIBLE_LEVELS = ("/", ".")
+"""Signs that are between levels where most of the values begin alike, as `phones.smart` and `phones.wired`: `init`
+declares them, because the same signs stand in names."""
 _SEPARATORS = (";", ",")
 """Separators that are recognised where the parts that they make occur in other values, too."""
 _MOSTLY = 0.9
@@ -43,8 +47,17 @@ class ListForm:
         return ", ".join(parts) or "one element"
 
 
-def list_form_of(values: Sequence[str], separator: str | None = None, levels: str | None = None) -> ListForm:
-    """Recognise the form of lists from their distinct texts, where it is not declared."""
+def list_form_of(
+    values: Sequence[str], separator: str | None = None, levels: str | None = None, possible: bool = False
+) -> ListForm:
+    """Recognise the form of lists from their distinct texts, where it is not declared.
+
+    Args:
+        values: the distinct texts.
+        separator: between elements, as declared.
+        levels: the sign between levels, as declared.
+        possible: whether `POSSIBLE_LEVELS` are looked for, too.
+    """
     values = [value for value in values if value.strip() and value.strip() not in ABSENT_WORDS]
     if separator is None and values and sum(map(_looks_written, values)) >= _MOSTLY * len(values):
         return ListForm(written=True, levels=levels)
@@ -55,6 +68,8 @@ def list_form_of(values: Sequence[str], separator: str | None = None, levels: st
         levels = next(
             (sign for sign in LEVELS if 2 * sum(sign in value for value in values) >= max(len(values), 1)), None
         )
+    if levels is None and possible:
+        levels = next((sign for sign in POSSIBLE_LEVELS if _nests(sign, values)), None)
     return ListForm(separator=separator, levels=levels)
 
 
@@ -123,8 +138,16 @@ def _written(text: str) -> Any:
 
 
 def _separates(sign: str, values: Sequence[str]) -> bool:
-    """Tell whether most of the parts that a sign makes are parts of other values, too: no sentence is like that."""
+    """Tell whether half of the parts that a sign makes are parts of other values, too: no sentence is like that."""
     split = [{part.strip() for part in value.split(sign)} for value in values]
     counts = Counter(part for parts in split for part in parts)
     made = [part for parts in split if len(parts) > 1 for part in parts]
-    return 2 * sum(counts[part] > 1 for part in made) > max(len(made), 1)
+    return bool(made) and 2 * sum(counts[part] > 1 for part in made) >= len(made)
+
+
+def _nests(sign: str, values: Sequence[str]) -> bool:
+    """Tell whether half of the values have a sign between two words, and most of these begin like another one."""
+    nested = [value for value in values if re.search(rf"\w\s*{re.escape(sign)}\s*\w", value)]
+    first = Counter(value.partition(sign)[0].strip() for value in nested)
+    shared = sum(count for count in first.values() if count > 1)
+    return 2 * len(nested) >= max(len(values), 1) and 2 * shared > len(nested)

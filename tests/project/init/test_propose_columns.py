@@ -250,10 +250,16 @@ def test_values_of_a_surface_become_names_of_files():
         ([["a", "b"], ["a"]] * 20, "tags"),
         (["Comedy|Drama", "Drama"] * 20, "tags"),
         (['["a", "b"]', "['a']"] * 20, "tags"),
-        (["Food, Bars", "Bars"] * 20, {"column": "tags", "separator": ", "}),
-        (["Shoes > Running", "Shoes"] * 20, {"column": "tags", "levels": " > "}),
+        (["Food, Bars", "Bars"] * 20, {"column": "tags", "separator": ","}),
+        (["Shoes > Running", "Shoes"] * 20, {"column": "tags", "levels": ">"}),
         (["electronics.phone", "electronics.tv"] * 20, {"column": "tags", "levels": "."}),
+        (
+            ["Shoes > Running; Hats", "Shoes > Walking", "Hats", "Hats"] * 10,
+            {"column": "tags", "separator": ";", "levels": ">"},
+        ),
         (["red", "blue"] * 20, None),
+        (["Home, Garden & Tools", "Books", "Toys", "Sports, Outdoors"] * 10, None),
+        (["Mr. Bean", "Dr. No", "St. Louis", "vol.2"] * 10, None),
         ([f"{i}, {i + 1}" for i in range(0, 80, 2)], None),
     ],
 )

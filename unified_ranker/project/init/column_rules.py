@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from unified_ranker.config import ColumnSource
 from unified_ranker.config.yaml_files import LOWER_NAME
 from unified_ranker.core.errors import listed
-from unified_ranker.log.column_types import is_country
+from unified_ranker.log.column_types import LIST_SEPARATOR, is_country
 from unified_ranker.log.country_codes import meant_country
 from unified_ranker.project.init.inspect_columns import percent
 from unified_ranker.project.init.raw_columns import RawColumn
@@ -26,8 +26,6 @@ CODES = 0.9
 """Share of the distinct values that must be codes or names of countries, from which a column holds countries."""
 APART = 0.5
 """Difference of two names' fits from which one is clearly better."""
-NESTED = frozenset({">", " > ", "/", "."})
-"""Marks between the levels of a category, among the marks that separate elements."""
 
 
 def _few(values: RawColumn) -> bool:
@@ -59,7 +57,7 @@ SUITS: Mapping[str, Callable[[RawColumn], bool]] = {
     "position": _counts_from_zero,
     "session_id": lambda c: c.identifies,
     "title": lambda c: c.holds == "text" and c.distinct > 1,
-    "categories": lambda c: c.holds == "lists" or c.separator is not None,
+    "categories": lambda c: c.holds == "lists" or c.list_form is not None,
 }
 """Values that a column of ours can hold."""
 
@@ -184,18 +182,15 @@ def best_source(table: TableColumns, column: str, items: RawColumn) -> Found | N
 
 
 def best_categories(table: TableColumns, column: str) -> Found | None:
-    """Choose the categories: lists, or text with a mark between elements that repeat."""
+    """Choose the categories: lists, or text with a sign between elements that repeat."""
     found = best_suited(table, column)
     if found is None or found[0] is None:
         return found
     values = table.columns[str(found[0].column)]
-    mark = values.separator
-    if mark is None:
+    form = values.list_form
+    if form is None:
         return ColumnSource(column=values.name), f"lists; {values.present:,} rows have one", ""
     # Bars are read as separators without being declared.
-    options = {} if mark == "|" else {"levels" if mark in NESTED else "separator": mark}
-    return (
-        ColumnSource.model_validate({"column": values.name, **options}),
-        f"lists with `{mark}` between; {values.seen}",
-        "",
-    )
+    separator = None if form.separator == LIST_SEPARATOR else form.separator
+    source = ColumnSource(column=values.name, separator=separator, levels=form.levels)
+    return source, f"lists: {form}; {values.seen}", ""

@@ -12,6 +12,7 @@ import pyarrow.types as pt
 from unified_ranker.log.absent_words import without_absent
 from unified_ranker.log.check import MAX_LISTED
 from unified_ranker.log.column_types import NUMBER, decoded, is_list, is_text
+from unified_ranker.reading.list_values import ListForm, list_form_of
 from unified_ranker.reading.time_reading import Ambiguity, TimeReading, recognise_times
 
 Holds = Literal["text", "whole numbers", "numbers", "flags", "times", "lists", "other"]
@@ -24,14 +25,8 @@ UNIQUE = 0.99
 """Share of distinct values from which a column is a key: a few rows may be there twice."""
 WORDS_OF_ID = 1.5
 """Mean words up to which text may be an identifier."""
-SEPARATORS = ("|", ";", " > ", ">", "/", ", ", ",", ".")
-"""Marks between the elements of a list that is stored as text, those first that stand in no name."""
-SEPARATED = 0.2
-"""Share of the values with a mark from which it separates elements."""
 MANY_TEXTS = 20_000
-"""Values in which marks are looked for."""
-ELEMENTS = 0.5
-"""Share of distinct elements among all, up to which what stands between marks are categories and not text."""
+"""Distinct values in which the form of lists is looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,18 +97,12 @@ class RawColumn:
         return 1.0 + float(count or 0.0)
 
     @cached_property
-    def separator(self) -> str | None:
-        """Mark between the elements of lists that are stored as text; None where the values are no lists."""
+    def list_form(self) -> ListForm | None:
+        """Form of lists that are stored as text with signs between; None where the values are no lists."""
         if self.holds != "text" or not self.present:
             return None
-        some = self.values.slice(0, MANY_TEXTS).combine_chunks()
-        for mark in SEPARATORS:
-            parts = pc.split_pattern(some, mark)
-            elements = pc.utf8_trim_whitespace(pc.list_flatten(parts))
-            several = float(pc.mean(pc.greater(pc.list_value_length(parts), 1).cast(pa.int8())).as_py())
-            if several >= SEPARATED and len(elements.unique()) <= ELEMENTS * len(elements):
-                return mark
-        return None
+        form = list_form_of(self.texts.slice(0, MANY_TEXTS).to_pylist(), possible=True)
+        return form if form.separator or form.levels else None
 
     @cached_property
     def of_objects(self) -> bool:

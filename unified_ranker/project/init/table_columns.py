@@ -64,8 +64,9 @@ class TableColumns:
 
         The column's own name always suits: what it holds is for the checks to say.
         """
-        fits = [(name_fit(self.name, column, c.name), c) for c in self.free(column) if c.name == column or suits(c)]
-        return sorted((pair for pair in fits if pair[0] > 0), key=lambda pair: -pair[0])
+        fits = [(name_fit(self.name, column, c.name), c) for c in self.free(column)]
+        suited = [(fit, c) for fit, c in fits if fit > 0 and (c.name == column or suits(c))]
+        return sorted(suited, key=lambda pair: -pair[0])
 
     def in_order(self) -> list[Choice]:
         """Return the choices in the order of the contract, then the features."""
