@@ -156,3 +156,13 @@ def test_no_place_of_the_newest_second_is_the_last():
     ]
     np.testing.assert_allclose(*found, rtol=1e-6)
     assert found[0][0, 0, 0] == found[0][0, 2, 0] > found[0][0, 1, 0]
+
+
+@pytest.mark.parametrize(("size", "read"), [(3, 4), (MOST_OF_ONE_SECOND, MOST_OF_ONE_SECOND + 1), (80, 2)])
+def test_the_last_events_are_read_with_all_of_their_second_unless_it_is_an_import(size, read):
+    """One newer event, a second of so many, and one that is older."""
+    times = [9, *[7] * size, 3]
+    asked = signal_request(1, recent=[[*range(len(times))]], recent_time=[times])
+    items, moments = (column.numpy()[0].tolist() for column in asked.last(2))
+    assert items == [*range(read)]
+    assert moments == times[:read]
