@@ -11,13 +11,12 @@ from signal_toy import signal_request
 from unified_ranker.config import Positive, Task
 from unified_ranker.core.request import NO_HISTORY, Request, to_arrays
 from unified_ranker.core.times import HOUR
-from unified_ranker.core.windows import MOST_OF_ONE_SECOND
 from unified_ranker.prepare.log_history import LogHistory
 from unified_ranker.prepare.request_arrays import request_arrays
 from unified_ranker.signals.history_pairs import cosines, items_of_users, transition_shares
 from unified_ranker.signals.later_events import later_events
 from unified_ranker.signals.nearby import Nearby, NearbySignal, nearest_items
-from unified_ranker.signals.ordered_pairs import ordered_pairs
+from unified_ranker.signals.ordered_pairs import MOST_OF_ONE_SECOND, ordered_pairs
 from unified_ranker.signals.pair_counts import pairs_from_histories
 from unified_ranker.towers.tensorflow import tf
 from unified_ranker.training.example_labels import next_targets
@@ -158,8 +157,8 @@ def test_no_place_of_the_newest_second_is_the_last():
     assert found[0][0, 0, 0] == found[0][0, 2, 0] > found[0][0, 1, 0]
 
 
-@pytest.mark.parametrize(("size", "read"), [(3, 4), (MOST_OF_ONE_SECOND, MOST_OF_ONE_SECOND + 1), (80, 2)])
-def test_the_last_events_are_read_with_all_of_their_second_unless_it_is_an_import(size, read):
+@pytest.mark.parametrize(("size", "read"), [(1, 2), (2, 1), (3, 2), (80, 2)])
+def test_the_last_events_are_whole_seconds_unless_one_is_too_large_to_be_whole(size, read):
     """One newer event, a second of so many, and one that is older."""
     times = [9, *[7] * size, 3]
     asked = signal_request(1, recent=[[*range(len(times))]], recent_time=[times])

@@ -7,7 +7,6 @@ from pydantic import Field, field_validator, model_validator
 from unified_ranker.config.declaration import Declaration
 from unified_ranker.config.feature_columns import DeclaredQuality, ItemFeature, UserFeature
 from unified_ranker.config.kinds import OneOf
-from unified_ranker.core.windows import MOST_OF_ONE_SECOND
 
 
 class ItemTower(Declaration):
@@ -138,8 +137,8 @@ class RankerSettings(Declaration):
 
     @property
     def events_read(self) -> int:
-        """Number of a user's last events that the signals read: whole seconds, and so at least one of usual size."""
-        return max([MOST_OF_ONE_SECOND, *(signal.events_read for signal in self.signals)])
+        """Number of a user's last events that the signals read; at least 1."""
+        return max([1, *(signal.events_read for signal in self.signals)])
 
     @model_validator(mode="after")
     def _each_signal_once(self) -> "RankerSettings":

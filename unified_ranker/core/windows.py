@@ -31,11 +31,6 @@ class Windows:
         return out
 
 
-MOST_OF_ONE_SECOND = 50
-"""Most events of a user in one second that are choices beside each other: hundreds of them are an import. Pairs of two
-seconds grow with the product of both."""
-
-
 def whole_seconds(end: Ints, count: Ints, most: int, time: Ints) -> Ints:
     """Return how many of the last events a window of at most `most` holds, `[windows]`: whole seconds of them.
 

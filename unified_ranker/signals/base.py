@@ -13,7 +13,6 @@ from unified_ranker.config import Config
 from unified_ranker.config.declaration import Declaration
 from unified_ranker.config.kinds import Kinds
 from unified_ranker.core.arrays import MISSING
-from unified_ranker.core.windows import MOST_OF_ONE_SECOND
 from unified_ranker.log.need import Need
 from unified_ranker.log.schema import InteractionLog
 from unified_ranker.prepare.prepared import Prepared
@@ -54,14 +53,13 @@ class SignalRequest(Columns):
         )
 
     def last(self, most: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return items and times of the last `most` events, and of those of the same second as the last of them.
+        """Return items and times of the last `most` events in whole seconds; see `windows.whole_seconds`.
 
-        Both are `[batch, n]`, newest first, with -1 and 0 behind; `n` is the longest of the batch. Events of one second
-        have no order, so all of them are read; of a second with more than `MOST_OF_ONE_SECOND`, those among the last.
+        Both are `[batch, n]`, newest first, with -1 and 0 behind; `n` is at most `most`, and the longest of the batch.
         """
         later, until = later_events(self.recent_time), not_earlier_events(self.recent_time)
         among_last = tf.range(tf.shape(later)[1])[None] < most
-        own = (later < most) & (among_last | (until - later <= MOST_OF_ONE_SECOND))
+        own = (until <= most) | (among_last & (until - later > most))
         there = own & ((self.recent != MISSING) | (self.recent_time != 0))
         width = tf.reduce_max(tf.concat([tf.math.count_nonzero(there, 1, dtype=tf.int32), [1]], 0))
         own, items, times = (column[:, :width] for column in (own, self.recent, self.recent_time))

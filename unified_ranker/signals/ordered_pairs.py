@@ -3,9 +3,12 @@
 import numpy as np
 
 from unified_ranker.core.arrays import Ints
-from unified_ranker.core.windows import MOST_OF_ONE_SECOND
 from unified_ranker.prepare.examples import runs
 from unified_ranker.signals.ragged_rows import cells
+
+MOST_OF_ONE_SECOND = 50
+"""Most items of one second that make pairs. Pairs of two seconds grow with the product of both, and hundreds of items
+of a user in one second are an import."""
 
 
 def ordered_pairs(user: Ints, time: Ints, item: Ints, reach: int) -> tuple[Ints, Ints, Ints]:
