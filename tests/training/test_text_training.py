@@ -212,7 +212,7 @@ import numpy as np
 from pathlib import Path
 from unified_ranker.serving.backends.in_process_model import InProcessModel
 assert "tensorflow_text" not in sys.modules
-predict = InProcessModel(Path({str(tmp_path / "1")!r}), 1).predict
+predict = InProcessModel(Path({str(tmp_path / "1")!r}), 1, with_text_ops=True).predict
 assert "tensorflow_text" in sys.modules
 given = np.load({str(tmp_path / "request.npz")!r})
 arrays = {{k: v.astype(object) if v.dtype.kind == "U" else v for k, v in given.items()}}

@@ -35,6 +35,18 @@ class TensorSpec:
         sizes = None if shape.unknown_rank else tuple(d.size if d.size >= 0 else None for d in shape.dim)
         return cls(name_of(info.dtype), sizes)
 
+    def admits(self, shape: tuple[int, ...]) -> bool:
+        """Return whether an array of `shape` fits."""
+        if self.shape is None:
+            return True
+        return len(shape) == len(self.shape) and all(
+            want is None or want == size for want, size in zip(self.shape, shape, strict=True)
+        )
+
+    def __str__(self) -> str:
+        sizes = "[?]" if self.shape is None else f"[{', '.join('?' if d is None else str(d) for d in self.shape)}]"
+        return f"{self.dtype} {sizes}"
+
 
 def fill_tensor(tensor: Any, array: np.ndarray, number_of: Callable[[np.dtype[Any]], int]) -> None:
     """Write an array into an empty TensorProto: numbers as raw bytes, strings (`str` or `bytes`) as UTF-8.
@@ -52,14 +64,19 @@ def fill_tensor(tensor: Any, array: np.ndarray, number_of: Callable[[np.dtype[An
     tensor.tensor_shape.SetInParent()
     if array.dtype.kind in "OUST":
         tensor.dtype = STRING_NUMBER
-        tensor.string_val.extend([_as_bytes(value) for value in array.ravel().tolist()])
+        tensor.string_val.extend([as_bytes(value) for value in array.ravel().tolist()])
     else:
         little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
         tensor.dtype = number_of(little_endian.dtype)
         tensor.tensor_content = little_endian.tobytes()
 
 
-def _as_bytes(value: Any) -> bytes:
+def as_bytes(value: Any) -> bytes:
+    """Return a string of a tensor as bytes.
+
+    Raises:
+        TypeError: it is no string.
+    """
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):

@@ -35,18 +35,6 @@ class ProtoSpec(TensorSpec):
         """The type of the arrays that fit; `STRING` for strings."""
         return np.dtype(tf.as_dtype(self.dtype).as_numpy_dtype)
 
-    def admits(self, shape: tuple[int, ...]) -> bool:
-        """Return whether an array of `shape` fits."""
-        if self.shape is None:
-            return True
-        return len(shape) == len(self.shape) and all(
-            want is None or want == size for want, size in zip(self.shape, shape, strict=True)
-        )
-
-    def __str__(self) -> str:
-        sizes = "[?]" if self.shape is None else f"[{', '.join('?' if d is None else str(d) for d in self.shape)}]"
-        return f"{self.dtype} {sizes}"
-
 
 def from_proto(proto: tensor_pb2.TensorProto) -> np.ndarray:
     """Return the array that a TensorProto holds, in any of the forms that the format allows.

@@ -4,7 +4,6 @@ Reference: TF Serving, g3doc/saved_model_warmup.md.
 """
 
 import logging
-from collections.abc import Collection
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -21,13 +20,12 @@ MAX_RECORDS = 1000
 logger = logging.getLogger(__name__)
 
 
-def replay_warmup(model: SavedModel, directory: Path, left_out: Collection[str] = ()) -> int:
+def replay_warmup(model: SavedModel, directory: Path) -> int:
     """Run every request of the version's warm-up file, if there is one.
 
     Args:
         model: the loaded version.
         directory: directory that it was loaded from.
-        left_out: signatures whose requests are not run, because nobody will call them.
 
     Returns:
         The number of requests that ran.
@@ -45,7 +43,7 @@ def replay_warmup(model: SavedModel, directory: Path, left_out: Collection[str] 
         for number, record in enumerate(tf.data.TFRecordDataset(str(path)).as_numpy_iterator(), start=1):
             if number > MAX_RECORDS:
                 raise ValueError(f"`{WARMUP_REQUESTS}` must hold at most {MAX_RECORDS} records")
-            _replay(model, prediction_log_pb2.PredictionLog.FromString(record), left_out)
+            _replay(model, prediction_log_pb2.PredictionLog.FromString(record))
     except tf.errors.DataLossError as error:
         raise ValueError(
             f"`{WARMUP_REQUESTS}` must be a TFRecord file; it breaks off after record {number}: {error.message}"
@@ -59,10 +57,8 @@ def replay_warmup(model: SavedModel, directory: Path, left_out: Collection[str] 
     return number
 
 
-def _replay(model: SavedModel, log: prediction_log_pb2.PredictionLog, left_out: Collection[str]) -> None:
+def _replay(model: SavedModel, log: prediction_log_pb2.PredictionLog) -> None:
     kind = log.WhichOneof("log_type")
     if kind != "predict_log":
         raise ValueError(f"`{WARMUP_REQUESTS}` must hold Predict requests. Received: {kind}")
-    request = log.predict_log.request
-    if request.model_spec.signature_name not in left_out:
-        run_predict(model, request)
+    run_predict(model, log.predict_log.request)

@@ -11,10 +11,13 @@ from google.protobuf import any_pb2
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.model_server.messages import (
+    config_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
+    meta_graph_pb2,
     model_pb2,
     predict_pb2,
+    prediction_log_pb2,
     prediction_service_pb2_grpc,
     tensor_pb2,
 )
@@ -34,6 +37,9 @@ OFFICIAL = {
     wire.GetModelMetadataResponse: get_model_metadata_pb2.GetModelMetadataResponse,
     wire.SignatureDefMap: get_model_metadata_pb2.SignatureDefMap,
     wire.Tensor: tensor_pb2.TensorProto,
+    wire.MetaGraph: meta_graph_pb2.MetaGraphDef,
+    wire.PredictionLog: prediction_log_pb2.PredictionLog,
+    wire.SessionConfig: config_pb2.ConfigProto,
 }
 
 

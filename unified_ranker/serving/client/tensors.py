@@ -27,7 +27,7 @@ def read_spec(info: Any) -> TensorSpec:
 
 def write_tensor(tensor: Any, array: np.ndarray) -> None:
     """Write an array into an empty `wire.Tensor`; see `fill_tensor`."""
-    fill_tensor(tensor, array, _number)
+    fill_tensor(tensor, array, number_of)
 
 
 def read_tensor(tensor: Any) -> np.ndarray:
@@ -37,12 +37,10 @@ def read_tensor(tensor: Any) -> np.ndarray:
         ValueError: its type has no array form, or its values do not fill its shape.
     """
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
-    name = _NAMES.get(tensor.dtype)
-    if name is None:
-        raise ValueError(f"data type {tensor.dtype} has no array form")
-    if name == "string":
+    if tensor.dtype == STRING_NUMBER:
         return _shaped(np.array([*tensor.string_val, None], object)[:-1], shape)
-    dtype = np.dtype(name)
+    dtype = dtype_of(tensor.dtype)
+    name = dtype.name
     if tensor.tensor_content:
         return _shaped(np.frombuffer(tensor.tensor_content, dtype.newbyteorder("<")).astype(dtype), shape)
     values = getattr(tensor, _VALUE_FIELDS.get(name, "int_val"))
@@ -61,7 +59,24 @@ def _shaped(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @functools.cache
-def _number(dtype: np.dtype[Any]) -> int:
+def dtype_of(number: int) -> np.dtype[Any]:
+    """Return NumPy's type for the number of one of TensorFlow's types of numbers.
+
+    Raises:
+        ValueError: it has no array form.
+    """
+    if number not in _NAMES or number == STRING_NUMBER:
+        raise ValueError(f"data type {number} has no array form")
+    return np.dtype(_NAMES[number])
+
+
+@functools.cache
+def number_of(dtype: np.dtype[Any]) -> int:
+    """Return the number of TensorFlow's type for an array of numbers.
+
+    Raises:
+        TypeError: there is none.
+    """
     if dtype.name not in _NUMBERS or dtype.name == "string":
         raise TypeError(f"TensorFlow has no type for arrays of `{dtype}`")
     return _NUMBERS[dtype.name]

@@ -1,10 +1,10 @@
-"""Messages of TF Serving, defined here by their field numbers, so that a client needs no TensorFlow.
+"""Messages of TF Serving and TensorFlow, defined here by their field numbers, so that TensorFlow is not imported.
 
 The generated modules of tensorflow-serving-api import all of TensorFlow: 600 MB and three seconds for a process that
-only calls a model server. The bytes are the same; a test compares them with the generated messages.
+only calls a model. The bytes are the same; a test compares them with the generated messages.
 
-Reference: tensorflow_serving/apis/{model,predict,get_model_status,get_model_metadata}.proto,
-tensorflow/core/framework/{tensor,tensor_shape}.proto, tensorflow/core/protobuf/meta_graph.proto.
+Reference: tensorflow_serving/apis/{model,predict,prediction_log,get_model_status,get_model_metadata}.proto,
+tensorflow/core/framework/{tensor,tensor_shape}.proto, tensorflow/core/protobuf/{meta_graph,config}.proto.
 """
 
 from typing import Any
@@ -47,6 +47,14 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "TensorInfo": {"name": (1, "string"), "dtype": (2, "int32"), "tensor_shape": (3, "Shape")},
     "SignatureDef": {"inputs": (1, "TensorInfo{}"), "outputs": (2, "TensorInfo{}"), "method_name": (3, "string")},
     "SignatureDefMap": {"signature_def": (1, "SignatureDef{}")},
+    "MetaGraph": {"signature_def": (5, "SignatureDef{}")},
+    "PredictLog": {"request": (1, "PredictRequest")},
+    "PredictionLog": {"predict_log": (6, "PredictLog")},
+    "SessionExperimental": {"disable_thread_spinning": (9, "bool")},
+    "SessionConfig": {
+        "intra_op_parallelism_threads": (2, "int32"), "inter_op_parallelism_threads": (5, "int32"),
+        "use_per_session_threads": (9, "bool"), "experimental": (16, "SessionExperimental"),
+    },
 }  # fmt: skip
 
 STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
@@ -105,3 +113,7 @@ GetModelStatusResponse = _MADE["GetModelStatusResponse"]
 GetModelMetadataRequest = _MADE["GetModelMetadataRequest"]
 GetModelMetadataResponse = _MADE["GetModelMetadataResponse"]
 SignatureDefMap = _MADE["SignatureDefMap"]
+MetaGraph = _MADE["MetaGraph"]
+PredictionLog = _MADE["PredictionLog"]
+SessionExperimental = _MADE["SessionExperimental"]
+SessionConfig = _MADE["SessionConfig"]
