@@ -9,9 +9,9 @@ from unified_ranker.evaluation.baselines.co_occurrence import CoOccurrence, CoOc
 from unified_ranker.evaluation.baselines.had_before import HadNewest, HadOften
 from unified_ranker.evaluation.baselines.neighbours import Ease, ItemKnn, ease_weights
 from unified_ranker.evaluation.baselines.popularity import NewestFirst, PopularityBaseline
-from unified_ranker.evaluation.baselines.query_words import normalise_query, words
 from unified_ranker.evaluation.baselines.same_query import SameQuery
 from unified_ranker.evaluation.baselines.title_search import Bm25
+from unified_ranker.prepare.query_words import normalise_query, words
 from unified_ranker.signals.bm25 import K1, B
 from unified_ranker.signals.walks import REVERSE, SECOND_STEP
 

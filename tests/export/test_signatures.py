@@ -94,6 +94,23 @@ def test_a_candidate_is_ranked_by_the_popularity_that_is_given(world, arrays, en
     assert not np.delete(changed, 3, axis=1).any()
 
 
+def test_a_candidate_is_ranked_by_the_title_that_is_given(world, arrays, encoded, vectors):
+    """With the titles of the release it is `rank_live`, which reads those; then one candidate has another title."""
+    rows, items = len(arrays["task"]), len(world.item_ids)
+    place = np.tile(np.arange(items, dtype=np.int32), (rows, 1))
+    titles = np.tile(world.items["title"].fillna("").to_numpy(object), (rows, 1))
+    given = {**states(encoded), "candidate_ids": everything(world, rows), "live_place": place}
+    given["live_vectors"] = np.repeat(vectors[None], rows, 0)
+    given["popularity"] = np.full((rows, items, 2), np.nan, np.float32)
+    same = tiny_world.call("rank_titled", **given, live_titles=titles)
+    np.testing.assert_allclose(same["score"], tiny_world.call("rank_live", **given)["score"], atol=1e-4)
+    titles[:, 3] = "words that nobody has typed"
+    other = tiny_world.call("rank_titled", **given, live_titles=titles)
+    changed = np.abs(other["click"] - same["click"]) > 1e-7
+    assert changed[:, 3].any()
+    assert not np.delete(changed, 3, axis=1).any()
+
+
 def test_known_candidates_are_ranked_by_their_indices_as_by_their_ids(world, arrays, encoded, ranked):
     """The popularity of some is given, and two slots of each request hold no candidate."""
     rows, items = len(arrays["task"]), len(world.item_ids)
@@ -309,6 +326,12 @@ def test_the_signatures_take_the_fields_of_a_request(elsewhere, arrays):
         "rank_encoded": sorted([*(f"state_{name}" for name in STATES), "candidate_ids"]),
         "rank_live": sorted(
             [*(f"state_{name}" for name in STATES), "candidate_ids", "live_place", "live_vectors", "popularity"]
+        ),
+        "rank_titled": sorted(
+            [
+                *(f"state_{name}" for name in STATES),
+                *("candidate_ids", "live_place", "live_titles", "live_vectors", "popularity"),
+            ]
         ),
         "rank_known": sorted([*(f"state_{name}" for name in STATES), "candidates", "popularity"]),
         "encode_live": sorted([*fields, "trending"]),

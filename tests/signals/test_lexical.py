@@ -56,6 +56,28 @@ def test_shares_say_how_much_of_each_is_in_the_other(signal):
     assert (found[4, [0, 1, 3]] == 0).all()
 
 
+def test_a_title_that_came_since_has_the_features_of_a_released_one(signal):
+    asked = request(signal)
+    row, item = np.divmod(np.arange(len(QUERIES) * len(TITLES)), len(TITLES))
+    found = signal.title_features(asked, tf.constant(row), tf.constant(TITLES[item])).numpy()
+    right = signal.features(asked, tf.constant(EVERYTHING), None).numpy()[row, item]
+    np.testing.assert_allclose(found, right, atol=1e-5)
+
+
+def test_words_that_no_released_title_has_are_found_in_a_new_one(signal):
+    queries = ["violet zeppelin", "violet star", "violet"]
+    asked = request(signal, queries)
+    titles = tf.constant(["Violet Zeppelin", "Zeppelin star", "Star Wars"] * 3)
+    row = tf.constant(np.repeat(np.arange(3), 3))
+    bm25, of_query, of_title = signal.title_features(asked, row, titles).numpy().reshape(3, 3, 3).transpose(2, 0, 1)
+    np.testing.assert_allclose([of_query[0, 0], of_title[0, 0]], [1, 1], atol=1e-6)
+    assert bm25[0, 0] > bm25[0, 1] > bm25[0, 2] == 0
+    assert (bm25[2, 0] > 0, bm25[2, 1], bm25[2, 2]) == (True, 0, 0)
+    assert 0 < of_title[1, 0] < 1
+    released = signal.features(asked, tf.constant(EVERYTHING[:3]), None).numpy()
+    assert released[1, 0, 1] == 1, "of the words that released titles have"
+
+
 def test_an_unknown_item_has_no_title(signal):
     found = signal.features(request(signal), tf.constant(EVERYTHING * 0 - 1), None).numpy()
     assert (found == 0).all()

@@ -16,6 +16,9 @@ EMBED_ITEMS = "embed_items"
 """Signature that embeds items from their fields."""
 RANK_LIVE = "rank_live"
 """Signature that ranks as `rank_encoded` does, by what came since the release was written."""
+RANK_TITLED = "rank_titled"
+"""Signature that ranks as `rank_live` does, with the titles of what the release does not know. Models of earlier
+releases have none."""
 RANK_KNOWN = "rank_known"
 """Signature that ranks as `rank_live` does, for candidates that the release knows, given by their indices. Models of
 earlier releases have none."""
@@ -46,6 +49,8 @@ TRENDING_INDICES = "trending"
 LIVE_ROW, LIVE_VECTORS = "live_place", "live_vectors"  # Releases that are served have the first by this name.
 """Inputs of `rank_live`: row in the vectors of a candidate that the release does not know, `[batch, n]`, -1 where it
 knows it; and such vectors, `[batch, live, dim + quality]`."""
+LIVE_TITLES = "live_titles"
+"""Input of `rank_titled`: titles of the items whose vectors are given, `[batch, live]`; "" where absent."""
 POPULARITY_NOW = "popularity"
 """Input of `rank_live` and `rank_known` where the release counts: as of the requests, `[batch, n, popularities]`; NaN:
 as released."""

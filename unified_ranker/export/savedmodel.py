@@ -16,11 +16,12 @@ from unified_ranker.core.signature_names import (
     ENCODE,
     ENCODE_LIVE,
     LIVE_ROW,
+    LIVE_TITLES,
     LIVE_VECTORS,
     POPULARITY_NOW,
     RANK,
     RANK_KNOWN,
-    RANK_LIVE,
+    RANK_TITLED,
     TRENDING_INDICES,
     WARMUP_REQUESTS,
 )
@@ -84,7 +85,7 @@ def write_warmup(
 
 def warmed(served: Served) -> tuple[str, str, str, str]:
     """Return the signatures that are warmed up: the three that the ranking service calls, and `rank`."""
-    return ENCODE_LIVE if ENCODE_LIVE in served else ENCODE, RANK_KNOWN, RANK_LIVE, RANK
+    return ENCODE_LIVE if ENCODE_LIVE in served else ENCODE, RANK_KNOWN, RANK_TITLED, RANK
 
 
 def _recorded(prepared: Prepared, examples: Examples, config: Config, served: Served) -> Iterator[tuple[str, Arrays]]:
@@ -96,21 +97,22 @@ def _recorded(prepared: Prepared, examples: Examples, config: Config, served: Se
         size, signature = calls[number % len(calls)]
         rows = [rng.choice(of_task[(number + offset) % len(of_task)]) for offset in range(size)]
         arrays = request_arrays(examples.take(np.array(rows)), prepared, config.towers.events_read)
-        if signature in (RANK_KNOWN, RANK_LIVE):
+        if signature in (RANK_KNOWN, RANK_TITLED):
             encoded = served[ENCODE](**{name: tf.constant(array) for name, array in arrays.items()})
             arrays = state_arrays({name: value.numpy() for name, value in encoded.items()})
         candidates = np.tile(rng.permutation(len(prepared.items))[:most], (size, 1))
         popularities = len(config.towers.item.popularities)
         if signature == ENCODE_LIVE:
             arrays[TRENDING_INDICES] = np.full((size, popularities, TRENDING), MISSING, np.int64)
-        if signature in (RANK, RANK_LIVE):
+        if signature in (RANK, RANK_TITLED):
             arrays[CANDIDATE_IDS] = prepared.item_ids[candidates]
         if signature == RANK_KNOWN:
             arrays[CANDIDATE_INDICES] = candidates
-        if signature == RANK_LIVE:
+        if signature == RANK_TITLED:
             arrays[LIVE_ROW] = np.full((size, most), -1, np.int32)
             arrays[LIVE_VECTORS] = np.zeros((size, 0, config.query_dim), np.float32)
-        if signature in (RANK_KNOWN, RANK_LIVE) and popularities:
+            arrays[LIVE_TITLES] = np.zeros((size, 0), object)
+        if signature in (RANK_KNOWN, RANK_TITLED) and popularities:
             arrays[POPULARITY_NOW] = np.full((size, most, popularities), np.nan, np.float32)
         yield signature, arrays
 

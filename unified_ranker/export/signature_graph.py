@@ -15,6 +15,7 @@ from unified_ranker.core.signature_names import (
     ITEM_VECTOR,
     LIMIT,
     LIVE_ROW,
+    LIVE_TITLES,
     LIVE_VECTORS,
     POPULARITY_NOW,
     PROPOSED_IDS,
@@ -50,10 +51,12 @@ class LiveInputs(NamedTuple):
     Attributes:
         row: row in `vectors` of a candidate that the release does not know, `[batch, n]`; -1 where it knows it.
         vectors: stored vectors of such items, `[batch, live, dim + quality]`, as `embed_items` gives them.
+        titles: titles of such items, `[batch, live]`; None: they are not known.
     """
 
     row: tf.Tensor
     vectors: tf.Tensor
+    titles: tf.Tensor | None = None
 
 
 class GivenCandidates(NamedTuple):
@@ -149,10 +152,11 @@ class SignatureGraph(tf.Module):
     def rank_live(self, **inputs: tf.Tensor) -> Tensors:
         """Score candidates for encoded requests by what came since the release was written; see `LiveInputs`.
 
+        With `live_titles` it is the signature `rank_titled`: the signals read the titles, too.
         `popularity` is that of the requests, `[batch, n, popularities]`, NaN: as released; absent where the release
         counts nothing.
         """
-        live = LiveInputs(inputs[LIVE_ROW], inputs[LIVE_VECTORS])
+        live = LiveInputs(inputs[LIVE_ROW], inputs[LIVE_VECTORS], inputs.get(LIVE_TITLES))
         named = self._named(inputs[CANDIDATE_IDS])
         return self._rank(states_of(inputs), named._replace(live=live, popularity=inputs.get(POPULARITY_NOW)))
 
@@ -244,7 +248,8 @@ class SignatureGraph(tf.Module):
         if live is not None:
             # Few candidates came since: theirs alone are exchanged.
             changed = tf.where(live.row >= 0)
-            own = tf.gather_nd(live.vectors, tf.stack([changed[:, 0], _at(live.row, changed)], 1))
+            slot = tf.stack([changed[:, 0], _at(live.row, changed)], 1)
+            own = tf.gather_nd(live.vectors, slot)
             dim, request = vectors.shape[2], changed[:, 0]
             vectors = tf.tensor_scatter_nd_update(vectors, changed, own[:, :dim])
             # Stored quality times its decay is the quality as of the request (docs/decisions/0003-freshness.md).
@@ -252,6 +257,9 @@ class SignatureGraph(tf.Module):
             quality = tf.tensor_scatter_nd_update(quality, changed, now)
         if popularity is not None:
             quality = self.quality.counted_now(quality, popularity)
+        if live is not None and live.titles is not None:
+            titles = tf.gather_nd(live.titles, slot)
+            return self._model().scored(state, indices, vectors, quality, present, changed, titles)
         return self._scored_once(state, indices, vectors, quality, present)
 
 

@@ -15,6 +15,7 @@ from unified_ranker.core.signature_names import (
     ENCODE_LIVE,
     LIMIT,
     LIVE_ROW,
+    LIVE_TITLES,
     LIVE_VECTORS,
     POPULARITY_NOW,
     QUERY_EMBEDDING,
@@ -23,6 +24,7 @@ from unified_ranker.core.signature_names import (
     RANK_ENCODED,
     RANK_KNOWN,
     RANK_LIVE,
+    RANK_TITLED,
     RECOMMEND,
     TRENDING_INDICES,
 )
@@ -88,6 +90,15 @@ def signatures_of(served: SignatureGraph, config: Config) -> dict[str, tf.types.
         RANK_LIVE: (
             served.rank_live,
             {**state_signature(config), CANDIDATE_IDS: candidates, **live_signature(config)},
+        ),
+        RANK_TITLED: (
+            served.rank_live,
+            {
+                **state_signature(config),
+                CANDIDATE_IDS: candidates,
+                **live_signature(config),
+                LIVE_TITLES: tf.TensorSpec([None, None], tf.string, name=LIVE_TITLES),
+            },
         ),
         RANK_KNOWN: (
             served.rank_known,

@@ -180,6 +180,8 @@ class UnifiedRanker(tfrs.Model):
         items: tf.Tensor,
         quality: tf.Tensor,
         present: tf.Tensor,
+        cells: tf.Tensor | None = None,
+        titles: tf.Tensor | None = None,
     ) -> Scored:
         """Score the candidates of served requests by the blend of all channels.
 
@@ -189,10 +191,16 @@ class UnifiedRanker(tfrs.Model):
             items: their vectors `[batch, candidates, dim]`.
             quality: their quality as of the request `[batch, candidates, features]`.
             present: which slots hold a candidate, `[batch, candidates]`.
+            cells: request and candidate of titles that came since, `[titles, 2]`; None: all are as released.
+            titles: these titles, `[titles]`.
         """
         signals = self.signals.features(state.signals, indices)
+        if cells is not None:
+            signals = self.signals.retitled(signals, state.signals, cells, titles, learnt=True)
         score, logits, retrieval = self.rank(state, items, quality, signals)
         counted = self.signals.counts(state.signals, indices)
+        if cells is not None:
+            counted = self.signals.retitled(counted, state.signals, cells, titles, learnt=False)
         channels = tf.concat([score[..., None], retrieval[..., None], logits, quality, signals, counted], -1)
         return Scored(self.blend(channels, present, state.task), logits, retrieval, channels)
 

@@ -104,6 +104,19 @@ class Signal(ABC):
         unknown item has zeros.
         """
 
+    def title_features(self, request: SignalRequest, row: tf.Tensor, titles: tf.Tensor) -> tf.Tensor | None:
+        """Return the features of pairs of a request and a title that came since, `[pairs, channels]`.
+
+        By default None: the signal does not depend on titles, and an item has the features of its index.
+
+        Args:
+            request: the requests.
+            row: of each pair's request, `[pairs]`.
+            titles: `[pairs]`.
+        """
+        del request, row, titles
+        return None
+
     @abstractmethod
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """Return items worth ranking, `[batch, n]` with a fixed `n`, int64; -1 where there are fewer.

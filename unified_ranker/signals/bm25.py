@@ -33,12 +33,17 @@ def word_scores(counts: sparse.csr_array, known: Mask) -> sparse.csr_array:
     oracle of the tests, takes them from all titles, and its lists of words took 1.5 GB for a million titles.)
     """
     lengths = counts.sum(axis=0).astype(np.float64)
-    mean = float(lengths[known].mean()) if lengths[known].any() else 1.0
-    damping = K1 * (1 - B + B * lengths / mean)
+    damping = K1 * (1 - B + B * lengths / mean_length(counts, known))
     rarity = inverse_frequency(titles_with(counts, known), int(known.sum()))
     factors = np.repeat(rarity, np.diff(counts.indptr))
     scores = factors * counts.data / (counts.data + damping[counts.indices])
     return sparse.csr_array((scores, counts.indices, counts.indptr), shape=counts.shape)
+
+
+def mean_length(counts: sparse.csr_array, known: Mask) -> float:
+    """Return the mean number of words of the `known` titles `[titles]`; 1 where they have none."""
+    lengths = counts.sum(axis=0).astype(np.float64)[known]
+    return float(lengths.mean()) if lengths.any() else 1.0
 
 
 def titles_with(counts: sparse.csr_array, known: Mask) -> npt.NDArray[np.float64]:

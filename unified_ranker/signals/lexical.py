@@ -59,7 +59,7 @@ class LexicalSignal(TableSignal):
 
     def __init__(self, config: Lexical, titles: np.ndarray, known: np.ndarray) -> None:
         """Index `titles` `[items]`; `known` `[items]` marks those from which document frequencies are computed."""
-        from unified_ranker.signals.bm25 import inverse_frequency, titles_with, word_counts, word_scores
+        from unified_ranker.signals.bm25 import inverse_frequency, mean_length, titles_with, word_counts, word_scores
 
         super().__init__()
         self.config, self.text_width = config, config.max_words
@@ -68,15 +68,16 @@ class LexicalSignal(TableSignal):
         self.vocabulary = self.table("vocabulary", vocabulary_of(vocabulary))
         counts = word_counts(words, of_title, max(len(vocabulary), 1), len(titles))
         by_word = word_scores(counts, known)
+        self._mean_length = mean_length(counts, known)
+        self._idf_of_new = float(inverse_frequency(np.zeros(1), int(known.sum()))[0])
         idf = inverse_frequency(titles_with(counts, known), int(known.sum())).astype(np.float32)
         self.idf = self.table("idf", idf)
         self._index_titles(by_word, len(titles), idf)
         self._index_words(by_word)
 
     def read_text(self, text: tf.Tensor) -> tf.Tensor:
-        """See `Signal.read_text`: the ids of the known words, each once; -1 elsewhere."""
-        hashes = split_words(text, self.text_width).to_tensor(MISSING, shape=[None, self.text_width])
-        return once_of_few(rows_of(hashes, self.vocabulary))
+        """See `Signal.read_text`: each word once, by its id, or by a number below -1 where no title has it; then -1."""
+        return once_of_few(self._numbers(text))
 
     def features(self, request: SignalRequest, candidates: tf.Tensor, time: tf.Tensor | None) -> tf.Tensor:
         """See `Signal.features`; titles do not change with time."""
@@ -100,6 +101,44 @@ class LexicalSignal(TableSignal):
             ],
             -1,
         )
+
+    def title_features(self, request: SignalRequest, row: tf.Tensor, titles: tf.Tensor) -> tf.Tensor:
+        """See `Signal.title_features`; a word that no released title has counts as one that occurs nowhere else."""
+        from unified_ranker.signals.bm25 import K1, B
+
+        words = self._numbers(titles)
+        there = words != MISSING
+        count = tf.reduce_sum(tf.cast((words[:, :, None] == words[:, None]) & there[:, None], tf.float32), 2)
+        length = tf.reduce_sum(tf.cast(there, tf.float32), 1, keepdims=True)
+        damping = K1 * (1 - B + B * length / self._mean_length)
+        once = once_of_few(words)
+        idf = self._idf_of(once)
+        asked = tf.gather(request.words, row)
+        held = tf.reduce_any((once[..., None] == asked[:, None]) & (once != MISSING)[..., None], 2)
+        bm25 = tf.reduce_sum(tf.where(held, idf * tf.math.divide_no_nan(count, count + damping), 0.0), 1)
+        importance = tf.reduce_sum(tf.where(held, idf, 0.0), 1)
+        # New words of a query count where the title has them, as they do not for released titles, which have none.
+        known = tf.reduce_sum(tf.where(asked >= 0, self._idf_of(asked), 0.0), 1)
+        new = tf.reduce_sum(tf.where(held & (once < MISSING), idf, 0.0), 1)
+        return tf.stack(
+            [
+                LEXICAL_SCALE * bm25,
+                tf.math.divide_no_nan(importance, known + new),
+                tf.math.divide_no_nan(importance, tf.reduce_sum(idf, 1)),
+            ],
+            -1,
+        )
+
+    def _numbers(self, text: tf.Tensor) -> tf.Tensor:
+        """Return the words of texts `[n]` in their order, `[n, words]`: see `read_text`."""
+        hashes = split_words(text, self.text_width).to_tensor(MISSING, shape=[None, self.text_width])
+        rows = rows_of(hashes, self.vocabulary)
+        return tf.where((rows < 0) & (hashes != MISSING), MISSING - 1 - hashes, rows)
+
+    def _idf_of(self, words: tf.Tensor) -> tf.Tensor:
+        """Return the inverse document frequencies of words; 0 for -1."""
+        of_new = tf.where(words < MISSING, self._idf_of_new, 0.0)
+        return tf.where(words >= 0, tf.gather(self.idf, tf.maximum(words, 0)), of_new)
 
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """See `Signal.proposals`: the titles with the highest BM25, as far as the postings reach."""

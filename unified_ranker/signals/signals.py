@@ -72,6 +72,27 @@ class SignalLayer(tf.keras.layers.Layer):
         """Return the channels of the blend alone, `[batch, candidates, counted]`, as of the end of the fit window."""
         return self._side_by_side(request, candidates, None, learnt=False)
 
+    def retitled(
+        self, features: tf.Tensor, request: SignalRequest, cells: tf.Tensor, titles: tf.Tensor, learnt: bool
+    ) -> tf.Tensor:
+        """Return features `[batch, candidates, channels]` in which some candidates have other titles.
+
+        Args:
+            features: those of `features`, or of `counts`.
+            request: the requests.
+            cells: request and candidate of each title, `[titles, 2]`.
+            titles: `[titles]`.
+            learnt: whether the features are those of the signals that the head learns from.
+        """
+        out, begin = [], 0
+        for part, own in self._own(request):
+            if part.learnt == learnt:
+                block = features[..., begin : begin + len(part.channels)]
+                changed = part.title_features(own, cells[:, 0], titles)
+                out.append(block if changed is None else tf.tensor_scatter_nd_update(block, cells, changed))
+                begin += len(part.channels)
+        return tf.concat(out, -1) if out else features
+
     def proposals(self, request: SignalRequest) -> tf.Tensor:
         """Return the proposals of the learnt signals, `[batch, n]`, perhaps repeated; -1 where there are fewer.
 

@@ -5,10 +5,10 @@ import numpy as np
 from unified_ranker.core.arrays import Floats
 from unified_ranker.evaluation.baselines.base import BASELINES, Baseline, TaskFacts
 from unified_ranker.evaluation.baselines.counting import positives_per_item, tie_break
-from unified_ranker.evaluation.baselines.query_words import normalise_query
 from unified_ranker.evaluation.engagements import counts
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.prepare.query_words import normalise_query
 
 
 @BASELINES.declare

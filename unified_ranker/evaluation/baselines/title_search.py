@@ -6,9 +6,9 @@ from scipy import sparse
 from unified_ranker.core.arrays import MISSING, Floats
 from unified_ranker.evaluation.baselines.base import BASELINES, Baseline, TaskFacts
 from unified_ranker.evaluation.baselines.counting import positives_per_item, tie_break
-from unified_ranker.evaluation.baselines.query_words import words
 from unified_ranker.prepare.examples import Examples
 from unified_ranker.prepare.prepared import Prepared
+from unified_ranker.prepare.query_words import words
 from unified_ranker.signals.bm25 import title_scores
 
 _LAST = np.float32(1e-4)

@@ -14,13 +14,16 @@ from unified_ranker.core.signature_names import (
     ENCODE,
     ENCODE_LIVE,
     LIVE_ROW,
+    LIVE_TITLES,
     LIVE_VECTORS,
     POPULARITY_NOW,
     RANK_ENCODED,
     RANK_KNOWN,
     RANK_LIVE,
+    RANK_TITLED,
     TRENDING_INDICES,
 )
+from unified_ranker.serving.answering.live_imputation import with_live_title
 from unified_ranker.serving.answering.model_outputs import NOTHING_RANKED, CandidateOutputs, EncodedRequests
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.request_rule import RequestRule
@@ -104,6 +107,7 @@ def encode_batch(release: OpenedRelease, requests: Sequence[Request], predict: P
     Raises:
         ModelOutputError: query vectors that are not finite, or do not fit the item vectors.
     """
+    requests = [with_live_title(release, request) for request in requests]
     arrays = to_arrays(requests, release.config.towers.events_read, release.config.towers.user.history_events)
     if release.popularity is None:
         return EncodedRequests.of(release, len(requests), predict(ENCODE, arrays))
@@ -155,7 +159,12 @@ def rank_candidates(
         live_row[row, np.flatnonzero(known)] = np.arange(number)
         vectors[row, :number] = release.vectors_at(positions[known])
     inputs |= {LIVE_ROW: live_row, LIVE_VECTORS: vectors}
-    return CandidateOutputs.of(counts, predict(RANK_LIVE, inputs))
+    if RANK_TITLED not in release.manifest.signatures:
+        return CandidateOutputs.of(counts, predict(RANK_LIVE, inputs))
+    inputs[LIVE_TITLES] = np.full((len(candidates), most), "", object)
+    for row, (positions, known) in enumerate(zip(candidates, foreign, strict=True)):
+        inputs[LIVE_TITLES][row, : int(known.sum())] = release.titles_at(positions[known])
+    return CandidateOutputs.of(counts, predict(RANK_TITLED, inputs))
 
 
 def _popularity(

@@ -220,6 +220,8 @@ class LiveItems:
 def _apply(engine: ServedRelease, items: Mapping[str, LiveItem | None]) -> None:
     if not items:
         return
+    for item_id, item in items.items():
+        engine.live_titles.put(item_id, item.title if item is not None else "")
     with engine.changing:
         release = engine.release
         changes = {**(release.live.changes if release.live is not None else {}), **items}

@@ -39,6 +39,8 @@ from unified_ranker.serving.service.telemetry import span
 DEADLINE = 1.0
 """Seconds that a request may take, including its time in the queue."""
 _PROBE_SECONDS = 1.0
+_LIVE_TITLES = 20
+"""Most items changed since the release that are proposed for the words of their titles."""
 _ENCODE_SHARE, _RANK_SHARE = 0.6, 0.9
 """Shares of the remaining time that a call to the model may take; the next rung needs the rest."""
 
@@ -174,7 +176,10 @@ class RankingService:
         with watch.stage("retrieve"):
             rule = RequestRule(parts.release, request)
             positions, scores = self._retrieve(engine, parts, encoded.query_vectors, rule)
-            candidates = rule.with_proposals(positions, encoded.proposed[0])
+            late = parts.release.positions(engine.live_titles.matching(query, _LIVE_TITLES))
+            # Each once: a changed item may be proposed by a signal, too.
+            proposed = np.array(list(dict.fromkeys([*late.tolist(), *encoded.proposed[0].tolist()])), np.int64)
+            candidates = rule.with_proposals(positions, proposed if len(late) else encoded.proposed[0])
         items = self._rank(engine, parts, request, (candidates, encoded), watch, until)
         if items is None:
             return "two_tower", Answer(query, _as_retrieved(parts.release, positions, scores, request))

@@ -15,6 +15,7 @@ from unified_ranker.serving.answering.live_popularity import LivePopularity
 from unified_ranker.serving.answering.opened_release import OpenedRelease
 from unified_ranker.serving.answering.query_vectors import QueryVectorCache
 from unified_ranker.serving.answering.stored_popularity import StoredPopularity
+from unified_ranker.serving.answering.title_index import TitleIndex
 from unified_ranker.serving.backends.base import STATE_AVAILABLE, ModelBackend
 from unified_ranker.serving.retrieval.retriever import Retriever
 from unified_ranker.serving.service.breaker import Breaker
@@ -74,6 +75,7 @@ class ServedRelease:
         costly = EMBED_QUERIES in release.manifest.signatures
         self.query_vectors = QueryVectorCache(evicted=lambda: evicted("query_vectors")) if costly else None
         self.fallbacks = Fallbacks(evicted=lambda: evicted("answers"))
+        self.live_titles = TitleIndex()
         self.queries: deque[np.ndarray] = deque(maxlen=_QUERIES_KEPT)
         self.counted_until = ""
         """Position in the store's log up to which the release's popularity has counted (see `CountsFollower`)."""

@@ -1,4 +1,4 @@
-"""Words of queries and titles for the baselines, without stemming or stop words."""
+"""Words of queries and titles outside of the model, without stemming or stop words."""
 
 import re
 import unicodedata
