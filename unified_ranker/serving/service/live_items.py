@@ -1,8 +1,9 @@
 """Live items: changed while serving, in the order of the store, and found from the next request on by every release."""
 
+import contextlib
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from unified_ranker.core.errors import UserError
 from unified_ranker.events.base import CatalogueChanges, StoreError
@@ -70,7 +71,8 @@ class LiveItems:
         require_known(self._engines(), given)
         self._require_room(item_id)
         change = ItemChange(item_id, 0, given)
-        embedded = {engine: embed_change(engine, change) for engine in self._engines()}
+        with self._in_use() as engines:
+            embedded = {engine: embed_change(engine, change) for engine in engines}
         self._bring_about(item_id, self._store.put_item(item_id, given), embedded)
 
     def patch(self, item_id: str, patch: Fields) -> bool:
@@ -95,7 +97,8 @@ class LiveItems:
                 change = ItemChange(item_id, 0, composed(earlier, patch), partial=True)
             else:
                 change = ItemChange(item_id, 0, with_patch(old.fields or {}, patch))
-            embedded = {engine: embed_change(engine, change, strict=True) for engine in self._engines()}
+            with self._in_use() as engines:
+                embedded = {engine: embed_change(engine, change, strict=True) for engine in engines}
             seen = 0 if old is None else old.position
             if position := self._store.put_item(item_id, change.fields, change.partial, seen):
                 self._bring_about(item_id, position, embedded)
@@ -150,6 +153,14 @@ class LiveItems:
         """Let an engine follow no longer, before its model is closed."""
         with self._lock:
             self._applied.pop(engine, None)
+
+    @contextlib.contextmanager
+    def _in_use(self) -> Iterator[list[ServedRelease]]:
+        """Keep the engines that follow open: a model is closed when its engine is forgotten and no longer in use."""
+        with contextlib.ExitStack() as stack:
+            with self._lock:
+                engines = [stack.enter_context(engine.in_use()) for engine in self._applied]
+            yield engines
 
     def _engines(self) -> list[ServedRelease]:
         return list(self._applied)

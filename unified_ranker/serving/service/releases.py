@@ -262,8 +262,13 @@ class Releases:
             raise
 
     def _discard(self, engine: ServedRelease) -> None:
-        self._live.forget(engine)
+        self._forget(engine)
         engine.model.close()
+
+    def _forget(self, engine: ServedRelease) -> None:
+        """Wait until an engine that does not come into service embeds no more items."""
+        self._live.forget(engine)
+        engine.wait_until_idle(_DRAIN_SECONDS)
 
     def _publish(self, engine: ServedRelease, agreed: AgreedReleases, started: float) -> Swap:
         label, version = engine.label, engine.release.version
@@ -292,7 +297,7 @@ class Releases:
         try:
             self._rehearse(engine)
         except BaseException:
-            self._live.forget(engine)
+            self._forget(engine)
             raise
         return engine
 
