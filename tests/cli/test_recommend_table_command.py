@@ -249,7 +249,7 @@ FAULTS = {
     "too early": ({**GOOD, "timestamp": OLD}, ["`timestamp` lies after 1970", "1969-05-01 00:00:00+00:00 (row 0)"]),
     "milliseconds": ({**GOOD, "timestamp": 1_700_000_000_000}, ["`timestamp` is a time", "milliseconds?"]),
     "half a limit": ({**GOOD, "limit": 2.5}, ["`limit` is a whole number", "`2.5`"]),
-    "negative limit": ({**GOOD, "limit": -3}, ["`limit` is 0", "-3 (row 0)", "`--limit`"]),
+    "negative limit": ({**GOOD, "limit": -3}, ["`limit` is from 0", "-3 (row 0)", "`--limit`"]),
     "text for a limit": ({**GOOD, "limit": "ten"}, ["`limit` is a whole number", "string"]),
     "country in small letters": (
         {**GOOD, "country": "us"},
