@@ -7,6 +7,7 @@ import numpy as np
 from unified_ranker.core.arrays import Arrays
 from unified_ranker.core.errors import UserError
 from unified_ranker.core.request import Request
+from unified_ranker.core.signature_names import POPULARITY_NOW
 from unified_ranker.release.layout import Layout
 from unified_ranker.serving.answering.model_outputs import ModelOutputError
 from unified_ranker.serving.answering.opened_release import OpenedRelease
@@ -51,10 +52,13 @@ def _difference(opened: OpenedRelease, model: ModelBackend, timeout: float) -> s
 
     Version numbers are no proof, because they count from 1 in every project. But the model contains the item vectors,
     so its retrieval scores equal those of the stored vectors only if it belongs to them. It is called as for requests,
-    because the first call of any other signature takes a second.
+    because the first call of any other signature takes a second; but with popularity as released, which is that of the
+    stored vectors.
     """
 
     def predict(signature: str, inputs: Arrays) -> Arrays:
+        if POPULARITY_NOW in inputs:
+            inputs = {**inputs, POPULARITY_NOW: np.full_like(inputs[POPULARITY_NOW], np.nan)}
         return model.predict(signature, inputs, timeout)
 
     request = Request(user_id="", task=next(iter(opened.config.tasks)))
