@@ -48,4 +48,4 @@ def test_a_source_of_somebody_else_is_tried_with_its_own_writer(tmp_path):
     example = (ROOT / "tests/behaviours/extensions/json_lines.py").read_text()
     (tmp_path / "shop_source.py").write_text(example.replace('register("jsonl")', 'register("somebodys")'))
     done = run(tmp_path, "--extension", "shop_source", "-k", "somebodys", "tests/behaviours/test_every_event_source.py")
-    assert "4 passed" in done.stdout, done.stdout
+    assert "5 passed" in done.stdout, done.stdout

@@ -9,7 +9,7 @@ from any_event import EVENTS
 from unified_ranker.core.event import Event
 
 EVENT = Event("u", "i", "search", "click", 1000, 2.5, "red lamp", "j", "GB", "r", 3)
-OTHER = Event("v", "k", "home_feed", "buy", 1001, None, "blue lamp", "l", "DE", "s", 4)
+OTHER = Event("v", "k", "home_feed", "buy", 1001, None, "blue lamp", "l", "DE", "s", 4, "given", 250_000)
 FIELDS = [field.name for field in fields(Event)]
 
 

@@ -392,7 +392,8 @@ def test_a_tower_without_a_file_is_reported():
 def test_a_stray_text_in_a_column_of_numbers_is_named_with_its_item():
     log = make_log(items={"price": ["1.5", "dear", None, "4", "5e1", *map(str, range(9))], **more_items(9)})
     line = the_broken(make_config(item=feature("number", "price"), search={"imputation": {}}), log).line()
-    assert "1 of 13 values is not a number, e.g. `dear (item_id i1)` → write a number there" in line
+    assert "1 of 13 values is not a number from -3.4e+38 to 3.4e+38, e.g. `dear (item_id i1)` → " in line
+    assert "→ write a number from -3.4e+38 to 3.4e+38 there" in line
     assert "category" not in line
 
 
