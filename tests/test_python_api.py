@@ -266,7 +266,7 @@ def test_a_bad_table_has_the_message_of_the_command_line(recommender, row, tmp_p
     [
         ("query", ["blue"], "`query`"),
         ("query", object(), "`query` must have the form of a table's column"),
-        ("limit", -3, "`limit` is 0 (as the task declares) or more"),
+        ("limit", -3, "`limit` is from 0 (as the task declares) to"),
         ("limit", "many", "`limit`"),
         ("history", 7, "`history` must have the form"),
         ("history", [{"item_id": "i1"}], "`timestamp` of `history` is missing"),

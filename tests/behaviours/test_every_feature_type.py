@@ -212,7 +212,8 @@ def test_text_among_numbers_is_named():
 
 
 def test_number_channels():
-    out = number_channels(tf.constant([30.0, 40.0, 1e9, -1e9, np.nan, np.inf]), 30.0, 10.0).numpy()
+    value = tf.constant([30.0, 40.0, 1e9, -1e9, np.nan, np.inf])
+    out = number_channels(value, np.isnan(value), 30.0, 10.0).numpy()
     z = np.array([0, 1, 4, -4, 0, 4])
     np.testing.assert_allclose(out[:, 0], z)
     np.testing.assert_allclose(out[:, 1], z**2 / 4)

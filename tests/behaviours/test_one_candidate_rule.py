@@ -7,7 +7,7 @@ items may answer. The model's weights are random, and so are those of its blend:
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -43,6 +43,9 @@ pytestmark = pytest.mark.xdist_group("tiny_model")
 REQUESTS = 60
 CANDIDATES, LIMIT = 6, 4
 TOLERANCE = 1e-5
+"""Of a score, relative to the largest of its request."""
+BLENDED_TOLERANCE = 2e-4
+"""Of a blended one: a channel that is nearly the same for all candidates has its errors of rounding multiplied."""
 COUNTRIES = ("", "DE", "GB", "US")
 
 
@@ -289,16 +292,24 @@ def test_evaluation_lets_those_answer_that_may(project, examples, may):
         assert set(project.prepared.item_ids[allowed]) == may[row]
 
 
-def test_all_give_the_same_scores(everything):
+@pytest.fixture(scope="module")
+def tolerance(project) -> Callable[..., float]:
+    """What equal scores may differ by."""
+    share = BLENDED_TOLERANCE if project.model.blend.fitted.numpy().any() else TOLERANCE
+    return lambda scores: share * float(np.abs(scores).max(initial=1.0))
+
+
+def test_all_give_the_same_scores(everything, tolerance):
     graph = [dict(answer) for answer in everything["graph"]]
     for answers in everything.values():
         for row, answer in enumerate(answers):
             scores = np.array([score for _, score in answer])
-            assert (np.diff(scores) <= TOLERANCE).all()
-            np.testing.assert_allclose(scores, [graph[row][item] for item, _ in answer], atol=TOLERANCE, rtol=TOLERANCE)
+            assert (np.diff(scores) <= tolerance(scores)).all()
+            right = [graph[row][item] for item, _ in answer]
+            np.testing.assert_allclose(scores, right, atol=tolerance(right), rtol=0)
 
 
-def test_the_best_of_each_are_the_same(project, examples, requests):
+def test_the_best_of_each_are_the_same(project, examples, requests, tolerance):
     """By their scores: items of the same content may stand for each other."""
     # As many as there are candidates, so that those are the same: a blended score depends on them.
     scores_of = [dict(answer) for answer in of_graph(project, requests, CANDIDATES)]
@@ -317,8 +328,8 @@ def test_the_best_of_each_are_the_same(project, examples, requests):
             first = right[:1] if name == "evaluation" else 0
             own = np.array([score for _, score in given[row]]) + first
             known = [scores_of[row][item] for item, _ in given[row]]
-            np.testing.assert_allclose(own, right, atol=TOLERANCE, rtol=TOLERANCE, err_msg=name)
-            np.testing.assert_allclose(own, known, atol=TOLERANCE, rtol=TOLERANCE, err_msg=name)
+            np.testing.assert_allclose(own, right, atol=tolerance(right), rtol=0, err_msg=name)
+            np.testing.assert_allclose(own, known, atol=tolerance(right), rtol=0, err_msg=name)
 
 
 def test_graph_rank_and_evaluation_blend_the_same_candidates_to_the_same_scores():

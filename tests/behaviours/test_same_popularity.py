@@ -15,6 +15,7 @@ from unified_ranker.core.request import Request
 from unified_ranker.core.times import DAY, HOUR
 from unified_ranker.evaluation.candidates import CandidateRules
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder
+from unified_ranker.events.base import LoggedEvent
 from unified_ranker.events.lmdb_histories import LmdbStore
 from unified_ranker.model.catalogue import quality_of
 from unified_ranker.prepare.examples import EventColumns, Examples
@@ -162,14 +163,16 @@ def test_the_service_counts_what_evaluation_counts(project, quality, requests, t
     log = log_of(project)
     # The store has the project's log until then, as `serve` imports it: the events of it are not followed.
     known = [event for event in log if event.timestamp < end]
-    store.import_lines(((e.user_id, e.timestamp, e.digest(), e.line()) for e in known if e.user_id), "log")
+    lines = (LoggedEvent(e.user_id, e.timestamp, e.digest(), e.line()) for e in known if e.user_id)
+    store.import_lines(lines, "log")
     services = []
     right = evaluated(project, quality, later)
     for row in range(len(later)):
         now[0] = float(later.timestamp[row])
         new = [e for e in log if end <= e.timestamp < now[0]][reported:]
-        # Not in their order, and some twice.
-        store.append([*new[::-1], *new[:2]])
+        # Not in their order, and some are sent again.
+        store.append(new[::-1])
+        store.append(new[:2])
         reported += len(new)
         if row in (0, len(later) - 1):
             service = RankingService(release, ExactSearch(release.vectors), project, deadline=60)

@@ -13,6 +13,7 @@ from unified_ranker.evaluation.diagnosis import DEPTHS, diagnose
 from unified_ranker.evaluation.metrics import METRICS, metric_values, rank_of_target
 from unified_ranker.evaluation.ranked_candidates import ranked_candidates
 from unified_ranker.evaluation.scoring import JointScorer, RequestEncoder, TwoTowerScorer
+from unified_ranker.tasks.blend import FittedBlend
 from unified_ranker.tasks.head_kinds.platt import fit_platt
 
 pytestmark = pytest.mark.xdist_group("tiny_model")
@@ -132,10 +133,16 @@ def test_what_lies_behind_the_ranks(world):
     assert {"lexical", "source_pairs", "repeats"} <= set(facts.signals)
 
 
-def test_what_is_lost_with_counts_of_a_day_before(world):
+def test_what_is_lost_with_counts_of_a_day_before(world, request):
     """Against the joint model over a log in which every event that counts comes a day later."""
     prepared, trained, encoder, rules = world
-    requests = of_task(prepared, trained, "home_feed")
+    requests, blend = of_task(prepared, trained, "home_feed"), trained.model.blend
+    # The answers go by the count alone, so that its age decides.
+    kept = blend.get_weights()
+    factors = np.float32([channel == "trend" for channel in blend.channels])
+    number = 1 + list(trained.model.config.tasks).index("home_feed")
+    blend.assign({number: FittedBlend("home_feed", 100, 1.0, factors, {})})
+    request.addfinalizer(lambda: blend.set_weights(kept))
     found = diagnose(encoder, rules, requests, "home_feed").aged
 
     class DayOld:

@@ -192,3 +192,12 @@ def test_json_and_back(toy_prepared, toy_config):
     assert vocabulary.item_numbers
     assert vocabulary.user_numbers
     assert Vocabulary.from_json(json.loads(json.dumps(vocabulary.to_json()))) == vocabulary
+
+
+@pytest.mark.parametrize("value", [0.1, 1.0, 4.7, 1e-9, 3e8])
+@pytest.mark.parametrize("rows", [3, 10, 1000])
+def test_the_scale_of_equal_values_is_no_error_of_rounding(value, rows):
+    """The mean of equal numbers may differ from them in the last place, and nothing may be divided by that."""
+    assert Scale.of(np.full(rows, value)) == Scale(pytest.approx(value), 1.0)
+    strengths = StrengthScale.of(np.full(rows, value))
+    assert strengths == StrengthScale(pytest.approx(value), Scale(pytest.approx(np.log(2)), 1.0))

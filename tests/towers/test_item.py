@@ -115,9 +115,10 @@ def test_the_vector_is_the_sum_of_its_parts(tower):
     table = tower.categories.table.numpy()
     genres = np.array([(table[1] + table[2]) / 2, table[1]])
     maker = table[[3, 4]]
-    numbers = [
-        number_channels(parts[f"{n}/value"], SCALES[n].mean, SCALES[n].deviation).numpy()[:2] for n in ("price", "year")
-    ]
+    numbers = []
+    for name in ("price", "year"):
+        value, scale = parts[f"{name}/value"], SCALES[name]
+        numbers.append(number_channels(value, np.isnan(value), scale.mean, scale.deviation).numpy()[:2])
     side = np.concatenate([genres, maker, *numbers], 1)
     content = tower.content(tower.hidden(tf.constant(side))).numpy()
     text = tower.text(tf.constant(["red lamp", "blue lamp"])).numpy()

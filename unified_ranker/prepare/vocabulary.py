@@ -19,6 +19,8 @@ from unified_ranker.prepare.prepared import Prepared
 LEAST_MASK_RATE, MOST_MASK_RATE = 0.02, 0.9
 """Bounds of the estimated id mask rate: some ids are always masked, to train content, and some never, to train ids."""
 
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -26,6 +28,15 @@ class Scale:
 
     mean: float
     deviation: float
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "Scale":
+        """Measure values `[n]`; where all are the same but for rounding, the deviation is 1."""
+        if not len(values):
+            return cls(0.0, 1.0)
+        mean, deviation = float(values.mean()), float(values.std())
+        # The model reads 32 bits, in which less than this is an error of rounding, and would be all that it sees.
+        return cls(mean, deviation if deviation > _ROUNDING * abs(mean) else 1.0)
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,7 @@ class StrengthScale:
         """Measure values `[n]`, none of which is 0, of at least one event."""
         typical = float(np.median(np.abs(values)))
         strengths = np.sign(values) * np.log1p(np.abs(values) / typical)
-        return cls(typical, Scale(float(strengths.mean()), float(strengths.std()) or 1.0))
+        return cls(typical, Scale.of(strengths))
 
 
 @dataclass(frozen=True)

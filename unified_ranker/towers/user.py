@@ -43,7 +43,7 @@ class EventValues(tf.keras.layers.Layer):
         typical, mean, deviation = tf.unstack(tf.gather(self.scales, event_type), axis=-1)
         strength = tf.sign(value) * tf.math.log1p(tf.math.divide_no_nan(tf.abs(value), typical))
         absent = (value == 0.0) | (typical == 0.0)
-        return self.dense(number_channels(tf.where(absent, np.nan, strength), mean, deviation))
+        return self.dense(number_channels(strength, absent, mean, deviation))
 
 
 class UserEncoder(tf.keras.layers.Layer):

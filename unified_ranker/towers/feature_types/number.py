@@ -68,9 +68,7 @@ class NumberFeature(FeatureType):
         """See `FeatureType.scale`; a constant column has the deviation 1."""
         values = self.read(column)
         values = (np.log1p(np.maximum(values, 0)) if self.log else values).astype(np.float64)
-        values = values[~np.isnan(values)]
-        mean, deviation = (float(values.mean()), float(values.std())) if len(values) else (0.0, 0.0)
-        return Scale(mean, deviation or 1.0)
+        return Scale.of(values[~np.isnan(values)])
 
     def look_up(self, raw: tf.Tensor, shared: SharedEncoders) -> dict[str, tf.Tensor]:
         """See `FeatureType.look_up`: the number, or its logarithm, `[n]`."""
@@ -79,17 +77,18 @@ class NumberFeature(FeatureType):
 
     def encode(self, parts: Mapping[str, tf.Tensor], shared: SharedEncoders) -> Contribution:
         """See `FeatureType.encode`: channels alone."""
-        scale = shared.scales[self.column]
-        return Contribution(channels=number_channels(parts["value"], scale.mean, scale.deviation))
+        value, scale = parts["value"], shared.scales[self.column]
+        return Contribution(channels=number_channels(value, tf.math.is_nan(value), scale.mean, scale.deviation))
 
 
-def number_channels(value: tf.Tensor, mean: float | tf.Tensor, deviation: float | tf.Tensor) -> tf.Tensor:
-    """Standardise numbers `[…]` (NaN = absent) into channels `[…, 4]`.
+def number_channels(
+    value: tf.Tensor, absent: tf.Tensor, mean: float | tf.Tensor, deviation: float | tf.Tensor
+) -> tf.Tensor:
+    """Standardise numbers `[…]`, some of them `absent` `[…]`, into channels `[…, 4]`.
 
     `mean` and `deviation` are those of all, or one for each number. The channels are the value, cut at four deviations,
     its square, its sign (smoothed), and whether it is absent.
     """
-    absent = tf.math.is_nan(value)
     z = tf.where(absent, tf.zeros_like(value), (value - mean) / deviation)
     z = tf.clip_by_value(z, -4.0, 4.0)
     return tf.stack([z, z * z / 4.0, tf.tanh(3.0 * z), tf.cast(absent, tf.float32)], -1)
