@@ -79,11 +79,15 @@ class LogProject:
         return rounds * training.batch_examples / (time.perf_counter() - began)
 
 
-def project_of(name: str, logs: Path, projects: Path) -> LogProject:
-    """Return the project of a log below `projects`; one that is not there is begun by `init`, with nothing set."""
-    directory = projects / name
+def project_of(name: str, logs: Path, projects: Path, minutes: float) -> LogProject:
+    """Return the project of a log below `projects`, which trains for so many minutes.
+
+    One that is not there is begun by `init`, with nothing set.
+    """
+    directory, trained_for = projects / name, f"project.training.minutes={minutes}"
     if name == MOVIELENS:
-        return LogProject(name, ROOT, (f"project.work_dir={(directory / '.unified_ranker').resolve()}",))
+        work = f"project.work_dir={(directory / '.unified_ranker').resolve()}"
+        return LogProject(name, ROOT, (work, trained_for))
     if not (directory / "project.yaml").is_file():
         log = logs / name
         shares = None
@@ -95,7 +99,7 @@ def project_of(name: str, logs: Path, projects: Path) -> LogProject:
         measure(_command(), "init", str(directory), *tables)
         if shares is not None:
             _declare_split(directory / "project.yaml", *shares)
-    return LogProject(name, directory)
+    return LogProject(name, directory, (trained_for,))
 
 
 def leave_one_out(log: Path, target: Path) -> tuple[float, float]:

@@ -5,7 +5,7 @@
 
 Logs: beauty (leave-one-out), deskdrop, grocery, checkins and MovieLens 100K. `--only deskdrop` and
 `--peer "implicit ALS"`, each perhaps several times, limit the run; results are kept beside those of earlier runs.
-`--projects` holds a project a log, of which what is missing is built (6 minutes of training each). Every library is
+`--projects` holds a project a log, of which what is missing is built (`--minutes` of training each). Every library is
 installed into an environment of its own below `--environments`.
 
 For each log and model: NDCG@10 and Recall@100 by task, seconds of training, labelled events a second, peak memory.
@@ -42,7 +42,7 @@ def main() -> None:
     arguments.add_argument("logs", type=Path, nargs="?", help="directory of logs, each with events.parquet")
     arguments.add_argument("--projects", type=Path, default=CACHE / "projects", help="a project for each log")
     arguments.add_argument("--environments", type=Path, default=CACHE, help="an environment for each library")
-    arguments.add_argument("--minutes", type=float, default=6.0, help="of training, for each library on each log")
+    arguments.add_argument("--minutes", type=float, default=6.0, help="of training, for each model on each log, ours too")
     arguments.add_argument("--threads", type=int, default=os.cpu_count())
     arguments.add_argument("--only", action="append", choices=LOGS, help="a log; all without")
     arguments.add_argument(
@@ -58,7 +58,7 @@ def main() -> None:
     if given.logs is None:
         arguments.error("`logs` is missing: the directory of the logs.")
     for name in given.only or LOGS:
-        project = project_of(name, given.logs, given.projects)
+        project = project_of(name, given.logs, given.projects, given.minutes)
         log = kept["logs"].setdefault(name, {})
         for peer in [peer for peer in (OURS, *PEERS) if not given.peer or peer.name in given.peer]:
             before = machine()

@@ -25,6 +25,8 @@ from unified_ranker.evaluation.metrics import decisive, rank_of_target
 
 PATIENCE = 5
 """Measurements without a gain after which the search for the number of epochs ends."""
+LEAST_SHARE = 0.2
+"""Share of its time before which the search does not end: a fast model may measure five times before it has learnt."""
 BATCH = 256
 """Requests that are scored at once."""
 
@@ -121,8 +123,10 @@ def epochs_found(
     """
     began, epochs, since, measuring = now(), Epochs(now), 0.0, 0.0
     best, highest, without = 0, -1.0, 0
-    while without < PATIENCE:
+    while True:
         left = seconds - (now() - began)
+        if without >= PATIENCE and left < (1 - LEAST_SHARE) * seconds:
+            return best, highest, "no gain"
         last = not epochs.fits(left - measuring)
         if not last:
             before = epochs.seconds
@@ -138,7 +142,6 @@ def epochs_found(
                 best, highest = epochs.number, score
         if last:
             return best, highest, "minutes"
-    return best, highest, "no gain"
 
 
 def ndcg(learner: Learner, requests: Requests, exclude: bool) -> float:

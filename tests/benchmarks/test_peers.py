@@ -168,8 +168,18 @@ def test_the_model_that_answers_has_the_passes_that_were_best_on_the_validation_
 
     assert (learner.epochs, found["epochs_found"], found["ended"]) == (3, 3, "no gain")
     assert [size for size, _ in makes] == [41, 61], "the validation slice is learnt from by the second model only"
-    assert makes[0][1].epochs == 3 + code.train_within.PATIENCE
+    least = code.train_within.LEAST_SHARE * code.exchange.Folder(folder.path).about.seconds * 41 / (41 + 61)
+    assert makes[0][1].epochs == max(3 + code.train_within.PATIENCE, np.ceil(least))
     assert found["events_per_second"] == 10
+
+
+def test_a_fast_model_is_given_time_to_begin(code, folder, clock, monkeypatch):
+    """BPR ranks no better than chance for its first epochs, which take milliseconds."""
+    monkeypatch.setattr(code.exchange.Folder, "about", code.exchange.About(**vars(folder.about) | {"seconds": 150}))
+    learner, found = code.train_within.train_within(
+        lambda _: Learner(clock, lambda epochs: 0.1 if epochs < 10 else 0.9), code.exchange.Folder(folder.path)
+    )
+    assert (learner.epochs, found["ended"]) == (10, "no gain")
 
 
 @pytest.mark.parametrize("seconds", [10, 60])
