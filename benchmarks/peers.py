@@ -42,7 +42,7 @@ def main() -> None:
     arguments.add_argument("logs", type=Path, nargs="?", help="directory of logs, each with events.parquet")
     arguments.add_argument("--projects", type=Path, default=CACHE / "projects", help="a project for each log")
     arguments.add_argument("--environments", type=Path, default=CACHE, help="an environment for each library")
-    arguments.add_argument("--minutes", type=float, default=6.0, help="of training, for each model on each log, ours too")
+    arguments.add_argument("--minutes", type=float, default=6.0, help="of training, for each model on each log")
     arguments.add_argument("--threads", type=int, default=os.cpu_count())
     arguments.add_argument("--only", action="append", choices=LOGS, help="a log; all without")
     arguments.add_argument(
