@@ -3,13 +3,12 @@
 Run: `python benchmarks/init.py [DIRECTORY] [--events 10000000]`. The log is that of `reading.py`, in Parquet.
 """
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
 
 from machine import measure, write_result
-from reading import WRITE
+from reading import WRITE, where_and_how_many
 
 INIT = """
 import sys
@@ -42,8 +41,5 @@ def main(directory: Path, events: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("directory", type=Path, nargs="?", default=Path(tempfile.gettempdir()) / "reading")
-    parser.add_argument("--events", type=int, default=10_000_000)
-    given = parser.parse_args()
+    given = where_and_how_many(__doc__)
     main(given.directory, given.events)

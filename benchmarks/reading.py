@@ -84,9 +84,14 @@ def main(directory: Path, events: int) -> None:
     write_result("reading", {"events": events, "rows": rows})
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+def where_and_how_many(description: str | None) -> argparse.Namespace:
+    """Return the `directory` and the number of `events` that the command line gives."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("directory", type=Path, nargs="?", default=Path(tempfile.gettempdir()) / "reading")
     parser.add_argument("--events", type=int, default=10_000_000)
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    given = where_and_how_many(__doc__)
     main(given.directory, given.events)

@@ -4,23 +4,17 @@ import collections
 import contextlib
 import functools
 import itertools
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import orjson
 import pytest
-import redis
-from damaged_pages import damage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stored_events import event, held, logged
 
 from unified_ranker.core.errors import UserError
-from unified_ranker.core.event import Event
-from unified_ranker.events.base import HISTORY_STORES, MOST, DamagedStoreError, LoggedEvent, StoreError
-from unified_ranker.events.event_lines import user_key
+from unified_ranker.events.base import HISTORY_STORES, MOST
 from unified_ranker.events.open_histories import open_history_store
 
 REGISTRY = HISTORY_STORES
@@ -31,20 +25,6 @@ def store(place):
     opened = open_history_store(place)
     yield opened
     opened.close()
-
-
-def event(user="u", item="i", time=1000, **more):
-    return Event(user, item, "home_feed", "click", time, **more)
-
-
-def logged(*events):
-    """Events as another log has them; equal lines of a second are numbered."""
-    lines = [(one.user_id, one.timestamp, one.line()) for one in events]
-    numbers = [lines[:n].count(line) for n, line in enumerate(lines)]
-    return [
-        LoggedEvent(one.user_id, one.timestamp, one.digest(number), one.line(), number)
-        for one, number in zip(events, numbers, strict=True)
-    ]
 
 
 def test_history_is_the_users_events_strictly_before_in_order_of_time(store):
@@ -203,10 +183,6 @@ def test_users_are_found_by_how_they_begin(store):
     assert store.users("ää", 5) == ["ä" * 200]
 
 
-def held(changes):
-    return [(change.item_id, change.fields, change.partial) for change in changes]
-
-
 def test_changes_of_items_are_kept(store):
     store.put_item("a" * 256, {"title": "A", "year": 1999})
     store.put_item("b", {"title": "B"})
@@ -286,173 +262,6 @@ def test_it_keeps_all_when_it_is_opened_again(place):
         assert again.agreed("releases")[1] == {"stable": 2}
         assert again.append([event(item="second")]) == 1
         assert [one.item_id for _, one in again.since("")] == ["i", "second"]
-
-
-def test_lmdb_acknowledges_what_is_on_the_disk(tmp_path):
-    """The page cache outlives a killed process and no power cut: only the flags tell them apart in a test."""
-    store = open_history_store(str(tmp_path))
-    flags = store._env.flags()
-    assert (flags["sync"], flags["metasync"], flags["writemap"]) == (True, True, False)
-    store.close()
-
-
-def test_a_second_service_on_one_lmdb_store_is_refused_and_may_have_it_afterwards(tmp_path):
-    """Readers may have it all the time, such as `events export` and `refresh`; a killed service leaves no lock."""
-    code = (
-        "import sys, time\nfrom pathlib import Path\nfrom unified_ranker.events.lmdb_histories import LmdbStore\n"
-        "LmdbStore(Path(sys.argv[1])).serve()\nprint('serving', flush=True)\ntime.sleep(60)"
-    )
-    service = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    try:
-        assert service.stdout.readline() == "serving\n"
-        with contextlib.closing(open_history_store(str(tmp_path))) as store:
-            with pytest.raises(UserError, match=rf"\(pid {service.pid}\) is serving in `{tmp_path}`.*redis://"):
-                store.serve()
-            assert store.since("") == []
-            service.kill()
-            service.wait()
-            store.serve()
-    finally:
-        service.kill()
-        service.wait()
-        service.stdout.close()
-
-
-def test_changes_that_a_store_of_earlier_versions_holds_come_first(tmp_path):
-    """They had no position."""
-    with contextlib.closing(open_history_store(str(tmp_path))) as store:
-        old = {"a": ["a", {"title": "A"}], "b": ["b", None]}
-        store._submit(
-            lambda t: [t.put(user_key(k), orjson.dumps(v), db=store._changes._items) for k, v in old.items()] and 0
-        )
-        assert held(store.item_changes()) == [("a", {"title": "A"}, False), ("b", None, False)]
-        position = store.put_item("a", {"title": "B"}, seen=0)
-        assert held(store.item_changes(0)) == [("a", {"title": "B"}, False)]
-        assert [c.position for c in store.item_changes()] == [0, position]
-
-
-def test_redis_that_is_gone_is_said_at_once_and_found_again(redis_process, tmp_path):
-    store = open_history_store(redis_process.url(f"{tmp_path.name}:"))
-    store.append([event()])
-    redis_process.kill()
-    with pytest.raises(StoreError, match="Redis does not answer"):
-        store.append([event(item="lost")])
-    with pytest.raises(StoreError, match="asked again"):
-        store.before("u", 0)
-    redis_process.start()
-    store._down_until = 0.0
-    assert store.before("u", 0).item_id.tolist() == ["i"], "its own log has what was acknowledged"
-    store.close()
-
-
-@contextlib.contextmanager
-def maximum_memory(redis_process, policy, room=None):
-    """A limit of memory, by default one that is full."""
-    with redis.Redis.from_url(redis_process.url()) as admin:
-        admin.config_set("maxmemory-policy", policy)
-        admin.config_set("maxmemory", room or 1)
-        yield
-        admin.config_set("maxmemory", 0)
-        admin.config_set("maxmemory-policy", "noeviction")
-
-
-def test_a_full_redis_takes_no_writes_and_is_read(redis_process, tmp_path):
-    store = open_history_store(redis_process.url(f"{tmp_path.name}:"))
-    store.append([event()])
-    store.put_item("x", {"title": "X"})
-    with maximum_memory(redis_process, "noeviction"):
-        for write in (
-            lambda: store.append([event(item="lost", time=2000)]),
-            lambda: store.put_item("y", {}),
-            lambda: store.import_lines(logged(event(item="lost")), "log"),
-        ):
-            with pytest.raises(StoreError, match=r"Redis refuses: .*maxmemory"):
-                write()
-            with pytest.raises(StoreError, match="takes no writes; it is asked again"):
-                write()
-            assert store.before("u", 0).item_id.tolist() == ["i"]
-            assert (len(store.since("")), store.users("", 9)) == (1, ["u"])
-            assert held(store.item_changes()) == [("x", {"title": "X"}, False)]
-            store.ping()
-            store._full_until = 0.0
-    assert store.append([event(item="later", time=2000)]) == 1
-    store.close()
-
-
-@pytest.mark.parametrize(
-    ("policy", "room", "sound"),
-    [
-        ("allkeys-lru", 10**9, False), ("allkeys-random", 10**9, False), ("noeviction", 10**9, True),
-        ("volatile-lru", 10**9, True), ("allkeys-lru", 0, True),
-    ],
-)  # fmt: skip
-def test_a_redis_that_would_evict_histories_is_refused(redis_process, tmp_path, policy, room, sound):
-    store = open_history_store(redis_process.url(f"{tmp_path.name}:"))
-    with maximum_memory(redis_process, policy, room or "0"):
-        if sound:
-            store.ping()
-        else:
-            with pytest.raises(UserError, match=f"must not evict what the store keeps. Received: .*{policy}"):
-                store.ping()
-    store.close()
-
-
-READS = {
-    "before": lambda store: store.before("u", 0),
-    "since": lambda store: store.since(""),
-    "users": lambda store: store.users("", 9),
-    "item_changes": lambda store: store.item_changes(),
-    "ping": lambda store: store.ping(),
-}
-
-
-def damaged_lmdb(place, damage):
-    """A store in a directory with events of a user and an item, whose file was changed while it was closed."""
-    with contextlib.closing(open_history_store(str(place))) as store:
-        store.append([event(item=f"i{n}", time=n + 1) for n in range(400)])
-        store.put_item("x", {"title": "X"})
-    file = place / "data.mdb"
-    file.write_bytes(damage(file.read_bytes()))
-    return contextlib.closing(open_history_store(str(place)))
-
-
-@pytest.mark.parametrize("read", READS)
-def test_damaged_pages_are_an_error_of_the_store(tmp_path, read):
-    with damaged_lmdb(tmp_path, lambda data: data) as store:
-        damage(tmp_path / "data.mdb", sparing=b"histories")
-        with pytest.raises(DamagedStoreError, match=r"cannot be read: .*MDB_"):
-            READS[read](store)
-
-
-DAMAGED_LINES = [
-    (b'["i7",', b'["i7;,'),
-    (b'["i7","click"', b'["i7":"click"'),
-    (b'"home_feed",8,null]', b'"home_feed","",nul]'),
-    (b'"home_feed",8,null]', b'"home_feed",8 ]    '),
-]
-
-
-@pytest.mark.parametrize(("old", "new"), DAMAGED_LINES)
-def test_a_damaged_line_is_an_error_of_its_user_alone(tmp_path, old, new):
-    with damaged_lmdb(tmp_path, lambda data: data.replace(old, new)) as store:
-        with pytest.raises(DamagedStoreError, match="the store of histories is damaged"):
-            store.before("u", 0)
-        assert len(store.before("v", 0)) == 0
-        assert store.append([event("v")]) == 1
-        assert len(store.before("v", 0)) == 1
-
-
-def test_a_follower_passes_a_damaged_record_of_the_log(tmp_path, redis_process):
-    record = event(item="i7", time=8).record()
-    with damaged_lmdb(tmp_path, lambda data: data.replace(record, record.replace(b":", b";"))) as store:
-        assert [one.item_id for _, one in store.since("", most=1000)] == [f"i{n}" for n in range(400) if n != 7]
-    prefix = f"{tmp_path.name}:"
-    store = open_history_store(redis_process.url(prefix))
-    with redis.Redis.from_url(redis_process.url()) as admin:
-        for fields in ({"e": b"{"}, {"x": b"1"}, {"e": event(item="good").record()}, {"e": b"[]"}):
-            admin.xadd(f"{prefix}events", fields)
-    assert [one.item_id for _, one in store.since("", most=1)] == ["good"]
-    store.close()
 
 
 def test_a_place_that_is_none_is_refused(tmp_path):

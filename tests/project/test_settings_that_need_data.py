@@ -18,19 +18,7 @@ MANY = 1200
 
 def long_log():
     """As `make_log`, thirty times as long: 600 events of each task."""
-    searches = [i % 2 == 0 for i in range(MANY)]
-    return make_log(
-        events={
-            "user_id": [f"u{i % 4}" for i in range(MANY)],
-            "item_id": [f"i{i % 5}" for i in range(MANY)],
-            "task": ["search" if s else "home_feed" for s in searches],
-            "event_type": ["click" if s else "rating" for s in searches],
-            "timestamp": [START + timedelta(hours=i) for i in range(MANY)],
-            "query": ["red shoe" if s else None for s in searches],
-            "source_item_id": ["i1" if s else None for s in searches],
-            "value": [None if s else float(i % 5 + 1) for i, s in enumerate(searches)],
-        }
-    )
+    return make_log(rows=MANY)
 
 
 def with_hard(hard, batch):

@@ -14,15 +14,15 @@ ROWS = 40
 NO_TITLES = {"title": None}
 
 
-def make_log(events=None, items=None, users=None):
+def make_log(events=None, items=None, users=None, rows=ROWS):
     """Return a log that `make_config` fits, with columns replaced, added or (None) left out."""
-    searches = [i % 2 == 0 for i in range(ROWS)]
+    searches = [i % 2 == 0 for i in range(rows)]
     base_events = {
-        "user_id": [f"u{i % 4}" for i in range(ROWS)],
-        "item_id": [f"i{i % 5}" for i in range(ROWS)],
+        "user_id": [f"u{i % 4}" for i in range(rows)],
+        "item_id": [f"i{i % 5}" for i in range(rows)],
         "task": ["search" if s else "home_feed" for s in searches],
         "event_type": ["click" if s else "rating" for s in searches],
-        "timestamp": [START + timedelta(hours=i) for i in range(ROWS)],
+        "timestamp": [START + timedelta(hours=i) for i in range(rows)],
         "query": ["red shoe" if s else None for s in searches],
         "source_item_id": ["i1" if s else None for s in searches],
         "value": [None if s else float(i % 5 + 1) for i, s in enumerate(searches)],

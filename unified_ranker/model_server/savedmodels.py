@@ -183,10 +183,10 @@ def load_saved_model(directory: Path, version: int) -> SavedModel:
 
 
 def session_options() -> Any:
-    """Return the options of a session for online serving: a call's operations run one after the other, in its thread.
+    """Return the options of a session for online serving: an operation is never split between cores.
 
-    The matrices are small: to split them between cores costs more than it saves, and the other cores run other
-    requests.
+    The matrices are small: to split them costs more than it saves, and the other cores run other requests. The
+    operations of a call run in the session's own pool of threads.
     """
     config = tf.compat.v1.ConfigProto(
         intra_op_parallelism_threads=1, inter_op_parallelism_threads=-1, use_per_session_threads=True
