@@ -38,17 +38,8 @@ _CONSUMED = frozenset(
 )
 _SHARES = frozenset(
     {
-        "ratio",
-        "share",
-        "fraction",
-        "percent",
-        "percentage",
-        "pct",
-        "perc",
-        "depth",
-        "progress",
-        "completion",
-        "complete",
+        *("ratio", "share", "fraction", "percent", "percentage", "pct", "perc"),
+        *("depth", "progress", "completion", "complete"),
     }
 )
 

@@ -37,33 +37,11 @@ _CIRCUMSTANCES = frozenset(
     {
         *("mobile", "app", "web", "desktop", "tablet", "device", "ios", "android", "weekend", "weekday", "holiday"),
         *("new", "returning", "first", "last", "logged", "login", "guest", "member", "premium", "prime", "vip", "paid"),
-        *(
-            "ad",
-            "ads",
-            "promoted",
-            "sponsored",
-            "promo",
-            "promotion",
-            "discount",
-            "discounted",
-            "coupon",
-            "sale",
-            "gift",
-        ),
+        *("ad", "ads", "promoted", "sponsored", "promo", "promotion", "discount", "discounted", "coupon", "sale"),
         *("test", "bot", "active", "valid", "deleted", "available", "stock", "organic", "verified", "vine", "adult"),
         *("gender", "sex", "male", "female", "married", "online", "offline", "shuffle", "autoplay", "incognito", "vpn"),
-        *(
-            "gift",
-            "weather",
-            "night",
-            "day",
-            "morning",
-            "evening",
-            "background",
-            "anonymous",
-            "registered",
-            "reordered",
-        ),
+        *("gift", "weather", "night", "day", "morning", "evening", "background", "anonymous", "registered"),
+        *("reordered",),
     }
 )
 """Words in the name of a column of 0 and 1 that speak of circumstances, and say neither yes nor no of an item."""

@@ -11,6 +11,9 @@ def with_live_title(release: OpenedRelease, request: Request) -> Request:
 
     The rules are those of `tasks.imputation`. All other imputation is left to the model.
     """
+    # Most releases have no changed items, and tables of requests never meet any.
+    if release.live is None and release.foreign is None:
+        return request
     rules = release.config.tasks[request.task].imputation
     if request.query or rules.query != "source_item_title":
         return request

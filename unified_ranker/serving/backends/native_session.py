@@ -26,6 +26,9 @@ from unified_ranker.serving.client import wire
 from unified_ranker.serving.client.tensors import dtype_of, number_of, read_spec
 
 _LIBRARY = "libtensorflow_cc.so.2"
+_SET_LOG_LEVEL = "_ZN4absl12lts_2025012714SetMinLogLevelENS0_18LogSeverityAtLeastE"
+"""Function `absl::SetMinLogLevel` of the pinned TensorFlow, whose C API has none. Its optimiser logs dozens of lines
+that no variable of the environment silences."""
 _CELL, _INLINE = 24, 22
 """Bytes of a string in a tensor, and most bytes of one that has no memory of its own."""
 _TAG = b"serve"
@@ -308,4 +311,5 @@ def _library(file: Path) -> Any:
             function = getattr(loaded, name)
             function.restype, function.argtypes = result, arguments
             setattr(functions, name, function)
+    getattr(loaded, _SET_LOG_LEVEL)(int(os.environ["TF_CPP_MIN_LOG_LEVEL"]))
     return functions
